@@ -1,0 +1,35 @@
+# The loop. Recipes find their programs in .venv first, then on PATH.
+
+export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
+
+_default:
+    @just --list --unsorted
+
+# The whole truth before a commit: format, lint, types, imports, fast tests, docs
+check:
+    @scripts/check
+
+# All tests but the live ones, or those named: just test tests/supervision -k strategies
+test *what:
+    python -m pytest -m "not live" {{ what }}
+
+# Put right what a program can put right
+fix:
+    ruff check --fix --quiet . || true
+    ruff format .
+
+# Start the node in the foreground
+run *options:
+    python -m beamclaw run {{ options }}
+
+# Print the supervision tree of the default configuration
+tree:
+    @python -m beamclaw.tree
+
+# Measure, with the baseline in the same run
+bench *what:
+    python -m tests.benchmarks {{ what }}
+
+# Build the documentation; a warning is an error
+docs:
+    sphinx-build -q -n -W --keep-going -b html docs docs/_build/html
