@@ -1,0 +1,1 @@
+"""The tests: one folder per package, then what holds across both."""
