@@ -1,0 +1,61 @@
+"""The bus: what crosses the borders of a tenant, and later of a node.
+
+Everything handed to it is a value that cattrs encodes; the test bus encodes and decodes
+each one to prove it. ``publish`` may lose: a subscriber that does not keep up gets
+:class:`Lost` in place of what it missed, and reads the state again.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+import attrs
+import supervision
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Lost:
+    """In a subscription: *count* values were dropped here, or the bus restarted."""
+
+    count: int
+
+
+class Subscription(Protocol):
+    """Values of one topic, in order, from ``subscribe`` on; a context manager."""
+
+    def __enter__(self) -> "Subscription": ...
+    def __exit__(self, *exc: object) -> None: ...
+
+    async def receive(self) -> Any:
+        """The next value, or :class:`Lost`. Cancelling loses nothing."""
+        ...
+
+    def receive_nowait(self) -> Any:
+        """The next value at once; raises ``trio.WouldBlock`` when there is none."""
+        ...
+
+
+class Bus(Protocol):
+    """See the module."""
+
+    async def call(
+        self,
+        endpoint: str,
+        request: supervision.Call[T],
+        *,
+        timeout: float | None = 5.0,
+    ) -> T:
+        """Ask the server registered as *endpoint*; errors as ``supervision.call``."""
+        ...
+
+    def cast(self, endpoint: str, message: object) -> None:
+        """Tell the server registered as *endpoint*; may be lost."""
+        ...
+
+    def publish(self, topic: str, value: object) -> int:
+        """Give *value* to whoever is subscribed now; the number of them."""
+        ...
+
+    def subscribe(self, topic: str, *, buffer: int = 256) -> Subscription:
+        """Values published to *topic* from now on, at most *buffer* unread."""
+        ...

@@ -1,0 +1,125 @@
+"""Follow one run to its end, across lost values, deaths and restarts inside the node."""
+
+from collections.abc import AsyncGenerator
+
+import attrs
+
+from beamclaw.contracts.bus import Bus, Lost, Subscription
+from beamclaw.contracts.ledger import RunRow
+from beamclaw.contracts.sessions import (
+    Delta,
+    Reset,
+    RunEnded,
+    TopicValue,
+    peek,
+    read_run,
+)
+
+
+def ended(row: RunRow) -> RunEnded | None:
+    """The end as the ledger has it; None while the run is not over."""
+    if row.state != "ended" or row.outcome is None:
+        return None
+    return RunEnded(
+        run_id=row.run_id,
+        outcome=row.outcome,
+        stop_reason=row.stop_reason or "stop",
+        text=row.text,
+        usage=row.usage,
+        error_kind=row.error_kind,
+        error=row.error,
+    )
+
+
+@attrs.define
+class Shown:
+    """What a reader has been given of a run: sorts out repeats, gaps and resets.
+
+    A decision without I/O; ``sees`` turns what arrived into what to pass on.
+    """
+
+    run_id: str
+    attempt: int = 0
+    length: int = 0
+
+    def sees(self, value: TopicValue) -> tuple[TopicValue, ...] | None:
+        """What to pass on for *value*; ``None``: a gap, look at the run again."""
+        if value.run_id != self.run_id:
+            return ()
+        if isinstance(value, Reset):
+            return self._turn_to(value.attempt)
+        if not isinstance(value, Delta):
+            return (value,)
+        if value.attempt < self.attempt:
+            return ()
+        before = self._turn_to(value.attempt) if value.attempt > self.attempt else ()
+        if value.offset > self.length:
+            return None
+        fresh = value.text[self.length - value.offset :]
+        if not fresh:
+            return before
+        start = self.length
+        self.length += len(fresh)
+        return (*before, Delta(self.run_id, self.attempt, start, fresh))
+
+    def _turn_to(self, attempt: int) -> tuple[TopicValue, ...]:
+        if attempt <= self.attempt:
+            return ()
+        shown, self.attempt, self.length = self.length, attempt, 0
+        return (Reset(self.run_id, attempt),) if shown else ()
+
+
+async def follow(
+    bus: Bus,
+    tenant: str,
+    run_id: str,
+    subscription: Subscription,
+    *,
+    join: bool = False,
+) -> AsyncGenerator[TopicValue, None]:
+    """Everything about the run, from its first word to one :class:`RunEnded`.
+
+    Args:
+        bus: The bus.
+        tenant: Whose run.
+        run_id: Which run; it has been accepted.
+        subscription: To the topic of its session, made before the run was submitted
+            (or, with *join*, at any time before this call) and already entered.
+        join: The run may be in progress or over already: begin by looking at it.
+
+    Raises:
+        supervision.CallFailed: The tenant is down while it has to be asked; the run
+            itself is durable, follow it again later.
+
+    A ``Reset`` is given only when text was given before it. Close the generator
+    (``contextlib.aclosing``) to stop following; the run goes on.
+    """
+    shown = Shown(run_id)
+    look = join
+    while True:
+        if look:
+            look = False
+            for value in await _look(bus, tenant, shown):
+                yield value
+                if isinstance(value, RunEnded):
+                    return
+        value = await subscription.receive()
+        passed = None if isinstance(value, Lost) else shown.sees(value)
+        if passed is None:
+            look = True
+            continue
+        for item in passed:
+            yield item
+            if isinstance(item, RunEnded):
+                return
+
+
+async def _look(bus: Bus, tenant: str, shown: Shown) -> tuple[TopicValue, ...]:
+    view = await peek(bus, tenant, shown.run_id)
+    if view.running:
+        text = Delta(shown.run_id, view.attempt, 0, view.text)
+        waiting = () if view.waiting is None else (view.waiting,)
+        return (*(shown.sees(text) or ()), *waiting)
+    row = await read_run(bus, tenant, shown.run_id)
+    end = None if row is None else ended(row)
+    return () if end is None else (end,)

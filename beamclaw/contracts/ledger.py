@@ -1,0 +1,367 @@
+"""The ledger: everything that must survive, written one transaction at a time.
+
+``Commit`` is the only way to write, apart from ``Accept`` (the edge's inbox row):
+journal events, inbox, outbox, usage and run rows of one session in one transaction or
+not at all. A claim carries the tenant's owner epoch and, for a run, the run's epoch;
+either too old is refused. Bodies are JSON bytes that the ledger does not look into.
+"""
+
+from typing import Literal
+
+import attrs
+import supervision
+
+from beamclaw.contracts.messages import Usage
+
+RunState = Literal["queued", "running", "ended"]
+Outcome = Literal["ok", "error", "aborted", "quarantined"]
+
+
+class LedgerError(Exception):
+    """The ledger refused; nothing of the commit was written."""
+
+
+class StaleClaim(LedgerError):  # noqa: N818 -- a situation
+    """A newer owner or a newer run has taken over; stop writing."""
+
+
+class SequenceConflict(LedgerError):  # noqa: N818 -- a situation
+    """The journal is further than the writer knew; read again."""
+
+
+class Overloaded(LedgerError):  # noqa: N818 -- a situation
+    """The inbox is full; *limit* names the number and the key that holds it."""
+
+    def __init__(self, depth: int, limit: int) -> None:
+        super().__init__(
+            f"{depth} messages are waiting already (sessions.inbox_limit: {limit})"
+        )
+        self.retry_after = 1.0
+
+
+class IdempotencyConflict(LedgerError):  # noqa: N818 -- a situation
+    """The same sender id came before with another content."""
+
+
+class StorageFailed(LedgerError):  # noqa: N818 -- a situation
+    """The disk failed at commit: whether it was written is unknown until read again."""
+
+
+@attrs.frozen
+class Claim:
+    """Who writes. A session's own commits have no run."""
+
+    tenant: str
+    owner_epoch: int
+    run_id: str | None = None
+    run_epoch: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class NewEvent:
+    """A journal event to be; its seq is given at commit."""
+
+    kind: str
+    version: int
+    at: float
+    body: bytes
+    run_id: str | None = None
+    parent: int | None = None
+    origin: str = "node"
+    sender: str | None = None
+    reply_to: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """A journal event as read back. ``seq`` counts from 1 per session, no gaps."""
+
+    seq: int
+    kind: str
+    version: int
+    at: float
+    body: bytes
+    run_id: str | None = None
+    run_epoch: int = 0
+    parent: int | None = None
+    origin: str = "node"
+    sender: str | None = None
+    reply_to: str | None = None
+
+
+@attrs.frozen
+class Take:
+    """Take these inbox rows into the journal (each exactly once)."""
+
+    inbox_ids: tuple[int, ...]
+
+
+@attrs.frozen
+class OpenRun:
+    """A run begins, with epoch 1, and is the commit's claim from here on.
+
+    The claim of the commit must be the session's own (no run).
+    """
+
+    run_id: str
+    at: float
+
+
+@attrs.frozen
+class ClaimRun:
+    """A successor takes the run over: its epoch becomes the claim's ``run_epoch``."""
+
+    at: float
+
+
+@attrs.frozen
+class NoteRevival:
+    """Counts a revival of an open run, before it is tried; no claim on the run."""
+
+    run_id: str
+
+
+@attrs.frozen(kw_only=True)
+class EndRun:
+    """The run is over. Its answer stands in the journal; this is what joins read."""
+
+    run_id: str
+    at: float
+    outcome: Outcome
+    stop_reason: str
+    text: str
+    usage: Usage
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Reserve:
+    """Reserve an upper bound for one model call, before it is made."""
+
+    run_id: str
+    attempt: int
+    agent: str
+    provider: str
+    model: str
+    at: float
+    bound: Usage
+
+
+@attrs.frozen
+class Settle:
+    """Replace the reservation of (run, attempt) by what it did cost."""
+
+    run_id: str
+    attempt: int
+    at: float
+    usage: Usage
+
+
+@attrs.frozen
+class PutDefinition:
+    """Keep an agent definition by the hash of its bytes; a second time is nothing."""
+
+    hash: str
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class PutOutbound:
+    """One piece of a reply to deliver; *key* is unique and makes delivery once."""
+
+    key: str
+    run_id: str
+    reply_to: str
+    body: bytes
+    at: float
+
+
+Op = (
+    Take
+    | OpenRun
+    | ClaimRun
+    | NoteRevival
+    | EndRun
+    | Reserve
+    | Settle
+    | PutDefinition
+    | PutOutbound
+)
+
+
+@attrs.frozen(kw_only=True)
+class Commit(supervision.Call[int]):
+    """Write *events* and *ops* of one session; the reply is the journal's new seq.
+
+    Events are numbered from ``expected_seq + 1``. If the claim has a run, the run must
+    be open with exactly the claim's epoch (``ClaimRun``: with an older one).
+
+    Raises (in the caller): :class:`StaleClaim`, :class:`SequenceConflict`,
+    :class:`LedgerError`. Any other failure ends the ledger.
+    """
+
+    claim: Claim
+    session_key: str
+    expected_seq: int
+    events: tuple[NewEvent, ...] = ()
+    ops: tuple[Op, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class InboxRow:
+    """An accepted message that waits for its session. *body* is an Inbound as JSON."""
+
+    id: int
+    session_key: str
+    run_id: str
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Accept(supervision.Call["Receipt"]):
+    """Commit an inbound to the inbox; when the reply is there, it will be answered.
+
+    Unique on (source, account, conversation, external_id); *fingerprint* tells a
+    repeat (same content: a duplicate receipt with the first one's run and session)
+    from a reuse (:class:`IdempotencyConflict`).
+
+    Raises (in the caller): :class:`Overloaded`, :class:`IdempotencyConflict`.
+    """
+
+    source: str
+    account: str
+    conversation: str
+    external_id: str
+    fingerprint: str
+    session_key: str
+    agent: str
+    run_id: str
+    at: float
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """The message is durable. *fresh*: this message created its session."""
+
+    inbox_id: int
+    run_id: str
+    session_key: str
+    duplicate: bool = False
+    fresh: bool = False
+
+
+@attrs.frozen
+class ReadSession(supervision.Call["SessionRead"]):
+    """Journal after *after_seq*, waiting inbox rows and open run of a session."""
+
+    session_key: str
+    after_seq: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class SessionRead:
+    """One consistent view of a session."""
+
+    seq: int
+    events: tuple[Event, ...]
+    inbox: tuple[InboxRow, ...]
+    open_run: "RunRow | None" = None
+
+
+@attrs.frozen
+class ReadRun(supervision.Call["RunRow | None"]):
+    """A run by id, also one that still waits in the inbox; None: never heard of."""
+
+    run_id: str
+
+
+@attrs.frozen(kw_only=True)
+class RunRow:
+    """What is durably known of a run."""
+
+    run_id: str
+    session_key: str
+    state: RunState
+    epoch: int = 0
+    revivals: int = 0
+    outcome: Outcome | None = None
+    stop_reason: str | None = None
+    text: str = ""
+    usage: Usage = Usage()
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen
+class ReadOpenWork(supervision.Call[tuple[str, ...]]):
+    """Keys of all sessions with an open run or a waiting inbox row, oldest first."""
+
+
+@attrs.frozen
+class ReadDefinition(supervision.Call[bytes | None]):
+    """An agent definition by hash."""
+
+    hash: str
+
+
+@attrs.frozen
+class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
+    """Sessions, latest activity first."""
+
+    limit: int = 100
+    offset: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class SessionRow:
+    """A session as the ledger lists it."""
+
+    key: str
+    session_id: str
+    agent: str
+    seq: int
+    created_at: float
+    updated_at: float
+    open_run: str | None = None
+
+
+@attrs.frozen
+class ReadUsage(supervision.Call[tuple["UsageRow", ...]]):
+    """Settled and open usage, summed by day (UTC), agent, provider and model."""
+
+    since: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class UsageRow:
+    """A sum. *reserved* is what open reservations may still cost."""
+
+    day: str
+    agent: str
+    provider: str
+    model: str
+    calls: int
+    usage: Usage
+    reserved: Usage
+
+
+@attrs.frozen
+class GetLedgerStatus(supervision.Call["LedgerStatus"]):
+    """How the ledger stands."""
+
+
+@attrs.frozen(kw_only=True)
+class LedgerStatus:
+    """Figures of a ledger."""
+
+    path: str
+    schema: int
+    owner_epoch: int
+    sessions: int
+    events: int
+    inbox_depth: int
+    open_runs: int
+    commits: int
+    transactions: int

@@ -1,0 +1,109 @@
+"""What people and models say to each other, as values.
+
+One vocabulary for transcripts, requests to providers and answers to clients. Parts for
+tools and files are here from the start, so that a journal written today stays readable.
+"""
+
+from typing import Literal
+
+import attrs
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@attrs.frozen
+class Text:
+    """Plain text."""
+
+    text: str
+
+
+@attrs.frozen
+class Image:
+    """A picture, by URL or as base64 data (then *media_type* says which kind)."""
+
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+
+
+@attrs.frozen
+class Thinking:
+    """Reasoning that a provider wants back unchanged; *signature* proves it."""
+
+    text: str
+    signature: str | None = None
+    redacted: str | None = None
+
+
+@attrs.frozen
+class ToolCall:
+    """The model asks for a tool; *arguments* is JSON text exactly as it came."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@attrs.frozen
+class ToolResult:
+    """The one answer to the tool call with this id."""
+
+    id: str
+    text: str
+    is_error: bool = False
+
+
+Part = Text | Image | Thinking | ToolCall | ToolResult
+
+
+@attrs.frozen
+class Message:
+    """One turn of one speaker."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """All text of the message, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+def said(role: Role, text: str) -> Message:
+    """A message of plain text."""
+    return Message(role, (Text(text),))
+
+
+@attrs.frozen
+class Usage:
+    """Tokens of one model call. ``input`` counts everything sent, cached or not.
+
+    ``estimated`` says that the provider gave no figures and these are our upper bound.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.estimated or other.estimated,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ModelParams:
+    """What a client may set for one turn; ``None`` leaves it to agent and provider."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()

@@ -1,0 +1,28 @@
+"""Registered names, groups and topics. Whatever belongs to a tenant begins with it."""
+
+NODE_PARTS = ("shell", "telemetry", "config", "store", "providers", "bus", "gateway")
+
+
+def of_tenant(tenant: str, part: str) -> str:
+    """The name of a tenant's part, for example ``default/ledger``."""
+    return f"{tenant}/{part}"
+
+
+def session(tenant: str, key: str) -> str:
+    """The name of the process of session *key*, while it is awake."""
+    return f"{tenant}/session/{key}"
+
+
+def run(tenant: str, run_id: str) -> str:
+    """The name of the process of a run, while its turn is in progress."""
+    return f"{tenant}/run/{run_id}"
+
+
+def topic(tenant: str, key: str) -> str:
+    """The bus topic on which everything visible in session *key* is published."""
+    return f"{tenant}/topic/{key}"
+
+
+def permits(provider: str) -> str:
+    """The name of the permit server of *provider*."""
+    return f"providers/{provider}"

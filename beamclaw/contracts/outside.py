@@ -1,0 +1,82 @@
+"""The world beyond the process, as one value that a test replaces.
+
+Wall clock, ids, randomness and threads are reached through :class:`Outside` only;
+sockets through :class:`Network`. An architecture test forbids going round them, which
+is what makes a simulation of the whole node possible. Durations are never measured
+here: those are on ``trio.current_time()``.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import attrs
+import trio
+
+T = TypeVar("T")
+
+
+class Worker(Protocol):
+    """Runs blocking functions one after the other, away from the event loop."""
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        """Run *fn*; cancelling the caller abandons the answer, never the call."""
+        ...
+
+
+@attrs.frozen
+class ThreadWorker:
+    """A worker on Trio's thread pool, one call at a time."""
+
+    _one_at_a_time: trio.CapacityLimiter = attrs.field(
+        factory=lambda: trio.CapacityLimiter(1)
+    )
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        """See :class:`Worker`."""
+        return await trio.to_thread.run_sync(
+            fn, limiter=self._one_at_a_time, abandon_on_cancel=True
+        )
+
+
+@attrs.frozen
+class InlineWorker:
+    """Runs the function at once, on the loop: for tests on a virtual clock."""
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        """See :class:`Worker`."""
+        await trio.lowlevel.checkpoint()
+        return fn()
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@attrs.frozen(kw_only=True)
+class Outside:
+    """Everything the node takes from the world beside sockets.
+
+    Attributes:
+        wall: Seconds since the epoch, as float.
+        new_id: A fresh UUID (version 4) as text.
+        random: A float in [0, 1), for jitter only, never for secrets.
+        worker: Makes a worker for blocking calls (a database connection's reads).
+        threads: Whether writer threads may be started; ``False`` drives them inline.
+    """
+
+    wall: Callable[[], float] = time.time
+    new_id: Callable[[], str] = _new_id
+    random: Callable[[], float] = random.random
+    worker: Callable[[], Worker] = ThreadWorker
+    threads: bool = True
+
+
+class Handler(Protocol):
+    """Takes one accepted connection."""
+
+    def __call__(self, stream: trio.abc.Stream, /) -> Awaitable[Any]:
+        """Serve *stream* until it ends."""
+        ...

@@ -1,0 +1,195 @@
+"""Model providers: what is asked of them, what comes back, and their permits."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Literal, Protocol
+
+import attrs
+import supervision
+
+from beamclaw.contracts.messages import Message, ModelParams, Usage
+
+StopReason = Literal[
+    "stop", "length", "tool_calls", "refusal", "context_length", "aborted", "error"
+]
+ErrorKind = Literal[
+    "auth",
+    "rate_limit",
+    "overloaded",
+    "context_length",
+    "invalid",
+    "model_not_found",
+    "quota",
+    "network",
+    "server",
+    "refused",
+]
+# Tried again within the turn's budget; the others are told to the person at once.
+TRANSIENT: frozenset[ErrorKind] = frozenset(
+    {"rate_limit", "overloaded", "network", "server"}
+)
+
+
+@attrs.frozen(kw_only=True)
+class ModelRequest:
+    """One call of a model. *messages* may begin with system messages."""
+
+    model: str
+    messages: tuple[Message, ...]
+    params: ModelParams = ModelParams()
+
+
+@attrs.frozen
+class TextDelta:
+    """The next piece of the answer's text."""
+
+    text: str
+
+
+@attrs.frozen
+class ThinkingDelta:
+    """The next piece of a reasoning block; the block's last piece may sign it."""
+
+    text: str
+    signature: str | None = None
+
+
+@attrs.frozen
+class ToolCallDelta:
+    """The next piece of a tool call; id and name come once, with the first piece."""
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+
+
+@attrs.frozen
+class UsageReport:
+    """Tokens so far in this call (cumulative: the last one counts)."""
+
+    usage: Usage
+
+
+@attrs.frozen
+class End:
+    """The call is complete; nothing follows."""
+
+    stop_reason: StopReason
+
+
+ProviderEvent = TextDelta | ThinkingDelta | ToolCallDelta | UsageReport | End
+
+
+class ProviderError(Exception):
+    """A model call failed, in a class that says what can be done about it.
+
+    Attributes:
+        kind: See :data:`ErrorKind`.
+        message: For a person: what happened, which variable or file to look at. Never
+            contains a key.
+        retry_after: Seconds the provider asked to wait, if it did.
+        status: HTTP status, if there was an answer.
+    """
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+        self.message = message
+        self.retry_after = retry_after
+        self.status = status
+
+    @property
+    def transient(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self.kind in TRANSIENT
+
+
+class Provider(Protocol):
+    """A connection to one model provider, used by many runs at once."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name in the configuration."""
+        ...
+
+    def stream(
+        self, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        """Ask, in the caller's own task; leaving the block ends the call at once.
+
+        The iterator gives deltas, usage and exactly one :class:`End` as the last
+        event; everything else that can happen is a :class:`ProviderError`, also when
+        the stream breaks off without its end.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
+
+
+# Makes a tenant's own connection to the provider with this name.
+Connect = Callable[[str], Provider]
+
+
+class ProviderBusy(Exception):  # noqa: N818 -- a situation, named like trio.WouldBlock
+    """The queue for a permit is full; ask again after *retry_after* seconds."""
+
+    def __init__(self, provider: str, waiting: int, retry_after: float) -> None:
+        super().__init__(
+            f"provider {provider}: {waiting} calls are waiting already "
+            f"(providers.{provider}.max_waiting)"
+        )
+        self.retry_after = retry_after
+
+
+@attrs.frozen
+class Acquire(supervision.Call["Permit"]):
+    """Wait for leave to call the provider; freed by Release or the caller's death."""
+
+    run_id: str
+
+
+@attrs.frozen
+class Permit:
+    """Leave for one call."""
+
+    id: int
+    waited: float
+
+
+@attrs.frozen
+class Release:
+    """Cast to the permit server when the call is over."""
+
+    permit: int
+    usage: Usage = Usage()
+    error: ErrorKind | None = None
+    retry_after: float | None = None
+
+
+@attrs.frozen
+class GetPermits(supervision.Call["PermitStatus"]):
+    """How the provider stands."""
+
+
+@attrs.frozen(kw_only=True)
+class PermitStatus:
+    """Figures of one provider since the permit server started."""
+
+    provider: str
+    in_use: int
+    waiting: int
+    limit: int
+    calls: int
+    errors: int
+    usage: Usage
+    blocked_for: float = 0.0

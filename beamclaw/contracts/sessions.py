@@ -1,0 +1,231 @@
+"""Sessions and runs, as the edge sees them: hand a message in, follow its run."""
+
+import hashlib
+from typing import Literal
+
+import attrs
+import supervision
+
+from beamclaw.contracts import names
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.codec import encode
+from beamclaw.contracts.ledger import (
+    Accept,
+    InboxRow,
+    Outcome,
+    ReadRun,
+    Receipt,
+    RunRow,
+)
+from beamclaw.contracts.messages import Message, ModelParams, Usage
+
+
+@attrs.frozen(kw_only=True)
+class Inbound:
+    """A message from outside, as the edge hands it in.
+
+    Attributes:
+        source: Which edge: ``http``, ``terminal``.
+        account: Whose account at that edge (``gateway`` for its shared secret).
+        conversation: The conversation as the sender names it.
+        external_id: The id the sender gave the message: makes a repeat a duplicate.
+        session_key: Full key, see :mod:`beamclaw.contracts.keys`.
+        messages: All given messages; a session that exists takes the last one only.
+        run_id: Under which the answer will be found.
+        model: ``provider/model`` in place of the agent's.
+        retractable: Whether the reader can take back text it has shown. If not, a
+            model call that breaks off after text has left fails, it is never restarted.
+        ephemeral: A session of this one request: a client that leaves cancels it.
+    """
+
+    tenant: str
+    source: str
+    account: str
+    conversation: str
+    external_id: str
+    session_key: str
+    agent: str
+    messages: tuple[Message, ...]
+    run_id: str
+    model: str | None = None
+    params: ModelParams = ModelParams()
+    sender: str | None = None
+    reply_to: str | None = None
+    retractable: bool = True
+    ephemeral: bool = False
+
+
+# --- what is published on a session's topic
+
+
+@attrs.frozen
+class Delta:
+    """Text of an answer. *offset* counts characters from the attempt's first."""
+
+    run_id: str
+    attempt: int
+    offset: int
+    text: str
+
+
+@attrs.frozen
+class Reset:
+    """A new attempt begins: what earlier attempts showed is void."""
+
+    run_id: str
+    attempt: int
+
+
+@attrs.frozen
+class Waiting:
+    """What the run waits for now, until *seconds* from now where that is known."""
+
+    run_id: str
+    phase: Literal["queue", "permit", "model", "retry"]
+    detail: str = ""
+    seconds: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunEnded:
+    """The run is over, and committed: *text* is the whole answer."""
+
+    run_id: str
+    outcome: Outcome
+    stop_reason: str
+    text: str
+    usage: Usage = Usage()
+    error_kind: str | None = None
+    error: str | None = None
+    model: str = ""
+
+
+TopicValue = Delta | Reset | Waiting | RunEnded
+
+
+# --- what the sessions' door understands (registered as ``<tenant>/sessions``)
+
+
+@attrs.frozen
+class Ring:
+    """Cast after an accept: wake the session and show it the row."""
+
+    row: InboxRow
+    fresh: bool
+
+
+@attrs.frozen
+class Abort(supervision.Call[bool]):
+    """Stop a run, queued or running; its text so far stays. False: not in progress."""
+
+    session_key: str
+    run_id: str
+
+
+@attrs.frozen
+class Peek(supervision.Call["RunView"]):
+    """How a run stands in memory at this moment."""
+
+    run_id: str
+
+
+@attrs.frozen(kw_only=True)
+class RunView:
+    """A run in progress; ``running`` False: not in memory, ask the ledger."""
+
+    run_id: str
+    running: bool
+    attempt: int = 0
+    text: str = ""
+    waiting: Waiting | None = None
+
+
+@attrs.frozen
+class SetIntake(supervision.Call[None]):
+    """Drain: stop (or go on) starting runs; those in progress end."""
+
+    open: bool
+
+
+@attrs.frozen
+class GetSessionsStatus(supervision.Call["SessionsStatus"]):
+    """How many sessions are awake and runs in progress."""
+
+
+@attrs.frozen(kw_only=True)
+class SessionsStatus:
+    """Figures of a tenant's sessions."""
+
+    awake: int
+    running: int
+    reviving: int
+    quarantined: int
+    intake: bool
+
+
+# --- client functions
+
+
+def fingerprint(inbound: Inbound) -> str:
+    """Tells a repeated message from another one under the same id."""
+    content = attrs.evolve(inbound, run_id="", session_key="", reply_to=None)
+    return hashlib.sha256(encode(content)).hexdigest()
+
+
+async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
+    """Hand *inbound* in. When this returns, the message is durable and will be answered.
+
+    Subscribe to the session's topic before, or the first words may be missed. A
+    duplicate's receipt names the first one's session and run.
+
+    Raises:
+        Overloaded: The inbox is full; nothing was taken.
+        IdempotencyConflict: The id was used for another message.
+        supervision.CallFailed: The tenant is not up; whether the message was taken is
+            unknown: send it again under the same ``external_id``.
+
+    Cancelling leaves the message either taken or not; the same id finds out.
+    """
+    body = encode(inbound)
+    receipt = await bus.call(
+        names.of_tenant(inbound.tenant, "ledger"),
+        Accept(
+            source=inbound.source,
+            account=inbound.account,
+            conversation=inbound.conversation,
+            external_id=inbound.external_id,
+            fingerprint=fingerprint(inbound),
+            session_key=inbound.session_key,
+            agent=inbound.agent,
+            run_id=inbound.run_id,
+            at=at,
+            body=body,
+        ),
+        timeout=None,
+    )
+    if not receipt.duplicate:
+        row = InboxRow(
+            id=receipt.inbox_id,
+            session_key=receipt.session_key,
+            run_id=receipt.run_id,
+            body=body,
+        )
+        bus.cast(names.of_tenant(inbound.tenant, "sessions"), Ring(row, receipt.fresh))
+    return receipt
+
+
+async def peek(bus: Bus, tenant: str, run_id: str) -> RunView:
+    """How the run stands in memory; see :class:`RunView`."""
+    return await bus.call(names.of_tenant(tenant, "sessions"), Peek(run_id))
+
+
+async def read_run(bus: Bus, tenant: str, run_id: str) -> RunRow | None:
+    """What is durably known of the run."""
+    return await bus.call(names.of_tenant(tenant, "ledger"), ReadRun(run_id))
+
+
+async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
+    """Stop the run; whether it was in progress."""
+    return await bus.call(
+        names.of_tenant(tenant, "sessions"), Abort(session_key, run_id)
+    )
