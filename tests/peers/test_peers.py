@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.plugin import which
+
 
 def run(*command: str | Path, seconds: float = 60) -> str:
     done = subprocess.run(
@@ -52,3 +54,13 @@ def test_node_is_the_one_that_the_openclaw_client_needs(peer):
 @pytest.mark.peer("bubblewrap")
 def test_bubblewrap_runs_a_program_in_namespaces_of_its_own(peer):
     run(peer, "--ro-bind", "/", "/", "--unshare-pid", "--die-with-parent", "/bin/true")
+
+
+@pytest.mark.slow
+@pytest.mark.peer("openclaw")
+@pytest.mark.peer("node")
+def test_the_openclaw_client_starts_on_that_node():
+    node, client = which("node"), which("openclaw")
+    assert node is not None
+    assert client is not None
+    assert "2026.9.6" in run(node, Path(client).resolve(), "--version")
