@@ -57,6 +57,8 @@ class Inbound:
 
 # --- what is published on a session's topic
 
+Phase = Literal["queue", "permit", "model", "retry"]
+
 
 @attrs.frozen
 class Delta:
@@ -81,7 +83,7 @@ class Waiting:
     """What the run waits for now, until *seconds* from now where that is known."""
 
     run_id: str
-    phase: Literal["queue", "permit", "model", "retry"]
+    phase: Phase
     detail: str = ""
     seconds: float | None = None
 
@@ -154,12 +156,20 @@ class GetSessionsStatus(supervision.Call["SessionsStatus"]):
 
 @attrs.frozen(kw_only=True)
 class SessionsStatus:
-    """Figures of a tenant's sessions."""
+    """Figures of a tenant's sessions.
+
+    Attributes:
+        awake: Sessions with a process.
+        running: Turns in progress.
+        reviving: Sessions that died and are being brought back.
+        parked: Sessions with work and no place (``sessions.max_awake``).
+        intake: Whether turns may be started.
+    """
 
     awake: int
     running: int
     reviving: int
-    quarantined: int
+    parked: int
     intake: bool
 
 

@@ -1,0 +1,84 @@
+"""Whether a failed model call is tried again, and when: a decision, nothing else."""
+
+import attrs
+
+from beamclaw.contracts.providers import ProviderError
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often one turn asks a provider, and how long it waits in between.
+
+    Attributes:
+        max_attempts: Calls altogether, the first one included.
+        first: Longest wait after the first failure, in seconds; doubles each time.
+        most: Longest wait that we choose, in seconds. A provider may ask for up to
+            four times as much and is obeyed; a longer wait is given up.
+    """
+
+    max_attempts: int = 3
+    first: float = 0.5
+    most: float = 30.0
+
+    @property
+    def patience(self) -> float:
+        """The longest wait a provider may ask for, in seconds."""
+        return self.most * 4
+
+
+def decide(
+    policy: RetryPolicy,
+    attempt: int,
+    error: ProviderError,
+    random: float,
+    *,
+    text_left: bool,
+    retractable: bool,
+) -> float | None:
+    """Seconds to wait before the next attempt; ``None``: give up.
+
+    Args:
+        policy: The limits.
+        attempt: The attempt that failed; the first is 1.
+        error: Why it failed.
+        random: In [0, 1): spreads the callers that failed together (full jitter, of
+            which at least half is waited).
+        text_left: Whether text of this attempt has been shown already.
+        retractable: Whether the reader can take back what it was shown. If not, text
+            that has left must not be followed by another beginning.
+
+    >>> from beamclaw.contracts.providers import ProviderError
+    >>> decide(RetryPolicy(), 1, ProviderError("overloaded", "busy"), 0.0,
+    ...        text_left=False, retractable=True)
+    0.25
+    """
+    if not error.transient or attempt >= policy.max_attempts:
+        return None
+    if text_left and not retractable:
+        return None
+    ours = min(policy.most, policy.first * 2 ** (attempt - 1)) * (0.5 + random / 2)
+    asked = error.retry_after
+    if asked is None:
+        return ours
+    if asked > policy.patience:
+        return None
+    return max(asked, ours)
+
+
+def give_up_words(
+    policy: RetryPolicy, attempt: int, error: ProviderError, *, text_left: bool
+) -> str:
+    """What to tell the person after :func:`decide` said to give up."""
+    if not error.transient:
+        return error.message
+    asked = error.retry_after
+    if asked is not None and asked > policy.patience and attempt < policy.max_attempts:
+        return (
+            f"{error.message}; it asks to wait {asked:.0f} s, longer than this node "
+            f"waits ({policy.patience:.0f} s, four times retry_most): send it again later"
+        )
+    if attempt >= policy.max_attempts:
+        return f"{error.message}; given up after {attempt} attempts"
+    if text_left:
+        return f"{error.message}; part of the answer had left, so it was not asked again"
+    return error.message

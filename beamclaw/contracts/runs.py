@@ -1,0 +1,65 @@
+"""A run, as the session that orders it knows it (both live in one tenant)."""
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from beamclaw.contracts.journal import Transcript
+from beamclaw.contracts.ledger import Claim
+from beamclaw.contracts.sessions import RunEnded, Waiting
+
+ABORTED = "aborted"  # the term of the exit signal that stops a run for a person
+
+
+@attrs.define
+class Progress:
+    """What a run has so far: written by the run, read by whoever looks at it.
+
+    The registry value of the run's name. It outlives the run's process in the hands of
+    its session, so that a stopped turn keeps its text.
+
+    Attributes:
+        pieces: The text of this attempt; ``published`` characters of it (in the last
+            ``len(unpublished)`` pieces: none) have been on the topic.
+        transcript: After the run's last commit.
+        ended: Set in the moment the end is committed.
+    """
+
+    run_id: str
+    topic: str
+    transcript: Transcript
+    attempt: int = 0
+    pieces: list[str] = attrs.field(factory=list[str])
+    unpublished: list[str] = attrs.field(factory=list[str])
+    unpublished_length: int = 0
+    published: int = 0
+    waiting: Waiting | None = None
+    ended: RunEnded | None = None
+
+    @property
+    def text(self) -> str:
+        """The attempt's text so far."""
+        return "".join(self.pieces)
+
+
+@attrs.frozen(kw_only=True)
+class RunOrder:
+    """What a session wants done.
+
+    Attributes:
+        claim: With the epoch that the run holds already (a first run), or is to claim
+            by its first commit (*successor*).
+        definition: The agent definition as JSON, where the session has it at hand;
+            else it is read from the ledger.
+    """
+
+    tenant: str
+    session_key: str
+    claim: Claim
+    progress: Progress
+    successor: bool
+    definition: bytes | None = None
+
+
+# Carries a turn out; a plain process, ends when the turn's end is committed.
+RunTurn = Callable[[RunOrder], Awaitable[None]]

@@ -1,0 +1,25 @@
+"""The process ``limits``: counts what the ledger has settled and reserved."""
+
+import supervision
+from beamclaw.contracts import ledger, names
+from beamclaw.contracts.limits import GetUsage, UsageReport
+
+
+class LimitsServer(supervision.Server):
+    """Registered as ``<tenant>/limits``; the sums themselves stand in the ledger."""
+
+    def __init__(self, tenant: str) -> None:
+        self._ledger = names.of_tenant(tenant, "ledger")
+
+    async def handle_call(
+        self, request: supervision.Call[object], sender: supervision.From
+    ) -> object:
+        """The usage report."""
+        match request:
+            case GetUsage(since):
+                rows = await supervision.call(
+                    self._ledger, ledger.ReadUsage(since), timeout=None
+                )
+                return UsageReport(rows)
+            case _:
+                return await super().handle_call(request, sender)

@@ -1,0 +1,10 @@
+"""Runs: one temporary process per turn in progress, and what they share.
+
+The supervisor's children: ``clients`` (the tenant's own connections to providers),
+``flush`` (text to the topics, on a tick) and ``runs`` (a task supervisor).
+"""
+
+from beamclaw.runs._supervisor import supervisor
+from beamclaw.runs.run import Policy, Wiring
+
+__all__ = ["Policy", "Wiring", "supervisor"]

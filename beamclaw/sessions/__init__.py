@@ -1,0 +1,10 @@
+"""Sessions: one process per conversation that is awake, and the door to them.
+
+The supervisor's children: ``awake`` (a dynamic supervisor of sessions) and ``door``
+(rings, stops and looks; at its start and after a death it revives what has work left).
+"""
+
+from beamclaw.sessions._supervisor import supervisor
+from beamclaw.sessions.session import Resolve, Settings, Wiring
+
+__all__ = ["Resolve", "Settings", "Wiring", "supervisor"]

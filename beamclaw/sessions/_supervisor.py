@@ -1,0 +1,36 @@
+"""The supervisor of a tenant's sessions."""
+
+from functools import partial
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.sessions.door import Door
+from beamclaw.sessions.session import Wiring
+
+
+def supervisor(wiring: Wiring) -> supervision.Supervisor:
+    """Sessions and their door.
+
+    one_for_one: sessions go on while the door is away, and a door that comes back
+    finds them by name.
+    """
+    awake = partial(
+        supervision.DynamicSupervisor, max_children=wiring.settings.max_awake
+    )
+    return supervision.Supervisor(
+        [
+            supervision.ChildSpec(
+                "awake",
+                awake,
+                name=names.of_tenant(wiring.tenant, "awake"),
+                type="supervisor",
+                shutdown=None,
+            ),
+            supervision.ChildSpec(
+                "door",
+                partial(Door, wiring),
+                name=names.of_tenant(wiring.tenant, "sessions"),
+            ),
+        ],
+        strategy="one_for_one",
+    )

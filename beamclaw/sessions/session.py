@@ -1,0 +1,531 @@
+"""The process of one conversation: its inbox in order, one run at a time.
+
+It owns the journal's state while no run does. Rings, stops and ends of runs are its
+messages; every await in a handler is a call to the ledger or a supervisor, and a crash
+at any of them is made good by reading again.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+
+import supervision
+from beamclaw.agents import AgentDefinition, AgentError
+from beamclaw.contracts import ledger, names, tokens
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.codec import decode
+from beamclaw.contracts.follow import ended as ended_of
+from beamclaw.contracts.journal import (
+    Answered,
+    Body,
+    InboundTaken,
+    OpenTurn,
+    RunOver,
+    RunStarted,
+    Transcript,
+    advance,
+    event,
+    extend,
+)
+from beamclaw.contracts.messages import Message, Usage, said
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, RunTurn
+from beamclaw.contracts.sessions import Inbound, Ring, RunEnded, Waiting
+from beamclaw.sessions import lane
+from beamclaw.sessions.lane import Lane, Pending
+
+# agent id, model override: the definition, or AgentError in words.
+Resolve = Callable[[str, str | None], AgentDefinition]
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Numbers of the configuration's ``sessions`` section."""
+
+    idle_seconds: float
+    max_awake: int
+    revive_limit: int
+    revive_first: float
+    revive_most: float
+
+
+@attrs.frozen(kw_only=True)
+class Wiring:
+    """What all sessions of a tenant share."""
+
+    tenant: str
+    bus: Bus
+    outside: Outside
+    resolve: Resolve
+    run_turn: RunTurn
+    settings: Settings
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's name."""
+        return names.of_tenant(self.tenant, "ledger")
+
+    def owner_epoch(self) -> int:
+        """The epoch of the ledger in force."""
+        entry = supervision.lookup(self.ledger)
+        if entry is None:
+            raise supervision.NoProcess(self.ledger)
+        return entry.value.owner_epoch
+
+
+@attrs.frozen
+class AbortFor:
+    """The door hands on a stop; the session answers whoever asked."""
+
+    sender: supervision.From
+    run_id: str
+
+
+@attrs.frozen
+class Intake:
+    """The door says whether runs may be started."""
+
+    open: bool
+
+
+@attrs.frozen
+class _Rested:
+    """The back-off is over."""
+
+
+@attrs.define
+class _Running:
+    monitor: supervision.Ref
+    pid: supervision.Pid
+    progress: Progress
+    stops: list[supervision.From] = attrs.field(factory=list[supervision.From])
+
+
+class Session(supervision.Server):
+    """See the module."""
+
+    def __init__(self, wiring: Wiring, key: str, *, fresh: bool, intake: bool) -> None:
+        self._wiring = wiring
+        self._key = key
+        self._topic = names.topic(wiring.tenant, key)
+        self._fresh = fresh
+        self._intake = intake
+        self._transcript = Transcript()
+        self._pending: dict[int, Pending] = {}
+        # Inbox ids that were read from the ledger before their ring came.
+        self._read: set[int] = set()
+        self._revivals = 0
+        self._running: _Running | None = None
+        self._resting = False
+        self._ephemeral = False
+        self._epoch = 0
+
+    # --- callbacks
+
+    async def init(self) -> supervision.Continue:
+        """Nothing is read before the start is acknowledged."""
+        supervision.join(names.of_tenant(self._wiring.tenant, "awake"))
+        return supervision.Continue(None)
+
+    async def handle_continue(self, term: object) -> supervision.Timeout | supervision.Stop | None:
+        """Read the journal, find a run that outlived the last session, go on."""
+        self._epoch = self._wiring.owner_epoch()
+        if not self._fresh:
+            await self._read_again()
+            self._find_run()
+        return await self._advance()
+
+    async def handle_cast(self, message: object) -> supervision.Timeout | supervision.Stop | None:
+        """A ring, a stop."""
+        match message:
+            case Ring(row):
+                self._add(row)
+            case AbortFor(sender, run_id):
+                await self._stop(sender, run_id)
+            case _:
+                await super().handle_cast(message)
+        return await self._advance()
+
+    async def handle_info(self, message: object) -> supervision.Timeout | supervision.Stop | None:
+        """The end of a run, the end of a back-off, a drain, or having been idle."""
+        match message:
+            case supervision.Down(ref, _, reason) if (
+                self._running is not None and ref == self._running.monitor
+            ):
+                await self._run_is_over(self._running, reason)
+            case _Rested():
+                self._resting = False
+            case Intake(is_open):
+                self._intake = is_open
+            case supervision.TIMEOUT:
+                if self.stop_if_idle():
+                    return supervision.Stop(supervision.NORMAL)
+            case _:
+                await super().handle_info(message)
+        return await self._advance()
+
+    def describe(self) -> dict[str, object]:
+        """What introspection shows; no text of the conversation."""
+        turn = self._transcript.turn
+        return {
+            "key": self._key,
+            "seq": self._transcript.seq,
+            "messages": len(self._transcript.messages),
+            "run": None if turn is None else turn.run_id,
+            "running": self._running is not None,
+            "resting": self._resting,
+            "revivals": self._revivals,
+            "pending": len(self._pending),
+        }
+
+    # --- what to do next
+
+    async def _advance(self) -> supervision.Timeout | supervision.Stop | None:
+        while True:
+            step = lane.decide(
+                Lane(
+                    transcript=self._transcript,
+                    pending=tuple(self._pending.values()),
+                    running=self._running is not None,
+                    resting=self._resting,
+                    intake=self._intake,
+                    revivals=self._revivals,
+                ),
+                revive_limit=self._wiring.settings.revive_limit,
+            )
+            match step:
+                case lane.Begin(pending):
+                    await self._begin(pending)
+                case lane.Revive():
+                    await self._revive()
+                case lane.Quarantine(revivals):
+                    await self._quarantine(revivals)
+                case lane.Wait():
+                    return None
+                case lane.Idle():
+                    return self._idle()
+
+    def _idle(self) -> supervision.Timeout | supervision.Stop:
+        # The session of a single request has no next message: nothing to stay up for.
+        if self._ephemeral and self.stop_if_idle():
+            return supervision.Stop(supervision.NORMAL)
+        return supervision.Timeout(self._wiring.settings.idle_seconds)
+
+    def _add(self, row: ledger.InboxRow) -> None:
+        if row.id in self._read:
+            self._read.discard(row.id)
+            return
+        inbound = decode(row.body, Inbound)
+        self._pending[row.id] = Pending(row.id, inbound)
+        if self._running is not None:
+            self._wiring.bus.publish(self._topic, Waiting(row.run_id, "queue"))
+
+    # --- beginning, reviving
+
+    async def _begin(self, pending: Pending) -> None:
+        """Take the message and open its run in one commit; then start the run."""
+        inbound = pending.inbound
+        at = self._wiring.outside.wall()
+        self._ephemeral = inbound.ephemeral
+        try:
+            definition = self._wiring.resolve(inbound.agent, inbound.model)
+        except AgentError as error:
+            await self._close_pending(pending, "error", "invalid", str(error))
+            return
+        run_id = inbound.run_id
+        taken = InboundTaken(
+            messages=lane.taken(self._transcript, inbound), inbox_id=pending.inbox_id
+        )
+        started = RunStarted(
+            epoch=1,
+            agent=inbound.agent,
+            definition=definition.hash,
+            params=inbound.params,
+            retractable=inbound.retractable,
+        )
+        body = definition.to_json()
+        await self._commit(
+            (None, taken),
+            (run_id, started),
+            inbound=inbound,
+            ops=(
+                ledger.PutDefinition(definition.hash, body),
+                ledger.Take((pending.inbox_id,)),
+                ledger.OpenRun(run_id, at),
+            ),
+        )
+        del self._pending[pending.inbox_id]
+        self._revivals = 0
+        await self._start_run(run_id, 1, successor=False, definition=body)
+
+    async def _revive(self) -> None:
+        """Count the revival first: a turn that kills the node must run out of them."""
+        turn = self._open_turn()
+        await self._commit(ops=(ledger.NoteRevival(turn.run_id),))
+        self._revivals += 1
+        await self._start_run(turn.run_id, turn.epoch + 1, successor=True)
+
+    async def _start_run(
+        self,
+        run_id: str,
+        epoch: int,
+        *,
+        successor: bool,
+        definition: bytes | None = None,
+    ) -> None:
+        tenant = self._wiring.tenant
+        progress = Progress(run_id, self._topic, self._transcript)
+        order = RunOrder(
+            tenant=tenant,
+            session_key=self._key,
+            claim=ledger.Claim(tenant, self._epoch, run_id, epoch),
+            progress=progress,
+            successor=successor,
+            definition=definition,
+        )
+        pid = await supervision.start_child(
+            names.of_tenant(tenant, "runs"),
+            supervision.ChildSpec(
+                run_id,
+                partial(self._wiring.run_turn, order),
+                name=names.run(tenant, run_id),
+                restart="temporary",
+            ),
+        )
+        assert pid is not None  # noqa: S101 -- a plain process never answers ignore
+        self._running = _Running(supervision.monitor(pid), pid, progress)
+
+    def _find_run(self) -> None:
+        """Watch a run of the open turn that outlived the session before this one."""
+        turn = self._transcript.turn
+        if turn is None:
+            return
+        entry = supervision.lookup(names.run(self._wiring.tenant, turn.run_id))
+        if entry is not None and isinstance(entry.value, Progress):
+            monitor = supervision.monitor(entry.pid)
+            self._running = _Running(monitor, entry.pid, entry.value)
+
+    # --- ends
+
+    async def _run_is_over(
+        self, running: _Running, reason: supervision.ExitReason
+    ) -> None:
+        self._running = None
+        stopped = False
+        if running.progress.ended is not None:
+            self._transcript = running.progress.transcript
+        elif running.stops or reason == supervision.Shutdown(ABORTED):
+            stopped = await self._close_stopped(running.progress)
+        else:
+            await self._after_death(running)
+        for sender in running.stops:
+            supervision.reply(sender, stopped)
+
+    async def _after_death(self, running: _Running) -> None:
+        """A run died: what it committed is read, then a successor after a back-off."""
+        await self._read_again()
+        if self._transcript.turn is None:
+            await self._tell_end(running.progress.run_id)
+            return
+        settings = self._wiring.settings
+        self._resting = True
+        supervision.send_after(
+            lane.back_off(
+                self._revivals + 1,
+                first=settings.revive_first,
+                most=settings.revive_most,
+            ),
+            supervision.self_pid(),
+            _Rested(),
+        )
+
+    async def _tell_end(self, run_id: str) -> None:
+        """The run committed its end and died before it could say so."""
+        row = await supervision.call(
+            self._wiring.ledger, ledger.ReadRun(run_id), timeout=None
+        )
+        end = None if row is None else ended_of(row)
+        if end is not None:
+            self._wiring.bus.publish(self._topic, end)
+
+    async def _stop(self, sender: supervision.From, run_id: str) -> None:
+        """A person stops a run: queued, running, or between two attempts."""
+        running = self._running
+        if running is not None and running.progress.run_id == run_id:
+            running.stops.append(sender)
+            supervision.exit(running.pid, supervision.Shutdown(ABORTED))
+            return
+        queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
+        turn = self._transcript.turn
+        if queued:
+            await self._close_pending(queued[0], "aborted", None, None)
+        elif turn is not None and turn.run_id == run_id:
+            await self._close_turn(turn, "aborted", "", None)
+        supervision.reply(sender, bool(queued) or self._transcript.turn is not turn)
+
+    async def _close_stopped(self, progress: Progress) -> bool:
+        """Keep the stopped run's text, marked aborted; False: it had ended before.
+
+        Its own last commit may have been under way, so the journal is read first.
+        """
+        while True:
+            await self._read_again()
+            turn = self._transcript.turn
+            if turn is None:
+                await self._tell_end(progress.run_id)
+                return False
+            try:
+                await self._close_turn(turn, "aborted", progress.text, None)
+            except ledger.SequenceConflict:
+                continue
+            return True
+
+    async def _quarantine(self, revivals: int) -> None:
+        error = (
+            f"the turn was begun {revivals + 1} times and never ended "
+            f"(sessions.revive_limit: {self._wiring.settings.revive_limit}); "
+            "it is put aside, the conversation goes on"
+        )
+        supervision.emit(
+            "beamclaw.session.quarantined",
+            {"revivals": float(revivals)},
+            {"tenant": self._wiring.tenant, "session": self._key},
+        )
+        await self._close_turn(self._open_turn(), "quarantined", "", error)
+
+    async def _close_turn(
+        self, turn: OpenTurn, outcome: ledger.Outcome, text: str, error: str | None
+    ) -> None:
+        """End the open turn in the run's place; a late commit of it is refused."""
+        at = self._wiring.outside.wall()
+        spent = Usage()
+        ops: list[ledger.Op] = []
+        if turn.asking:
+            asked = tokens.of_messages(self._transcript.messages)
+            spent = Usage(asked, tokens.of_text(text), estimated=True)
+            ops.append(ledger.Settle(turn.run_id, turn.attempt, at, spent))
+        reason = "aborted" if outcome == "aborted" else "error"
+        kind = None if error is None else "server"
+        end = RunEnded(
+            run_id=turn.run_id,
+            outcome=outcome,
+            stop_reason=reason,
+            text=text,
+            usage=turn.usage + spent,
+            error_kind=kind,
+            error=error,
+        )
+        ops.append(_end_run(end, at))
+        answered = Answered(
+            attempt=turn.attempt,
+            message=said("assistant", text) if text else Message("assistant", ()),
+            stop_reason=reason,
+            usage=spent,
+        )
+        over = RunOver(outcome=outcome, stop_reason=reason, error_kind=kind, error=error)
+        bodies: tuple[Body, ...] = (answered, over) if text else (over,)
+        await self._commit(*((turn.run_id, body) for body in bodies), ops=tuple(ops))
+        self._wiring.bus.publish(self._topic, end)
+
+    async def _close_pending(
+        self,
+        pending: Pending,
+        outcome: ledger.Outcome,
+        kind: str | None,
+        error: str | None,
+    ) -> None:
+        """A message that gets no run: it stands in the transcript, and why it ended."""
+        inbound = pending.inbound
+        reason = "aborted" if outcome == "aborted" else "error"
+        end = RunEnded(
+            run_id=inbound.run_id,
+            outcome=outcome,
+            stop_reason=reason,
+            text="",
+            error_kind=kind,
+            error=error,
+        )
+        taken = InboundTaken(
+            messages=lane.taken(self._transcript, inbound), inbox_id=pending.inbox_id
+        )
+        over = RunOver(outcome=outcome, stop_reason=reason, error_kind=kind, error=error)
+        await self._commit(
+            (None, taken),
+            (inbound.run_id, over),
+            inbound=inbound,
+            ops=(
+                ledger.Take((pending.inbox_id,)),
+                _end_run(end, self._wiring.outside.wall()),
+            ),
+        )
+        del self._pending[pending.inbox_id]
+        self._wiring.bus.publish(self._topic, end)
+
+    # --- the ledger
+
+    async def _read_again(self) -> None:
+        """Bring transcript, inbox and open run up to what is durable."""
+        view = await supervision.call(
+            self._wiring.ledger,
+            ledger.ReadSession(self._key, self._transcript.seq),
+            timeout=None,
+        )
+        self._transcript = extend(self._transcript, view.events)
+        for row in view.inbox:
+            if row.id not in self._pending:
+                self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
+                self._read.add(row.id)
+        self._revivals = 0 if view.open_run is None else view.open_run.revivals
+
+    async def _commit(
+        self,
+        *bodies: tuple[str | None, Body],
+        ops: tuple[ledger.Op, ...],
+        inbound: Inbound | None = None,
+    ) -> None:
+        at = self._wiring.outside.wall()
+        origin = "node" if inbound is None else inbound.source
+        sender = None if inbound is None else inbound.sender
+        reply_to = None if inbound is None else inbound.reply_to
+        await supervision.call(
+            self._wiring.ledger,
+            ledger.Commit(
+                claim=ledger.Claim(self._wiring.tenant, self._epoch),
+                session_key=self._key,
+                expected_seq=self._transcript.seq,
+                events=tuple(
+                    event(
+                        body,
+                        at=at,
+                        run_id=run_id,
+                        origin=origin,
+                        sender=sender,
+                        reply_to=reply_to,
+                    )
+                    for run_id, body in bodies
+                ),
+                ops=ops,
+            ),
+            timeout=None,
+        )
+        self._transcript = advance(self._transcript, bodies)
+
+    def _open_turn(self) -> OpenTurn:
+        turn = self._transcript.turn
+        assert turn is not None  # noqa: S101 -- the lane decided so from this state
+        return turn
+
+
+def _end_run(end: RunEnded, at: float) -> ledger.EndRun:
+    return ledger.EndRun(
+        run_id=end.run_id,
+        at=at,
+        outcome=end.outcome,
+        stop_reason=end.stop_reason,
+        text=end.text,
+        usage=end.usage,
+        error_kind=end.error_kind,
+        error=end.error,
+    )
+
