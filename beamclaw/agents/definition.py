@@ -1,0 +1,124 @@
+"""An agent is a definition, not a process: settled when a turn begins, kept by hash."""
+
+import hashlib
+import json
+from typing import Any, cast
+
+import attrs
+
+from beamclaw.config.schema import AgentConfig, Config, ProviderConfig
+
+
+class UnknownAgent(LookupError):  # noqa: N818 -- a situation
+    """No such agent; the message lists those that exist."""
+
+
+class UnknownModel(LookupError):  # noqa: N818 -- a situation
+    """No such provider, or no model named; the message says how to write it."""
+
+
+@attrs.frozen(kw_only=True)
+class AgentDefinition:
+    """All that a turn has to know of its agent, to its end, whatever is set since."""
+
+    id: str
+    provider: str
+    model: str
+    system: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The definition as JSON: sorted, without blanks, the same on every machine."""
+        return json.dumps(
+            attrs.asdict(self),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+        ).encode()
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of :attr:`body`, in hex: what the ledger keeps it under."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @classmethod
+    def load(cls, body: bytes) -> "AgentDefinition":
+        """Read :attr:`body` again; keys of a later version are left out.
+
+        Raises:
+            ValueError: These bytes are no definition.
+        """
+        raw: object = json.loads(body)
+        if not isinstance(raw, dict):
+            raise ValueError("an agent definition is a JSON object")  # noqa: TRY004 -- the bytes are wrong, not the caller
+        known = cast("dict[str, Any]", raw)
+        names = [field.name for field in attrs.fields(cls)]
+        try:
+            return cls(**{name: known[name] for name in names if name in known})
+        except TypeError as error:
+            raise ValueError(f"not an agent definition: {error}") from None
+
+
+def resolve(
+    config: Config, agent_id: str, model_override: str | None = None
+) -> AgentDefinition:
+    """The definition that a turn of *agent_id* uses.
+
+    Args:
+        config: The configuration.
+        agent_id: Which agent.
+        model_override: ``provider/model``, a provider, or one of the models listed
+            under the agent's own provider; in place of the agent's.
+
+    Raises:
+        UnknownAgent: Whoever asked named an agent that is not configured.
+        UnknownModel: The model's provider is not configured.
+    """
+    agent = config.agents.get(agent_id)
+    if agent is None:
+        raise UnknownAgent(
+            f"there is no agent {agent_id!r}; agents: {_listed(config.agents)}"
+        )
+    provider, model = _model(config, agent, model_override)
+    return AgentDefinition(
+        id=agent_id,
+        provider=provider,
+        model=model,
+        system=agent.system,
+        max_tokens=agent.max_tokens,
+        temperature=agent.temperature,
+    )
+
+
+def _model(config: Config, agent: AgentConfig, override: str | None) -> tuple[str, str]:
+    own = agent.model or config.chosen.model
+    if override is None:
+        return split_model(config, own)
+    provider, _ = split_model(config, own)
+    if override in config.providers[provider].models:
+        return provider, override
+    return split_model(config, override)
+
+
+def split_model(config: Config, name: str) -> tuple[str, str]:
+    """Provider and model of ``provider/model`` or ``provider``.
+
+    Raises:
+        UnknownModel: The provider is not configured, or the model's name is missing.
+    """
+    provider, slash, model = name.partition("/")
+    known: ProviderConfig | None = config.providers.get(provider)
+    if known is None:
+        raise UnknownModel(
+            f"the model {name!r} names no configured provider; write it as "
+            f"provider/model, providers: {_listed(config.providers)}"
+        )
+    if slash and not model:
+        raise UnknownModel(f"the model {name!r} ends after the provider's name")
+    return provider, model or known.chosen_model
+
+
+def _listed(names: object) -> str:
+    return ", ".join(sorted(cast("dict[str, object]", names)))

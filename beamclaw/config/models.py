@@ -1,0 +1,18 @@
+"""Which model is asked when a configuration names only the provider.
+
+Dated data, not a judgement: small, cheap and known to exist at :data:`DATE`. A
+configuration replaces it by ``providers.<name>.default_model``, the environment by
+``BEAMCLAW_MODEL``.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+Api = Literal["openai", "anthropic", "demo"]
+
+DATE: Final = "2026-08"
+DEFAULT_MODELS: Final[Mapping[Api, str]] = {
+    "openai": "gpt-5.4-mini",
+    "anthropic": "claude-haiku-4-5",
+    "demo": "demo",
+}

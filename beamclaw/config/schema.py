@@ -1,0 +1,282 @@
+"""The configuration as values: what can be set, to what, and what holds if nobody does.
+
+A key of the YAML file is a field here; its comment, its limits and its default stand
+beside it and nowhere else: the default file and the reference page are made from them.
+Values made in code are not checked again, the loader checks those of people.
+"""
+# ruff: noqa: RUF009 -- what `_key` returns is attrs' description of a field
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import attrs
+
+from beamclaw.config.models import DEFAULT_MODELS, Api
+from beamclaw.contracts.secret import REDACTED, Secret
+
+
+@attrs.frozen
+class Range:
+    """Limits of a number. *above* excludes the least value itself."""
+
+    least: float
+    most: float | None = None
+    above: bool = False
+
+    def admits(self, number: float) -> bool:
+        """Whether *number* lies within; a NaN never does."""
+        if not (number > self.least if self.above else number >= self.least):
+            return False
+        return self.most is None or number <= self.most
+
+    def __str__(self) -> str:
+        if self.most is not None:
+            return f"from {self.least:g} to {self.most:g}"
+        return f"above {self.least:g}" if self.above else f"of at least {self.least:g}"
+
+
+Port = Annotated[int, Range(0, 65535)]
+Count = Annotated[int, Range(1, 1_000_000_000)]
+Seconds = Annotated[float, Range(0, 10**9, above=True)]
+Wait = Annotated[float, Range(0, 10**9)]
+Temperature = Annotated[float, Range(0, 2)]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def _key(default: Any, doc: str, **options: Any) -> Any:
+    """A key with its default and the comment that people read."""
+    return attrs.field(default=default, metadata={"doc": doc}, **options)
+
+
+def _keys(doc: str, **options: Any) -> Any:
+    """A key that maps names of the person's choice."""
+    factory = options.pop("factory", dict)
+    return attrs.field(factory=factory, metadata={"doc": doc}, **options)
+
+
+def _hidden(headers: Mapping[str, str]) -> str:
+    return repr(dict.fromkeys(headers, REDACTED))
+
+
+@attrs.frozen(kw_only=True)
+class ModelInfo:
+    """What is known of one model of a provider."""
+
+    context_window: Count | None = _key(None, "Tokens the model reads at most.")
+    max_output: Count | None = _key(None, "Tokens the model writes at most.")
+
+
+@attrs.frozen(kw_only=True)
+class ProviderConfig:
+    """A model provider under a name of your choice."""
+
+    api: Api = _key(
+        "demo",
+        "Which protocol it speaks. May be left out where the name says it.",
+    )
+    base_url: str | None = _key(
+        None,
+        "Where it is, with the version: http://127.0.0.1:9999/v1. Without one, the\n"
+        "provider's public address.",
+    )
+    api_key: Secret | None = _key(
+        None, "Its key. Better as ${VARIABLE} than written out here."
+    )
+    default_model: str | None = _key(
+        None, "Which model is meant where only the provider is named."
+    )
+    max_concurrent: Count = _key(1000, "Calls in progress at once, at most.")
+    max_waiting: Count = _key(
+        10_000, "Calls that wait for their turn, at most; one more is refused."
+    )
+    requests_per_minute: Count | None = _key(
+        None, "Calls that begin within a minute, at most."
+    )
+    connect_timeout: Seconds = _key(10.0, "Seconds to connect.")
+    idle_timeout: Seconds = _key(
+        120.0, "Seconds between two bytes of an answer (also before the first)."
+    )
+    max_seconds: Seconds = _key(1800.0, "Seconds of a whole call.")
+    max_attempts: Count = _key(
+        3, "How often a turn calls the model, if calls fail in a way that passes."
+    )
+    retry_first: Seconds = _key(
+        0.5, "Seconds before the second attempt; doubled for each further one."
+    )
+    retry_most: Seconds = _key(
+        30.0, "The longest wait before an attempt, also if the provider asks for more."
+    )
+    headers: Mapping[str, str] = _keys(
+        "Headers to send along, for a proxy that wants them.", repr=_hidden
+    )
+    models: Mapping[str, ModelInfo] = _keys("What is known of its models, by name.")
+    script: Path | None = _key(
+        None, "api demo only: a file with what to answer, in place of its own."
+    )
+    delay: Wait = _key(0.02, "api demo only: seconds between two words.")
+    # Filled in by the loader, no key: says in an error message where the key is from.
+    key_source: str = attrs.field(default="", metadata={"internal": True})
+
+    @property
+    def chosen_model(self) -> str:
+        """The model that is meant where only the provider is named."""
+        return self.default_model or DEFAULT_MODELS[self.api]
+
+
+@attrs.frozen(kw_only=True)
+class AgentConfig:
+    """An agent: who answers, and by which model."""
+
+    name: str | None = _key(None, "How it is called in lists.")
+    model: str | None = _key(
+        None,
+        "provider/model, or a provider for that one's default model. Without it, the\n"
+        "model in BEAMCLAW_MODEL, else the first provider there is a key for.",
+    )
+    system: str | None = _key(None, "What it is told before every conversation.")
+    max_tokens: Count | None = _key(None, "Tokens of one answer, at most.")
+    temperature: Temperature | None = _key(None, "How freely it chooses its words.")
+
+
+@attrs.frozen(kw_only=True)
+class AuthConfig:
+    """Who may talk to the gateway."""
+
+    mode: Literal["token", "none"] = _key(
+        "token",
+        "token: requests bring the shared secret. none: everybody is let in, which is\n"
+        "refused unless the gateway listens on this machine only.",
+    )
+    token: Secret | None = _key(
+        None,
+        "The shared secret. BEAMCLAW_TOKEN goes before it; without either a random one\n"
+        "is made at the first start and kept in the data folder, in the file token.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class GatewayConfig:
+    """The HTTP side of the node."""
+
+    host: str = _key("127.0.0.1", "The address to listen on.")
+    port: Port = _key(18789, "The port to listen on; 0 takes any that is free.")
+    auth: AuthConfig = attrs.field(factory=AuthConfig)
+    hosts: tuple[str, ...] = _key(
+        (), "Host names that requests may be addressed to, beside this machine's own."
+    )
+    origins: tuple[str, ...] = _key(
+        (), "Web origins that may call from a browser, as https://chat.example.org."
+    )
+    max_body_bytes: Count = _key(20 * 1024 * 1024, "Bytes of a request, at most.")
+    max_json_depth: Count = _key(64, "Levels that JSON in a request may be nested.")
+    max_messages: Count = _key(10_000, "Messages of one request, at most.")
+    max_header_bytes: Count = _key(65_536, "Bytes of a request's headers, at most.")
+    max_connections: Count = _key(10_000, "Connections at once, at most.")
+    header_timeout: Seconds = _key(10.0, "Seconds to send the headers.")
+    body_timeout: Seconds = _key(60.0, "Seconds to send the body.")
+    write_timeout: Seconds = _key(
+        10.0, "Seconds that a reader may stall before its connection is closed."
+    )
+    keep_alive_timeout: Seconds = _key(
+        75.0, "Seconds an idle connection is kept for a further request."
+    )
+    backlog: Count = _key(2048, "Connections the system keeps until they are taken.")
+    stream_buffer: Count = _key(
+        256, "Pieces of an answer that may wait for one slow reader."
+    )
+    heartbeat_seconds: Seconds = _key(
+        15.0, "A stream on which nothing happens gets a comment this often."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SessionsConfig:
+    """Conversations: how many, how long in memory, how they stream."""
+
+    idle_seconds: Seconds = _key(
+        300.0, "A session that nothing happens in leaves memory after this time."
+    )
+    inbox_limit: Count = _key(
+        10_000, "Accepted messages that wait; one more is refused with 429."
+    )
+    max_awake: Count = _key(50_000, "Sessions in memory at once, at most.")
+    revive_limit: Count = _key(
+        5, "Times that a turn is taken up again after deaths, before it is given up."
+    )
+    revive_first: Seconds = _key(
+        0.05, "Seconds before it is taken up again; doubled for each further time."
+    )
+    revive_most: Seconds = _key(30.0, "The longest such wait.")
+    flush_ms: Count = _key(
+        40, "Text is passed on at most this often (milliseconds), the first at once."
+    )
+    flush_bytes: Count = _key(1024, "Or as soon as this much has come together.")
+
+
+@attrs.frozen(kw_only=True)
+class LedgerConfig:
+    """What is written to disk, and how."""
+
+    max_batch: Count = _key(512, "Commits that share one transaction, at most.")
+
+
+@attrs.frozen(kw_only=True)
+class LoggingConfig:
+    """What the node says on standard error."""
+
+    level: Level = _key("info", "The least important level that is shown.")
+    format: Literal["auto", "text", "json"] = _key(
+        "auto", "auto: text on a terminal, else one JSON object per line."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ShutdownConfig:
+    """How the node stops."""
+
+    drain_seconds: Wait = _key(
+        30.0, "Seconds that turns in progress get to end, once stopping was asked for."
+    )
+
+
+@attrs.frozen
+class Chosen:
+    """The model for agents that name none, and in words why that one."""
+
+    model: str = "demo"
+    why: str = "no provider is configured, demo needs no key"
+
+
+def _demo() -> Mapping[str, ProviderConfig]:
+    return {"demo": ProviderConfig(api="demo")}
+
+
+def _main() -> Mapping[str, AgentConfig]:
+    return {"main": AgentConfig()}
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Everything that can be set. ``Config()`` answers by ``demo``."""
+
+    providers: Mapping[str, ProviderConfig] = _keys(
+        "Model providers, each under a name of your choice. openai and anthropic are\n"
+        "there by themselves when OPENAI_API_KEY or ANTHROPIC_API_KEY is set, demo\n"
+        "always: it needs no key and no network.",
+        factory=_demo,
+    )
+    agents: Mapping[str, AgentConfig] = _keys(
+        "Agents by id. main is there by itself.", factory=_main
+    )
+    gateway: GatewayConfig = attrs.field(factory=GatewayConfig)
+    sessions: SessionsConfig = attrs.field(factory=SessionsConfig)
+    ledger: LedgerConfig = attrs.field(factory=LedgerConfig)
+    logging: LoggingConfig = attrs.field(factory=LoggingConfig)
+    shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
+    # Not keys: where the file is follows from the folder, and what was chosen from all
+    # of it.
+    data: Path = attrs.field(
+        factory=lambda: Path("~/.beamclaw").expanduser(), metadata={"internal": True}
+    )
+    chosen: Chosen = attrs.field(default=Chosen(), metadata={"internal": True})
