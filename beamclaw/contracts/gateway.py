@@ -1,0 +1,118 @@
+"""The gateway, as the rest of the node knows it: where it listens, how it is drained.
+
+The process registered as :data:`NAME` owns the listening sockets; its registry value is
+the :class:`Address`. Draining has three steps, in this order: no new turns, wait for
+the open requests, then a last event to those that are still open.
+"""
+
+from typing import Final
+
+import attrs
+import trio
+
+import supervision
+
+NAME: Final = "gateway"
+
+
+class CannotListen(Exception):  # noqa: N818 -- a situation
+    """The gateway cannot listen as configured; the message says what to do."""
+
+
+@attrs.frozen
+class Address:
+    """Where the gateway really listens (the port, if 0 was configured)."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For people and clients on this machine: a wildcard becomes loopback."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(  # noqa: S104 -- compared, not bound
+            self.host, self.host
+        )
+        return (
+            f"http://[{host}]:{self.port}"
+            if ":" in host
+            else f"http://{host}:{self.port}"
+        )
+
+
+def address() -> Address | None:
+    """Where the gateway listens; None while it does not."""
+    entry = supervision.lookup(NAME)
+    value = None if entry is None else entry.value
+    return value if isinstance(value, Address) else None
+
+
+@attrs.frozen
+class SetIntake(supervision.Call[None]):
+    """Drain: refuse new requests with 503 (or take them again); open ones go on.
+
+    Connections on which nothing is asked are closed at once.
+    """
+
+    open: bool
+
+
+@attrs.frozen
+class WaitIdle(supervision.Call[None]):
+    """Answered when no request is in progress."""
+
+
+@attrs.frozen
+class FinishStreams(supervision.Call[int]):
+    """Tell every open request that the node stops; the reply is how many there were.
+
+    A stream gets a last event and ends in order, a whole answer becomes a 503. Their
+    turns go on: they are in the ledger.
+    """
+
+
+@attrs.frozen
+class GetGatewayStatus(supervision.Call["GatewayStatus"]):
+    """How the gateway stands."""
+
+
+@attrs.frozen(kw_only=True)
+class GatewayStatus:
+    """Figures since the gateway started.
+
+    Attributes:
+        connections: Open now; *waiting* of them have not asked anything (yet).
+        requests: In progress now; *streams* of them are streams.
+        shed: Connections closed to make room for others.
+        refused: Requests turned away before they reached an agent.
+    """
+
+    address: Address
+    intake: bool
+    connections: int
+    waiting: int
+    requests: int
+    streams: int
+    limit: int
+    accepted: int
+    answered: int
+    refused: int
+    shed: int
+
+
+async def drain(seconds: float) -> bool:
+    """Take no more, wait up to *seconds* for open requests, then end the rest.
+
+    ``True``: all of them ended by themselves. A gateway that is down has nothing to
+    drain.
+    """
+    try:
+        await supervision.call(NAME, SetIntake(open=False))
+        with trio.move_on_after(seconds):
+            await supervision.call(NAME, WaitIdle(), timeout=None)
+            return True
+        await supervision.call(NAME, FinishStreams())
+        with trio.move_on_after(1.0):
+            await supervision.call(NAME, WaitIdle(), timeout=None)
+    except supervision.CallFailed:
+        return True
+    return False
