@@ -129,4 +129,6 @@ _absent = pytest.StashKey[Counter[str]]()
 def _skipped(config: pytest.Config) -> list[str]:
     """Whatever was skipped, also a whole module while it was collected."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # switched off: nobody to tell, but also nothing recorded
+        return []
     return [report.nodeid for report in reporter.stats.get("skipped", ())]
