@@ -168,4 +168,3 @@ class BusServer(supervision.Server):
             "published": table.published,
             "dropped": table.dropped,
         }
-

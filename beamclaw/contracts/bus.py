@@ -5,9 +5,10 @@ each one to prove it. ``publish`` may lose: a subscriber that does not keep up g
 :class:`Lost` in place of what it missed, and reads the state again.
 """
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import attrs
+
 import supervision
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class Lost:
 class Subscription(Protocol):
     """Values of one topic, in order, from ``subscribe`` on; a context manager."""
 
-    def __enter__(self) -> "Subscription": ...
+    def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
 
     async def receive(self) -> Any:

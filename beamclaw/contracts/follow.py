@@ -46,15 +46,22 @@ class Shown:
         """What to pass on for *value*; ``None``: a gap, look at the run again."""
         if value.run_id != self.run_id:
             return ()
-        if isinstance(value, Reset):
-            return self._turn_to(value.attempt)
-        if not isinstance(value, Delta):
-            return (value,)
+        match value:
+            case Reset(attempt=attempt):
+                return self._turn_to(attempt)
+            case Delta():
+                return self._piece(value)
+            case _:
+                return (value,)
+
+    def _piece(self, value: Delta) -> tuple[TopicValue, ...] | None:
         if value.attempt < self.attempt:
             return ()
-        before = self._turn_to(value.attempt) if value.attempt > self.attempt else ()
-        if value.offset > self.length:
+        # A gap changes nothing here: the look that follows brings the whole attempt.
+        reached = self.length if value.attempt == self.attempt else 0
+        if value.offset > reached:
             return None
+        before = self._turn_to(value.attempt)
         fresh = value.text[self.length - value.offset :]
         if not fresh:
             return before

@@ -1,8 +1,8 @@
 """Limits, as others know them."""
 
 import attrs
-import supervision
 
+import supervision
 from beamclaw.contracts.ledger import UsageRow
 
 

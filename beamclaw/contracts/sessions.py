@@ -4,8 +4,8 @@ import hashlib
 from typing import Literal
 
 import attrs
-import supervision
 
+import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.codec import encode

@@ -5,6 +5,7 @@ The supervisor's children: ``clients`` (the tenant's own connections to provider
 """
 
 from beamclaw.runs._supervisor import supervisor
-from beamclaw.runs.run import Policy, Wiring
+from beamclaw.runs.flush import Flusher
+from beamclaw.runs.run import Wiring, run_turn
 
-__all__ = ["Policy", "Wiring", "supervisor"]
+__all__ = ["Flusher", "Wiring", "run_turn", "supervisor"]

@@ -5,7 +5,7 @@ it stands; its session then either closes the turn (a person stopped it) or star
 successor, which claims the run's next epoch before it does anything else.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NoReturn, assert_never
 
 import attrs
@@ -43,7 +43,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
-from beamclaw.contracts.retry import RetryPolicy
+from beamclaw.contracts.retry import RetryPolicy, give_up_words
 from beamclaw.contracts.retry import decide as decide_retry
 from beamclaw.contracts.runs import RunOrder
 from beamclaw.contracts.sessions import Phase, Reset, RunEnded, Waiting
@@ -55,23 +55,15 @@ from beamclaw.runs.turn import Ask, Finish, decide
 DEFAULT_OUTPUT_BOUND = 4_096
 
 
-@attrs.frozen
-class Policy:
-    """What the configuration says about one provider's calls."""
-
-    retry: RetryPolicy
-
-
 @attrs.frozen(kw_only=True)
 class Wiring:
-    """What all runs of a tenant share."""
+    """What all runs of a tenant share; *policies* by provider name."""
 
     tenant: str
     bus: Bus
     outside: Outside
     flusher: Flusher
-    policies: Mapping[str, Policy]
-    definition: Callable[[bytes], AgentDefinition]
+    policies: Mapping[str, RetryPolicy]
 
 
 @attrs.define
@@ -169,10 +161,18 @@ class _Run:
         if body is None:
             msg = f"the agent definition {hash_} of run {self._id} is not in the ledger"
             raise ledger.LedgerError(msg)
-        return self._wiring.definition(body)
+        return AgentDefinition.load(body)
 
     async def _ask(self, step: Ask, definition: AgentDefinition) -> None:
         provider, model = definition.provider, definition.model
+        if provider not in self._wiring.policies:
+            words = (
+                f"the turn began with the provider {provider!r}, which is not "
+                "configured any more (providers)"
+            )
+            error = ProviderError("invalid", words)
+            await self._finish("error", "error", "", error=error)
+            return
         params = step.params
         if params.max_tokens is None and definition.max_tokens is not None:
             params = attrs.evolve(params, max_tokens=definition.max_tokens)
@@ -298,20 +298,23 @@ class _Run:
         turn = self._turn
         # What the provider refused before it said anything, it does not bill.
         spent = answer.cost(bound) if answer.text or answer.thinking else Usage()
+        policy = self._wiring.policies[definition.provider]
+        attempt, text_left = turn.failed + 1, bool(answer.text)
         wait = decide_retry(
-            self._wiring.policies[definition.provider].retry,
-            turn.failed + 1,
+            policy,
+            attempt,
             error,
-            random=self._wiring.outside.random(),
-            text_left=bool(answer.text),
+            self._wiring.outside.random(),
+            text_left=text_left,
             retractable=turn.retractable,
         )
         if wait is None:
+            words = give_up_words(policy, attempt, error, text_left=text_left)
             await self._finish(
                 "error",
                 "error",
                 "".join(answer.text),
-                error=error,
+                error=ProviderError(error.kind, words),
                 answered=self._answered(definition, answer, "error", spent),
                 settle=spent,
             )

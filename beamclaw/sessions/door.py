@@ -123,16 +123,14 @@ class Door(supervision.Server):
         pid = supervision.whereis(name)
         if pid is not None:
             return pid
-        session = partial(
-            Session, self._wiring, key, fresh=fresh, intake=self._intake
-        )
+        session = partial(Session, self._wiring, key, fresh=fresh, intake=self._intake)
         spec = supervision.ChildSpec(key, session, name=name, restart="temporary")
         try:
             pid = await supervision.start_child(self._awake, spec)
         except supervision.MaxChildren:
             self._parked[key] = None
             return None
-        assert pid is not None  # noqa: S101 -- a session's init never answers ignore
+        assert pid is not None
         self._watch(key, pid)
         return pid
 

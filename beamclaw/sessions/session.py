@@ -11,7 +11,7 @@ from functools import partial
 import attrs
 
 import supervision
-from beamclaw.agents import AgentDefinition, AgentError
+from beamclaw.agents import AgentDefinition, UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names, tokens
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.codec import decode
@@ -35,8 +35,10 @@ from beamclaw.contracts.sessions import Inbound, Ring, RunEnded, Waiting
 from beamclaw.sessions import lane
 from beamclaw.sessions.lane import Lane, Pending
 
-# agent id, model override: the definition, or AgentError in words.
+# agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
 Resolve = Callable[[str, str | None], AgentDefinition]
+
+Next = supervision.Timeout | supervision.Stop | None
 
 
 @attrs.frozen(kw_only=True)
@@ -128,7 +130,7 @@ class Session(supervision.Server):
         supervision.join(names.of_tenant(self._wiring.tenant, "awake"))
         return supervision.Continue(None)
 
-    async def handle_continue(self, term: object) -> supervision.Timeout | supervision.Stop | None:
+    async def handle_continue(self, term: object) -> Next:
         """Read the journal, find a run that outlived the last session, go on."""
         self._epoch = self._wiring.owner_epoch()
         if not self._fresh:
@@ -136,7 +138,7 @@ class Session(supervision.Server):
             self._find_run()
         return await self._advance()
 
-    async def handle_cast(self, message: object) -> supervision.Timeout | supervision.Stop | None:
+    async def handle_cast(self, message: object) -> Next:
         """A ring, a stop."""
         match message:
             case Ring(row):
@@ -147,7 +149,7 @@ class Session(supervision.Server):
                 await super().handle_cast(message)
         return await self._advance()
 
-    async def handle_info(self, message: object) -> supervision.Timeout | supervision.Stop | None:
+    async def handle_info(self, message: object) -> Next:
         """The end of a run, the end of a back-off, a drain, or having been idle."""
         match message:
             case supervision.Down(ref, _, reason) if (
@@ -181,7 +183,7 @@ class Session(supervision.Server):
 
     # --- what to do next
 
-    async def _advance(self) -> supervision.Timeout | supervision.Stop | None:
+    async def _advance(self) -> Next:
         while True:
             step = lane.decide(
                 Lane(
@@ -206,7 +208,7 @@ class Session(supervision.Server):
                 case lane.Idle():
                     return self._idle()
 
-    def _idle(self) -> supervision.Timeout | supervision.Stop:
+    def _idle(self) -> Next:
         # The session of a single request has no next message: nothing to stay up for.
         if self._ephemeral and self.stop_if_idle():
             return supervision.Stop(supervision.NORMAL)
@@ -230,7 +232,7 @@ class Session(supervision.Server):
         self._ephemeral = inbound.ephemeral
         try:
             definition = self._wiring.resolve(inbound.agent, inbound.model)
-        except AgentError as error:
+        except (UnknownAgent, UnknownModel) as error:
             await self._close_pending(pending, "error", "invalid", str(error))
             return
         run_id = inbound.run_id
@@ -244,7 +246,7 @@ class Session(supervision.Server):
             params=inbound.params,
             retractable=inbound.retractable,
         )
-        body = definition.to_json()
+        body = definition.body
         await self._commit(
             (None, taken),
             (run_id, started),
@@ -293,7 +295,7 @@ class Session(supervision.Server):
                 restart="temporary",
             ),
         )
-        assert pid is not None  # noqa: S101 -- a plain process never answers ignore
+        assert pid is not None
         self._running = _Running(supervision.monitor(pid), pid, progress)
 
     def _find_run(self) -> None:
@@ -423,7 +425,9 @@ class Session(supervision.Server):
             stop_reason=reason,
             usage=spent,
         )
-        over = RunOver(outcome=outcome, stop_reason=reason, error_kind=kind, error=error)
+        over = RunOver(
+            outcome=outcome, stop_reason=reason, error_kind=kind, error=error
+        )
         bodies: tuple[Body, ...] = (answered, over) if text else (over,)
         await self._commit(*((turn.run_id, body) for body in bodies), ops=tuple(ops))
         self._wiring.bus.publish(self._topic, end)
@@ -449,7 +453,9 @@ class Session(supervision.Server):
         taken = InboundTaken(
             messages=lane.taken(self._transcript, inbound), inbox_id=pending.inbox_id
         )
-        over = RunOver(outcome=outcome, stop_reason=reason, error_kind=kind, error=error)
+        over = RunOver(
+            outcome=outcome, stop_reason=reason, error_kind=kind, error=error
+        )
         await self._commit(
             (None, taken),
             (inbound.run_id, over),
@@ -513,7 +519,7 @@ class Session(supervision.Server):
 
     def _open_turn(self) -> OpenTurn:
         turn = self._transcript.turn
-        assert turn is not None  # noqa: S101 -- the lane decided so from this state
+        assert turn is not None
         return turn
 
 
@@ -528,4 +534,3 @@ def _end_run(end: RunEnded, at: float) -> ledger.EndRun:
         error_kind=end.error_kind,
         error=end.error,
     )
-

@@ -1,0 +1,184 @@
+"""The composition root: a configuration becomes one tree of child specs.
+
+Nothing else happens here. What a part needs from another it gets from this page, as a
+value, a factory or a name; no part imports another.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import trio
+
+import supervision
+from beamclaw import (
+    agents,
+    bus,
+    gateway,
+    ledger,
+    limits,
+    providers,
+    runs,
+    sessions,
+    shell,
+    store,
+    telemetry,
+    tenants,
+)
+from beamclaw.config import Config, ConfigServer
+from beamclaw.contracts import names
+from beamclaw.contracts.gateway import NAME as GATEWAY
+from beamclaw.contracts.gateway import SetIntake as StopGateway
+from beamclaw.contracts.gateway import drain as drain_gateway
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.providers import Provider
+from beamclaw.contracts.retry import RetryPolicy
+from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
+from beamclaw.contracts.store import ClaimTenant
+from supervision import ChildSpec, Supervisor
+
+REAL = Outside()
+DEFAULT_TENANT = "default"
+# Seconds between two counts of open turns while draining.
+COUNT_EVERY = 0.1
+# Seconds that finished answers get to leave before their streams are closed.
+LAST_WORDS_SECONDS = 1.0
+
+
+def tree(config: Config, outside: Outside = REAL) -> Supervisor:
+    """The whole node, in the order in which it starts; it stops in reverse.
+
+    References are names, so nothing below is invalid when one above restarts.
+    """
+    carrier = bus.LocalBus()
+    tenant = partial(_tenant, config, outside, carrier, DEFAULT_TENANT)
+    return Supervisor(
+        [
+            _subtree("shell", partial(shell.supervisor, config, carrier, outside)),
+            _subtree("telemetry", partial(telemetry.supervisor, config, outside)),
+            ChildSpec("config", partial(ConfigServer, config), name="config"),
+            ChildSpec(
+                "store", partial(store.StoreServer, config.data, outside), name="store"
+            ),
+            _subtree("providers", partial(providers.supervisor, config)),
+            ChildSpec("bus", bus.BusServer, name="bus"),
+            _subtree("tenants", partial(tenants.supervisor, {DEFAULT_TENANT: tenant})),
+            _subtree("gateway", partial(gateway.supervisor, config, carrier, outside)),
+        ],
+        strategy="one_for_one",
+    )
+
+
+def _subtree(part: str, start: Callable[[], Supervisor]) -> ChildSpec:
+    return ChildSpec(part, start, type="supervisor", shutdown=None)
+
+
+def _tenant(
+    config: Config, outside: Outside, carrier: bus.LocalBus, tenant: str
+) -> Supervisor:
+    """One tenant; who loses the ledger below them must read again."""
+
+    def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
+        return ChildSpec(name, start, name=names.of_tenant(tenant, name))
+
+    wiring = _run_wiring(config, outside, carrier, tenant)
+    connect = partial(_connect, config)
+    keeper = partial(
+        ledger.LedgerServer,
+        tenant,
+        config.data / "tenants" / tenant / "ledger.db",
+        claim=partial(_claim, carrier),
+        inbox_limit=config.sessions.inbox_limit,
+        max_batch=config.ledger.max_batch,
+        outside=outside,
+    )
+    return Supervisor(
+        [
+            part("ledger", keeper),
+            part("limits", partial(limits.LimitsServer, tenant)),
+            _subtree("runs", partial(runs.supervisor, wiring, connect)),
+            _subtree("sessions", partial(_sessions, config, wiring)),
+        ],
+        strategy="rest_for_one",
+    )
+
+
+async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
+    return await carrier.call("store", ClaimTenant(tenant))
+
+
+def _connect(config: Config, provider: str) -> Provider:
+    return providers.connect(provider, config.providers[provider])
+
+
+def _run_wiring(
+    config: Config, outside: Outside, carrier: bus.LocalBus, tenant: str
+) -> runs.Wiring:
+    numbers = config.sessions
+    flusher = runs.Flusher(
+        carrier, tick=numbers.flush_ms / 1000, size=numbers.flush_bytes
+    )
+    return runs.Wiring(
+        tenant=tenant,
+        bus=carrier,
+        outside=outside,
+        flusher=flusher,
+        policies={
+            name: RetryPolicy(
+                max_attempts=provider.max_attempts,
+                first=provider.retry_first,
+                most=provider.retry_most,
+            )
+            for name, provider in config.providers.items()
+        },
+    )
+
+
+def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
+    numbers = config.sessions
+    return sessions.supervisor(
+        sessions.Wiring(
+            tenant=wiring.tenant,
+            bus=wiring.bus,
+            outside=wiring.outside,
+            resolve=partial(agents.resolve, config),
+            run_turn=partial(runs.run_turn, wiring),
+            settings=sessions.Settings(
+                idle_seconds=numbers.idle_seconds,
+                max_awake=numbers.max_awake,
+                revive_limit=numbers.revive_limit,
+                revive_first=numbers.revive_first,
+                revive_most=numbers.revive_most,
+            ),
+        )
+    )
+
+
+async def drain(config: Config, report: Callable[[int], None]) -> bool:
+    """The application's own phase before the tree stops; True: all turns ended.
+
+    No request is taken and no turn begins; those in progress end, or are left to the
+    next start when ``shutdown.drain_seconds`` are over; then open requests are told.
+    *report* is given the number of turns in progress whenever it changes.
+    """
+    door = names.of_tenant(DEFAULT_TENANT, "sessions")
+    with trio.move_on_after(config.shutdown.drain_seconds) as limit:
+        try:
+            await supervision.call(GATEWAY, StopGateway(open=False))
+            await supervision.call(door, SetIntake(open=False))
+            await _turns_end(door, report)
+        except supervision.CallFailed:
+            pass  # that part is down: it has nothing in progress
+    await drain_gateway(LAST_WORDS_SECONDS)
+    return not limit.cancelled_caught
+
+
+async def _turns_end(door: str, report: Callable[[int], None]) -> None:
+    told = 0
+    while True:
+        status = await supervision.call(door, GetSessionsStatus())
+        if status.running != told:
+            told = status.running
+            report(told)
+        if status.running == 0:
+            return
+        await trio.sleep(COUNT_EVERY)

@@ -1,0 +1,230 @@
+"""One tenant in this process: real ledger, sessions and runs, a scripted model."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+import supervision
+from beamclaw import bus, ledger, limits, runs, sessions
+from beamclaw.agents import AgentDefinition, UnknownAgent
+from beamclaw.contracts import names
+from beamclaw.contracts.follow import follow
+from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.outside import InlineWorker, Outside
+from beamclaw.contracts.providers import (
+    Acquire,
+    End,
+    ModelRequest,
+    Permit,
+    ProviderEvent,
+    TextDelta,
+    UsageReport,
+)
+from beamclaw.contracts.retry import RetryPolicy
+from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
+
+KEY = "agent:main:main"
+Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
+
+
+async def echo(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    """Say again what was said last, in two pieces."""
+    yield TextDelta("you said: ")
+    yield TextDelta(request.messages[-1].text)
+    yield UsageReport(Usage(10, 2))
+    yield End("stop")
+
+
+@attrs.define
+class Model:
+    """A provider whose answers are scripted; the last script stays in force."""
+
+    name: str = "test"
+    scripts: list[Script] = attrs.field(factory=lambda: [echo])
+    calls: list[ModelRequest] = attrs.field(factory=list[ModelRequest])
+
+    @asynccontextmanager
+    async def stream(
+        self, request: ModelRequest
+    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+        self.calls.append(request)
+        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        async with aclosing(script(request)) as events:
+            yield events
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Permits(supervision.Server):
+    """Gives every permit at once."""
+
+    async def handle_call(self, request: object, sender: supervision.From) -> object:
+        assert isinstance(request, Acquire)
+        return Permit(1, 0.0)
+
+    async def handle_cast(self, message: object) -> None:
+        pass
+
+
+@attrs.define
+class Tenant:
+    """What a test sees of it."""
+
+    model: Model
+    bus: bus.LocalBus
+    top: supervision.Pid
+    sent: int = 0
+
+    async def send(
+        self,
+        text: str,
+        *,
+        key: str = KEY,
+        external_id: str | None = None,
+        **options: object,
+    ) -> Receipt:
+        self.sent += 1
+        inbound = Inbound(
+            tenant="default",
+            source="test",
+            account="a",
+            conversation="c",
+            external_id=external_id or f"m{self.sent}",
+            session_key=key,
+            agent="main",
+            messages=(said("user", text),),
+            run_id=f"run-{self.sent}",
+        )
+        return await submit(self.bus, attrs.evolve(inbound, **options), at=1.0)
+
+    async def values(self, receipt: Receipt) -> list[TopicValue]:
+        """Everything a late reader is given of the run, to its end."""
+        topic = names.topic("default", receipt.session_key)
+        with self.bus.subscribe(topic) as subscription:
+            following = follow(
+                self.bus, "default", receipt.run_id, subscription, join=True
+            )
+            async with aclosing(following) as values:
+                return [value async for value in values]
+
+    async def end(self, receipt: Receipt) -> RunEnded:
+        last = (await self.values(receipt))[-1]
+        assert isinstance(last, RunEnded)
+        return last
+
+    async def ask(self, text: str, **options: object) -> RunEnded:
+        return await self.end(await self.send(text, **options))
+
+    def kill(self, name: str) -> None:
+        pid = supervision.whereis(name)
+        assert pid is not None, name
+        supervision.exit(pid, supervision.KILL)
+
+    async def gone(self, name: str) -> None:
+        """Wait, on the virtual clock, until nobody has this name."""
+        while supervision.whereis(name) is not None:  # noqa: ASYNC110 -- virtual clock
+            await trio.sleep(0.01)
+
+    async def there(self, name: str) -> supervision.Pid:
+        while (pid := supervision.whereis(name)) is None:  # noqa: ASYNC110 -- as above
+            await trio.sleep(0.01)
+        return pid
+
+
+def _resolve(agent: str, model: str | None) -> AgentDefinition:
+    if agent != "main":
+        raise UnknownAgent(f"there is no agent {agent!r}")
+    return AgentDefinition(id=agent, provider="test", model=model or "m")
+
+
+@asynccontextmanager
+async def _tenant(
+    folder: Path, model: Model, *, idle_seconds: float = 300.0, max_awake: int = 100
+) -> AsyncIterator[Tenant]:
+    outside = Outside(worker=InlineWorker, threads=False, random=lambda: 0.5)
+    carrier = bus.LocalBus()
+    epochs = iter(range(1, 100))
+
+    async def claim(tenant: str) -> int:
+        return next(epochs)
+
+    run_wiring = runs.Wiring(
+        tenant="default",
+        bus=carrier,
+        outside=outside,
+        flusher=runs.Flusher(carrier, tick=0.04, size=1024),
+        policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
+    )
+    session_wiring = sessions.Wiring(
+        tenant="default",
+        bus=carrier,
+        outside=outside,
+        resolve=_resolve,
+        run_turn=partial(runs.run_turn, run_wiring),
+        settings=sessions.Settings(
+            idle_seconds=idle_seconds,
+            max_awake=max_awake,
+            revive_limit=3,
+            revive_first=0.05,
+            revive_most=1.0,
+        ),
+    )
+    keeper = partial(
+        ledger.LedgerServer,
+        "default",
+        folder / "ledger.db",
+        claim=claim,
+        inbox_limit=20,
+        max_batch=64,
+        outside=outside,
+    )
+    spec = supervision.ChildSpec
+    parts = [
+        spec("bus", bus.BusServer, name="bus"),
+        spec("permits", Permits, name="providers/test"),
+        spec("ledger", keeper, name="default/ledger"),
+        spec("limits", partial(limits.LimitsServer, "default"), name="default/limits"),
+        spec(
+            "runs",
+            partial(runs.supervisor, run_wiring, lambda _: model),
+            type="supervisor",
+        ),
+        spec(
+            "sessions", partial(sessions.supervisor, session_wiring), type="supervisor"
+        ),
+    ]
+    async with supervision.open_supervisor(
+        parts, strategy="rest_for_one", max_restarts=20
+    ) as top:
+        yield Tenant(model, carrier, top)
+
+
+Start = Callable[..., Awaitable[Tenant]]
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+async def tenant(
+    tmp_path: Path, model: Model, autojump_clock: trio.testing.MockClock
+) -> AsyncIterator[Tenant]:
+    async with _tenant(tmp_path, model) as running:
+        yield running
+
+
+@pytest.fixture
+def open_tenant(
+    tmp_path: Path, model: Model, autojump_clock: trio.testing.MockClock
+) -> Callable[..., object]:
+    """A tenant on the same folder, as often as a test wants one."""
+    return partial(_tenant, tmp_path, model)

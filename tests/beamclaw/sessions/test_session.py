@@ -1,0 +1,377 @@
+"""Turns from end to end inside a tenant, and what survives which death."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+import trio
+
+import supervision
+from beamclaw.contracts.ledger import IdempotencyConflict, Overloaded
+from beamclaw.contracts.limits import GetUsage
+from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    ProviderEvent,
+    TextDelta,
+)
+from beamclaw.contracts.sessions import (
+    Delta,
+    GetSessionsStatus,
+    Reset,
+    RunEnded,
+    SetIntake,
+    Waiting,
+    abort,
+)
+
+from .conftest import KEY, Model, Tenant, echo
+
+Open = Callable[..., AbstractAsyncContextManager[Tenant]]
+
+
+class Held:
+    """A script that says one piece, then waits until it is let go."""
+
+    def __init__(self, text: str = "half ") -> None:
+        self.text = text
+        self.reached = trio.Event()
+        self.go = trio.Event()
+
+    async def __call__(
+        self, request: ModelRequest
+    ) -> AsyncGenerator[ProviderEvent, None]:
+        yield TextDelta(self.text)
+        self.reached.set()
+        await self.go.wait()
+        yield TextDelta("done")
+        yield End("stop")
+
+
+def failing(*errors: ProviderError, before: str = "") -> list[Any]:
+    def script(error: ProviderError) -> Any:
+        async def fail(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+            if before:
+                yield TextDelta(before)
+            raise error
+            yield
+
+        return fail
+
+    return [*(script(error) for error in errors), echo]
+
+
+async def test_a_message_is_answered(tenant: Tenant) -> None:
+    end = await tenant.ask("hello")
+    assert (end.outcome, end.text) == ("ok", "you said: hello")
+    assert end.usage == Usage(10, 2)
+
+
+async def test_a_session_remembers(tenant: Tenant, model: Model) -> None:
+    await tenant.ask("one")
+    await tenant.ask("two")
+    assert [message.text for message in model.calls[1].messages] == [
+        "one",
+        "you said: one",
+        "two",
+    ]
+
+
+async def test_words_come_as_they_are_said(tenant: Tenant, model: Model) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    seen: list[object] = []
+
+    async def read() -> None:
+        seen.extend(await tenant.values(receipt))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        held.go.set()
+    assert seen[0] == Delta("run-1", 1, 0, "half ")
+    assert seen[1] == Delta("run-1", 1, 5, "done")
+    assert isinstance(seen[-1], RunEnded)
+
+
+async def test_the_next_message_waits_for_the_first(
+    tenant: Tenant, model: Model
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    first = await tenant.send("one")
+    await held.reached.wait()
+    with tenant.bus.subscribe(f"default/topic/{KEY}") as subscription:
+        second = await tenant.send("two")
+        assert await subscription.receive() == Waiting("run-2", "queue")
+    held.go.set()
+    assert (await tenant.end(second)).text == "you said: two"
+    assert (await tenant.end(first)).text == "half done"
+
+
+async def test_a_killed_run_is_followed_by_a_successor(
+    tenant: Tenant, model: Model
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    tenant.kill("default/run/run-1")
+    values = await tenant.values(receipt)
+    end = values[-1]
+    assert isinstance(end, RunEnded)
+    assert (end.outcome, end.text) == ("ok", "you said: hello")
+    assert len(model.calls) == 2
+
+
+async def test_a_reader_is_told_that_a_new_attempt_begins(
+    tenant: Tenant, model: Model
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    values: list[object] = []
+
+    async def read() -> None:
+        values.extend(await tenant.values(receipt))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        tenant.kill("default/run/run-1")
+    kinds = [type(value) for value in values if not isinstance(value, Waiting)]
+    assert kinds == [Delta, Reset, Delta, Delta, RunEnded]
+
+
+async def test_a_killed_session_finds_its_run_again(
+    tenant: Tenant, model: Model
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    tenant.kill(f"default/session/{KEY}")
+    await tenant.gone(f"default/session/{KEY}")
+    await tenant.there(f"default/session/{KEY}")
+    held.go.set()
+    assert (await tenant.end(receipt)).text == "half done"
+    assert (await tenant.ask("again")).text == "you said: again"
+    assert len(model.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["default/sessions", "default/awake", "default/runs", "default/ledger", "bus"],
+)
+async def test_a_turn_survives_the_death_of(
+    tenant: Tenant, model: Model, name: str
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    await tenant.send("next")
+    tenant.kill(name)
+    await tenant.gone(name)
+    held.go.set()
+    await tenant.there("default/sessions")
+    end = await tenant.end(receipt)
+    assert end.outcome == "ok"
+    assert (await tenant.ask("again")).text == "you said: again"
+    said_last = [call.messages[-1].text for call in model.calls]
+    assert said_last[-2:] == ["next", "again"]
+
+
+async def test_a_lost_ring_is_made_good(tenant: Tenant) -> None:
+    tenant.kill("default/sessions")
+    receipt = await tenant.send("hello")
+    assert (await tenant.end(receipt)).text == "you said: hello"
+
+
+async def test_open_turns_are_finished_after_a_restart(
+    open_tenant: Open, model: Model
+) -> None:
+    held = [Held() for _ in range(5)]
+    model.scripts[:0] = held
+    async with open_tenant() as tenant:
+        receipts = [
+            await tenant.send(f"m{n}", key=f"agent:main:direct:p{n}") for n in range(5)
+        ]
+        for script in held:
+            await script.reached.wait()
+    async with open_tenant() as tenant:
+        ends = [await tenant.end(receipt) for receipt in receipts]
+    assert sorted(end.text for end in ends) == [f"you said: m{n}" for n in range(5)]
+    assert len(model.calls) == 10
+
+
+async def test_a_stopped_turn_keeps_its_text(tenant: Tenant, model: Model) -> None:
+    held = Held("half an")
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    assert await abort(tenant.bus, "default", KEY, receipt.run_id)
+    end = await tenant.end(receipt)
+    assert (end.outcome, end.stop_reason, end.text) == ("aborted", "aborted", "half an")
+    await tenant.ask("and now?")
+    assert model.calls[1].messages[1] == said("assistant", "half an")
+
+
+async def test_a_waiting_message_can_be_stopped(tenant: Tenant, model: Model) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    first = await tenant.send("one")
+    await held.reached.wait()
+    second = await tenant.send("two")
+    assert await abort(tenant.bus, "default", KEY, second.run_id)
+    held.go.set()
+    assert (await tenant.end(second)).outcome == "aborted"
+    assert (await tenant.end(first)).text == "half done"
+    assert len(model.calls) == 1
+
+
+async def test_what_is_over_cannot_be_stopped(tenant: Tenant) -> None:
+    receipt = await tenant.send("hello")
+    await tenant.end(receipt)
+    assert not await abort(tenant.bus, "default", KEY, receipt.run_id)
+    assert not await abort(tenant.bus, "default", "agent:main:other", "run-9")
+
+
+async def test_a_passing_failure_is_tried_again(tenant: Tenant, model: Model) -> None:
+    model.scripts = failing(
+        ProviderError("overloaded", "busy"),
+        ProviderError("rate_limit", "slow down", retry_after=7.0),
+    )
+    began = trio.current_time()
+    assert (await tenant.ask("hello")).text == "you said: hello"
+    assert trio.current_time() - began >= 7.0
+    assert len(model.calls) == 3
+
+
+async def test_a_lasting_failure_ends_the_turn_in_words(
+    tenant: Tenant, model: Model
+) -> None:
+    model.scripts = failing(ProviderError("auth", "the key in $X was refused"))
+    end = await tenant.ask("hello")
+    assert (end.outcome, end.error_kind) == ("error", "auth")
+    assert end.error == "the key in $X was refused"
+    assert (await tenant.ask("again")).outcome == "ok"
+
+
+async def test_text_that_cannot_be_taken_back_is_not_said_twice(
+    tenant: Tenant, model: Model
+) -> None:
+    model.scripts = failing(ProviderError("network", "cut"), before="half")
+    end = await tenant.ask("hello", retractable=False)
+    assert (end.outcome, end.text, len(model.calls)) == ("error", "half", 1)
+
+
+async def test_text_that_can_be_taken_back_is_said_anew(
+    tenant: Tenant, model: Model
+) -> None:
+    model.scripts = failing(ProviderError("network", "cut"), before="half")
+    end = await tenant.ask("hello")
+    assert (end.outcome, end.text) == ("ok", "you said: hello")
+
+
+async def test_a_turn_that_always_dies_is_put_aside(
+    tenant: Tenant, model: Model
+) -> None:
+    async def deadly(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        supervision.exit(supervision.self_pid(), supervision.KILL)
+        await trio.sleep_forever()
+        yield End("stop")
+
+    model.scripts = [deadly]
+    end = await tenant.ask("hello")
+    assert end.outcome == "quarantined"
+    assert "sessions.revive_limit" in (end.error or "")
+    assert len(model.calls) == 4
+    model.scripts = [echo]
+    assert (await tenant.ask("again")).text == "you said: again"
+
+
+async def test_an_unknown_agent_is_an_answer_in_words(tenant: Tenant) -> None:
+    end = await tenant.ask("hello", agent="nobody")
+    assert (end.outcome, end.error) == ("error", "there is no agent 'nobody'")
+
+
+async def test_an_idle_session_falls_asleep_and_wakes_with_its_history(
+    tenant: Tenant, model: Model
+) -> None:
+    await tenant.ask("one")
+    await trio.sleep(301)
+    assert supervision.whereis(f"default/session/{KEY}") is None
+    await tenant.ask("two")
+    assert len(model.calls[1].messages) == 3
+
+
+async def test_the_session_of_one_request_sleeps_at_once(tenant: Tenant) -> None:
+    key = "agent:main:openai:1"
+    await tenant.ask("one", key=key, ephemeral=True)
+    await tenant.gone(f"default/session/{key}")
+
+
+async def test_a_repeat_joins_the_first_run(tenant: Tenant, model: Model) -> None:
+    first = await tenant.send("hello", external_id="same", run_id="a")
+    second = await tenant.send("hello", external_id="same", run_id="b")
+    assert second.duplicate
+    assert second.run_id == first.run_id
+    assert (await tenant.end(second)).text == "you said: hello"
+    assert len(model.calls) == 1
+
+
+async def test_an_id_used_for_another_message_is_refused(tenant: Tenant) -> None:
+    await tenant.send("hello", external_id="same")
+    with pytest.raises(IdempotencyConflict):
+        await tenant.send("something else", external_id="same")
+
+
+async def test_a_full_inbox_refuses_the_next_message(
+    tenant: Tenant, model: Model
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    await tenant.send("first")
+    await held.reached.wait()
+    for number in range(20):
+        await tenant.send(f"m{number}")
+    with pytest.raises(Overloaded, match="inbox_limit: 20"):
+        await tenant.send("one too many")
+
+
+async def test_no_turn_begins_while_the_node_drains(
+    tenant: Tenant, model: Model
+) -> None:
+    await tenant.bus.call("default/sessions", SetIntake(open=False))
+    receipt = await tenant.send("hello")
+    await trio.testing.wait_all_tasks_blocked()
+    assert model.calls == []
+    await tenant.bus.call("default/sessions", SetIntake(open=True))
+    assert (await tenant.end(receipt)).outcome == "ok"
+
+
+async def test_sessions_without_a_place_wait_for_one(open_tenant: Open) -> None:
+    async with open_tenant(max_awake=2) as tenant:
+        receipts = [
+            await tenant.send("m", key=f"agent:main:openai:{n}", ephemeral=True)
+            for n in range(5)
+        ]
+        for receipt in receipts:
+            assert (await tenant.end(receipt)).outcome == "ok"
+        status = await tenant.bus.call("default/sessions", GetSessionsStatus())
+        assert status.parked == 0
+
+
+async def test_usage_is_counted(tenant: Tenant) -> None:
+    await tenant.ask("one")
+    await tenant.ask("two")
+    (row,) = (await tenant.bus.call("default/limits", GetUsage())).rows
+    assert (row.provider, row.model, row.calls) == ("test", "m", 2)
+    assert (row.usage, row.reserved) == (Usage(20, 4), Usage())
