@@ -8,12 +8,15 @@ Values made in code are not checked again, the loader checks those of people.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 
 from beamclaw.config.models import DEFAULT_MODELS, Api
 from beamclaw.contracts.secret import REDACTED, Secret
+
+# More than this is not meant by any number here; said only to whoever tries.
+ENDLESS: Final = 1_000_000_000
 
 
 @attrs.frozen
@@ -31,15 +34,15 @@ class Range:
         return self.most is None or number <= self.most
 
     def __str__(self) -> str:
-        if self.most is not None:
+        if self.most is not None and self.most < ENDLESS:
             return f"from {self.least:g} to {self.most:g}"
         return f"above {self.least:g}" if self.above else f"of at least {self.least:g}"
 
 
 Port = Annotated[int, Range(0, 65535)]
-Count = Annotated[int, Range(1, 1_000_000_000)]
-Seconds = Annotated[float, Range(0, 10**9, above=True)]
-Wait = Annotated[float, Range(0, 10**9)]
+Count = Annotated[int, Range(1, ENDLESS)]
+Seconds = Annotated[float, Range(0, ENDLESS, above=True)]
+Wait = Annotated[float, Range(0, ENDLESS)]
 Temperature = Annotated[float, Range(0, 2)]
 Level = Literal["debug", "info", "warning", "error"]
 

@@ -1,0 +1,138 @@
+"""Rules that take more than one value, or more than its type, to check."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from beamclaw.config.problems import Problem, Where
+from beamclaw.config.schema import Config
+from beamclaw.config.structure import nearest
+
+SHORTEST_TOKEN: Final = 16
+_AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VISIBLE = re.compile(r"[!-~]+")
+
+At = Callable[[str], Where]
+Found = Iterator[tuple[str, str]]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches *host*."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def check(config: Config, at: At) -> list[Problem]:
+    """Everything that is wrong with *config*, although each value has its type.
+
+    Args:
+        config: What was read.
+        at: Where the value of a path was written.
+    """
+    rules = (_providers, _agents, _gateway)
+    return [
+        Problem(at(path), path, message)
+        for rule in rules
+        for path, message in rule(config)
+    ]
+
+
+def _providers(config: Config) -> Found:
+    for name, provider in config.providers.items():
+        path = f"providers.{name}"
+        if not _PROVIDER.fullmatch(name):
+            yield path, "a provider's name has letters, digits and ._- only"
+        if provider.base_url is not None:
+            yield from _url(f"{path}.base_url", provider.base_url)
+        if provider.api_key is not None:
+            yield from _credential(f"{path}.api_key", provider.api_key.reveal())
+        yield from _headers(f"{path}.headers", provider.headers)
+        if provider.retry_first > provider.retry_most:
+            yield f"{path}.retry_first", "is more than retry_most"
+        if provider.api != "demo" and provider.script is not None:
+            yield f"{path}.script", "is for api: demo only"
+
+
+def _headers(path: str, headers: Mapping[str, str]) -> Found:
+    for name, value in headers.items():
+        if not _VISIBLE.fullmatch(name) or ":" in name:
+            yield path, "a header's name has visible characters only"
+        elif not re.fullmatch(r"[ -~]*", value):
+            yield f"{path}.{name}", "expected one line of plain ASCII"
+
+
+def _url(path: str, url: str) -> Found:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+        sound = sound and parts.port != 0 and bool(_VISIBLE.fullmatch(url))
+    except ValueError:
+        sound, parts = False, urlsplit("")
+    if not sound:
+        yield path, "expected an address like http://127.0.0.1:9999/v1"
+    elif parts.username is not None or parts.password is not None:
+        yield path, "must not hold a name or password; use api_key or headers"
+    elif parts.query or parts.fragment:
+        yield path, "must end with its path, without ? or #"
+
+
+def _credential(path: str, value: str) -> Found:
+    if not value:
+        yield path, "is empty"
+    elif not _VISIBLE.fullmatch(value):
+        yield path, "has blanks, line breaks or characters that are not ASCII"
+
+
+def _agents(config: Config) -> Found:
+    for name, agent in config.agents.items():
+        path = f"agents.{name}"
+        if not _AGENT.fullmatch(name):
+            yield path, "an agent's id has small letters, digits, _ and - only"
+        if agent.model is not None:
+            yield from model_name(f"{path}.model", agent.model, config.providers)
+
+
+def model_name(path: str, name: str, providers: Mapping[str, object]) -> Found:
+    """What is wrong with a model's name, written as provider/model or provider."""
+    provider, slash, model = name.partition("/")
+    known = ", ".join(providers)
+    if provider not in providers:
+        hint = nearest(provider, providers)
+        yield path, f"there is no provider {provider!r} (there are {known}){hint}"
+    elif slash and not model:
+        yield path, f"expected {provider}/ and the model's name"
+
+
+def _gateway(config: Config) -> Found:
+    gateway, token = config.gateway, config.gateway.auth.token
+    if not gateway.host or not _VISIBLE.fullmatch(gateway.host):
+        yield "gateway.host", "expected an address to listen on, like 127.0.0.1"
+        return
+    open_to_all = not is_loopback(gateway.host)
+    if gateway.auth.mode == "none" and open_to_all:
+        yield (
+            "gateway.auth.mode",
+            (
+                f"none is refused while gateway.host is {gateway.host}, which others can "
+                "reach; take token, or the host 127.0.0.1"
+            ),
+        )
+    if token is None:
+        return
+    value = token.reveal()
+    yield from _credential("gateway.auth.token", value)
+    if value and open_to_all and len(value) < SHORTEST_TOKEN:
+        yield (
+            "gateway.auth.token",
+            (
+                f"has {len(value)} characters; at least {SHORTEST_TOKEN} are needed while "
+                f"gateway.host is {gateway.host}, which others can reach"
+            ),
+        )

@@ -1,0 +1,245 @@
+"""Reads the configuration: which file, what the environment adds, what holds then."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from beamclaw.config.checks import check, model_name
+from beamclaw.config.document import (
+    MAX_BYTES,
+    Branch,
+    Listing,
+    Node,
+    Scalar,
+    parse,
+    without,
+)
+from beamclaw.config.environment import KEYS, overlay, variable
+from beamclaw.config.problems import ConfigError, Problem, Where
+from beamclaw.config.schema import Chosen, Config, ProviderConfig
+from beamclaw.config.structure import structure
+from beamclaw.contracts.secret import Secret
+
+FILE_NAME: Final = "beamclaw.yaml"
+
+
+@attrs.frozen
+class Loaded:
+    """A configuration that can be used, and how it came about.
+
+    Attributes:
+        config: The values.
+        file: The file that was read, if any.
+        warnings: What is probably a mistake, although it can be used.
+        origins: Path of a key to where its value was set; others have their default.
+    """
+
+    config: Config
+    file: Path | None
+    warnings: tuple[Problem, ...]
+    origins: Mapping[str, str]
+
+
+def data_folder(variables: Mapping[str, str], given: str | Path | None = None) -> Path:
+    """The data folder: *given* (``--data``), ``BEAMCLAW_DATA``, ``~/.beamclaw``.
+
+    No file names it: commands find a node without reading its configuration.
+    """
+    said = given or variables.get("BEAMCLAW_DATA") or "~/.beamclaw"
+    path = Path(said)
+    if path.parts[:1] == ("~",):
+        home = variables.get("HOME")
+        path = Path(home, *path.parts[1:]) if home else path.expanduser()
+    return Path(os.path.abspath(path))  # noqa: PTH100 -- resolve() would follow links
+
+
+def load(
+    variables: Mapping[str, str],
+    *,
+    file: str | Path | None = None,
+    data: str | Path | None = None,
+    options: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Loaded:
+    """The configuration that holds.
+
+    Args:
+        variables: The environment.
+        file: ``--config``; else ``BEAMCLAW_CONFIG``, else ``beamclaw.yaml`` in the data
+            folder if there is one, else none.
+        data: ``--data``.
+        options: Values of the command line by path, as ``{"gateway.port": "0"}``.
+        strict: An unknown key is an error too.
+
+    Raises:
+        ConfigError: It cannot be used; all reasons at once.
+    """
+    folder = data_folder(variables, data)
+    path = _file(variables, file, folder)
+    tree, errors = Branch(Where("built in"), ""), list[Problem]()
+    if path is not None:
+        tree, errors = parse(_read(path), str(path), variables)
+    warnings = overlay(tree, variables, options or {})
+    base = Path(os.path.abspath(path)).parent if path else folder  # noqa: PTH100
+    errors += _missing_apis(tree)
+    places = _places(tree)
+    config, wrong, unknown = structure(tree, Config, base)
+    errors += wrong
+    (errors if strict else warnings).extend(unknown)
+    if config is None:  # judge the rest as if the wrong values were not there
+        for problem in wrong:
+            without(tree, problem.path)
+        config, _, _ = structure(tree, Config, base)
+    if config is not None:
+        errors += check(config, lambda at: _nearest_place(places, at))
+        errors += _bad_model(config, variables)
+    if errors or config is None:
+        raise ConfigError(_sorted(errors), _sorted(warnings))
+    config = _with_sources(attrs.evolve(config, data=folder), places)
+    config = attrs.evolve(config, chosen=choose(config, places, variables))
+    return Loaded(config, path, tuple(_sorted(warnings)), _origins(places))
+
+
+def choose(
+    config: Config, places: Mapping[str, Where], variables: Mapping[str, str]
+) -> Chosen:
+    """The model for agents that name none: the first rule that holds."""
+    named = variables.get("BEAMCLAW_MODEL")
+    if named:
+        return Chosen(named, "BEAMCLAW_MODEL names it")
+    for name, provider in config.providers.items():
+        place = places.get(f"providers.{name}")
+        usable = provider.api_key or provider.base_url or provider.api == "demo"
+        if usable and place is not None and place.line is not None:
+            words = f"{name} is the first provider in {place.source}"
+            return Chosen(_full(name, provider), words)
+    for index, words in ((0, "is set"), (1, "is set, and no provider has a key")):
+        for name, sources in KEYS.items():
+            if name in config.providers and variables.get(sources[index]):
+                model = _full(name, config.providers[name])
+                return Chosen(model, f"{sources[index]} {words}")
+    return Chosen(
+        _full("demo", config.providers["demo"]),
+        "there is no key (ANTHROPIC_API_KEY and OPENAI_API_KEY are not set), and "
+        "demo needs none",
+    )
+
+
+def _full(name: str, provider: ProviderConfig) -> str:
+    return f"{name}/{provider.chosen_model}"
+
+
+def secrets_of(config: Config) -> list[Secret]:
+    """Every secret of the configuration, for whoever has to keep them out of sight."""
+    found = [config.gateway.auth.token]
+    for provider in config.providers.values():
+        found.append(provider.api_key)
+        # A header may be a key as well; nobody can tell by its name alone.
+        found += [Secret(value) for value in provider.headers.values()]
+    return [secret for secret in found if secret]
+
+
+def _file(
+    variables: Mapping[str, str], given: str | Path | None, folder: Path
+) -> Path | None:
+    said = given or variables.get("BEAMCLAW_CONFIG")
+    if said:
+        return Path(said).expanduser()
+    default = folder / FILE_NAME
+    return default if default.exists() else None
+
+
+def _read(path: Path) -> str:
+    def refuse(message: str, where: Where | None = None) -> ConfigError:
+        return ConfigError([Problem(where or Where(str(path)), "", message)])
+
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise refuse(f"cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise refuse(f"is larger than {MAX_BYTES} bytes; a configuration is not")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8", "replace")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        where = Where(str(path), line, column)
+        raise refuse("is not UTF-8 text", where) from None
+
+
+def _missing_apis(tree: Branch) -> list[Problem]:
+    providers = tree.get("providers")
+    if not isinstance(providers, Branch):
+        return []
+    return [
+        Problem(
+            providers.keys_at[name],
+            f"providers.{name}.api",
+            "is missing; expected one of openai, anthropic, demo",
+        )
+        for name, entry in providers.items()
+        if isinstance(entry, Branch)
+        and (not isinstance(api := entry.get("api"), Scalar) or api.null)
+    ]
+
+
+def _bad_model(config: Config, variables: Mapping[str, str]) -> list[Problem]:
+    named = variables.get("BEAMCLAW_MODEL")
+    if not named:
+        return []
+    return [
+        Problem(variable("BEAMCLAW_MODEL"), path, message)
+        for path, message in model_name("", named, config.providers)
+    ]
+
+
+def _places(node: Node, places: dict[str, Where] | None = None) -> dict[str, Where]:
+    """Where each path stands: a mapping by its key, everything else by itself."""
+    places = {} if places is None else places
+    if not (isinstance(node, Scalar) and node.null):
+        places[node.path] = node.where
+    if isinstance(node, Branch):
+        for key, value in node.items():
+            _places(value, places)
+            if isinstance(value, Branch):
+                places[value.path] = node.keys_at[key]
+    elif isinstance(node, Listing):
+        for value in node:
+            _places(value, places)
+    return places
+
+
+def _nearest_place(places: Mapping[str, Where], path: str) -> Where:
+    """Where *path* was set, else the first thing above it that is written anywhere."""
+    while path and path not in places:
+        path = path.rpartition(".")[0]
+    return places.get(path, Where("built in"))
+
+
+def _with_sources(config: Config, places: Mapping[str, Where]) -> Config:
+    providers = dict(config.providers)
+    for name, provider in config.providers.items():
+        path = f"providers.{name}.api_key"
+        place = places.get(path)
+        if provider.api_key is None or place is None:
+            continue
+        words = str(place) if place.line is None else f"{path} in {place}"
+        providers[name] = attrs.evolve(provider, key_source=words)
+    return attrs.evolve(config, providers=providers)
+
+
+def _origins(places: Mapping[str, Where]) -> dict[str, str]:
+    return {
+        path: str(where) for path, where in places.items() if str(where) != "built in"
+    }
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(
+        problems, key=lambda p: (p.where.line or 0, p.where.column or 0, p.path)
+    )

@@ -1,0 +1,52 @@
+"""What is wrong with a configuration: where, which key, and what would be right."""
+
+from collections.abc import Sequence
+
+import attrs
+
+
+@attrs.frozen
+class Where:
+    """A place in a file, or another source of values (a variable, an option)."""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        if self.line is None:
+            return self.source
+        return f"{self.source}:{self.line}:{self.column}"
+
+
+@attrs.frozen
+class Problem:
+    """One thing to put right. *path* is the key, as ``gateway.port``; may be empty."""
+
+    where: Where
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(str(part) for part in (self.where, self.path) if str(part)) + (
+            f": {self.message}"
+        )
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; every reason found, in reading order."""
+
+    def __init__(
+        self, problems: Sequence[Problem], warnings: Sequence[Problem] = ()
+    ) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+        self.warnings = tuple(warnings)
+
+
+class Wrong(Exception):  # noqa: N818 -- travels inside the loader only
+    """Carries one problem through cattrs."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem

@@ -1,0 +1,55 @@
+"""The gateway's shared secret when nobody set one: made once, kept in the data folder."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from beamclaw.config.checks import SHORTEST_TOKEN
+from beamclaw.config.problems import ConfigError, Problem, Where
+from beamclaw.contracts.secret import Secret
+
+FILE_NAME: Final = "token"
+
+
+def kept_token(data: Path) -> Secret:
+    """The token in the data folder *data*, which exists; made if there is none.
+
+    Raises:
+        ConfigError: The file is there and holds no token.
+        OSError: It cannot be read or written.
+    """
+    path = data / FILE_NAME
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        _make(path)
+        return _read(path)
+
+
+def _read(path: Path) -> Secret:
+    token = path.read_text("ascii", "replace").strip()
+    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        words = "holds no usable token; delete it and a new one is made at the start"
+        raise ConfigError([Problem(Where(str(path)), "", words)])
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return Secret(token)
+
+
+def _make(path: Path) -> None:
+    # Written beside and linked: a reader never sees half of it, and of two starts at
+    # the same moment one wins and both read the same.
+    draft = path.with_name(f".{FILE_NAME}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(handle)
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
