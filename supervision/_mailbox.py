@@ -1,0 +1,50 @@
+"""The mailbox: an unbounded queue that can be searched. Nothing here waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+Predicate: TypeAlias = Callable[[object], bool]
+Match: TypeAlias = type | tuple[type, ...] | Predicate | None
+"""What a receive accepts: a type, several, a predicate, or (``None``) anything."""
+
+
+def as_predicate(match: Match) -> Predicate:
+    """Turn what a receive accepts into a function of one message."""
+    if match is None:
+        return lambda _: True
+    if isinstance(match, type | tuple):
+        types = match
+        return lambda message: isinstance(message, types)
+    return match
+
+
+class Mailbox(deque[object]):
+    """The messages of one process, oldest first."""
+
+    __slots__ = ()
+
+    def take(self, accepts: Predicate, start: int = 0) -> tuple[bool, object]:
+        """Remove and return the first accepted message from position *start* on.
+
+        Returns:
+            Whether there was one, and the message.
+        """
+        if start == 0:
+            for index, message in enumerate(self):
+                if accepts(message):
+                    del self[index]
+                    return True, message
+        # Near its right end an index into a deque costs nothing.
+        for index in range(start, len(self)) if start else ():
+            message = self[index]
+            if accepts(message):
+                del self[index]
+                return True, message
+        return False, None
+
+    def discard(self, matches: Predicate) -> bool:
+        """Remove the first message for which *matches* holds; say whether it was there."""
+        return self.take(matches)[0]

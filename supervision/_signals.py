@@ -1,0 +1,235 @@
+"""Signals: what the runtime puts into mailboxes, and how a running task is ended.
+
+An exit signal for a process that waits somewhere in Trio is the cancellation of that
+process alone. Opening a cancel scope around every process would cost each of them
+0.8 kB and half the rate of spawning, for the few that are ever ended this way; so a
+cancelled scope is *spliced in* at the moment of the signal, between the nursery's cancel
+status and the outermost scope that the task has open by then. Trio then does what it
+does for any cancelled scope: shields hold, ``finally`` runs, every later await is
+cancelled too. (Calling the task's abort function directly looks simpler and is wrong for
+nurseries, shields and everything that is not at a checkpoint right now.)
+
+This is the only module that touches private parts of Trio. They are looked for at import;
+without them, or with ``SUPERVISION_EAGER_SCOPES=1``, each process has its scope from its
+first moment, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import attrs
+import trio
+
+from ._pid import Pid, Ref
+from ._reasons import ExitReason
+
+# --- messages
+
+
+@attrs.frozen
+class Exit:
+    """An exit signal that a trapping process received, as a message.
+
+    Attributes:
+        pid: The process that ended, or that sent the signal.
+        reason: Its reason.
+    """
+
+    pid: Pid
+    reason: ExitReason
+
+
+@attrs.frozen
+class Down:
+    """What a monitor says, once, when the process it watches has ended.
+
+    Attributes:
+        ref: The monitor.
+        pid: The process that ended; ``None`` if the monitored name had no holder.
+        reason: The reason with which it ended.
+        name: The name that was monitored, or ``None`` if it was a pid.
+    """
+
+    ref: Ref
+    pid: Pid | None
+    reason: ExitReason
+    name: str | None = None
+
+
+class Timeout_:  # noqa: N801 - the name without underscore is the result of a callback
+    """The type of `TIMEOUT`."""
+
+    def __repr__(self) -> str:
+        return "TIMEOUT"
+
+
+TIMEOUT: Final = Timeout_()
+"""The message that ``handle_info`` gets when a `supervision.Timeout` has passed."""
+
+
+@attrs.frozen
+class Cast:
+    """The envelope of a message that was sent with `supervision.cast`.
+
+    Attributes:
+        message: What was sent.
+    """
+
+    message: object
+
+
+@attrs.frozen
+class StopOrder:
+    """Asks a behaviour to end with *reason*, through its ``terminate``."""
+
+    reason: ExitReason
+
+
+class From:
+    """A call on its way: the request, and the place where its reply is waited for.
+
+    A server gets it as ``sender`` and hands it to `supervision.reply`, now or later. A
+    plain process finds it in its mailbox and can answer it in the same way.
+
+    Attributes:
+        pid: The process that calls, or ``None`` when a plain task does.
+        request: What is asked.
+    """
+
+    __slots__ = ("pid", "request", "result", "server", "state", "task")
+
+    # Invariant: task is the parked caller while it waits, and None ever after, so a late
+    # or second reply finds nobody and is dropped.
+    task: trio.lowlevel.Task | None
+    pid: Pid | None
+    request: Any
+    result: Any
+    server: Any
+    state: int
+
+    WAITING = 0
+    REPLIED = 1
+    FAILED = 2
+    DIED = 3
+    EXPIRED = 4
+
+    def __init__(
+        self,
+        pid: Pid | None,
+        request: object,
+        server: object,
+        task: trio.lowlevel.Task,
+    ) -> None:
+        self.pid = pid
+        self.request = request
+        self.server = server
+        self.task = task
+        self.result = None
+        self.state = 0
+
+    def __repr__(self) -> str:
+        return f"<From {self.pid} {self.request!r}>"
+
+    def settle(self, state: int, result: object) -> None:
+        """Wake the caller with an outcome; nothing happens when it waits no more."""
+        task = self.task
+        if task is None:
+            return
+        self.task = None
+        self.state = state
+        self.result = result
+        self.server.pending.discard(self)
+        trio.lowlevel.reschedule(task)
+
+    def expire(self) -> None:
+        """End the wait because the time-out of the call has passed."""
+        self.settle(From.EXPIRED, None)
+
+    def abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        """Drop the slot because its caller was cancelled."""
+        del raise_cancel
+        self.task = None
+        self.server.pending.discard(self)
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+# --- exceptions
+
+
+def without_cancelled(error: BaseException) -> BaseException | None:
+    """Reduce *error* to what went wrong, or ``None`` when all of it is ``Cancelled``.
+
+    Inner nurseries wrap errors in groups. A group of one is its leaf; several stay a
+    group; a cancellation beside a real error is a consequence and is dropped.
+    """
+    if isinstance(error, trio.Cancelled):
+        return None
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group: BaseExceptionGroup[BaseException] = error
+    reduced = map(without_cancelled, group.exceptions)
+    left = [kept for kept in reduced if kept is not None]
+    if len(left) <= 1:
+        return left[0] if left else None
+    return group.derive(left).with_traceback(group.__traceback__)
+
+
+# --- ending a task that runs
+
+
+def _private_parts_are_there() -> bool:
+    """Look for the parts of Trio that splicing needs, without running anything."""
+    try:
+        from trio._core._run import (  # noqa: PLC0415 - the probe is the point
+            CancelStatus,
+        )
+
+        fields = {field.name for field in attrs.fields(CancelStatus) if field.init}
+        return (
+            {"_scope", "_parent", "effectively_cancelled"} <= fields
+            and CancelStatus.parent.fset is not None
+            and callable(CancelStatus.close)
+            and callable(trio.lowlevel.Task._activate_cancel_status)  # pyright: ignore
+            and "_cancel_status" in trio.Nursery.__init__.__code__.co_names
+        )
+    except (ImportError, AttributeError, TypeError):
+        return False
+
+
+EAGER_SCOPES: bool = (
+    os.environ.get("SUPERVISION_EAGER_SCOPES", "") not in ("", "0")
+    or not _private_parts_are_there()
+)
+"""Whether every process carries a cancel scope from its start."""
+
+
+class Splice:
+    """A cancelled scope put around everything that a task does from now on."""
+
+    __slots__ = ("_status", "_task")
+
+    def __init__(self, task: trio.lowlevel.Task, cause: str) -> None:
+        from trio._core._run import CancelStatus  # noqa: PLC0415 - see the top
+
+        nursery: Any = task.parent_nursery
+        inner: Any = task
+        outside: Any = nursery._cancel_status  # noqa: SLF001
+        current: Any = inner._cancel_status  # noqa: SLF001
+        scope = trio.CancelScope()
+        scope.cancel(reason=cause)
+        self._task = inner
+        self._status: Any = CancelStatus(scope=scope, parent=outside)
+        if current is outside:
+            inner._activate_cancel_status(self._status)  # noqa: SLF001
+            return
+        while current.parent is not None and current.parent is not outside:
+            current = current.parent
+        current.parent = self._status
+
+    def remove(self) -> None:
+        """Take the scope out again; called by the task itself, at its very end."""
+        if self._task._cancel_status is self._status:  # noqa: SLF001
+            self._task._activate_cancel_status(self._status.parent)  # noqa: SLF001
+        self._status.close()

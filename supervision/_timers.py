@@ -1,0 +1,191 @@
+"""Everything that waits with a limit: the timer heap of a Trio run, and `receive`.
+
+A cancel scope per call costs more than the call. Here a time-out is an entry in one heap
+per Trio run; one system task sleeps until the earliest of them. A cancelled entry stays
+in the heap until it is due or until half of the heap is cancelled, so both setting and
+cancelling cost next to nothing when, as usual, the reply comes in time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Final, cast, overload
+from itertools import count
+
+import trio
+
+from ._errors import ReceiveTimeout, NoSuchName
+from ._mailbox import Mailbox, Match, as_predicate
+from ._pid import Dest, Pid
+from ._process import BURST, IN_RECEIVE, Process, current_process, find
+
+_PRUNE_ABOVE: Final = 64
+_FOREVER: Final = float("inf")
+
+
+class Timer:
+    """One entry of the heap: a function to call at a time, unless it is cancelled."""
+
+    __slots__ = ("fire", "timers", "when", "order")
+
+    def __init__(
+        self,
+        when: float,
+        order: int,
+        fire: Callable[[], object],
+        timers: Timers,
+    ) -> None:
+        self.when = when
+        self.order = order
+        self.fire: Callable[[], object] | None = fire
+        self.timers = timers
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.when, self.order) < (other.when, other.order)
+
+    def cancel(self) -> None:
+        """Make the timer do nothing; harmless when it has fired."""
+        if self.fire is not None:
+            self.fire = None
+            self.timers.note_cancelled()
+
+
+class Timers:
+    """The heap of one Trio run."""
+
+    __slots__ = ("_cancelled", "_heap", "_order", "_scope")
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._cancelled = 0
+        self._order = count()
+        self._scope = trio.CancelScope()
+        trio.lowlevel.spawn_system_task(self._drive, name="supervision timers")
+
+    def at(self, when: float, fire: Callable[[], object]) -> Timer:
+        """Call *fire* at *when*, on Trio's clock; it must neither wait nor raise."""
+        timer = Timer(when, next(self._order), fire, self)
+        heapq.heappush(self._heap, timer)
+        if when < self._scope.deadline:
+            self._scope.deadline = when
+        return timer
+
+    def note_cancelled(self) -> None:
+        """Count a cancelled entry, and drop them all when they are the majority."""
+        self._cancelled += 1
+        if self._cancelled > _PRUNE_ABOVE and self._cancelled * 2 > len(self._heap):
+            self._heap = [timer for timer in self._heap if timer.fire is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+    async def _drive(self) -> None:
+        while True:
+            with self._scope:
+                await trio.sleep_forever()
+            self._fire_due(trio.current_time())
+            deadline = self._heap[0].when if self._heap else _FOREVER
+            self._scope = trio.CancelScope(deadline=deadline)
+
+    def _fire_due(self, now: float) -> None:
+        while self._heap and (self._heap[0].fire is None or self._heap[0].when <= now):
+            timer = heapq.heappop(self._heap)
+            fire, timer.fire = timer.fire, None
+            if fire is None:
+                self._cancelled -= 1
+            else:
+                fire()
+
+
+_timers: trio.lowlevel.RunVar[Timers] = trio.lowlevel.RunVar("supervision timers")
+
+
+def timers() -> Timers:
+    """The timers of the Trio run that we are in."""
+    found = _timers.get(cast("Any", None))
+    if found is None:
+        found = Timers()
+        _timers.set(found)
+    return found
+
+
+def send_after(seconds: float, dest: Dest, message: object) -> Timer:
+    """Send *message* later.
+
+    Args:
+        seconds: How much later.
+        dest: A name is looked up then, not now; that nobody holds it is no error.
+        message: What to send.
+
+    Returns:
+        The timer; its ``cancel()`` takes the message back if it has not been sent.
+    """
+
+    def deliver() -> None:
+        process = find(dest)
+        if process is not None:
+            process.deliver(message)
+
+    return timers().at(trio.current_time() + seconds, deliver)
+
+
+async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
+    """Take the oldest message that *match* accepts out of the mailbox, or wait for one.
+
+    Messages that it does not accept stay, in their order, for later receives.
+
+    Args:
+        match: A type, a tuple of types, a predicate, or ``None`` for any message.
+        timeout: Seconds to wait at most; ``0`` looks once and never waits.
+
+    Raises:
+        ReceiveTimeout: Nothing acceptable came in time; no message is lost.
+        NotAProcess: The calling task is no process.
+    """
+    here = current_process()
+    mailbox = here.mailbox
+    here.burst += 1
+    if here.burst >= BURST:
+        here.burst = 0
+        await trio.lowlevel.checkpoint()
+        mailbox = here.mailbox
+    if match is None:
+        if mailbox:
+            here.handled += 1
+            return mailbox.popleft()
+    elif mailbox:
+        found, message = mailbox.take(as_predicate(match))
+        if found:
+            here.handled += 1
+            return message
+    return await _wait(here, match, timeout)
+
+
+async def _wait(here: Process, match: Match, timeout: float | None) -> object:
+    if timeout is not None and timeout <= 0:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        raise ReceiveTimeout
+    accepts = as_predicate(match)
+    types = match if isinstance(match, type | tuple) else None
+    # What has been looked at is never looked at again.
+    seen = len(here.mailbox or ())
+    timer = None
+    deadline = _FOREVER
+    if timeout is not None:
+        deadline = trio.current_time() + timeout
+        timer = timers().at(deadline, here.wake)
+    try:
+        while True:
+            await here.park(IN_RECEIVE, types)
+            mailbox = here.mailbox
+            if mailbox is not None:
+                found, message = mailbox.take(accepts, seen)
+                if found:
+                    here.handled += 1
+                    return message
+                seen = len(mailbox)
+            if trio.current_time() >= deadline:
+                raise ReceiveTimeout
+    finally:
+        if timer is not None:
+            timer.cancel()
