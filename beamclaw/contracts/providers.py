@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 import attrs
-import supervision
 
+import supervision
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 
 StopReason = Literal[
@@ -48,10 +48,14 @@ class TextDelta:
 
 @attrs.frozen
 class ThinkingDelta:
-    """The next piece of a reasoning block; the block's last piece may sign it."""
+    """The next piece of a reasoning block; the block's last piece may sign it.
+
+    A block that the provider keeps to itself comes as one piece, without text.
+    """
 
     text: str
     signature: str | None = None
+    redacted: str | None = None
 
 
 @attrs.frozen

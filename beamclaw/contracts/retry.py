@@ -80,5 +80,7 @@ def give_up_words(
     if attempt >= policy.max_attempts:
         return f"{error.message}; given up after {attempt} attempts"
     if text_left:
-        return f"{error.message}; part of the answer had left, so it was not asked again"
+        return (
+            f"{error.message}; part of the answer had left, so it was not asked again"
+        )
     return error.message

@@ -1,0 +1,48 @@
+"""JSON to providers and from them, with what their servers get wrong."""
+
+from typing import Any, cast
+
+import orjson
+
+
+def dumps(body: dict[str, Any]) -> bytes:
+    """JSON bytes; halves of characters (from a faulty client) become ``�``."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_repair(body))
+
+
+def _repair(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list | tuple):
+        return [_repair(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return {key: _repair(item) for key, item in fields.items()}
+    return value
+
+
+def loads_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in *data*; ``None`` if it is none."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def fields(value: object) -> dict[str, Any]:
+    """*value* if it is an object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Any]:
+    """*value* if it is a list, else an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def count(value: object) -> int:
+    """*value* if it is a number of things, else 0."""
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,326 @@
+"""The Anthropic Messages API, as client."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import orjson
+
+from beamclaw.contracts.messages import (
+    Image,
+    Message,
+    Part,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderEvent,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from beamclaw.providers._json import count, dumps, fields, items, loads_object
+from beamclaw.providers._wire import Wire
+from beamclaw.providers.errors import Failures
+from beamclaw.providers.sse import ServerSentEvent
+
+VERSION = "2023-06-01"
+
+_STOP_REASONS: dict[object, StopReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+    "model_context_window_exceeded": "context_length",
+}
+
+
+class Anthropic:
+    """A provider that speaks ``POST /v1/messages``.
+
+    Args:
+        name: Its name in the configuration.
+        wire: Its connections.
+        failures: Its errors.
+        max_output: The limit of output tokens per model, which this API insists on,
+            where the request has none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        failures: Failures,
+        *,
+        max_output: Callable[[str], int],
+    ) -> None:
+        self._name = name
+        self._wire = wire
+        self._failures = failures
+        self._max_output = max_output
+
+    def __repr__(self) -> str:
+        return f"<Anthropic {self._name} at {self._failures.address}>"
+
+    @property
+    def name(self) -> str:
+        """The provider's name in the configuration."""
+        return self._name
+
+    def stream(
+        self, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        """See :class:`beamclaw.contracts.providers.Provider`."""
+        limit = request.params.max_tokens or self._max_output(request.model)
+        body = messages_body(request, limit)
+        if not body["messages"]:
+            raise self._failures.nothing_to_say()
+        parser = MessagesParser(self._failures, request.model)
+        return self._wire.ask(dumps(body), request.model, parser)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._wire.aclose()
+
+
+# --- the request
+
+
+def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
+    """The body of the request.
+
+    All system messages together become ``system``. Neighbours of one role are merged.
+    Messages of the assistant before the first of the user are left out, since the API
+    refuses a conversation that does not begin with the user. Penalties and seed do not
+    exist here and are left out too.
+    """
+    params = request.params
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": limit,
+        "messages": _conversation(request.messages),
+        "stream": True,
+    }
+    optional = {
+        "system": _system(request.messages),
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        # One of white space only is refused.
+        "stop_sequences": [stop for stop in params.stop if stop.strip()] or None,
+    }
+    body.update((key, value) for key, value in optional.items() if value is not None)
+    return body
+
+
+def _system(messages: tuple[Message, ...]) -> str | None:
+    texts = [message.text for message in messages if message.role == "system"]
+    return "\n\n".join(text for text in texts if text.strip()) or None
+
+
+def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    merged: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role == "system":
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = [block for part in message.parts if (block := _block(part))]
+        if not blocks or (not merged and role == "assistant"):
+            continue
+        if merged and merged[-1]["role"] == role:
+            merged[-1]["content"].extend(blocks)
+        else:
+            merged.append({"role": role, "content": blocks})
+    for turn in merged:
+        if turn["role"] == "user":
+            # Results answer the message before and have to come first.
+            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+    if merged and merged[-1]["role"] == "assistant":
+        _trim(merged)
+    return merged
+
+
+def _trim(merged: list[dict[str, Any]]) -> None:
+    """What the model is to continue may not end in white space."""
+    last = merged[-1]["content"][-1]
+    if last["type"] == "text":
+        last["text"] = last["text"].rstrip()
+
+
+def _block(part: Part) -> dict[str, Any] | None:
+    match part:
+        case Text(text):
+            # Empty ones, also those of white space only, are refused.
+            return {"type": "text", "text": text} if text.strip() else None
+        case Image(url=str() as url):
+            return {"type": "image", "source": {"type": "url", "url": url}}
+        case Image():
+            source = {
+                "type": "base64",
+                "media_type": part.media_type,
+                "data": part.data,
+            }
+            return {"type": "image", "source": source}
+        case Thinking(redacted=str() as redacted):
+            return {"type": "redacted_thinking", "data": redacted}
+        case Thinking(text, str() as signature):
+            return {"type": "thinking", "thinking": text, "signature": signature}
+        case Thinking():
+            return None  # without its signature it is not accepted
+        case ToolCall():
+            arguments = loads_object(part.arguments.encode()) or {}
+            return {
+                "type": "tool_use",
+                "id": part.id,
+                "name": part.name,
+                "input": arguments,
+            }
+        case ToolResult():
+            result: dict[str, Any] = {
+                "type": "tool_result",
+                "tool_use_id": part.id,
+                "content": part.text,
+            }
+            return {**result, "is_error": True} if part.is_error else result
+
+
+# --- the answer
+
+
+class MessagesParser:
+    """Events of one message into ours. No I/O.
+
+    Usage is reported once, with the stop reason: the figure for output in
+    ``message_start`` says nothing about a stream that breaks off later.
+    """
+
+    def __init__(self, failures: Failures, model: str) -> None:
+        self._failures = failures
+        self._model = model
+        self._usage: dict[str, int] = {}
+        self._stop: StopReason | None = None
+        self._ended = False
+        # Index of a block with a tool call -> our index.
+        self._calls: dict[object, int] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Never before ``message_stop``: without it the turn has no known result."""
+        return False
+
+    def feed(self, event: ServerSentEvent) -> Iterable[ProviderEvent]:
+        """Take the next event."""
+        data = loads_object(event.data)
+        if data is None:
+            if self._ended or not event.data.strip() or event.data == b"[DONE]":
+                return ()
+            raise self._failures.garbled("an event that is no JSON object")
+        if self._ended:
+            return ()
+        match data.get("type"):
+            case "content_block_delta":
+                return self._delta(data)
+            case "content_block_start":
+                return self._block(data)
+            case "message_start":
+                self._count(fields(data.get("message")).get("usage"))
+            case "message_delta":
+                self._count(data.get("usage"))
+                reason = fields(data.get("delta")).get("stop_reason")
+                if reason:
+                    self._stop = _STOP_REASONS.get(reason, "stop")
+            case "message_stop":
+                return self._end()
+            case "error":
+                raise self._failures.event(data, self._model)
+            case None if data.get("error"):
+                raise self._failures.event(data, self._model)
+            case _:
+                pass  # ping, content_block_stop, and what is not known yet
+        return ()
+
+    def finish(self) -> Iterable[ProviderEvent]:
+        """Take the end of the stream."""
+        if not self._ended:
+            raise self._failures.cut("the stream ended without message_stop")
+        return ()
+
+    def whole(self, body: bytes) -> Iterable[ProviderEvent]:
+        """Take an answer that was not streamed."""
+        answer = loads_object(body)
+        if answer is None:
+            raise self._failures.garbled("an answer that is no JSON object")
+        if answer.get("type") != "message":
+            raise self._failures.event(answer, self._model)
+        events: list[ProviderEvent] = []
+        for index, block in enumerate(items(answer.get("content"))):
+            events.extend(self._block({"index": index, "content_block": block}))
+        self._count(answer.get("usage"))
+        self._stop = _STOP_REASONS.get(answer.get("stop_reason"), "stop")
+        events.extend(self._end())
+        return events
+
+    def _delta(self, data: dict[str, Any]) -> Iterable[ProviderEvent]:
+        delta = fields(data.get("delta"))
+        match delta.get("type"):
+            case "text_delta":
+                text = delta.get("text")
+                return (TextDelta(text),) if text else ()
+            case "input_json_delta":
+                place = self._calls.get(data.get("index"))
+                piece = delta.get("partial_json")
+                if place is None or not piece:
+                    return ()
+                return (ToolCallDelta(place, None, None, piece),)
+            case "thinking_delta":
+                thinking = delta.get("thinking")
+                return (ThinkingDelta(thinking),) if thinking else ()
+            case "signature_delta":
+                return (ThinkingDelta("", delta.get("signature")),)
+            case _:
+                return ()
+
+    def _block(self, data: dict[str, Any]) -> Iterable[ProviderEvent]:
+        block = fields(data.get("content_block"))
+        match block.get("type"):
+            case "text" if block.get("text"):
+                return (TextDelta(block["text"]),)
+            case "thinking" if block.get("thinking") or block.get("signature"):
+                signature = block.get("signature") or None
+                return (ThinkingDelta(block.get("thinking") or "", signature),)
+            case "redacted_thinking" if block.get("data"):
+                return (ThinkingDelta("", redacted=block["data"]),)
+            case "tool_use":
+                place = self._calls[data.get("index")] = len(self._calls)
+                given = block.get("input")
+                arguments = orjson.dumps(given).decode() if given else ""
+                name = str(block.get("name") or "")
+                return (ToolCallDelta(place, str(block.get("id")), name, arguments),)
+            case _:
+                return ()
+
+    def _count(self, usage: object) -> None:
+        """Later figures replace earlier ones; those not repeated stay."""
+        for key, value in fields(usage).items():
+            if isinstance(value, int):
+                self._usage[key] = value
+
+    def _end(self) -> Iterable[ProviderEvent]:
+        self._ended = True
+        events: list[ProviderEvent] = []
+        if self._usage:
+            got = self._usage.get
+            cached = count(got("cache_read_input_tokens"))
+            sent = count(got("input_tokens")) + cached
+            sent += count(got("cache_creation_input_tokens"))
+            written = count(got("output_tokens"))
+            events.append(UsageReport(Usage(sent, written, cached)))
+        return (*events, End(self._stop or "stop"))

@@ -1,0 +1,133 @@
+"""From a provider's configuration to a connection."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from beamclaw.config.models import Api
+from beamclaw.config.schema import ProviderConfig
+from beamclaw.contracts.providers import Provider
+from beamclaw.contracts.secret import Secret
+from beamclaw.providers.catalogue import max_output
+from beamclaw.providers.demo import Demo
+from beamclaw.providers.errors import Failures, show_url
+
+if TYPE_CHECKING:
+    from beamclaw.providers._wire import Wire
+
+BASE_URLS: Final[Mapping[Api, str]] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+}
+# The environment that fills the provider of the same name.
+_VARIABLES: Final[Mapping[Api, str]] = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}
+
+
+def connect(name: str, config: ProviderConfig) -> Provider:
+    """A connection to provider *name*; nothing is opened before the first call.
+
+    Settings that cannot work (an address that is none, a key with a line break) are
+    told by each call, as :class:`~beamclaw.contracts.providers.ProviderError`.
+    """
+    match config.api:
+        case "demo":
+            return Demo(name, delay=config.delay, script=config.script)
+        case "openai":
+            return _openai(name, config)
+        case "anthropic":
+            return _anthropic(name, config)
+
+
+# The HTTP client takes a tenth of a second to import; a node must be listening before
+# that, and one with `demo` never needs it. Hence the imports inside.
+
+
+def _openai(name: str, config: ProviderConfig) -> Provider:
+    from beamclaw.providers.openai import OpenAI  # noqa: PLC0415
+
+    base = _base(config)
+    failures = _failures(name, config, base)
+    key = _key(config)
+    mine = {"authorization": f"Bearer {key}"} if key else {}
+    wire = _wire(config, failures, f"{base}/chat/completions", mine)
+    official = (urlsplit(base).hostname or "").endswith("openai.com")
+    return OpenAI(name, wire, failures, official=official)
+
+
+def _anthropic(name: str, config: ProviderConfig) -> Provider:
+    from beamclaw.providers.anthropic import VERSION, Anthropic  # noqa: PLC0415
+
+    base = _base(config).removesuffix("/v1")
+    failures = _failures(name, config, base)
+    key = _key(config)
+    mine = {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
+    wire = _wire(config, failures, f"{base}/v1/messages", mine)
+    limit = partial(max_output, configured=config.models)
+    return Anthropic(name, wire, failures, max_output=limit)
+
+
+def _wire(
+    config: ProviderConfig, failures: Failures, url: str, mine: Mapping[str, str]
+) -> "Wire":
+    from beamclaw.providers._wire import Deadlines, Wire  # noqa: PLC0415
+
+    headers = {
+        "accept": "text/event-stream",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "beamclaw",
+        **mine,
+        **{name.lower(): value for name, value in config.headers.items()},
+    }
+    refuse = None
+    if not _is_url(url):
+        refuse = failures.unusable_url
+    elif not _fits_header(_key(config)):
+        refuse = failures.unusable_key
+    elif not all(map(_fits_header, (*config.headers, *config.headers.values()))):
+        refuse = failures.unusable_headers
+    deadlines = Deadlines(
+        connect=config.connect_timeout,
+        idle=config.idle_timeout,
+        whole=config.max_seconds,
+    )
+    return Wire(
+        url=url, headers=headers, deadlines=deadlines, failures=failures, refuse=refuse
+    )
+
+
+def _failures(name: str, config: ProviderConfig, base: str) -> Failures:
+    # Under another name than the API's, the environment does not reach it.
+    prefix = _VARIABLES[config.api] if name == config.api else ""
+    key = config.api_key
+    return Failures(
+        provider=name,
+        address=show_url(base),
+        key=Secret(key.reveal().strip()) if key else None,
+        others=tuple(map(Secret, config.headers.values())),
+        key_source=config.key_source or f"providers.{name}.api_key",
+        key_variable=prefix and f"{prefix}_API_KEY",
+        url_variable=prefix and f"{prefix}_BASE_URL",
+    )
+
+
+def _base(config: ProviderConfig) -> str:
+    return (config.base_url or BASE_URLS[config.api]).strip().rstrip("/")
+
+
+def _key(config: ProviderConfig) -> str:
+    return config.api_key.reveal().strip() if config.api_key else ""
+
+
+def _fits_header(value: str) -> bool:
+    return value.isascii() and (not value or value.isprintable())
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,397 @@
+"""Failures of model calls, in our classes and in words. The one place that knows them.
+
+Every way a call can fail becomes a :class:`ProviderError` here, and here alone:
+statuses and error bodies of OpenAI-compatible servers and of Anthropic, errors that come
+inside a stream, and what the HTTP client reports. The words name the variable or the
+key of the configuration that a person has to look at, and never contain the key itself,
+whatever the provider echoes.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import attrs
+import orjson
+
+from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
+from beamclaw.contracts.secret import REDACTED, Secret
+
+_MOST_WORDS = 500
+# A piece of the key this long gives away too much to be shown.
+_WORDS = re.compile(r"[\w\-.+/=]{6,}")
+
+# The error's own code or type, where it says more than the status.
+_KINDS: dict[str, ErrorKind] = {
+    "context_length_exceeded": "context_length",
+    "request_too_large": "context_length",
+    "model_not_found": "model_not_found",
+    "invalid_api_key": "auth",
+    "authentication_error": "auth",
+    "insufficient_quota": "quota",
+    "billing_error": "quota",
+    "billing_hard_limit_reached": "quota",
+    "content_policy_violation": "refused",
+    "content_filter": "refused",
+    "permission_error": "refused",
+    "rate_limit_exceeded": "rate_limit",
+    "rate_limit_error": "rate_limit",
+    "overloaded_error": "overloaded",
+    "overloaded": "overloaded",
+    "api_error": "server",
+    "server_error": "server",
+    "timeout_error": "server",
+    "invalid_request_error": "invalid",
+}
+# Types that say less than the status they come with.
+_VAGUE = frozenset({"invalid_request_error", "api_error", "server_error"})
+_STATUSES: dict[int, ErrorKind] = {
+    400: "invalid",
+    401: "auth",
+    402: "quota",
+    403: "refused",
+    404: "model_not_found",
+    408: "server",
+    409: "server",
+    413: "context_length",
+    422: "invalid",
+    429: "rate_limit",
+    503: "overloaded",
+    529: "overloaded",
+}
+# Compatible servers often give a sentence only.
+_SENTENCES: tuple[tuple[str, ErrorKind], ...] = (
+    ("prompt is too long", "context_length"),
+    ("maximum context length", "context_length"),
+    ("context window", "context_length"),
+    ("credit balance is too low", "quota"),
+)
+
+
+def classify(status: int | None, names: tuple[str, ...], message: str) -> ErrorKind:
+    """The class of a failure.
+
+    Args:
+        status: HTTP status; ``None`` for an error inside a stream.
+        names: The error's code and type, the more telling one first.
+        message: The provider's sentence.
+    """
+    for name in names:
+        kind = _KINDS.get(name)
+        if kind is not None and name not in _VAGUE:
+            return kind
+    sentence = message.lower()
+    if status in (None, 400, 413, 422):
+        for words, kind in _SENTENCES:
+            if words in sentence:
+                return kind
+    if status is not None:
+        return _STATUSES.get(status) or ("server" if status >= 500 else "invalid")  # noqa: PLR2004 - HTTP
+    return next((_KINDS[name] for name in names if name in _KINDS), "server")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the provider asks to wait; ``None`` if it says nothing readable.
+
+    A date counts from the answer's own ``date``, so no clock of ours is asked.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+        now = parsedate_to_datetime(headers["date"])
+        return max(0.0, (until - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def show_url(url: str) -> str:
+    """*url* without what may be secret in it: user, password, query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if ":" in host:
+            host = f"[{host}]"
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that is none"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def scrub(text: str, secrets: Iterable[Secret]) -> str:
+    """*text* fit to be shown: no key, no masked key, no control characters, bounded."""
+    text = text[: _MOST_WORDS * 20]
+    for secret in secrets:
+        if secret:
+            text = _without(text, secret.reveal())
+    text = re.sub(r"\S*\*{3,}\S*", REDACTED, text)
+    text = re.sub(r"\s+", " ", text).strip()
+    text = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+    return text if len(text) <= _MOST_WORDS else text[: _MOST_WORDS - 1] + "…"
+
+
+def _without(text: str, key: str) -> str:
+    text = text.replace(key, REDACTED)
+    # Parts of it, as some servers quote beginning and end.
+    return _WORDS.sub(
+        lambda found: REDACTED if found.group() in key else found.group(), text
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Failures:
+    """Makes the errors of one provider.
+
+    Attributes:
+        provider: Its name in the configuration.
+        address: Its base URL as shown to people.
+        key: The key, to keep it out of the words.
+        others: Values of headers of the configuration, for the same reason.
+        key_source: Where the key came from, in words; empty without a key.
+        key_variable: The environment variable that would hold a key.
+        url_variable: The environment variable of the base URL.
+    """
+
+    provider: str
+    address: str
+    key: Secret | None
+    others: tuple[Secret, ...]
+    key_source: str
+    key_variable: str
+    url_variable: str
+
+    # --- no answer
+
+    def unreachable(self, why: str) -> ProviderError:
+        """No connection, or none that lasted until the answer began."""
+        return ProviderError(
+            "network",
+            f"provider {self.provider} cannot be reached at {self.address} "
+            f"({self._fit(why)}): check {self._where_url} and the network",
+        )
+
+    def silent(self, seconds: float) -> ProviderError:
+        """Not a byte for *seconds*."""
+        return ProviderError(
+            "network",
+            f"provider {self.provider} at {self.address} sent nothing for "
+            f"{seconds:g} s (providers.{self.provider}.idle_timeout)",
+        )
+
+    def too_long(self, seconds: float) -> ProviderError:
+        """The call as a whole took more than *seconds*."""
+        return ProviderError(
+            "network",
+            f"provider {self.provider} took longer than {seconds:g} s for one answer "
+            f"(providers.{self.provider}.max_seconds)",
+        )
+
+    def cut(self, why: str = "the connection was closed") -> ProviderError:
+        """The stream broke off without its end."""
+        return ProviderError(
+            "network",
+            f"provider {self.provider} at {self.address} broke off in the middle of "
+            f"its answer ({self._fit(why)})",
+        )
+
+    # --- an answer that is none
+
+    def garbled(self, what: str) -> ProviderError:
+        """The stream holds *what* cannot be."""
+        return ProviderError(
+            "server",
+            f"provider {self.provider} at {self.address} sent {self._fit(what)}",
+        )
+
+    def not_a_stream(self, status: int, content_type: str) -> ProviderError:
+        """Some other server answers there."""
+        return ProviderError(
+            "invalid",
+            f"what answers at {self.address} is no model provider (it sent "
+            f"{self._fit(content_type) or 'no content type'}): check {self._where_url}",
+            status=status,
+        )
+
+    def moved(self, status: int, location: str) -> ProviderError:
+        """A redirect, which would carry the key to somewhere else."""
+        return ProviderError(
+            "invalid",
+            f"provider {self.provider} at {self.address} redirects ({status}) to "
+            f"{self._fit(show_url(location))}, which is not followed since the key "
+            f"would go there: check {self._where_url}",
+            status=status,
+        )
+
+    # --- before the call
+
+    def unusable_key(self) -> ProviderError:
+        """The key holds characters that no header can carry."""
+        return ProviderError(
+            "auth",
+            f"the key of provider {self.provider} from {self.key_source} contains "
+            "line breaks or other characters that no key has: set it again",
+        )
+
+    def unusable_headers(self) -> ProviderError:
+        """Headers of the configuration that no request can carry."""
+        return ProviderError(
+            "invalid",
+            f"providers.{self.provider}.headers has a name or value with line breaks "
+            "or other characters that no header can carry",
+        )
+
+    def unusable_url(self) -> ProviderError:
+        """The base URL is none."""
+        return ProviderError(
+            "invalid",
+            f"provider {self.provider}: {self.address!r} is no base URL "
+            f"(http:// or https:// and a host): check {self._where_url}",
+        )
+
+    def nothing_to_say(self) -> ProviderError:
+        """Nothing is left of the messages that this API accepts."""
+        return ProviderError(
+            "invalid",
+            f"provider {self.provider}: there is no message with text to answer",
+        )
+
+    # --- an answer that says why
+
+    def response(
+        self, status: int, headers: Mapping[str, str], body: bytes, model: str
+    ) -> ProviderError:
+        """From a status other than 200."""
+        names, message = _told(_json(body))
+        kind = classify(status, names, message)
+        told = "model_not_found" in names or "model" in message.lower()
+        if kind == "model_not_found" and not told:
+            content_type = headers.get("content-type", "")
+            return self.not_a_stream(status, f"404 and {content_type}")
+        kind = _as_told(kind, headers.get("x-should-retry", ""))
+        wait = retry_after(headers)
+        return self._error(kind, message, model, status=status, wait=wait)
+
+    def event(self, event: object, model: str) -> ProviderError:
+        """From an error inside a stream."""
+        names, message = _told(event)
+        return self._error(classify(None, names, message), message, model)
+
+    def _error(
+        self,
+        kind: ErrorKind,
+        message: str,
+        model: str,
+        *,
+        status: int | None = None,
+        wait: float | None = None,
+    ) -> ProviderError:
+        said = self._fit(message)
+        words = self._words(kind, self._fit(model), f" ({status})" if status else "")
+        text = f"{words}; it says: {said}" if said else words
+        return ProviderError(kind, text, retry_after=wait, status=status)
+
+    def _words(self, kind: ErrorKind, model: str, status: str) -> str:
+        name = self.provider
+        match kind:
+            case "auth" if not self.key:
+                return (
+                    f"provider {name} wants a key{status} and none is set: set "
+                    f"{self._where_key}"
+                )
+            case "auth":
+                return (
+                    f"provider {name} refused the key{status} from {self.key_source}: "
+                    "check its value, then start the node again"
+                )
+            case "rate_limit":
+                return f"provider {name} limits the rate of requests{status}"
+            case "overloaded":
+                return f"provider {name} is overloaded{status}"
+            case "context_length":
+                return (
+                    f"the conversation is too long for model {model} of provider "
+                    f"{name}{status}: start a new session or choose a model with a "
+                    "larger window (agents.main.model)"
+                )
+            case "model_not_found":
+                return (
+                    f"provider {name} has no model {model}{status}, or the key may not "
+                    "use it: change agents.main.model (or your agent's model) in the "
+                    "configuration, or the model of the request"
+                )
+            case "quota":
+                return (
+                    f"provider {name} says that the account has no credit left"
+                    f"{status}: look at its billing page; the key is from "
+                    f"{self.key_source or 'nowhere'}"
+                )
+            case "refused":
+                return f"provider {name} refused the request{status}"
+            case "server":
+                return f"provider {name} failed{status}"
+            case _:
+                return f"provider {name} does not accept the request{status}"
+
+    def _fit(self, text: str) -> str:
+        return scrub(text, self._secrets)
+
+    @property
+    def _secrets(self) -> tuple[Secret, ...]:
+        return (self.key, *self.others) if self.key else self.others
+
+    @property
+    def _where_url(self) -> str:
+        key = f"providers.{self.provider}.base_url in the configuration"
+        if self.url_variable:
+            return f"environment variable {self.url_variable} or {key}"
+        return key
+
+    @property
+    def _where_key(self) -> str:
+        key = f"providers.{self.provider}.api_key in the configuration"
+        if self.key_variable:
+            return f"environment variable {self.key_variable} or {key}"
+        return key
+
+
+def _as_told(kind: ErrorKind, should_retry: str) -> ErrorKind:
+    """``x-should-retry`` beats our table, except that an empty account stays empty."""
+    if should_retry == "true" and kind not in TRANSIENT and kind != "quota":
+        return "server"
+    if should_retry == "false" and kind in TRANSIENT:
+        return "refused"
+    return kind
+
+
+def _json(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _told(body: object) -> tuple[tuple[str, ...], str]:
+    """Code and type, and the sentence, of any of the shapes in use."""
+    if isinstance(body, dict):
+        whole = cast("dict[str, Any]", body)
+        error = whole.get("error", whole)
+        if isinstance(error, str):
+            return (), error
+        if isinstance(error, dict):
+            fields = cast("dict[str, Any]", error)
+            names = tuple(
+                str(fields[key])
+                for key in ("code", "type")
+                if isinstance(fields.get(key), str)
+            )
+            return names, str(fields.get("message") or fields.get("detail") or "")
+    return (), ""

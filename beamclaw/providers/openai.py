@@ -1,0 +1,334 @@
+"""OpenAI-compatible chat completions, as client.
+
+Compatible servers differ, and all of this is accepted: tool calls without index or id,
+with all their arguments in one piece or as an object; ``stop`` in spite of tool calls;
+``reasoning_content``; no ``[DONE]``; comment lines; usage in every chunk or in none; an
+answer that is not streamed although a stream was asked for.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
+from typing import Any
+
+import orjson
+
+from beamclaw.contracts.messages import (
+    Image,
+    Message,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    ProviderEvent,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from beamclaw.providers._json import count, dumps, fields, items, loads_object
+from beamclaw.providers._wire import Wire
+from beamclaw.providers.errors import Failures
+from beamclaw.providers.sse import ServerSentEvent
+
+_STOP_REASONS: dict[object, StopReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "refusal",
+}
+_OTHER_LIMIT = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+}
+
+
+class OpenAI:
+    """A provider that speaks ``POST /chat/completions``.
+
+    The limit of output tokens is called ``max_completion_tokens`` at OpenAI itself and
+    ``max_tokens`` elsewhere, where servers silently ignore the newer name. A server
+    that refuses the name is asked again with the other one, which is then kept.
+    """
+
+    def __init__(
+        self, name: str, wire: Wire, failures: Failures, *, official: bool
+    ) -> None:
+        self._name = name
+        self._wire = wire
+        self._failures = failures
+        self._limit = "max_completion_tokens" if official else "max_tokens"
+
+    def __repr__(self) -> str:
+        return f"<OpenAI {self._name} at {self._failures.address}>"
+
+    @property
+    def name(self) -> str:
+        """The provider's name in the configuration."""
+        return self._name
+
+    def stream(
+        self, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        """See :class:`beamclaw.contracts.providers.Provider`."""
+        return self._stream(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._wire.aclose()
+
+    @asynccontextmanager
+    async def _stream(
+        self, request: ModelRequest
+    ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
+        limit = self._limit
+        async with AsyncExitStack() as stack:
+            try:
+                events = await stack.enter_async_context(self._ask(request, limit))
+            except ProviderError as error:
+                if error.kind != "invalid" or limit not in error.message:
+                    raise
+                self._limit = limit = _OTHER_LIMIT[limit]
+                events = await stack.enter_async_context(self._ask(request, limit))
+            yield events
+
+    def _ask(
+        self, request: ModelRequest, limit: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        body = chat_body(request, limit)
+        if not body["messages"]:
+            raise self._failures.nothing_to_say()
+        parser = ChatParser(self._failures, request)
+        return self._wire.ask(dumps(body), request.model, parser)
+
+
+# --- the request
+
+
+def chat_body(request: ModelRequest, limit: str) -> dict[str, Any]:
+    """The body of the request; *limit* is the name of the output limit."""
+    params = request.params
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [
+            said for message in request.messages for said in _message(message)
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    optional = {
+        limit: params.max_tokens,
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "presence_penalty": params.presence_penalty,
+        "frequency_penalty": params.frequency_penalty,
+        "seed": params.seed,
+        "stop": list(params.stop) or None,
+    }
+    body.update((key, value) for key, value in optional.items() if value is not None)
+    return body
+
+
+def _message(message: Message) -> Iterable[dict[str, Any]]:
+    """One of ours as theirs: none if it says nothing, one per tool result."""
+    for part in message.parts:
+        if isinstance(part, ToolResult):
+            yield {"role": "tool", "tool_call_id": part.id, "content": part.text}
+    match message.role:
+        case "assistant":
+            yield from _assistant(message)
+        case "user":
+            yield from _user(message)
+        case "system" if message.text:
+            yield {"role": "system", "content": message.text}
+        case _:
+            pass
+
+
+def _assistant(message: Message) -> Iterable[dict[str, Any]]:
+    calls = [
+        {
+            "id": part.id,
+            "type": "function",
+            "function": {"name": part.name, "arguments": part.arguments or "{}"},
+        }
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    ]
+    text = message.text
+    if calls:
+        yield {"role": "assistant", "content": text or None, "tool_calls": calls}
+    elif text:
+        yield {"role": "assistant", "content": text}
+
+
+def _user(message: Message) -> Iterable[dict[str, Any]]:
+    if any(isinstance(part, Image) for part in message.parts):
+        yield {"role": "user", "content": list(_user_parts(message))}
+    elif text := message.text:
+        yield {"role": "user", "content": text}
+
+
+def _user_parts(message: Message) -> Iterable[dict[str, Any]]:
+    for part in message.parts:
+        if isinstance(part, Text) and part.text:
+            yield {"type": "text", "text": part.text}
+        elif isinstance(part, Image):
+            url = part.url or f"data:{part.media_type};base64,{part.data}"
+            yield {"type": "image_url", "image_url": {"url": url}}
+
+
+# --- the answer
+
+
+class ChatParser:
+    """Chunks of one chat completion into our events; see the module. No I/O."""
+
+    def __init__(self, failures: Failures, request: ModelRequest) -> None:
+        self._failures = failures
+        self._model = request.model
+        # The transcript only grows, so its length makes an id that no other call has.
+        self._turn = len(request.messages)
+        self._stop: StopReason | None = None
+        self._ended = False
+        # Their index and id of each tool call; its place here is our index.
+        self._calls: list[tuple[int | None, str]] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is over, though usage or ``[DONE]`` may follow."""
+        return self._stop is not None
+
+    def feed(self, event: ServerSentEvent) -> Iterable[ProviderEvent]:
+        """Take the next chunk."""
+        if self._ended:
+            return ()
+        data = event.data
+        if data == b"[DONE]":
+            return self._end()
+        chunk = loads_object(data)
+        if chunk is None:
+            if not data.strip():
+                return ()
+            raise self._failures.garbled("an event that is no JSON object")
+        if chunk.get("error") or event.name == b"error":
+            raise self._failures.event(chunk, self._model)
+        events: list[ProviderEvent] = []
+        for choice in items(chunk.get("choices")):
+            if not choice.get("index"):  # others come only with n > 1, never asked for
+                self._choice(choice, choice.get("delta"), events)
+        if usage := chunk.get("usage"):
+            events.append(UsageReport(_usage(fields(usage))))
+        return events
+
+    def finish(self) -> Iterable[ProviderEvent]:
+        """Take the end of the stream."""
+        if self._ended:
+            return ()
+        if self._stop is None:
+            raise self._failures.cut("the stream ended without its end")
+        return self._end()
+
+    def whole(self, body: bytes) -> Iterable[ProviderEvent]:
+        """Take an answer that was not streamed."""
+        answer = loads_object(body)
+        if answer is None:
+            raise self._failures.garbled("an answer that is no JSON object")
+        if answer.get("error"):
+            raise self._failures.event(answer, self._model)
+        choices = items(answer.get("choices"))
+        if not choices:
+            raise self._failures.garbled("an answer without choices")
+        events: list[ProviderEvent] = []
+        self._choice(choices[0], choices[0].get("message"), events)
+        if usage := answer.get("usage"):
+            events.append(UsageReport(_usage(fields(usage))))
+        events.extend(self._end())
+        return events
+
+    def _choice(
+        self, choice: dict[str, Any], said: object, events: list[ProviderEvent]
+    ) -> None:
+        delta = fields(said)
+        content = delta.get("content")
+        if content:
+            text = content if isinstance(content, str) else _texts(content)
+            if text:
+                events.append(TextDelta(text))
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        if thought and isinstance(thought, str):
+            events.append(ThinkingDelta(thought))
+        refusal = delta.get("refusal")
+        if refusal and isinstance(refusal, str):
+            self._stop = "refusal"
+            events.append(TextDelta(refusal))
+        calls = delta.get("tool_calls")
+        if calls:
+            events.extend(self._call(fields(call)) for call in items(calls))
+        elif call := delta.get("function_call"):
+            events.append(self._call({"index": 0, "function": call}))
+        reason = choice.get("finish_reason")
+        if reason and self._stop is None:
+            self._stop = _STOP_REASONS.get(reason, "stop")
+
+    def _call(self, piece: dict[str, Any]) -> ToolCallDelta:
+        function = fields(piece.get("function"))
+        name = str(function.get("name") or "")
+        own = str(piece.get("id") or "")
+        place, fresh = self._place(piece.get("index"), own, named=bool(name))
+        arguments: object = function.get("arguments")
+        if arguments is None:
+            arguments = ""
+        elif not isinstance(arguments, str):
+            arguments = orjson.dumps(arguments).decode()
+        if not fresh:
+            return ToolCallDelta(place, None, None, arguments)
+        own = own or f"call_{self._turn}_{place}"
+        return ToolCallDelta(place, own, name, arguments)
+
+    def _place(self, index: object, own: str, *, named: bool) -> tuple[int, bool]:
+        """Our index of the call, and whether this is its first piece.
+
+        Without index and id, a name begins a call, since it comes once.
+        """
+        theirs = index if isinstance(index, int) else None
+        for place, (known, known_id) in enumerate(self._calls):
+            if theirs is not None and known == theirs:
+                return place, False
+            if theirs is None and own and known_id == own:
+                return place, False
+        if theirs is None and not own and not named and self._calls:
+            return len(self._calls) - 1, False
+        self._calls.append((theirs, own))
+        return len(self._calls) - 1, True
+
+    def _end(self) -> Iterable[ProviderEvent]:
+        self._ended = True
+        stop = self._stop or "stop"
+        if self._calls and stop == "stop":
+            stop = "tool_calls"
+        return (End(stop),)
+
+
+def _texts(content: object) -> str:
+    """Content in parts, as some servers send it."""
+    return "".join(str(fields(part).get("text") or "") for part in items(content))
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    details = fields(usage.get("prompt_tokens_details"))
+    return Usage(
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
+        count(details.get("cached_tokens")),
+    )

@@ -1,0 +1,402 @@
+"""A strict fake of Anthropic's Messages API, on a real socket.
+
+As :mod:`beamclaw.testing.fake_openai`: ``async with fake_anthropic() as fake``, or
+``python -m beamclaw.testing.fake_anthropic``.
+"""
+
+import re
+import sys
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import orjson
+
+from beamclaw.testing import _models
+from beamclaw.testing._http import HTTPRequest
+from beamclaw.testing._models import (
+    Body,
+    Entry,
+    Event,
+    FakeProvider,
+    Fault,
+    Refused,
+    Reply,
+    Tool,
+    counted,
+    last_words,
+)
+
+__all__ = [
+    "Entry",
+    "FakeAnthropic",
+    "Fault",
+    "Reply",
+    "Tool",
+    "fake_anthropic",
+    "last_words",
+]
+
+_KNOWN = frozenset(
+    {
+        "model",
+        "max_tokens",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "thinking",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "metadata",
+        "service_tier",
+        "stream",
+        "output_config",
+        "container",
+        "inference_geo",
+        "cache_control",
+    }
+)
+_TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
+_LEAST_THINKING = 1024
+_REFUSALS = {
+    400: ("invalid_request_error", "The request is invalid."),
+    401: ("authentication_error", "invalid x-api-key"),
+    402: ("billing_error", "Your credit balance is too low to access the API."),
+    403: ("permission_error", "Your API key does not have permission."),
+    404: ("not_found_error", "model: x"),
+    409: ("api_error", "Conflict"),
+    413: ("request_too_large", "Request exceeds the maximum size"),
+    429: ("rate_limit_error", "This request would exceed your rate limit."),
+    500: ("api_error", "Internal server error"),
+    504: ("timeout_error", "Request timed out"),
+    529: ("overloaded_error", "Overloaded"),
+}
+
+
+class FakeAnthropic(FakeProvider):
+    """A fake of Anthropic's Messages API."""
+
+    path = "/v1/messages"
+
+    @property
+    def base_url(self) -> str:
+        """For ``providers.anthropic.base_url`` or ``ANTHROPIC_BASE_URL``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def key_of(self, headers: Mapping[str, str]) -> str:
+        """``x-api-key``, or a bearer token."""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        return headers.get("x-api-key", "") or (key if scheme == "Bearer" else "")
+
+    def check(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
+        """The rules of the Messages API."""
+        if request.headers.get("anthropic-version") != "2023-06-01":
+            yield _invalid("anthropic-version: header is required")
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind != "application/json":
+            yield _invalid("content-type: must be application/json")
+        for name in body.keys() - _KNOWN:
+            yield _invalid(f"{name}: Extra inputs are not permitted")
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            yield _invalid("model: Field required")
+        elif self.models is not None and model not in self.models:
+            yield Refused(404, "not_found_error", f"model: {model}")
+        yield from _check_settings(body)
+        yield from _check_messages(body)
+        yield from self._check_window(request, body)
+
+    def _check_window(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
+        asked = len(request.body) // 4
+        if self.window is not None and asked > self.window:
+            yield _invalid(f"prompt is too long: {asked} tokens > {self.window} maximum")
+
+    def events(self, body: Body, reply: Reply, sent: int) -> Sequence[Event]:
+        """The events of a streamed message."""
+        fault = reply.fault or Fault()
+        read, written = counted(reply, sent)
+        start = _message(body, [], None, _usage(reply, read, 1))
+        events = [(_event("message_start", message=start), 0)]
+        index = 0
+        if reply.thinking:
+            events += _thinking(index, reply)
+            index += 1
+        if reply.words:
+            block = {"type": "text", "text": ""}
+            events.append((_start(index, block), 0))
+            head = b"event: content_block_delta\ndata: "
+            head += b'{"type":"content_block_delta","index":%d,' % index
+            head += b'"delta":{"type":"text_delta","text":%b}}\n\n'
+            events += [(head % orjson.dumps(word), 1) for word in reply.words]
+            events.append((_event("content_block_stop", index=index), 0))
+            index += 1
+        for tool in reply.tools:
+            events += _tool(index, tool)
+            index += 1
+        if not fault.no_finish:
+            delta = {"stop_reason": _stop(reply), "stop_sequence": None}
+            usage = {} if fault.no_usage else {"usage": {"output_tokens": written}}
+            events.append((_event("message_delta", delta=delta, **usage), 0))
+        if not fault.no_end:
+            events.append((_event("message_stop"), 0))
+        return events
+
+    def whole(self, body: Body, reply: Reply, sent: int) -> bytes:
+        """A message in one piece."""
+        read, written = counted(reply, sent)
+        content: list[Body] = []
+        if reply.words:
+            content.append({"type": "text", "text": "".join(reply.words)})
+        for tool in reply.tools:
+            given = orjson.loads("".join(tool.arguments) or "{}")
+            content.append(
+                {"type": "tool_use", "id": tool.id, "name": tool.name, "input": given}
+            )
+        usage = _usage(reply, read, written)
+        return orjson.dumps(_message(body, content, _stop(reply), usage))
+
+    def error(self, refused: Refused) -> bytes:
+        """An error in Anthropic's shape."""
+        error = {"type": refused.code, "message": refused.message}
+        return orjson.dumps({"type": "error", "error": error, "request_id": "req_fake"})
+
+    def error_event(self, fault: Fault) -> bytes:
+        """An error inside the stream."""
+        code, message = self.refusal(529)
+        error = {"type": fault.code or code, "message": fault.message or message}
+        return _event("error", error=error)
+
+    def ping(self) -> bytes:
+        """A ping."""
+        return _event("ping")
+
+    def model_list(self) -> bytes:
+        """The models."""
+        data = [
+            {"id": name, "type": "model", "display_name": name, "created_at": "2026"}
+            for name in self.models or ("fake",)
+        ]
+        return orjson.dumps({"data": data, "has_more": False})
+
+    def refusal(self, status: int) -> tuple[str, str]:
+        """Type and sentence as the platform has them."""
+        return _REFUSALS.get(status, ("api_error", f"Error {status}"))
+
+
+def _invalid(message: str) -> Refused:
+    return Refused(400, "invalid_request_error", message)
+
+
+def _check_settings(body: Body) -> Iterable[Refused]:
+    limit = body.get("max_tokens")
+    if not isinstance(limit, int):
+        yield _invalid("max_tokens: Field required")
+    elif limit < 1:
+        yield _invalid("max_tokens: must be greater than or equal to 1")
+    for name in ("temperature", "top_p"):
+        value = body.get(name)
+        if value is not None and not 0 <= value <= 1:
+            yield _invalid(f"{name}: range: 0..1")
+    for stop in body.get("stop_sequences") or ():
+        if not stop.strip():
+            yield _invalid("stop_sequences: each must contain non-whitespace")
+    system = body.get("system")
+    if system is not None and not isinstance(system, list) and not system:
+        yield _invalid("system: text content blocks must be non-empty")
+    yield from _check_tools(body)
+
+
+def _check_tools(body: Body) -> Iterable[Refused]:
+    for n, tool in enumerate(body.get("tools") or ()):
+        if not _TOOL_NAME.match(str(tool.get("name"))):
+            yield _invalid(f"tools.{n}.name: String should match '{_TOOL_NAME.pattern}'")
+        if cast("Body", tool.get("input_schema") or {}).get("type") != "object":
+            yield _invalid(f"tools.{n}.input_schema.type: Field required")
+    thinking = cast("Body", body.get("thinking") or {})
+    if thinking.get("type") == "enabled":
+        budget = thinking.get("budget_tokens") or 0
+        if not _LEAST_THINKING <= budget < (body.get("max_tokens") or 0):
+            yield _invalid("thinking.budget_tokens: from 1024 to below max_tokens")
+        choice = cast("Body", body.get("tool_choice") or {})
+        if choice.get("type") in ("any", "tool"):
+            yield _invalid("Thinking may not be enabled when tool_choice forces tools.")
+
+
+def _check_messages(body: Body) -> Iterable[Refused]:
+    messages = cast("list[Any]", body.get("messages") or [])
+    if not messages:
+        yield _invalid("messages: at least one message is required")
+        return
+    turns = _merged(messages)
+    if turns[0][0] != "user":
+        yield _invalid("messages: first message must use the \"user\" role")
+    asked: list[str] = []
+    seen: set[str] = set()
+    for n, (role, blocks) in enumerate(turns):
+        if role not in ("user", "assistant"):
+            yield _invalid(f"messages.{n}.role: Input should be 'user' or 'assistant'")
+        yield from _check_blocks(n, blocks)
+        yield from _check_results(n, blocks, asked)
+        asked = [block["id"] for block in blocks if block.get("type") == "tool_use"]
+        if len(set(asked)) != len(asked) or seen & set(asked):
+            yield _invalid(f"messages.{n}: `tool_use` ids must be unique")
+        seen.update(asked)
+    if asked:
+        yield _unanswered(len(turns) - 1, asked)
+    role, blocks = turns[-1]
+    last = blocks[-1] if blocks else {}
+    text = str(last.get("text", ""))
+    if role == "assistant" and last.get("type") == "text" and text != text.rstrip():
+        yield _invalid(
+            "messages: final assistant content cannot end with trailing whitespace"
+        )
+    if cast("Body", body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
+        yield from _check_thinking(turns)
+
+
+def _check_thinking(turns: list[tuple[str, list[Body]]]) -> Iterable[Refused]:
+    """In a tool loop the reasoning comes back first, with its signature."""
+    for role, blocks in reversed(turns):
+        if role != "assistant":
+            continue
+        kinds = [block.get("type") for block in blocks]
+        if "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking"):
+            yield _invalid(
+                "messages: a final `assistant` message must start with a thinking block"
+            )
+        return
+
+
+def _merged(messages: list[Any]) -> list[tuple[str, list[Body]]]:
+    turns: list[tuple[str, list[Body]]] = []
+    for message in messages:
+        content = message.get("content")
+        blocks = (
+            [{"type": "text", "text": content}] if isinstance(content, str) else content
+        )
+        if turns and turns[-1][0] == message.get("role"):
+            turns[-1][1].extend(blocks or [])
+        else:
+            turns.append((str(message.get("role")), list(blocks or [])))
+    return turns
+
+
+def _check_blocks(n: int, blocks: list[Body]) -> Iterable[Refused]:
+    if not blocks:
+        yield _invalid(f"messages.{n}: all messages must have non-empty content")
+    for block in blocks:
+        kind = block.get("type")
+        if kind == "text" and not str(block.get("text", "")).strip():
+            yield _invalid("messages: text content blocks must be non-empty")
+        elif kind == "thinking" and not block.get("signature"):
+            yield _invalid(f"messages.{n}: Invalid `signature` in `thinking` block")
+        elif kind == "tool_use" and not isinstance(block.get("input"), dict):
+            yield _invalid(f"messages.{n}.tool_use.input: should be a valid dictionary")
+
+
+def _check_results(n: int, blocks: list[Body], asked: list[str]) -> Iterable[Refused]:
+    answered: list[str] = []
+    others = False
+    for block in blocks:
+        if block.get("type") != "tool_result":
+            others = True
+            continue
+        own = str(block.get("tool_use_id"))
+        if own not in asked:
+            yield _invalid(
+                f"messages.{n}: unexpected `tool_use_id` found in `tool_result` blocks: "
+                f"{own}. Each `tool_result` block must have a corresponding `tool_use` "
+                "block in the previous message."
+            )
+        if others:
+            yield _invalid(f"messages.{n}: `tool_result` blocks must come first")
+        answered.append(own)
+    missing = [own for own in asked if own not in answered]
+    if missing:
+        yield _unanswered(n - 1, missing)
+
+
+def _unanswered(n: int, missing: list[str]) -> Refused:
+    return _invalid(
+        f"messages.{n}: `tool_use` ids were found without `tool_result` blocks "
+        f"immediately after: {', '.join(missing)}."
+    )
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    data = orjson.dumps({"type": kind, **fields})
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+def _start(index: int, block: Body) -> bytes:
+    return _event("content_block_start", index=index, content_block=block)
+
+
+def _delta(index: int, **delta: Any) -> bytes:
+    return _event("content_block_delta", index=index, delta=delta)
+
+
+def _thinking(index: int, reply: Reply) -> Sequence[Event]:
+    block = {"type": "thinking", "thinking": "", "signature": ""}
+    events = [(_start(index, block), 0)]
+    for piece in reply.thinking:
+        events.append((_delta(index, type="thinking_delta", thinking=piece), 1))
+    signature = reply.signature or "signed"
+    events.append((_delta(index, type="signature_delta", signature=signature), 0))
+    events.append((_event("content_block_stop", index=index), 0))
+    return events
+
+
+def _tool(index: int, tool: Tool) -> Sequence[Event]:
+    block = {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}
+    events = [(_start(index, block), 1)]
+    for piece in tool.arguments:
+        events.append((_delta(index, type="input_json_delta", partial_json=piece), 1))
+    events.append((_event("content_block_stop", index=index), 0))
+    return events
+
+
+def _stop(reply: Reply) -> str:
+    return reply.stop or ("tool_use" if reply.tools else "end_turn")
+
+
+def _usage(reply: Reply, read: int, written: int) -> Body:
+    return {
+        "input_tokens": max(0, read - reply.cached),
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": reply.cached,
+        "output_tokens": written,
+        "service_tier": "standard",
+    }
+
+
+def _message(
+    body: Body, content: list[Body], stop: str | None, usage: Body
+) -> Body:
+    return {
+        "id": "msg_fake",
+        "type": "message",
+        "role": "assistant",
+        "model": body["model"],
+        "content": content,
+        "stop_reason": stop,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+
+
+@asynccontextmanager
+async def fake_anthropic(
+    *, host: str = "127.0.0.1", port: int = 0, **options: Any
+) -> AsyncGenerator[FakeAnthropic, None]:
+    """Serve a fake while the block lasts; *options* are those of the class."""
+    fake = FakeAnthropic(**options)
+    async with _models.opened(fake, host=host, port=port):
+        yield fake
+
+
+if __name__ == "__main__":
+    sys.exit(_models.main(FakeAnthropic, sys.argv[1:]))

@@ -1,0 +1,414 @@
+"""A strict fake of OpenAI's chat completions, on a real socket.
+
+Inside a test::
+
+    async with fake_openai(answer=lambda body: Reply(text="hello")) as fake:
+        fake.fail(Fault(status=429, retry_after=2))
+        ...fake.base_url...
+    assert fake.breaches == []
+
+As a process, printing its base URL: ``python -m beamclaw.testing.fake_openai --delay 5``;
+``GET /__ledger`` gives its ledger as JSON lines.
+"""
+
+import sys
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import orjson
+
+from beamclaw.testing import _models
+from beamclaw.testing._http import HTTPRequest
+from beamclaw.testing._models import (
+    Body,
+    Entry,
+    Event,
+    FakeProvider,
+    Fault,
+    Refused,
+    Reply,
+    Tool,
+    counted,
+    last_words,
+    text_of,
+)
+
+__all__ = ["Entry", "FakeOpenAI", "Fault", "Reply", "Tool", "fake_openai", "last_words"]
+
+_KNOWN = frozenset(
+    {
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "max_completion_tokens",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "stop",
+        "response_format",
+        "n",
+        "seed",
+        "user",
+        "safety_identifier",
+        "reasoning_effort",
+        "metadata",
+        "store",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "service_tier",
+    }
+)
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+_RANGES = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+}
+_REFUSALS = {
+    400: ("invalid_request_error", "The request is invalid."),
+    401: (
+        "invalid_api_key",
+        "Incorrect API key provided. You can find your API key at "
+        "https://platform.openai.com/account/api-keys.",
+    ),
+    403: ("unsupported_country_region_territory", "Country not supported."),
+    404: (
+        "model_not_found",
+        "The model `x` does not exist or you do not have access to it.",
+    ),
+    429: ("rate_limit_exceeded", "Rate limit reached for requests."),
+    500: ("server_error", "The server had an error while processing your request."),
+    503: ("overloaded", "The engine is currently overloaded, please try again later."),
+    529: ("overloaded", "The engine is currently overloaded, please try again later."),
+}
+_TYPES = {
+    "rate_limit_exceeded": "requests",
+    "insufficient_quota": "insufficient_quota",
+    "server_error": "server_error",
+    "overloaded": "server_error",
+}
+
+
+class FakeOpenAI(FakeProvider):
+    """A fake of OpenAI's chat completions.
+
+    Quirks of compatible servers, for :attr:`Fault.quirks`: ``no_index`` and ``no_id``
+    (tool calls), ``whole_arguments``, ``object_arguments``, ``stop_with_tools``,
+    ``usage_in_all``, ``not_streamed``, ``max_tokens_refused``.
+    """
+
+    path = "/v1/chat/completions"
+
+    @property
+    def base_url(self) -> str:
+        """For ``providers.openai.base_url`` or ``OPENAI_BASE_URL``."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def key_of(self, headers: Mapping[str, str]) -> str:
+        """The bearer token."""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        return key if scheme == "Bearer" else ""
+
+    def check(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
+        """The rules, in the order in which the platform looks."""
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind != "application/json":
+            yield _invalid(f"Unsupported content type: {kind!r}.")
+        for name in body.keys() - _KNOWN:
+            yield _invalid(f"Unrecognized request argument supplied: {name}", name)
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            yield _invalid("you must provide a model parameter", "model")
+        elif self.models is not None and model not in self.models:
+            message = (
+                f"The model `{model}` does not exist or you do not have access to it."
+            )
+            yield Refused(404, "model_not_found", message)
+        yield from _check_settings(body)
+        yield from _check_messages(body.get("messages"))
+        yield from self._check_window(request, body)
+
+    def _check_window(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
+        wanted = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+        asked = len(request.body) // 4 + wanted
+        if self.window is not None and asked > self.window:
+            yield Refused(
+                400,
+                "context_length_exceeded",
+                f"This model's maximum context length is {self.window} tokens. However, "
+                f"you requested {asked} tokens. Please reduce the length of the "
+                "messages or completion.",
+                "messages",
+            )
+
+    def events(self, body: Body, reply: Reply, sent: int) -> Sequence[Event]:
+        """The chunks of a streamed completion."""
+        fault = reply.fault or Fault()
+        options = cast("Body", body.get("stream_options") or {})
+        wants_usage = bool(options.get("include_usage"))
+        figures = _usage(reply, sent)
+        head = orjson.dumps(_head(body, "chat.completion.chunk"))[:-1]
+        rest = b',"usage":null' if wants_usage else b""
+        if "usage_in_all" in fault.quirks:
+            rest = b',"usage":' + orjson.dumps(figures)
+
+        def chunk(delta: Body, finish: str | None = None) -> bytes:
+            data = orjson.dumps(delta)
+            reason = b"null" if finish is None else orjson.dumps(finish)
+            return (
+                b"data: %b,"
+                b'"choices":[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]'
+                b"%b}\n\n" % (head, data, reason, rest)
+            )
+
+        events = [(chunk({"role": "assistant", "content": ""}), 0)]
+        events += [(chunk({"reasoning_content": piece}), 1) for piece in reply.thinking]
+        events += [(chunk({"content": word}), 1) for word in reply.words]
+        for delta in _tool_deltas(reply.tools, fault.quirks):
+            events.append((chunk({"tool_calls": [delta]}), 1))
+        if not fault.no_finish:
+            events.append((chunk({}, _finish(reply, fault)), 0))
+        if wants_usage and not fault.no_usage:
+            usage = orjson.dumps(figures)
+            events.append((b'data: %b,"choices":[],"usage":%b}\n\n' % (head, usage), 0))
+        if not fault.no_end:
+            events.append((b"data: [DONE]\n\n", 0))
+        return events
+
+    def whole(self, body: Body, reply: Reply, sent: int) -> bytes:
+        """A completion in one piece."""
+        message: Body = {
+            "role": "assistant",
+            "content": "".join(reply.words) or None,
+            "refusal": None,
+        }
+        if reply.tools:
+            message["tool_calls"] = [
+                {
+                    "id": tool.id,
+                    "type": "function",
+                    "function": {
+                        "name": tool.name,
+                        "arguments": "".join(tool.arguments),
+                    },
+                }
+                for tool in reply.tools
+            ]
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": _finish(reply, reply.fault or Fault()),
+        }
+        head = _head(body, "chat.completion")
+        return orjson.dumps({**head, "choices": [choice], "usage": _usage(reply, sent)})
+
+    def error(self, refused: Refused) -> bytes:
+        """An error in OpenAI's shape."""
+        kind = _TYPES.get(refused.code, "invalid_request_error")
+        code = None if refused.code == "invalid_request_error" else refused.code
+        return orjson.dumps(
+            {
+                "error": {
+                    "message": refused.message,
+                    "type": kind,
+                    "param": refused.param,
+                    "code": code,
+                }
+            }
+        )
+
+    def error_event(self, fault: Fault) -> bytes:
+        """An error inside the stream."""
+        code, message = self.refusal(500)
+        refused = Refused(500, fault.code or code, fault.message or message)
+        return b"data: " + self.error(refused) + b"\n\n"
+
+    def ping(self) -> bytes:
+        """A comment line."""
+        return b": keep-alive\n\n"
+
+    def model_list(self) -> bytes:
+        """The models."""
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "fake"}
+            for name in self.models or ("fake",)
+        ]
+        return orjson.dumps({"object": "list", "data": data})
+
+    def refusal(self, status: int) -> tuple[str, str]:
+        """Code and sentence as the platform has them."""
+        return _REFUSALS.get(status, ("server_error", f"Error {status}."))
+
+
+def _invalid(message: str, param: str | None = None) -> Refused:
+    return Refused(400, "invalid_request_error", message, param)
+
+
+def _check_settings(body: Body) -> Iterable[Refused]:
+    for name, (least, most) in _RANGES.items():
+        value = body.get(name)
+        if value is not None and (
+            not isinstance(value, int | float) or not least <= value <= most
+        ):
+            message = f"Invalid '{name}': expected a number from {least} to {most}."
+            yield _invalid(message, name)
+    limits = [body.get("max_tokens"), body.get("max_completion_tokens")]
+    if None not in limits:
+        message = (
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is "
+            "not supported."
+        )
+        yield _invalid(message, "max_tokens")
+    for value in limits:
+        if value is not None and (not isinstance(value, int) or value < 1):
+            yield _invalid("Invalid 'max_tokens': integer below minimum value.")
+    stop = body.get("stop")
+    if isinstance(stop, list) and len(cast("list[Any]", stop)) > 4:  # noqa: PLR2004 - their limit
+        yield _invalid("Invalid 'stop': array too long, at most 4.", "stop")
+    if body.get("stream_options") is not None and not body.get("stream"):
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        yield _invalid(message, "stream_options")
+
+
+def _check_messages(messages: object) -> Iterable[Refused]:
+    if not isinstance(messages, list) or not messages:
+        yield _invalid("Invalid 'messages': empty array.", "messages")
+        return
+    open_calls: set[str] = set()
+    for n, message in enumerate(cast("list[Any]", messages)):
+        where = f"messages.[{n}]"
+        if not isinstance(message, dict):
+            yield _invalid(f"Invalid type for '{where}': expected an object.", where)
+            continue
+        given = cast("Body", message)
+        role = given.get("role")
+        if role not in _ROLES:
+            yield _invalid(f"Invalid value: '{role}' for '{where}.role'.", where)
+            continue
+        if role == "tool":
+            own = given.get("tool_call_id")
+            if own not in open_calls:
+                yield _invalid(
+                    "Invalid parameter: messages with role 'tool' must be a response "
+                    "to a preceding message with 'tool_calls'.",
+                    where,
+                )
+            open_calls.discard(str(own))
+        elif open_calls:
+            yield _unanswered(open_calls, where)
+            open_calls = set()
+        if role == "assistant":
+            open_calls = {call["id"] for call in given.get("tool_calls") or ()}
+            yield from _check_calls(given, where)
+        yield from _check_content(given, where)
+    if open_calls:
+        yield _unanswered(open_calls, "messages")
+
+
+def _unanswered(open_calls: set[str], where: str) -> Refused:
+    return _invalid(
+        "An assistant message with 'tool_calls' must be followed by tool messages "
+        "responding to each 'tool_call_id'. The following tool_call_ids did not have "
+        f"response messages: {', '.join(sorted(open_calls))}",
+        where,
+    )
+
+
+def _check_calls(message: Body, where: str) -> Iterable[Refused]:
+    for call in message.get("tool_calls") or ():
+        if not isinstance(call["function"].get("arguments"), str):
+            yield _invalid(f"Invalid type for '{where}.tool_calls': not a string.")
+
+
+def _check_content(message: Body, where: str) -> Iterable[Refused]:
+    content = message.get("content")
+    if content is None:
+        if message["role"] != "assistant" or not message.get("tool_calls"):
+            yield _invalid(
+                f"Invalid value for 'content': expected a string, got null. ({where})"
+            )
+    elif isinstance(content, list):
+        for part in cast("list[Any]", content):
+            if part.get("type") not in _PARTS:
+                yield _invalid(f"Invalid value: '{where}.content' part type.", where)
+    elif not isinstance(content, str):
+        yield _invalid(f"Invalid type for '{where}.content'.", where)
+
+
+def _head(body: Body, kind: str) -> Body:
+    return {
+        "id": "chatcmpl-fake",
+        "object": kind,
+        "created": 1795168800,
+        "model": body["model"],
+    }
+
+
+def _finish(reply: Reply, fault: Fault) -> str:
+    if reply.stop is not None:
+        return reply.stop
+    tools = reply.tools and "stop_with_tools" not in fault.quirks
+    return "tool_calls" if tools else "stop"
+
+
+def _usage(reply: Reply, sent: int) -> Body:
+    read, written = counted(reply, sent)
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {"cached_tokens": reply.cached, "audio_tokens": 0},
+    }
+
+
+def _tool_deltas(tools: Sequence[Tool], quirks: frozenset[str]) -> Iterable[Body]:
+    whole = quirks & {"whole_arguments", "object_arguments"}
+    for index, tool in enumerate(tools):
+        arguments: object = "".join(tool.arguments) if whole else ""
+        if "object_arguments" in quirks:
+            arguments = orjson.loads(cast("str", arguments))
+        delta: Body = {
+            "index": index,
+            "id": tool.id,
+            "type": "function",
+            "function": {"name": tool.name, "arguments": arguments},
+        }
+        yield _without(delta, quirks)
+        if whole:
+            continue
+        for piece in tool.arguments:
+            more: Body = {"index": index, "function": {"arguments": piece}}
+            yield _without(more, quirks)
+
+
+def _without(delta: Body, quirks: frozenset[str]) -> Body:
+    if "no_index" in quirks:
+        delta.pop("index", None)
+    if "no_id" in quirks:
+        delta.pop("id", None)
+    return delta
+
+
+@asynccontextmanager
+async def fake_openai(
+    *, host: str = "127.0.0.1", port: int = 0, **options: Any
+) -> AsyncGenerator[FakeOpenAI, None]:
+    """Serve a fake while the block lasts; *options* are those of the class."""
+    fake = FakeOpenAI(**options)
+    async with _models.opened(fake, host=host, port=port):
+        yield fake
+
+
+if __name__ == "__main__":
+    sys.exit(_models.main(FakeOpenAI, sys.argv[1:]))
