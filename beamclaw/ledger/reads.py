@@ -1,0 +1,225 @@
+"""What is read from a ledger, each in one consistent state of the database."""
+
+from collections.abc import Callable
+from typing import Any
+
+from beamclaw.contracts.ledger import (
+    Event,
+    GetLedgerStatus,
+    InboxRow,
+    LedgerStatus,
+    ReadDefinition,
+    ReadOpenWork,
+    ReadRun,
+    ReadSession,
+    ReadSessions,
+    ReadUsage,
+    RunRow,
+    SessionRead,
+    SessionRow,
+    UsageRow,
+)
+from beamclaw.contracts.messages import Usage
+from beamclaw.storage import Connection
+
+_RUN = """
+    SELECT r.run_id, s.key, r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
+        r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error
+    FROM runs AS r JOIN sessions AS s ON s.id = r.session
+"""
+_RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
+_RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
+
+_EVENTS = """
+    SELECT seq, kind, version, at, body, run_id, run_epoch, parent, origin, sender,
+        reply_to
+    FROM events WHERE session = ? AND seq > ? ORDER BY seq
+"""
+_INBOX = """
+    SELECT id, run_id, body FROM inbox
+    WHERE session = ? AND taken_at IS NULL ORDER BY id
+"""
+_OPEN_WORK = """
+    SELECT s.key FROM (
+        SELECT session, opened_at AS since FROM runs WHERE state = 'running'
+        UNION ALL
+        SELECT session, at FROM inbox WHERE taken_at IS NULL
+    ) AS work
+    JOIN sessions AS s ON s.id = work.session
+    GROUP BY work.session ORDER BY min(work.since), work.session
+"""
+_SESSIONS = """
+    SELECT s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at, r.run_id
+    FROM (
+        SELECT * FROM sessions ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?
+    ) AS s
+    LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    ORDER BY s.updated_at DESC, s.id DESC
+"""
+# A sum over no row is NULL, hence the zeros: one kind of row may have none.
+_USAGE = """
+    SELECT date(at, 'unixepoch') AS day, agent, provider, model, count(*),
+        coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cached), 0),
+        coalesce(max(estimated), 0),
+        coalesce(sum(bound_input) FILTER (WHERE settled_at IS NULL), 0),
+        coalesce(sum(bound_output) FILTER (WHERE settled_at IS NULL), 0),
+        coalesce(sum(bound_cached) FILTER (WHERE settled_at IS NULL), 0)
+    FROM usage WHERE at >= ?
+    GROUP BY day, agent, provider, model ORDER BY day, agent, provider, model
+"""
+# Events are numbered per session without gaps, so their count is a sum.
+_COUNTS = """
+    SELECT
+        (SELECT count(*) FROM sessions),
+        (SELECT coalesce(sum(seq), 0) FROM sessions),
+        (SELECT count(*) FROM inbox WHERE taken_at IS NULL),
+        (SELECT count(*) FROM runs WHERE state = 'running'),
+        (SELECT owner_epoch FROM meta),
+        (SELECT user_version FROM pragma_user_version)
+"""
+
+Read = (
+    ReadSession
+    | ReadRun
+    | ReadOpenWork
+    | ReadDefinition
+    | ReadSessions
+    | ReadUsage
+    | GetLedgerStatus
+)
+
+
+def read(connection: Connection, request: Read) -> object:
+    """The reply to *request*."""
+    return _READ[type(request)](connection, request)
+
+
+def _session(connection: Connection, request: ReadSession) -> SessionRead:
+    query = connection.execute
+    found = query(
+        "SELECT id, seq FROM sessions WHERE key = ?", (request.session_key,)
+    ).fetchone()
+    if found is None:
+        return SessionRead(seq=0, events=(), inbox=())
+    session, seq = found
+    events = query(_EVENTS, (session, request.after_seq)).fetchall()
+    inbox = query(_INBOX, (session,)).fetchall()
+    run = query(_RUN_OPEN, (session,)).fetchone()
+    return SessionRead(
+        seq=seq,
+        events=tuple(map(_event, events)),
+        inbox=tuple(
+            InboxRow(
+                id=row[0], session_key=request.session_key, run_id=row[1], body=row[2]
+            )
+            for row in inbox
+        ),
+        open_run=None if run is None else _run_row(run),
+    )
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    seq, kind, version, at, body, run_id, run_epoch, parent, origin, *rest = row
+    return Event(
+        seq=seq,
+        kind=kind,
+        version=version,
+        at=at,
+        body=body,
+        run_id=run_id,
+        run_epoch=run_epoch,
+        parent=parent,
+        origin=origin,
+        sender=rest[0],
+        reply_to=rest[1],
+    )
+
+
+def _run(connection: Connection, request: ReadRun) -> RunRow | None:
+    row = connection.execute(_RUN_BY_ID, (request.run_id,)).fetchone()
+    return None if row is None else _run_row(row)
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    return RunRow(
+        run_id=row[0],
+        session_key=row[1],
+        state=row[2],
+        epoch=row[3],
+        revivals=row[4],
+        outcome=row[5],
+        stop_reason=row[6],
+        text=row[7],
+        usage=Usage(row[8], row[9], row[10], bool(row[11])),
+        error_kind=row[12],
+        error=row[13],
+    )
+
+
+def _open_work(connection: Connection, request: ReadOpenWork) -> tuple[str, ...]:
+    return tuple(row[0] for row in connection.execute(_OPEN_WORK).fetchall())
+
+
+def _definition(connection: Connection, request: ReadDefinition) -> bytes | None:
+    row = connection.execute(
+        "SELECT body FROM definitions WHERE hash = ?", (request.hash,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _sessions(connection: Connection, request: ReadSessions) -> tuple[SessionRow, ...]:
+    rows = connection.execute(_SESSIONS, (request.limit, request.offset)).fetchall()
+    return tuple(
+        SessionRow(
+            key=row[0],
+            session_id=row[1],
+            agent=row[2],
+            seq=row[3],
+            created_at=row[4],
+            updated_at=row[5],
+            open_run=row[6],
+        )
+        for row in rows
+    )
+
+
+def _usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
+    rows = connection.execute(_USAGE, (request.since,)).fetchall()
+    return tuple(
+        UsageRow(
+            day=row[0],
+            agent=row[1],
+            provider=row[2],
+            model=row[3],
+            calls=row[4],
+            usage=Usage(row[5], row[6], row[7], bool(row[8])),
+            reserved=Usage(row[9], row[10], row[11]),
+        )
+        for row in rows
+    )
+
+
+def _status(connection: Connection, request: GetLedgerStatus) -> LedgerStatus:
+    row = connection.execute(_COUNTS).fetchone()
+    return LedgerStatus(
+        path="",  # this and the last two are the server's to know
+        schema=row[5],
+        owner_epoch=row[4],
+        sessions=row[0],
+        events=row[1],
+        inbox_depth=row[2],
+        open_runs=row[3],
+        commits=0,
+        transactions=0,
+    )
+
+
+_READ: dict[type, Callable[[Connection, Any], object]] = {
+    ReadSession: _session,
+    ReadRun: _run,
+    ReadOpenWork: _open_work,
+    ReadDefinition: _definition,
+    ReadSessions: _sessions,
+    ReadUsage: _usage,
+    GetLedgerStatus: _status,
+}

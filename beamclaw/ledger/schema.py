@@ -1,0 +1,154 @@
+"""The tables of a tenant's ledger, from the first version on.
+
+Every row has the tenant and the owner epoch it was written under; a run's rows also
+the run's epoch. Ids are integers and ascend; whatever is found by a text from outside
+has one unique index. What is looked for among many (a waiting message, an open run) has
+a partial index that holds nothing else.
+"""
+
+from beamclaw.storage import Connection, Schema
+
+_FIRST = (
+    """
+    CREATE TABLE meta (
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE sessions (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        key TEXT NOT NULL UNIQUE,
+        session_id TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        created_at REAL NOT NULL,
+        updated_at REAL NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        seq INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        at REAL NOT NULL,
+        body BLOB NOT NULL,
+        run_id TEXT,
+        run_epoch INTEGER NOT NULL,
+        parent INTEGER,
+        origin TEXT NOT NULL,
+        sender TEXT,
+        reply_to TEXT
+    )
+    """,
+    "CREATE UNIQUE INDEX events_of_session ON events (session, seq)",
+    """
+    CREATE TABLE inbox (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        account TEXT NOT NULL,
+        conversation TEXT NOT NULL,
+        external_id TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        run_id TEXT NOT NULL,
+        at REAL NOT NULL,
+        body BLOB NOT NULL,
+        taken_at REAL,
+        UNIQUE (source, account, conversation, external_id)
+    )
+    """,
+    "CREATE INDEX inbox_waiting ON inbox (session, id) WHERE taken_at IS NULL",
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        run_epoch INTEGER NOT NULL,
+        run_id TEXT NOT NULL UNIQUE,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        state TEXT NOT NULL,
+        revivals INTEGER NOT NULL,
+        queued_at REAL,
+        opened_at REAL,
+        claimed_at REAL,
+        ended_at REAL,
+        outcome TEXT,
+        stop_reason TEXT,
+        text TEXT NOT NULL,
+        input INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        estimated INTEGER NOT NULL,
+        error_kind TEXT,
+        error TEXT
+    )
+    """,
+    # Unique: a session has one run in progress.
+    "CREATE UNIQUE INDEX runs_open ON runs (session) WHERE state = 'running'",
+    """
+    CREATE TABLE usage (
+        run INTEGER NOT NULL REFERENCES runs (id),
+        attempt INTEGER NOT NULL,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        run_epoch INTEGER NOT NULL,
+        agent TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        at REAL NOT NULL,
+        bound_input INTEGER NOT NULL,
+        bound_output INTEGER NOT NULL,
+        bound_cached INTEGER NOT NULL,
+        settled_at REAL,
+        input INTEGER,
+        output INTEGER,
+        cached INTEGER,
+        estimated INTEGER,
+        PRIMARY KEY (run, attempt)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX usage_by_time ON usage (at)",
+    """
+    CREATE TABLE definitions (
+        hash TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        run_epoch INTEGER NOT NULL,
+        key TEXT NOT NULL UNIQUE,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        run_id TEXT NOT NULL,
+        reply_to TEXT NOT NULL,
+        body BLOB NOT NULL,
+        at REAL NOT NULL
+    )
+    """,
+)
+
+
+def _first(connection: Connection) -> None:
+    for statement in _FIRST:
+        connection.execute(statement)
+
+
+LEDGER = Schema(
+    what="ledger",
+    application_id=0x42434C47,  # "BCLG"
+    migrations=(_first,),
+)

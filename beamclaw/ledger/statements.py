@@ -1,0 +1,163 @@
+"""Every statement that writes a ledger, and the look-ups that writing needs.
+
+Those with :class:`~beamclaw.storage.Rows` take any number of rows at once.
+"""
+
+from beamclaw.storage import Rows
+
+LAST_IDS = """
+    SELECT
+        (SELECT coalesce(max(id), 0) FROM sessions),
+        (SELECT coalesce(max(id), 0) FROM runs),
+        (SELECT coalesce(max(id), 0) FROM inbox)
+"""
+WAITING = "SELECT id, session, run_id FROM inbox WHERE taken_at IS NULL"
+
+SESSIONS_BY_KEY = Rows(
+    """
+    SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at,
+        r.run_id
+    FROM sessions AS s
+    LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    WHERE s.key IN (VALUES
+    """,
+    width=1,
+    tail=")",
+)
+RUNS_BY_ID = Rows(
+    """
+    SELECT id, run_id, session, state, run_epoch, revivals, queued_at, opened_at,
+        claimed_at
+    FROM runs WHERE run_id IN (VALUES
+    """,
+    width=1,
+    tail=")",
+)
+ACCEPTED = Rows(
+    "WITH given (source, account, conversation, external_id) AS (VALUES",
+    width=4,
+    tail=""")
+    SELECT i.source, i.account, i.conversation, i.external_id, i.fingerprint, i.id,
+        i.run_id, s.key
+    FROM given CROSS JOIN inbox AS i USING (source, account, conversation, external_id)
+    CROSS JOIN sessions AS s ON s.id = i.session
+    """,
+)
+
+PUT_SESSIONS = Rows(
+    """
+    INSERT INTO sessions (tenant, owner_epoch, id, key, session_id, agent, seq,
+        created_at, updated_at)
+    VALUES
+    """,
+    width=7,
+    tail="""
+    ON CONFLICT (id) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        seq = excluded.seq,
+        updated_at = excluded.updated_at
+    """,
+    shared=2,
+)
+PUT_EVENTS = Rows(
+    """
+    INSERT INTO events (tenant, owner_epoch, session, seq, kind, version, at, body,
+        run_id, run_epoch, parent, origin, sender, reply_to)
+    VALUES
+    """,
+    width=12,
+    shared=2,
+)
+PUT_INBOX = Rows(
+    """
+    INSERT INTO inbox (tenant, owner_epoch, id, source, account, conversation,
+        external_id, fingerprint, session, run_id, at, body)
+    VALUES
+    """,
+    width=10,
+    shared=2,
+)
+TAKE_INBOX = Rows(
+    """
+    UPDATE inbox SET taken_at = given.column1
+    FROM (VALUES
+    """,
+    width=1,
+    tail=") AS given WHERE inbox.id = given.column2",
+    shared=1,
+)
+PUT_RUNS = Rows(
+    """
+    INSERT INTO runs (tenant, owner_epoch, run_epoch, id, run_id, session, state,
+        revivals, queued_at, opened_at, claimed_at, ended_at, outcome, stop_reason,
+        text, input, output, cached, estimated, error_kind, error)
+    VALUES
+    """,
+    width=19,
+    tail="""
+    ON CONFLICT (id) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        run_epoch = excluded.run_epoch,
+        state = excluded.state,
+        revivals = excluded.revivals,
+        opened_at = excluded.opened_at,
+        claimed_at = excluded.claimed_at,
+        ended_at = excluded.ended_at,
+        outcome = excluded.outcome,
+        stop_reason = excluded.stop_reason,
+        text = excluded.text,
+        input = excluded.input,
+        output = excluded.output,
+        cached = excluded.cached,
+        estimated = excluded.estimated,
+        error_kind = excluded.error_kind,
+        error = excluded.error
+    """,
+    shared=2,
+)
+PUT_USAGE = Rows(
+    """
+    INSERT INTO usage (tenant, owner_epoch, run, attempt, run_epoch, agent, provider,
+        model, at, bound_input, bound_output, bound_cached)
+    VALUES
+    """,
+    width=10,
+    shared=2,
+)
+SETTLE_USAGE = Rows(
+    """
+    UPDATE usage SET
+        settled_at = given.column3,
+        input = given.column4,
+        output = given.column5,
+        cached = given.column6,
+        estimated = given.column7
+    FROM (VALUES
+    """,
+    width=7,
+    tail=""") AS given
+    WHERE usage.run = given.column1 AND usage.attempt = given.column2
+        AND usage.settled_at IS NULL
+    """,
+)
+PUT_DEFINITIONS = Rows(
+    "INSERT INTO definitions (tenant, owner_epoch, hash, body) VALUES",
+    width=2,
+    tail="ON CONFLICT (hash) DO NOTHING",
+    shared=2,
+)
+PUT_OUTBOX = Rows(
+    """
+    INSERT INTO outbox (tenant, owner_epoch, run_epoch, key, session, run_id, reply_to,
+        body, at)
+    VALUES
+    """,
+    width=7,
+    tail="ON CONFLICT (key) DO NOTHING",
+    shared=2,
+)
+
+PRUNE_INBOX = """
+    DELETE FROM inbox WHERE id > ? AND id <= ? AND id < ? AND taken_at < ?
+"""
+NEXT_INBOX = "SELECT id, at FROM inbox WHERE id > ? ORDER BY id LIMIT 1"

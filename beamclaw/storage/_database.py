@@ -1,0 +1,279 @@
+"""Opening a database file: recognise it, or refuse it in words and leave it alone.
+
+A new file is built beside its place and moved there when it is complete, so a file that
+is there has always been whole once: one that is empty or cut off is damaged, and is
+never replaced by a new one.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from beamclaw.contracts.store import DataFolderError
+from beamclaw.storage._folder import private_file
+from beamclaw.storage._words import why
+
+Connection = sqlite3.Connection
+Connect = Callable[[str], sqlite3.Connection]
+Migration = Callable[[sqlite3.Connection], None]
+
+_HEADER = 100
+_MAGIC = b"SQLite format 3\0"
+# The oldest with everything the statements here use (several targets of an upsert).
+_OLDEST = (3, 35, 0)
+
+
+@attrs.frozen(kw_only=True)
+class Schema:
+    """What a file of ours looks like.
+
+    Attributes:
+        what: What the file is, for messages: ``ledger``.
+        application_id: Tells our files from those of other programs.
+        migrations: From nothing to the present; the version is their number. One that
+            has been released is never changed again.
+    """
+
+    what: str
+    application_id: int
+    migrations: tuple[Migration, ...]
+
+    @property
+    def version(self) -> int:
+        """The version that this program reads and writes."""
+        return len(self.migrations)
+
+
+def connect_sqlite(uri: str) -> sqlite3.Connection:
+    """A connection in autocommit mode: transactions are always written out."""
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+
+
+def open_database(
+    path: Path, schema: Schema, connect: Connect = connect_sqlite
+) -> sqlite3.Connection:
+    """The file's one writing connection; an absent file is made, an older one migrated.
+
+    The folder exists. Blocks on the disk.
+
+    Raises:
+        DataFolderError: The file is damaged, another program's, from a newer version,
+            or cannot be opened. It was not changed.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise DataFolderError(
+            f"this Python's SQLite is {sqlite3.sqlite_version}, and {path} needs 3.35 "
+            "or newer; use a Python that was built with a newer one"
+        )
+    try:
+        version = _examine(path, schema, connect)
+        if version is None:
+            _create(path, schema, connect)
+            version = schema.version
+        return _open(path, schema, connect, version)
+    except (sqlite3.Error, OSError) as error:
+        raise _refused(path, schema, why(error)) from error
+
+
+def open_reader(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+    """A connection that only reads, beside the writing one."""
+    connection = connect(_uri(path, "rw"))
+    _set(connection, query_only=1, cache_size=-4_000, temp_store="memory")
+    return connection
+
+
+def integrity(path: Path, connect: Connect = connect_sqlite) -> list[str]:
+    """Everything SQLite finds wrong with the file; reads all of it, so on demand only.
+
+    Raises:
+        DataFolderError: It cannot be opened at all.
+    """
+    try:
+        with contextlib.closing(connect(_uri(path, "ro"))) as connection:
+            rows = connection.execute("PRAGMA integrity_check").fetchall()
+    except sqlite3.Error as error:
+        raise DataFolderError(f"{path} cannot be checked: {why(error)}") from error
+    return [row[0] for row in rows if row[0] != "ok"]
+
+
+def _uri(path: Path, mode: Literal["rw", "ro"], extra: str = "") -> str:
+    return f"{path.absolute().as_uri()}?mode={mode}{extra}"
+
+
+def _set(connection: sqlite3.Connection, **pragmas: int | str) -> None:
+    for name, value in pragmas.items():
+        connection.execute(f"PRAGMA {name}={value}").fetchall()
+
+
+# --- recognising
+
+
+def _examine(path: Path, schema: Schema, connect: Connect) -> int | None:
+    """The version of the file; None: there is none. Changes nothing."""
+    log = _side(path, "-wal")
+    pending = log.exists() and log.stat().st_size > 0
+    if not path.exists():
+        if pending:
+            raise _damaged(path, schema, f"it is missing, but {log.name} is there")
+        return None
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+        size = os.fstat(file.fileno()).st_size
+    _check_header(path, schema, header, 0 if pending else size)
+    return _look_inside(path, schema, connect, pending=pending)
+
+
+def _check_header(path: Path, schema: Schema, header: bytes, size: int) -> None:
+    if not header:
+        raise _damaged(path, schema, "it is empty")
+    if len(header) < _HEADER or not header.startswith(_MAGIC):
+        raise _damaged(path, schema, "it is not a database")
+    application_id = int.from_bytes(header[68:72], "big")
+    if application_id != schema.application_id:
+        raise DataFolderError(
+            f"{path} belongs to another program, not to the {schema.what} of BeamClaw; "
+            "move it away or choose another data folder with --data. Nothing in it was "
+            "changed"
+        )
+    _check_version(path, schema, int.from_bytes(header[60:64], "big"))
+    pages = int.from_bytes(header[28:32], "big")
+    page = int.from_bytes(header[16:18], "big")
+    whole = pages * (65_536 if page == 1 else page)
+    # With a log that was not worked in yet, the file may rightly be shorter.
+    if size and size < whole:
+        raise _damaged(path, schema, f"{whole - size} bytes of it are missing")
+
+
+def _check_version(path: Path, schema: Schema, version: int) -> None:
+    if version > schema.version:
+        raise DataFolderError(
+            f"{path} was written by a newer version of BeamClaw (schema {version}; "
+            f"this one knows up to {schema.version}); install that version again, or "
+            "choose another data folder with --data. Nothing in it was changed"
+        )
+
+
+def _look_inside(path: Path, schema: Schema, connect: Connect, *, pending: bool) -> int:
+    # Without a log to read, "immutable" keeps SQLite from making any file beside it.
+    # With one, the index of that log (-shm) has to be made: it holds nothing of its own
+    # and is removed again if it was not there.
+    index = _side(path, "-shm")
+    existed = index.exists()
+    try:
+        uri = _uri(path, "ro", "" if pending else "&immutable=1")
+        with contextlib.closing(connect(uri)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, schema, why(error)) from error
+    finally:
+        if not existed:
+            index.unlink(missing_ok=True)
+    _check_version(path, schema, version)
+    if version < 1 or tables[0] < 1:
+        raise _damaged(path, schema, "it has no tables")
+    return version
+
+
+def _side(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _damaged(path: Path, schema: Schema, cause: str) -> DataFolderError:
+    return DataFolderError(
+        f"the {schema.what} {path} is damaged: {cause}; put a backup in its place, or "
+        "move it away to begin with an empty one. Nothing in it was changed"
+    )
+
+
+def _refused(path: Path, schema: Schema, cause: str) -> DataFolderError:
+    return DataFolderError(
+        f"the {schema.what} {path} cannot be opened: {cause}; make it readable and "
+        "writable for this user or choose another data folder with --data"
+    )
+
+
+# --- making and opening
+
+
+def _create(path: Path, schema: Schema, connect: Connect) -> None:
+    new = _side(path, ".new")
+    for left in (new, _side(new, "-wal"), _side(new, "-shm"), _side(new, "-journal")):
+        left.unlink(missing_ok=True)
+    os.close(private_file(new, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    with contextlib.closing(connect(_uri(new, "rw"))) as connection:
+        _set(connection, application_id=schema.application_id, synchronous="full")
+        _migrate(connection, schema, 0)
+        _use_log(connection, path)
+    _sync(new)
+    new.rename(path)
+    _sync(path.parent)
+
+
+def _open(
+    path: Path, schema: Schema, connect: Connect, version: int
+) -> sqlite3.Connection:
+    # Its -wal and -shm get the permissions of the file itself.
+    os.close(private_file(path, os.O_RDWR))
+    connection = connect(_uri(path, "rw"))
+    try:
+        _use_log(connection, path)
+        # Full: the log is synced at each commit, which is what makes it durable.
+        _set(
+            connection,
+            synchronous="full",
+            fullfsync=1,
+            checkpoint_fullfsync=1,
+            cache_size=-8_000,
+            temp_store="memory",
+            journal_size_limit=64 * 1024 * 1024,
+        )
+        if version < schema.version:
+            _migrate(connection, schema, version)
+            # So that the file itself says its version, not only the log beside it.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _use_log(connection: sqlite3.Connection, path: Path) -> None:
+    mode = connection.execute("PRAGMA journal_mode=wal").fetchone()[0]
+    if mode != "wal":
+        raise DataFolderError(
+            f"{path} cannot be used on this file system: SQLite's write-ahead log does "
+            "not work there; choose a folder on a local disk with --data"
+        )
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> None:
+    for number in range(version, schema.version):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            schema.migrations[number](connection)
+            _set(connection, user_version=number + 1)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,55 @@
+"""What the store writes and reads, inside a transaction."""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import attrs
+
+from beamclaw.contracts.store import ClaimTenant, GetStoreStatus, StoreStatus
+from beamclaw.storage import Connection
+
+_NODE = "SELECT id FROM node"
+# One more than all before, in the same statement that takes it.
+_CLAIM = """
+    INSERT INTO tenants (id, owner, epoch) VALUES (?, ?, 1)
+    ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, epoch = epoch + 1
+    RETURNING epoch
+"""
+
+
+@attrs.define(eq=False)
+class NodeBook:
+    """The book of node.db (see :class:`beamclaw.storage.Book`)."""
+
+    _connection: Connection
+    _path: str
+    _new_id: Callable[[], str]
+
+    def apply(self, jobs: Sequence[ClaimTenant | GetStoreStatus]) -> list[object]:
+        """See :class:`beamclaw.storage.Book`."""
+        return [
+            self._claim(job) if isinstance(job, ClaimTenant) else self._status()
+            for job in jobs
+        ]
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+    def _claim(self, job: ClaimTenant) -> int:
+        given = (job.tenant, self._node_id())
+        return cast("int", self._connection.execute(_CLAIM, given).fetchall()[0][0])
+
+    def _node_id(self) -> str:
+        row = self._connection.execute(_NODE).fetchone()
+        if row is None:
+            row = (self._new_id(),)
+            self._connection.execute("INSERT INTO node (id) VALUES (?)", row)
+        return cast("str", row[0])
+
+    def _status(self) -> StoreStatus:
+        query = self._connection.execute
+        return StoreStatus(
+            path=self._path,
+            schema=query("PRAGMA user_version").fetchone()[0],
+            epochs=dict(query("SELECT id, epoch FROM tenants ORDER BY id").fetchall()),
+        )

@@ -1,0 +1,30 @@
+"""The tables of node.db, from the first version on."""
+
+from beamclaw.storage import Connection, Schema
+
+_FIRST = (
+    """
+    CREATE TABLE node (
+        id TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE tenants (
+        id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        epoch INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+
+def _first(connection: Connection) -> None:
+    for statement in _FIRST:
+        connection.execute(statement)
+
+
+NODE = Schema(
+    what="node's own file",
+    application_id=0x42434E44,  # "BCND"
+    migrations=(_first,),
+)
