@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from beamclaw.config.problems import Problem, Where
 from beamclaw.config.schema import Config
 from beamclaw.config.structure import nearest
+from beamclaw.contracts import keys
 
 SHORTEST_TOKEN: Final = 16
-_AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -93,8 +93,10 @@ def _credential(path: str, value: str) -> Found:
 def _agents(config: Config) -> Found:
     for name, agent in config.agents.items():
         path = f"agents.{name}"
-        if not _AGENT.fullmatch(name):
-            yield path, "an agent's id has small letters, digits, _ and - only"
+        try:
+            keys.check_agent(name)
+        except keys.BadKey as error:
+            yield path, str(error)
         if agent.model is not None:
             yield from model_name(f"{path}.model", agent.model, config.providers)
 

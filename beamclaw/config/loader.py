@@ -22,6 +22,7 @@ from beamclaw.config.problems import ConfigError, Problem, Where
 from beamclaw.config.schema import Chosen, Config, ProviderConfig
 from beamclaw.config.structure import structure
 from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.shell import data_folder
 
 FILE_NAME: Final = "beamclaw.yaml"
 
@@ -41,19 +42,6 @@ class Loaded:
     file: Path | None
     warnings: tuple[Problem, ...]
     origins: Mapping[str, str]
-
-
-def data_folder(variables: Mapping[str, str], given: str | Path | None = None) -> Path:
-    """The data folder: *given* (``--data``), ``BEAMCLAW_DATA``, ``~/.beamclaw``.
-
-    No file names it: commands find a node without reading its configuration.
-    """
-    said = given or variables.get("BEAMCLAW_DATA") or "~/.beamclaw"
-    path = Path(said)
-    if path.parts[:1] == ("~",):
-        home = variables.get("HOME")
-        path = Path(home, *path.parts[1:]) if home else path.expanduser()
-    return Path(os.path.abspath(path))  # noqa: PTH100 -- resolve() would follow links
 
 
 def load(

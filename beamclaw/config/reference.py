@@ -40,13 +40,13 @@ class Key:
 
 def keys(value: Any, path: str = "", depth: int = 0) -> Iterator[Key]:
     """Every key of *value* and below, in the order of the schema."""
-    cls: type = type(value)
+    cls = cast("Any", type(value))
     hints = get_type_hints(cls, include_extras=True)
     for name, field in keys_of(cls).items():
         inner = getattr(value, name)
         at = child(path, name)
         doc = field.metadata.get("doc") or _summary(inner)
-        nested = attrs.has(type(inner)) and not isinstance(inner, Secret)
+        nested = _nested(inner)
         entries = _entries(inner)
         key = Key(at, name, depth, words(hints[name]), doc, inner, nested)
         yield attrs.evolve(key, nested=nested or bool(entries))
@@ -63,7 +63,11 @@ def _entries(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         return {}
     entries = cast("Mapping[str, Any]", value)
-    return {k: v for k, v in entries.items() if attrs.has(type(v))}
+    return {k: v for k, v in entries.items() if _nested(v)}
+
+
+def _nested(value: object) -> bool:
+    return attrs.has(cast("Any", type(value)))
 
 
 def _summary(value: object) -> str:
@@ -100,7 +104,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
         return {k: REDACTED if isinstance(v, str) else plain(v) for k, v in items}
-    cls: type = type(value)
+    cls = cast("Any", type(value))
     if attrs.has(cls):
         return {name: plain(getattr(value, name)) for name in keys_of(cls)}
     return value
