@@ -77,6 +77,9 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/contracts/outside.py", "clock"): "the seam itself",
     ("beamclaw/contracts/outside.py", "randomness"): "the seam itself",
     ("beamclaw/contracts/outside.py", "threads"): "the seam itself",
+    ("beamclaw/config/token.py", "randomness"): "a token that no test may foresee",
+    ("beamclaw/gateway/sockets.py", "sockets"): "all that the gateway does to a socket",
+    ("supervision/_supervisor.py", "randomness"): "jitter, an argument of the decision",
     ("beamclaw/storage/_driver.py", "threads"): "one writer per database, or inline",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
 }
