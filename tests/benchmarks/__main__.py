@@ -1,0 +1,57 @@
+"""The benchmarks: ``python -m tests.benchmarks [names] [--json FILE]``.
+
+Each ``bench_*.py`` is a program that prints a JSON line per row; it runs in a process of
+its own, one after the other. At the end stands a table of all rows. ``--json`` keeps
+them with what they were measured on; ``docs/reference/performance.md`` is made from
+that file by ``python -m tests.benchmarks.page``.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+
+from tests.benchmarks import page, report
+
+HERE = Path(__file__).parent
+NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+
+
+def run(name: str) -> list[str]:
+    """The JSON lines of one benchmark, printed as they come."""
+    command = [sys.executable, "-m", f"tests.benchmarks.bench_{name}"]
+    lines: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    if process.returncode:
+        raise SystemExit(f"benchmark {name} failed ({process.returncode})")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__
+    )
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(NAMES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows here")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"no benchmark {sorted(unknown)[0]!r}; there are {NAMES}")
+    lines = [line for name in chosen.names or NAMES for line in run(name)]
+    rows = report.parse(lines)
+    print()
+    print(report.table(rows))
+    if chosen.json is not None:
+        kept = page.kept(rows)
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        chosen.json.write_bytes(orjson.dumps(kept, option=options))
+    return 0 if all(row.holds(row.must) is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

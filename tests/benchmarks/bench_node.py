@@ -1,0 +1,118 @@
+"""A whole node between a client and a fake provider, against the provider alone."""
+
+import trio
+
+from tests.benchmarks.report import Row, emit
+from tests.benchmarks.stage import Stage, load, open_stage, resident
+
+SAMPLES = 400
+SECONDS = 6.0
+OPEN, STREAMS, TOKENS = 300, 200, 500
+ALONE = "the provider alone"
+LIMITS = {1: ("> 80", "> 200"), 16: ("> 200", "> 500"), 64: ("> 200", "> 500")}
+
+
+async def first_token(stage: Stage) -> None:
+    plan = "t5-w0-g20"
+    targets = [stage.through(plan, stream=True), stage.alone(plan, stream=True)]
+    measured = await load("first_token", targets=targets, samples=SAMPLES)
+    (ours, alone), (worst, worst_alone) = measured["p50"], measured["p99"]
+    emit(
+        Row(
+            name="added to the time to the first token, p50",
+            value=(ours - alone) * 1000,
+            unit="ms",
+            baseline=alone * 1000,
+            against=ALONE,
+            ratio=ours / alone,
+            must="< 10",
+            aim="< 5",
+        ),
+        Row(
+            name="added to the time to the first token, p99",
+            value=(worst - worst_alone) * 1000,
+            unit="ms",
+            baseline=worst_alone * 1000,
+            against=ALONE,
+            ratio=worst / worst_alone,
+        ),
+    )
+
+
+async def turns(stage: Stage) -> None:
+    plan = "t5-w0-g0"
+    for at_once, (must, aim) in LIMITS.items():
+        order = {"at_once": at_once, "seconds": SECONDS}
+        alone = await load("turns", target=stage.alone(plan, stream=False), **order)
+        ours = await load("turns", target=stage.through(plan, stream=False), **order)
+        emit(
+            Row(
+                name=f"turns per second, {at_once} at once, provider without delay",
+                value=ours["per_second"],
+                unit="/s",
+                baseline=alone["per_second"],
+                against=ALONE,
+                must=must,
+                aim=aim,
+                note=f"p99 of a turn: {ours['p99'] * 1000:.0f} ms",
+            )
+        )
+
+
+async def open_turns(stage: Stage) -> None:
+    target = stage.through("t5-w5000-g0", stream=False)
+    ours = await load("open_turns", target=target, count=OPEN)
+    assert not ours["failed"], ours["failed"]
+    peak = (await stage.statistics())["peak"]
+    emit(
+        Row(
+            name="turns open at once, provider waits 5 s, all answered",
+            value=ours["answered"],
+            unit="",
+            baseline=OPEN,
+            against="asked for",
+            must=f"≥ {OPEN}",
+            note=f"{peak} at once at the provider; the last after {ours['last']:.1f} s",
+        ),
+        Row(
+            name="memory after 300 open turns",
+            value=resident(stage.node.pid),
+            unit="MB",
+        ),
+    )
+
+
+async def streams(stage: Stage) -> None:
+    plan = f"t{TOKENS}-w0-g20-stamp"
+    order = {"count": STREAMS, "tokens": TOKENS}
+    alone = await load("streams", target=stage.alone(plan, stream=True), **order)
+    ours = await load("streams", target=stage.through(plan, stream=True), **order)
+    emit(
+        Row(
+            name=f"{STREAMS} streams at 50 tokens/s: delay of a token, p99",
+            value=ours["p99"] * 1000,
+            unit="ms",
+            baseline=alone["p99"] * 1000,
+            against=ALONE,
+            must="< 250",
+            note=f"p50 {ours['p50'] * 1000:.0f} ms, longest {ours['most'] * 1000:.0f} ms",
+        ),
+        Row(
+            name=f"{STREAMS} streams at 50 tokens/s: delivered in full",
+            value=ours["whole"],
+            unit="",
+            baseline=alone["whole"],
+            against=ALONE,
+            must=f"≥ {STREAMS}",
+        ),
+    )
+
+
+async def main() -> None:
+    for part in (first_token, turns, open_turns, streams):
+        async with open_stage() as stage:
+            await part(stage)
+
+
+if __name__ == "__main__":
+    trio.run(main)

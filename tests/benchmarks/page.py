@@ -1,0 +1,81 @@
+"""``docs/reference/performance.md`` from ``performance.json``, and back never.
+
+    python -m tests.benchmarks.page
+
+writes the page's table anew; a test compares the two.
+"""
+
+import datetime
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from tests.benchmarks.report import HEADER, Row, cells
+
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
+PAGE, DATA = DOCS / "performance.md", DOCS / "performance.json"
+BEGIN = "<!-- made by python -m tests.benchmarks.page -->\n"
+END = "<!-- end -->\n"
+LIBRARIES = ("trio", "hypercorn", "quart", "quart-trio", "httpx2", "h11", "orjson")
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    info = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2] for line in info if line.startswith("model name")]
+    memory = Path("/proc/meminfo").read_text().split()[1]
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": f"{len(models)} cores, {models[0].strip() if models else '?'}, "
+        f"{int(memory) / 2**20:.0f} GB",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "python": platform.python_version(),
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+
+
+def kept(rows: Sequence[Row]) -> dict[str, Any]:
+    """What ``performance.json`` holds."""
+    return {"measured": machine(), "rows": [attrs.asdict(row) for row in rows]}
+
+
+def rendered(data: dict[str, Any]) -> str:
+    """The part of the page that is made."""
+    measured = data["measured"]
+    rows = [Row(**row) for row in data["rows"]]
+    lines = [
+        f"Measured on {measured['date']}: {measured['machine']}, {measured['system']}, "
+        f"Python {measured['python']}; {measured['libraries']}.",
+        "",
+        _line(HEADER),
+        _line(["---"] * len(HEADER)),
+        *(_line(cells(row)) for row in rows),
+    ]
+    notes = [f"- {row.name}: {row.note}" for row in rows if row.note]
+    return "\n".join([*lines, "", *notes]).rstrip("\n") + "\n"
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def page(old: str, data: dict[str, Any]) -> str:
+    """*old* with its table made from *data*."""
+    before, _, rest = old.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{rendered(data)}\n{END}{after}"
+
+
+def main() -> int:
+    PAGE.write_text(page(PAGE.read_text(), orjson.loads(DATA.read_bytes())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What a benchmark says: one JSON line per row, and all of them as a table."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+import orjson
+
+_HOLDS = {
+    "<": lambda value, limit: value < limit,
+    "≤": lambda value, limit: value <= limit,
+    ">": lambda value, limit: value > limit,
+    "≥": lambda value, limit: value >= limit,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        baseline: The same thing without us, measured in the same run.
+        against: What the baseline is.
+        ratio: How the two compare; by itself *value* / *baseline*.
+        must: ``< 1``, in the row's unit; ``≥ 0.7×`` is about the ratio.
+        aim: The same, for what we should like.
+    """
+
+    name: str
+    value: float
+    unit: str
+    baseline: float | None = None
+    against: str = ""
+    ratio: float | None = attrs.field(default=None)
+    must: str = ""
+    aim: str = ""
+    note: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        if self.ratio is None and self.baseline:
+            object.__setattr__(self, "ratio", self.value / self.baseline)
+
+    def holds(self, limit: str) -> bool | None:
+        """Whether the row is within *limit*; None where there is none."""
+        if not limit:
+            return None
+        sign, _, number = limit.partition(" ")
+        measured = self.ratio if number.endswith("×") else self.value
+        if measured is None:
+            return False
+        return _HOLDS[sign](measured, float(number.rstrip("×").replace(",", "")))
+
+
+def emit(*rows: Row) -> None:
+    """Print *rows* as JSON lines."""
+    for row in rows:
+        sys.stdout.buffer.write(orjson.dumps(attrs.asdict(row)) + b"\n")
+        sys.stdout.flush()
+
+
+def parse(lines: Iterable[str]) -> list[Row]:
+    """The rows among *lines*; a key that is not ours is left out."""
+    names = {field.name for field in attrs.fields(Row)}
+    rows: list[Row] = []
+    for line in lines:
+        if not line.startswith("{"):
+            continue
+        raw: dict[str, Any] = orjson.loads(line)
+        rows.append(Row(**{name: raw[name] for name in names & raw.keys()}))
+    return rows
+
+
+def figure(value: float | None) -> str:
+    """A number with three figures that count."""
+    if value is None:
+        return ""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as texts: what, measured, baseline, ratio, must, aim."""
+    baseline = figure(row.baseline)
+    if row.against:
+        baseline = f"{baseline} ({row.against})".strip()
+    marks = {True: " ✓", False: " ✗", None: ""}
+    return (
+        row.name,
+        f"{figure(row.value)} {row.unit}".strip(),
+        baseline,
+        "" if row.ratio is None else f"{figure(row.ratio)}×",
+        row.must + marks[row.holds(row.must)],
+        row.aim + marks[row.holds(row.aim)],
+    )
+
+
+HEADER = ("what", "measured", "baseline", "ratio", "must", "aim")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows for a terminal."""
+    texts = [HEADER, *map(cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))
+        for line in texts
+    )
