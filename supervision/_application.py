@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 import trio
 
-from . import _telemetry
 from ._child_spec import AutoShutdown, ChildSpec, CoolDown
 from ._errors import StartFailed, SupervisorGaveUp
 from ._pid import Pid
@@ -19,6 +18,7 @@ from ._process import RUNNING, Home, Process
 from ._reasons import KILLED, Crash, ExitReason, Killed
 from ._strategies import Strategy
 from ._supervisor import Supervisor
+from ._telemetry import CRASH, emit
 from .abc import Behaviour
 
 # How long a second signal waits for killed processes, in seconds, before it ends the
@@ -29,12 +29,6 @@ _LAST_WAIT: Final = 1.0
 def _failed_by_itself(root: Process, reason: ExitReason) -> bool:
     gave_up = root.engine is not None and root.engine.gave_up
     return gave_up or isinstance(reason, Crash | Killed)
-
-
-async def _start(home: Home, root: Process | None) -> Process:
-    del home
-    assert root is not None
-    return root
 
 
 @asynccontextmanager
@@ -48,7 +42,7 @@ async def open_supervisor(
     cool_down: CoolDown | None = None,
     name: str | None = None,
     grace: float = 5.0,
-) -> AsyncIterator[Pid]:
+) -> AsyncGenerator[Pid]:
     """Run a supervisor for the length of a block, inside any Trio program.
 
     The block begins when all children are initialised. However it ends, by its last line,
@@ -174,6 +168,7 @@ class _Run:
         self._grace = grace
         self._first: int | None = None
         self._second: int | None = None
+        self._started = False
         # Cancelled by the first signal, and by the second.
         self._until_first = trio.CancelScope()
         self._until_second = trio.CancelScope()
@@ -186,9 +181,8 @@ class _Run:
                 nursery.start_soon(self._listen, home, signals)
                 try:
                     outcome.append(await self._live(home))
-                except Exception as error:  # leaves below, without the nursery's group
-                    outcome.append(error)
-                except (KeyboardInterrupt, SystemExit) as error:
+                except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001
+                    # Raised again below, where no nursery wraps it into a group.
                     outcome.append(error)
                 nursery.cancel_scope.cancel()
         (result,) = outcome
@@ -238,19 +232,21 @@ class _Run:
             with self._until_first:
                 root = await home.start_root(self._app.root, None)
                 _check_started(home, root)
+                self._started = True
                 home.on_end = ended.set
                 await self._app.ready()
                 if home.root_reason is None and home.failure is None:
                     await ended.wait()
-            if self._first is not None and home.root_reason is None:
+            alive = home.root_reason is None and home.failure is None
+            if self._first is not None and self._started and alive:
                 await self._drain(self._first)
 
     async def _drain(self, signum: int) -> None:
         try:
             await self._app.drain(signum)
-        except Exception as error:  # a failed drain must not keep the tree from stopping
-            _telemetry.emit(
-                _telemetry.CRASH,
+        except Exception as error:  # noqa: BLE001 - the tree is stopped all the same
+            emit(
+                CRASH,
                 {},
                 {"id": "drain", "signal": signum, "reason": Crash(error)},
             )

@@ -24,10 +24,11 @@ class BrutalKill:
         return "BRUTAL_KILL"
 
 
-class _ByType:
-    """The shutdown value was left to the type of the child."""
+class _ByType(BrutalKill):
+    """The shutdown value was left to the type of the child; replaced at once."""
 
 
+_BY_TYPE: Final = _ByType()
 BRUTAL_KILL: Final = BrutalKill()
 """A shutdown value: kill the child at once."""
 
@@ -100,13 +101,13 @@ class ChildSpec:
     start: Start = attrs.field(repr=False)
     name: str | None = attrs.field(default=None, kw_only=True)
     restart: RestartKind = attrs.field(default="permanent", kw_only=True)
-    shutdown: Shutdown = attrs.field(default=_ByType, kw_only=True)
+    shutdown: Shutdown = attrs.field(default=_BY_TYPE, kw_only=True)
     type: ChildType = attrs.field(default="worker", kw_only=True)
     significant: bool = attrs.field(default=False, kw_only=True)
     cool_down: CoolDown | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if self.shutdown is _ByType:
+        if self.shutdown is _BY_TYPE:
             default = None if self.type == "supervisor" else _DEFAULT_SHUTDOWN
             object.__setattr__(self, "shutdown", default)
         check_spec(self)

@@ -8,7 +8,7 @@ restart, cool down, give up, stop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -386,7 +386,7 @@ async def adopt(
     *,
     name: str | None = None,
     value: object = None,
-) -> AsyncIterator[Pid]:
+) -> AsyncGenerator[Pid]:
     """Make the calling task a process, as a temporary child of a dynamic supervisor.
 
     For tasks that somebody else starts: a request of a web server, a callback of a

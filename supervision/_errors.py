@@ -1,5 +1,7 @@
 """What `supervision` raises to its callers; each message says what to do next."""
 
+# ruff: noqa: N818 - named by the situation, as in OTP, not by the suffix
+
 from __future__ import annotations
 
 from ._pid import Dest, Pid

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias, cast
 
 import attrs
-import trio
 
 from ._errors import NoProcess
 from ._pid import Dest, Pid
@@ -197,4 +196,6 @@ def _existing(dest: Dest) -> Process:
 def statistics() -> RuntimeStatistics:
     """Count what there is in this Trio run."""
     tables = runtime_or_none()
-    return RuntimeStatistics(0, 0, 0, 0, 0, 0) if tables is None else tables.statistics()
+    return (
+        RuntimeStatistics(0, 0, 0, 0, 0, 0) if tables is None else tables.statistics()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 Predicate: TypeAlias = Callable[[object], bool]
 Match: TypeAlias = type | tuple[type, ...] | Predicate | None
@@ -15,10 +15,17 @@ def as_predicate(match: Match) -> Predicate:
     """Turn what a receive accepts into a function of one message."""
     if match is None:
         return lambda _: True
-    if isinstance(match, type | tuple):
-        types = match
+    types = as_types(match)
+    if types is not None:
         return lambda message: isinstance(message, types)
-    return match
+    return cast("Predicate", match)
+
+
+def as_types(match: Match) -> type | tuple[type, ...] | None:
+    """The types that a receive accepts, if that is how it says it."""
+    if isinstance(match, type | tuple):
+        return cast("type | tuple[type, ...]", match)
+    return None
 
 
 class Mailbox(deque[object]):

@@ -30,12 +30,10 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast, overload
 import attrs
 import trio
 
-from . import _signals, _telemetry
 from ._errors import NameTaken, NoProcess, NoRuntime, NoSuchName, NotAProcess
 from ._mailbox import Mailbox
 from ._pid import Dest, Pid, Ref
 from ._reasons import (
-    KILL,
     KILLED,
     NOPROC,
     NORMAL,
@@ -47,7 +45,8 @@ from ._reasons import (
     ProcessExit,
     as_reason,
 )
-from ._signals import Down, Exit, From, without_cancelled
+from ._signals import EAGER_SCOPES, Down, Exit, From, Splice, without_cancelled
+from ._telemetry import CRASH, UNKILLABLE, emit
 from .abc import Behaviour
 
 # A process that never has to wait still lets others run after so many messages.
@@ -106,6 +105,7 @@ class Process:
         "behaviour",
         "burst",
         "engine",
+        "groups",
         "handled",
         "home",
         "keeper",
@@ -115,7 +115,6 @@ class Process:
         "mailbox",
         "monitors",
         "names",
-        "groups",
         "nursery",
         "parent_pid",
         "pending",
@@ -135,7 +134,7 @@ class Process:
         "watching",
     )
 
-    def __init__(  # noqa: PLR0917 - the one place where all of it is said
+    def __init__(
         self,
         home: Home,
         keeper: Keeper,
@@ -182,7 +181,7 @@ class Process:
         self.groups: set[str] | None = None
         self.pending: set[From] = _NO_CALLS
         self.scope: trio.CancelScope | None = None
-        self.splice: _signals.Splice | None = None
+        self.splice: Splice | None = None
         self.shield: trio.CancelScope | None = None
 
     def __repr__(self) -> str:
@@ -203,7 +202,7 @@ class Process:
         try:
             # A signal may have come before the first step.
             if self.reason is None:
-                if _signals.EAGER_SCOPES:
+                if EAGER_SCOPES:
                     with trio.CancelScope() as self.scope:
                         await self._body(start, args)
                 else:
@@ -297,28 +296,33 @@ class Process:
             runtime.free_names(self)
         if self.groups is not None:
             runtime.leave_groups(self)
-        if self.pending:
-            for call in tuple(self.pending):
-                call.settle(From.DIED, reason)
-        if self.links is not None:
-            links, self.links = self.links, None
-            for other in links:
-                if other.links is not None:
-                    other.links.discard(self)
-            for other in links:
-                other.signal(self.pid, reason)
-        if self.watching is not None:
-            for ref in self.watching:
-                _forget_monitor(ref)
-            self.watching = None
-        if self.monitors is not None:
-            monitors, self.monitors = self.monitors, None
-            for ref in monitors:
-                _fire(ref, self.pid, reason)
+        for call in tuple(self.pending):
+            call.settle(From.DIED, reason)
+        self._end_links(reason)
+        self._end_monitors(reason)
         self.mailbox = None
         self.keeper.child_ended(self, reason)
         # The reason of a crash holds the traceback, and that this frame.
         self.reason = None
+
+    def _end_links(self, reason: ExitReason) -> None:
+        links, self.links = self.links, None
+        if links is None:
+            return
+        # All ties are cut before the first signal: whoever it ends cuts ties, too.
+        for other in links:
+            if other.links is not None:
+                other.links.discard(self)
+        for other in links:
+            other.signal(self.pid, reason)
+
+    def _end_monitors(self, reason: ExitReason) -> None:
+        for ref in self.watching or ():
+            _forget_monitor(ref)
+        self.watching = None
+        monitors, self.monitors = self.monitors, None
+        for ref in monitors or ():
+            _fire(ref, self.pid, reason)
 
     # --- its mailbox
 
@@ -328,9 +332,7 @@ class Process:
         if mailbox is None:
             mailbox = self.mailbox = Mailbox()
         mailbox.append(message)
-        if self.waiting and (
-            self.accept is None or isinstance(message, self.accept)
-        ):
+        if self.waiting and (self.accept is None or isinstance(message, self.accept)):
             self.wake()
 
     def wake(self) -> None:
@@ -372,9 +374,7 @@ class Process:
 
     def end(self, reason: ExitReason) -> None:
         """Begin to end; the first reason wins, except over a kill."""
-        if self.reason is not None and (
-            reason is not KILLED or self.reason is KILLED
-        ):
+        if self.reason is not None and (reason is not KILLED or self.reason is KILLED):
             return
         self.reason = reason
         if self.task is None or not self.alive:
@@ -392,7 +392,7 @@ class Process:
         if self.scope is not None:
             self.scope.cancel(reason="exit signal")
         elif self.splice is None and self.task is not None:
-            self.splice = _signals.Splice(self.task, "exit signal")
+            self.splice = Splice(self.task, "exit signal")
 
 
 _NO_CALLS: Final[Any] = frozenset[From]()
@@ -403,17 +403,14 @@ def _fatal(error: BaseException) -> BaseException | None:
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return error
     if isinstance(error, BaseExceptionGroup):
-        group: BaseExceptionGroup[BaseException] = error
-        for inner in group.exceptions:
-            found = _fatal(inner)
-            if found is not None:
-                return found
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next(filter(None, map(_fatal, group.exceptions)), None)
     return None
 
 
 def _report_crash(process: Process, reason: Crash) -> None:
-    _telemetry.emit(
-        _telemetry.CRASH,
+    emit(
+        CRASH,
         {"messages": process.handled},
         {
             "pid": process.pid,
@@ -508,8 +505,8 @@ _runtime: trio.lowlevel.RunVar[Runtime] = trio.lowlevel.RunVar("supervision")
 def runtime_or_none() -> Runtime | None:
     """The tables of the Trio run that we are in, if it has any."""
     try:
-        return _runtime.get(cast("Any", None))
-    except RuntimeError:
+        return _runtime.get()
+    except (LookupError, RuntimeError):
         return None
 
 
@@ -614,7 +611,9 @@ class Home:
                 self.changed = trio.Event()
             await self.changed.wait()
 
-    async def start_root(self, start: Callable[[], object], name: str | None) -> Process:
+    async def start_root(
+        self, start: Callable[[], object], name: str | None
+    ) -> Process:
         """Start the root of the tree; returns when it is initialised or has ended."""
         await self.opened.wait()
         root = self.root = launch(
@@ -743,8 +742,8 @@ def claim_name(process: Process, name: str) -> None:
 
 def report_unkillable(process: Process) -> None:
     """Say that a killed process still runs, and where."""
-    _telemetry.emit(
-        _telemetry.UNKILLABLE,
+    emit(
+        UNKILLABLE,
         {},
         {
             "pid": process.pid,
@@ -827,25 +826,44 @@ def _spawn(
     name: str | None,
 ) -> Process:
     home = current_home()
-    return launch(home, home, home.pid, fn, args, label=name or _label_of(fn), name=name)
+    return launch(
+        home, home, home.pid, fn, args, label=name or _label_of(fn), name=name
+    )
 
 
-def spawn(fn: Callable[..., object], *args: object, name: str | None = None) -> Pid:
+def spawn(
+    fn: Callable[..., object],
+    *args: object,
+    name: str | None = None,
+    link: bool = False,
+    monitor: bool = False,
+) -> Pid:
     """Start a process that nobody supervises; it ends with the tree at the latest.
 
     Args:
         fn: An async function, or a factory of a server, called in the new task.
         args: Its arguments.
         name: Registered before it runs.
+        link: Link it to the caller from before its first step.
+        monitor: Have the caller monitor it; `spawn_monitor` also returns the reference.
 
     Raises:
         NameTaken: Another process holds *name*.
         NoRuntime: No supervisor is open in this Trio run.
+        NotAProcess: The caller is none, and *link* or *monitor* was asked for.
     """
-    return _spawn(fn, args, name).pid
+    here = current_process() if link or monitor else None
+    process = _spawn(fn, args, name)
+    if here is not None and link:
+        _tie(here, process)
+    if here is not None and monitor:
+        _watch(here, process, None)
+    return process.pid
 
 
-def spawn_link(fn: Callable[..., object], *args: object, name: str | None = None) -> Pid:
+def spawn_link(
+    fn: Callable[..., object], *args: object, name: str | None = None
+) -> Pid:
     """Start a process that is linked to the caller from before its first step."""
     here = current_process()
     process = _spawn(fn, args, name)
@@ -891,10 +909,10 @@ def send(dest: Dest, message: object) -> None:
 
 
 @overload
-def exit(reason: object, /) -> NoReturn: ...
+def exit(reason: object, /) -> NoReturn: ...  # noqa: A001 - Erlang's word
 @overload
-def exit(pid: Pid, reason: object, /) -> None: ...
-def exit(*args: Any) -> None:
+def exit(pid: Pid, reason: object, /) -> None: ...  # noqa: A001
+def exit(*args: Any) -> None:  # noqa: A001
     """End oneself with a reason, or send an exit signal to another process.
 
     ``exit(reason)`` leaves the calling process by an exception, so ``finally`` runs.

@@ -94,7 +94,7 @@ NOPROC: Final = NoProc()
 KILL: Final = Kill()
 
 
-class ProcessExit(BaseException):  # noqa: N818 - it is a way to leave, not an error
+class ProcessExit(BaseException):
     """Unwinds a process that ends itself; like `SystemExit`, not an `Exception`.
 
     Attributes:

@@ -38,11 +38,13 @@ class RestartWindow:
     max_seconds: float = 5.0
     # Invariant: ascending; after admit(now) no entry is older than max_seconds, and there
     # are at most max_restarts + 1, so each admit is O(1).
-    _times: deque[float] = attrs.field(init=False)
-
-    @_times.default
-    def _make_times(self) -> deque[float]:
-        return deque(maxlen=self.max_restarts + 1)
+    _times: deque[float] = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: deque[float](maxlen=self.max_restarts + 1),
+            takes_self=True,
+        ),
+    )
 
     def admit(self, now: float) -> bool:
         """Record a restart at *now*, in seconds; ``False`` means: give up."""
@@ -52,20 +54,23 @@ class RestartWindow:
         return len(self._times) <= self.max_restarts
 
 
+def _window_of(rule: CoolDown) -> RestartWindow:
+    return RestartWindow(rule.after.max_restarts, rule.after.max_seconds)
+
+
 @attrs.define
 class Cooling:
     """How long the next restart of one child with a `CoolDown` has to wait."""
 
     rule: CoolDown
-    _window: RestartWindow = attrs.field(init=False)
+    _window: RestartWindow = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: _window_of(self.rule), takes_self=True),
+    )
     # The wait after this one, without jitter; None while restarts happen at once.
     _next: float | None = attrs.field(default=None, init=False)
     # When the child was last let through; its time up is counted from there.
     _since: float = attrs.field(default=0.0, init=False)
-
-    @_window.default
-    def _make_window(self) -> RestartWindow:
-        return RestartWindow(self.rule.after.max_restarts, self.rule.after.max_seconds)
 
     def delay(self, now: float, chance: Callable[[], float]) -> float:
         """Record a restart at *now*; returns the seconds it has to wait.
@@ -77,7 +82,7 @@ class Cooling:
         rule = self.rule
         if self._next is not None and now - self._since > rule.after.max_seconds:
             self._next = None
-            self._window = self._make_window()
+            self._window = _window_of(rule)
         if self._next is None:
             if self._window.admit(now):
                 return 0.0

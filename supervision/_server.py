@@ -7,13 +7,11 @@ in the timer heap.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
-import attrs
 import trio
 
-from . import _telemetry
 from ._errors import BadReturn, CallingSelf, CallTimeout, NoProcess, ServerExited
 from ._pid import Dest
 from ._process import (
@@ -22,12 +20,13 @@ from ._process import (
     Process,
     driven_by,
     find,
-    notify_end,
     forget,
+    notify_end,
     process_of_task,
 )
 from ._reasons import NORMAL, SHUTDOWN, Crash, ExitReason, ProcessExit, as_reason
 from ._signals import TIMEOUT, Cast, Down, Exit, From, StopOrder, without_cancelled
+from ._telemetry import DROPPED, emit
 from ._timers import timers
 from .abc import (
     Call,
@@ -43,9 +42,6 @@ from .abc import (
 )
 
 T = TypeVar("T")
-
-_KILL_GRACE: Final = 5.0
-
 
 # --- the caller's side
 
@@ -212,14 +208,14 @@ async def serve(process: Process, server: Server) -> None:
     process.kind = "server"
     process.trapping = server.trap_exit
     server._cell = _Cell(process)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    first = await server.init()
+    first = cast("object", await server.init())
     if isinstance(first, Ignore):
         process.ignore()
         return
     if isinstance(first, Stop):
         raise ProcessExit(first.reason)
-    if first is not None and not isinstance(first, Continue | Timeout):
-        raise BadReturn("init", first)  # pyright: ignore[reportUnreachable]
+    if not isinstance(first, Continue | Timeout | None):
+        raise BadReturn("init", first)
     process.acknowledge()
     loop = _Loop(process, server)
     try:
@@ -404,8 +400,8 @@ def _replying(sender: From, stop: Stop) -> Callable[[], None] | None:
 
 
 def _report_dropped(process: Process, message: object) -> None:
-    _telemetry.emit(
-        _telemetry.DROPPED,
+    emit(
+        DROPPED,
         {},
         {"pid": process.pid, "name": process.name, "message": type(message).__name__},
     )

@@ -17,10 +17,15 @@ first moment, and nothing else changes.
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import trio
+
+try:
+    from trio._core._run import CancelStatus
+except ImportError:  # another Trio: every process gets its own scope
+    CancelStatus = None
 
 from ._pid import Pid, Ref
 from ._reasons import ExitReason
@@ -168,7 +173,7 @@ def without_cancelled(error: BaseException) -> BaseException | None:
         return None
     if not isinstance(error, BaseExceptionGroup):
         return error
-    group: BaseExceptionGroup[BaseException] = error
+    group = cast("BaseExceptionGroup[BaseException]", error)
     reduced = map(without_cancelled, group.exceptions)
     left = [kept for kept in reduced if kept is not None]
     if len(left) <= 1:
@@ -181,20 +186,18 @@ def without_cancelled(error: BaseException) -> BaseException | None:
 
 def _private_parts_are_there() -> bool:
     """Look for the parts of Trio that splicing needs, without running anything."""
+    if CancelStatus is None:
+        return False
     try:
-        from trio._core._run import (  # noqa: PLC0415 - the probe is the point
-            CancelStatus,
-        )
-
         fields = {field.name for field in attrs.fields(CancelStatus) if field.init}
         return (
             {"_scope", "_parent", "effectively_cancelled"} <= fields
             and CancelStatus.parent.fset is not None
             and callable(CancelStatus.close)
-            and callable(trio.lowlevel.Task._activate_cancel_status)  # pyright: ignore
+            and hasattr(trio.lowlevel.Task, "_activate_cancel_status")
             and "_cancel_status" in trio.Nursery.__init__.__code__.co_names
         )
-    except (ImportError, AttributeError, TypeError):
+    except (AttributeError, TypeError):
         return False
 
 
@@ -211,8 +214,7 @@ class Splice:
     __slots__ = ("_status", "_task")
 
     def __init__(self, task: trio.lowlevel.Task, cause: str) -> None:
-        from trio._core._run import CancelStatus  # noqa: PLC0415 - see the top
-
+        assert CancelStatus is not None
         nursery: Any = task.parent_nursery
         inner: Any = task
         outside: Any = nursery._cancel_status  # noqa: SLF001

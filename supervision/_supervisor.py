@@ -23,7 +23,6 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 import trio
 
-from . import _telemetry
 from ._child_spec import (
     AutoShutdown,
     BrutalKill,
@@ -74,6 +73,7 @@ from ._restarts import Cooling, RestartWindow, wants_restart
 from ._server import call, reply, reply_error
 from ._signals import Exit, From, StopOrder
 from ._strategies import Strategy, concerned, ends_supervisor
+from ._telemetry import COOLING_DOWN, DROPPED, GAVE_UP, RESTART, TERMINATED, emit
 from ._timers import timers
 from .abc import Behaviour, Call
 
@@ -314,8 +314,8 @@ class Engine:
         """Count and report a restart that is about to be done."""
         child.restarts += 1
         self.process.home.runtime.restarts += 1
-        _telemetry.emit(
-            _telemetry.RESTART,
+        emit(
+            RESTART,
             {"restarts": child.restarts},
             {"supervisor": self.process.pid, "id": child.spec.id, "reason": reason},
         )
@@ -332,8 +332,8 @@ class Engine:
     def give_up(self, child: Child) -> None:
         """Report that the restarts of *child* are too many."""
         self.gave_up = True
-        _telemetry.emit(
-            _telemetry.GAVE_UP,
+        emit(
+            GAVE_UP,
             {"max_restarts": self.window.max_restarts},
             {
                 "supervisor": self.process.pid,
@@ -347,8 +347,8 @@ class Engine:
         """Have *child* started again after *delay* seconds, with an alarm."""
         child.status = "cooling-down"
         token = child.token = object()
-        _telemetry.emit(
-            _telemetry.COOLING_DOWN,
+        emit(
+            COOLING_DOWN,
             {"seconds": delay, "restarts": child.restarts},
             {
                 "supervisor": self.process.pid,
@@ -380,8 +380,10 @@ class Engine:
             return True, mailbox.popleft()
         parent = process.parent_pid
         return mailbox.take(
-            lambda got: isinstance(got, StopOrder)
-            or (isinstance(got, Exit) and got.pid is parent),
+            lambda got: (
+                isinstance(got, StopOrder)
+                or (isinstance(got, Exit) and got.pid is parent)
+            ),
         )
 
     async def park(self, deadline: float = float("inf")) -> None:
@@ -468,8 +470,8 @@ class Engine:
         child.status = "undefined"
         child.last_reason = reason
         if _is_shutdown_error(child.spec, reason):
-            _telemetry.emit(
-                _telemetry.TERMINATED,
+            emit(
+                TERMINATED,
                 {},
                 {
                     "supervisor": self.process.pid,
@@ -782,7 +784,7 @@ class StaticEngine(Engine):
         else:
             reply(sender, value)
 
-    async def _answer(self, request: object) -> object:
+    async def _answer(self, request: object) -> object:  # noqa: PLR0911 - a table
         match request:
             case _StartChild(spec):
                 return await self._start_child(spec)
@@ -852,8 +854,8 @@ def _raise_start_failure(id: str, reason: ExitReason) -> None:  # noqa: A002
 
 def report_dropped(process: Process, message: object) -> None:
     """Report a message that a supervisor has no use for."""
-    _telemetry.emit(
-        _telemetry.DROPPED,
+    emit(
+        DROPPED,
         {},
         {"pid": process.pid, "name": process.name, "message": type(message).__name__},
     )

@@ -77,7 +77,9 @@ class Task(Generic[T]):
         return self._value[0]
 
 
-def _start(sup: Dest, start: Callable[[], Any], label: str, name: str | None) -> Process:
+def _start(
+    sup: Dest, start: Callable[[], Any], label: str, name: str | None
+) -> Process:
     engine = engine_of(sup)
     if not isinstance(engine, DynamicEngine):
         raise ChildError("only a dynamic supervisor takes tasks")

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any, Final, cast, overload
 from itertools import count
+from typing import Any, Final
 
 import trio
 
-from ._errors import ReceiveTimeout, NoSuchName
-from ._mailbox import Mailbox, Match, as_predicate
-from ._pid import Dest, Pid
+from ._errors import ReceiveTimeout
+from ._mailbox import Match, as_predicate, as_types
+from ._pid import Dest
 from ._process import BURST, IN_RECEIVE, Process, current_process, find
 
 _PRUNE_ABOVE: Final = 64
@@ -27,7 +27,7 @@ _FOREVER: Final = float("inf")
 class Timer:
     """One entry of the heap: a function to call at a time, unless it is cancelled."""
 
-    __slots__ = ("fire", "timers", "when", "order")
+    __slots__ = ("fire", "order", "timers", "when")
 
     def __init__(
         self,
@@ -67,8 +67,7 @@ class Timers:
         """Call *fire* at *when*, on Trio's clock; it must neither wait nor raise."""
         timer = Timer(when, next(self._order), fire, self)
         heapq.heappush(self._heap, timer)
-        if when < self._scope.deadline:
-            self._scope.deadline = when
+        self._scope.deadline = min(self._scope.deadline, when)
         return timer
 
     def note_cancelled(self) -> None:
@@ -102,11 +101,12 @@ _timers: trio.lowlevel.RunVar[Timers] = trio.lowlevel.RunVar("supervision timers
 
 def timers() -> Timers:
     """The timers of the Trio run that we are in."""
-    found = _timers.get(cast("Any", None))
-    if found is None:
-        found = Timers()
-        _timers.set(found)
-    return found
+    try:
+        return _timers.get()
+    except LookupError:
+        made = Timers()
+        _timers.set(made)
+        return made
 
 
 def send_after(seconds: float, dest: Dest, message: object) -> Timer:
@@ -166,7 +166,7 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
         await trio.lowlevel.checkpoint_if_cancelled()
         raise ReceiveTimeout
     accepts = as_predicate(match)
-    types = match if isinstance(match, type | tuple) else None
+    types = as_types(match)
     # What has been looked at is never looked at again.
     seen = len(here.mailbox or ())
     timer = None

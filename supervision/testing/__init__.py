@@ -5,19 +5,19 @@ Nothing here sleeps for luck: everything waits for the event that it is named af
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import attrs
 import trio
 import trio.testing
 
-from .._pid import Pid
-from .._process import Process, find, forget, notify_end, runtime
-from .._reasons import NOPROC, ExitReason
-from .._registry import whereis
-from .._signals import Down
-from .._telemetry import Event, attach
+from supervision._pid import Pid
+from supervision._process import Process, find, forget, notify_end, runtime
+from supervision._reasons import NOPROC, ExitReason
+from supervision._registry import whereis
+from supervision._signals import Down
+from supervision._telemetry import Event, attach
 
 __all__ = ["Recorder", "settle", "wait_exit", "wait_name"]
 
@@ -75,7 +75,7 @@ class Recorder:
 
     @classmethod
     @contextmanager
-    def attached(cls) -> Iterator[Recorder]:
+    def attached(cls) -> Generator[Recorder]:
         """Record for the length of a block."""
         recorder = cls()
         detach = attach(recorder.events.append)
