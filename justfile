@@ -24,7 +24,7 @@ run *options:
 
 # Print the supervision tree of the default configuration
 tree:
-    @python -m beamclaw.tree
+    @python -m scripts.tree
 
 # Measure, with the baseline in the same run
 bench *what:
