@@ -1,0 +1,80 @@
+"""The gateway: HTTP for clients, on Quart-Trio and Hypercorn behind guards of our own.
+
+Order matters and deaths pass downwards only: ``connections`` (one process each) outlive
+``listener`` (the sockets) and ``server`` (who accepts).
+"""
+
+from functools import partial
+
+import supervision
+from beamclaw import agents
+from beamclaw.config.schema import Config
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.gateway import NAME
+from beamclaw.contracts.outside import Outside
+from beamclaw.gateway import app
+from beamclaw.gateway.admission import Admission, names_of
+from beamclaw.gateway.chat import Chat, Limits
+from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.listener import Listener
+from beamclaw.gateway.openai import Agents
+from beamclaw.gateway.server import CONNECTIONS, serve
+from supervision import ChildSpec
+
+__all__ = ["supervisor"]
+
+# Seconds that a connection gets to end when the tree stops; draining came before.
+CONNECTION_SHUTDOWN = 2.0
+
+
+def supervisor(config: Config, bus: Bus, outside: Outside) -> supervision.Supervisor:
+    """The gateway's supervisor; its address is the registry value of ``gateway``."""
+    floor = Floor(limit=config.gateway.max_connections)
+    return supervision.Supervisor(
+        [
+            ChildSpec(
+                "connections",
+                supervision.DynamicSupervisor,
+                name=CONNECTIONS,
+                type="supervisor",
+                shutdown=None,
+            ),
+            ChildSpec("listener", partial(Listener, config.gateway, floor), name=NAME),
+            ChildSpec(
+                "server",
+                partial(_serve, config, bus, outside, floor),
+                name="gateway/server",
+            ),
+        ],
+        strategy="rest_for_one",
+    )
+
+
+async def _serve(config: Config, bus: Bus, outside: Outside, floor: Floor) -> None:
+    known = Agents.of(config.agents)
+    numbers = config.gateway
+    chat = Chat(
+        bus=bus,
+        outside=outside,
+        agents=known,
+        limits=Limits(
+            max_json_depth=numbers.max_json_depth,
+            max_messages=numbers.max_messages,
+            stream_buffer=numbers.stream_buffer,
+            heartbeat_seconds=numbers.heartbeat_seconds,
+        ),
+        check=partial(agents.resolve, config),
+    )
+    rooms = app.Rooms(
+        floor=floor,
+        admission=Admission(
+            token=numbers.auth.token if numbers.auth.mode == "token" else None,
+            hosts=names_of(numbers.host, numbers.hosts),
+            origins=frozenset(numbers.origins),
+            max_body_bytes=numbers.max_body_bytes,
+        ),
+        chat=chat,
+        agents=known,
+        created=int(outside.wall()),
+    )
+    await serve(numbers, floor, app.build(rooms))

@@ -1,0 +1,190 @@
+"""Who may ask: decided from the head of a request, before its body is read.
+
+In this order: is the request meant for this machine (Host), does a web page of
+somebody else send it (Origin), does it carry the token, can its body be taken at all.
+``X-Forwarded-*`` and ``Forwarded`` mean nothing here, and a token in the address is no
+token. Pure: the process around it asks :meth:`Admission.refuse` once per request.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import attrs
+
+from beamclaw.contracts.secret import Secret
+from beamclaw.gateway.problem import Problem
+
+# Without a token: what says only that the node is there.
+OPEN_PATHS: Final = frozenset(
+    {"/", "/style.css", "/healthz", "/health", "/readyz", "/ready", "/startupz"}
+)
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_TOKEN_IN_QUERY: Final = re.compile(
+    r"(?:^|&)(?:access_token|api[_-]?key|auth|authorization|bearer|key|password|token)=",
+    re.IGNORECASE,
+)
+_JSON: Final = frozenset({"application/json", "application/json; charset=utf-8"})
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """The head of a request, as far as admission looks at it.
+
+    Attributes:
+        local: The address of ours that the connection came in on.
+        headers: Lower case names to values; of one that stands twice, the last.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    local: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Admission:
+    """The rules, settled when the gateway starts.
+
+    Attributes:
+        token: What clients must bring; ``None``: nothing.
+        hosts: Names beside loopback under which this gateway is addressed.
+        origins: Web origins of others that may call.
+    """
+
+    token: Secret | None
+    hosts: frozenset[str]
+    origins: frozenset[str]
+    max_body_bytes: int
+
+    def refuse(self, asked: Asked) -> Problem | None:
+        """Why the request is turned away; None: it is not."""
+        return (
+            self._host(asked)
+            or self._origin(asked)
+            or self._token(asked)
+            or self._body(asked)
+        )
+
+    def crossing(self, asked: Asked) -> list[tuple[bytes, bytes]]:
+        """Headers that let a web page of an admitted foreign origin read the answer."""
+        origin = asked.headers.get("origin")
+        if origin is None or origin not in self.origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-headers", b"*, authorization"),
+            (b"vary", b"origin"),
+        ]
+
+    def _host(self, asked: Asked) -> Problem | None:
+        host = asked.headers.get("host")
+        if host is None:  # HTTP/1.0, which no browser speaks
+            return None
+        found = _HOST.fullmatch(host)
+        name = "" if found is None else found[1].strip("[]").rstrip(".").lower()
+        if name and (name in self.hosts or name == asked.local or is_loopback(name)):
+            return None
+        return Problem(
+            status=421,
+            type="forbidden",
+            message="this gateway is not addressed by that Host; add the name to "
+            "gateway.hosts if it should be",
+            code="foreign_host",
+            close=True,
+        )
+
+    def _origin(self, asked: Asked) -> Problem | None:
+        origin = asked.headers.get("origin")
+        if origin is None or origin in self.origins:
+            return None
+        if origin == f"http://{asked.headers.get('host')}":
+            return None
+        return Problem(
+            status=403,
+            type="forbidden",
+            message="web pages of that Origin may not call this gateway; add it to "
+            "gateway.origins if they should",
+            code="foreign_origin",
+            close=True,
+        )
+
+    def _token(self, asked: Asked) -> Problem | None:
+        if self.token is None or asked.path in OPEN_PATHS or asked.method == "OPTIONS":
+            return None
+        scheme, _, offered = asked.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.token.matches(offered.strip()):
+            return None
+        if _TOKEN_IN_QUERY.search(asked.query):
+            message = (
+                "a token in the address is not accepted, it would end up in logs; "
+                "send the header Authorization: Bearer <token>"
+            )
+        elif offered:
+            message = "the token is not the one of this gateway"
+        else:
+            message = "this needs the header Authorization: Bearer <token>"
+        return Problem(
+            status=401,
+            type="unauthorized",
+            message=message,
+            code="invalid_api_key",
+            challenge=True,
+            close=True,
+        )
+
+    def _body(self, asked: Asked) -> Problem | None:
+        if asked.headers.get("content-encoding", "identity").lower() != "identity":
+            return Problem(
+                status=415,
+                message="compressed bodies are not accepted; send it as it is",
+                param="content-encoding",
+                close=True,
+            )
+        if int(asked.headers.get("content-length", "0")) > self.max_body_bytes:
+            return too_large(self.max_body_bytes)
+        if asked.method == "POST":
+            return _no_json(asked.headers.get("content-type", ""))
+        return None
+
+
+def _no_json(content_type: str) -> Problem | None:
+    if content_type in _JSON:
+        return None
+    kind, _, _ = content_type.partition(";")
+    if kind.strip().lower() == "application/json":
+        return None
+    return Problem(
+        status=415,
+        message="send JSON with the header Content-Type: application/json",
+        param="content-type",
+        close=True,
+    )
+
+
+def too_large(limit: int) -> Problem:
+    """413: the body is larger than *limit* bytes."""
+    return Problem(
+        status=413,
+        message=f"the body is larger than {limit} bytes (gateway.max_body_bytes)",
+        code="body_too_large",
+        close=True,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* (a name or an address) is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def names_of(host: str, more: Iterable[str]) -> frozenset[str]:
+    """Host names to accept for a gateway configured as *host*, beside loopback."""
+    given = {name.rstrip(".").lower().strip("[]") for name in (host, *more)}
+    return frozenset(given - {"", "0.0.0.0", "::"})  # noqa: S104 -- taken out, not bound

@@ -1,0 +1,265 @@
+"""The Quart-Trio application: which path answers what, and the gate before all of them.
+
+Quart routes and answers; what it would do with bodies and time limits is done before
+it (:class:`Dialogue`), because it would do it after a stranger has been let in.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, cast
+
+import attrs
+import trio
+from quart import Response, request
+from quart.sessions import NullSession, SessionInterface
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.exceptions import HTTPException
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.resources import resource
+from beamclaw.gateway import openai
+from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
+from beamclaw.gateway.chat import STOPPING, TENANT, Chat
+from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.guards import Exchange, Message
+from beamclaw.gateway.openai import Agents
+from beamclaw.gateway.problem import Problem
+
+REFUSED: Final = "beamclaw.gateway.refused"
+PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+# Without these the node takes no turns; each is named in `failing` when it is down.
+NEEDED: Final = (
+    names.of_tenant(TENANT, "ledger"),
+    names.of_tenant(TENANT, "sessions"),
+    "bus",
+)
+_STREAM: Final = Response(b"")  # stands for an answer that has been sent already
+
+
+@attrs.frozen(kw_only=True)
+class Rooms:
+    """What the paths need.
+
+    Attributes:
+        created: When the gateway started, in seconds since the epoch.
+    """
+
+    floor: Floor
+    admission: Admission
+    chat: Chat
+    agents: Agents
+    created: int
+
+
+class _NoSessions(SessionInterface):
+    """No cookies."""
+
+    async def open_session(self, *_: object) -> NullSession:
+        return NullSession()
+
+    async def save_session(self, *_: object) -> None:
+        return None
+
+    def is_null_session(self, *_: object) -> bool:
+        return True
+
+
+class GatewayApp(QuartTrio):
+    """See the module."""
+
+    rooms: Rooms
+
+
+class Dialogue(TrioASGIHTTPConnection):
+    """One request: admitted, read whole within its limit, then given to Quart."""
+
+    app: GatewayApp
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        """See Quart. No tasks are started: a client that leaves cancels this one."""
+        scope = cast("Message", self.scope)
+        exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
+        asked = _asked(scope)
+        problem = self._refuse(asked)
+        body = b"" if problem else await self._body(exchange)
+        if isinstance(body, Problem):
+            problem = body
+        if problem is not None:
+            self.app.rooms.floor.refused += 1
+            supervision.emit(
+                REFUSED, {}, {"status": problem.status, "code": problem.code}
+            )
+            await exchange.refuse(problem)
+            return
+        scope["beamclaw.asked"] = asked
+        scope["beamclaw.body"] = body
+        quart_request = self._create_request_from_scope(exchange.send)
+        response = await self.app.handle_request(quart_request)
+        if response is not _STREAM:
+            await self._send_response(exchange.send, response)
+
+    def _refuse(self, asked: Asked) -> Problem | None:
+        rooms = self.app.rooms
+        if not rooms.floor.intake and asked.path not in OPEN_PATHS:
+            return STOPPING
+        return rooms.admission.refuse(asked)
+
+    async def _body(self, exchange: Exchange) -> bytes | Problem:
+        most = self.app.rooms.admission.max_body_bytes
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await exchange.receive()
+            pieces.append(message["body"])
+            size += len(message["body"])
+            if size > most:
+                return too_large(most)
+            if not message["more_body"]:
+                return b"".join(pieces)
+
+
+def _asked(scope: Message) -> Asked:
+    headers = {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+    }
+    return Asked(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        local=scope["server"][0],
+    )
+
+
+def build(rooms: Rooms) -> GatewayApp:
+    """The application."""
+    app = GatewayApp(__name__, static_folder=None, template_folder=None)
+    app.rooms = rooms
+    app.session_interface = _NoSessions()
+    app.asgi_http_class = Dialogue
+    # Ours, in the connection, instead of a minute for whatever it is.
+    app.config["RESPONSE_TIMEOUT"] = None
+    app.config["BODY_TIMEOUT"] = None
+    app.config["MAX_CONTENT_LENGTH"] = None
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    _health(app, rooms.floor)
+    _v1(app, rooms)
+    _pages(app)
+    app.register_error_handler(HTTPException, _no_such_path)
+    return app
+
+
+# --- paths
+
+
+def _v1(app: GatewayApp, rooms: Rooms) -> None:
+    async def chat() -> Response:
+        scope = cast("Message", request.scope)
+        asked: Asked = scope["beamclaw.asked"]
+        exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
+        await rooms.chat.serve(exchange, asked.headers, scope["beamclaw.body"])
+        return _STREAM
+
+    async def models() -> Response:
+        return _json(openai.model_list(rooms.agents, created=rooms.created))
+
+    async def model(name: str) -> Response:
+        return _json(openai.model(rooms.agents, name, created=rooms.created))
+
+    app.add_url_rule("/v1/chat/completions", view_func=chat, methods=["POST"])
+    app.add_url_rule("/v1/models", view_func=models)
+    app.add_url_rule("/v1/models/<path:name>", view_func=model)
+
+
+def _health(app: GatewayApp, floor: Floor) -> None:
+    async def live() -> Response:
+        return _object({"ok": True, "status": "live"})
+
+    async def ready() -> Response:
+        failing = failures(floor)
+        figures = trio.lowlevel.current_statistics()
+        return _object(
+            {
+                "ready": not failing,
+                "failing": failing,
+                "uptimeMs": round((trio.current_time() - floor.started) * 1000),
+                "eventLoop": {
+                    "tasksLiving": figures.tasks_living,
+                    "tasksRunnable": figures.tasks_runnable,
+                },
+            },
+            503 if failing else 200,
+        )
+
+    async def started() -> Response:
+        failures(floor)
+        up = floor.ready is not None
+        return _object({"started": up}, 200 if up else 503)
+
+    for path in ("/healthz", "/health"):
+        app.add_url_rule(path, path, live)
+    for path in ("/readyz", "/ready"):
+        app.add_url_rule(path, path, ready)
+    app.add_url_rule("/startupz", "/startupz", started)
+
+
+def failures(floor: Floor) -> list[str]:
+    """What keeps the node from taking turns; notes when nothing did for the first time."""
+    failing = [name for name in NEEDED if supervision.whereis(name) is None]
+    if not failing and floor.ready is None:
+        floor.ready = trio.current_time()
+    if failing and floor.ready is None:
+        failing.insert(0, "starting")
+    if not floor.intake:
+        failing.insert(0, "draining")
+    return failing
+
+
+def _pages(app: GatewayApp) -> None:
+    folder = resource("web")
+    for path, file, kind in (
+        ("/", "index.html", "text/html; charset=utf-8"),
+        ("/style.css", "style.css", "text/css; charset=utf-8"),
+    ):
+        app.add_url_rule(path, path, _page((folder / file).read_bytes(), kind))
+
+
+def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
+    async def page() -> Response:
+        headers = {"content-security-policy": PAGE_POLICY, "content-type": kind}
+        return Response(content, headers=headers)
+
+    return page
+
+
+# --- answers
+
+
+def _object(value: Mapping[str, object], status: int = 200) -> Response:
+    return _json(openai.dumps(value), status)
+
+
+def _json(body: bytes | Problem, status: int = 200) -> Response:
+    if isinstance(body, Problem):
+        body, status = body.body, body.status
+    return Response(body, status=status, content_type="application/json")
+
+
+async def _no_such_path(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status == 404:  # noqa: PLR2004 -- as in the standard
+        message = f"there is nothing at {request.path!r}"
+    elif status == 405:  # noqa: PLR2004 -- as in the standard
+        message = f"{request.method} is not what {request.path!r} is for"
+    else:
+        message = error.description or error.name
+    answer = _json(Problem(status=status, message=message, code="not_found"))
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "location"):
+            answer.headers[name] = value
+    return answer

@@ -1,0 +1,371 @@
+"""``POST /v1/chat/completions``: from a checked request to a turn and its answer.
+
+This is an edge and nothing more: the message is handed in, its run is followed, what is
+published of it is passed on. The turn is durable and needs nobody here; only a client
+that leaves a conversation of one request takes its turn along.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final, cast
+
+import attrs
+import trio
+
+import supervision
+from beamclaw.contracts import ledger, names
+from beamclaw.contracts.bus import Bus, Subscription
+from beamclaw.contracts.follow import follow
+from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
+from beamclaw.gateway import openai, strict_json
+from beamclaw.gateway.guards import Exchange
+from beamclaw.gateway.openai import Agents, Ask, Chunks
+from beamclaw.gateway.problem import Problem, invalid
+
+TENANT: Final = "default"
+# Waits between tries while the tenant is down; it is back in less than the first few.
+PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
+# How long a client that has left keeps its connection's process, at most.
+ABORT_SECONDS: Final = 5.0
+_SSE: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+@attrs.frozen
+class Nothing:
+    """Nothing was published for a while."""
+
+    run_id: str
+
+
+@attrs.frozen
+class Finish:
+    """The node stops."""
+
+    run_id: str
+
+
+STOPPING: Final = Problem(
+    status=503,
+    type="api_error",
+    message="this node is stopping; the turn goes on when it is back, ask again with "
+    "the same Idempotency-Key",
+    code="draining",
+    retry_after=5.0,
+    close=True,
+)
+UNAVAILABLE: Final = Problem(
+    status=503,
+    type="api_error",
+    message="this node cannot take turns at the moment; ask again",
+    code="unavailable",
+    retry_after=1.0,
+)
+
+
+class Watch:
+    """A subscription that also tells of silence and of the node's end.
+
+    Both come as values in the order of the others, because a generator that follows a
+    run must not be cancelled to look up: it would be over.
+
+    Attributes:
+        more: Another value waits already.
+    """
+
+    def __init__(self, inner: Subscription, exchange: Exchange, beat: float) -> None:
+        self._inner = inner
+        self._exchange = exchange
+        self._beat = beat
+        self._next: Any = None
+        self._waits = trio.CancelScope()
+        self.run_id = ""
+
+    def __enter__(self) -> "Watch":
+        self._inner.__enter__()
+        self._exchange.on_finish = lambda: self._waits.cancel()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._exchange.on_finish = None
+        self._inner.__exit__(*exc)
+
+    @property
+    def more(self) -> bool:
+        """Whether another value waits already."""
+        if self._next is None:
+            try:
+                self._next = self._inner.receive_nowait()
+            except trio.WouldBlock:
+                return False
+        return True
+
+    def receive_nowait(self) -> Any:
+        """See the Protocol."""
+        value, self._next = self._next, None
+        return self._inner.receive_nowait() if value is None else value
+
+    async def receive(self) -> Any:
+        """See the Protocol."""
+        if self._exchange.finishing:
+            return Finish(self.run_id)
+        if self._next is not None:
+            value, self._next = self._next, None
+            return value
+        with trio.move_on_after(self._beat) as self._waits:
+            return await self._inner.receive()
+        if self._exchange.finishing:
+            return Finish(self.run_id)
+        return Nothing(self.run_id)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait; ``False``: the node stops meanwhile."""
+        if not self._exchange.finishing:
+            with trio.move_on_after(seconds) as self._waits:
+                await trio.sleep_forever()
+        return not self._exchange.finishing
+
+
+# What to do with a value of the run; True: that was the last one wanted.
+Take = Callable[[Any], Awaitable[bool]]
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Numbers of the configuration's ``gateway`` section that matter here."""
+
+    max_json_depth: int
+    max_messages: int
+    stream_buffer: int
+    heartbeat_seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Chat:
+    """What all chat requests share.
+
+    Attributes:
+        check: Raises ``LookupError``, in words, for an agent (first) whose model
+            override (second) names nothing that is configured.
+    """
+
+    bus: Bus
+    outside: Outside
+    agents: Agents
+    limits: Limits
+    check: Callable[[str, str | None], object]
+
+    async def serve(
+        self, exchange: Exchange, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        """Answer one request."""
+        ask = await self._read(headers, body)
+        if isinstance(ask, Problem):
+            await exchange.refuse(ask)
+            return
+        inbound = ask.inbound(
+            tenant=TENANT,
+            run_id=f"chatcmpl_{self.outside.new_id()}",
+            unique=self.outside.new_id(),
+        )
+        try:
+            await self._turn(exchange, ask, inbound)
+        finally:
+            if exchange.gone and inbound.ephemeral:
+                await self._abort(inbound)
+
+    async def _read(self, headers: Mapping[str, str], body: bytes) -> Ask | Problem:
+        parse = partial(strict_json.read, body, max_depth=self.limits.max_json_depth)
+        try:
+            if len(body) <= strict_json.SMALL:
+                value = parse()
+            else:
+                value = await self.outside.worker().run(parse)
+        except strict_json.BadJson as bad:
+            return invalid(str(bad))
+        most = self.limits.max_messages
+        ask = openai.read(value, headers, self.agents, max_messages=most)
+        if isinstance(ask, Ask):
+            try:
+                self.check(ask.agent, ask.backend)
+            except LookupError as unknown:
+                return invalid(
+                    str(unknown), param="x-openclaw-model", code="model_not_found"
+                )
+        return ask
+
+    async def _turn(self, exchange: Exchange, ask: Ask, inbound: Inbound) -> None:
+        beat = self.limits.heartbeat_seconds if ask.stream else float("inf")
+        with self._watch(exchange, inbound.session_key, beat) as watch:
+            receipt = await self._submit(inbound, watch)
+            if isinstance(receipt, Problem):
+                await exchange.refuse(receipt)
+            elif receipt.session_key == inbound.session_key:
+                await self._answer(exchange, ask, receipt, watch)
+        if isinstance(receipt, Problem) or receipt.session_key == inbound.session_key:
+            return
+        # A repeat: its run is in the conversation that the first one was given.
+        with self._watch(exchange, receipt.session_key, beat) as watch:
+            await self._answer(exchange, ask, receipt, watch)
+
+    def _watch(self, exchange: Exchange, session_key: str, beat: float) -> Watch:
+        topic = names.topic(TENANT, session_key)
+        inner = self.bus.subscribe(topic, buffer=self.limits.stream_buffer)
+        return Watch(inner, exchange, beat)
+
+    async def _submit(self, inbound: Inbound, watch: Watch) -> Receipt | Problem:
+        for pause in PAUSES:
+            try:
+                return await submit(self.bus, inbound, at=self.outside.wall())
+            except supervision.CallFailed:
+                # Whether it was taken is unknown; the same id finds out.
+                if not await watch.pause(pause):
+                    return STOPPING
+            except ledger.LedgerError as error:
+                return _refused(error)
+        return UNAVAILABLE
+
+    async def _answer(
+        self, exchange: Exchange, ask: Ask, receipt: Receipt, watch: Watch
+    ) -> None:
+        reply = _Streamed if ask.stream else _Whole
+        created = int(self.outside.wall())
+        out = reply(exchange, ask, receipt.run_id, created, watch)
+        await out.begin()
+        await self._follow(receipt, watch, out.take)
+
+    async def _follow(self, receipt: Receipt, watch: Watch, take: Take) -> None:
+        watch.run_id = receipt.run_id
+        join, tries = receipt.duplicate, 0
+        while True:
+            try:
+                run = follow(
+                    self.bus,
+                    TENANT,
+                    receipt.run_id,
+                    cast("Subscription", watch),
+                    join=join,
+                )
+                async with aclosing(run) as values:
+                    async for value in values:
+                        tries = 0
+                        if await take(value):
+                            return
+            except supervision.CallFailed:
+                # The run itself is durable: look at it again when the tenant is back.
+                join, pause = True, PAUSES[min(tries, len(PAUSES) - 1)]
+                tries += 1
+                if not await watch.pause(pause):
+                    await take(Finish(receipt.run_id))
+                    return
+
+    async def _abort(self, inbound: Inbound) -> None:
+        with trio.CancelScope(shield=True) as scope:
+            scope.deadline = trio.current_time() + ABORT_SECONDS
+            try:
+                await abort(self.bus, TENANT, inbound.session_key, inbound.run_id)
+            except supervision.CallFailed:
+                pass  # the tenant is down, and what it had in progress with it
+
+
+class _Reply:
+    def __init__(
+        self, exchange: Exchange, ask: Ask, run_id: str, created: int, watch: Watch
+    ) -> None:
+        self.exchange = exchange
+        self.ask = ask
+        self.run_id = run_id
+        self.created = created
+        self.watch = watch
+
+    async def begin(self) -> None:
+        """The message is kept."""
+
+    async def take(self, value: TopicValue | Nothing | Finish) -> bool:
+        """Something of the run; True: that was the last one wanted."""
+        raise NotImplementedError
+
+
+class _Streamed(_Reply):
+    """Server-sent events; the first one is the acknowledgement."""
+
+    async def begin(self) -> None:
+        self.chunks = Chunks(self.run_id, self.ask, created=self.created)
+        self.unsent: list[bytes] = []
+        self.exchange.streaming = True
+        await self.exchange.start(200, [*_SSE, (b"x-request-id", self.run_id.encode())])
+        await self.exchange.write(self.chunks.first())
+
+    async def take(self, value: TopicValue | Nothing | Finish) -> bool:
+        match value:
+            case Nothing():
+                await self.exchange.write(openai.HEARTBEAT)
+                return False
+            case Finish():
+                events = self.chunks.fail(STOPPING)
+            case _:
+                events = self.chunks.feed(value)
+        self.unsent.append(events)
+        if self.chunks.ended:
+            await self.exchange.write(b"".join(self.unsent), more=False)
+        elif not self.watch.more:
+            events = b"".join(self.unsent)
+            self.unsent.clear()
+            if events:
+                await self.exchange.write(events)
+        return self.chunks.ended
+
+
+class _Whole(_Reply):
+    """One JSON object, when the outcome is known."""
+
+    async def take(self, value: TopicValue | Nothing | Finish) -> bool:
+        match value:
+            case RunEnded():
+                await self._end(value)
+            case Finish():
+                await self.exchange.refuse(STOPPING)
+            case _:
+                return False
+        return True
+
+    async def _end(self, end: RunEnded) -> None:
+        problem = openai.failed(end, ephemeral=self.ask.session is None)
+        if problem is not None:
+            await self.exchange.refuse(problem)
+            return
+        body = openai.whole(self.ask, end, created=self.created)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.run_id.encode()),
+        ]
+        await self.exchange.start(200, headers)
+        await self.exchange.write(body, more=False)
+
+
+def _refused(error: ledger.LedgerError) -> Problem:
+    match error:
+        case ledger.Overloaded():
+            return Problem(
+                status=429,
+                type="rate_limit_error",
+                message=str(error),
+                code="overloaded",
+                retry_after=error.retry_after,
+            )
+        case ledger.IdempotencyConflict():
+            return Problem(
+                status=409,
+                message="this Idempotency-Key came before with another request",
+                param="idempotency-key",
+                code="idempotency_conflict",
+                retry=False,
+            )
+        case _:
+            return UNAVAILABLE

@@ -1,0 +1,120 @@
+"""The process that owns the listening sockets and answers for the gateway."""
+
+from typing import Any
+
+import trio
+
+import supervision
+from beamclaw.config.schema import GatewayConfig
+from beamclaw.contracts.gateway import (
+    NAME,
+    CannotListen,
+    FinishStreams,
+    GatewayStatus,
+    GetGatewayStatus,
+    SetIntake,
+    WaitIdle,
+)
+from beamclaw.gateway import sockets
+from beamclaw.gateway.admission import is_loopback
+from beamclaw.gateway.floor import Floor
+
+LISTENING = "beamclaw.gateway.listening"
+# Files that are not connections: databases, logs, models' connections, launchers.
+RESERVED_FILES = 512
+
+
+class _Idle:
+    """The last request in progress has ended."""
+
+
+class Listener(supervision.Server):
+    """Listens from its ``init`` to its orderly end, across restarts of the server.
+
+    Killed without notice it leaves the sockets on the floor; its successor finds them
+    there, so that no client is refused in between.
+    """
+
+    trap_exit = True
+
+    def __init__(self, config: GatewayConfig, floor: Floor) -> None:
+        self._config = config
+        self._floor = floor
+        self._waiting: list[supervision.From] = []
+
+    async def init(self) -> None:
+        """Bind.
+
+        Raises:
+            CannotListen: In words for a person.
+        """
+        config, floor = self._config, self._floor
+        if config.auth.mode == "none" and not is_loopback(config.host):
+            raise CannotListen(
+                f"gateway.host is {config.host}, which others can reach, and "
+                "gateway.auth.mode is none; set a token, or listen on 127.0.0.1"
+            )
+        if config.auth.mode == "token" and not config.auth.token:
+            raise CannotListen(
+                "gateway.auth.mode is token, and there is none; set BEAMCLAW_TOKEN or "
+                "gateway.auth.token"
+            )
+        files = sockets.raise_file_limit() - RESERVED_FILES
+        floor.limit = max(1, min(config.max_connections, files))
+        if floor.listening is None:
+            floor.listening = await sockets.listen(
+                config.host, config.port, config.backlog
+            )
+            floor.started = trio.current_time()
+        floor.on_idle = lambda: supervision.cast(NAME, _Idle())
+        supervision.update_value(NAME, floor.listening.address)
+        supervision.emit(
+            LISTENING,
+            {"limit": floor.limit, "wanted": config.max_connections},
+            {"url": floor.listening.address.url},
+        )
+
+    async def handle_call(
+        self, request: supervision.Call[Any], sender: supervision.From
+    ) -> object:
+        """See :mod:`beamclaw.contracts.gateway`."""
+        match request:
+            case GetGatewayStatus():
+                return self._floor.status()
+            case SetIntake(open=True):
+                self._floor.intake = True
+                return None
+            case SetIntake():
+                self._floor.close_intake()
+                return None
+            case FinishStreams():
+                return self._floor.finish()
+            case WaitIdle() if self._floor.idle:
+                return None
+            case WaitIdle():
+                self._waiting.append(sender)
+                return supervision.NO_REPLY
+            case _:
+                return await super().handle_call(request, sender)
+
+    async def handle_cast(self, message: object) -> None:
+        """The floor says that nothing is in progress any more."""
+        if not isinstance(message, _Idle):
+            await super().handle_cast(message)
+        elif self._floor.idle:
+            for sender in self._waiting:
+                supervision.reply(sender, None)
+            self._waiting.clear()
+
+    async def terminate(self, reason: supervision.ExitReason) -> None:
+        """Stop listening."""
+        if self._floor.listening is not None:
+            self._floor.listening.close()
+            self._floor.listening = None
+
+    def describe(self) -> dict[str, object]:
+        """The figures."""
+        if self._floor.listening is None:
+            return {"listening": False}
+        status: GatewayStatus = self._floor.status()
+        return {"address": status.address.url, "status": status}

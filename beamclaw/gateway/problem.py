@@ -1,0 +1,79 @@
+"""What a client is told when it does not get what it asked for: one value, one shape.
+
+The shape is OpenAI's ``{"error": {...}}`` on every path, so that any client of that API
+shows the message.
+"""
+
+import math
+from typing import Final
+
+import attrs
+import orjson
+
+INVALID: Final = "invalid_request_error"
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """An error answer.
+
+    Attributes:
+        status: HTTP status.
+        type: OpenAI's class of the error.
+        message: For a person, with what to do.
+        code: For a program, where there is one.
+        param: Which field or header it is about.
+        retry_after: Seconds after which asking again makes sense.
+        retry: ``False`` tells OpenAI's clients not to ask again by themselves, which
+            they do at 408, 409, 429 and from 500 on.
+        challenge: Ask for a bearer token.
+        close: Nothing more is read from this connection.
+    """
+
+    status: int
+    type: str = INVALID
+    message: str
+    code: str | None = None
+    param: str | None = None
+    retry_after: float | None = None
+    retry: bool = True
+    challenge: bool = False
+    close: bool = False
+
+    @property
+    def error(self) -> dict[str, object]:
+        """The ``error`` object."""
+        return {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body."""
+        return orjson.dumps({"error": self.error})
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers that belong to this error, lower case."""
+        headers: list[tuple[bytes, bytes]] = []
+        if self.retry_after is not None:
+            headers.append(
+                (b"retry-after", b"%d" % max(1, math.ceil(self.retry_after)))
+            )
+        if not self.retry:
+            headers.append((b"x-should-retry", b"false"))
+        if self.challenge:
+            headers.append((b"www-authenticate", b'Bearer realm="beamclaw"'))
+        if self.close:
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+def invalid(
+    message: str, *, param: str | None = None, code: str | None = None
+) -> Problem:
+    """400: the request is wrong, and will be the next time."""
+    return Problem(status=400, message=message, param=param, code=code)
