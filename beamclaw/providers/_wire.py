@@ -8,8 +8,8 @@ import functools
 import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Protocol
+from contextlib import asynccontextmanager, suppress
+from typing import Protocol, cast
 
 import attrs
 import httpx2
@@ -24,6 +24,8 @@ from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
 _AFTER_COMPLETE = 5.0
 # After the end: so long the connection may take to become free for the next call.
 _TO_REUSE = 0.1
+_OK = 200
+_BAD_REQUEST = 400
 _MOST_ERROR_BYTES = 64 * 1024
 _MOST_BODY_BYTES = 16 * 1024 * 1024
 
@@ -169,7 +171,7 @@ class Wire:
         kind = response.headers.get("content-type", "").partition(";")[0].strip()
         if response.headers.get("content-encoding", "identity") != "identity":
             raise self._failures.garbled("a compressed stream that nobody asked for")
-        if status == httpx2.codes.OK:
+        if status == _OK:
             if kind == "application/json":
                 answer.take_whole(await answer.all(_MOST_BODY_BYTES))
             elif kind == "text/html":
@@ -178,11 +180,9 @@ class Wire:
         if response.has_redirect_location:
             raise self._failures.moved(status, response.headers["location"])
         body = b""
-        try:
+        with suppress(ProviderError):  # without it, the status says enough
             body = await answer.all(_MOST_ERROR_BYTES)
-        except ProviderError:
-            pass  # the status says enough
-        if status < httpx2.codes.BAD_REQUEST:
+        if status < _BAD_REQUEST:
             raise self._failures.not_a_stream(status, kind)
         raise self._failures.response(status, response.headers, body, model)
 
@@ -325,13 +325,13 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """The words nearest to the operating system: those at the root of the chain."""
+    """The words nearest to the operating system: those deepest in the chain."""
     words = ""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, BaseExceptionGroup):
-            seen = seen.exceptions[0]
-            continue
+        if isinstance(seen, BaseExceptionGroup):  # one for each address of a host
+            group = cast("BaseExceptionGroup[BaseException]", seen)
+            return _reason(group.exceptions[0])
         if isinstance(seen, OSError) and seen.strerror:
             return seen.strerror
         words = str(seen) or words

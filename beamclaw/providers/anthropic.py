@@ -142,10 +142,14 @@ def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     for turn in merged:
         if turn["role"] == "user":
             # Results answer the message before and have to come first.
-            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+            turn["content"].sort(key=_comes_first)
     if merged and merged[-1]["role"] == "assistant":
         _trim(merged)
     return merged
+
+
+def _comes_first(block: dict[str, Any]) -> int:
+    return 0 if block["type"] == "tool_result" else 1
 
 
 def _trim(merged: list[dict[str, Any]]) -> None:
@@ -155,7 +159,7 @@ def _trim(merged: list[dict[str, Any]]) -> None:
         last["text"] = last["text"].rstrip()
 
 
-def _block(part: Part) -> dict[str, Any] | None:
+def _block(part: Part) -> dict[str, Any] | None:  # noqa: PLR0911 - one per part
     match part:
         case Text(text):
             # Empty ones, also those of white space only, are refused.
@@ -216,7 +220,9 @@ class MessagesParser:
         """Never before ``message_stop``: without it the turn has no known result."""
         return False
 
-    def feed(self, event: ServerSentEvent) -> Iterable[ProviderEvent]:
+    def feed(  # noqa: C901 - one case per type
+        self, event: ServerSentEvent
+    ) -> Iterable[ProviderEvent]:
         """Take the next event."""
         data = loads_object(event.data)
         if data is None:

@@ -128,6 +128,10 @@ def _is_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         # Reading the port checks it.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+        )
     except ValueError:
         return False

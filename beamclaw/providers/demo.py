@@ -1,4 +1,4 @@
-"""A provider inside the node, which needs no key and no network.
+r"""A provider inside the node, which needs no key and no network.
 
 It shows a newcomer a whole turn, and gives tests and demonstrations one that is always
 the same. Without a script it repeats what it was told and says how to get a model;
@@ -6,9 +6,9 @@ with one it follows it:
 
 .. code-block:: yaml
 
-    - match: weather        # a regular expression, looked for in what was said
-      reply: It rains.      # groups are filled in: \\1
-      delay: 0.1            # seconds between words; providers.demo.delay without it
+    - match: weather in (\w+)     # a regular expression, looked for in what was said
+      reply: It rains in \1.      # with its groups
+      delay: 0.1                  # seconds between words; providers.demo.delay without it
     - reply: I have nothing to say about that.   # no match: fits everything
 """
 
@@ -144,7 +144,9 @@ class Demo:
     async def _stream(
         self, request: ModelRequest
     ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
-        said = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+        said = next(
+            (m.text for m in reversed(request.messages) if m.role == "user"), ""
+        )
         if not said.strip():
             msg = f"provider {self._name}: there is no message with text to answer"
             raise ProviderError("invalid", msg)

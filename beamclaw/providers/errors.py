@@ -89,7 +89,10 @@ def classify(status: int | None, names: tuple[str, ...], message: str) -> ErrorK
                 return kind
     if status is not None:
         return _STATUSES.get(status) or ("server" if status >= 500 else "invalid")  # noqa: PLR2004 - HTTP
-    return next((_KINDS[name] for name in names if name in _KINDS), "server")
+    for name in names:
+        if name in _KINDS:
+            return _KINDS[name]
+    return "server"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -299,7 +302,9 @@ class Failures:
         text = f"{words}; it says: {said}" if said else words
         return ProviderError(kind, text, retry_after=wait, status=status)
 
-    def _words(self, kind: ErrorKind, model: str, status: str) -> str:
+    def _words(  # noqa: PLR0911 - one per kind
+        self, kind: ErrorKind, model: str, status: str
+    ) -> str:
         name = self.provider
         match kind:
             case "auth" if not self.key:

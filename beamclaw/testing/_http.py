@@ -161,7 +161,10 @@ async def _read(
             return HTTPRequest(
                 head.method.decode(),
                 head.target.decode(),
-                {name.decode(): value.decode("latin-1") for name, value in head.headers},
+                {
+                    name.decode(): value.decode("latin-1")
+                    for name, value in head.headers
+                },
                 b"".join(body),
             )
         else:

@@ -167,7 +167,7 @@ class Entry:
 
 
 @attrs.define
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - a situation
     """The platform refuses the request."""
 
     status: int
@@ -388,7 +388,9 @@ class FakeProvider(ABC):
         if not isinstance(body, dict):
             entry.breaches.append("body is no JSON object")
             code, _ = self.refusal(400)
-            raise Refused(400, code, "We could not parse the JSON body of your request.")
+            raise Refused(
+                400, code, "We could not parse the JSON body of your request."
+            )
         known = cast("Body", body)
         broken = list(self.check(request, known))
         entry.breaches.extend(refused.message for refused in broken)
@@ -578,7 +580,9 @@ def main(fake: Callable[..., FakeProvider], arguments: Sequence[str]) -> int:
     parser.add_argument("--key", action="append", help="a key to accept; default: all")
     parser.add_argument("--model", action="append", help="a model; default: all")
     parser.add_argument("--window", type=int, help="context window in tokens")
-    parser.add_argument("--ledger", type=Path, help="file to which entries are appended")
+    parser.add_argument(
+        "--ledger", type=Path, help="file to which entries are appended"
+    )
     parser.add_argument(
         "--fault", action="append", default=[], choices=sorted(FAULTS),
         help="let one request go wrong, in this order",

@@ -112,7 +112,9 @@ class FakeAnthropic(FakeProvider):
     def _check_window(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
         asked = len(request.body) // 4
         if self.window is not None and asked > self.window:
-            yield _invalid(f"prompt is too long: {asked} tokens > {self.window} maximum")
+            yield _invalid(
+                f"prompt is too long: {asked} tokens > {self.window} maximum"
+            )
 
     def events(self, body: Body, reply: Reply, sent: int) -> Sequence[Event]:
         """The events of a streamed message."""
@@ -212,7 +214,9 @@ def _check_settings(body: Body) -> Iterable[Refused]:
 def _check_tools(body: Body) -> Iterable[Refused]:
     for n, tool in enumerate(body.get("tools") or ()):
         if not _TOOL_NAME.match(str(tool.get("name"))):
-            yield _invalid(f"tools.{n}.name: String should match '{_TOOL_NAME.pattern}'")
+            yield _invalid(
+                f"tools.{n}.name: String should match '{_TOOL_NAME.pattern}'"
+            )
         if cast("Body", tool.get("input_schema") or {}).get("type") != "object":
             yield _invalid(f"tools.{n}.input_schema.type: Field required")
     thinking = cast("Body", body.get("thinking") or {})
@@ -232,7 +236,7 @@ def _check_messages(body: Body) -> Iterable[Refused]:
         return
     turns = _merged(messages)
     if turns[0][0] != "user":
-        yield _invalid("messages: first message must use the \"user\" role")
+        yield _invalid('messages: first message must use the "user" role')
     asked: list[str] = []
     seen: set[str] = set()
     for n, (role, blocks) in enumerate(turns):
@@ -342,8 +346,10 @@ def _delta(index: int, **delta: Any) -> bytes:
 def _thinking(index: int, reply: Reply) -> Sequence[Event]:
     block = {"type": "thinking", "thinking": "", "signature": ""}
     events = [(_start(index, block), 0)]
-    for piece in reply.thinking:
-        events.append((_delta(index, type="thinking_delta", thinking=piece), 1))
+    events += [
+        (_delta(index, type="thinking_delta", thinking=piece), 1)
+        for piece in reply.thinking
+    ]
     signature = reply.signature or "signed"
     events.append((_delta(index, type="signature_delta", signature=signature), 0))
     events.append((_event("content_block_stop", index=index), 0))
@@ -351,10 +357,12 @@ def _thinking(index: int, reply: Reply) -> Sequence[Event]:
 
 
 def _tool(index: int, tool: Tool) -> Sequence[Event]:
-    block = {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}
+    block: Body = {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}
     events = [(_start(index, block), 1)]
-    for piece in tool.arguments:
-        events.append((_delta(index, type="input_json_delta", partial_json=piece), 1))
+    events += [
+        (_delta(index, type="input_json_delta", partial_json=piece), 1)
+        for piece in tool.arguments
+    ]
     events.append((_event("content_block_stop", index=index), 0))
     return events
 
@@ -373,9 +381,7 @@ def _usage(reply: Reply, read: int, written: int) -> Body:
     }
 
 
-def _message(
-    body: Body, content: list[Body], stop: str | None, usage: Body
-) -> Body:
+def _message(body: Body, content: list[Body], stop: str | None, usage: Body) -> Body:
     return {
         "id": "msg_fake",
         "type": "message",

@@ -31,7 +31,6 @@ from beamclaw.testing._models import (
     Tool,
     counted,
     last_words,
-    text_of,
 )
 
 __all__ = ["Entry", "FakeOpenAI", "Fault", "Reply", "Tool", "fake_openai", "last_words"]
@@ -78,8 +77,7 @@ _REFUSALS = {
     400: ("invalid_request_error", "The request is invalid."),
     401: (
         "invalid_api_key",
-        "Incorrect API key provided. You can find your API key at "
-        "https://platform.openai.com/account/api-keys.",
+        "Incorrect API key provided: fake***. You can find your API key at your account.",
     ),
     403: ("unsupported_country_region_territory", "Country not supported."),
     404: (
@@ -277,7 +275,9 @@ def _check_settings(body: Body) -> Iterable[Refused]:
     if isinstance(stop, list) and len(cast("list[Any]", stop)) > 4:  # noqa: PLR2004 - their limit
         yield _invalid("Invalid 'stop': array too long, at most 4.", "stop")
     if body.get("stream_options") is not None and not body.get("stream"):
-        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        message = (
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        )
         yield _invalid(message, "stream_options")
 
 
@@ -377,7 +377,7 @@ def _tool_deltas(tools: Sequence[Tool], quirks: frozenset[str]) -> Iterable[Body
     for index, tool in enumerate(tools):
         arguments: object = "".join(tool.arguments) if whole else ""
         if "object_arguments" in quirks:
-            arguments = orjson.loads(cast("str", arguments))
+            arguments = orjson.loads("".join(tool.arguments))
         delta: Body = {
             "index": index,
             "id": tool.id,
