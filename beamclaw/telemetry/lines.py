@@ -1,0 +1,127 @@
+"""One line of the log: what it looks like, and what must never stand in it."""
+
+import json
+import re
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import attrs
+
+from beamclaw.config.schema import Level
+from beamclaw.contracts.secret import REDACTED, Secret
+
+LEVELS: Final[Mapping[Level, int]] = {
+    "debug": 10,
+    "info": 20,
+    "warning": 30,
+    "error": 40,
+}
+MAX_FIELD: Final = 2_000
+MAX_TRACEBACK: Final = 20_000
+# Frames of one traceback: the innermost ones say where it was.
+MAX_FRAMES: Final = 25
+# A shorter value would turn half of every line into [secret].
+SHORTEST_SECRET: Final = 4
+
+# Control characters (terminals obey them), line and paragraph separators, and what
+# turns the direction of writing round.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+
+
+@attrs.frozen(kw_only=True)
+class Line:
+    """One event as it goes to the log. *error* is shown with its traceback."""
+
+    at: float
+    level: Level
+    event: str
+    fields: Mapping[str, object] = attrs.field(factory=dict[str, object])
+    error: BaseException | None = None
+
+
+class Redactor:
+    """Takes secrets out of text, whoever put them there."""
+
+    def __init__(self, secrets: tuple[Secret, ...] = ()) -> None:
+        values = {secret.reveal() for secret in secrets}
+        # A value inside another one: the longer first, or its rest would remain.
+        found = sorted(
+            (value for value in values if len(value) >= SHORTEST_SECRET),
+            key=lambda value: -len(value),
+        )
+        self._pattern = re.compile("|".join(map(re.escape, found))) if found else None
+
+    def scrub(self, text: str) -> str:
+        """*text* with each secret replaced."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(REDACTED, text)
+
+
+def escape(text: str) -> str:
+    """*text* as one line that no terminal obeys."""
+    return _UNSEEN.sub(lambda match: _escaped(match[0]), text)
+
+
+def _escaped(char: str) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(char) or (
+        f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"  # noqa: PLR2004
+    )
+
+
+def as_text(line: Line, redactor: Redactor) -> str:
+    """For a terminal: time, level, event, fields; a traceback below, indented."""
+    when = datetime.fromtimestamp(line.at, UTC).astimezone()
+    parts = [f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}", f"{line.level:<7}"]
+    parts.append(escape(redactor.scrub(line.event)))
+    for name, value in line.fields.items():
+        shown = escape(_shown(value, redactor))
+        quote = not shown or " " in shown or '"' in shown
+        parts.append(f"{escape(name)}={json.dumps(shown) if quote else shown}")
+    text = " ".join(parts) + "\n"
+    for row in _traceback(line.error, redactor).splitlines():
+        text += f"    {escape(row)}\n"
+    return text
+
+
+def as_json(line: Line, redactor: Redactor) -> str:
+    """For programs: one object, ASCII only."""
+    when = datetime.fromtimestamp(line.at, UTC)
+    record: dict[str, object] = {
+        "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": line.level,
+        "event": redactor.scrub(line.event),
+    }
+    for name, value in line.fields.items():
+        number = isinstance(value, int | float) and abs(value) < float("inf")
+        # A field never takes the place of the three above.
+        key = f"{name}_" if name in record else name
+        record[key] = value if number or value is None else _shown(value, redactor)
+    if line.error is not None:
+        record["traceback"] = _traceback(line.error, redactor)
+    return json.dumps(record) + "\n"
+
+
+def _shown(value: object, redactor: Redactor) -> str:
+    try:
+        text = str(value)
+    except Exception as error:  # noqa: BLE001 -- foreign code, at the edge of the log
+        text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+    # Cut after scrubbing: half of a secret is not recognised.
+    text = redactor.scrub(text)
+    return text if len(text) <= MAX_FIELD else f"{text[:MAX_FIELD]}... ({len(text)})"
+
+
+def _traceback(error: BaseException | None, redactor: Redactor) -> str:
+    if error is None:
+        return ""
+    try:
+        text = "".join(traceback.format_exception(error, limit=-MAX_FRAMES))
+    except Exception as inner:  # noqa: BLE001 -- as above
+        text = f"<traceback that cannot be shown: {type(inner).__name__}>"
+    text = redactor.scrub(text)
+    return text if len(text) <= MAX_TRACEBACK else f"{text[:MAX_TRACEBACK]}\n..."

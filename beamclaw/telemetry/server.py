@@ -1,0 +1,62 @@
+"""The process ``telemetry/log``: while it lives, what happens is written down."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import ClassVar, TextIO
+
+import supervision
+from beamclaw.telemetry.sink import Log, LogSettings
+
+# How to take the present log out again. Module-wide, as the tables of listeners are: a
+# process that was killed could not do it itself, and its successor does.
+_undo: list[Callable[[], None]] = []
+
+
+class LogServer(supervision.Server):
+    """Owns the log's listeners and its thread."""
+
+    trap_exit: ClassVar[bool] = True
+
+    def __init__(self, settings: LogSettings, stream: TextIO | None = None) -> None:
+        self._settings = settings
+        self._stream = stream
+
+    async def init(self) -> None:
+        """Begin to listen, in the place of a predecessor."""
+        _stop()
+        self._log = Log(self._settings, self._stream or sys.stderr)
+        _undo.extend(_listen(self._log))
+
+    async def terminate(self, reason: supervision.ExitReason) -> None:
+        """Write what is there, and stop listening."""
+        _stop()
+
+    def describe(self) -> Mapping[str, object]:
+        """Figures of the log."""
+        return {
+            "level": self._settings.level,
+            "lines": self._log.lines,
+            "dropped": self._log.writer.dropped,
+        }
+
+
+def _listen(log: Log) -> list[Callable[[], None]]:
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(log)
+    root.setLevel(log.level)
+
+    def restore() -> None:
+        root.removeHandler(log)
+        root.setLevel(before)
+
+    # In this order: whoever tells while we stop is still heard.
+    return [supervision.telemetry.attach(log.take), restore, log.writer.close]
+
+
+def _stop() -> None:
+    undo = _undo.copy()
+    _undo.clear()
+    for step in undo:
+        step()
