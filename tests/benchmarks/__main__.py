@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the rows here")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(NAMES):
-        parser.error(f"no benchmark {sorted(unknown)[0]!r}; there are {NAMES}")
+        parser.error(f"no benchmark {min(unknown)!r}; there are {NAMES}")
     lines = [line for name in chosen.names or NAMES for line in run(name)]
     rows = report.parse(lines)
     print()

@@ -5,7 +5,7 @@
 writes the page's table anew; a test compares the two.
 """
 
-import datetime
+import datetime as dt
 import platform
 import sys
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def machine() -> dict[str, str]:
     models = [line.partition(":")[2] for line in info if line.startswith("model name")]
     memory = Path("/proc/meminfo").read_text().split()[1]
     return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": f"{len(models)} cores, {models[0].strip() if models else '?'}, "
         f"{int(memory) / 2**20:.0f} GB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
@@ -49,8 +49,9 @@ def rendered(data: dict[str, Any]) -> str:
     """The part of the page that is made."""
     measured = data["measured"]
     rows = [Row(**row) for row in data["rows"]]
+    where = f"{measured['machine']}, {measured['system']}"
     lines = [
-        f"Measured on {measured['date']}: {measured['machine']}, {measured['system']}, "
+        f"Measured on {measured['date']}: {where}.",
         f"Python {measured['python']}; {measured['libraries']}.",
         "",
         _line(HEADER),

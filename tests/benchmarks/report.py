@@ -23,7 +23,7 @@ class Row:
         baseline: The same thing without us, measured in the same run.
         against: What the baseline is.
         ratio: How the two compare; by itself *value* / *baseline*.
-        must: ``< 1``, in the row's unit; ``≥ 0.7×`` is about the ratio.
+        must: ``< 1``, in the row's unit; ``≥ 0.7x`` is about the ratio.
         aim: The same, for what we should like.
     """
 
@@ -46,10 +46,10 @@ class Row:
         if not limit:
             return None
         sign, _, number = limit.partition(" ")
-        measured = self.ratio if number.endswith("×") else self.value
+        measured = self.ratio if number.endswith("x") else self.value
         if measured is None:
             return False
-        return _HOLDS[sign](measured, float(number.rstrip("×").replace(",", "")))
+        return _HOLDS[sign](measured, float(number.rstrip("x").replace(",", "")))
 
 
 def emit(*rows: Row) -> None:
@@ -90,7 +90,7 @@ def cells(row: Row) -> tuple[str, ...]:
         row.name,
         f"{figure(row.value)} {row.unit}".strip(),
         baseline,
-        "" if row.ratio is None else f"{figure(row.ratio)}×",
+        "" if row.ratio is None else f"{figure(row.ratio)}x",
         row.must + marks[row.holds(row.must)],
         row.aim + marks[row.holds(row.aim)],
     )

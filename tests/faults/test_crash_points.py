@@ -1,0 +1,152 @@
+"""Any process killed at any stage of a turn: the answer comes, and is paid for once.
+
+A turn is brought to a stage by a fake provider that holds; then one process is killed
+outright. Whoever joins the turn afterwards gets the whole answer. The model is asked
+again only where the death cut its call.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+import supervision
+from tests.faults.audit import Audit, Turn, read_book
+from tests.support.inside import Inside, Reader, configuration, open_inside
+from tests.support.model import Model, answer, open_model
+
+pytestmark = pytest.mark.slow
+
+MARKER = "turn"
+TOKENS = 5
+EXPECTED = "".join(answer(MARKER, TOKENS))
+KEY = "agent:main:crash"
+
+# Stage: how many tokens the provider has sent when it is reached.
+STAGES = {"called": 0, "answering": 2, "all but the end": TOKENS}
+# Its death cuts the model call, and the turn's next attempt asks again.
+CUTS = ("run", "default/ledger", "default/runs", "default/clients", "tenant:default")
+KEEPS = (
+    "session",
+    "default/sessions",
+    "default/limits",
+    "providers/openai",
+    "bus",
+    "store",
+    "config",
+    "gateway",
+    "gateway/connections",
+)
+
+
+def find(victim: str) -> supervision.Pid:
+    """The process meant by *victim*: a registered name, or this turn's run or session."""
+    prefix = {"run": "default/run/", "session": "default/session/"}.get(victim)
+    if prefix is None:
+        pid = supervision.whereis(victim)
+    else:
+        (entry,) = supervision.names(prefix)
+        pid = entry.pid
+    assert pid is not None, f"no process {victim}"
+    return pid
+
+
+@attrs.define
+class Turning:
+    """A turn in progress at its stage."""
+
+    node: Inside
+    model: Model
+    reader: Reader
+
+    async def joined(self) -> str:
+        """The answer, as somebody gets it who sends the same message again."""
+        headers = self.node.headers(MARKER, f"t{TOKENS}-w0-g0-hold0")
+        whole = await self.node.ask(f"say <<{MARKER}>>", headers)
+        assert whole.status == 200, whole.body
+        return whole.json()["choices"][0]["message"]["content"]
+
+    def calls(self) -> int:
+        return sum(call.marker == MARKER for call in self.model.calls)
+
+    def faults(self) -> list[str]:
+        """What the auditor says, apart from how often the model was asked."""
+        book = read_book(self.node.ledger)
+        audit = Audit(
+            {
+                MARKER: Turn(
+                    marker=MARKER, session=KEY, expected=EXPECTED, sent=0, acked=0
+                )
+            }
+        )
+        return [*audit.unanswered(book), *audit.doubled(book)]
+
+
+@asynccontextmanager
+async def turning(folder: Path, hold: int) -> AsyncIterator[Turning]:
+    """A node with one turn of which *hold* tokens have been sent."""
+    plan = f"t{TOKENS}-w0-g0-hold{hold}"
+    async with open_model() as model:
+        config = configuration(folder / "data", model.url)
+        async with open_inside(config) as node, trio.open_nursery() as nursery:
+            reader = Reader()
+            headers = node.headers(MARKER, plan)
+            with trio.fail_after(5):
+                nursery.start_soon(node.stream, f"say <<{MARKER}>>", headers, reader)
+                await model.wait_calls(1)
+                if hold:
+                    await model.wait_answered(MARKER, hold)
+                    await reader.wait_text()
+            yield Turning(node, model, reader)
+            nursery.cancel_scope.cancel()
+
+
+def plan_of(stage: str) -> int:
+    return STAGES[stage]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("victim", CUTS)
+async def test_a_death_that_cuts_the_call_costs_one_more(
+    tmp_path: Path, stage: str, victim: str
+):
+    async with turning(tmp_path, STAGES[stage]) as turn:
+        supervision.exit(find(victim), supervision.KILL)
+        turn.model.release.set()
+
+        assert await turn.joined() == EXPECTED
+        assert turn.calls() == 2
+        assert turn.faults() == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("victim", KEEPS)
+async def test_a_death_beside_the_call_costs_nothing(
+    tmp_path: Path, stage: str, victim: str
+):
+    async with turning(tmp_path, STAGES[stage]) as turn:
+        supervision.exit(find(victim), supervision.KILL)
+        turn.model.release.set()
+
+        assert await turn.joined() == EXPECTED
+        assert turn.calls() == 1
+        assert turn.faults() == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("victim", ["run", "session", "default/ledger", "bus"])
+async def test_who_reads_the_stream_gets_the_text_once_or_sees_that_it_broke(
+    tmp_path: Path, stage: str, victim: str
+):
+    async with turning(tmp_path, STAGES[stage]) as turn:
+        supervision.exit(find(victim), supervision.KILL)
+        turn.model.release.set()
+        with trio.fail_after(5):
+            await turn.reader.wait_over()
+
+        assert EXPECTED.startswith(turn.reader.text)
+        assert turn.reader.whole == (turn.reader.text == EXPECTED)
+        assert turn.reader.whole or turn.reader.errors or turn.reader.status != 200
