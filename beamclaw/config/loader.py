@@ -21,7 +21,6 @@ from beamclaw.config.environment import KEYS, overlay, variable
 from beamclaw.config.problems import ConfigError, Problem, Where
 from beamclaw.config.schema import Chosen, Config, ProviderConfig
 from beamclaw.config.structure import structure
-from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import data_folder
 
 FILE_NAME: Final = "beamclaw.yaml"
@@ -118,16 +117,6 @@ def choose(
 
 def _full(name: str, provider: ProviderConfig) -> str:
     return f"{name}/{provider.chosen_model}"
-
-
-def secrets_of(config: Config) -> list[Secret]:
-    """Every secret of the configuration, for whoever has to keep them out of sight."""
-    found = [config.gateway.auth.token]
-    for provider in config.providers.values():
-        found.append(provider.api_key)
-        # A header may be a key as well; nobody can tell by its name alone.
-        found += [Secret(value) for value in provider.headers.values()]
-    return [secret for secret in found if secret]
 
 
 def _file(

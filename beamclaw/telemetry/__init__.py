@@ -8,10 +8,9 @@ matter go to the standard library's logger.
 from functools import partial
 
 import supervision
-from beamclaw.config.loader import secrets_of
+from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts.outside import Outside
-from beamclaw.telemetry.lines import Redactor
 from beamclaw.telemetry.server import LogServer
 from beamclaw.telemetry.sink import LogSettings
 
@@ -24,7 +23,7 @@ def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
     settings = LogSettings(
         level=config.logging.level,
         format=config.logging.format,
-        redactor=Redactor(tuple(secrets_of(config))),
+        redactor=redactor(config),
         wall=outside.wall,
         threads=outside.threads,
     )

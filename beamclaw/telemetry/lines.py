@@ -9,8 +9,8 @@ from typing import Final
 
 import attrs
 
+from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
-from beamclaw.contracts.secret import REDACTED, Secret
 
 LEVELS: Final[Mapping[Level, int]] = {
     "debug": 10,
@@ -22,8 +22,6 @@ MAX_FIELD: Final = 2_000
 MAX_TRACEBACK: Final = 20_000
 # Frames of one traceback: the innermost ones say where it was.
 MAX_FRAMES: Final = 25
-# A shorter value would turn half of every line into [secret].
-SHORTEST_SECRET: Final = 4
 
 # Control characters (terminals obey them), line and paragraph separators, and what
 # turns the direction of writing round.
@@ -41,25 +39,6 @@ class Line:
     event: str
     fields: Mapping[str, object] = attrs.field(factory=dict[str, object])
     error: BaseException | None = None
-
-
-class Redactor:
-    """Takes secrets out of text, whoever put them there."""
-
-    def __init__(self, secrets: tuple[Secret, ...] = ()) -> None:
-        values = {secret.reveal() for secret in secrets}
-        # A value inside another one: the longer first, or its rest would remain.
-        found = sorted(
-            (value for value in values if len(value) >= SHORTEST_SECRET),
-            key=lambda value: -len(value),
-        )
-        self._pattern = re.compile("|".join(map(re.escape, found))) if found else None
-
-    def scrub(self, text: str) -> str:
-        """*text* with each secret replaced."""
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(REDACTED, text)
 
 
 def escape(text: str) -> str:

@@ -13,9 +13,10 @@ from typing import Literal, Protocol, TextIO
 import attrs
 
 import supervision
+from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
 from beamclaw.telemetry.events import Tracebacks, of_event, of_record
-from beamclaw.telemetry.lines import LEVELS, Line, Redactor, as_json, as_text
+from beamclaw.telemetry.lines import LEVELS, Line, as_json, as_text
 
 MAX_WAITING = 10_000
 # Seconds that the last lines get at the end.
@@ -61,7 +62,9 @@ class InlineWriter:
 class ThreadWriter:
     """Writes in a thread."""
 
-    def __init__(self, write: Callable[[Line], None], limit: int = MAX_WAITING) -> None:
+    def __init__(
+        self, write: Callable[[Line], object], limit: int = MAX_WAITING
+    ) -> None:
         self.dropped = 0
         self._write = write
         self._limit = limit

@@ -7,12 +7,13 @@ import threading
 
 import supervision
 from beamclaw.config import Config
+from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import AuthConfig, GatewayConfig, LoggingConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.telemetry import supervisor
 from beamclaw.telemetry.events import Tracebacks
-from beamclaw.telemetry.lines import Line, Redactor, as_json, as_text, escape
+from beamclaw.telemetry.lines import Line, as_json, as_text, escape
 from beamclaw.telemetry.server import LogServer
 from beamclaw.telemetry.sink import LogSettings, ThreadWriter
 from supervision import ChildSpec, open_supervisor

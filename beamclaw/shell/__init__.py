@@ -1,0 +1,43 @@
+"""The node's socket for commands: ``beamclaw chat``, ``status``, ``tree``.
+
+First up and last down: while anything of the node lives, it can be looked at. Nothing
+here waits in the mailbox of what it shows.
+"""
+
+from functools import partial
+
+import supervision
+from beamclaw.config.schema import Config
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.outside import Outside
+from beamclaw.shell.connection import CONNECTIONS
+from beamclaw.shell.listener import listen
+from beamclaw.shell.methods import Node
+
+MAX_CONNECTIONS = 256
+
+
+def supervisor(config: Config, bus: Bus, outside: Outside) -> supervision.Supervisor:
+    """The subtree ``shell``.
+
+    one_for_one: connections go on while the socket is made again. Stopping closes the
+    socket first.
+    """
+    connections = partial(supervision.DynamicSupervisor, max_children=MAX_CONNECTIONS)
+    node = Node(config=config, bus=bus, outside=outside)
+    return supervision.Supervisor(
+        [
+            supervision.ChildSpec(
+                "connections",
+                connections,
+                name=CONNECTIONS,
+                type="supervisor",
+                shutdown=None,
+            ),
+            supervision.ChildSpec("listener", partial(listen, node), name="shell"),
+        ],
+        strategy="one_for_one",
+    )
+
+
+__all__ = ["supervisor"]

@@ -1,0 +1,261 @@
+"""What a command can ask of a node: the table of methods.
+
+A method gets the parameters as they came and a function that sends an event; what it
+returns is the result. It raises :class:`Failed` for everything that a person or a
+command can do something about.
+"""
+# ruff: noqa: ARG001 -- all methods have one signature
+
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from typing import Any, Final, TypeVar
+
+import attrs
+import trio
+
+import supervision
+from beamclaw import __version__
+from beamclaw.agents import UnknownAgent, UnknownModel, resolve
+from beamclaw.config.redactor import redactor
+from beamclaw.config.schema import Config
+from beamclaw.contracts import gateway, keys, names, sessions
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.follow import follow
+from beamclaw.contracts.ledger import (
+    GetLedgerStatus,
+    IdempotencyConflict,
+    LedgerError,
+    Overloaded,
+)
+from beamclaw.contracts.messages import said
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.providers import GetPermits
+from beamclaw.contracts.sessions import GetSessionsStatus, Inbound, TopicValue
+from beamclaw.contracts.shell import UNAVAILABLE, UNKNOWN_RUN
+from beamclaw.shell.show import show_process, show_value
+
+T = TypeVar("T")
+TENANT: Final = "default"
+MAX_TEXT: Final = 4 * 1024 * 1024
+# Seconds that `status` waits for one part before it says that it does not answer.
+PATIENCE: Final = 1.0
+
+Send = Callable[[object], Awaitable[None]]
+Params = Mapping[str, Any]
+Method = Callable[["Node", Params, Send], Awaitable[object]]
+
+
+class Failed(Exception):  # noqa: N818 -- becomes an error frame
+    """The request cannot be done; *code* for the command, the message for a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@attrs.frozen(kw_only=True)
+class Node:
+    """What the methods stand on."""
+
+    config: Config
+    bus: Bus
+    outside: Outside
+    version: str = attrs.field(factory=lambda: str(__version__))
+    _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+
+    def next_connection(self) -> int:
+        """A number for the next connection."""
+        return next(self._connections)
+
+
+# --- looking
+
+
+async def status(node: Node, params: Params, send: Send) -> object:
+    """How the node stands; a part that does not answer is said to be so."""
+    await trio.lowlevel.checkpoint()
+    root = supervision.tree()
+    address = gateway.address()
+    providers = {
+        name: await _ask(node, names.permits(name), GetPermits())
+        for name in node.config.providers
+    }
+    return {
+        "version": node.version,
+        "pid": os.getpid(),
+        "uptime": trio.current_time() - (root.started_at or trio.current_time()),
+        "data": str(node.config.data),
+        "address": None if address is None else address.url,
+        "agent": _main_model(node.config),
+        "providers": providers,
+        "tenants": {
+            TENANT: {
+                "ledger": await _ask(
+                    node, names.of_tenant(TENANT, "ledger"), GetLedgerStatus()
+                ),
+                "sessions": await _ask(
+                    node, names.of_tenant(TENANT, "sessions"), GetSessionsStatus()
+                ),
+            }
+        },
+        "processes": supervision.statistics().processes,
+    }
+
+
+def _main_model(config: Config) -> dict[str, str]:
+    model = config.agents["main"].model if "main" in config.agents else None
+    why = config.chosen.why if model is None else "agents.main.model says so"
+    try:
+        main = resolve(config, "main")
+    except (UnknownAgent, UnknownModel) as error:
+        return {"id": "main", "model": "", "why": str(error)}
+    return {"id": "main", "model": f"{main.provider}/{main.model}", "why": why}
+
+
+async def _ask(node: Node, endpoint: str, request: supervision.Call[Any]) -> object:
+    try:
+        return show_value(await node.bus.call(endpoint, request, timeout=PATIENCE))
+    except supervision.CallFailed as error:
+        return {"unavailable": redactor(node.config).scrub(str(error))}
+
+
+async def tree(node: Node, params: Params, send: Send) -> object:
+    """The supervision tree with the figures of every process."""
+    await trio.lowlevel.checkpoint()
+    return show_process(supervision.tree(), trio.current_time(), redactor(node.config))
+
+
+# --- talking
+
+
+async def chat(node: Node, params: Params, send: Send) -> object:
+    """Hand a message in and follow its turn: events until ``RunEnded``.
+
+    ``message``; ``id``, which makes a repeat the same message; ``session``, ``agent``
+    and ``model`` if wanted. The first event is ``Accepted``: from then on the message
+    is kept, whatever happens.
+    """
+    inbound = _inbound(node, params)
+    with node.bus.subscribe(_topic(inbound.session_key)) as subscription:
+        with _in_words():
+            receipt = await sessions.submit(node.bus, inbound, at=node.outside.wall())
+        await send(
+            {
+                "type": "Accepted",
+                "run_id": receipt.run_id,
+                "session_key": receipt.session_key,
+                "duplicate": receipt.duplicate,
+            }
+        )
+        if receipt.session_key == inbound.session_key:
+            values = follow(
+                node.bus, TENANT, receipt.run_id, subscription, join=receipt.duplicate
+            )
+            return await _pass_on(values, send)
+    return await _join(node, receipt.session_key, receipt.run_id, send)
+
+
+async def attach(node: Node, params: Params, send: Send) -> object:
+    """Follow a turn that was begun before, from its first word."""
+    run_id, key = _text(params, "run_id"), _text(params, "session_key")
+    return await _join(node, key, run_id, send)
+
+
+async def abort(node: Node, params: Params, send: Send) -> object:
+    """Stop a turn, queued or running; ``False``: it was over already."""
+    run_id, key = _text(params, "run_id"), _text(params, "session_key")
+    with _in_words():
+        return await sessions.abort(node.bus, TENANT, key, run_id)
+
+
+async def _join(node: Node, key: str, run_id: str, send: Send) -> object:
+    with node.bus.subscribe(_topic(key)) as subscription:
+        with _in_words():
+            row = await sessions.read_run(node.bus, TENANT, run_id)
+        if row is None:
+            raise Failed(UNKNOWN_RUN, f"nothing is known of the turn {run_id}")
+        if row.session_key != key:
+            raise Failed(UNKNOWN_RUN, f"the turn {run_id} belongs to another session")
+        values = follow(node.bus, TENANT, run_id, subscription, join=True)
+        return await _pass_on(values, send)
+
+
+async def _pass_on(values: Any, send: Send) -> object:
+    async with aclosing(values):
+        with _in_words():
+            async for value in values:
+                await send(_event(value))
+    return True
+
+
+def _event(value: TopicValue) -> object:
+    return {"type": type(value).__name__, **show_value(value)}
+
+
+def _topic(key: str) -> str:
+    return names.topic(TENANT, key)
+
+
+def _inbound(node: Node, params: Params) -> Inbound:
+    message, external_id = _text(params, "message"), _text(params, "id")
+    if len(message.encode()) > MAX_TEXT:
+        raise Failed("params", f"a message has at most {MAX_TEXT} bytes")
+    if not message.strip():
+        raise Failed("params", "the message is empty")
+    agent = _text(params, "agent", "main")
+    model = _text(params, "model", "") or None
+    try:
+        key = keys.resolve_outside(_text(params, "session", keys.MAIN), agent)
+        agent = key.agent or agent
+        resolve(node.config, agent, model)
+    except (keys.BadKey, UnknownAgent, UnknownModel) as error:
+        raise Failed("params", str(error)) from None
+    return Inbound(
+        tenant=TENANT,
+        source="terminal",
+        account="owner",
+        conversation=str(key),
+        external_id=external_id,
+        session_key=str(key),
+        agent=agent,
+        messages=(said("user", message),),
+        run_id=node.outside.new_id(),
+        model=model,
+    )
+
+
+def _text(params: Params, name: str, default: str | None = None) -> str:
+    value = params.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise Failed("params", f"{name} has to be a text")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise Failed("params", f"{name} is not valid Unicode")
+    return value
+
+
+@contextmanager
+def _in_words() -> Generator[None]:
+    """What goes wrong inside becomes an error that a person can read."""
+    try:
+        yield
+    except supervision.CallFailed as error:
+        raise Failed(UNAVAILABLE, f"a part of the node is down: {error}") from None
+    except Overloaded as error:
+        raise Failed("overloaded", str(error)) from None
+    except IdempotencyConflict as error:
+        raise Failed("conflict", str(error)) from None
+    except LedgerError as error:
+        raise Failed(UNAVAILABLE, str(error)) from None
+
+
+METHODS: Final[Mapping[str, Method]] = {
+    "status": status,
+    "tree": tree,
+    "chat": chat,
+    "attach": attach,
+    "abort": abort,
+}

@@ -1,0 +1,39 @@
+"""Values of the node as JSON for commands."""
+
+from typing import Any, cast
+
+import attrs
+
+import supervision
+from beamclaw.config.redactor import Redactor
+
+
+def show_value(value: object) -> dict[str, Any]:
+    """An attrs value as an object; our messages and figures hold nothing secret."""
+    return attrs.asdict(cast("Any", value))
+
+
+def show_process(
+    info: supervision.ProcessInfo, now: float, redactor: Redactor
+) -> dict[str, Any]:
+    """A process and all below it."""
+    return {
+        "id": info.id,
+        "name": info.name,
+        "pid": None if info.pid is None else str(info.pid),
+        "kind": info.kind,
+        "status": info.status,
+        "strategy": info.strategy,
+        "restart": info.restart,
+        "mailbox": info.mailbox,
+        "messages": info.messages,
+        "restarts": info.restarts,
+        "uptime": None if info.started_at is None else now - info.started_at,
+        "last_reason": _reason(info.last_reason, redactor),
+        "children": [show_process(child, now, redactor) for child in info.children],
+    }
+
+
+def _reason(reason: supervision.ExitReason | None, redactor: Redactor) -> str | None:
+    # The text of an exception may hold anything.
+    return None if reason is None else redactor.scrub(str(reason))
