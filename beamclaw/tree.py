@@ -4,9 +4,10 @@ Nothing else happens here. What a part needs from another it gets from this page
 value, a factory or a name; no part imports another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
+import attrs
 import trio
 
 import supervision
@@ -150,6 +151,62 @@ def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
                 revive_most=numbers.revive_most,
             ),
         )
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One child of the tree, as its spec has it.
+
+    Attributes:
+        path: Ids from the top, the last one its own.
+        strategy: A supervisor's; ``dynamic`` where children come and go; else None.
+        intensity: Restarts and seconds that a supervisor tolerates; else None.
+        cool_down: First and longest wait where the child is tried for ever; else None.
+    """
+
+    path: tuple[str, ...]
+    strategy: str | None
+    restart: str
+    shutdown: float | supervision.BrutalKill | None
+    intensity: tuple[int, float] | None
+    cool_down: tuple[float, float] | None
+
+
+def outline(config: Config) -> list[Row]:
+    """The tree as its specs have it, top down; nothing is started."""
+    return list(_rows((), tree(config)))
+
+
+def _rows(above: tuple[str, ...], supervisor: Supervisor) -> Iterator[Row]:
+    for spec in supervisor.children:
+        path = (*above, spec.id)
+        child = spec.start() if spec.type == "supervisor" else None
+        yield _row(path, spec, child, spec.cool_down or supervisor.cool_down)
+        if isinstance(child, Supervisor):
+            yield from _rows(path, child)
+
+
+def _row(
+    path: tuple[str, ...],
+    spec: ChildSpec,
+    child: object,
+    cool_down: supervision.CoolDown | None,
+) -> Row:
+    strategy = intensity = None
+    if isinstance(child, Supervisor):
+        strategy = child.strategy
+        intensity = (child.max_restarts, child.max_seconds)
+    elif isinstance(child, supervision.DynamicSupervisor):
+        strategy = "dynamic"
+        intensity = (child.max_restarts, child.max_seconds)
+    return Row(
+        path=path,
+        strategy=strategy,
+        restart=spec.restart,
+        shutdown=spec.shutdown,
+        intensity=intensity,
+        cool_down=None if cool_down is None else (cool_down.first, cool_down.most),
     )
 
 

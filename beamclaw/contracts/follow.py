@@ -3,7 +3,9 @@
 from collections.abc import AsyncGenerator
 
 import attrs
+import trio
 
+import supervision
 from beamclaw.contracts.bus import Bus, Lost, Subscription
 from beamclaw.contracts.ledger import RunRow
 from beamclaw.contracts.sessions import (
@@ -14,6 +16,10 @@ from beamclaw.contracts.sessions import (
     peek,
     read_run,
 )
+
+# Seconds between two looks at a tenant that is being restarted.
+LOOK_AGAIN_FIRST = 0.02
+LOOK_AGAIN_MOST = 1.0
 
 
 def ended(row: RunRow) -> RunEnded | None:
@@ -94,19 +100,16 @@ async def follow(
             (or, with *join*, at any time before this call) and already entered.
         join: The run may be in progress or over already: begin by looking at it.
 
-    Raises:
-        supervision.CallFailed: The tenant is down while it has to be asked; the run
-            itself is durable, follow it again later.
-
-    A ``Reset`` is given only when text was given before it. Close the generator
-    (``contextlib.aclosing``) to stop following; the run goes on.
+    A ``Reset`` is given only when text was given before it. A tenant that is down while
+    it has to be asked is asked again until it is back: the run is durable. Close the
+    generator (``contextlib.aclosing``) to stop following; the run goes on.
     """
     shown = Shown(run_id)
     look = join
     while True:
         if look:
             look = False
-            for value in await _look(bus, tenant, shown):
+            for value in await _look_until_seen(bus, tenant, shown):
                 yield value
                 if isinstance(value, RunEnded):
                     return
@@ -119,6 +122,18 @@ async def follow(
             yield item
             if isinstance(item, RunEnded):
                 return
+
+
+async def _look_until_seen(
+    bus: Bus, tenant: str, shown: Shown
+) -> tuple[TopicValue, ...]:
+    pause = LOOK_AGAIN_FIRST
+    while True:
+        try:
+            return await _look(bus, tenant, shown)
+        except supervision.CallFailed:
+            await trio.sleep(pause)
+            pause = min(LOOK_AGAIN_MOST, pause * 2)
 
 
 async def _look(bus: Bus, tenant: str, shown: Shown) -> tuple[TopicValue, ...]:

@@ -9,8 +9,8 @@ either too old is refused. Bodies are JSON bytes that the ledger does not look i
 from typing import Literal
 
 import attrs
-import supervision
 
+import supervision
 from beamclaw.contracts.messages import Usage
 
 RunState = Literal["queued", "running", "ended"]
@@ -195,7 +195,8 @@ class Commit(supervision.Call[int]):
     """Write *events* and *ops* of one session; the reply is the journal's new seq.
 
     Events are numbered from ``expected_seq + 1``. If the claim has a run, the run must
-    be open with exactly the claim's epoch (``ClaimRun``: with an older one).
+    be open with exactly the claim's epoch (``ClaimRun``: with an older one). Without
+    events ``expected_seq`` may be None: what is written does not depend on the journal.
 
     Raises (in the caller): :class:`StaleClaim`, :class:`SequenceConflict`,
     :class:`LedgerError`. Any other failure ends the ledger.
@@ -203,7 +204,7 @@ class Commit(supervision.Call[int]):
 
     claim: Claim
     session_key: str
-    expected_seq: int
+    expected_seq: int | None
     events: tuple[NewEvent, ...] = ()
     ops: tuple[Op, ...] = ()
 

@@ -312,10 +312,11 @@ class LedgerBook:
             raise LedgerError(f"no message ever came for session {job.session_key}")
         claim = job.claim
         run = self._check_claim(claim, session, job.ops)
-        if job.expected_seq != session.seq:
+        expected = job.expected_seq
+        if (job.events or expected is not None) and expected != session.seq:
             raise SequenceConflict(
                 f"session {session.key} is at event {session.seq}, not at "
-                f"{job.expected_seq}"
+                f"{expected}"
             )
         # From the events on, nothing can be refused any more.
         if job.ops:

@@ -21,7 +21,7 @@ from beamclaw.contracts.sessions import (
     SetIntake,
 )
 from beamclaw.sessions import lane
-from beamclaw.sessions.session import AbortFor, Intake, Session, Wiring
+from beamclaw.sessions.session import AbortFor, Intake, LookAgain, Session, Wiring
 
 
 @attrs.frozen
@@ -63,7 +63,12 @@ class Door(supervision.Server):
             self._wiring.ledger, ledger.ReadOpenWork(), timeout=None
         )
         for key in keys:
-            await self._ensure(key)
+            awake = supervision.whereis(self._prefix + key)
+            if awake is None:
+                await self._ensure(key)
+            else:
+                # It lives, but a ring for it may have died with the last door.
+                supervision.cast(awake, LookAgain())
 
     async def handle_cast(self, message: object) -> None:
         """Rings."""

@@ -85,6 +85,11 @@ class AbortFor:
 
 
 @attrs.frozen
+class LookAgain:
+    """The door may have lost a ring: look into the inbox."""
+
+
+@attrs.frozen
 class Intake:
     """The door says whether runs may be started."""
 
@@ -115,8 +120,8 @@ class Session(supervision.Server):
         self._intake = intake
         self._transcript = Transcript()
         self._pending: dict[int, Pending] = {}
-        # Inbox ids that were read from the ledger before their ring came.
-        self._read: set[int] = set()
+        # Inbox ids that were read from the ledger; their ring may still come.
+        self._rung: set[int] = set()
         self._revivals = 0
         self._running: _Running | None = None
         self._resting = False
@@ -143,6 +148,8 @@ class Session(supervision.Server):
         match message:
             case Ring(row):
                 self._add(row)
+            case LookAgain():
+                self._add_all((await self._read()).inbox)
             case AbortFor(sender, run_id):
                 await self._stop(sender, run_id)
             case _:
@@ -215,8 +222,8 @@ class Session(supervision.Server):
         return supervision.Timeout(self._wiring.settings.idle_seconds)
 
     def _add(self, row: ledger.InboxRow) -> None:
-        if row.id in self._read:
-            self._read.discard(row.id)
+        if row.id in self._rung:
+            self._rung.discard(row.id)
             return
         inbound = decode(row.body, Inbound)
         self._pending[row.id] = Pending(row.id, inbound)
@@ -233,7 +240,7 @@ class Session(supervision.Server):
         try:
             definition = self._wiring.resolve(inbound.agent, inbound.model)
         except (UnknownAgent, UnknownModel) as error:
-            await self._close_pending(pending, "error", "invalid", str(error))
+            await self._refuse(pending, str(error))
             return
         run_id = inbound.run_id
         taken = InboundTaken(
@@ -361,7 +368,7 @@ class Session(supervision.Server):
         queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
         turn = self._transcript.turn
         if queued:
-            await self._close_pending(queued[0], "aborted", None, None)
+            await self._withdraw(queued[0])
         elif turn is not None and turn.run_id == run_id:
             await self._close_turn(turn, "aborted", "", None)
         supervision.reply(sender, bool(queued) or self._transcript.turn is not turn)
@@ -432,29 +439,44 @@ class Session(supervision.Server):
         await self._commit(*((turn.run_id, body) for body in bodies), ops=tuple(ops))
         self._wiring.bus.publish(self._topic, end)
 
-    async def _close_pending(
-        self,
-        pending: Pending,
-        outcome: ledger.Outcome,
-        kind: str | None,
-        error: str | None,
-    ) -> None:
-        """A message that gets no run: it stands in the transcript, and why it ended."""
+    async def _withdraw(self, pending: Pending) -> None:
+        """A waiting message is stopped: it was never said, so no event tells of it.
+
+        The open turn's run may be writing the journal, hence no expected seq.
+        """
+        end = RunEnded(
+            run_id=pending.inbound.run_id,
+            outcome="aborted",
+            stop_reason="aborted",
+            text="",
+        )
+        await self._write(
+            (),
+            expected_seq=None,
+            ops=(
+                ledger.Take((pending.inbox_id,)),
+                _end_run(end, self._wiring.outside.wall()),
+            ),
+        )
+        del self._pending[pending.inbox_id]
+        self._wiring.bus.publish(self._topic, end)
+
+    async def _refuse(self, pending: Pending, error: str) -> None:
+        """A message that can have no run: it stands in the transcript, and why."""
         inbound = pending.inbound
-        reason = "aborted" if outcome == "aborted" else "error"
         end = RunEnded(
             run_id=inbound.run_id,
-            outcome=outcome,
-            stop_reason=reason,
+            outcome="error",
+            stop_reason="error",
             text="",
-            error_kind=kind,
+            error_kind="invalid",
             error=error,
         )
         taken = InboundTaken(
             messages=lane.taken(self._transcript, inbound), inbox_id=pending.inbox_id
         )
         over = RunOver(
-            outcome=outcome, stop_reason=reason, error_kind=kind, error=error
+            outcome="error", stop_reason="error", error_kind="invalid", error=error
         )
         await self._commit(
             (None, taken),
@@ -472,17 +494,23 @@ class Session(supervision.Server):
 
     async def _read_again(self) -> None:
         """Bring transcript, inbox and open run up to what is durable."""
-        view = await supervision.call(
+        view = await self._read()
+        self._transcript = extend(self._transcript, view.events)
+        self._add_all(view.inbox)
+        self._revivals = 0 if view.open_run is None else view.open_run.revivals
+
+    async def _read(self) -> ledger.SessionRead:
+        return await supervision.call(
             self._wiring.ledger,
             ledger.ReadSession(self._key, self._transcript.seq),
             timeout=None,
         )
-        self._transcript = extend(self._transcript, view.events)
-        for row in view.inbox:
+
+    def _add_all(self, rows: tuple[ledger.InboxRow, ...]) -> None:
+        for row in rows:
             if row.id not in self._pending:
                 self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
-                self._read.add(row.id)
-        self._revivals = 0 if view.open_run is None else view.open_run.revivals
+                self._rung.add(row.id)
 
     async def _commit(
         self,
@@ -490,32 +518,42 @@ class Session(supervision.Server):
         ops: tuple[ledger.Op, ...],
         inbound: Inbound | None = None,
     ) -> None:
+        """Commit, then move on: a refusal leaves the state as it was."""
+        seq = self._transcript.seq
+        await self._write(bodies, ops=ops, expected_seq=seq, inbound=inbound)
+        self._transcript = advance(self._transcript, bodies)
+
+    async def _write(
+        self,
+        bodies: tuple[tuple[str | None, Body], ...],
+        *,
+        ops: tuple[ledger.Op, ...],
+        expected_seq: int | None,
+        inbound: Inbound | None = None,
+    ) -> None:
         at = self._wiring.outside.wall()
-        origin = "node" if inbound is None else inbound.source
-        sender = None if inbound is None else inbound.sender
-        reply_to = None if inbound is None else inbound.reply_to
+        events = tuple(
+            event(
+                body,
+                at=at,
+                run_id=run_id,
+                origin="node" if inbound is None else inbound.source,
+                sender=None if inbound is None else inbound.sender,
+                reply_to=None if inbound is None else inbound.reply_to,
+            )
+            for run_id, body in bodies
+        )
         await supervision.call(
             self._wiring.ledger,
             ledger.Commit(
                 claim=ledger.Claim(self._wiring.tenant, self._epoch),
                 session_key=self._key,
-                expected_seq=self._transcript.seq,
-                events=tuple(
-                    event(
-                        body,
-                        at=at,
-                        run_id=run_id,
-                        origin=origin,
-                        sender=sender,
-                        reply_to=reply_to,
-                    )
-                    for run_id, body in bodies
-                ),
+                expected_seq=expected_seq,
+                events=events,
                 ops=ops,
             ),
             timeout=None,
         )
-        self._transcript = advance(self._transcript, bodies)
 
     def _open_turn(self) -> OpenTurn:
         turn = self._transcript.turn

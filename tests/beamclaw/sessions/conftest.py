@@ -1,6 +1,7 @@
 """One tenant in this process: real ledger, sessions and runs, a scripted model."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from beamclaw.contracts.providers import (
 )
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
+from supervision.testing import wait_exit
 
 KEY = "agent:main:main"
 Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
@@ -122,20 +124,26 @@ class Tenant:
     async def ask(self, text: str, **options: object) -> RunEnded:
         return await self.end(await self.send(text, **options))
 
-    def kill(self, name: str) -> None:
+    async def kill(self, name: str) -> None:
+        """Kill whoever has *name*, and wait until that process is gone."""
         pid = supervision.whereis(name)
         assert pid is not None, name
         supervision.exit(pid, supervision.KILL)
+        await wait_exit(pid)
+
+    async def there(self, name: str) -> supervision.Pid:
+        """Wait, on the virtual clock, until somebody has this name."""
+        while (pid := supervision.whereis(name)) is None:  # noqa: ASYNC110 -- virtual
+            await trio.sleep(0.01)
+        return pid
 
     async def gone(self, name: str) -> None:
         """Wait, on the virtual clock, until nobody has this name."""
-        while supervision.whereis(name) is not None:  # noqa: ASYNC110 -- virtual clock
+        while supervision.whereis(name) is not None:  # noqa: ASYNC110 -- virtual
             await trio.sleep(0.01)
 
-    async def there(self, name: str) -> supervision.Pid:
-        while (pid := supervision.whereis(name)) is None:  # noqa: ASYNC110 -- as above
-            await trio.sleep(0.01)
-        return pid
+
+_epochs = itertools.count(1)
 
 
 def _resolve(agent: str, model: str | None) -> AgentDefinition:
@@ -150,10 +158,9 @@ async def _tenant(
 ) -> AsyncIterator[Tenant]:
     outside = Outside(worker=InlineWorker, threads=False, random=lambda: 0.5)
     carrier = bus.LocalBus()
-    epochs = iter(range(1, 100))
 
     async def claim(tenant: str) -> int:
-        return next(epochs)
+        return next(_epochs)
 
     run_wiring = runs.Wiring(
         tenant="default",
@@ -206,25 +213,19 @@ async def _tenant(
         yield Tenant(model, carrier, top)
 
 
-Start = Callable[..., Awaitable[Tenant]]
-
-
 @pytest.fixture
 def model() -> Model:
     return Model()
 
 
 @pytest.fixture
-async def tenant(
-    tmp_path: Path, model: Model, autojump_clock: trio.testing.MockClock
-) -> AsyncIterator[Tenant]:
+async def tenant(tmp_path: Path, model: Model) -> AsyncIterator[Tenant]:
+    """Ask for ``autojump_clock`` too: pytest-trio takes a clock from the test only."""
     async with _tenant(tmp_path, model) as running:
         yield running
 
 
 @pytest.fixture
-def open_tenant(
-    tmp_path: Path, model: Model, autojump_clock: trio.testing.MockClock
-) -> Callable[..., object]:
+def open_tenant(tmp_path: Path, model: Model) -> Callable[..., object]:
     """A tenant on the same folder, as often as a test wants one."""
     return partial(_tenant, tmp_path, model)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import supervision
 from beamclaw.contracts.ledger import IdempotencyConflict, Overloaded
@@ -64,13 +65,15 @@ def failing(*errors: ProviderError, before: str = "") -> list[Any]:
     return [*(script(error) for error in errors), echo]
 
 
-async def test_a_message_is_answered(tenant: Tenant) -> None:
+async def test_a_message_is_answered(tenant: Tenant, autojump_clock: MockClock) -> None:
     end = await tenant.ask("hello")
     assert (end.outcome, end.text) == ("ok", "you said: hello")
     assert end.usage == Usage(10, 2)
 
 
-async def test_a_session_remembers(tenant: Tenant, model: Model) -> None:
+async def test_a_session_remembers(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
     await tenant.ask("one")
     await tenant.ask("two")
     assert [message.text for message in model.calls[1].messages] == [
@@ -80,7 +83,9 @@ async def test_a_session_remembers(tenant: Tenant, model: Model) -> None:
     ]
 
 
-async def test_words_come_as_they_are_said(tenant: Tenant, model: Model) -> None:
+async def test_words_come_as_they_are_said(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
     held = Held()
     model.scripts.insert(0, held)
     receipt = await tenant.send("hello")
@@ -92,7 +97,7 @@ async def test_words_come_as_they_are_said(tenant: Tenant, model: Model) -> None
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
-        await trio.testing.wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
         held.go.set()
     assert seen[0] == Delta("run-1", 1, 0, "half ")
     assert seen[1] == Delta("run-1", 1, 5, "done")
@@ -100,7 +105,7 @@ async def test_words_come_as_they_are_said(tenant: Tenant, model: Model) -> None
 
 
 async def test_the_next_message_waits_for_the_first(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     held = Held()
     model.scripts.insert(0, held)
@@ -115,13 +120,13 @@ async def test_the_next_message_waits_for_the_first(
 
 
 async def test_a_killed_run_is_followed_by_a_successor(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     held = Held()
     model.scripts.insert(0, held)
     receipt = await tenant.send("hello")
     await held.reached.wait()
-    tenant.kill("default/run/run-1")
+    await tenant.kill("default/run/run-1")
     values = await tenant.values(receipt)
     end = values[-1]
     assert isinstance(end, RunEnded)
@@ -130,7 +135,7 @@ async def test_a_killed_run_is_followed_by_a_successor(
 
 
 async def test_a_reader_is_told_that_a_new_attempt_begins(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     held = Held()
     model.scripts.insert(0, held)
@@ -143,21 +148,20 @@ async def test_a_reader_is_told_that_a_new_attempt_begins(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
-        await trio.testing.wait_all_tasks_blocked()
-        tenant.kill("default/run/run-1")
+        await wait_all_tasks_blocked()
+        await tenant.kill("default/run/run-1")
     kinds = [type(value) for value in values if not isinstance(value, Waiting)]
     assert kinds == [Delta, Reset, Delta, Delta, RunEnded]
 
 
 async def test_a_killed_session_finds_its_run_again(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     held = Held()
     model.scripts.insert(0, held)
     receipt = await tenant.send("hello")
     await held.reached.wait()
-    tenant.kill(f"default/session/{KEY}")
-    await tenant.gone(f"default/session/{KEY}")
+    await tenant.kill(f"default/session/{KEY}")
     await tenant.there(f"default/session/{KEY}")
     held.go.set()
     assert (await tenant.end(receipt)).text == "half done"
@@ -170,17 +174,15 @@ async def test_a_killed_session_finds_its_run_again(
     ["default/sessions", "default/awake", "default/runs", "default/ledger", "bus"],
 )
 async def test_a_turn_survives_the_death_of(
-    tenant: Tenant, model: Model, name: str
+    tenant: Tenant, model: Model, name: str, autojump_clock: MockClock
 ) -> None:
     held = Held()
     model.scripts.insert(0, held)
     receipt = await tenant.send("hello")
     await held.reached.wait()
     await tenant.send("next")
-    tenant.kill(name)
-    await tenant.gone(name)
+    await tenant.kill(name)
     held.go.set()
-    await tenant.there("default/sessions")
     end = await tenant.end(receipt)
     assert end.outcome == "ok"
     assert (await tenant.ask("again")).text == "you said: again"
@@ -188,14 +190,16 @@ async def test_a_turn_survives_the_death_of(
     assert said_last[-2:] == ["next", "again"]
 
 
-async def test_a_lost_ring_is_made_good(tenant: Tenant) -> None:
-    tenant.kill("default/sessions")
+async def test_a_lost_ring_is_made_good(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.kill("default/sessions")
     receipt = await tenant.send("hello")
     assert (await tenant.end(receipt)).text == "you said: hello"
 
 
 async def test_open_turns_are_finished_after_a_restart(
-    open_tenant: Open, model: Model
+    open_tenant: Open, model: Model, autojump_clock: MockClock
 ) -> None:
     held = [Held() for _ in range(5)]
     model.scripts[:0] = held
@@ -211,7 +215,9 @@ async def test_open_turns_are_finished_after_a_restart(
     assert len(model.calls) == 10
 
 
-async def test_a_stopped_turn_keeps_its_text(tenant: Tenant, model: Model) -> None:
+async def test_a_stopped_turn_keeps_its_text(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
     held = Held("half an")
     model.scripts.insert(0, held)
     receipt = await tenant.send("hello")
@@ -223,7 +229,9 @@ async def test_a_stopped_turn_keeps_its_text(tenant: Tenant, model: Model) -> No
     assert model.calls[1].messages[1] == said("assistant", "half an")
 
 
-async def test_a_waiting_message_can_be_stopped(tenant: Tenant, model: Model) -> None:
+async def test_a_waiting_message_can_be_stopped(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
     held = Held()
     model.scripts.insert(0, held)
     first = await tenant.send("one")
@@ -236,14 +244,18 @@ async def test_a_waiting_message_can_be_stopped(tenant: Tenant, model: Model) ->
     assert len(model.calls) == 1
 
 
-async def test_what_is_over_cannot_be_stopped(tenant: Tenant) -> None:
+async def test_what_is_over_cannot_be_stopped(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
     receipt = await tenant.send("hello")
     await tenant.end(receipt)
     assert not await abort(tenant.bus, "default", KEY, receipt.run_id)
     assert not await abort(tenant.bus, "default", "agent:main:other", "run-9")
 
 
-async def test_a_passing_failure_is_tried_again(tenant: Tenant, model: Model) -> None:
+async def test_a_passing_failure_is_tried_again(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
     model.scripts = failing(
         ProviderError("overloaded", "busy"),
         ProviderError("rate_limit", "slow down", retry_after=7.0),
@@ -255,7 +267,7 @@ async def test_a_passing_failure_is_tried_again(tenant: Tenant, model: Model) ->
 
 
 async def test_a_lasting_failure_ends_the_turn_in_words(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     model.scripts = failing(ProviderError("auth", "the key in $X was refused"))
     end = await tenant.ask("hello")
@@ -265,7 +277,7 @@ async def test_a_lasting_failure_ends_the_turn_in_words(
 
 
 async def test_text_that_cannot_be_taken_back_is_not_said_twice(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     model.scripts = failing(ProviderError("network", "cut"), before="half")
     end = await tenant.ask("hello", retractable=False)
@@ -273,7 +285,7 @@ async def test_text_that_cannot_be_taken_back_is_not_said_twice(
 
 
 async def test_text_that_can_be_taken_back_is_said_anew(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     model.scripts = failing(ProviderError("network", "cut"), before="half")
     end = await tenant.ask("hello")
@@ -281,7 +293,7 @@ async def test_text_that_can_be_taken_back_is_said_anew(
 
 
 async def test_a_turn_that_always_dies_is_put_aside(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     async def deadly(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         supervision.exit(supervision.self_pid(), supervision.KILL)
@@ -297,13 +309,15 @@ async def test_a_turn_that_always_dies_is_put_aside(
     assert (await tenant.ask("again")).text == "you said: again"
 
 
-async def test_an_unknown_agent_is_an_answer_in_words(tenant: Tenant) -> None:
+async def test_an_unknown_agent_is_an_answer_in_words(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
     end = await tenant.ask("hello", agent="nobody")
     assert (end.outcome, end.error) == ("error", "there is no agent 'nobody'")
 
 
 async def test_an_idle_session_falls_asleep_and_wakes_with_its_history(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     await tenant.ask("one")
     await trio.sleep(301)
@@ -312,13 +326,17 @@ async def test_an_idle_session_falls_asleep_and_wakes_with_its_history(
     assert len(model.calls[1].messages) == 3
 
 
-async def test_the_session_of_one_request_sleeps_at_once(tenant: Tenant) -> None:
+async def test_the_session_of_one_request_sleeps_at_once(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
     key = "agent:main:openai:1"
     await tenant.ask("one", key=key, ephemeral=True)
     await tenant.gone(f"default/session/{key}")
 
 
-async def test_a_repeat_joins_the_first_run(tenant: Tenant, model: Model) -> None:
+async def test_a_repeat_joins_the_first_run(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
     first = await tenant.send("hello", external_id="same", run_id="a")
     second = await tenant.send("hello", external_id="same", run_id="b")
     assert second.duplicate
@@ -327,14 +345,16 @@ async def test_a_repeat_joins_the_first_run(tenant: Tenant, model: Model) -> Non
     assert len(model.calls) == 1
 
 
-async def test_an_id_used_for_another_message_is_refused(tenant: Tenant) -> None:
+async def test_an_id_used_for_another_message_is_refused(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
     await tenant.send("hello", external_id="same")
     with pytest.raises(IdempotencyConflict):
         await tenant.send("something else", external_id="same")
 
 
 async def test_a_full_inbox_refuses_the_next_message(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     held = Held()
     model.scripts.insert(0, held)
@@ -347,17 +367,19 @@ async def test_a_full_inbox_refuses_the_next_message(
 
 
 async def test_no_turn_begins_while_the_node_drains(
-    tenant: Tenant, model: Model
+    tenant: Tenant, model: Model, autojump_clock: MockClock
 ) -> None:
     await tenant.bus.call("default/sessions", SetIntake(open=False))
     receipt = await tenant.send("hello")
-    await trio.testing.wait_all_tasks_blocked()
+    await wait_all_tasks_blocked()
     assert model.calls == []
     await tenant.bus.call("default/sessions", SetIntake(open=True))
     assert (await tenant.end(receipt)).outcome == "ok"
 
 
-async def test_sessions_without_a_place_wait_for_one(open_tenant: Open) -> None:
+async def test_sessions_without_a_place_wait_for_one(
+    open_tenant: Open, autojump_clock: MockClock
+) -> None:
     async with open_tenant(max_awake=2) as tenant:
         receipts = [
             await tenant.send("m", key=f"agent:main:openai:{n}", ephemeral=True)
@@ -369,7 +391,7 @@ async def test_sessions_without_a_place_wait_for_one(open_tenant: Open) -> None:
         assert status.parked == 0
 
 
-async def test_usage_is_counted(tenant: Tenant) -> None:
+async def test_usage_is_counted(tenant: Tenant, autojump_clock: MockClock) -> None:
     await tenant.ask("one")
     await tenant.ask("two")
     (row,) = (await tenant.bus.call("default/limits", GetUsage())).rows
