@@ -12,8 +12,6 @@ from beamclaw.tree import Row, outline
 from tests.support.inside import Inside, configuration, open_inside
 from tests.support.model import open_model
 
-pytestmark = pytest.mark.slow
-
 TREE = outline(configuration(Path("data"), "http://127.0.0.1:9/v1"))
 PATHS = ["/".join(row.path) for row in TREE]
 BACK = 2.0  # seconds until a restart that takes longer is a failure; P6 says 0.1

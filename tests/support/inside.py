@@ -143,7 +143,7 @@ class Inside:
                         reader.text += choice["delta"].get("content") or ""
                         finished = finished or choice.get("finish_reason") == "stop"
                     reader.changed.unpark_all()
-        except Closed:
+        except (Closed, ConnectionRefusedError):
             pass
         finally:
             reader.over = True

@@ -5,7 +5,8 @@ the standard library's, non-blocking; Trio only waits for them.
 """
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -179,15 +180,35 @@ class Connection(Stream):
         head = await self.ask(method, path, headers, body)
         return Response(head.status, head.headers, await self.body())
 
-    async def events(self) -> AsyncIterator[bytes]:
+    def events(self) -> "Events":
         """The data of each server-sent event in the body, without comments."""
-        rest = b""
-        while data := await self.piece():
-            *whole, rest = (rest + data).split(b"\n\n")
-            for event in whole:
-                for line in event.split(b"\n"):
-                    if line.startswith(b"data:"):
-                        yield line[5:].strip()
+        return Events(self)
+
+
+class Events:
+    """Server-sent events of a response; no generator, so it may be left at any point."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rest = b""
+        self._ready: deque[bytes] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ready:
+            data = await self._connection.piece()
+            if not data:
+                raise StopAsyncIteration
+            *whole, self._rest = (self._rest + data).split(b"\n\n")
+            self._ready.extend(
+                line[5:].strip()
+                for event in whole
+                for line in event.split(b"\n")
+                if line.startswith(b"data:")
+            )
+        return self._ready.popleft()
 
 
 async def once(
