@@ -77,9 +77,9 @@ async def test_the_program_with_openai_s_client_works_as_it_stands(node):
 async def test_the_configuration_is_one_that_passes_the_strict_check(tmp_path):
     file = tmp_path / "beamclaw.yaml"
     file.write_text(block("yaml", "providers:"))
+    check = [sys.executable, "-m", "beamclaw", "config", "check"]
     done = await trio.run_process(
-        [sys.executable, "-m", "beamclaw", "config", "check", "--strict"]
-        + ["--config", str(file)],
+        [*check, "--strict", "--config", str(file)],
         capture_stdout=True,
         capture_stderr=True,
         check=False,
