@@ -6,7 +6,7 @@ not at all. A claim carries the tenant's owner epoch and, for a run, the run's e
 either too old is refused. Bodies are JSON bytes that the ledger does not look into.
 """
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import attrs
 
@@ -45,6 +45,15 @@ class IdempotencyConflict(LedgerError):  # noqa: N818 -- a situation
 
 class StorageFailed(LedgerError):  # noqa: N818 -- a situation
     """The disk failed at commit: whether it was written is unknown until read again."""
+
+
+class Owned(Protocol):
+    """The registry value of a ledger's name."""
+
+    @property
+    def owner_epoch(self) -> int:
+        """Under which epoch this ledger writes."""
+        ...
 
 
 @attrs.frozen

@@ -1,6 +1,7 @@
 """node.db, as others know it: which node owns a tenant, and since which epoch."""
 
 import attrs
+
 import supervision
 
 

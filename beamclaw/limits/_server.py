@@ -1,5 +1,7 @@
 """The process ``limits``: counts what the ledger has settled and reserved."""
 
+from typing import Any
+
 import supervision
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.limits import GetUsage, UsageReport
@@ -12,7 +14,7 @@ class LimitsServer(supervision.Server):
         self._ledger = names.of_tenant(tenant, "ledger")
 
     async def handle_call(
-        self, request: supervision.Call[object], sender: supervision.From
+        self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """The usage report."""
         match request:

@@ -4,11 +4,9 @@
 that recovery after a crash is the same code as progress without one.
 """
 
-from typing import assert_never
-
 import attrs
 
-from beamclaw.contracts.journal import OpenTurn, Transcript
+from beamclaw.contracts.journal import Transcript
 from beamclaw.contracts.ledger import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, said
 from beamclaw.contracts.providers import StopReason
@@ -48,21 +46,19 @@ def decide(state: Transcript, *, system: str | None) -> Step:
     turn = state.turn
     if turn is None:
         raise NoOpenTurnError
-    match turn:
-        case OpenTurn(answer=None):
-            # Also when a call was cut by a crash (``asking``): its answer is nowhere,
-            # so it is made again, as the next attempt.
-            return Ask(
-                attempt=turn.attempt + 1,
-                messages=prompt(state.messages, system),
-                params=turn.params,
-            )
-        case OpenTurn(answer=Message() as answer):
-            return Finish(
-                outcome="ok", stop_reason=turn.stop_reason or "stop", text=answer.text
-            )
-        case _:
-            assert_never(turn)
+    if turn.answer is not None:
+        return Finish(
+            outcome="ok",
+            stop_reason=turn.stop_reason or "stop",
+            text=turn.answer.text,
+        )
+    # Also when a call was cut by a crash (``asking``): its answer is nowhere, so it is
+    # made again, as the next attempt.
+    return Ask(
+        attempt=turn.attempt + 1,
+        messages=prompt(state.messages, system),
+        params=turn.params,
+    )
 
 
 def prompt(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:

@@ -5,6 +5,7 @@ and its successor begins by reading which sessions have work.
 """
 
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -81,7 +82,7 @@ class Door(supervision.Server):
                 await super().handle_cast(message)
 
     async def handle_call(
-        self, request: supervision.Call[object], sender: supervision.From
+        self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """Stops, looks, drains."""
         match request:

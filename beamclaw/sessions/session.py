@@ -7,6 +7,7 @@ at any of them is made good by reading again.
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import attrs
 
@@ -73,7 +74,7 @@ class Wiring:
         entry = supervision.lookup(self.ledger)
         if entry is None:
             raise supervision.NoProcess(self.ledger)
-        return entry.value.owner_epoch
+        return cast("ledger.Owned", entry.value).owner_epoch
 
 
 @attrs.frozen
