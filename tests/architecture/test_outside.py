@@ -79,7 +79,10 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/contracts/outside.py", "threads"): "the seam itself",
     ("beamclaw/cli/", "sockets"): "the other end of the node's socket for commands",
     ("beamclaw/shell/", "sockets"): "that socket, and who is at its other end",
-    ("beamclaw/telemetry/sink.py", "threads"): "a lock: libraries log from threads",
+    (
+        "beamclaw/telemetry/sink.py",
+        "threads",
+    ): "the thread that writes log lines, or inline",
     ("beamclaw/config/token.py", "randomness"): "a token that no test may foresee",
     ("beamclaw/gateway/sockets.py", "sockets"): "all that the gateway does to a socket",
     ("supervision/_supervisor.py", "randomness"): "jitter, an argument of the decision",
