@@ -1,0 +1,251 @@
+"""``beamclaw chat``: one message, or a conversation."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from beamclaw.cli.answer import Answer, Show
+from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect, result_of
+from beamclaw.cli.output import CommandError, result_json
+from beamclaw.cli.parser import Usage
+from beamclaw.cli.screen import Screen
+from beamclaw.contracts.shell import MAX_FRAME, UNAVAILABLE, data_folder
+
+# Seconds that a node may be away in the middle of an answer.
+AWAY: Final = 60.0
+AGAIN: Final = 0.25
+# How often the waiting words are looked at.
+TICK: Final = 0.25
+INTERRUPTED: Final = 130
+
+
+class Interrupts:
+    """Counts Ctrl-C instead of dying of it; *wake* becomes readable at each."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.wake, self._written = os.pipe()
+        os.set_blocking(self._written, False)
+        os.set_blocking(self.wake, False)
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Inside, Ctrl-C is counted, from zero."""
+        self.count = 0
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _note(self, *_: Any) -> None:
+        self.count += 1
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._written, b".")
+
+
+class Left(Exception):  # noqa: N818 -- a situation
+    """The person left in the middle of an answer."""
+
+
+class Chat:
+    """A conversation with one node."""
+
+    def __init__(self, options: argparse.Namespace, data: Path) -> None:
+        self._options = options
+        self._data = data
+        self._screen = Screen()
+        self._interrupts = Interrupts()
+
+    def say(self, message: str) -> int:
+        """Send *message* and show the answer; the exit code.
+
+        Raises:
+            NoNode: No node runs.
+            CommandError: The node refuses it, or did not come back.
+            Left: A second Ctrl-C.
+        """
+        if len(message) > MAX_FRAME // 4:
+            raise CommandError(f"a message of {len(message)} characters is too long", 2)
+        params = {
+            "message": message,
+            "id": str(uuid.uuid4()),
+            "session": self._options.session,
+            "agent": self._options.agent,
+            "model": self._options.model,
+        }
+        given = {name: value for name, value in params.items() if value is not None}
+        with self._interrupts.counting():
+            answer = self._follow(given)
+        return self._close(answer)
+
+    def _follow(self, params: dict[str, object]) -> Answer:
+        """Until the end of the turn, over as many connections as it takes."""
+        answer = Answer(time.monotonic())
+        away_since: float | None = None
+        while True:
+            try:
+                with connect(self._data) as client:
+                    self._begin(client, answer, params)
+                    for _ in self._events(client, answer):
+                        away_since = None
+                return answer
+            except (Gone, NoNode, Refused) as error:
+                known = away_since is not None or not isinstance(error, NoNode)
+                passes = not isinstance(error, Refused) or error.kind == UNAVAILABLE
+                if not (known and passes):
+                    raise
+                if away_since is None:
+                    self._screen.say("reconnecting")
+                    away_since = time.monotonic()
+            if time.monotonic() - away_since > AWAY:
+                raise CommandError(self._lost(answer)) from None
+            self._pause(answer)
+
+    def _begin(self, client: Client, answer: Answer, params: dict[str, object]) -> None:
+        # Before it is accepted, the same id makes sending again harmless.
+        if answer.run_id is None:
+            client.begin("chat", params)
+        else:
+            run = {"run_id": answer.run_id, "session_key": answer.session_key}
+            client.begin("attach", run)
+
+    def _events(self, client: Client, answer: Answer) -> Iterator[None]:
+        """Show what comes until the turn is over; yields for each sign of life."""
+        stopping = False
+        for frame in client.frames(TICK, self._interrupts.wake):
+            stopping = self._check(answer, stopping=stopping)
+            if frame is None:
+                self._note(answer.waiting(time.monotonic()))
+                continue
+            event = frame.get("event")
+            if event is None:
+                result_of(frame)
+                return
+            yield
+            if self._options.json:
+                result_json(event)
+            for show in answer.take(event, time.monotonic()):
+                self._show(show)
+
+    def _show(self, show: Show) -> None:
+        if self._options.json:
+            return
+        if show.kind == "text":
+            self._screen.text(show.text)
+        elif show.kind == "again":
+            self._screen.again(show.text)
+
+    def _note(self, words: str) -> None:
+        if not self._options.json:
+            self._screen.note(words)
+
+    def _check(self, answer: Answer, *, stopping: bool) -> bool:
+        """The first Ctrl-C stops the turn, the second leaves."""
+        if self._interrupts.count > 1:
+            raise Left
+        if self._interrupts.count == 1 and not stopping and answer.run_id is not None:
+            run = {"run_id": answer.run_id, "session_key": answer.session_key}
+            # On a connection of its own; if it fails, a second Ctrl-C is left.
+            with (
+                contextlib.suppress(Gone, CommandError),
+                connect(self._data) as client,
+            ):
+                client.request("abort", run)
+            return True
+        return stopping
+
+    def _pause(self, answer: Answer) -> None:
+        """Wait before the next try; Ctrl-C leaves, since nobody is there to stop."""
+        if self._interrupts.count:
+            raise Left
+        time.sleep(AGAIN)  # noqa: TID251 -- a command waits on its own, outside of Trio
+        if self._interrupts.count:
+            raise Left
+
+    def _lost(self, answer: Answer) -> str:
+        words = f"the node on {self._data} did not come back within {AWAY:.0f} s"
+        if answer.run_id is None:
+            return f"{words}; whether it took the message is not known"
+        return f"{words}; the turn is kept, and finished when it is started again"
+
+    def _close(self, answer: Answer) -> int:
+        """The end of a turn in words; the exit code."""
+        ended = answer.ended
+        if ended is None:
+            raise CommandError("the node ended the answer without its end")
+        if self._options.json:
+            return _code(ended["outcome"], self._interrupts.count)
+        self._screen.end_line()
+        if ended["outcome"] == "aborted":
+            self._screen.say("[stopped]")
+        elif ended["outcome"] != "ok":
+            self._screen.say(f"error: {ended['error'] or ended['stop_reason']}")
+        elif ended["stop_reason"] == "length":
+            self._screen.say("[cut off at the limit of tokens]")
+        return _code(ended["outcome"], self._interrupts.count)
+
+
+def _code(outcome: str, interrupts: int) -> int:
+    if outcome == "ok":
+        return 0
+    return INTERRUPTED if outcome == "aborted" and interrupts else 1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send one message, or hold a conversation."""
+    chat = Chat(options, data_folder(os.environ, options.data))
+    message = " ".join(options.message)
+    if not message and sys.stdin.isatty():
+        return _conversation(chat, options)
+    try:
+        return chat.say(message or _standard_input())
+    except Left:
+        return INTERRUPTED
+
+
+def _standard_input() -> str:
+    try:
+        text = sys.stdin.buffer.read(MAX_FRAME).decode().strip()
+    except UnicodeDecodeError:
+        raise Usage("beamclaw: standard input is not UTF-8 text") from None
+    if not text:
+        words = "there is nothing to send: no MESSAGE, and standard input is empty"
+        raise Usage(f"beamclaw: {words}\nsee: beamclaw chat --help")
+    return text
+
+
+def _conversation(chat: Chat, options: argparse.Namespace) -> int:
+    # Told before the first question, not after it.
+    connect(data_folder(os.environ, options.data)).__exit__()
+    from prompt_toolkit import PromptSession  # noqa: PLC0415 -- 0.1 s, wanted here only
+
+    prompt: PromptSession[str] = PromptSession("> ")
+    alone = 0  # Ctrl-C at the prompt, one after the other
+    while True:
+        try:
+            message = prompt.prompt()
+        except EOFError:
+            return 0
+        except KeyboardInterrupt:
+            alone += 1
+            if alone > 1:
+                return INTERRUPTED
+            print("(Ctrl-C again or Ctrl-D leaves)", file=sys.stderr)
+            continue
+        alone = 0
+        if not message.strip():
+            continue
+        try:
+            chat.say(message)
+        except Left:
+            return INTERRUPTED
+        except CommandError as error:
+            print(f"error: {error}", file=sys.stderr)

@@ -1,0 +1,197 @@
+"""Talks to a running node over its socket; blocking, for commands.
+
+A command does one thing at a time and has to start fast: it needs no event loop.
+"""
+
+import errno
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from beamclaw.cli.output import CommandError
+from beamclaw.contracts.shell import (
+    BadSocketPath,
+    Decoder,
+    Frame,
+    FrameError,
+    encode,
+    hello,
+    socket_path,
+)
+
+HELLO_SECONDS = 5.0
+_NOBODY = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
+
+
+class NoNode(CommandError):  # noqa: N818 -- a situation
+    """No node runs on that data folder."""
+
+    def __init__(self, data: Path) -> None:
+        given = "" if data == Path("~/.beamclaw").expanduser() else f" --data {data}"
+        if os.environ.get("BEAMCLAW_DATA") == str(data):
+            given = ""
+        super().__init__(
+            f"no node is running on {data}; start one with: beamclaw run{given}"
+        )
+
+
+class Gone(Exception):  # noqa: N818 -- a situation
+    """The node ended the connection: it stops, or has died."""
+
+
+class Refused(CommandError):  # noqa: N818 -- a situation
+    """The node answered with an error; *kind* is its code."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message, 1 if kind != "params" else 2)
+        self.kind = kind
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._decoder = Decoder()
+        self._frames: list[Frame] = []
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._sock.close()
+
+    def begin(self, method: str, params: Mapping[str, object]) -> int:
+        """Send a request; its id.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
+        self._last += 1
+        frame = {"id": self._last, "method": method, "params": dict(params)}
+        self.send(frame)
+        return self._last
+
+    def request(self, method: str, params: Mapping[str, object] | None = None) -> Any:
+        """Send a request and wait for its result.
+
+        Raises:
+            Refused: The node says why not.
+            Gone: The node is not there any more.
+        """
+        number = self.begin(method, params or {})
+        for frame in self.frames(None):
+            mine = frame is not None and frame.get("id") in (number, None)
+            if mine and frame is not None and "event" not in frame:
+                return result_of(frame)
+        raise Gone
+
+    def frames(
+        self, tick: float | None, wake: int | None = None
+    ) -> Iterator[Frame | None]:
+        """Frames as they come; None whenever *tick* seconds pass or *wake* is readable.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
+        while True:
+            while self._frames:
+                yield self._frames.pop(0)
+            if not self._wait(tick, wake):
+                yield None
+                continue
+            try:
+                data = self._sock.recv(65536)
+                self._frames += self._decoder.feed(data)
+            except (OSError, FrameError) as error:
+                raise Gone from error
+            if not data:
+                raise Gone
+
+    def _wait(self, tick: float | None, wake: int | None) -> bool:
+        own = self._sock.fileno()
+        watched = [own] if wake is None else [own, wake]
+        ready: list[int] = select.select(watched, [], [], tick)[0]
+        if wake is not None and wake in ready:
+            os.read(wake, 64)
+        return own in ready
+
+    def send(self, frame: Mapping[str, object]) -> None:
+        """Send *frame* as it is.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
+        try:
+            self._sock.sendall(encode(frame))
+        except OSError as error:
+            raise Gone from error
+
+
+def result_of(frame: Frame) -> Any:
+    """What a last frame says.
+
+    Raises:
+        Refused: It says no.
+    """
+    error = frame.get("error")
+    if error is not None:
+        raise Refused(str(error.get("code")), str(error.get("message")))
+    return frame.get("result")
+
+
+def connect(data: Path) -> Client:
+    """Connect to the node on *data*.
+
+    Raises:
+        NoNode: There is none.
+        Refused: It does not speak with us.
+        CommandError: The socket cannot be reached, in words.
+        Gone: It went away in this moment.
+    """
+    try:
+        path = socket_path(data)
+    except BadSocketPath as error:
+        raise CommandError(str(error), 2) from None
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client = Client(sock)
+    try:
+        sock.settimeout(HELLO_SECONDS)
+        sock.connect(os.fspath(path))
+        _greet(client, data)
+    except OSError as error:
+        sock.close()
+        raise _failure(error, path, data) from None
+    except BaseException:
+        sock.close()
+        raise
+    sock.settimeout(None)
+    return client
+
+
+def _greet(client: Client, data: Path) -> None:
+    client.send(hello())
+    until = time.monotonic() + HELLO_SECONDS
+    for frame in client.frames(HELLO_SECONDS):
+        if frame is not None:
+            result_of(frame)
+            return
+        if time.monotonic() > until:
+            raise CommandError(
+                f"the node on {data} does not answer within {HELLO_SECONDS:.0f} s"
+            )
+
+
+def _failure(error: OSError, path: Path, data: Path) -> CommandError:
+    if error.errno in _NOBODY:
+        return NoNode(data)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return CommandError(
+            f"{path} may not be opened by this user; use the user who runs the node"
+        )
+    return CommandError(f"{path} cannot be reached: {error.strerror or error}")

@@ -1,0 +1,43 @@
+"""What goes to standard output and standard error, and in which form."""
+
+import json
+import os
+import sys
+from typing import TextIO
+
+
+class CommandError(Exception):
+    """The command cannot be done; *code* is the exit code, the message for a person."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def tell(text: str) -> None:
+    """A line for a person, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def result(text: str) -> None:
+    """A line of the result, on standard output."""
+    try:
+        print(text, flush=True)
+    except UnicodeEncodeError:  # a terminal that is not UTF-8
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+
+
+def result_json(value: object) -> None:
+    """One line of JSON, on standard output."""
+    print(json.dumps(value), flush=True)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person looks at *stream*, on a terminal that can do more than print."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether colours are welcome on *stream*."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")

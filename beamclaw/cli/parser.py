@@ -1,0 +1,297 @@
+"""The verbs and options of the command line, as one table."""
+
+import argparse
+import contextlib
+import difflib
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+PROGRAM: Final = "beamclaw"
+WIDTH: Final = 80
+
+
+class Usage(Exception):  # noqa: N818 -- ends the command
+    """The command line is wrong; the message says what would be right."""
+
+    code = 2
+
+
+class Option:
+    """One option or argument of a verb; *settings* go to argparse."""
+
+    def __init__(self, *names: str, **settings: Any) -> None:
+        self.names = names
+        self.settings = settings
+
+
+class Verb:
+    """One verb. *run* is ``module:function`` below this package."""
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        run: str,
+        options: Sequence[Option],
+        examples: Sequence[tuple[str, str]],
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.run = run
+        self.options = options
+        self.examples = examples
+
+
+DATA = Option(
+    "--data",
+    metavar="DIR",
+    help="the node's data folder (default: $BEAMCLAW_DATA, else ~/.beamclaw)",
+)
+CONFIG = Option(
+    "--config",
+    metavar="FILE",
+    help="the configuration (default: $BEAMCLAW_CONFIG, else beamclaw.yaml in the "
+    "data folder, else none)",
+)
+JSON = Option("--json", action="store_true", help="print the result as JSON")
+HOST = Option("--host", metavar="H", help="the address to listen on")
+PORT = Option("--port", metavar="N", help="the port to listen on; 0 takes a free one")
+
+VERBS: Final[Sequence[Verb]] = (
+    Verb(
+        "run",
+        "start the node, in the foreground",
+        "run:run",
+        (
+            CONFIG,
+            DATA,
+            HOST,
+            PORT,
+            Option(
+                "--json",
+                action="store_true",
+                help="print the ready line and log as JSON",
+            ),
+        ),
+        (
+            ("beamclaw run", "with what there is: the first key found, else demo"),
+            ("beamclaw run --config beamclaw.yaml", "by a configuration"),
+            ("beamclaw run --data /tmp/trial --port 0", "a second one, to try out"),
+        ),
+    ),
+    Verb(
+        "chat",
+        "talk to the node",
+        "chat:run",
+        (
+            Option(
+                "message",
+                nargs="*",
+                metavar="MESSAGE",
+                help="what to say; without "
+                "it a conversation begins, or standard input is sent",
+            ),
+            Option("--session", metavar="KEY", help="the conversation (default: main)"),
+            Option("--agent", metavar="ID", help="who answers (default: main)"),
+            Option("--model", metavar="M", help="provider/model for this message"),
+            DATA,
+            Option(
+                "--json", action="store_true", help="print each event as a line of JSON"
+            ),
+        ),
+        (
+            ("beamclaw chat hello", "one message, one answer"),
+            ("beamclaw chat", "a conversation; Ctrl-C stops an answer, Ctrl-D leaves"),
+            ("beamclaw chat --session work 'and now?'", "in another conversation"),
+            ("git diff | beamclaw chat", "standard input as the message"),
+        ),
+    ),
+    Verb(
+        "status",
+        "how the node stands",
+        "status:run",
+        (DATA, JSON),
+        (("beamclaw status", "in words"), ("beamclaw status --json", "for programs")),
+    ),
+    Verb(
+        "tree",
+        "every process of the node",
+        "tree:run",
+        (DATA, JSON),
+        (("beamclaw tree", "drawn"), ("beamclaw tree --json", "for programs")),
+    ),
+    Verb(
+        "config check",
+        "find what is wrong with a configuration",
+        "config:check",
+        (
+            CONFIG,
+            DATA,
+            Option(
+                "--strict", action="store_true", help="unknown keys are errors, too"
+            ),
+            JSON,
+        ),
+        (
+            ("beamclaw config check", "the one that the node would read"),
+            ("beamclaw config check --strict --config new.yaml", "another one"),
+        ),
+    ),
+    Verb(
+        "config show",
+        "what holds, and where it was set",
+        "config:show",
+        (CONFIG, DATA, JSON),
+        (("beamclaw config show", "as YAML, secrets left out"),),
+    ),
+    Verb(
+        "completion",
+        "print the completion of a shell",
+        "completion:run",
+        (
+            Option("shell", choices=("bash", "zsh", "fish"), help="which shell"),
+            JSON,
+        ),
+        (
+            ("source <(beamclaw completion bash)", "in ~/.bashrc"),
+            ("beamclaw completion fish | source", "in config.fish"),
+        ),
+    ),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        if sys.version_info >= (3, 14):  # where help is coloured unless one says no
+            settings.setdefault("color", False)
+        super().__init__(
+            *args,
+            allow_abbrev=False,
+            formatter_class=_Help,
+            **settings,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(f"{PROGRAM}: {message}\nsee: {self.prog} --help")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=22, width=WIDTH)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """The options of a command line; None when help or version was asked and printed.
+
+    Raises:
+        Usage: It is wrong.
+    """
+    parser = build()
+    if not arguments:
+        raise Usage(parser.format_help().rstrip())
+    _check_verb(arguments)
+    try:
+        options, rest = parser.parse_known_args(arguments)
+    except SystemExit:
+        return None
+    if rest:
+        _refuse_rest(options.verb, rest)
+    return options
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser for :data:`VERBS`."""
+    parser = _Parser(
+        prog=PROGRAM,
+        description="A personal agent gateway in which every moving part is supervised.",
+        epilog="exit codes: 0 done, 1 failed, 2 wrong usage or configuration, "
+        "130 interrupted",
+    )
+    parser.add_argument("--version", action=_Version, help="print the version")
+    verbs = parser.add_subparsers(
+        metavar="VERB", required=True, parser_class=_Parser, title="verbs"
+    )
+    groups: dict[str, Any] = {}
+    for verb in VERBS:
+        first, _, second = verb.name.partition(" ")
+        place = verbs
+        if second:
+            if first not in groups:
+                words = "look at the configuration"
+                group = verbs.add_parser(first, help=words, description=words)
+                groups[first] = group.add_subparsers(
+                    metavar="VERB", required=True, parser_class=_Parser, title="verbs"
+                )
+            place = groups[first]
+        one = place.add_parser(
+            second or first,
+            help=verb.summary,
+            description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
+            epilog=_examples(verb),
+        )
+        for option in verb.options:
+            one.add_argument(*option.names, **option.settings)
+        one.set_defaults(run=verb.run, verb=verb)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{**settings, "nargs": 0})
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        from beamclaw import __version__  # noqa: PLC0415 -- reads metadata: 20 ms
+
+        print(f"{PROGRAM} {__version__}")
+        parser.exit()
+
+
+def _examples(verb: Verb) -> str:
+    width = max(len(command) for command, _ in verb.examples)
+    lines = [f"  {command:<{width}}  {words}" for command, words in verb.examples]
+    return "examples:\n" + "\n".join(lines)
+
+
+def _check_verb(arguments: Sequence[str]) -> None:
+    """A wrong verb is told by us: argparse lists all and guesses none."""
+    given = [word for word in arguments if not word.startswith("-")]
+    if not given or arguments[0].startswith("-"):
+        return
+    names = list(dict.fromkeys(verb.name.partition(" ")[0] for verb in VERBS))
+    if given[0] not in names:
+        raise Usage(_unknown("verb", given[0], names, PROGRAM))
+    inner = [
+        v.name.partition(" ")[2] for v in VERBS if v.name.startswith(f"{given[0]} ")
+    ]
+    if inner and len(given) > 1 and given[1] not in inner:
+        raise Usage(_unknown("verb", given[1], inner, f"{PROGRAM} {given[0]}"))
+
+
+def _refuse_rest(verb: Verb, rest: Sequence[str]) -> NoReturn:
+    known = [n for o in verb.options for n in o.names if n.startswith("--")]
+    wrong = next((word for word in rest if word.startswith("-")), rest[0])
+    kind = "option" if wrong.startswith("-") else "argument"
+    name = wrong.partition("=")[0]
+    raise Usage(_unknown(kind, name, known, f"{PROGRAM} {verb.name}"))
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], place: str) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{PROGRAM}: there is no {kind} {name!r}{hint}\nsee: {place} --help"
+
+
+def reference() -> str:
+    """The help of all verbs, for the reference page."""
+    names = ["", *(verb.name for verb in VERBS)]
+    names.insert(names.index("config check"), "config")
+    parts: list[str] = []
+    for name in names:
+        page = io.StringIO()
+        with contextlib.redirect_stdout(page):
+            parse([*name.split(), "--help"])
+        parts.append(f"## {PROGRAM} {name}".rstrip())
+        parts.append(f"```text\n{page.getvalue().rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,156 @@
+"""``beamclaw run``: the node, in the foreground."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+import supervision
+from beamclaw.cli.config import say
+from beamclaw.cli.output import CommandError, is_terminal, result, result_json, tell
+from beamclaw.config.loader import Loaded, load
+from beamclaw.config.problems import ConfigError
+from beamclaw.config.schema import Config
+from beamclaw.config.token import FILE_NAME, kept_token
+from beamclaw.contracts import gateway
+from beamclaw.contracts.gateway import CannotListen
+from beamclaw.contracts.store import DataFolderError
+from beamclaw.storage import private_folder
+from beamclaw.tree import drain, tree
+
+# Seconds for the orderly stop of the tree, after the turns had theirs.
+GRACE = 10.0
+
+
+class Node(supervision.Application):
+    """What stands around the tree: the ready line, the drain and its words."""
+
+    def __init__(
+        self, config: Config, *, as_json: bool, hints: tuple[str, ...] = ()
+    ) -> None:
+        self._config = config
+        self._as_json = as_json
+        self._hints = hints
+
+    def root(self) -> supervision.Supervisor:
+        """The whole tree."""
+        return tree(self._config)
+
+    async def ready(self) -> None:
+        """Say where it listens: programs wait for this line."""
+        address = gateway.address()
+        url = "" if address is None else address.url
+        if self._as_json:
+            result_json({"event": "ready", "address": url})
+        else:
+            result(f"beamclaw ready on {url}")
+        for hint in self._hints:
+            tell(hint)
+
+    async def drain(self, signum: int) -> None:
+        """Let the turns in progress end, and say how many they are."""
+        tell("stopping: no new turns; a second signal ends at once")
+        if not await drain(self._config, _count):
+            tell("stopping: time is over; open turns go on at the next start")
+
+
+def _count(turns: int) -> None:
+    if turns:
+        tell(f"stopping: {turns} open turn{'s' if turns > 1 else ''}")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the node until a signal; the exit code."""
+    loaded = _load(options)
+    config = _with_token(loaded)
+    hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
+    node = Node(config, as_json=options.json, hints=hints)
+    try:
+        code = supervision.run(node, grace=GRACE)
+    except supervision.StartFailed as error:
+        raise _in_words(error) from None
+    except DataFolderError as error:
+        raise CommandError(str(error)) from None
+    if code == 1:
+        tell("beamclaw: a part of the node failed too often; the log above says which")
+    return code
+
+
+def _load(options: argparse.Namespace) -> Loaded:
+    given = {
+        "gateway.host": options.host,
+        "gateway.port": options.port,
+        "logging.format": "json" if options.json else None,
+    }
+    overrides = {path: text for path, text in given.items() if text is not None}
+    try:
+        loaded = load(
+            os.environ, file=options.config, data=options.data, options=overrides
+        )
+    except ConfigError as error:
+        say(error.problems, error.warnings)
+        raise CommandError(
+            "the configuration cannot be used; nothing was started", 2
+        ) from None
+    say((), loaded.warnings)
+    return loaded
+
+
+def _with_token(loaded: Loaded) -> Config:
+    """The configuration with the shared secret in it, made now if there is none."""
+    config = loaded.config
+    auth = config.gateway.auth
+    try:
+        private_folder(config.data)
+        if auth.token is not None or auth.mode == "none":
+            return config
+        auth = attrs.evolve(auth, token=kept_token(config.data))
+    except DataFolderError as error:
+        raise CommandError(str(error)) from None
+    except ConfigError as error:
+        raise CommandError(str(error), 2) from None
+    except OSError as error:
+        raise CommandError(
+            f"the token in {config.data / FILE_NAME} cannot be kept: {error.strerror}"
+        ) from None
+    return attrs.evolve(config, gateway=attrs.evolve(config.gateway, auth=auth))
+
+
+def _hints(loaded: Loaded, config: Config) -> list[str]:
+    main = config.agents["main"].model
+    model = main or config.chosen.model
+    why = f"agents.main.model in {loaded.file}" if main else config.chosen.why
+    data = _data_option(config.data, os.environ)
+    return [
+        f"  data    {config.data}",
+        f"  token   {_token_place(loaded, config)}",
+        f"  model   {model} ({why})",
+        f"  next    beamclaw chat{data} hello",
+        f"          beamclaw status{data}",
+        f"          beamclaw tree{data}",
+    ]
+
+
+def _token_place(loaded: Loaded, config: Config) -> str:
+    if config.gateway.auth.mode == "none":
+        return "none is asked for (gateway.auth.mode: none)"
+    kept = f"in {config.data / FILE_NAME}"
+    return loaded.origins.get("gateway.auth.token", kept)
+
+
+def _data_option(data: Path, variables: Mapping[str, str]) -> str:
+    default = Path("~/.beamclaw").expanduser()
+    known = variables.get("BEAMCLAW_DATA") or str(default)
+    return "" if known == str(data) else f" --data {data}"
+
+
+def _in_words(error: supervision.StartFailed) -> CommandError:
+    cause = error.reason.error if isinstance(error.reason, supervision.Crash) else None
+    while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] -- any
+        cause = cause.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- any
+    if isinstance(cause, DataFolderError | CannotListen):
+        return CommandError(str(cause))
+    return CommandError(f"the node did not start: {error}")

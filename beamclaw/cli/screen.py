@@ -1,0 +1,99 @@
+"""Writes an answer to standard output, and beside it what is waited for."""
+
+import re
+import shutil
+import sys
+import unicodedata
+
+from beamclaw.cli.output import is_terminal, tell
+
+AGAIN = "--- the answer begins again ---"
+# What a terminal would obey instead of showing it; new line and tab may stay.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def width_of(text: str) -> int:
+    """Columns that *text*, of one line, takes."""
+    return sum(
+        0
+        if unicodedata.combining(char)
+        else 2
+        if unicodedata.east_asian_width(char) in "WF"
+        else 1
+        for char in text
+    )
+
+
+def rows_of(text: str, columns: int) -> int:
+    """Rows that the cursor went down while *text* was written from the left edge."""
+    lines = text.expandtabs().split("\n")
+    wraps = sum(max(0, width_of(line) - 1) // columns for line in lines)
+    return len(lines) - 1 + wraps
+
+
+class Screen:
+    """Standard output and error, as far as an answer needs them."""
+
+    def __init__(self) -> None:
+        self._out = sys.stdout
+        self._terminal = is_terminal(sys.stdout)
+        self._notes = is_terminal(sys.stderr)
+        self._note = ""
+        self._line = ""  # what stands in the present line, by us
+
+    def text(self, text: str) -> None:
+        """More of the answer."""
+        self.note("")
+        shown = _CONTROL.sub("", text) if self._terminal else text
+        self._write(shown)
+        self._line = (self._line + shown).rpartition("\n")[2]
+
+    def again(self, shown: str) -> None:
+        """What was shown is void."""
+        self.note("")
+        size = shutil.get_terminal_size()
+        rows = rows_of(_CONTROL.sub("", shown), size.columns)
+        if self._terminal and rows < size.lines - 1:
+            up = f"\x1b[{rows}A" if rows else ""
+            self._write(f"{up}\r\x1b[J")
+        else:
+            self.end_line()
+            self._write(f"{AGAIN}\n")
+        self._line = ""
+
+    def end_line(self) -> None:
+        """Go to the beginning of a line."""
+        self.note("")
+        if self._line:
+            self._write("\n")
+            self._line = ""
+
+    def note(self, words: str) -> None:
+        """Show *words* behind the text, on a terminal, until the next change."""
+        if words == self._note or not self._notes:
+            return
+        old, self._note = width_of(self._note), ""
+        if old:
+            sys.stderr.write(f"\x1b[{old}D\x1b[K")
+        if words and self._terminal:
+            columns = shutil.get_terminal_size().columns
+            shown = f"{' ' if self._line else ''}[{_CONTROL.sub('', words)}]"
+            # It can only be taken back while it is all in one row.
+            room = columns - 1 - width_of(self._line.expandtabs()) % columns
+            if width_of(shown) <= room:
+                sys.stderr.write(shown)
+                self._note = shown
+        sys.stderr.flush()
+
+    def say(self, words: str) -> None:
+        """A line for the person, beside the answer."""
+        self.end_line()
+        tell(words)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+        except UnicodeEncodeError:
+            encoding = self._out.encoding or "ascii"
+            self._out.write(text.encode(encoding, "replace").decode(encoding))
+        self._out.flush()

@@ -1,0 +1,89 @@
+"""``beamclaw status``."""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from beamclaw.cli.client import Gone, connect
+from beamclaw.cli.output import CommandError, result, result_json
+from beamclaw.contracts.shell import data_folder
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print how the node stands."""
+    found = ask(options, "status")
+    if options.json:
+        result_json(found)
+    else:
+        for line in lines(found):
+            result(line)
+    return 0
+
+
+def ask(options: argparse.Namespace, method: str) -> Any:
+    """One request to the node that the options name."""
+    data = data_folder(os.environ, options.data)
+    try:
+        with connect(data) as client:
+            return client.request(method)
+    except Gone:
+        raise CommandError(f"the node on {data} stopped in this moment") from None
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The status in words."""
+    agent = found["agent"]
+    head = f"beamclaw {found['version']}, pid {found['pid']}"
+    yield f"node      {head}, up {duration(found['uptime'])}"
+    yield f"address   {found['address'] or 'not listening'}"
+    yield f"data      {found['data']}"
+    yield f"model     {agent['model']} ({agent['why']})"
+    for name, permits in found["providers"].items():
+        yield f"provider  {name}: {_permits(permits)}"
+    for name, parts in found["tenants"].items():
+        yield f"tenant    {name}: {_sessions(parts['sessions'])}"
+        yield f"          {_ledger(parts['ledger'])}"
+    yield f"processes {found['processes']}"
+
+
+def _permits(figures: Mapping[str, Any]) -> str:
+    if "unavailable" in figures:
+        return str(figures["unavailable"])
+    text = f"{figures['in_use']} of {figures['limit']} calls in progress"
+    text += f", {figures['waiting']} waiting, {figures['calls']} made"
+    text += f", {figures['errors']} failed"
+    if figures["blocked_for"]:
+        text += f", asked to wait for {figures['blocked_for']:.0f} s"
+    usage = cast("Mapping[str, int]", figures["usage"])
+    return f"{text}; {usage['input']} tokens read, {usage['output']} written"
+
+
+def _sessions(figures: Mapping[str, Any]) -> str:
+    if "unavailable" in figures:
+        return f"sessions: {figures['unavailable']}"
+    text = f"{figures['awake']} sessions awake, {figures['running']} turns in progress"
+    if figures["reviving"]:
+        text += f", {figures['reviving']} being revived"
+    if figures["quarantined"]:
+        text += f", {figures['quarantined']} given up"
+    return text if figures["intake"] else f"{text}, draining"
+
+
+def _ledger(figures: Mapping[str, Any]) -> str:
+    if "unavailable" in figures:
+        return f"ledger: {figures['unavailable']}"
+    return (
+        f"{figures['sessions']} sessions and {figures['events']} events on disk, "
+        f"{figures['inbox_depth']} messages waiting"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 3 s, 4 min 5 s, 2 h 3 min, 5 d 6 h."""
+    whole = int(seconds)
+    units = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+    for size, name, inner, inner_name in units:
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // inner} {inner_name}"
+    return f"{whole} s"
