@@ -30,10 +30,17 @@ _RUN = """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
 _RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
 
+# From the last event back to the one asked for.
 _EVENTS = """
-    SELECT seq, kind, version, at, body, run_id, run_epoch, parent, origin, sender,
-        reply_to
-    FROM events WHERE session = ? AND seq > ? ORDER BY seq
+    WITH RECURSIVE back (id, previous) AS (
+        SELECT id, previous FROM events WHERE id = :last AND seq > :after
+        UNION ALL
+        SELECT e.id, e.previous FROM back CROSS JOIN events AS e ON e.id = back.previous
+        WHERE e.seq > :after
+    )
+    SELECT e.seq, e.kind, e.version, e.at, e.body, e.run_id, e.run_epoch, e.parent,
+        e.origin, e.sender, e.reply_to
+    FROM back CROSS JOIN events AS e ON e.id = back.id ORDER BY e.seq
 """
 _INBOX = """
     SELECT id, run_id, body FROM inbox
@@ -97,12 +104,12 @@ def read(connection: Connection, request: Read) -> object:
 def _session(connection: Connection, request: ReadSession) -> SessionRead:
     query = connection.execute
     found = query(
-        "SELECT id, seq FROM sessions WHERE key = ?", (request.session_key,)
+        "SELECT id, seq, last_event FROM sessions WHERE key = ?", (request.session_key,)
     ).fetchone()
     if found is None:
         return SessionRead(seq=0, events=(), inbox=())
-    session, seq = found
-    events = query(_EVENTS, (session, request.after_seq)).fetchall()
+    session, seq, last = found
+    events = query(_EVENTS, {"last": last, "after": request.after_seq}).fetchall()
     inbox = query(_INBOX, (session,)).fetchall()
     run = query(_RUN_OPEN, (session,)).fetchone()
     return SessionRead(
@@ -156,7 +163,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
     )
 
 
-def _open_work(connection: Connection, request: ReadOpenWork) -> tuple[str, ...]:
+def _open_work(connection: Connection, _: ReadOpenWork) -> tuple[str, ...]:
     return tuple(row[0] for row in connection.execute(_OPEN_WORK).fetchall())
 
 
@@ -199,7 +206,7 @@ def _usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
     )
 
 
-def _status(connection: Connection, request: GetLedgerStatus) -> LedgerStatus:
+def _status(connection: Connection, _: GetLedgerStatus) -> LedgerStatus:
     row = connection.execute(_COUNTS).fetchone()
     return LedgerStatus(
         path="",  # this and the last two are the server's to know

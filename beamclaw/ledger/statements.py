@@ -8,6 +8,7 @@ from beamclaw.storage import Rows
 LAST_IDS = """
     SELECT
         (SELECT coalesce(max(id), 0) FROM sessions),
+        (SELECT coalesce(max(id), 0) FROM events),
         (SELECT coalesce(max(id), 0) FROM runs),
         (SELECT coalesce(max(id), 0) FROM inbox)
 """
@@ -15,8 +16,8 @@ WAITING = "SELECT id, session, run_id FROM inbox WHERE taken_at IS NULL"
 
 SESSIONS_BY_KEY = Rows(
     """
-    SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at,
-        r.run_id
+    SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.last_event, s.created_at,
+        s.updated_at, r.run_id
     FROM sessions AS s
     LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
     WHERE s.key IN (VALUES
@@ -47,25 +48,26 @@ ACCEPTED = Rows(
 PUT_SESSIONS = Rows(
     """
     INSERT INTO sessions (tenant, owner_epoch, id, key, session_id, agent, seq,
-        created_at, updated_at)
+        last_event, created_at, updated_at)
     VALUES
     """,
-    width=7,
+    width=8,
     tail="""
     ON CONFLICT (id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
         seq = excluded.seq,
+        last_event = excluded.last_event,
         updated_at = excluded.updated_at
     """,
     shared=2,
 )
 PUT_EVENTS = Rows(
     """
-    INSERT INTO events (tenant, owner_epoch, session, seq, kind, version, at, body,
-        run_id, run_epoch, parent, origin, sender, reply_to)
+    INSERT INTO events (tenant, owner_epoch, id, session, seq, previous, kind, version,
+        at, run_id, run_epoch, parent, origin, sender, reply_to, body)
     VALUES
     """,
-    width=12,
+    width=14,
     shared=2,
 )
 PUT_INBOX = Rows(
@@ -156,8 +158,3 @@ PUT_OUTBOX = Rows(
     tail="ON CONFLICT (key) DO NOTHING",
     shared=2,
 )
-
-PRUNE_INBOX = """
-    DELETE FROM inbox WHERE id > ? AND id <= ? AND id < ? AND taken_at < ?
-"""
-NEXT_INBOX = "SELECT id, at FROM inbox WHERE id > ? ORDER BY id LIMIT 1"

@@ -235,6 +235,8 @@ def _open(
             synchronous="full",
             fullfsync=1,
             checkpoint_fullfsync=1,
+            # 16 MB: a page that changes at each commit goes to the file once per round.
+            wal_autocheckpoint=4_096,
             cache_size=-8_000,
             temp_store="memory",
             journal_size_limit=64 * 1024 * 1024,

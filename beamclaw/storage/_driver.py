@@ -18,14 +18,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 import trio
 
-J = TypeVar("J", contravariant=True)
+J_contra = TypeVar("J_contra", contravariant=True)
 K = TypeVar("K")
 
 
-class Access(Protocol[J]):
+class Access(Protocol[J_contra]):
     """An open database and what is done with it; used from one thread only."""
 
-    def serve(self, jobs: Sequence[J]) -> Sequence[object]:
+    def serve(self, jobs: Sequence[J_contra]) -> Sequence[object]:
         """What came of each job: its answer, or the exception for who asked.
 
         Raises:
@@ -191,19 +191,19 @@ class Driver(Generic[K]):
 
     async def wait_closed(self, seconds: float) -> bool:
         """Whether it was closed in time; cancelling leaves it closing."""
-        if self._wait(0) or not self._threads:
+        if self.wait_done(0) or not self._threads:
             await trio.lowlevel.checkpoint()
-            return self._wait(0)
+            return self.wait_done(0)
         return await trio.to_thread.run_sync(
-            self._wait, seconds, abandon_on_cancel=True
+            self.wait_done, seconds, abandon_on_cancel=True
         )
 
-    def _wait(self, seconds: float) -> bool:
+    def wait_done(self, seconds: float) -> bool:
         """Whether this driver is done with the file, and with it all before it."""
         if not self._done.wait(seconds):
             return False
         before = self._before
-        return before is None or before._wait(seconds)
+        return before is None or before.wait_done(seconds)
 
     def _deliver(
         self, tickets: Sequence[Any], outcomes: Sequence[object], end: Broken | None
@@ -250,7 +250,7 @@ class Driver(Generic[K]):
     def _open_access(self) -> BaseException | None:
         before = self._before
         if before is not None:
-            if not before._wait(self._patience if self._threads else 0):
+            if not before.wait_done(self._patience if self._threads else 0):
                 return StillOpen(
                     f"the {self.role} of {self.path} has not answered for "
                     f"{self._patience:g} s; look at the disk"

@@ -16,17 +16,17 @@ import attrs
 from beamclaw.storage._driver import Broken
 from beamclaw.storage._words import why
 
-J = TypeVar("J", contravariant=True)
+J_contra = TypeVar("J_contra", contravariant=True)
 K = TypeVar("K")
 
 # What a statement raises for the values it was given, or for want of room.
 _OF_THE_JOB = (sqlite3.Error, ValueError, TypeError, OverflowError)
 
 
-class Book(Protocol[J]):
+class Book(Protocol[J_contra]):
     """Writes jobs of one kind into one database, inside a transaction that is open."""
 
-    def apply(self, jobs: Sequence[J]) -> list[object]:
+    def apply(self, jobs: Sequence[J_contra]) -> list[object]:
         """Write; the answer for each job, or the exception it is refused with."""
         ...
 

@@ -1,0 +1,161 @@
+"""What the writer remembers, so that a commit seldom has to read.
+
+It is what the database says plus what the present transaction is going to write; a
+rollback forgets it all. Sessions and runs are bounded; when there are too many, all are
+dropped, and what is needed again comes back with one statement per transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from beamclaw.contracts.ledger import Accept, Commit, EndRun, Receipt, RunState
+from beamclaw.ledger import statements as sql
+from beamclaw.storage import Connection
+
+REMEMBERED = 8_192
+
+InboxKey = tuple[str, str, str, str]
+
+
+@attrs.define(eq=False)
+class Session:
+    """A session's row, and its run in progress."""
+
+    id: int
+    key: str
+    session_id: str
+    agent: str
+    seq: int
+    last_event: int | None
+    created_at: float
+    updated_at: float
+    open_run: str | None = None
+
+
+@attrs.define(eq=False)
+class Run:
+    """A run's row. Of one that has ended nothing more is remembered than that."""
+
+    id: int
+    run_id: str
+    session: int
+    state: RunState
+    epoch: int = 0
+    revivals: int = 0
+    queued_at: float | None = None
+    opened_at: float | None = None
+    claimed_at: float | None = None
+    end: EndRun | None = None
+
+    def copy(self) -> "Run":
+        """Another one with the same values."""
+        return Run(
+            self.id,
+            self.run_id,
+            self.session,
+            self.state,
+            self.epoch,
+            self.revivals,
+            self.queued_at,
+            self.opened_at,
+            self.claimed_at,
+            self.end,
+        )
+
+
+@attrs.define(eq=False)
+class Memory:
+    """See the module."""
+
+    _connection: Connection
+    sessions: dict[str, Session] = attrs.field(factory=dict[str, Session])
+    runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
+    # Waiting messages: id to (session, run). Never more than the inbox may hold.
+    waiting: dict[int, tuple[int, str]] = attrs.field(
+        factory=dict[int, tuple[int, str]]
+    )
+    waiting_runs: set[str] = attrs.field(factory=set[str])
+    # Messages of this transaction, and those they may repeat: fingerprint and receipt.
+    accepted: dict[InboxKey, tuple[str, Receipt]] = attrs.field(
+        factory=dict[InboxKey, tuple[str, Receipt]]
+    )
+    last_session: int = 0
+    last_event: int = 0
+    last_run: int = 0
+    last_inbox: int = 0
+    _known: bool = False
+
+    def forget(self) -> None:
+        """Remember nothing."""
+        self.sessions.clear()
+        self.runs.clear()
+        self._known = False
+
+    def recall(self, jobs: Sequence[Commit | Accept]) -> None:
+        """Look up what *jobs* are about, in a few statements for all of them."""
+        if not self._known:
+            self._recall_counts()
+        if len(self.sessions) > REMEMBERED:
+            self.sessions.clear()
+        if len(self.runs) > REMEMBERED:
+            self.runs.clear()
+        sessions = self.sessions
+        keys = {job.session_key for job in jobs if job.session_key not in sessions}
+        if keys:
+            self._recall_sessions(keys)
+        ids = set(map(_run_of, jobs))
+        ids.difference_update(self.runs)
+        ids.discard(None)
+        if ids:
+            self._recall_runs(tuple(ids))
+        accepts = [job for job in jobs if type(job) is Accept]
+        self.accepted.clear()
+        if accepts:
+            self._recall_accepted(accepts)
+
+    def run(self, run_id: str) -> Run | None:
+        """The run, looked up if need be."""
+        run = self.runs.get(run_id)
+        if run is None:
+            self._recall_runs((run_id,))
+            run = self.runs.get(run_id)
+        return run
+
+    def _recall_counts(self) -> None:
+        query = self._connection.execute
+        self.last_session, self.last_event, self.last_run, self.last_inbox = query(
+            sql.LAST_IDS
+        ).fetchone()
+        waiting = query(sql.WAITING).fetchall()
+        self.waiting = {row[0]: (row[1], row[2]) for row in waiting}
+        self.waiting_runs = {row[2] for row in waiting}
+        self._known = True
+
+    def _recall_sessions(self, keys: Iterable[str]) -> None:
+        for row in sql.SESSIONS_BY_KEY.read(self._connection, tuple(keys)):
+            session = Session(*row)
+            self.sessions[session.key] = session
+
+    def _recall_runs(self, ids: Sequence[str | None]) -> None:
+        for row in sql.RUNS_BY_ID.read(self._connection, ids):
+            run = Run(*row)
+            self.runs[run.run_id] = run
+
+    def _recall_accepted(self, jobs: Sequence[Accept]) -> None:
+        keys = [part for job in jobs for part in inbox_key(job)]
+        for row in sql.ACCEPTED.read(self._connection, keys):
+            source, account, conversation, external_id, fingerprint, *rest = row
+            receipt = Receipt(inbox_id=rest[0], run_id=rest[1], session_key=rest[2])
+            key = source, account, conversation, external_id
+            self.accepted[key] = fingerprint, receipt
+
+
+def inbox_key(job: Accept) -> InboxKey:
+    """What makes a message the same one as another."""
+    return job.source, job.account, job.conversation, job.external_id
+
+
+def _run_of(job: Any) -> str | None:
+    return job.claim.run_id if type(job) is Commit else job.run_id

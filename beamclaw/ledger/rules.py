@@ -1,0 +1,219 @@
+"""What each operation of a commit demands, and what it will change.
+
+One function per operation. It checks against the step, which is the commit so far, and
+notes its changes there; nothing outside the step is touched before all agreed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from beamclaw.contracts.ledger import (
+    Claim,
+    ClaimRun,
+    EndRun,
+    LedgerError,
+    NoteRevival,
+    Op,
+    OpenRun,
+    PutDefinition,
+    PutOutbound,
+    Reserve,
+    Settle,
+    StaleClaim,
+    Take,
+)
+from beamclaw.ledger.memory import Memory, Run, Session
+from beamclaw.ledger.writing import Writing
+
+
+@attrs.define(eq=False)
+class Step:
+    """One commit while it is checked."""
+
+    memory: Memory
+    writing: Writing
+    session: Session
+    claim: Claim
+    open_run: str | None
+    # Runs as they will be after this commit: copies of those that are remembered.
+    runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
+    taken: list[int] = attrs.field(factory=list[int])
+    # Rows to be, each with the list of the writing that it belongs to.
+    rows: list[tuple[list[Any], tuple[Any, ...]]] = attrs.field(
+        factory=list[tuple[list[Any], tuple[Any, ...]]]
+    )
+
+    def check(self, op: Op) -> None:
+        """Apply the rule for *op*.
+
+        Raises:
+            LedgerError: It demands something that is not so.
+        """
+        _RULES[type(op)](self, op)
+
+    def keep(self) -> None:
+        """The commit is agreed on: what was noted becomes what is."""
+        memory, writing = self.memory, self.writing
+        for run in self.runs.values():
+            memory.runs[run.run_id] = run
+            writing.put_run(run)
+        self.session.open_run = self.open_run
+        for row in self.taken:
+            _, run_id = memory.waiting.pop(row)
+            memory.waiting_runs.discard(run_id)
+        writing.taken += self.taken
+        for target, row in self.rows:
+            target.extend(row)
+
+    def see(self, run_id: str) -> Run:
+        """The run as it stands in this commit."""
+        run = self.runs.get(run_id) or self.memory.run(run_id)
+        if run is None or run.session != self.session.id:
+            raise LedgerError(f"session {self.session.key} has no run {run_id}")
+        return run
+
+    def change(self, run_id: str) -> Run:
+        """The run, to be changed."""
+        run = self.see(run_id)
+        if run_id not in self.runs:
+            run = self.runs[run_id] = run.copy()
+        return run
+
+
+def _take(step: Step, op: Take) -> None:
+    _own(step, op)
+    for row in op.inbox_ids:
+        session, _ = step.memory.waiting.get(row, (0, ""))
+        if session != step.session.id or row in step.taken:
+            raise LedgerError(
+                f"message {row} does not wait for session {step.session.key}"
+            )
+        step.taken.append(row)
+
+
+def _open_run(step: Step, op: OpenRun) -> None:
+    _own(step, op)
+    if step.open_run is not None:
+        raise LedgerError(
+            f"session {step.session.key} has run {step.open_run} in progress"
+        )
+    if op.run_id not in step.runs and step.memory.run(op.run_id) is None:
+        step.memory.last_run += 1  # a number that a refused commit skips is no harm
+        step.runs[op.run_id] = Run(
+            step.memory.last_run, op.run_id, step.session.id, "queued"
+        )
+    run = step.change(op.run_id)
+    if run.state != "queued":
+        raise LedgerError(f"run {op.run_id} was begun before")
+    _taken(step, op.run_id)
+    run.state, run.epoch, run.opened_at = "running", 1, op.at
+    step.open_run = op.run_id
+
+
+def _claim_run(step: Step, op: ClaimRun) -> None:
+    run_id = step.claim.run_id
+    if run_id is None:
+        raise LedgerError("only a run's own claim takes the run over")
+    run = step.change(run_id)
+    if run.epoch >= step.claim.run_epoch:
+        raise StaleClaim(f"run {run_id} is at epoch {run.epoch} already")
+    run.epoch, run.claimed_at = step.claim.run_epoch, op.at
+
+
+def _note_revival(step: Step, op: NoteRevival) -> None:
+    _own(step, op)
+    run = step.change(op.run_id)
+    if run.state != "running":
+        raise LedgerError(f"run {op.run_id} is not in progress")
+    run.revivals += 1
+
+
+def _end_run(step: Step, op: EndRun) -> None:
+    _of_claim(step, op.run_id)
+    run = step.change(op.run_id)
+    if run.state == "ended":
+        raise LedgerError(f"run {op.run_id} is over already")
+    _taken(step, op.run_id)
+    if run.state == "running":
+        step.open_run = None
+        if step.claim.run_id is None:
+            run.epoch += 1  # so that the run, if it lives, is refused from now on
+    run.state, run.end = "ended", op
+
+
+def _reserve(step: Step, op: Reserve) -> None:
+    _of_claim(step, op.run_id)
+    run, bound = step.see(op.run_id), op.bound
+    row = (
+        run.id,
+        op.attempt,
+        run.epoch,
+        op.agent,
+        op.provider,
+        op.model,
+        op.at,
+        bound.input,
+        bound.output,
+        bound.cached,
+    )
+    step.rows.append((step.writing.reserved, row))
+
+
+def _settle(step: Step, op: Settle) -> None:
+    _of_claim(step, op.run_id)
+    run, usage = step.see(op.run_id), op.usage
+    row = (
+        run.id,
+        op.attempt,
+        op.at,
+        usage.input,
+        usage.output,
+        usage.cached,
+        int(usage.estimated),
+    )
+    step.rows.append((step.writing.settled, row))
+
+
+def _put_definition(step: Step, op: PutDefinition) -> None:
+    step.rows.append((step.writing.definitions, (op.hash, op.body)))
+
+
+def _put_outbound(step: Step, op: PutOutbound) -> None:
+    _of_claim(step, op.run_id)
+    run = step.see(op.run_id)
+    row = run.epoch, op.key, step.session.id, op.run_id, op.reply_to, op.body, op.at
+    step.rows.append((step.writing.outbox, row))
+
+
+_RULES: dict[type, Callable[[Step, Any], None]] = {
+    Take: _take,
+    OpenRun: _open_run,
+    ClaimRun: _claim_run,
+    NoteRevival: _note_revival,
+    EndRun: _end_run,
+    Reserve: _reserve,
+    Settle: _settle,
+    PutDefinition: _put_definition,
+    PutOutbound: _put_outbound,
+}
+
+
+def _own(step: Step, op: Op) -> None:
+    if step.claim.run_id is not None:
+        raise LedgerError(f"{type(op).__name__} is for the session's own claim")
+
+
+def _of_claim(step: Step, run_id: str) -> None:
+    if step.claim.run_id is not None and step.claim.run_id != run_id:
+        raise LedgerError(f"the claim is of run {step.claim.run_id}, not of {run_id}")
+
+
+def _taken(step: Step, run_id: str) -> None:
+    """Its message must not wait any more, or it would be answered again."""
+    memory = step.memory
+    if run_id in memory.waiting_runs and not any(
+        memory.waiting[row][1] == run_id for row in step.taken
+    ):
+        raise LedgerError(f"the message of run {run_id} has to be taken first")

@@ -1,0 +1,101 @@
+"""What a transaction is going to write: collected, then written table by table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from beamclaw.contracts.ledger import EndRun
+from beamclaw.ledger import statements as sql
+from beamclaw.ledger.memory import Run, Session
+from beamclaw.storage import Connection
+
+
+@attrs.define(eq=False)
+class Writing:
+    """Rows of parameters, one after the other; sessions and runs as they will be."""
+
+    sessions: dict[int, Session] = attrs.field(factory=dict[int, Session])
+    runs: dict[int, Run] = attrs.field(factory=dict[int, Run])
+    inbox: list[Any] = attrs.field(factory=list[Any])
+    taken: list[Any] = attrs.field(factory=list[Any])
+    events: list[Any] = attrs.field(factory=list[Any])
+    reserved: list[Any] = attrs.field(factory=list[Any])
+    settled: list[Any] = attrs.field(factory=list[Any])
+    definitions: list[Any] = attrs.field(factory=list[Any])
+    outbox: list[Any] = attrs.field(factory=list[Any])
+
+    def put_run(self, run: Run) -> None:
+        """Write *run*; last in order, because one ends before the next may open."""
+        self.runs.pop(run.id, None)
+        self.runs[run.id] = run
+
+    def write(
+        self, connection: Connection, shared: tuple[str, int], now: float
+    ) -> None:
+        """Write it all; *shared* is the tenant and its owner epoch."""
+        tables = (
+            (sql.PUT_SESSIONS, shared, _session_rows(self.sessions.values())),
+            (sql.PUT_INBOX, shared, self.inbox),
+            (sql.TAKE_INBOX, (now,), self.taken),
+            (sql.PUT_RUNS, shared, _run_rows(self.runs.values())),
+            (sql.PUT_EVENTS, shared, self.events),
+            (sql.PUT_USAGE, shared, self.reserved),
+            (sql.PUT_DEFINITIONS, shared, self.definitions),
+            (sql.PUT_OUTBOX, shared, self.outbox),
+        )
+        for statement, common, rows in tables:
+            if rows:
+                statement.write(connection, common, rows)
+        if self.settled:
+            self._settle(connection)
+
+    def _settle(self, connection: Connection) -> None:
+        changed = sql.SETTLE_USAGE.write(connection, (), self.settled)
+        if changed != len(self.settled) // sql.SETTLE_USAGE.width:
+            # Whose it was comes out when the jobs are done again one by one.
+            raise ValueError("nothing is reserved for this attempt of the run")
+
+
+def _session_rows(sessions: Iterable[Session]) -> list[Any]:
+    rows: list[Any] = []
+    for session in sessions:
+        rows += (
+            session.id,
+            session.key,
+            session.session_id,
+            session.agent,
+            session.seq,
+            session.last_event,
+            session.created_at,
+            session.updated_at,
+        )
+    return rows
+
+
+_NO_END = (None, None, None, "", 0, 0, 0, 0, None, None)
+
+
+def _run_rows(runs: Iterable[Run]) -> list[Any]:
+    rows: list[Any] = []
+    for run in runs:
+        rows += (run.epoch, run.id, run.run_id, run.session, run.state, run.revivals)
+        rows += (run.queued_at, run.opened_at, run.claimed_at)
+        rows += _NO_END if run.end is None else _end_row(run.end)
+    return rows
+
+
+def _end_row(end: EndRun) -> tuple[Any, ...]:
+    usage = end.usage
+    return (
+        end.at,
+        end.outcome,
+        end.stop_reason,
+        end.text,
+        usage.input,
+        usage.output,
+        usage.cached,
+        int(usage.estimated),
+        end.error_kind,
+        end.error,
+    )
