@@ -3,11 +3,12 @@
 import argparse
 import contextlib
 import os
+import select
 import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ class Interrupts:
         os.set_blocking(self.wake, False)
 
     @contextlib.contextmanager
-    def counting(self) -> Iterator[None]:
+    def counting(self) -> Generator[None]:
         """Inside, Ctrl-C is counted, from zero."""
         self.count = 0
         before = signal.signal(signal.SIGINT, self._note)
@@ -63,6 +64,7 @@ class Chat:
         self._data = data
         self._screen = Screen()
         self._interrupts = Interrupts()
+        self._away_since: float | None = None
 
     def say(self, message: str) -> int:
         """Send *message* and show the answer; the exit code.
@@ -86,30 +88,42 @@ class Chat:
             answer = self._follow(given)
         return self._close(answer)
 
-    def _follow(self, params: dict[str, object]) -> Answer:
+    def _follow(self, params: Mapping[str, object]) -> Answer:
         """Until the end of the turn, over as many connections as it takes."""
         answer = Answer(time.monotonic())
-        away_since: float | None = None
+        self._away_since = None
         while True:
             try:
-                with connect(self._data) as client:
-                    self._begin(client, answer, params)
-                    for _ in self._events(client, answer):
-                        away_since = None
-                return answer
+                self._attempt(answer, params)
             except (Gone, NoNode, Refused) as error:
-                known = away_since is not None or not isinstance(error, NoNode)
-                passes = not isinstance(error, Refused) or error.kind == UNAVAILABLE
-                if not (known and passes):
-                    raise
-                if away_since is None:
-                    self._screen.say("reconnecting")
-                    away_since = time.monotonic()
-            if time.monotonic() - away_since > AWAY:
-                raise CommandError(self._lost(answer)) from None
-            self._pause(answer)
+                self._lose(error, answer)
+            else:
+                return answer
+            self._pause()
 
-    def _begin(self, client: Client, answer: Answer, params: dict[str, object]) -> None:
+    def _attempt(self, answer: Answer, params: Mapping[str, object]) -> None:
+        with connect(self._data) as client:
+            self._begin(client, answer, params)
+            for _ in self._events(client, answer):
+                self._away_since = None
+
+    def _lose(self, error: Exception, answer: Answer) -> None:
+        """Go on, or raise *error* if it does not pass or has not passed for too long."""
+        first = self._away_since is None
+        never_there = first and isinstance(error, NoNode) and not answer.run_id
+        passes = not isinstance(error, Refused) or error.kind == UNAVAILABLE
+        if never_there or not passes:
+            raise error
+        now = time.monotonic()
+        if self._away_since is None:
+            self._screen.say("reconnecting")
+            self._away_since = now
+        if now - self._away_since > AWAY:
+            raise CommandError(self._lost(answer)) from None
+
+    def _begin(
+        self, client: Client, answer: Answer, params: Mapping[str, object]
+    ) -> None:
         # Before it is accepted, the same id makes sending again harmless.
         if answer.run_id is None:
             client.begin("chat", params)
@@ -162,11 +176,10 @@ class Chat:
             return True
         return stopping
 
-    def _pause(self, answer: Answer) -> None:
+    def _pause(self) -> None:
         """Wait before the next try; Ctrl-C leaves, since nobody is there to stop."""
-        if self._interrupts.count:
-            raise Left
-        time.sleep(AGAIN)  # noqa: TID251 -- a command waits on its own, outside of Trio
+        if not self._interrupts.count:
+            select.select([self._interrupts.wake], [], [], AGAIN)
         if self._interrupts.count:
             raise Left
 
