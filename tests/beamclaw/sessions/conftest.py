@@ -29,6 +29,7 @@ from beamclaw.contracts.providers import (
 )
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
+from beamclaw.testing.strict_bus import StrictBus
 from supervision.testing import wait_exit
 
 KEY = "agent:main:main"
@@ -157,7 +158,7 @@ async def _tenant(
     folder: Path, model: Model, *, idle_seconds: float = 300.0, max_awake: int = 100
 ) -> AsyncIterator[Tenant]:
     outside = Outside(worker=InlineWorker, threads=False, random=lambda: 0.5)
-    carrier = bus.LocalBus()
+    carrier = StrictBus()
 
     async def claim(tenant: str) -> int:
         return next(_epochs)
