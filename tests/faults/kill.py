@@ -13,6 +13,7 @@ compares. Everything random comes from the seed, which is printed.
 import argparse
 import math
 import random
+import socket
 import statistics
 import sys
 import tempfile
@@ -35,7 +36,7 @@ from tests.faults.audit import (
 )
 from tests.support.model import answer
 from tests.support.node import Node, completion, open_program, uses
-from tests.support.wire import DONE, Closed, Connection, once
+from tests.support.wire import DONE, Closed, Connection, Stream, once
 
 PATIENCE = 60.0  # seconds until work that does not end is a failure of its own
 
@@ -221,7 +222,8 @@ class Client:
 class HttpClient(Client):
     """Streams over HTTP in a session of its name."""
 
-    stream = True
+    def streams(self, turn: Turn) -> bool:
+        return True
 
     def headers(self, turn: Turn, model: str) -> dict[str, str]:
         return {
@@ -234,7 +236,8 @@ class HttpClient(Client):
 
     async def send(self, turn: Turn, model: str, acked: trio.Event) -> str | None:
         world = self.world
-        body = completion(f"say <<{turn.marker}>>", stream=self.stream)
+        streams = self.streams(turn)
+        body = completion(f"say <<{turn.marker}>>", stream=streams)
         path = "/v1/chat/completions"
         with await world.node.connect() as connection:
             head = await connection.ask("POST", path, self.headers(turn, model), body)
@@ -245,7 +248,7 @@ class HttpClient(Client):
             if turn.acked is None:
                 turn.acked = time.monotonic()
             acked.set()
-            if not self.stream:
+            if not streams:
                 whole = orjson.loads(await connection.body())
                 return whole["choices"][0]["message"]["content"]
             return await self._read(turn, connection)
@@ -281,12 +284,75 @@ class OneShotClient(HttpClient):
         del headers["x-openclaw-session-key"]
         return headers
 
+    def streams(self, turn: Turn) -> bool:
+        return int(turn.marker.rpartition(".")[2]) % 2 == 0
+
+
+class ChatClient(Client):
+    """Talks over the node's socket, as ``beamclaw chat`` does."""
+
     async def send(self, turn: Turn, model: str, acked: trio.Event) -> str | None:
-        self.stream = int(turn.marker.rpartition(".")[2]) % 2 == 0
-        return await super().send(turn, model, acked)
+        params = {
+            "message": f"say <<{turn.marker}>>",
+            "id": turn.marker,
+            "session": self.name,
+            "model": f"openai/{model}",
+        }
+        while True:
+            with await self._connected() as stream:
+                await _send(stream, {"id": 1, "method": "chat", "params": params})
+                while (frame := orjson.loads(await stream.until(b"\n"))) is not None:
+                    if "error" in frame:
+                        break
+                    value = frame["event"]
+                    if value["type"] == "Accepted":
+                        turn.acked = turn.acked or time.monotonic()
+                        acked.set()
+                        shown: dict[int, str] = {}
+                    elif value["type"] == "Delta":
+                        self._show(turn, shown, value)
+                    elif value["type"] == "RunEnded":
+                        return self._ended(turn, shown, value)
+            if frame["error"]["code"] != "unavailable":
+                self.world.complaints.append(f"{turn.marker}: {frame['error']}")
+                return None
+            await trio.sleep(0.02)  # a part of the node is not up yet
+
+    async def _connected(self) -> Stream:
+        path = self.world.node.data / "node.sock"
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream = Stream(sock)
+        try:
+            sock.connect(str(path))
+            hello = {"id": 0, "method": "hello", "params": {"version": 1}}
+            await _send(stream, hello)
+            await stream.until(b"\n")
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _show(self, turn: Turn, shown: dict[int, str], value: dict[str, Any]) -> None:
+        text = shown.setdefault(value["attempt"], "")
+        if value["offset"] != len(text):
+            self.world.complaints.append(f"{turn.marker}: a gap before {value}")
+        shown[value["attempt"]] = text + value["text"]
+
+    def _ended(
+        self, turn: Turn, shown: dict[int, str], value: dict[str, Any]
+    ) -> str | None:
+        if value["outcome"] != "ok":
+            self.world.complaints.append(f"{turn.marker}: {value}")
+            return None
+        last = shown[max(shown)] if shown else value["text"]
+        return last + value["text"].removeprefix(last)
 
 
-KINDS: list[type[Client]] = [HttpClient, OneShotClient]
+async def _send(stream: Stream, frame: dict[str, Any]) -> None:
+    await stream.send(orjson.dumps(frame) + b"\n")
+
+
+KINDS: list[type[Client]] = [HttpClient, OneShotClient, ChatClient]
 
 
 class Campaign:
