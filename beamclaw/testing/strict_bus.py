@@ -26,7 +26,7 @@ def through_the_wire(value: Any) -> Any:
     """
     if value is None:
         return None
-    kind: type[Any] = type(value)
+    kind = cast("type[Any]", type(value))
     try:
         received: Any = decode(encode(value), kind)
     except Exception as error:
