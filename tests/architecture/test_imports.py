@@ -34,3 +34,20 @@ def test_supervision_needs_trio_and_attrs_only():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_node_carries_neither_a_terminal_nor_the_fakes():
+    """They would cost it start-up time and memory, and are the commands' and tests'."""
+    program = (
+        "import sys, beamclaw.tree; "
+        "print(*{'rich', 'prompt_toolkit', 'beamclaw.testing'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ""
