@@ -12,7 +12,11 @@ from beamclaw.testing.fake_anthropic import fake_anthropic
 from beamclaw.testing.fake_openai import Fault, Reply, fake_openai
 from tests.support.node import Node, open_node
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # The client leaves its own generators to the garbage collector.
+    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
+]
 
 USER: ChatCompletionUserMessageParam = {"role": "user", "content": "hello"}
 

@@ -259,14 +259,22 @@ class Model:
     async def _held(self, stream: Stream) -> None:
         """Until the release, or until the caller is gone."""
 
-        async def gone(scope: trio.CancelScope) -> None:
-            await stream.fill()
-            scope.cancel()
+        left = False
+
+        async def watch(scope: trio.CancelScope) -> None:
+            nonlocal left
+            try:
+                await stream.fill()
+            except Closed:
+                left = True
+                scope.cancel()
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(gone, nursery.cancel_scope)
+            nursery.start_soon(watch, nursery.cancel_scope)
             await self.release.wait()
             nursery.cancel_scope.cancel()
+        if left:
+            raise Closed("the caller left")
 
 
 @attrs.define

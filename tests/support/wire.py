@@ -211,6 +211,15 @@ class Events:
         return self._ready.popleft()
 
 
+def spoken(body: bytes) -> str:
+    """The text of a whole streamed chat completion."""
+    lines = [line[6:] for line in body.splitlines() if line.startswith(b"data: ")]
+    assert lines[-1] == DONE, body
+    chunks = map(orjson.loads, lines[:-1])
+    choices = [choice for chunk in chunks for choice in chunk.get("choices", ())]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
 async def once(
     url: str,
     method: str = "GET",
