@@ -365,6 +365,8 @@ def _report_if_alive(process: Process) -> None:
 async def _supervise(process: Process, definition: DynamicSupervisor) -> None:
     process.kind = "supervisor"
     process.trapping = True
+    # What it is when somebody cancels the nursery, which no code of ours does.
+    reason: ExitReason = SHUTDOWN
     async with trio.open_nursery() as nursery:
         process.nursery = nursery
         engine = process.engine = DynamicEngine(process, definition)

@@ -626,7 +626,9 @@ class Home:
             name=name,
             shutdown=None,
         )
-        await self.wait_until(lambda: root.status is not STARTING)
+        await self.wait_until(
+            lambda: root.status is not STARTING or not root.alive,
+        )
         return root
 
     async def close(self, grace: float) -> None:

@@ -864,6 +864,8 @@ def report_dropped(process: Process, message: object) -> None:
 async def _supervise(process: Process, definition: Supervisor) -> None:
     process.kind = "supervisor"
     process.trapping = True
+    # What it is when somebody cancels the nursery, which no code of ours does.
+    reason: ExitReason = SHUTDOWN
     async with trio.open_nursery() as nursery:
         process.nursery = nursery
         engine = process.engine = StaticEngine(process, definition)
