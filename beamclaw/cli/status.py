@@ -53,7 +53,7 @@ def _permits(figures: Mapping[str, Any]) -> str:
     text = f"{figures['in_use']} of {figures['limit']} calls in progress"
     text += f", {figures['waiting']} waiting, {figures['calls']} made"
     text += f", {figures['errors']} failed"
-    if figures["blocked_for"]:
+    if figures.get("blocked_for"):
         text += f", asked to wait for {figures['blocked_for']:.0f} s"
     usage = cast("Mapping[str, int]", figures["usage"])
     return f"{text}; {usage['input']} tokens read, {usage['output']} written"
@@ -63,9 +63,9 @@ def _sessions(figures: Mapping[str, Any]) -> str:
     if "unavailable" in figures:
         return f"sessions: {figures['unavailable']}"
     text = f"{figures['awake']} sessions awake, {figures['running']} turns in progress"
-    if figures["reviving"]:
+    if figures.get("reviving"):
         text += f", {figures['reviving']} being revived"
-    if figures["quarantined"]:
+    if figures.get("quarantined"):
         text += f", {figures['quarantined']} given up"
     return text if figures["intake"] else f"{text}, draining"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from beamclaw.config.document import child
 from beamclaw.config.problems import Problem, Where
 from beamclaw.config.schema import Config
 from beamclaw.config.structure import nearest
@@ -46,7 +47,7 @@ def check(config: Config, at: At) -> list[Problem]:
 
 def _providers(config: Config) -> Found:
     for name, provider in config.providers.items():
-        path = f"providers.{name}"
+        path = child("providers", name)
         if not _PROVIDER.fullmatch(name):
             yield path, "a provider's name has letters, digits and ._- only"
         if provider.base_url is not None:
@@ -65,7 +66,7 @@ def _headers(path: str, headers: Mapping[str, str]) -> Found:
         if not _VISIBLE.fullmatch(name) or ":" in name:
             yield path, "a header's name has visible characters only"
         elif not re.fullmatch(r"[ -~]*", value):
-            yield f"{path}.{name}", "expected one line of plain ASCII"
+            yield child(path, name), "expected one line of plain ASCII"
 
 
 def _url(path: str, url: str) -> Found:
@@ -92,7 +93,7 @@ def _credential(path: str, value: str) -> Found:
 
 def _agents(config: Config) -> Found:
     for name, agent in config.agents.items():
-        path = f"agents.{name}"
+        path = child("agents", name)
         try:
             keys.check_agent(name)
         except keys.BadKey as error:

@@ -211,13 +211,13 @@ def _compose(text: str, source: str) -> _Raw | None:
         if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             path.pop().open = False
             continue
-        if not isinstance(event, yaml.NodeEvent):
-            continue
-        if root is not None and not path:
+        if isinstance(event, yaml.DocumentStartEvent) and root is not None:
             raise _Stop(
-                _where(source, event.start_mark),
+                _where(source, cast("Any", event).start_mark),
                 "a second document begins here; one file holds one",
             )
+        if not isinstance(event, yaml.NodeEvent):
+            continue
         node = _node(event, source, anchors)
         if path:
             path[-1].items.append(node)
@@ -245,7 +245,10 @@ def _broken(text: str, source: str, error: yaml.MarkedYAMLError) -> tuple[Where,
     if error.context and error.context_mark is not None:
         begun = error.context_mark.line + 1
         message += f" ({_show(error.context)}, begun in line {begun})"
-    if text.split("\n")[int(mark.line)][int(mark.column) :].startswith("\t"):
+    lines = text.splitlines() or [""]
+    if mark.line >= len(lines):  # the end of the file came too early
+        return Where(source, len(lines), len(lines[-1]) + 1), message
+    if lines[mark.line][mark.column :].startswith("\t"):
         message += "; indent by blanks, not by tabs"
     return _where(source, mark), message
 

@@ -14,6 +14,7 @@ from beamclaw.config.document import (
     Listing,
     Node,
     Scalar,
+    child,
     parse,
     without,
 )
@@ -98,7 +99,7 @@ def choose(
     if named:
         return Chosen(named, "BEAMCLAW_MODEL names it")
     for name, provider in config.providers.items():
-        place = places.get(f"providers.{name}")
+        place = places.get(child("providers", name))
         usable = provider.api_key or provider.base_url or provider.api == "demo"
         if usable and place is not None and place.line is not None:
             words = f"{name} is the first provider in {place.source}"
@@ -156,7 +157,7 @@ def _missing_apis(tree: Branch) -> list[Problem]:
     return [
         Problem(
             providers.keys_at[name],
-            f"providers.{name}.api",
+            child(child(providers.path, name), "api"),
             "is missing; expected one of openai, anthropic, demo",
         )
         for name, entry in providers.items()
@@ -201,7 +202,7 @@ def _nearest_place(places: Mapping[str, Where], path: str) -> Where:
 def _with_sources(config: Config, places: Mapping[str, Where]) -> Config:
     providers = dict(config.providers)
     for name, provider in config.providers.items():
-        path = f"providers.{name}.api_key"
+        path = child(child("providers", name), "api_key")
         place = places.get(path)
         if provider.api_key is None or place is None:
             continue
