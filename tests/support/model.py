@@ -126,7 +126,7 @@ class Model:
             flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
             self._file = os.open(self.calls_file, flags, 0o600)
         with socket.create_server(("127.0.0.1", port), backlog=2048) as listening:
-            listening.setblocking(False)  # noqa: FBT003 -- its signature
+            listening.setblocking(False)
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.pacer.run)

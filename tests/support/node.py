@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 READY = b"beamclaw ready on "
 
 
-class NodeFailed(AssertionError):  # noqa: N818 -- a situation
+class NodeFailed(AssertionError):
     """The node ended, or was not ready in time; the message is what it wrote."""
 
 

@@ -19,7 +19,7 @@ END = b"\r\n\r\n"
 DONE = b"[DONE]"
 
 
-class Closed(Exception):  # noqa: N818 -- a situation
+class Closed(Exception):
     """The other side closed the connection, in the middle of something."""
 
 
@@ -47,7 +47,7 @@ class Stream:
     """Bytes in both directions over a non-blocking socket."""
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)  # noqa: FBT003 -- its signature
+        sock.setblocking(False)
         self.socket = sock
         self.buffer = bytearray()
 
