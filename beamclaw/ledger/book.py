@@ -66,7 +66,7 @@ class LedgerBook:
         for job in jobs:
             try:
                 outcomes.append(
-                    self._commit(job) if type(job) is Commit else self._accept(job)
+                    self._commit(job) if isinstance(job, Commit) else self._accept(job)
                 )
             except LedgerError as refusal:
                 outcomes.append(refusal)
@@ -151,8 +151,7 @@ class LedgerBook:
         # Without events, and without a seq, the journal does not matter (see Commit).
         if (job.events or expected is not None) and expected != session.seq:
             raise SequenceConflict(
-                f"session {session.key} is at event {session.seq}, not at "
-                f"{expected}"
+                f"session {session.key} is at event {session.seq}, not at {expected}"
             )
         if job.ops:
             step = Step(memory, self._writing, session, claim, session.open_run)

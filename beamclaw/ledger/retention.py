@@ -35,6 +35,7 @@ class Retention:
         until, old = self._after + _STEP, now - KEPT
         connection.execute(_PRUNE, (self._after, until, old))
         after = connection.execute(_NEXT, (until,)).fetchone()
-        more = after is not None and after[1] < old
-        self._after = after[0] - 1 if more else 0
-        self._next = now + (_PAUSE if more else _REST)
+        if after is not None and after[1] < old:
+            self._after, self._next = after[0] - 1, now + _PAUSE
+        else:
+            self._after, self._next = 0, now + _REST

@@ -6,6 +6,7 @@ sync of the disk, and a slow read holds up nobody's commit.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -50,7 +51,7 @@ _CLOSING = 4.0
 
 @attrs.frozen
 class Owner:
-    """The value of a ledger's registered name: under which epoch it writes."""
+    """The value of a ledger's name, see :class:`beamclaw.contracts.ledger.Owned`."""
 
     owner_epoch: int
 
@@ -85,12 +86,14 @@ class LedgerServer(supervision.Server):
 
     _tenant: str
     _path: Path
-    _claim: Callable[[str], Awaitable[int]] = attrs.field(kw_only=True)
-    _inbox_limit: int = attrs.field(kw_only=True, default=10_000)
-    _max_batch: int = attrs.field(kw_only=True, default=512)
-    _outside: Outside = attrs.field(kw_only=True, factory=Outside)
-    _connect: Connect = attrs.field(kw_only=True, default=connect_sqlite)
-    _patience: float = attrs.field(kw_only=True, default=10.0)
+    _claim: Callable[[str], Awaitable[int]] = attrs.field(kw_only=True, alias="claim")
+    _inbox_limit: int = attrs.field(kw_only=True, alias="inbox_limit", default=10_000)
+    _max_batch: int = attrs.field(kw_only=True, alias="max_batch", default=512)
+    _outside: Outside = attrs.field(kw_only=True, alias="outside", factory=Outside)
+    _connect: Connect = attrs.field(
+        kw_only=True, alias="connect", default=connect_sqlite
+    )
+    _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
     _epoch: int = attrs.field(init=False, default=0)
     _writer: Driver[Commit | Accept] | None = attrs.field(init=False, default=None)
     _reader: Driver[Read] | None = attrs.field(init=False, default=None)
@@ -128,7 +131,7 @@ class LedgerServer(supervision.Server):
             role,
             access=access,
             answer=answer,
-            broken=lambda cause: supervision.send(me, _Failed(cause)),
+            broken=partial(_tell, me),
             wanted=lambda: supervision.is_alive(me),
             threads=self._outside.threads,
             most=most,
@@ -213,6 +216,10 @@ class LedgerServer(supervision.Server):
                 transactions=self._writes.transactions,
             )
         _answer(sender, outcome)
+
+
+def _tell(process: supervision.Pid, cause: Broken) -> None:
+    supervision.send(process, _Failed(cause))
 
 
 def _answer(sender: Any, outcome: object) -> None:

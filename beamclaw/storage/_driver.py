@@ -84,13 +84,13 @@ class Driver(Generic[K]):
 
     path: Path
     role: str
-    _access: Callable[[], Access[K]] = attrs.field(kw_only=True)
-    _answer: Callable[[Any, object], None] = attrs.field(kw_only=True)
-    _broken: Callable[[Broken], None] = attrs.field(kw_only=True)
-    _wanted: Callable[[], bool] = attrs.field(kw_only=True)
-    _threads: bool = attrs.field(kw_only=True, default=True)
-    _most: int = attrs.field(kw_only=True, default=512)
-    _patience: float = attrs.field(kw_only=True, default=10.0)
+    _access: Callable[[], Access[K]] = attrs.field(kw_only=True, alias="access")
+    _answer: Callable[[Any, object], None] = attrs.field(kw_only=True, alias="answer")
+    _broken: Callable[[Broken], None] = attrs.field(kw_only=True, alias="broken")
+    _wanted: Callable[[], bool] = attrs.field(kw_only=True, alias="wanted")
+    _threads: bool = attrs.field(kw_only=True, alias="threads", default=True)
+    _most: int = attrs.field(kw_only=True, alias="most", default=512)
+    _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
     _jobs: "queue.SimpleQueue[tuple[Any, Any]]" = attrs.field(init=False)
     _open: Access[K] | None = attrs.field(init=False, default=None)
     _failure: Broken | None = attrs.field(init=False, default=None)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +70,9 @@ class StoreServer(supervision.Server):
 
     _data: Path
     _outside: Outside = attrs.field(factory=Outside)
-    _connect: Connect = attrs.field(kw_only=True, default=connect_sqlite)
+    _connect: Connect = attrs.field(
+        kw_only=True, alias="connect", default=connect_sqlite
+    )
     _driver: Driver[_Job] | None = attrs.field(init=False, default=None)
 
     async def init(self) -> None:
@@ -80,7 +83,7 @@ class StoreServer(supervision.Server):
             "writer",
             access=self._open,
             answer=_answer,
-            broken=lambda cause: supervision.send(me, _Failed(cause)),
+            broken=partial(_tell, me),
             wanted=lambda: supervision.is_alive(me),
             threads=self._outside.threads,
         )
@@ -129,6 +132,10 @@ class StoreServer(supervision.Server):
             raise
         book = NodeBook(connection, str(path), self._outside.new_id)
         return _Held(lock, Writes(connection, book))
+
+
+def _tell(process: supervision.Pid, cause: Broken) -> None:
+    supervision.send(process, _Failed(cause))
 
 
 def _answer(sender: Any, outcome: object) -> None:
