@@ -248,7 +248,7 @@ def _broken(text: str, source: str, error: yaml.MarkedYAMLError) -> tuple[Where,
     lines = text.splitlines() or [""]
     if mark.line >= len(lines):  # the end of the file came too early
         return Where(source, len(lines), len(lines[-1]) + 1), message
-    if lines[mark.line][mark.column :].startswith("\t"):
+    if lines[int(mark.line)][int(mark.column) :].startswith("\t"):
         message += "; indent by blanks, not by tabs"
     return _where(source, mark), message
 

@@ -43,6 +43,7 @@ def overlay(
         _say_apis(providers)
     agents = _inside(tree, "agents")
     if agents is not None:
+        _open(agents)
         _add(agents, "main", _branch(agents, "main"), Where("built in"))
     for path, text in options.items():
         _put(tree, tuple(path.split(".")), text, Where(f"--{path.rpartition('.')[2]}"))
@@ -79,14 +80,18 @@ def _known_provider(
 
 
 def _say_apis(providers: Branch) -> None:
-    for name in list(providers):
-        if _absent(providers[name]):  # `demo:` with nothing under it
-            at = providers.keys_at[name]
-            providers[name] = Branch(at, child(providers.path, name))
-        entry = providers[name]
+    _open(providers)
+    for name, entry in providers.items():
         if name in APIS and isinstance(entry, Branch) and _absent(entry.get("api")):
             where = providers.keys_at[name]
             entry.put("api", Scalar(name, where, child(entry.path, "api")), where)
+
+
+def _open(entries: Branch) -> None:
+    """`main:` with nothing under it is an entry that leaves everything as it is."""
+    for name, at in entries.keys_at.items():
+        if name in entries and _absent(entries[name]):
+            entries[name] = Branch(at, child(entries.path, name))
 
 
 def _inside(tree: Branch, key: str) -> Branch | None:

@@ -151,18 +151,11 @@ def _listing(converter: cattrs.Converter, kind: Any) -> Hook:
 
 def _names(converter: cattrs.Converter, kind: Any) -> Hook:
     value_type = get_args(kind)[1]
-    nested = attrs.has(value_type)
-
-    def entry(node: Any) -> Any:
-        # `main:` with nothing under it is an entry that leaves everything as it is.
-        if nested and isinstance(node, Scalar) and node.null:
-            return Branch(node.where, node.path)
-        return node
 
     def hook(node: Any, _: Any) -> dict[str, Any]:
         if not isinstance(node, Branch):
             raise _expected("a mapping of names", node)
-        values = _each(converter, ((entry(v), value_type) for v in node.values()))
+        values = _each(converter, ((value, value_type) for value in node.values()))
         return dict(zip(node, values, strict=True))
 
     return hook
