@@ -65,8 +65,8 @@ def _sessions(figures: Mapping[str, Any]) -> str:
     text = f"{figures['awake']} sessions awake, {figures['running']} turns in progress"
     if figures.get("reviving"):
         text += f", {figures['reviving']} being revived"
-    if figures.get("quarantined"):
-        text += f", {figures['quarantined']} given up"
+    if figures.get("parked"):
+        text += f", {figures['parked']} waiting for a place (sessions.max_awake)"
     return text if figures["intake"] else f"{text}, draining"
 
 
