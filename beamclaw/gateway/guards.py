@@ -38,9 +38,9 @@ from beamclaw.gateway.problem import Problem
 
 PROVEN: Final = {"hypercorn": "0.18.0", "h11": "0.16.0", "quart-trio": "0.12.0"}
 
-# Bytes after a request whose answer is in progress: a client that pipelines is served
-# one request per connection, one that floods is dropped.
-MAX_SURPLUS: Final = 64 * 1024
+# Bytes of further requests that are kept while an answer is in progress; a client that
+# sends more of them is dropped.
+MAX_EARLY: Final = 64 * 1024
 # How long, and how much, is read and thrown away after a refusal, so that the other
 # side gets to read the refusal instead of a reset.
 LINGER_SECONDS: Final = 2.0
@@ -252,7 +252,7 @@ class Requests(TaskGroup):
 
 
 class Protocol(H11Protocol):
-    """Hypercorn's HTTP/1 with a checked head, no upgrades and no pipelining.
+    """Hypercorn's HTTP/1 with a checked head and no upgrades.
 
     Neither WebSocket nor HTTP/2 begins here: an ``Upgrade`` header is ignored, as the
     standard allows, and the request is answered as what it is.
@@ -276,7 +276,10 @@ class Protocol(H11Protocol):
         )
         self.link = link
         self._head = bytearray()
-        self._surplus = 0
+        # What came after a complete request, until that one is answered. Whether some
+        # of it is in the parser's own buffer as well.
+        self._early = bytearray()
+        self._renew = False
         self._held = b""
 
     # --- what arrives
@@ -290,7 +293,7 @@ class Protocol(H11Protocol):
         if self.connection.their_state is h11.IDLE:
             data = await self._complete_head(data)
         elif self.connection.their_state is not h11.SEND_BODY:
-            self._count_surplus(data)
+            self._keep_early(data)
             return
         if data:
             self.connection.receive_data(data)
@@ -321,9 +324,9 @@ class Protocol(H11Protocol):
             await self.refuse(problem)
         return b""
 
-    def _count_surplus(self, data: bytes) -> None:
-        self._surplus += len(data.strip(b"\r\n"))
-        if self._surplus > MAX_SURPLUS:
+    def _keep_early(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > MAX_EARLY:
             self.link.stop()
 
     async def _handle_events(self) -> None:
@@ -347,7 +350,9 @@ class Protocol(H11Protocol):
             else:
                 break
         if self.connection.their_state is not h11.SEND_BODY:
-            self._count_surplus(self.connection.trailing_data[0])
+            trailing, _ = self.connection.trailing_data
+            self._renew = bool(trailing)
+            self._keep_early(trailing)
 
     async def _create_stream(self, request: h11.Request) -> None:
         self.stream = Stream(
@@ -390,7 +395,6 @@ class Protocol(H11Protocol):
     def _stays(self) -> bool:
         return (
             self.link.floor.intake
-            and not self._surplus
             and self.connection.their_state is not h11.SEND_BODY
         )
 
@@ -434,10 +438,24 @@ class Protocol(H11Protocol):
             stream.close()
         ours, theirs = self.connection.our_state, self.connection.their_state
         if self._stays() and ours is theirs is h11.DONE:
-            self.connection.start_next_cycle()
-            self.link.expect_request()
+            self._next_cycle()
         else:
             self.link.stop(linger=theirs is h11.SEND_BODY)
+
+
+    def _next_cycle(self) -> None:
+        if self._renew:  # or the parser would read a head that nobody has checked
+            self.connection = h11.Connection(
+                h11.SERVER,
+                max_incomplete_event_size=self.config.h11_max_incomplete_size,
+            )
+            self._renew = False
+        else:
+            self.connection.start_next_cycle()
+        self.link.expect_request()
+        if self._early:
+            self.link.replay(bytes(self._early))
+            self._early.clear()
 
 
 class Connection(TCPServer):
@@ -472,6 +490,7 @@ class Connection(TCPServer):
         self._broken = False
         self._phase = "head"
         self._sends = 0
+        self._replayed = b""
         self._reading = trio.CancelScope()
         self._deadline = trio.current_time() + gateway.header_timeout
         floor.enter(self)
@@ -521,14 +540,26 @@ class Connection(TCPServer):
 
     async def _read(self) -> bytes:
         while not self.over:
+            if self._replayed:
+                return self._replay()
             with trio.CancelScope(deadline=self._deadline) as self._reading:
                 try:
-                    return bytes(await self.stream.receive_some(MAX_RECV))
+                    data = await self.stream.receive_some(MAX_RECV)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     return b""
+                return self._replay() + data
             if trio.current_time() >= self._deadline:
                 await self._expire()
         return b""
+
+    def replay(self, data: bytes) -> None:
+        """Have *data*, which came early, read next."""
+        self._replayed = data
+        self._reading.cancel()
+
+    def _replay(self) -> bytes:
+        data, self._replayed = self._replayed, b""
+        return data
 
     async def _expire(self) -> None:
         if self._phase == "idle" or not hasattr(self, "protocol"):

@@ -1,21 +1,500 @@
-"""Chat completions over real sockets, with OpenAI's own client where it can."""
+"""Chat completions over real sockets, by OpenAI's own client where that can do it."""
+
+import contextlib
+
+import openai
+import orjson
+import pytest
+import trio
+
+import supervision
+from beamclaw.contracts import ledger
+from beamclaw.contracts.gateway import drain
+from beamclaw.contracts.messages import Image, Text
+from beamclaw.contracts.sessions import Delta, Reset
+from tests.beamclaw.gateway.edge import TOKEN, Run, events, user
+
+
+async def hang(run: Run) -> None:
+    """Say something and never end."""
+    run.say("so ")
+    await trio.sleep_forever()
+
+
+async def fail_with(run: Run, kind: str, text: str = "") -> None:
+    if text:
+        run.say(text)
+    run.end("error", "error", error_kind=kind, error=f"in words: {kind}")
+
+
+def said(chunks) -> str:
+    deltas = (c.choices[0].delta.content or "" for c in chunks if c.choices)
+    return "".join(deltas)
+
+
+# --- with the official client
 
 
 async def test_an_answer_comes_whole(node):
-    async with node.client() as client:
-        answer = await client.chat.completions.create(
-            model="openclaw", messages=[{"role": "user", "content": "hello"}]
-        )
+    answer = await node.ask("hello")
+    assert answer.choices[0].message.content == "hello"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.id.startswith("chatcmpl_")
+    assert answer.id == node.tenant.runs[0].run_id
+    assert answer.model == "openclaw"
+    assert answer.usage.total_tokens == 10
+
+
+async def test_an_answer_is_streamed_piece_by_piece(node):
+    chunks = await node.ask(
+        "hello", stream=True, stream_options={"include_usage": True}
+    )
+    first, *_, last, usage = chunks
+    assert first.choices[0].delta.role == "assistant"
+    assert said(chunks) == "hello"
+    assert last.choices[0].finish_reason == "stop"
+    assert usage.choices == []
+    assert usage.usage.prompt_tokens == 7
+    assert all(chunk.usage is None for chunk in chunks[:-1])
+    assert {(c.id, c.created, c.model) for c in chunks} == {
+        (first.id, first.created, "openclaw")
+    }
+
+
+async def test_models_are_listed(node):
+    client = node.client()
+
+    def work():
+        with client:
+            names = [model.id for model in client.models.list()]
+            return names, client.models.retrieve("openclaw/bob").id
+
+    names, one = await trio.to_thread.run_sync(work)
+    assert names == ["openclaw", "openclaw/default", "openclaw/main", "openclaw/bob"]
+    assert one == "openclaw/bob"
+
+
+async def test_a_wrong_token_is_an_authentication_error(node):
+    with pytest.raises(openai.AuthenticationError) as caught:
+        await node.ask("hello", options={"api_key": "wrong"})
+    assert caught.value.type == "unauthorized"
+    assert node.tenant.inbounds == []
+
+
+async def test_an_error_within_a_stream_reaches_the_client(node):
+    async def think(run):
+        await fail_with(run, "network", "half an ans")
+
+    node.tenant.think = think
+    with pytest.raises(openai.APIError, match="in words: network"):
+        await node.ask("hello", stream=True)
+
+
+@pytest.mark.parametrize(
+    "kind, error, status, retry",
+    [
+        ("auth", openai.InternalServerError, 502, "false"),
+        ("network", openai.InternalServerError, 502, None),
+        ("rate_limit", openai.RateLimitError, 429, None),
+        ("context_length", openai.BadRequestError, 400, None),
+    ],
+)
+async def test_a_failed_turn_is_an_error_of_its_class(node, kind, error, status, retry):
+    async def think(run):
+        await fail_with(run, kind)
+
+    node.tenant.think = think
+    with pytest.raises(error, match=f"in words: {kind}") as caught:
+        await node.ask("hello")
+    assert caught.value.status_code == status
+    assert caught.value.response.headers.get("x-should-retry") == retry
+
+
+# --- sessions
+
+
+@pytest.mark.parametrize(
+    "headers, body, agent, key",
+    [
+        ({}, {"user": "ann@example.org"}, "main", "openai-user:ann@example.org"),
+        ({"x-openclaw-session-key": "main"}, {"user": "ann"}, "main", "main"),
+        ({"x-openclaw-agent-id": "bob"}, {"user": "ann"}, "bob", "openai-user:ann"),
+        ({"x-openclaw-session-key": "agent:bob:main"}, {}, "bob", "main"),
+    ],
+)
+async def test_a_named_session_is_lasting(node, headers, body, agent, key):
+    answer = await node.post(user("hello", **body), headers)
+    assert answer.status == 200
+    (inbound,) = node.tenant.inbounds
+    assert inbound.session_key == f"agent:{agent}:{key}"
+    assert inbound.agent == agent
+    assert not inbound.ephemeral
+
+
+async def test_without_a_name_each_request_has_a_session_of_its_own(node):
+    await node.post(user("hello"))
+    await node.post(user("hello"))
+    one, other = node.tenant.inbounds
+    assert one.session_key.startswith("agent:main:openai:")
+    assert one.session_key != other.session_key
+    assert one.ephemeral
+
+
+async def test_all_messages_and_parameters_are_handed_over(node):
+    body = {
+        "model": "agent:bob",
+        "messages": [
+            {"role": "developer", "content": "be kind"},
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "hello"},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "what is this?"},
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "data:image/png;base64,aGk="},
+                    },
+                ],
+            },
+        ],
+        "max_tokens": 5,
+        "temperature": 0.5,
+        "stop": "END",
+        "unheard_of": {"x": 1},
+    }
+    answer = await node.post(body, {"x-openclaw-model": "demo"})
+    assert answer.status == 200
+    (inbound,) = node.tenant.inbounds
+    assert [m.role for m in inbound.messages] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert inbound.messages[-1].parts == (
+        Text("what is this?"),
+        Image(data="aGk=", media_type="image/png"),
+    )
+    assert inbound.params.max_tokens == 5
+    assert inbound.params.stop == ("END",)
+    assert inbound.model == "demo"
+    assert inbound.retractable
+
+
+async def test_a_stream_cannot_take_back_what_it_showed(node):
+    await node.post(user("hello", stream=True))
+    assert not node.tenant.inbounds[0].retractable
+
+
+# --- idempotency
+
+
+async def test_the_same_idempotency_key_joins_the_same_run(node):
+    key = {"Idempotency-Key": "k1"}
+    one = await node.post(user("hello"), key)
+    other = await node.post(user("hello"), key)
+    assert one.json == other.json
+    assert len(node.tenant.runs) == 1
+
+
+async def test_a_run_in_progress_is_joined_with_the_text_it_has(node):
+    go_on = trio.Event()
+
+    async def think(run):
+        run.say("one ")
+        await go_on.wait()
+        run.say("two")
+        run.end()
+
+    node.tenant.think = think
+    key = {"Idempotency-Key": "k1"}
+    answers = []
+
+    async def post():
+        answers.append(await node.post(user("hello", stream=True), key))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(post)
+        nursery.start_soon(post)
+        while (await node.status()).streams < 2:
+            await trio.sleep(0.001)
+        go_on.set()
+    assert len(node.tenant.runs) == 1
+    for answer in answers:
+        chunks = events(answer.body)
+        assert chunks.pop() == "[DONE]"
+        deltas = [c["choices"][0]["delta"].get("content", "") for c in chunks]
+        assert "".join(deltas) == "one two"
+
+
+async def test_an_idempotency_key_for_another_message_is_a_conflict(node):
+    key = {"Idempotency-Key": "k1"}
+    await node.post(user("hello"), key)
+    answer = await node.post(user("goodbye"), key)
+    assert answer.status == 409
+    assert answer.error["code"] == "idempotency_conflict"
+    assert answer.headers["x-should-retry"] == "false"
+
+
+# --- acknowledgement
+
+
+async def test_the_first_byte_comes_when_the_message_is_kept_and_no_earlier(node):
+    node.tenant.think = hang
+    with trio.CancelScope() as scope:
+        async with await node.connect() as stream:
+            await stream.send_all(raw(node, user("hello", stream=True)))
+            got = await stream.receive_some()
+            assert len(node.tenant.accepted) == 1
+            assert got.startswith(b"HTTP/1.1 200")
+            assert b'"role":"assistant"' in got
+            scope.cancel()
+
+
+async def test_overload_is_said_at_once_with_a_time(node):
+    node.tenant.refuse = ledger.Overloaded(5, 5)
+    answer = await node.post(user("hello", stream=True))
+    assert answer.status == 429
+    assert answer.headers["retry-after"] == "1"
+
+
+# --- leaving
+
+
+def raw(node, body, **headers) -> bytes:
+    data = orjson.dumps(body)
+    more = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
+    return (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:{node.port}\r\n"
+        f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(data)}\r\n{more}\r\n"
+    ).encode() + data
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_takes_its_own_turn_along(node, stream):
+    node.tenant.think = hang
+    async with await node.connect() as connected:
+        await connected.send_all(raw(node, user("hello", stream=stream)))
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+    with trio.fail_after(2):
+        await node.tenant.runs[0].aborted.wait()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_a_lasting_session_only_detaches(node, stream):
+    node.tenant.think = hang
+    async with await node.connect() as connected:
+        body = user("hello", stream=stream, user="ann")
+        await connected.send_all(raw(node, body))
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+    with trio.fail_after(2):
+        while (await node.status()).requests:
+            await trio.sleep(0.001)
+    assert not node.tenant.runs[0].aborted.is_set()
+
+
+async def test_a_client_that_leaves_is_noticed_even_if_it_sent_more_before(node):
+    node.tenant.think = hang
+    async with await node.connect() as connected:
+        request = raw(node, user("hello"))
+        await connected.send_all(request + request)
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+    with trio.fail_after(2):
+        await node.tenant.runs[0].aborted.wait()
+
+
+# --- while waiting
+
+
+async def test_a_stream_on_which_nothing_happens_gets_comments(start):
+    go_on = trio.Event()
+
+    async def think(run):
+        await go_on.wait()
+        run.say("hello")
+        run.end()
+
+    async with start(heartbeat_seconds=0.02) as node:
+        node.tenant.think = think
+        async with await node.connect() as stream:
+            await stream.send_all(raw(node, user("hello", stream=True)))
+            got = b""
+            while got.count(b": waiting\n\n") < 2:
+                got += await stream.receive_some()
+            go_on.set()
+            while b"[DONE]" not in got:
+                got += await stream.receive_some()
+
+
+async def test_many_pieces_that_wait_leave_in_one_write(node):
+    async def think(run):
+        for _ in range(50):
+            run.say("x")
+        run.end()
+
+    node.tenant.think = think
+    chunks = await node.ask("hello", stream=True)
+    assert said(chunks) == "x" * 50
+
+
+# --- deaths behind the edge
+
+
+async def test_a_tenant_that_restarts_in_mid_answer_is_waited_for(node):
+    go_on = trio.Event()
+
+    async def think(run):
+        run.say("one ")
+        await go_on.wait()
+        # Nobody may have heard this: the subscription lost it.
+        run.text += "two "
+        run.publish(Delta(run.run_id, 1, 100, "gap"))
+        run.say("three")
+        run.end()
+
+    node.tenant.think = think
+    answers = []
+
+    async def ask():
+        answers.append(await node.ask("hello", stream=True))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+        supervision.exit(supervision.whereis("default/sessions"), supervision.KILL)
+        supervision.exit(supervision.whereis("default/ledger"), supervision.KILL)
+        go_on.set()
+    assert said(answers[0]) == "one two three"
+
+
+async def test_a_tenant_that_is_down_is_tried_again_under_the_same_id(node):
+    supervision.exit(supervision.whereis("default/ledger"), supervision.KILL)
+    answer = await node.ask("hello")
     assert answer.choices[0].message.content == "hello"
 
 
-async def test_an_answer_is_streamed(node):
-    async with node.client() as client:
-        stream = await client.chat.completions.create(
-            model="openclaw",
-            messages=[{"role": "user", "content": "hello"}],
-            stream=True,
-        )
-        chunks = [chunk async for chunk in stream]
-    assert chunks[0].choices[0].delta.role == "assistant"
-    assert "".join(c.choices[0].delta.content or "" for c in chunks) == "hello"
+async def test_without_a_tenant_the_answer_is_503(start, autojump_clock):
+    async with start(tenant_up=False) as node:
+        answer = await node.post(user("hello"))
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_an_answer_begun_anew_ends_a_stream_with_an_error(node):
+    async def think(run):
+        run.say("one")
+        run.attempt, run.text = 2, ""
+        run.publish(Reset(run.run_id, 2))
+        run.say("other")
+        run.end()
+
+    node.tenant.think = think
+    answer = await node.post(user("hello", stream=True))
+    *_, last = events(answer.body)
+    assert last["error"]["code"] == "answer_restarted"
+
+
+async def test_an_answer_begun_anew_is_fine_where_nothing_was_shown(node):
+    async def think(run):
+        run.say("one")
+        run.attempt, run.text = 2, ""
+        run.publish(Reset(run.run_id, 2))
+        run.say("other")
+        run.end()
+
+    node.tenant.think = think
+    answer = await node.post(user("hello"))
+    assert answer.json["choices"][0]["message"]["content"] == "other"
+
+
+async def test_a_turn_that_somebody_stops_ends_with_an_error_not_to_be_tried_again(
+    node,
+):
+    async def think(run):
+        run.say("so far")
+        run.end("aborted", "aborted")
+
+    node.tenant.think = think
+    answer = await node.post(user("hello"))
+    assert answer.status == 409
+    assert answer.headers["x-should-retry"] == "false"
+
+
+# --- drain
+
+
+async def test_a_drain_waits_for_open_streams(node):
+    go_on = trio.Event()
+
+    async def think(run):
+        await go_on.wait()
+        run.say("done")
+        run.end()
+
+    node.tenant.think = think
+    results = {}
+
+    async def ask():
+        results["chunks"] = await node.ask("hello", stream=True)
+
+    async def end():
+        results["drained"] = await drain(30)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+        nursery.start_soon(end)
+        while (await node.status()).intake:
+            await trio.sleep(0.001)
+        refused = await node.post(user("another"))
+        ready = await node.request("GET", "/readyz")
+        go_on.set()
+    assert results["drained"]
+    assert said(results["chunks"]) == "done"
+    assert refused.status == 503
+    assert refused.headers["retry-after"] == "5"
+    assert refused.headers["connection"] == "close"
+    assert ready.status == 503
+    assert ready.json["failing"] == ["draining"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_after_the_deadline_open_requests_get_a_last_word(node, stream):
+    node.tenant.think = hang
+    answers = []
+
+    async def ask():
+        answers.append(await node.post(user("hello", stream=stream)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+        assert not await drain(0)
+    (answer,) = answers
+    if stream:
+        assert events(answer.body)[-1]["error"]["code"] == "draining"
+        assert answer.body.endswith(b"0\r\n\r\n")
+    else:
+        assert answer.status == 503
+        assert answer.error["code"] == "draining"
+    assert not node.tenant.runs[0].aborted.is_set()
+
+
+async def test_a_drain_closes_connections_on_which_nothing_is_asked(node):
+    async with await node.connect() as silent, await node.connect() as idle:
+        await idle.send_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await idle.receive_some()
+        while (await node.status()).waiting < 2:
+            await trio.sleep(0.001)
+        assert await drain(1)
+        with trio.fail_after(1), contextlib.suppress(trio.BrokenResourceError):
+            assert await idle.receive_some() == b""
+            assert await silent.receive_some() == b""
