@@ -227,18 +227,18 @@ class _Run:
         return 1 if failed else 0
 
     async def _run_tree(self, home: Home) -> None:
-        ended = trio.Event()
-        with self._until_second:
+        """Live until a signal, or until the tree ends by itself; drain in between."""
+        with self._until_second, trio.CancelScope() as until_end:
             with self._until_first:
                 root = await home.start_root(self._app.root, None)
                 _check_started(home, root)
                 self._started = True
-                home.on_end = ended.set
+                home.on_end = partial(until_end.cancel, reason="the tree ended")
+                if not root.alive or home.failure is not None:
+                    return
                 await self._app.ready()
-                if home.root_reason is None and home.failure is None:
-                    await ended.wait()
-            alive = home.root_reason is None and home.failure is None
-            if self._first is not None and self._started and alive:
+                await trio.sleep_forever()
+            if self._first is not None and self._started:
                 await self._drain(self._first)
 
     async def _drain(self, signum: int) -> None:

@@ -1,0 +1,120 @@
+"""Looking in."""
+
+import attrs
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import supervision
+from supervision import Crash
+from supervision.testing import wait_exit
+from tests.supervision.stage import Ask, Echo, Trapping, actor, child, crash, tree, wait
+
+
+async def test_the_tree_shows_everything_below_the_root():
+    """P8."""
+    children = [
+        child("echo", Echo),
+        child("plain", wait, restart="temporary"),
+        child("d", supervision.DynamicSupervisor, type="supervisor"),
+    ]
+    async with tree(*children, strategy="rest_for_one", name="top"):
+        await supervision.start_child("d", child("deep", Echo))
+        await wait_all_tasks_blocked()
+        top = supervision.tree()
+        assert (top.id, top.name, top.kind) == ("top", "top", "supervisor")
+        assert (top.strategy, top.status) == ("rest_for_one", "waiting")
+        echo, plain, dynamic = top.children
+        assert (echo.kind, echo.restart, echo.status) == ("server", "permanent", "waiting")
+        assert (plain.kind, plain.restart, plain.status) == (
+            "process",
+            "temporary",
+            "running",
+        )
+        assert [info.id for info in dynamic.children] == ["deep"]
+        assert supervision.tree("d") == dynamic
+        with pytest.raises(supervision.NoProcess):
+            supervision.tree("nobody")
+
+
+async def test_one_process_at_a_time():
+    async with tree(child("echo", Echo)):
+        await supervision.call("echo", Ask(1))
+        supervision.suspend("echo")
+        supervision.cast("echo", 1)
+        info = supervision.info("echo")
+        assert (info.messages, info.mailbox, info.restarts) == (1, 1, 0)
+        assert info.started_at <= trio.current_time()
+        assert supervision.info("nobody") is None
+
+
+async def test_why_the_last_one_ended():
+    async with tree(child("c", Echo)):
+        with pytest.raises(supervision.ServerExited):
+            await supervision.call("c", Ask("crash"))
+        await wait_all_tasks_blocked()
+        info = supervision.info("c")
+        assert isinstance(info.last_reason, Crash)
+        assert info.restarts == 1
+
+
+async def test_a_server_describes_itself_while_it_is_busy():
+    @attrs.define
+    class Busy(supervision.Server):
+        secret: str = attrs.field(default="x", repr=False)
+
+        async def handle_cast(self, message):
+            await wait()
+
+        def describe(self):
+            return {"shown": 1}
+
+    async with tree(child("busy", Busy), child("echo", Echo)) as root:
+        supervision.cast("busy", 1)
+        await wait_all_tasks_blocked()
+        assert supervision.state("busy") == {"shown": 1}
+        assert supervision.info("busy").status == "running"
+        assert supervision.state("echo") == {"log": "['init']"}
+        assert supervision.state(supervision.spawn(wait)) == {}
+        assert supervision.state(root) == {}
+
+
+async def test_where_a_process_waits():
+    async with tree():
+        pid = supervision.spawn(wait)
+        assert supervision.wait_point(pid) == []
+        await wait_all_tasks_blocked()
+        points = supervision.wait_point(pid)
+        assert any(point.endswith(" wait") and "stage.py:" in point for point in points)
+        with pytest.raises(supervision.NoProcess):
+            supervision.wait_point("nobody")
+
+
+async def test_what_ends_is_stopping(autojump_clock):
+    class Slow(Trapping):
+        async def terminate(self, reason):
+            await trio.sleep(1)
+
+    seen = []
+    async with tree(child("s", Slow)) as root, trio.open_nursery() as nursery:
+        nursery.start_soon(supervision.terminate_child, root, "s")
+        await wait_all_tasks_blocked()
+        seen.append(supervision.info("s").status)
+        await trio.sleep(2)
+        (child_info,) = supervision.tree(root).children
+        seen.append((child_info.pid, child_info.status))
+    assert seen == ["stopping", (None, "undefined")]
+
+
+async def test_statistics_count():
+    assert supervision.statistics().processes == 0
+    async with actor():
+        pid = supervision.spawn(wait, name="n")
+        supervision.join("g", pid)
+        supervision.send(pid, 1)
+        counts = supervision.statistics()
+        assert (counts.processes, counts.names, counts.groups) == (4, 1, 1)
+        assert (counts.messages, counts.spawned) == (1, 4)
+        await wait_exit(supervision.spawn(crash))
+        assert supervision.statistics().processes == 4
+        assert supervision.statistics().spawned == 5
