@@ -103,7 +103,7 @@ class Answer:
         if attempt <= self._attempt:
             return []
         shown, self._attempt, self.text = self.text, attempt, ""
-        return [Show("again", shown)] if shown else []
+        return [Show("again")] if shown else []
 
     def _rest(self, whole: str) -> list[Show]:
         """The whole answer is known: what is still missing, or all of it anew."""
@@ -111,4 +111,4 @@ class Answer:
         if whole.startswith(shown):
             rest = whole[len(shown) :]
             return [Show("text", rest)] if rest else []
-        return [Show("again", shown), Show("text", whole)]
+        return [Show("again"), Show("text", whole)]

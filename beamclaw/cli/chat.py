@@ -92,6 +92,7 @@ class Chat:
         """Until the end of the turn, over as many connections as it takes."""
         answer = Answer(time.monotonic())
         self._away_since = None
+        self._screen.begin()
         while True:
             try:
                 self._attempt(answer, params)
@@ -155,7 +156,7 @@ class Chat:
         if show.kind == "text":
             self._screen.text(show.text)
         elif show.kind == "again":
-            self._screen.again(show.text)
+            self._screen.again()
 
     def _note(self, words: str) -> None:
         if not self._options.json:

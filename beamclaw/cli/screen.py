@@ -40,55 +40,66 @@ class Screen:
         self._notes = is_terminal(sys.stderr)
         self._note = ""
         self._line = ""  # what stands in the present line, by us
+        self._shown = ""  # all of this answer's present attempt, and lines beside it
+
+    def begin(self) -> None:
+        """Another answer begins; the screen above is finished."""
+        self._line = self._shown = ""
 
     def text(self, text: str) -> None:
         """More of the answer."""
         self.note("")
         shown = _CONTROL.sub("", text) if self._terminal else text
         self._write(shown)
+        self._shown += shown
         self._line = (self._line + shown).rpartition("\n")[2]
 
-    def again(self, shown: str) -> None:
+    def again(self) -> None:
         """What was shown is void."""
         self.note("")
         size = shutil.get_terminal_size()
-        rows = rows_of(_CONTROL.sub("", shown), size.columns)
+        rows = rows_of(self._shown, size.columns)
         if self._terminal and rows < size.lines - 1:
             up = f"\x1b[{rows}A" if rows else ""
             self._write(f"{up}\r\x1b[J")
         else:
             self.end_line()
             self._write(f"{AGAIN}\n")
-        self._line = ""
+        self._line = self._shown = ""
 
     def end_line(self) -> None:
         """Go to the beginning of a line."""
         self.note("")
         if self._line:
             self._write("\n")
+            self._shown += "\n"
             self._line = ""
 
     def note(self, words: str) -> None:
         """Show *words* behind the text, on a terminal, until the next change."""
         if words == self._note or not self._notes:
             return
-        old, self._note = width_of(self._note), ""
-        if old:
-            sys.stderr.write(f"\x1b[{old}D\x1b[K")
+        # Back to the place that was saved, not by a number of columns: the terminal may
+        # have written ^C behind the note.
+        if self._note:
+            sys.stderr.write("\x1b8\x1b[K")
+        self._note = ""
         if words and self._terminal:
             columns = shutil.get_terminal_size().columns
             shown = f"{' ' if self._line else ''}[{_CONTROL.sub('', words)}]"
-            # It can only be taken back while it is all in one row.
-            room = columns - 1 - width_of(self._line.expandtabs()) % columns
+            # It can only be taken back while it is all in one row, ^C included.
+            room = columns - 3 - width_of(self._line.expandtabs()) % columns
             if width_of(shown) <= room:
-                sys.stderr.write(shown)
-                self._note = shown
+                sys.stderr.write(f"\x1b7{shown}")
+                self._note = words
         sys.stderr.flush()
 
     def say(self, words: str) -> None:
         """A line for the person, beside the answer."""
         self.end_line()
         tell(words)
+        if self._notes:
+            self._shown += f"{words}\n"
 
     def _write(self, text: str) -> None:
         try:
