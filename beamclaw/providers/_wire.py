@@ -5,6 +5,7 @@ server-sent events and gives ours, without I/O. Here is the only use of the HTTP
 """
 
 import functools
+import logging
 import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
@@ -134,6 +135,7 @@ class Wire:
         raise failure or self._failures.too_long(self._deadlines.whole)
 
     def _connect(self) -> httpx2.AsyncClient:
+        _hush()
         client = self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(
                 connect=self._deadlines.connect,
@@ -337,6 +339,12 @@ def _reason(error: BaseException) -> str:
         words = str(seen) or words
         seen = seen.__cause__ or seen.__context__
     return words or "connection lost"
+
+
+def _hush() -> None:
+    """Keep the HTTP client's own log lines out: they hold addresses and headers."""
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """From a provider's configuration to a connection."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ BASE_URLS: Final[Mapping[Api, str]] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
 }
+_OFFICIAL = re.compile(r"https://([\w-]+\.)*openai\.com(/|$)")
 # The environment that fills the provider of the same name.
 _VARIABLES: Final[Mapping[Api, str]] = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}
 
@@ -51,8 +53,7 @@ def _openai(name: str, config: ProviderConfig) -> Provider:
     key = _key(config)
     mine = {"authorization": f"Bearer {key}"} if key else {}
     wire = _wire(config, failures, f"{base}/chat/completions", mine)
-    official = (urlsplit(base).hostname or "").endswith("openai.com")
-    return OpenAI(name, wire, failures, official=official)
+    return OpenAI(name, wire, failures, official=_OFFICIAL.match(base) is not None)
 
 
 def _anthropic(name: str, config: ProviderConfig) -> Provider:

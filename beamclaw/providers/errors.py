@@ -21,7 +21,7 @@ from beamclaw.contracts.secret import REDACTED, Secret
 
 _MOST_WORDS = 500
 # A piece of the key this long gives away too much to be shown.
-_WORDS = re.compile(r"[\w\-.+/=]{6,}")
+_TELLING = 6
 
 # The error's own code or type, where it says more than the status.
 _KINDS: dict[str, ErrorKind] = {
@@ -143,11 +143,25 @@ def scrub(text: str, secrets: Iterable[Secret]) -> str:
 
 
 def _without(text: str, key: str) -> str:
-    text = text.replace(key, REDACTED)
-    # Parts of it, as some servers quote beginning and end.
-    return _WORDS.sub(
-        lambda found: REDACTED if found.group() in key else found.group(), text
-    )
+    """*text* without *key*, nor any piece of it long enough to tell something.
+
+    Some servers quote its beginning and its end.
+    """
+    if len(key) < _TELLING:
+        return re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", REDACTED, text)
+    pieces = {key[n : n + _TELLING] for n in range(len(key) - _TELLING + 1)}
+    shown: list[str] = []
+    start = 0
+    while start < len(text):
+        if text[start : start + _TELLING] not in pieces:
+            shown.append(text[start])
+            start += 1
+            continue
+        while text[start : start + _TELLING] in pieces:
+            start += 1
+        start += _TELLING - 1
+        shown.append(REDACTED)
+    return "".join(shown)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,80 @@
+"""When a failed model call is tried again: the table of cases."""
+
+import pytest
+
+from beamclaw.contracts.providers import TRANSIENT, ProviderError
+from beamclaw.contracts.retry import RetryPolicy, decide, give_up_words
+
+POLICY = RetryPolicy(max_attempts=3, first=0.5, most=4.0)
+ALL = frozenset(
+    {
+        "auth", "rate_limit", "overloaded", "context_length", "invalid",
+        "model_not_found", "quota", "network", "server", "refused",
+    }
+)  # fmt: skip
+
+
+def asked(kind="overloaded", retry_after=None):
+    return ProviderError(kind, "it failed", retry_after=retry_after)
+
+
+# attempt, error, random, text_left, retractable -> wait
+TABLE = {
+    "the first wait is between half of it and all of it": (
+        (1, asked(), 0.0, False, True), 0.25,
+    ),
+    "and all of it at the other end": ((1, asked(), 1.0, False, True), 0.5),
+    "it doubles": ((2, asked(), 1.0, False, True), 1.0),
+    "the last attempt is not followed by another": (
+        (3, asked(), 0.0, False, True), None,
+    ),
+    "what the provider asks is obeyed": ((1, asked(retry_after=3), 0.0, False, True), 3),
+    "our own wait is not undercut": ((2, asked(retry_after=0), 1.0, False, True), 1.0),
+    "four times our longest wait is still waited": (
+        (1, asked(retry_after=16), 0.0, False, True), 16,
+    ),
+    "more is given up": ((1, asked(retry_after=16.1), 0.0, False, True), None),
+    "text that can be taken back does not matter": (
+        (1, asked(), 0.0, True, True), 0.25,
+    ),
+    "text that cannot is the end": ((1, asked(), 0.0, True, False), None),
+    "no text has left yet": ((1, asked(), 0.0, False, False), 0.25),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case.replace(" ", "_"))
+def test_the_table(case):
+    (attempt, error, random, text_left, retractable), wait = TABLE[case]
+    found = decide(
+        POLICY, attempt, error, random, text_left=text_left, retractable=retractable
+    )
+    assert found == wait
+
+
+def test_no_wait_of_ours_is_longer_than_most():
+    policy = RetryPolicy(max_attempts=100, first=0.5, most=4.0)
+    waits = [
+        decide(policy, n, asked(), 1.0, text_left=False, retractable=True)
+        for n in range(1, 60)
+    ]
+    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert set(waits[4:]) == {4.0}
+
+
+@pytest.mark.parametrize("kind", sorted(ALL))
+def test_only_what_passes_by_itself_is_tried_again(kind):
+    wait = decide(POLICY, 1, asked(kind), 0.0, text_left=False, retractable=True)
+    assert (wait is not None) == (kind in TRANSIENT)
+
+
+@pytest.mark.parametrize(
+    "attempt, error, text_left, words",
+    [
+        (1, asked("auth"), False, "it failed"),
+        (3, asked(), False, "it failed; given up after 3 attempts"),
+        (1, asked(retry_after=90), False, "asks to wait 90 s, longer than this node"),
+        (1, asked(), True, "part of the answer had left"),
+    ],
+)
+def test_giving_up_is_explained(attempt, error, text_left, words):
+    assert words in give_up_words(POLICY, attempt, error, text_left=text_left)

@@ -1,0 +1,266 @@
+"""The Anthropic Messages API: what is sent, and what is accepted."""
+
+import orjson
+import pytest
+
+from beamclaw.contracts.messages import (
+    Image,
+    Message,
+    ModelParams,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+    said,
+)
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from beamclaw.providers.anthropic import MessagesParser, messages_body
+from beamclaw.providers.errors import Failures
+from beamclaw.providers.sse import ServerSentEvent
+
+FAILURES = Failures(
+    provider="anthropic", address="http://h", key=None, others=(),
+    key_source="", key_variable="", url_variable="",
+)  # fmt: skip
+
+
+def body(*messages, **params):
+    request = ModelRequest(model="m", messages=messages, params=ModelParams(**params))
+    return messages_body(request, 99)
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def read(*events):
+    parser = MessagesParser(FAILURES, "m")
+    found = []
+    for event in events:
+        data = event if isinstance(event, bytes) else orjson.dumps(event)
+        found.extend(parser.feed(ServerSentEvent(b"x", data)))
+    found.extend(parser.finish())
+    return found
+
+
+def start(index, **block):
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def delta(index, **fields):
+    return {"type": "content_block_delta", "index": index, "delta": fields}
+
+
+def stop(reason="end_turn", **usage):
+    return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}
+
+
+STOP = {"type": "message_stop"}
+
+
+# --- the request
+
+
+def test_system_messages_go_to_system_wherever_they_are():
+    sent = body(
+        said("system", "be"),
+        said("user", "hi"),
+        said("system", "short"),
+        said("system", ""),
+    )
+    assert sent["system"] == "be\n\nshort"
+    assert sent["messages"] == [{"role": "user", "content": [text("hi")]}]
+    assert (sent["max_tokens"], sent["stream"]) == (99, True)
+
+
+def test_without_a_system_message_there_is_no_system():
+    assert "system" not in body(said("user", "hi"))
+
+
+def test_neighbours_of_one_role_are_merged_and_empty_texts_left_out():
+    sent = body(
+        said("user", "a"), said("user", " \n"), said("user", "b"),
+        said("assistant", "c"), said("assistant", ""), said("user", "d"),
+    )  # fmt: skip
+    assert [(turn["role"], turn["content"]) for turn in sent["messages"]] == [
+        ("user", [text("a"), text("b")]),
+        ("assistant", [text("c")]),
+        ("user", [text("d")]),
+    ]
+
+
+def test_what_the_assistant_said_before_the_user_is_left_out():
+    sent = body(said("assistant", "hello!"), said("user", "hi"))
+    assert sent["messages"] == [{"role": "user", "content": [text("hi")]}]
+    assert body(said("assistant", "hello!"))["messages"] == []
+
+
+def test_what_is_to_be_continued_does_not_end_in_white_space():
+    sent = body(said("user", "hi"), said("assistant", "well, \n"))
+    assert sent["messages"][1]["content"] == [text("well,")]
+
+
+def test_tool_calls_thinking_and_results_which_come_first():
+    sent = body(
+        said("user", "hi"),
+        Message(
+            "assistant",
+            (
+                Thinking("hm", "sig"),
+                Thinking("unsigned"),
+                Thinking("", redacted="xx"),
+                ToolCall("c1", "read", '{"a":1}'),
+                ToolCall("c2", "list", ""),
+            ),
+        ),
+        Message("tool", (ToolResult("c1", "one"),)),
+        said("user", "and"),
+        Message("tool", (ToolResult("c2", "bad", is_error=True),)),
+    )
+    assert sent["messages"][1]["content"] == [
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        {"type": "redacted_thinking", "data": "xx"},
+        {"type": "tool_use", "id": "c1", "name": "read", "input": {"a": 1}},
+        {"type": "tool_use", "id": "c2", "name": "list", "input": {}},
+    ]
+    assert sent["messages"][2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "c1", "content": "one"},
+        {
+            "type": "tool_result",
+            "tool_use_id": "c2",
+            "content": "bad",
+            "is_error": True,
+        },
+        text("and"),
+    ]
+
+
+def test_pictures():
+    image = Message(
+        "user", (Image(url="u"), Image(data="QQ==", media_type="image/png"))
+    )
+    assert [block["source"] for block in body(image)["messages"][0]["content"]] == [
+        {"type": "url", "url": "u"},
+        {"type": "base64", "media_type": "image/png", "data": "QQ=="},
+    ]
+
+
+def test_settings_that_exist_here():
+    sent = body(said("user", "hi"), temperature=0.5, stop=("END", " "), seed=1)
+    assert sent["temperature"] == 0.5
+    assert sent["stop_sequences"] == ["END"]
+    assert "seed" not in sent
+
+
+# --- the answer
+
+
+def test_text_usage_end():
+    usage = {
+        "input_tokens": 20,
+        "cache_read_input_tokens": 4,
+        "cache_creation_input_tokens": 1,
+        "output_tokens": 1,
+    }
+    assert read(
+        {"type": "message_start", "message": {"usage": usage}},
+        {"type": "ping"},
+        start(0, type="text", text=""),
+        delta(0, type="text_delta", text="Hel"),
+        delta(0, type="text_delta", text="lo"),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "new_event_of_next_year"},
+        stop(output_tokens=12),
+        STOP,
+    ) == [TextDelta("Hel"), TextDelta("lo"), UsageReport(Usage(25, 12, 4)), End("stop")]
+
+
+@pytest.mark.parametrize(
+    "theirs, ours",
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("tool_use", "tool_calls"),
+        ("pause_turn", "stop"),
+        ("refusal", "refusal"),
+        ("model_context_window_exceeded", "context_length"),
+        ("something_new", "stop"),
+    ],
+)
+def test_stop_reasons(theirs, ours):
+    assert read(stop(theirs), STOP) == [End(ours)]
+
+
+def test_thinking_with_its_signature_and_what_is_kept_secret():
+    assert read(
+        start(0, type="thinking", thinking="", signature=""),
+        delta(0, type="thinking_delta", thinking="hm"),
+        delta(0, type="signature_delta", signature="sig"),
+        start(1, type="redacted_thinking", data="xx"),
+        stop(),
+        STOP,
+    ) == [
+        ThinkingDelta("hm"),
+        ThinkingDelta("", "sig"),
+        ThinkingDelta("", None, "xx"),
+        End("stop"),
+    ]
+
+
+def test_tool_calls():
+    assert read(
+        start(0, type="text", text=""),
+        start(1, type="tool_use", id="t1", name="read", input={}),
+        delta(1, type="input_json_delta", partial_json=""),
+        delta(1, type="input_json_delta", partial_json='{"a":'),
+        delta(1, type="input_json_delta", partial_json="1}"),
+        start(2, type="tool_use", id="t2", name="list", input={"b": 2}),
+        stop("tool_use"),
+        STOP,
+    ) == [
+        ToolCallDelta(0, "t1", "read", ""),
+        ToolCallDelta(0, None, None, '{"a":'),
+        ToolCallDelta(0, None, None, "1}"),
+        ToolCallDelta(1, "t2", "list", '{"b":2}'),
+        End("tool_calls"),
+    ]
+
+
+def test_without_message_stop_the_answer_is_cut():
+    with pytest.raises(ProviderError) as caught:
+        read(delta(0, type="text_delta", text="x"), stop())
+    assert caught.value.kind == "network"
+
+
+def test_an_error_after_text():
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}}
+    with pytest.raises(ProviderError, match="Busy") as caught:
+        read(delta(0, type="text_delta", text="x"), error)
+    assert caught.value.kind == "overloaded"
+
+
+def test_an_answer_that_is_not_streamed():
+    answer = {
+        "type": "message",
+        "content": [
+            text("hello"),
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+        ],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    assert list(MessagesParser(FAILURES, "m").whole(orjson.dumps(answer))) == [
+        TextDelta("hello"),
+        ToolCallDelta(0, "t", "f", '{"a":1}'),
+        UsageReport(Usage(1, 2)),
+        End("tool_calls"),
+    ]

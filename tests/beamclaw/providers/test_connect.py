@@ -1,0 +1,184 @@
+"""From a configuration to a connection, and what is known of models."""
+
+import subprocess
+import sys
+
+import pytest
+
+from beamclaw.config.schema import ModelInfo, ProviderConfig
+from beamclaw.contracts.messages import ModelParams, said
+from beamclaw.contracts.providers import ModelRequest, ProviderError
+from beamclaw.contracts.secret import Secret
+from beamclaw.providers import catalogue, connect
+from beamclaw.testing.fake_anthropic import fake_anthropic
+from beamclaw.testing.fake_openai import Fault, fake_openai
+
+HI = ModelRequest(model="m", messages=(said("user", "hi"),))
+CANARY = "sk-canary-0123456789"
+
+
+async def failure(provider, request=HI):
+    with pytest.raises(ProviderError) as caught:
+        async with provider.stream(request) as events:
+            async for _ in events:
+                pass
+    await provider.aclose()
+    return caught.value
+
+
+async def sent(fake, api, request=HI, **settings):
+    provider = connect(
+        api,
+        ProviderConfig(
+            api=api, base_url=fake.base_url, api_key=Secret(CANARY), **settings
+        ),
+    )
+    async with provider.stream(request) as events:
+        async for _ in events:
+            pass
+    await provider.aclose()
+    return fake.requests[-1]
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["", "nonsense", "ftp://host/v1", "http://", "http://host:99999", "http://["],
+)
+async def test_an_address_that_is_none_is_told_by_the_call(base_url):
+    config = ProviderConfig(api="openai", base_url=base_url or "http://:80")
+    error = await failure(connect("openai", config))
+    assert error.kind == "invalid"
+    assert "OPENAI_BASE_URL or providers.openai.base_url" in error.message
+
+
+@pytest.mark.parametrize("key", ["with\nline", "ümlaut", "nul\0"])
+async def test_a_key_that_no_header_can_carry(key):
+    config = ProviderConfig(
+        api="openai", api_key=Secret(key), key_source="environment variable X"
+    )
+    error = await failure(connect("openai", config))
+    assert error.kind == "auth"
+    assert "from environment variable X" in error.message
+    assert key not in error.message
+
+
+async def test_a_header_that_cannot_be_sent():
+    config = ProviderConfig(api="openai", headers={"x-a": "b\nc"})
+    error = await failure(connect("openai", config))
+    assert "providers.openai.headers" in error.message
+
+
+async def test_white_space_around_the_key_is_no_part_of_it():
+    async with fake_openai(keys=[CANARY]) as fake:
+        config = ProviderConfig(
+            api="openai", base_url=f" {fake.base_url}/ ", api_key=Secret(f"{CANARY}\n")
+        )
+        provider = connect("openai", config)
+        async with provider.stream(HI) as events:
+            async for _ in events:
+                pass
+        await provider.aclose()
+        assert fake.requests[0].key == CANARY
+
+
+async def test_where_nothing_listens_the_words_name_the_variable():
+    config = ProviderConfig(api="openai", base_url="http://127.0.0.1:1/v1")
+    error = await failure(connect("openai", config))
+    assert error.kind == "network"
+    assert "Connection refused" in error.message
+    assert "http://127.0.0.1:1/v1" in error.message
+    assert "environment variable OPENAI_BASE_URL or" in error.message
+
+
+async def test_a_provider_under_another_name_is_not_filled_from_the_environment():
+    config = ProviderConfig(api="openai", base_url="http://127.0.0.1:1/v1")
+    error = await failure(connect("mine", config))
+    assert "OPENAI" not in error.message
+    assert "check providers.mine.base_url in the configuration" in error.message
+
+
+async def test_headers_of_the_configuration_go_along():
+    async with fake_openai() as fake:
+        entry = await sent(fake, "openai", headers={"Authorization": "Bearer other"})
+        assert entry.key == "other"
+
+
+async def test_anthropic_addresses_work_with_and_without_the_version():
+    async with fake_anthropic() as fake:
+        config = ProviderConfig(
+            api="anthropic", base_url=f"{fake.base_url}/v1", api_key=Secret(CANARY)
+        )
+        provider = connect("anthropic", config)
+        async with provider.stream(HI) as events:
+            async for _ in events:
+                pass
+        await provider.aclose()
+        assert fake.breaches == []
+
+
+@pytest.mark.parametrize(
+    "model, params, models, limit",
+    [
+        ("claude-haiku-4-5", ModelParams(max_tokens=7), {}, 7),
+        ("claude-haiku-4-5", ModelParams(), {}, 64_000),
+        ("claude-haiku-4-5-20251001", ModelParams(), {}, 64_000),
+        ("claude-haiku-4-5", ModelParams(), {"claude-haiku-4-5": ModelInfo(max_output=9)}, 9),
+        ("claude-of-next-year", ModelParams(), {}, 4096),
+    ],
+)  # fmt: skip
+async def test_the_limit_that_anthropic_insists_on(model, params, models, limit):
+    request = ModelRequest(model=model, messages=HI.messages, params=params)
+    async with fake_anthropic() as fake:
+        entry = await sent(fake, "anthropic", request, models=models)
+        assert entry.body["max_tokens"] == limit
+
+
+async def test_a_server_that_refuses_the_name_of_the_limit_is_asked_with_the_other():
+    refused = Fault(
+        status=400,
+        code="unsupported_parameter",
+        message="Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead.",
+    )
+    request = ModelRequest(
+        model="m", messages=HI.messages, params=ModelParams(max_tokens=5)
+    )
+    async with fake_openai() as fake:
+        provider = connect(
+            "openai",
+            ProviderConfig(
+                api="openai", base_url=fake.base_url, api_key=Secret(CANARY)
+            ),
+        )
+        fake.fail(refused)
+        for _ in range(2):
+            async with provider.stream(request) as events:
+                async for _ in events:
+                    pass
+        await provider.aclose()
+        assert [
+            [name for name in entry.body or () if name.startswith("max_")]
+            for entry in fake.requests
+        ] == [["max_tokens"], ["max_completion_tokens"], ["max_completion_tokens"]]
+
+
+def test_what_is_known_of_models_is_replaced_by_the_configuration():
+    mine = {"gpt-4.1": ModelInfo(max_output=5)}
+    assert catalogue.known("gpt-4.1", mine) == ModelInfo(
+        context_window=1_047_576, max_output=5
+    )
+    assert catalogue.known("gpt-4.1-2025-04-14", {}).max_output == 32_768
+    assert catalogue.known("never-heard-of", {}) == ModelInfo()
+
+
+def test_the_http_client_is_not_loaded_before_it_is_needed():
+    program = (
+        "import sys, beamclaw.providers\n"
+        "from beamclaw.config.schema import ProviderConfig\n"
+        "beamclaw.providers.connect('demo', ProviderConfig())\n"
+        "print([name for name in ('httpx2', 'httpcore2') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,106 @@
+"""The provider inside the node."""
+
+import pytest
+import trio
+
+from beamclaw.contracts.messages import ModelParams, Usage, said
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    TextDelta,
+    UsageReport,
+)
+from beamclaw.providers.demo import Demo, ScriptError, read_script
+
+
+async def ask(demo, words="hello", **params):
+    messages = (said("system", "be brief"), said("user", words))
+    request = ModelRequest(
+        model="demo", messages=messages, params=ModelParams(**params)
+    )
+    async with demo.stream(request) as events:
+        return [event async for event in events]
+
+
+def text(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def test_it_repeats_what_it_is_told_and_says_how_to_get_a_model(autojump_clock):
+    answer = text(await ask(Demo("demo"), "hello there"))
+    assert answer.startswith("You said: hello there\n")
+    assert "OPENAI_API_KEY" in answer
+    assert "ANTHROPIC_API_KEY" in answer
+
+
+async def test_the_same_question_has_the_same_answer(autojump_clock):
+    assert await ask(Demo("demo")) == await ask(Demo("demo"))
+
+
+async def test_words_come_one_after_the_other_and_are_counted(autojump_clock):
+    began = trio.current_time()
+    events = await ask(Demo("demo", delay=0.1))
+    words = len(text(events).split())
+    assert len(events) == words + 2
+    assert events[-2:] == [UsageReport(Usage(3, words)), End("stop")]
+    assert trio.current_time() - began == pytest.approx(0.1 * (words - 1))
+
+
+async def test_the_limit_of_tokens_holds(autojump_clock):
+    events = await ask(Demo("demo"), max_tokens=2)
+    assert text(events) == "You said:"
+    assert events[-2:] == [UsageReport(Usage(3, 2)), End("length")]
+
+
+async def test_a_script_is_followed(autojump_clock, tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text(
+        "- match: weather in (\\w+)\n  reply: It  rains\n    in \\1.\n  delay: 2\n"
+        "- reply: |\n    Sorry.\n"
+    )
+    demo = Demo("demo", script=script)
+    began = trio.current_time()
+    assert text(await ask(demo, "WEATHER in Oslo?")) == "It  rains in Oslo."
+    assert trio.current_time() - began == pytest.approx(6.0)
+    assert text(await ask(demo, "else")) == "Sorry.\n"
+
+
+async def test_where_the_script_says_nothing_it_answers_as_without(tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text("- match: xyz\n  reply: x\n")
+    answer = text(await ask(Demo("demo", delay=0, script=script)))
+    assert answer.startswith("You said: hello")
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("{", "script.yaml: "),
+        ("", "a list of entries with match and reply is wanted"),
+        ("a: 1", "a list of entries"),
+        ("- text", "entry 1: not a mapping"),
+        ("- reply: a\n- rely: b", "entry 2: unknown key rely (match, reply, delay)"),
+        ("- match: a", "entry 1: reply has to be text"),
+        ("- reply: 1", "entry 1: reply has to be text"),
+        ("- {match: 1, reply: a}", "entry 1: match has to be a regular expression"),
+        ("- {match: (, reply: a}", "entry 1: "),
+        ("- {match: a, reply: '\\7'}", "entry 1: invalid group reference"),
+        ("- {reply: a, delay: soon}", "entry 1: delay has to be seconds, 0 or more"),
+        ("- {reply: a, delay: -1}", "entry 1: delay has to be seconds, 0 or more"),
+    ],
+)
+def test_a_faulty_script_is_told_in_words(tmp_path, content, words):
+    script = tmp_path / "script.yaml"
+    script.write_text(content)
+    with pytest.raises(ScriptError) as caught:
+        read_script(script)
+    assert words in str(caught.value)
+
+
+async def test_a_script_that_is_not_there_fails_the_call_in_words(tmp_path):
+    with pytest.raises(
+        ProviderError, match=r"its script cannot be used: .*No such"
+    ) as e:
+        await ask(Demo("demo", script=tmp_path / "none.yaml"))
+    assert e.value.kind == "invalid"

@@ -1,0 +1,311 @@
+"""OpenAI-compatible chat completions: what is sent, and what is accepted."""
+
+import orjson
+import pytest
+
+from beamclaw.contracts.messages import (
+    Image,
+    Message,
+    ModelParams,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+    said,
+)
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from beamclaw.providers.errors import Failures
+from beamclaw.providers.openai import ChatParser, chat_body
+from beamclaw.providers.sse import ServerSentEvent
+
+FAILURES = Failures(
+    provider="openai", address="http://h/v1", key=None, others=(),
+    key_source="", key_variable="", url_variable="",
+)  # fmt: skip
+HI = ModelRequest(model="m", messages=(said("user", "hi"),))
+
+
+def body(*messages, **params):
+    request = ModelRequest(model="m", messages=messages, params=ModelParams(**params))
+    return chat_body(request, "max_tokens")
+
+
+def read(*chunks, finish=True):
+    parser = ChatParser(FAILURES, HI)
+    events = []
+    for chunk in chunks:
+        data = chunk if isinstance(chunk, bytes) else orjson.dumps(chunk)
+        events.extend(parser.feed(ServerSentEvent(b"", data)))
+    if finish:
+        events.extend(parser.finish())
+    return events
+
+
+def delta(finish=None, **fields):
+    return {"choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
+
+
+def call(**fields):
+    return delta(tool_calls=[fields])
+
+
+def function(name=None, arguments=None):
+    return {"name": name, "arguments": arguments}
+
+
+# --- the request
+
+
+def test_messages_of_text():
+    sent = body(said("system", "be"), said("user", "hi"), said("assistant", "yes"))
+    assert sent["messages"] == [
+        {"role": "system", "content": "be"},
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "yes"},
+    ]
+    assert sent["stream"] is True
+    assert sent["stream_options"] == {"include_usage": True}
+
+
+def test_messages_that_say_nothing_are_left_out():
+    sent = body(said("system", ""), said("user", "hi"), said("assistant", ""))
+    assert sent["messages"] == [{"role": "user", "content": "hi"}]
+
+
+def test_tool_calls_and_their_results():
+    sent = body(
+        said("user", "hi"),
+        Message("assistant", (Thinking("hm"), ToolCall("c1", "read", '{"a":1}'))),
+        Message("tool", (ToolResult("c1", "one"), ToolResult("c2", ""))),
+    )
+    assert sent["messages"][1:] == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "c1",
+                    "type": "function",
+                    "function": {"name": "read", "arguments": '{"a":1}'},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "one"},
+        {"role": "tool", "tool_call_id": "c2", "content": ""},
+    ]
+
+
+def test_pictures():
+    parts = (
+        Text("look"),
+        Image(url="http://p"),
+        Image(data="QQ==", media_type="image/png"),
+    )
+    sent = body(Message("user", parts))
+    assert sent["messages"][0]["content"] == [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": "http://p"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}},
+    ]
+
+
+def test_only_settings_that_are_set_are_sent():
+    assert body(said("user", "hi")).keys() == {
+        "model", "messages", "stream", "stream_options",
+    }  # fmt: skip
+    sent = body(said("user", "hi"), max_tokens=5, temperature=0.0, stop=("x",), seed=1)
+    assert (sent["max_tokens"], sent["temperature"], sent["stop"]) == (5, 0.0, ["x"])
+    assert sent["seed"] == 1
+
+
+# --- the answer
+
+
+def test_text_usage_end():
+    usage = {"prompt_tokens": 25, "completion_tokens": 12, "prompt_tokens_details": {"cached_tokens": 5}}  # fmt: skip
+    assert read(
+        delta(role="assistant", content=""),
+        delta(content="Hel"),
+        delta(content="lo"),
+        delta("stop"),
+        {"choices": [], "usage": usage},
+        b"[DONE]",
+    ) == [
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        UsageReport(Usage(25, 12, 5)),
+        End("stop"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "theirs, ours",
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("content_filter", "refusal"),
+        ("tool_calls", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("eos", "stop"),
+    ],
+)
+def test_stop_reasons(theirs, ours):
+    assert read(delta(content="x"), delta(theirs))[-1] == End(ours)
+
+
+def test_done_without_a_reason_is_an_end():
+    assert read(delta(content="x"), b"[DONE]") == [TextDelta("x"), End("stop")]
+
+
+def test_a_reason_without_done_is_an_end():
+    assert read(delta("stop", content="x")) == [TextDelta("x"), End("stop")]
+
+
+def test_neither_is_a_stream_that_broke_off():
+    with pytest.raises(ProviderError) as error:
+        read(delta(content="x"))
+    assert error.value.kind == "network"
+
+
+def test_nothing_counts_after_the_end():
+    assert read(delta("stop"), b"[DONE]", delta(content="x"), b"junk") == [End("stop")]
+
+
+TWO_CALLS = [
+    ToolCallDelta(0, "c1", "read", ""),
+    ToolCallDelta(1, "c2", "write", ""),
+    ToolCallDelta(0, None, None, '{"a":'),
+    ToolCallDelta(1, None, None, "{}"),
+    ToolCallDelta(0, None, None, "1}"),
+]
+
+
+def test_two_tool_calls_interleaved():
+    events = read(
+        call(index=0, id="c1", function=function("read", "")),
+        call(index=1, id="c2", function=function("write", "")),
+        call(index=0, function=function(arguments='{"a":')),
+        call(index=1, function=function(arguments="{}")),
+        call(index=0, function=function(arguments="1}")),
+        delta("tool_calls"),
+    )
+    assert events == [*TWO_CALLS, End("tool_calls")]
+
+
+def test_tool_calls_told_apart_by_id_alone():
+    events = read(
+        call(id="c1", function=function("read", "")),
+        call(id="c2", function=function("write", "")),
+        call(id="c1", function=function(arguments='{"a":')),
+        call(id="c2", function=function(arguments="{}")),
+        call(id="c1", function=function(arguments="1}")),
+        delta("stop"),
+    )
+    assert events == [*TWO_CALLS, End("tool_calls")]
+
+
+def test_tool_calls_with_neither_index_nor_id():
+    events = read(
+        call(function=function("read", '{"a":')),
+        call(function=function(arguments="1}")),
+        call(function=function("write", "{}")),
+        delta("stop"),
+    )
+    assert events == [
+        ToolCallDelta(0, "call_1_0", "read", '{"a":'),
+        ToolCallDelta(0, None, None, "1}"),
+        ToolCallDelta(1, "call_1_1", "write", "{}"),
+        End("tool_calls"),
+    ]
+
+
+def test_arguments_as_an_object():
+    events = read(call(index=0, id="c", function=function("f", {"a": [1]})), b"[DONE]")
+    assert events[0] == ToolCallDelta(0, "c", "f", '{"a":[1]}')
+
+
+def test_the_older_function_call():
+    events = read(
+        delta(function_call=function("f", "")),
+        delta(function_call=function(arguments="{}")),
+        delta("function_call"),
+    )
+    assert events == [
+        ToolCallDelta(0, "call_1_0", "f", ""),
+        ToolCallDelta(0, None, None, "{}"),
+        End("tool_calls"),
+    ]
+
+
+def test_reasoning():
+    events = read(delta(reasoning_content="hm"), delta(reasoning="so"), delta("stop"))
+    assert events[:2] == [ThinkingDelta("hm"), ThinkingDelta("so")]
+
+
+def test_a_refusal_is_text_with_its_own_reason():
+    assert read(delta(refusal="No."), delta("stop")) == [
+        TextDelta("No."),
+        End("refusal"),
+    ]
+
+
+def test_content_in_parts():
+    events = read(delta(content=[{"type": "text", "text": "x"}]), b"[DONE]")
+    assert events[0] == TextDelta("x")
+
+
+def test_other_choices_and_unknown_fields_are_nothing():
+    other = {"choices": [{"index": 1, "delta": {"content": "no"}}], "new": 1}
+    odd = {"choices": [{"index": 0, "delta": None}], "obfuscation": "x"}
+    assert read(other, odd, {"choices": None}, b"[DONE]") == [End("stop")]
+
+
+def test_an_error_inside_the_stream():
+    error = {"error": {"message": "boom", "type": "server_error", "code": None}}
+    with pytest.raises(ProviderError, match="boom") as caught:
+        read(delta(content="x"), error)
+    assert caught.value.kind == "server"
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"null", b"\xff"])
+def test_what_is_no_chunk(data):
+    with pytest.raises(ProviderError, match="no JSON object") as caught:
+        read(data)
+    assert caught.value.kind == "server"
+
+
+def test_an_answer_that_is_not_streamed():
+    answer = {
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "content": "hello",
+                    "tool_calls": [{"id": "c", "function": function("f", "{}")}],
+                },
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
+    assert list(ChatParser(FAILURES, HI).whole(orjson.dumps(answer))) == [
+        TextDelta("hello"),
+        ToolCallDelta(0, "c", "f", "{}"),
+        UsageReport(Usage(1, 2)),
+        End("tool_calls"),
+    ]
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b'{"error":{"message":"x"}}'])
+def test_an_answer_that_is_none(answer):
+    with pytest.raises(ProviderError):
+        list(ChatParser(FAILURES, HI).whole(answer))

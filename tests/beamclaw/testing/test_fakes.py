@@ -1,0 +1,229 @@
+"""The fakes of model providers: as strict as the platforms, and true to their ledger."""
+
+import json
+import os
+import signal
+import sys
+from functools import partial
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+import trio
+
+from beamclaw.testing.fake_anthropic import FakeAnthropic, fake_anthropic
+from beamclaw.testing.fake_openai import FakeOpenAI, Fault, Reply, Tool, fake_openai
+
+USER = {"role": "user", "content": "hi"}
+CALL = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    ],
+}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "1"}
+THEIR_CALL = {
+    "role": "assistant",
+    "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}],
+}
+THEIR_RESULT = {
+    "role": "user",
+    "content": [{"type": "tool_result", "tool_use_id": "t", "content": "1"}],
+}
+
+
+async def post(fake, body, **headers):
+    address = f"http://127.0.0.1:{fake.port}{fake.path}"
+    wanted = {"authorization": "Bearer k", "anthropic-version": "2023-06-01", **headers}
+    content = body if isinstance(body, bytes) else json.dumps(body)
+    sent = {"content-type": "application/json", **wanted}
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        return await client.post(address, content=content, headers=sent)
+
+
+# what is wrong -> the status, and a word of the error
+OPENAI = [
+    (b"{", 400, "parse the JSON"),
+    (b"[]", 400, "parse the JSON"),
+    ({"messages": [USER]}, 400, "model parameter"),
+    ({"model": "none", "messages": [USER]}, 404, "does not exist"),
+    ({"model": "m"}, 400, "empty array"),
+    ({"model": "m", "messages": []}, 400, "empty array"),
+    ({"model": "m", "messages": [{"role": "bot", "content": ""}]}, 400, "'bot'"),
+    ({"model": "m", "messages": [{"role": "user", "content": None}]}, 400, "null"),
+    ({"model": "m", "messages": [{"role": "user", "content": [{"type": "x"}]}]}, 400, "part"),
+    ({"model": "m", "messages": [USER, CALL]}, 400, "must be followed"),
+    ({"model": "m", "messages": [USER, CALL, USER]}, 400, "must be followed"),
+    ({"model": "m", "messages": [USER, RESULT]}, 400, "preceding"),
+    ({"model": "m", "messages": [USER], "temperature": 3}, 400, "temperature"),
+    ({"model": "m", "messages": [USER], "max_tokens": 0}, 400, "minimum"),
+    ({"model": "m", "messages": [USER], "max_tokens": 1, "max_completion_tokens": 1}, 400, "same time"),
+    ({"model": "m", "messages": [USER], "stop": list("abcde")}, 400, "stop"),
+    ({"model": "m", "messages": [USER], "stream_options": {}}, 400, "stream_options"),
+    ({"model": "m", "messages": [USER], "colour": 1}, 400, "colour"),
+    ({"model": "m", "messages": [{"role": "user", "content": "x" * 5000}]}, 400, "context length"),
+]  # fmt: skip
+ANTHROPIC = [
+    (b"{", 400, "parse the JSON"),
+    ({"max_tokens": 1, "messages": [USER]}, 400, "model: Field required"),
+    ({"model": "none", "max_tokens": 1, "messages": [USER]}, 404, "model: none"),
+    ({"model": "m", "messages": [USER]}, 400, "max_tokens: Field required"),
+    ({"model": "m", "max_tokens": 0, "messages": [USER]}, 400, "greater"),
+    ({"model": "m", "max_tokens": 1, "messages": []}, 400, "at least one"),
+    ({"model": "m", "max_tokens": 1, "messages": [{"role": "system", "content": "x"}, USER]}, 400, "first message"),
+    ({"model": "m", "max_tokens": 1, "messages": [{"role": "assistant", "content": "x"}]}, 400, "first message"),
+    ({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": ""}]}, 400, "non-empty"),
+    ({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": []}]}, 400, "non-empty"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, {"role": "assistant", "content": "x "}]}, 400, "trailing"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL]}, 400, "without `tool_result`"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL, USER]}, 400, "without `tool_result`"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL, USER, THEIR_RESULT]}, 400, "must come first"),
+    ({"model": "m", "max_tokens": 1, "messages": [THEIR_RESULT]}, 400, "unexpected `tool_use_id`"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL, THEIR_RESULT, THEIR_CALL, THEIR_RESULT]}, 400, "unique"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER], "temperature": 1.5}, 400, "temperature"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER], "system": ""}, 400, "system"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER], "seed": 1}, 400, "seed: Extra"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER], "tools": [{"name": "a b"}]}, 400, "name"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER], "thinking": {"type": "enabled", "budget_tokens": 5}}, 400, "budget"),
+    ({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x" * 5000}]}, 400, "prompt is too long"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body, status, words", OPENAI)
+async def test_openai_refuses_what_the_platform_refuses(body, status, words):
+    async with fake_openai(models=["m"], window=1000) as fake:
+        response = await post(fake, body)
+        assert response.status_code == status
+        error = response.json()["error"]
+        assert error.keys() == {"message", "type", "param", "code"}
+        assert words in error["message"]
+        assert fake.breaches
+
+
+@pytest.mark.parametrize("body, status, words", ANTHROPIC)
+async def test_anthropic_refuses_what_the_platform_refuses(body, status, words):
+    async with fake_anthropic(models=["m"], window=1000) as fake:
+        response = await post(fake, body)
+        assert response.status_code == status
+        told = response.json()
+        assert told["type"] == "error"
+        assert words in told["error"]["message"]
+        assert fake.breaches
+
+
+async def test_keeping_the_rules_is_no_breach():
+    async with fake_openai() as fake:
+        ok = {"model": "m", "messages": [USER, CALL, RESULT, USER], "temperature": 2}
+        assert (await post(fake, ok)).status_code == 200
+        assert fake.breaches == []
+    async with fake_anthropic() as fake:
+        messages = [USER, THEIR_CALL, THEIR_RESULT, USER]
+        ok = {"model": "m", "max_tokens": 9, "messages": messages, "temperature": 1}
+        assert (await post(fake, ok)).status_code == 200
+        assert fake.breaches == []
+
+
+async def test_anthropic_wants_its_version():
+    async with fake_anthropic() as fake:
+        body = {"model": "m", "max_tokens": 1, "messages": [USER]}
+        response = await post(fake, body, **{"anthropic-version": "2020-01-01"})
+        assert "anthropic-version" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("make", [fake_openai, fake_anthropic])
+async def test_a_key_is_wanted_and_seen(make):
+    async with make(keys=["right"]) as fake:
+        body = {"model": "m", "max_tokens": 1, "messages": [USER]}
+        for key, status in (("right", 200), ("wrong", 401)):
+            response = await post(fake, body, authorization=f"Bearer {key}")
+            assert response.status_code == status
+        assert [entry.key for entry in fake.ledger] == ["right", "wrong"]
+        assert [entry.outcome for entry in fake.ledger] == ["complete", "refused"]
+
+
+# It stops reading at [DONE] and leaves its generators to the garbage collector.
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+async def test_the_official_client_is_content():
+    reply = Reply(text="one two", tools=(Tool(id="t", name="f"),))
+    async with fake_openai(answer=lambda body: reply) as fake:
+        http = openai.DefaultAsyncHttpxClient(trust_env=False)
+        client = openai.AsyncOpenAI(
+            api_key="k", base_url=fake.base_url, http_client=http
+        )
+        create: Any = client.chat.completions.create
+        ask = partial(create, model="m", messages=[USER])
+        whole = await ask()
+        assert whole.choices[0].message.content == "one two"
+        assert whole.choices[0].finish_reason == "tool_calls"
+        text = ""
+        async for chunk in await ask(stream=True):
+            text += chunk.choices[0].delta.content or ""
+        assert text == "one two"
+        assert [model.id async for model in client.models.list()] == ["fake"]
+        await client.close()
+
+
+async def test_faults_come_one_by_one_and_then_all_is_well():
+    async with fake_openai() as fake:
+        fake.fail(Fault(status=500), Fault(status=429, retry_after=3))
+        body = {"model": "m", "messages": [USER]}
+        answers = [await post(fake, body) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [500, 429, 200]
+        assert answers[1].headers["retry-after"] == "3"
+
+
+async def test_what_a_client_left_was_billed_as_far_as_it_was_sent(tmp_path):
+    journal = tmp_path / "journal"
+    reply = Reply(text="w " * 1000, gap=0.005)
+    async with fake_openai(answer=lambda body: reply, journal=journal) as fake:
+        body = {"model": "m", "messages": [USER], "stream": True}
+        with trio.move_on_after(0.1):
+            await post(fake, body)
+        with trio.fail_after(5):
+            await fake.wait_for(lambda: fake.ledger[0].outcome == "left")
+        entry = fake.ledger[0]
+        assert 0 < entry.tokens < 1000
+        begun, ended = map(json.loads, journal.read_text().splitlines())
+        assert (begun["outcome"], begun["body"]) == ("open", body)
+        assert (ended["outcome"], ended["tokens"]) == ("left", entry.tokens)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fake", [FakeOpenAI, FakeAnthropic])
+async def test_as_a_process_it_prints_its_address_and_keeps_a_ledger(tmp_path, fake):
+    journal = tmp_path / "journal"
+    module = fake.__module__
+    command = [sys.executable, "-m", module, "--tokens", "3", "--ledger", str(journal)]
+    async with trio.open_nursery() as nursery:
+        read, write = os.pipe()
+        process = await nursery.start(
+            partial(trio.run_process, command, stdout=write, check=False)
+        )
+        os.close(write)
+        async with trio.lowlevel.FdStream(read) as output:
+            line = bytearray()
+            while not line.endswith(b"\n"):
+                line += await output.receive_some(100)
+        base = line.decode().strip()
+        headers = {"authorization": "Bearer k", "anthropic-version": "2023-06-01"}
+        async with httpx2.AsyncClient(trust_env=False, headers=headers) as client:
+            root = base.removesuffix("/v1")
+            await client.post(root + "/__fail", json=["rate_limit"])
+            body = {"model": "m", "max_tokens": 9, "messages": [USER]}
+            for status in (429, 200):
+                response = await client.post(root + fake.path, json=body)
+                assert response.status_code == status
+            lines = (await client.get(root + "/__ledger")).text.splitlines()
+            await client.post(root + "/__forget")
+            assert (await client.get(root + "/__ledger")).text == ""
+        assert [json.loads(line)["outcome"] for line in lines] == [
+            "refused",
+            "complete",
+        ]
+        assert len(journal.read_text().splitlines()) == 4
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0

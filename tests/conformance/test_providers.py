@@ -1,0 +1,563 @@
+"""What every provider has to do, whichever protocol it speaks."""
+
+import gc
+import io
+import logging
+import traceback
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from beamclaw.config.schema import ProviderConfig
+from beamclaw.contracts.messages import ModelParams, said
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+from beamclaw.contracts.secret import Secret
+from beamclaw.providers import connect
+from beamclaw.testing.fake_anthropic import fake_anthropic
+from beamclaw.testing.fake_openai import Fault, Reply, Tool, fake_openai
+
+CANARY = "sk-canary-9f3a77c1e5d2b846"
+FAKES = {"openai": fake_openai, "anthropic": fake_anthropic}
+OVER_HTTP = sorted(FAKES)
+REQUEST = ModelRequest(
+    model="some-model",
+    messages=(
+        said("system", "You are brief."),
+        said("user", "hello"),
+        said("assistant", "hi"),
+        said("user", "say it again 🦀"),
+    ),
+    params=ModelParams(max_tokens=1000),
+)
+ANSWER = "You said: say it again 🦀"
+
+
+@attrs.frozen
+class Pair:
+    """A provider and the fake it is connected to (demo has none)."""
+
+    provider: Any
+    fake: Any
+
+
+@asynccontextmanager
+async def connected(api, answer=None, fake_options=None, **settings):
+    options = dict(fake_options or {})
+    if answer is not None:
+        options["answer"] = answer if callable(answer) else lambda body: answer
+    async with FAKES[api](**options) as fake:
+        config = ProviderConfig(
+            api=api,
+            base_url=fake.base_url,
+            api_key=Secret(CANARY),
+            key_source=f"environment variable {api.upper()}_API_KEY",
+            **settings,
+        )
+        provider = connect(api, config)
+        try:
+            yield Pair(provider, fake)
+        finally:
+            await provider.aclose()
+
+
+async def ask(provider, request=REQUEST):
+    async with provider.stream(request) as events:
+        return [event async for event in events]
+
+
+async def failure(provider, request=REQUEST):
+    """The error, and the events before it."""
+    seen = []
+    with pytest.raises(ProviderError) as caught:
+        async with provider.stream(request) as events:
+            async for event in events:
+                seen.append(event)  # noqa: PERF401 - those before the error count
+    return caught.value, seen
+
+
+def text(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def idle_connections(provider):
+    return provider._wire._client._transport._pool.connections
+
+
+@pytest.fixture
+def patient(autojump_clock):
+    """A clock that jumps, but not while bytes are on their way through the kernel."""
+    autojump_clock.autojump_threshold = 0.02
+    return autojump_clock  # pytest-trio takes the clock from a test's own fixtures
+
+
+# --- every provider, demo among them
+
+
+@pytest.mark.parametrize("api", ["anthropic", "demo", "openai"])
+async def test_deltas_then_usage_then_one_end_as_the_last_event(api):
+    if api == "demo":
+        events = await ask(connect("demo", ProviderConfig(delay=0)))
+    else:
+        async with connected(api) as pair:
+            events = await ask(pair.provider)
+    assert [type(event) for event in events].count(End) == 1
+    assert events[-1] == End("stop")
+    assert isinstance(events[-2], UsageReport)
+    assert events[-2].usage.output > 0
+    assert all(isinstance(event, TextDelta) for event in events[:-2])
+    assert text(events).startswith(ANSWER)
+
+
+@pytest.mark.parametrize("api", ["anthropic", "demo", "openai"])
+async def test_the_iterator_is_over_after_the_end(api):
+    async with FAKES.get(api, fake_openai)() as fake:
+        settings = ProviderConfig(
+            api=api, base_url=fake.base_url, api_key=Secret(CANARY), delay=0
+        )
+        provider = connect(api, settings)
+        async with provider.stream(REQUEST) as events:
+            async for _ in events:
+                pass
+            with pytest.raises(StopAsyncIteration):
+                await anext(events)
+        await provider.aclose()
+
+
+@pytest.mark.parametrize("api", ["anthropic", "demo", "openai"])
+async def test_without_anything_to_answer_no_model_is_asked(api):
+    empty = ModelRequest(model="m", messages=(said("system", "x"), said("user", " ")))
+    if api == "openai":  # accepts white space, and a conversation of the system alone
+        empty = ModelRequest(model="m", messages=(said("user", ""),))
+    async with FAKES.get(api, fake_openai)() as fake:
+        settings = ProviderConfig(
+            api=api, base_url=fake.base_url, api_key=Secret(CANARY)
+        )
+        error, _ = await failure(connect(api, settings), empty)
+        assert error.kind == "invalid"
+        assert "no message with text" in error.message
+        assert fake.ledger == []
+
+
+# --- those over HTTP: what is sent
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_what_is_sent_breaks_no_rule(api):
+    async with connected(api) as pair:
+        await ask(pair.provider)
+        assert pair.fake.breaches == []
+        (entry,) = pair.fake.requests
+        assert (entry.key, entry.outcome) == (CANARY, "complete")
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_half_characters_of_a_faulty_client_are_no_reason_to_fail(api):
+    async with connected(api) as pair:
+        messages = (said("user", "a\ud83eb"),)
+        events = await ask(pair.provider, ModelRequest(model="m", messages=messages))
+        assert text(events) == "You said: a�b"
+
+
+# --- what comes back
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+@pytest.mark.parametrize("newline", ["lf", "crlf", "cr"])
+@pytest.mark.parametrize("split", [1, 7])
+async def test_bytes_may_come_in_any_pieces(api, split, newline):
+    async with connected(api) as pair:
+        pair.fake.fail(Fault(split=split, newline=newline))
+        assert text(await ask(pair.provider)) == ANSWER
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_reasoning_text_and_tool_calls(api):
+    reply = Reply(
+        thinking=("Let me", " see."),
+        text="Looking.",
+        tools=(
+            Tool(id="t1", name="read", arguments=('{"a":', "1}")),
+            Tool(id="t2", name="list", arguments=("{}",)),
+        ),
+    )
+    async with connected(api, reply) as pair:
+        events = await ask(pair.provider)
+    assert (
+        "".join(e.text for e in events if isinstance(e, ThinkingDelta)) == "Let me see."
+    )
+    assert text(events) == "Looking."
+    calls = [event for event in events if isinstance(event, ToolCallDelta)]
+    assert [(c.index, c.id, c.name) for c in calls if c.id] == [
+        (0, "t1", "read"),
+        (1, "t2", "list"),
+    ]
+    for index, arguments in enumerate(('{"a":1}', "{}")):
+        pieces = (call.arguments for call in calls if call.index == index)
+        assert "".join(pieces) == arguments
+    assert events[-1] == End("tool_calls")
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_an_empty_answer_is_an_answer(api):
+    async with connected(api, Reply()) as pair:
+        events = await ask(pair.provider)
+    assert [type(event) for event in events] == [UsageReport, End]
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_what_was_cached_counts_as_input(api):
+    async with connected(api, Reply(text="x", usage=(100, 7), cached=60)) as pair:
+        usage = next(
+            e.usage for e in await ask(pair.provider) if type(e) is UsageReport
+        )
+    assert (usage.input, usage.output, usage.cached) == (100, 7, 60)
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_without_figures_there_is_no_report(api):
+    async with connected(api) as pair:
+        pair.fake.fail(Fault(no_usage=True))
+        events = await ask(pair.provider)
+    if api == "openai":
+        assert [type(event) for event in events[-2:]] == [TextDelta, End]
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_pings_are_nothing(api):
+    async with connected(api) as pair:
+        pair.fake.fail(Fault(pings=200))
+        assert text(await ask(pair.provider)) == ANSWER
+
+
+# --- errors
+
+# fault -> kind by provider (both the same where there is one), what the words hold
+ERRORS = [
+    (Fault(status=400), "invalid", "does not accept the request (400)"),
+    (Fault(status=401), "auth", "refused the key (401) from environment variable"),
+    (Fault(status=403), "refused", "refused the request (403)"),
+    (Fault(status=404), "model_not_found", "agents.main.model"),
+    (Fault(status=413), "context_length", "too long for model some-model"),
+    (
+        Fault(status=429, retry_after=7),
+        "rate_limit",
+        "limits the rate of requests (429)",
+    ),
+    (Fault(status=500), "server", "failed (500)"),
+    (Fault(status=503), "overloaded", "is overloaded (503)"),
+    (Fault(status=529), "overloaded", "is overloaded (529)"),
+    (Fault(status=502, html=True), "server", "failed (502)"),
+    (Fault(html=True), "invalid", "is no model provider (it sent text/html)"),
+    (
+        Fault(redirect="https://elsewhere/?key=1"),
+        "invalid",
+        "https://elsewhere/, which",
+    ),
+    (Fault(status=402, code="billing_error"), "quota", "no credit left"),
+]
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+@pytest.mark.parametrize("fault, kind, words", ERRORS)
+async def test_every_refusal_has_its_class_and_words(api, fault, kind, words):
+    if api == "anthropic" and fault.status == 503:
+        fault = attrs.evolve(fault, code="overloaded_error")
+    async with connected(api) as pair:
+        pair.fake.fail(fault)
+        error, seen = await failure(pair.provider)
+        assert seen == []
+        assert error.kind == kind, error.message
+        assert words in error.message
+        assert error.retry_after == fault.retry_after
+        assert text(await ask(pair.provider)) == ANSWER  # the next one is fine
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_a_model_that_it_does_not_have(api):
+    async with connected(api, fake_options={"models": ["other"]}) as pair:
+        error, _ = await failure(pair.provider)
+        assert error.kind == "model_not_found"
+        assert "has no model some-model (404)" in error.message
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_a_key_that_it_does_not_know(api):
+    async with connected(api, fake_options={"keys": ["another"]}) as pair:
+        error, _ = await failure(pair.provider)
+        assert error.kind == "auth"
+        assert f"environment variable {api.upper()}_API_KEY" in error.message
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_a_conversation_that_is_too_long(api):
+    async with connected(api, fake_options={"window": 10}) as pair:
+        error, _ = await failure(pair.provider)
+        assert error.kind == "context_length"
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_an_error_after_text_comes_after_the_text(api):
+    async with connected(api) as pair:
+        pair.fake.fail(Fault(error_after=4))
+        error, seen = await failure(pair.provider)
+        assert error.kind in ("server", "overloaded")
+        assert ANSWER.startswith(text(seen))
+        assert text(seen)
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_cut_after_each_event_it_is_a_network_error_with_what_had_come(api):
+    async with connected(api) as pair:
+        events = pair.fake.events({"model": "m"}, Reply(text=ANSWER), 1)
+        # At OpenAI the answer is known once its reason has come, before [DONE].
+        ends = len(events) - (1 if api == "openai" else 0)
+        for after in range(ends):
+            pair.fake.fail(Fault(cut_after=after), Fault(cut_inside=after))
+            for _ in range(2):
+                error, seen = await failure(pair.provider)
+                assert error.kind == "network"
+                assert "broke off in the middle" in error.message
+                assert ANSWER.startswith(text(seen))
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_a_formal_end_that_is_missing(api):
+    async with connected(api) as pair:
+        pair.fake.fail(Fault(no_end=True), Fault(no_end=True, no_finish=True))
+        if api == "openai":
+            assert (await ask(pair.provider))[-1] == End("stop")
+        else:
+            error, _ = await failure(pair.provider)
+            assert error.kind == "network"
+        error, _ = await failure(pair.provider)
+        assert error.kind == "network"
+
+
+# --- OpenAI's relatives
+
+
+@pytest.mark.parametrize(
+    "quirks",
+    [
+        {"no_index"},
+        {"no_index", "no_id", "whole_arguments"},
+        {"whole_arguments"},
+        {"object_arguments", "no_index"},
+        {"stop_with_tools"},
+        {"usage_in_all"},
+        {"no_id"},
+    ],
+    ids="+".join,
+)
+async def test_deviations_of_compatible_servers(quirks):
+    tools = (
+        Tool(id="t1", name="read", arguments=('{"a":', "1}")),
+        Tool(id="t2", name="list", arguments=("{}",)),
+    )
+    reply = Reply(text="x", tools=tools, fault=Fault(quirks=frozenset(quirks)))
+    if quirks == {"no_index"}:  # pieces without index and id follow their call
+        reply = attrs.evolve(reply, tools=tools[:1])
+    async with connected("openai", reply) as pair:
+        events = await ask(pair.provider)
+    calls = [event for event in events if isinstance(event, ToolCallDelta)]
+    assert [call.name for call in calls if call.name] == [t.name for t in reply.tools]
+    for index, tool in enumerate(reply.tools):
+        pieces = (call.arguments for call in calls if call.index == index)
+        assert "".join(pieces) == "".join(tool.arguments)
+    assert events[-1] == End("tool_calls")
+
+
+# --- time
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_silence_before_the_answer(api, patient):
+    async with connected(api, idle_timeout=60.0) as pair:
+        pair.fake.fail(Fault(hang=True))
+        began = trio.current_time()
+        error, _ = await failure(pair.provider)
+        assert trio.current_time() - began == pytest.approx(60.0, abs=1)
+        assert error.kind == "network"
+        assert f"sent nothing for 60 s (providers.{api}.idle_timeout)" in error.message
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_silence_in_the_middle(api, patient):
+    async with connected(api, idle_timeout=60.0) as pair:
+        pair.fake.fail(Fault(silence_after=4))
+        error, seen = await failure(pair.provider)
+        assert error.kind == "network"
+        assert text(seen)
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_a_slow_stream_is_not_a_silent_one(api, patient):
+    async with connected(api, Reply(text=ANSWER, gap=50.0), idle_timeout=60.0) as pair:
+        assert text(await ask(pair.provider)) == ANSWER
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_a_call_as_a_whole_has_a_limit(api, patient):
+    reply = Reply(text="w " * 100, gap=5.0)
+    async with connected(api, reply, idle_timeout=60.0, max_seconds=100.0) as pair:
+        began = trio.current_time()
+        error, seen = await failure(pair.provider)
+        assert trio.current_time() - began == pytest.approx(100.0, abs=1)
+        assert f"providers.{api}.max_seconds" in error.message
+        assert len(seen) == 20
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_the_limit_does_not_cancel_what_the_caller_does_meanwhile(api, patient):
+    async with (
+        connected(api, max_seconds=10.0) as pair,
+        pair.provider.stream(REQUEST) as events,
+    ):
+        await anext(events)
+        await trio.sleep(100)
+        assert text([event async for event in events])
+
+
+async def test_after_the_reason_the_formal_end_is_not_waited_for_long(patient):
+    async with connected("openai", idle_timeout=600.0) as pair:
+        count = len(pair.fake.events({"model": "m"}, Reply(text=ANSWER), 1))
+        pair.fake.fail(Fault(silence_after=count - 1))
+        began = trio.current_time()
+        assert (await ask(pair.provider))[-1] == End("stop")
+        assert trio.current_time() - began < 10
+
+
+# --- connections
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_calls_one_after_the_other_use_one_connection(api):
+    async with connected(api) as pair:
+        for gap in (0, 0.001, 0):
+            pair.fake.answer = lambda body, gap=gap: Reply(text="a b c", gap=gap)
+            await ask(pair.provider)
+        assert len(idle_connections(pair.provider)) == 1
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+@pytest.mark.parametrize("after", [0, 2])
+async def test_leaving_the_block_ends_the_call_and_the_provider_sees_it(api, after):
+    async with connected(api, Reply(text="w " * 50, gap=0.01)) as pair:
+        async with pair.provider.stream(REQUEST) as events:
+            for _ in range(after):
+                await anext(events)
+        with trio.fail_after(5):
+            await pair.fake.wait_for(lambda: pair.fake.ledger[0].outcome == "left")
+        assert idle_connections(pair.provider) == []
+        gc.collect()  # nothing is left behind that would complain
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_cancelled_in_the_middle_no_connection_is_left(api):
+    async with connected(api, Reply(text="w " * 50, gap=0.01)) as pair:
+        for _ in range(10):
+            with trio.CancelScope() as scope:
+                async with pair.provider.stream(REQUEST) as events:
+                    async for _ in events:
+                        scope.cancel()
+        fake = pair.fake
+        with trio.fail_after(5):
+            await fake.wait_for(lambda: all(e.outcome == "left" for e in fake.ledger))
+        assert len(fake.ledger) == 10
+        assert idle_connections(pair.provider) == []
+        gc.collect()
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_cancelled_before_the_answer_begins(api):
+    async with connected(api) as pair:
+        pair.fake.fail(Fault(hang=True))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, pair.provider)
+            with trio.fail_after(5):
+                await pair.fake.wait_for(lambda: bool(pair.fake.ledger))
+                await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(5):
+            await pair.fake.wait_for(lambda: pair.fake.ledger[0].outcome == "left")
+        assert idle_connections(pair.provider) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_three_hundred_streams_at_once(api):
+    def answer(body):
+        return Reply(
+            text=body["messages"][-1]["content"][0]["text"], delay=0.5, gap=0.01
+        )
+
+    def openai_answer(body):
+        return Reply(text=body["messages"][-1]["content"], delay=0.5, gap=0.01)
+
+    told = openai_answer if api == "openai" else answer
+    async with connected(api, told) as pair:
+        answers = {}
+
+        async def one(n):
+            words = f"this is number {n} of them"
+            messages = (said("user", words),)
+            events = await ask(
+                pair.provider, ModelRequest(model="m", messages=messages)
+            )
+            answers[n] = text(events) == words
+
+        async with trio.open_nursery() as nursery:
+            for n in range(300):
+                nursery.start_soon(one, n)
+        assert len(answers) == 300
+        assert all(answers.values())
+        assert {entry.outcome for entry in pair.fake.ledger} == {"complete"}
+
+
+# --- the key
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+async def test_the_key_is_in_no_error_log_traceback_or_repr(api, caplog):
+    caplog.set_level(logging.DEBUG)
+    seen = io.StringIO()
+    faults = [
+        Fault(status=401, message=f"Incorrect API key provided: {CANARY}."),
+        Fault(status=400, message=f"{CANARY[:12]}...{CANARY[-10:]}"),
+        Fault(status=500, message=f"headers: x-api-key={CANARY}"),
+        Fault(error_after=3, message=CANARY),
+        Fault(cut_after=3),
+        Fault(hang=True),
+        Fault(redirect=f"https://x/{CANARY}"),
+    ]
+    async with connected(api, idle_timeout=0.05) as pair:
+        for fault in faults:
+            pair.fake.fail(fault)
+            try:
+                await ask(pair.provider)
+            except ProviderError as error:
+                traceback.print_exception(error, file=seen)
+                context = error
+                while context is not None:  # what a debugger could reach
+                    seen.write(repr(vars(context)) + repr(context.args))
+                    context = context.__cause__ or context.__context__
+        seen.write(repr(pair.provider) + repr(pair.provider._wire))
+    nowhere = "http://127.0.0.1:1"
+    dead = ProviderConfig(api=api, base_url=nowhere, api_key=Secret(CANARY))
+    error, _ = await failure(connect(api, dead))
+    seen.write(repr(error) + str(error.__context__))
+    seen.write(caplog.text)
+    for start in range(len(CANARY) - 7):
+        assert CANARY[start : start + 8] not in seen.getvalue()
