@@ -251,6 +251,11 @@ async def _terminate(
     after: Callable[[], None] | None,
 ) -> None:
     process.reason = reason
+    if type(server).terminate is Server.terminate:
+        # Nothing to run, so nothing to shield.
+        if after is not None:
+            after()
+        return
     seconds = process.shutdown if process.shutdown is not None else float("inf")
     try:
         with trio.CancelScope(shield=True, relative_deadline=seconds) as shield:
@@ -295,9 +300,7 @@ class _Loop:
                 message = await self._wait()
             else:
                 message = mailbox.popleft()
-                process.burst += 1
-                if process.burst >= BURST:
-                    process.burst = 0
+                if not process.handled & BURST:
                     await self._let_others_run(message)
             process.handled += 1
             self._timeout = None

@@ -74,7 +74,6 @@ TIMEOUT: Final = Timeout_()
 """The message that ``handle_info`` gets when a `supervision.Timeout` has passed."""
 
 
-@attrs.frozen
 class Cast:
     """The envelope of a message that was sent with `supervision.cast`.
 
@@ -82,7 +81,14 @@ class Cast:
         message: What was sent.
     """
 
-    message: object
+    __slots__ = ("message",)
+
+    # By hand: freezing a value costs more than sending it.
+    def __init__(self, message: object) -> None:
+        self.message = message
+
+    def __repr__(self) -> str:
+        return f"Cast({self.message!r})"
 
 
 @attrs.frozen

@@ -18,7 +18,14 @@ import trio
 from ._errors import ReceiveTimeout
 from ._mailbox import Match, as_predicate, as_types
 from ._pid import Dest
-from ._process import BURST, IN_RECEIVE, Process, current_process, find
+from ._process import (
+    BURST,
+    IN_RECEIVE,
+    Process,
+    current_process,
+    find,
+    process_of_task,
+)
 
 _PRUNE_ABOVE: Final = 64
 _FOREVER: Final = float("inf")
@@ -27,22 +34,11 @@ _FOREVER: Final = float("inf")
 class Timer:
     """One entry of the heap: a function to call at a time, unless it is cancelled."""
 
-    __slots__ = ("fire", "order", "timers", "when")
+    __slots__ = ("fire", "timers")
 
-    def __init__(
-        self,
-        when: float,
-        order: int,
-        fire: Callable[[], object],
-        timers: Timers,
-    ) -> None:
-        self.when = when
-        self.order = order
+    def __init__(self, fire: Callable[[], object], timers: Timers) -> None:
         self.fire: Callable[[], object] | None = fire
         self.timers = timers
-
-    def __lt__(self, other: Timer) -> bool:
-        return (self.when, self.order) < (other.when, other.order)
 
     def cancel(self) -> None:
         """Make the timer do nothing; harmless when it has fired."""
@@ -57,7 +53,8 @@ class Timers:
     __slots__ = ("_cancelled", "_heap", "_order", "_scope")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        # Tuples, because they are compared in C; the number keeps them in order.
+        self._heap: list[tuple[float, int, Timer]] = []
         self._cancelled = 0
         self._order = count()
         self._scope = trio.CancelScope()
@@ -65,8 +62,8 @@ class Timers:
 
     def at(self, when: float, fire: Callable[[], object]) -> Timer:
         """Call *fire* at *when*, on Trio's clock; it must neither wait nor raise."""
-        timer = Timer(when, next(self._order), fire, self)
-        heapq.heappush(self._heap, timer)
+        timer = Timer(fire, self)
+        heapq.heappush(self._heap, (when, next(self._order), timer))
         self._scope.deadline = min(self._scope.deadline, when)
         return timer
 
@@ -74,7 +71,7 @@ class Timers:
         """Count a cancelled entry, and drop them all when they are the majority."""
         self._cancelled += 1
         if self._cancelled > _PRUNE_ABOVE and self._cancelled * 2 > len(self._heap):
-            self._heap = [timer for timer in self._heap if timer.fire is not None]
+            self._heap = [entry for entry in self._heap if entry[2].fire is not None]
             heapq.heapify(self._heap)
             self._cancelled = 0
 
@@ -83,17 +80,19 @@ class Timers:
             with self._scope:
                 await trio.sleep_forever()
             self._fire_due(trio.current_time())
-            deadline = self._heap[0].when if self._heap else _FOREVER
+            deadline = self._heap[0][0] if self._heap else _FOREVER
             self._scope = trio.CancelScope(deadline=deadline)
 
     def _fire_due(self, now: float) -> None:
-        while self._heap and (self._heap[0].fire is None or self._heap[0].when <= now):
-            timer = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and (heap[0][0] <= now or heap[0][2].fire is None):
+            timer = heapq.heappop(heap)[2]
             fire, timer.fire = timer.fire, None
             if fire is None:
                 self._cancelled -= 1
             else:
                 fire()
+                heap = self._heap  # the function may have cancelled many
 
 
 _timers: trio.lowlevel.RunVar[Timers] = trio.lowlevel.RunVar("supervision timers")
@@ -142,29 +141,32 @@ async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
         ReceiveTimeout: Nothing acceptable came in time; no message is lost.
         NotAProcess: The calling task is no process.
     """
-    here = current_process()
-    mailbox = here.mailbox
-    here.burst += 1
-    if here.burst >= BURST:
-        here.burst = 0
+    here = process_of_task(trio.lowlevel.current_task()) or current_process()
+    here.handled += 1
+    if not here.handled & BURST:
         await trio.lowlevel.checkpoint()
-        mailbox = here.mailbox
-    if match is None:
-        if mailbox:
-            here.handled += 1
+    mailbox = here.mailbox
+    if mailbox:
+        if match is None:
             return mailbox.popleft()
-    elif mailbox:
         found, message = mailbox.take(as_predicate(match))
         if found:
-            here.handled += 1
             return message
-    return await _wait(here, match, timeout)
+    try:
+        return await _wait(here, match, timeout)
+    except BaseException:
+        here.handled -= 1
+        raise
 
 
 async def _wait(here: Process, match: Match, timeout: float | None) -> object:
     if timeout is not None and timeout <= 0:
         await trio.lowlevel.checkpoint_if_cancelled()
         raise ReceiveTimeout
+    if timeout is None and match is None:
+        while not here.mailbox:
+            await here.park(IN_RECEIVE)
+        return here.mailbox.popleft()
     accepts = as_predicate(match)
     types = as_types(match)
     # What has been looked at is never looked at again.
@@ -181,7 +183,6 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
             if mailbox is not None:
                 found, message = mailbox.take(accepts, seen)
                 if found:
-                    here.handled += 1
                     return message
                 seen = len(mailbox)
             if trio.current_time() >= deadline:

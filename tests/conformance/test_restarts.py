@@ -95,7 +95,11 @@ async def test_what_becomes_of_the_children(strategy, restart, reason, sibling):
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_resting_sibling_is_started_with_its_group(strategy, how):
     """OTP 48."""
-    children = [child("a", "transient"), child("b", "permanent"), child("c", "transient")]
+    children = [
+        child("a", "transient"),
+        child("b", "permanent"),
+        child("c", "transient"),
+    ]
     async with supervision.open_supervisor(children, strategy=strategy) as root:
         for name in "ac":
             if how == "by hand":

@@ -35,8 +35,12 @@ from tests.supervision.stage import (
 
 
 def dynamic(**options):
-    return child("d", DynamicSupervisor, type="supervisor") if not options else ChildSpec(
-        "d", lambda: DynamicSupervisor(**options), name="d", type="supervisor"
+    return (
+        child("d", DynamicSupervisor, type="supervisor")
+        if not options
+        else ChildSpec(
+            "d", lambda: DynamicSupervisor(**options), name="d", type="supervisor"
+        )
     )
 
 
@@ -51,7 +55,9 @@ async def test_children_start_in_parallel():
 
     async with tree(dynamic()), trio.open_nursery() as nursery:
         for number in range(3):
-            nursery.start_soon(supervision.start_child, "d", ChildSpec(f"{number}", Slow))
+            nursery.start_soon(
+                supervision.start_child, "d", ChildSpec(f"{number}", Slow)
+            )
         await wait_all_tasks_blocked()
         assert len(inits) == 3
         assert await supervision.start_child("d", child("quick"))
@@ -102,7 +108,9 @@ async def test_terminate_by_pid_and_by_id():
 
 
 @pytest.mark.parametrize("value, seconds", [(3, 3), (BRUTAL_KILL, 0)])
-async def test_terminating_does_not_block_the_supervisor(value, seconds, autojump_clock):
+async def test_terminating_does_not_block_the_supervisor(
+    value, seconds, autojump_clock
+):
     """It has its shutdown value; meanwhile others start."""
 
     class Endless(Trapping):
@@ -296,7 +304,9 @@ async def test_a_child_may_not_wait_for_its_own_end():
 
     async with tree(dynamic()):
         await wait_exit(
-            await supervision.start_child("d", child("s", suicidal, restart="temporary"))
+            await supervision.start_child(
+                "d", child("s", suicidal, restart="temporary")
+            )
         )
     assert len(got) == 1
 
@@ -312,7 +322,11 @@ async def test_an_adopted_task_is_a_process_in_the_tree():
             supervision.send("guest", "hello")
             assert await supervision.receive() == "hello"
             (info,) = supervision.tree("d").children
-            assert (info.kind, info.id, info.restart) == ("adopted", "guest", "temporary")
+            assert (info.kind, info.id, info.restart) == (
+                "adopted",
+                "guest",
+                "temporary",
+            )
         assert not supervision.is_alive(pid)
         assert supervision.whereis("guest") is None
         assert await supervision.which_children("d") == []

@@ -25,7 +25,11 @@ async def test_the_tree_shows_everything_below_the_root():
         assert (top.id, top.name, top.kind) == ("top", "top", "supervisor")
         assert (top.strategy, top.status) == ("rest_for_one", "waiting")
         echo, plain, dynamic = top.children
-        assert (echo.kind, echo.restart, echo.status) == ("server", "permanent", "waiting")
+        assert (echo.kind, echo.restart, echo.status) == (
+            "server",
+            "permanent",
+            "waiting",
+        )
         assert (plain.kind, plain.restart, plain.status) == (
             "process",
             "temporary",

@@ -14,7 +14,12 @@ def test_a_window_admits_as_many_as_it_says():
 
 def test_what_is_older_than_the_window_does_not_count():
     window = RestartWindow(1, 5.0)
-    assert [window.admit(now) for now in (0, 5.1, 10.3, 12)] == [True, True, True, False]
+    assert [window.admit(now) for now in (0, 5.1, 10.3, 12)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 @given(

@@ -312,11 +312,14 @@ async def test_a_timeout_comes_if_nothing_else_does(message, autojump_clock):
         await trio.sleep(20)
     got = [(what, round(when - begin, 3)) for what, when in log[1:]]
     timeout = (supervision.TIMEOUT, 5)
-    assert got == {
-        "none": [timeout],
-        "early": [("early", 2)],
-        "late": [timeout, ("late", 7)],
-    }[message]
+    assert (
+        got
+        == {
+            "none": [timeout],
+            "early": [("early", 2)],
+            "late": [timeout, ("late", 7)],
+        }[message]
+    )
 
 
 async def test_a_zero_timeout_lets_queued_messages_win():

@@ -144,7 +144,9 @@ async def test_a_failed_start_stops_what_had_started_in_reverse():
         async def terminate(self, reason):
             logs.append(self.id)
 
-    inner = sup("inner", child("a", Told, "a"), child("b", Told, "b"), child("c", Refusing))
+    inner = sup(
+        "inner", child("a", Told, "a"), child("b", Told, "b"), child("c", Refusing)
+    )
     with pytest.raises(StartFailed) as failed:
         async with tree(inner, name="root"):
             pytest.fail("the block began")
@@ -158,7 +160,9 @@ async def test_an_ignored_child_keeps_its_spec_unless_temporary(restart, kept):
     """OTP 37."""
     async with tree(child("i", Ignoring, restart=restart)) as root:
         infos = await supervision.which_children(root)
-        assert [(info.id, info.pid) for info in infos] == ([("i", None)] if kept else [])
+        assert [(info.id, info.pid) for info in infos] == (
+            [("i", None)] if kept else []
+        )
 
 
 async def test_a_supervisor_ignores_exits_of_strangers_and_reports_messages(events):
@@ -510,7 +514,9 @@ def significant(id, restart="transient"):
 
 async def test_any_significant_child_takes_the_supervisor_along():
     """OTP 62."""
-    inner = sup("i", significant("a"), significant("b"), auto_shutdown="any_significant")
+    inner = sup(
+        "i", significant("a"), significant("b"), auto_shutdown="any_significant"
+    )
     inner = supervision.ChildSpec("i", inner.start, name="i", restart="temporary")
     async with actor(), tree(inner):
         supervision.monitor("i")
@@ -522,7 +528,11 @@ async def test_any_significant_child_takes_the_supervisor_along():
 async def test_all_significant_children_take_the_supervisor_along():
     """OTP 63."""
     inner = sup(
-        "i", significant("a"), significant("b"), child("c"), auto_shutdown="all_significant"
+        "i",
+        significant("a"),
+        significant("b"),
+        child("c"),
+        auto_shutdown="all_significant",
     )
     inner = supervision.ChildSpec("i", inner.start, name="i", restart="temporary")
     async with tree(inner):
@@ -585,7 +595,9 @@ async def test_start_child():
 
 async def test_terminate_restart_and_delete_child():
     """OTP 67, 68, 69."""
-    async with tree(child("a"), child("t", restart="temporary"), max_restarts=0) as root:
+    async with tree(
+        child("a"), child("t", restart="temporary"), max_restarts=0
+    ) as root:
         with pytest.raises(supervision.ChildRunning):
             await supervision.restart_child(root, "a")
         with pytest.raises(supervision.ChildRunning):

@@ -1,0 +1,358 @@
+"""Processes against bare Trio: one line of JSON per row, the baseline from the same run.
+
+    python tests/benchmarks/bench_supervision.py [--quick] [row ...]
+
+``ratio`` is how many times better than the baseline it is; above 1 is faster, or smaller.
+Each number is the best of several rounds, ours and Trio's in turn, so that whatever else
+the machine does hits both. Spliced scopes unless ``SUPERVISION_EAGER_SCOPES=1``.
+"""
+
+import argparse
+import gc
+import json
+import logging
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import attrs
+import trio
+
+import supervision
+from supervision import ChildSpec, DynamicSupervisor
+from supervision.testing import settle
+
+Round = Callable[[int], Awaitable[float]]
+
+
+def row(name: str, value: float, baseline: float, unit: str) -> None:
+    print(
+        json.dumps(
+            {
+                "name": name,
+                "value": round(value, 3),
+                "unit": unit,
+                "baseline": round(baseline, 3),
+                "ratio": round(baseline / value, 2),
+            },
+        ),
+        flush=True,
+    )
+
+
+async def compare(name: str, ours: Round, theirs: Round, count: int, rounds: int = 7):
+    """Print microseconds per operation, best of *rounds* each."""
+    best_ours = best_theirs = float("inf")
+    for _ in range(rounds):
+        gc.collect()
+        best_theirs = min(best_theirs, await theirs(count))
+        gc.collect()
+        best_ours = min(best_ours, await ours(count))
+    row(name, best_ours / count * 1e6, best_theirs / count * 1e6, "us")
+
+
+# --- one-way messages
+
+
+async def messages(count: int) -> float:
+    done = trio.Event()
+    elapsed = 0.0
+
+    async def receiver() -> None:
+        nonlocal elapsed
+        for _ in range(count):
+            await supervision.receive()
+        elapsed = perf_counter() - begin
+        done.set()
+
+    async with supervision.open_supervisor():
+        pid = supervision.spawn(receiver)
+        begin = perf_counter()
+        send = supervision.send
+        for number in range(count):
+            send(pid, number)
+        await done.wait()
+    return elapsed
+
+
+async def channel_messages(count: int) -> float:
+    send, receive = trio.open_memory_channel[int](float("inf"))
+    done = trio.Event()
+    elapsed = 0.0
+
+    async def receiver() -> None:
+        nonlocal elapsed
+        for _ in range(count):
+            await receive.receive()
+        elapsed = perf_counter() - begin
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receiver)
+        begin = perf_counter()
+        for number in range(count):
+            send.send_nowait(number)
+        await done.wait()
+    return elapsed
+
+
+async def casts(count: int) -> float:
+    class Sink(supervision.Server):
+        seen = 0
+
+        async def handle_cast(self, message: object) -> None:
+            self.seen += 1
+
+        async def handle_call(self, request: Any, sender: Any) -> int:
+            return self.seen
+
+    spec = ChildSpec("sink", Sink, name="sink")
+    async with supervision.open_supervisor([spec]):
+        pid = supervision.whereis("sink")
+        assert pid is not None
+        begin = perf_counter()
+        cast = supervision.cast
+        for number in range(count):
+            cast(pid, number)
+        await supervision.call(pid, Ask())
+        return perf_counter() - begin
+
+
+# --- calls
+
+
+@attrs.frozen
+class Ask(supervision.Call[int]):
+    pass
+
+
+class Answers(supervision.Server):
+    async def handle_call(self, request: Any, sender: Any) -> int:
+        return 1
+
+
+async def calls(count: int) -> float:
+    async with supervision.open_supervisor([ChildSpec("a", Answers, name="a")]):
+        pid = supervision.whereis("a")
+        assert pid is not None
+        request = Ask()
+        begin = perf_counter()
+        for _ in range(count):
+            await supervision.call(pid, request)
+        return perf_counter() - begin
+
+
+async def ping_pong(count: int) -> float:
+    to_server, from_client = trio.open_memory_channel[int](0)
+    to_client, from_server = trio.open_memory_channel[int](0)
+
+    async def server() -> None:
+        async for value in from_client:
+            await to_client.send(value)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server)
+        begin = perf_counter()
+        for _ in range(count):
+            await to_server.send(1)
+            await from_server.receive()
+        elapsed = perf_counter() - begin
+        nursery.cancel_scope.cancel()
+    return elapsed
+
+
+# --- births and deaths
+
+
+async def nothing() -> None:
+    pass
+
+
+async def spawn_one_by_one(count: int) -> float:
+    dynamic = ChildSpec("d", DynamicSupervisor, name="d", type="supervisor")
+    async with supervision.open_supervisor([dynamic]), supervision.adopt("d", "bench"):
+        begin = perf_counter()
+        for _ in range(count):
+            supervision.spawn_monitor(nothing)
+            await supervision.receive()
+        return perf_counter() - begin
+
+
+async def spawn_in_batches(count: int) -> float:
+    dynamic = ChildSpec("d", DynamicSupervisor, name="d", type="supervisor")
+    async with supervision.open_supervisor([dynamic]), supervision.adopt("d", "bench"):
+        begin = perf_counter()
+        for _ in range(count // 1000):
+            for _ in range(1000):
+                supervision.spawn_monitor(nothing)
+            for _ in range(1000):
+                await supervision.receive()
+        return perf_counter() - begin
+
+
+async def start_soon_one_by_one(count: int) -> float:
+    async def returns() -> None:
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        begin = perf_counter()
+        for _ in range(count):
+            done = trio.Event()
+            nursery.start_soon(returns)
+            await done.wait()
+        return perf_counter() - begin
+
+
+async def start_soon_in_batches(count: int) -> float:
+    begin = perf_counter()
+    for _ in range(count // 1000):
+        async with trio.open_nursery() as nursery:
+            for _ in range(1000):
+                nursery.start_soon(nothing)
+    return perf_counter() - begin
+
+
+async def restarts(count: int) -> float:
+    ready = trio.Event()
+
+    class Fragile(supervision.Server):
+        async def init(self) -> None:
+            ready.set()
+
+        async def handle_cast(self, message: object) -> None:
+            raise RuntimeError("on purpose")
+
+    spec = ChildSpec("f", Fragile, name="f")
+    async with supervision.open_supervisor([spec], max_restarts=10**9):
+        begin = perf_counter()
+        for _ in range(count):
+            ready = trio.Event()
+            supervision.cast("f", "crash")
+            await ready.wait()
+        return perf_counter() - begin
+
+
+# --- memory
+
+
+def memory(count: int) -> None:
+    async def servers() -> float:
+        class Idle(supervision.Server):
+            async def init(self) -> None:
+                self.value = 1
+
+        dynamic = ChildSpec("d", DynamicSupervisor, name="d", type="supervisor")
+        async with supervision.open_supervisor([dynamic]):
+            for _ in range(100):
+                await supervision.start_child("d", ChildSpec("warm", Idle))
+            gc.collect()
+            tracemalloc.start()
+            for number in range(count):
+                await supervision.start_child("d", ChildSpec(f"{number}", Idle))
+            await settle()
+            gc.collect()
+            used = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+        return used / count
+
+    async def tasks() -> float:
+        async def idle(receive: trio.MemoryReceiveChannel[int]) -> None:
+            async for _ in receive:
+                pass
+
+        kept = []
+        async with trio.open_nursery() as nursery:
+            gc.collect()
+            tracemalloc.start()
+            for _ in range(count):
+                send, receive = trio.open_memory_channel[int](float("inf"))
+                kept.append(send)
+                nursery.start_soon(idle, receive)
+            await settle()
+            gc.collect()
+            used = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            nursery.cancel_scope.cancel()
+        return used / count
+
+    theirs = trio.run(tasks)
+    row("memory of an idle server", trio.run(servers) / 1024, theirs / 1024, "KiB")
+
+
+# --- many children
+
+
+def many(count: int) -> None:
+    class Idle(supervision.Server):
+        pass
+
+    async def ours(in_flight: int) -> tuple[float, float]:
+        dynamic = ChildSpec("d", DynamicSupervisor, name="d", type="supervisor")
+        async with supervision.open_supervisor([dynamic], grace=600) as root:
+            numbers = iter(range(count))
+
+            async def starter() -> None:
+                for number in numbers:
+                    await supervision.start_child("d", ChildSpec(f"{number}", Idle))
+
+            gc.collect()
+            begin = perf_counter()
+            async with trio.open_nursery() as nursery:
+                for _ in range(in_flight):
+                    nursery.start_soon(starter)
+            started = perf_counter() - begin
+            begin = perf_counter()
+            await supervision.terminate_child(root, "d")
+            return started, perf_counter() - begin
+
+    async def theirs() -> tuple[float, float]:
+        gc.collect()
+        begin = perf_counter()
+        async with trio.open_nursery() as nursery:
+            for _ in range(count):
+                nursery.start_soon(trio.sleep_forever)
+            await settle()
+            started = perf_counter() - begin
+            begin = perf_counter()
+            nursery.cancel_scope.cancel()
+        return started, perf_counter() - begin
+
+    base_start, base_stop = trio.run(theirs)
+    start, stop = trio.run(ours, 100)
+    row(f"start {count} children, 100 in flight", start, base_start, "s")
+    row(f"stop {count} children in order", stop, base_stop, "s")
+    start, _ = trio.run(ours, 1)
+    row(f"start {count} children, one caller", start, base_start, "s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", help="parts of names of rows; default all")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    options = parser.parse_args()
+    part = 10 if options.quick else 1
+    logging.getLogger("supervision").addHandler(logging.NullHandler())
+    logging.getLogger("supervision").propagate = False
+    pairs = [
+        ("one-way message", messages, channel_messages, 50_000),
+        ("cast to a server", casts, channel_messages, 50_000),
+        ("call with time-out", calls, ping_pong, 20_000),
+        ("spawn, exit, down", spawn_one_by_one, start_soon_one_by_one, 10_000),
+        ("spawn, exit, down by 1000", spawn_in_batches, start_soon_in_batches, 20_000),
+        ("crash to restarted", restarts, start_soon_one_by_one, 5_000),
+    ]
+    jobs = [
+        (name, partial(trio.run, compare, name, ours, theirs, count // part))
+        for name, ours, theirs, count in pairs
+    ]
+    jobs.append(("memory", partial(memory, 2_000)))
+    jobs.append(("100000 children", partial(many, 100_000 // part)))
+    for name, job in jobs:
+        if not options.rows or any(wanted in name for wanted in options.rows):
+            job()
+
+
+if __name__ == "__main__":
+    main()
