@@ -45,8 +45,9 @@ K = TypeVar("K")
 
 # A reader takes few at a time: each answer goes back as soon as it is there.
 _READS_AT_ONCE = 16
-# For both threads to finish and close, when the process ends in order.
-_CLOSING = 4.0
+# For the threads to finish and close, when the process ends in order.
+_READER_CLOSING = 1.0
+_WRITER_CLOSING = 3.0
 
 
 @attrs.frozen
@@ -113,7 +114,8 @@ class LedgerServer(supervision.Server):
             await self._writer.open()
             await self._reader.open()
         except BaseException:
-            self._close()
+            self._reader.close()
+            self._writer.close()
             raise
         name = names.of_tenant(self._tenant, "ledger")
         supervision.update_value(name, Owner(self._epoch))
@@ -161,14 +163,15 @@ class LedgerServer(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Write what is queued and close the file."""
-        for driver in self._close():
-            await driver.wait_closed(_CLOSING)
-
-    def _close(self) -> list[Driver[Any]]:
-        drivers = [d for d in (self._reader, self._writer) if d is not None]
-        for driver in drivers:
-            driver.close()
-        return drivers
+        if self._reader is None or self._writer is None:
+            return
+        self._reader.close()
+        try:
+            await self._reader.wait_closed(_READER_CLOSING)
+        finally:
+            # Last, because the last one to close works the log into the file.
+            self._writer.close()
+        await self._writer.wait_closed(_WRITER_CLOSING)
 
     def describe(self) -> Mapping[str, object]:
         """What there is to see of it."""

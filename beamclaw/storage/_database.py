@@ -100,10 +100,14 @@ def integrity(path: Path, connect: Connect = connect_sqlite) -> list[str]:
         DataFolderError: It cannot be opened at all.
     """
     try:
-        with contextlib.closing(connect(_uri(path, "ro"))) as connection:
-            rows = connection.execute("PRAGMA integrity_check").fetchall()
+        connection = connect(_uri(path, "ro"))
     except sqlite3.Error as error:
         raise DataFolderError(f"{path} cannot be checked: {why(error)}") from error
+    with contextlib.closing(connection):
+        try:
+            rows = connection.execute("PRAGMA integrity_check").fetchall()
+        except sqlite3.Error as error:  # too much is wrong to go on looking
+            return [why(error)]
     return [row[0] for row in rows if row[0] != "ok"]
 
 

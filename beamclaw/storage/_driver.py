@@ -140,6 +140,7 @@ class Driver(Generic[K]):
             self.close()
             raise
         if result[0] is not None:
+            self.close()
             raise result[0]
 
     def _succeed(self) -> None:
@@ -227,7 +228,8 @@ class Driver(Generic[K]):
         self._scheduled = False
         while (taken := self._take(wait=False)) is not None and taken[1]:
             if not self._serve(*taken, post=self._call):
-                break
+                self._end()
+                return
 
     def _call(self, fn: Callable[..., None], *args: object) -> None:
         fn(*args)

@@ -1,0 +1,311 @@
+"""The ledger's process: how it starts, dies and comes back."""
+
+import threading
+from contextlib import suppress
+from functools import partial
+
+import pytest
+import trio
+import trio.lowlevel
+
+import supervision
+from beamclaw.contracts.ledger import (
+    GetLedgerStatus,
+    LedgerError,
+    ReadUsage,
+    StaleClaim,
+    StorageFailed,
+)
+from beamclaw.contracts.store import DataFolderError
+from beamclaw.ledger import Owner
+from supervision.testing import settle
+from tests.support.ledgers import (
+    INLINE,
+    NAME,
+    THREADS,
+    Client,
+    Epochs,
+    connect_with,
+    disk_broken,
+    disk_full,
+    event,
+    open_ledger,
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "tenants" / "default" / "ledger.db"
+
+
+async def wait_for_new(epoch: int) -> None:
+    """Until a ledger with a newer epoch is there."""
+    with trio.fail_after(20):
+        while True:
+            entry = supervision.lookup(NAME)
+            value = None if entry is None else entry.value
+            if isinstance(value, Owner) and value.owner_epoch > epoch:
+                return
+            await trio.sleep(0.001)
+
+
+async def test_its_name_says_under_which_epoch_it_writes(path):
+    async with open_ledger(path, Epochs(6)):
+        entry = supervision.lookup(NAME)
+        assert entry is not None
+        assert entry.value == Owner(7)
+
+
+@pytest.mark.parametrize("outside", [THREADS, INLINE], ids=["thread", "inline"])
+async def test_a_killed_ledger_is_back_under_a_newer_epoch(path, outside):
+    async with open_ledger(path, outside=outside) as ledger:
+        await ledger.begin()
+        for epoch in (1, 2):
+            pid = supervision.whereis(NAME)
+            assert pid is not None
+            supervision.exit(pid, supervision.KILL)
+            await wait_for_new(epoch)
+            assert (await ledger.read()).seq == 1
+        with pytest.raises(StaleClaim):
+            await ledger.commit(event(), run="r1", epoch=1)
+        assert await ledger.commit(event(), run="r1") == 2
+
+
+async def test_the_next_one_starts_only_when_the_old_thread_is_done(path):
+    """Killed in the middle of a commit, whose fate is then known to the next one."""
+    at_commit, go_on, armed = threading.Event(), threading.Event(), False
+
+    def fault(sql: str) -> None:
+        nonlocal armed
+        if armed and sql == "COMMIT":
+            armed = False
+            at_commit.set()
+            assert go_on.wait(20)
+
+    epochs = Epochs()
+    async with open_ledger(path, epochs, connect=connect_with(fault)) as ledger:
+        await ledger.accept()
+        errors: list[Exception] = []
+
+        async def write() -> None:
+            try:
+                await ledger.commit(event())
+            except supervision.CallFailed as error:
+                errors.append(error)
+
+        armed = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            while not at_commit.is_set():
+                await trio.lowlevel.checkpoint()
+            pid = supervision.whereis(NAME)
+            assert pid is not None
+            supervision.exit(pid, supervision.KILL)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert epochs.last == 2  # the next one is starting, and waits
+            entry = supervision.lookup(NAME)
+            assert entry is None or entry.value is None
+            go_on.set()
+            await wait_for_new(1)
+        assert len(errors) == 1  # the caller knew that it did not know
+        assert (await ledger.read()).seq == 1
+
+
+@pytest.mark.parametrize("outside", [THREADS, INLINE], ids=["thread", "inline"])
+async def test_an_error_at_commit_fails_all_who_wait_and_it_reads_again(path, outside):
+    broken = False
+
+    def fault(sql: str) -> None:
+        nonlocal broken
+        if broken and sql == "COMMIT":
+            broken = False
+            raise disk_broken()
+
+    options = {"outside": outside, "connect": connect_with(fault)}
+    async with open_ledger(path, **options) as ledger:
+        for number in range(5):
+            await ledger.accept(f"r{number}", f"k{number}")
+        broken = True
+        outcomes: list[object] = []
+
+        async def write(number: int) -> None:
+            try:
+                outcomes.append(await ledger.commit(event(), key=f"k{number}"))
+            except (StorageFailed, supervision.CallFailed) as error:
+                outcomes.append(error)
+
+        pid = supervision.whereis(NAME)
+        assert pid is not None
+        async with trio.open_nursery() as nursery:
+            for number in range(5):
+                nursery.start_soon(write, number)
+        assert any(isinstance(outcome, StorageFailed) for outcome in outcomes)
+        await wait_for_new(1)
+        assert not supervision.is_alive(pid)
+        for number in range(5):
+            key = f"k{number}"
+            seq = (await ledger.read(key)).seq
+            assert await ledger.commit(event(), key=key, seq=seq) == seq + 1
+
+
+async def test_an_error_at_commit_says_what_to_do(path):
+    broken = False
+
+    def fault(sql: str) -> None:
+        if broken and sql == "COMMIT":
+            raise disk_broken()
+
+    async with open_ledger(path, connect=connect_with(fault)) as ledger:
+        await ledger.accept()
+        broken = True
+        with pytest.raises(StorageFailed, match="the disk reported an error") as caught:
+            await ledger.commit(event())
+        assert "read again what was written" in str(caught.value)
+        broken = False
+        await wait_for_new(1)
+
+
+async def test_a_bug_in_the_writers_thread_crashes_the_process(path):
+    armed = False
+
+    def fault(sql: str) -> None:
+        nonlocal armed
+        if armed and "INSERT INTO events" in sql:
+            armed = False
+            raise LookupError("never expected")
+
+    async with open_ledger(path, connect=connect_with(fault)) as ledger:
+        await ledger.accept()
+        armed = True
+        with pytest.raises(StorageFailed, match="LookupError: never expected"):
+            await ledger.commit(event())
+        await wait_for_new(1)
+        assert await ledger.commit(event()) == 1
+
+
+async def test_a_full_disk_is_one_callers_error(path):
+    full = False
+
+    def fault(sql: str) -> None:
+        if full and "INSERT INTO events" in sql:
+            raise disk_full()
+
+    async with open_ledger(path, connect=connect_with(fault)) as ledger:
+        await ledger.accept()
+        full = True
+        with pytest.raises(LedgerError, match="nothing was written: the disk is full"):
+            await ledger.commit(event())
+        full = False
+        assert await ledger.commit(event()) == 1
+        assert ledger.epoch == 1
+
+
+async def test_a_slow_read_holds_up_no_commit(path):
+    reading, go_on = threading.Event(), threading.Event()
+
+    def fault(sql: str) -> None:
+        if "FROM usage WHERE" in sql:
+            reading.set()
+            assert go_on.wait(20)
+
+    async with open_ledger(path, connect=connect_with(fault)) as ledger:
+        await ledger.accept()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.call, ReadUsage())
+            while not reading.is_set():
+                await trio.lowlevel.checkpoint()
+            for number in range(5):
+                assert await ledger.commit(event()) == number + 1
+            go_on.set()
+
+
+async def test_a_caller_that_leaves_hurts_nobody(path):
+    async with open_ledger(path) as ledger:
+        await ledger.accept()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await ledger.commit(event())
+        await ledger.commit(seq=None)  # whatever came before it is decided now
+        seq = (await ledger.read()).seq
+        assert await ledger.commit(event(), seq=seq) == seq + 1
+
+
+async def test_what_was_queued_is_written_before_an_orderly_end(path):
+    epochs = Epochs()
+    async with open_ledger(path, epochs) as ledger:
+        await ledger.accept()
+
+        async def write() -> None:
+            with suppress(supervision.CallFailed):
+                await ledger.commit(event())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            await settle()
+            pid = supervision.whereis(NAME)
+            assert pid is not None
+            await supervision.stop(NAME, supervision.SHUTDOWN)
+        await wait_for_new(1)
+        assert (await ledger.read()).seq == 1
+    assert [file.name for file in path.parent.iterdir()] == ["ledger.db"]
+
+
+async def test_it_does_not_start_on_a_damaged_file(path):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"I am no ledger" * 100)
+    with pytest.raises(supervision.StartFailed) as caught:
+        async with open_ledger(path):
+            pass
+    reason = caught.value.reason
+    assert isinstance(reason, supervision.Crash)
+    assert isinstance(reason.error, DataFolderError)
+    assert "the ledger" in str(reason.error)
+    assert path.read_bytes() == b"I am no ledger" * 100
+
+
+async def test_an_older_owner_epoch_than_the_files_is_refused(path):
+    async with open_ledger(path, Epochs(4)):
+        pass
+    for last in (0, 4):
+        with pytest.raises(supervision.StartFailed) as caught:
+            async with open_ledger(path, Epochs(last)):
+                pass
+        assert "written at owner epoch 5" in str(caught.value.reason)
+
+
+async def test_what_there_is_to_see_of_it(path):
+    async with open_ledger(path) as ledger:
+        await ledger.begin()
+        await ledger.call(GetLedgerStatus())
+        assert supervision.state(NAME) == {
+            "path": str(path),
+            "owner_epoch": 1,
+            "commits": 2,
+            "transactions": 2,
+            "waiting": 0,
+            "reads_waiting": 0,
+        }
+
+
+async def test_inline_it_needs_no_time(path, autojump_clock):
+    async with open_ledger(path, outside=INLINE) as ledger:
+        await ledger.begin()
+        await ledger.read()
+    assert trio.current_time() == 0.0
+
+
+async def test_many_clients_at_once(path):
+    async with open_ledger(path, max_batch=16) as ledger:
+
+        async def turn(number: int) -> None:
+            mine = Client()
+            await mine.begin(f"r{number}", f"k{number}")
+            for _ in range(5):
+                await mine.commit(event(), key=f"k{number}", run=f"r{number}")
+
+        async with trio.open_nursery() as nursery:
+            for number in range(50):
+                nursery.start_soon(partial(turn, number))
+        status = await ledger.call(GetLedgerStatus())
+        assert (status.events, status.commits) == (300, 350)
+        assert status.transactions < 200

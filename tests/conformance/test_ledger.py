@@ -1,0 +1,661 @@
+"""The contract of a ledger: `beamclaw.contracts.ledger`, sentence by sentence.
+
+Every implementation passes the same tests; another one is another entry in ``LEDGERS``.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, Protocol
+
+import attrs
+import pytest
+import trio
+
+import supervision
+from beamclaw.contracts.ledger import (
+    ClaimRun,
+    GetLedgerStatus,
+    IdempotencyConflict,
+    LedgerError,
+    NoteRevival,
+    OpenRun,
+    Overloaded,
+    PutDefinition,
+    PutOutbound,
+    ReadDefinition,
+    ReadOpenWork,
+    ReadRun,
+    ReadSessions,
+    ReadUsage,
+    Receipt,
+    Reserve,
+    RunRow,
+    SequenceConflict,
+    SessionRead,
+    Settle,
+    StaleClaim,
+    Take,
+)
+from beamclaw.contracts.messages import Usage
+from tests.support.ledgers import (
+    INLINE,
+    KEY,
+    NAME,
+    THREADS,
+    Client,
+    Epochs,
+    end,
+    event,
+    message,
+    open_ledger,
+)
+
+OTHER = "agent:main:other"
+
+
+class Opener(Protocol):
+    def __call__(
+        self, epochs: Epochs | None = None, **options: Any
+    ) -> AbstractAsyncContextManager[Client]: ...
+
+
+LEDGERS = {
+    "sqlite in a thread": partial(open_ledger, outside=THREADS),
+    "sqlite inline": partial(open_ledger, outside=INLINE),
+}
+
+
+@pytest.fixture(params=LEDGERS.values(), ids=list(LEDGERS))
+def opened(request, tmp_path) -> Opener:
+    return partial(request.param, tmp_path / "ledger.db")
+
+
+@pytest.fixture
+async def ledger(opened: Opener) -> AsyncIterator[Client]:
+    async with opened() as client:
+        yield client
+
+
+# --- messages
+
+
+async def test_an_accepted_message_waits_for_its_session(ledger):
+    receipt = await ledger.accept()
+    assert receipt == Receipt(inbox_id=1, run_id="r1", session_key=KEY, fresh=True)
+    waiting = (await ledger.read()).inbox
+    assert [(row.id, row.run_id, row.body) for row in waiting] == [
+        (1, "r1", b'{"say":"hello"}')
+    ]
+    assert await ledger.call(ReadOpenWork()) == (KEY,)
+    assert await ledger.call(ReadRun("r1")) == RunRow(
+        run_id="r1", session_key=KEY, state="queued"
+    )
+
+
+async def test_only_the_first_message_of_a_session_is_fresh(ledger):
+    assert (await ledger.accept("r1")).fresh
+    assert not (await ledger.accept("r2")).fresh
+    assert (await ledger.accept("r3", OTHER)).fresh
+
+
+async def test_a_repeat_gets_the_receipt_of_the_first(ledger):
+    first = await ledger.accept("r1")
+    again = await ledger.accept("r2", external_id="id of r1")
+    assert again == Receipt(
+        inbox_id=first.inbox_id, run_id="r1", session_key=KEY, duplicate=True
+    )
+    assert await ledger.call(ReadRun("r2")) is None
+
+
+async def test_a_repeat_names_the_session_of_the_first(ledger):
+    await ledger.accept("r1", OTHER, conversation="c")
+    again = await ledger.accept("r2", conversation="c", external_id="id of r1")
+    assert (again.session_key, again.run_id) == (OTHER, "r1")
+    assert (await ledger.read()).inbox == ()
+
+
+async def test_a_repeat_is_known_after_the_message_was_taken(ledger):
+    await ledger.begin("r1")
+    assert (await ledger.accept("r9", external_id="id of r1")).run_id == "r1"
+
+
+@pytest.mark.parametrize("part", ["source", "account", "conversation", "external_id"])
+async def test_each_part_of_the_id_makes_another_message(ledger, part):
+    await ledger.accept("r1")
+    given = {"external_id": "id of r1", part: "another"}
+    assert not (await ledger.accept("r2", **given)).duplicate
+
+
+async def test_an_id_cannot_be_used_for_another_content(ledger):
+    await ledger.accept("r1")
+    with pytest.raises(IdempotencyConflict, match="came before with another content"):
+        await ledger.accept("r2", external_id="id of r1", fingerprint="another")
+
+
+async def test_repeats_that_come_together_are_one_message(ledger):
+    receipts: list[Receipt] = []
+
+    async def send(number: int) -> None:
+        receipts.append(await ledger.accept(f"r{number}", external_id="same"))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(send, number)
+    assert sum(not receipt.duplicate for receipt in receipts) == 1
+    assert len({receipt.run_id for receipt in receipts}) == 1
+    assert len((await ledger.read()).inbox) == 1
+
+
+async def test_a_run_id_is_given_to_one_message_only(ledger):
+    await ledger.accept("r1")
+    with pytest.raises(LedgerError, match="given to another message"):
+        await ledger.accept("r1", external_id="another")
+
+
+async def test_a_full_inbox_refuses_at_once_and_says_what_holds_it(opened):
+    async with opened(inbox_limit=2) as ledger:
+        await ledger.accept("r1")
+        await ledger.accept("r2")
+        with pytest.raises(Overloaded, match=r"2 messages .*sessions.inbox_limit: 2"):
+            await ledger.accept("r3")
+        assert (await ledger.accept("r9", external_id="id of r1")).duplicate
+        await ledger.commit(ops=(Take((1,)), OpenRun("r1", 2.0)))
+        assert (await ledger.accept("r3")).inbox_id == 3
+
+
+# --- the journal
+
+
+async def test_events_are_numbered_from_one_without_gaps(ledger):
+    await ledger.accept()
+    assert await ledger.commit(event("a"), event("b")) == 2
+    assert await ledger.commit(event("c")) == 3
+    read = await ledger.read()
+    assert [(found.seq, found.kind) for found in read.events] == [
+        (1, "a"),
+        (2, "b"),
+        (3, "c"),
+    ]
+    assert read.seq == 3
+
+
+async def test_an_event_is_read_as_it_was_written(ledger):
+    await ledger.begin()
+    given = event(
+        "answer",
+        "r1",
+        version=7,
+        at=1234567890.1234567,
+        body='{"text":"Größe 🎈"}'.encode(),
+        parent=1,
+        origin="node-2",
+        sender="ann",
+        reply_to="telegram:1",
+    )
+    await ledger.commit(given, run="r1")
+    (found,) = (await ledger.read(after=1)).events
+    for name, value in attrs.asdict(given).items():
+        assert getattr(found, name) == value
+    assert (found.seq, found.run_epoch) == (2, 1)
+
+
+async def test_a_journal_can_be_read_from_any_event_on(ledger):
+    await ledger.accept()
+    await ledger.commit(*[event(str(number)) for number in range(1, 51)])
+    for after in (0, 1, 49, 50, 99):
+        found = (await ledger.read(after=after)).events
+        assert [e.seq for e in found] == list(range(after + 1, 51))
+
+
+async def test_sessions_have_a_journal_each(ledger):
+    await ledger.accept("r1")
+    await ledger.accept("r2", OTHER)
+    await ledger.commit(event("mine"))
+    await ledger.commit(event("theirs"), key=OTHER)
+    await ledger.commit(event("mine too"))
+    assert [e.kind for e in (await ledger.read()).events] == ["mine", "mine too"]
+    assert [e.kind for e in (await ledger.read(OTHER)).events] == ["theirs"]
+
+
+@pytest.mark.parametrize("seq", [0, 1, 3, None])
+async def test_who_does_not_know_the_end_of_the_journal_cannot_write(ledger, seq):
+    await ledger.accept()
+    await ledger.commit(event(), event())
+    with pytest.raises(SequenceConflict, match="is at event 2"):
+        await ledger.commit(event(), seq=seq)
+    assert (await ledger.read()).seq == 2
+
+
+async def test_without_events_the_end_of_the_journal_need_not_be_known(ledger):
+    await ledger.accept()
+    await ledger.commit(event())
+    assert await ledger.commit(ops=(Take((1,)),), seq=None) == 1
+
+
+async def test_a_session_that_never_had_a_message_cannot_be_written(ledger):
+    with pytest.raises(LedgerError, match="no message ever came"):
+        await ledger.commit(event(), key="agent:main:nobody")
+    empty = SessionRead(seq=0, events=(), inbox=())
+    assert await ledger.read("agent:main:nobody") == empty
+
+
+# --- all or nothing
+
+
+async def test_of_a_refused_commit_nothing_is_written(ledger):
+    await ledger.accept("r1")
+    await ledger.accept("r2", OTHER)
+    ops = (PutDefinition("h", b"{}"), Take((1,)), OpenRun("r1", 2.0), Take((2,)))
+    with pytest.raises(LedgerError, match="message 2 does not wait"):
+        await ledger.commit(event(), ops=ops)
+    read = await ledger.read()
+    assert (read.seq, len(read.inbox), read.open_run) == (0, 1, None)
+    assert await ledger.call(ReadDefinition("h")) is None
+    assert await ledger.call(ReadRun("r1")) == RunRow(
+        run_id="r1", session_key=KEY, state="queued"
+    )
+
+
+UNWRITABLE = {
+    "not a text": {"kind": None},
+    "half of a character": {"kind": "\ud83d"},
+    "a number that is too large": {"version": 2**70},
+    "not a body": {"body": None},
+}
+
+
+@pytest.mark.parametrize("values", UNWRITABLE.values(), ids=UNWRITABLE.keys())
+async def test_only_the_guilty_one_of_many_is_told(ledger, values):
+    """What only the database can find out must not hurt those beside it."""
+    for number in range(8):
+        await ledger.accept(f"r{number}", f"k{number}")
+    failed: list[tuple[int, str]] = []
+
+    async def write(number: int) -> None:
+        written = event(**(values if number == 3 else {}))
+        try:
+            await ledger.commit(written, key=f"k{number}")
+        except LedgerError as error:
+            failed.append((number, str(error)[:19]))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(write, number)
+    assert failed == [(3, "nothing was written")]
+    seqs = [(await ledger.read(f"k{number}")).seq for number in range(8)]
+    assert seqs == [1, 1, 1, 0, 1, 1, 1, 1]
+    assert supervision.whereis(NAME) is not None
+    assert await ledger.commit(event(), key="k3") == 1
+
+
+# --- claims
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+async def test_another_owner_epoch_is_refused(ledger, epoch):
+    await ledger.accept()
+    with pytest.raises(StaleClaim):
+        await ledger.commit(event(), epoch=epoch)
+
+
+async def test_who_opened_the_ledger_before_is_refused_after(opened):
+    epochs = Epochs()
+    async with opened(epochs) as ledger:
+        await ledger.accept()
+        await ledger.commit(event())
+    async with opened(epochs) as ledger:
+        assert ledger.epoch == 2
+        with pytest.raises(StaleClaim):
+            await ledger.commit(event(), seq=1, epoch=1)
+        assert await ledger.commit(event(), seq=1) == 2
+
+
+async def test_a_run_writes_under_its_claim(ledger):
+    await ledger.begin()
+    assert await ledger.commit(event("ask", "r1"), run="r1") == 2
+    (_, found) = (await ledger.read()).events
+    assert (found.run_id, found.run_epoch) == ("r1", 1)
+
+
+@pytest.mark.parametrize("run_epoch", [0, 2])
+async def test_another_run_epoch_is_refused(ledger, run_epoch):
+    await ledger.begin()
+    with pytest.raises(StaleClaim, match="is at epoch 1"):
+        await ledger.commit(event(), run="r1", run_epoch=run_epoch)
+
+
+async def test_a_run_that_was_taken_over_is_refused(ledger):
+    await ledger.begin()
+    await ledger.commit(event(), run="r1", run_epoch=2, ops=(ClaimRun(5.0),))
+    with pytest.raises(StaleClaim):
+        await ledger.commit(event(), run="r1", run_epoch=1)
+    assert await ledger.commit(event("ask", "r1"), run="r1", run_epoch=2) == 3
+    assert (await ledger.read()).events[-1].run_epoch == 2
+    assert (await ledger.call(ReadRun("r1"))).epoch == 2
+
+
+@pytest.mark.parametrize("run_epoch", [0, 1])
+async def test_a_run_is_taken_over_with_a_newer_epoch_only(ledger, run_epoch):
+    await ledger.begin()
+    with pytest.raises(StaleClaim):
+        await ledger.commit(run="r1", run_epoch=run_epoch, ops=(ClaimRun(5.0),))
+
+
+async def test_a_stale_claim_is_told_before_a_conflict(ledger):
+    await ledger.begin()
+    with pytest.raises(StaleClaim):
+        await ledger.commit(event(), run="r1", run_epoch=7, seq=99)
+
+
+async def test_a_claim_of_no_run_or_of_another_session_is_refused(ledger):
+    await ledger.begin("r1")
+    await ledger.begin("r2", OTHER)
+    for run in ("r2", "nobody"):
+        with pytest.raises(StaleClaim, match="not in progress in session"):
+            await ledger.commit(event(), run=run)
+
+
+# --- runs
+
+
+async def test_a_run_is_queued_then_running_then_ended(ledger):
+    await ledger.accept()
+    states = [(await ledger.call(ReadRun("r1"))).state]
+    await ledger.commit(ops=(Take((1,)), OpenRun("r1", 2.0)))
+    states.append((await ledger.read()).open_run.state)
+    await ledger.commit(run="r1", ops=(end(),))
+    states.append((await ledger.call(ReadRun("r1"))).state)
+    assert states == ["queued", "running", "ended"]
+    assert (await ledger.read()).open_run is None
+    assert await ledger.call(ReadOpenWork()) == ()
+
+
+async def test_what_a_run_ended_with_is_kept(ledger):
+    await ledger.begin()
+    await ledger.commit(
+        run="r1",
+        ops=(
+            end(
+                outcome="error",
+                stop_reason="error",
+                text="half an ans",
+                usage=Usage(10, 5, 3, estimated=True),
+                error_kind="overloaded",
+                error="the provider is overloaded",
+            ),
+        ),
+    )
+    assert await ledger.call(ReadRun("r1")) == RunRow(
+        run_id="r1",
+        session_key=KEY,
+        state="ended",
+        epoch=1,
+        outcome="error",
+        stop_reason="error",
+        text="half an ans",
+        usage=Usage(10, 5, 3, estimated=True),
+        error_kind="overloaded",
+        error="the provider is overloaded",
+    )
+
+
+async def test_an_ended_run_writes_no_more(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(end(),))
+    with pytest.raises(StaleClaim):
+        await ledger.commit(event(), run="r1")
+    with pytest.raises(LedgerError, match="over already"):
+        await ledger.commit(ops=(end(),))
+    with pytest.raises(LedgerError, match="begun before"):
+        await ledger.commit(ops=(OpenRun("r1", 5.0),))
+
+
+async def test_a_session_ends_its_run_and_the_run_is_refused_from_then_on(ledger):
+    await ledger.begin()
+    await ledger.commit(event("ended", "r1"), ops=(end(outcome="aborted"),))
+    row = await ledger.call(ReadRun("r1"))
+    assert (row.state, row.outcome, row.epoch) == ("ended", "aborted", 2)
+    assert (await ledger.read()).events[-1].run_epoch == 2
+    with pytest.raises(StaleClaim):
+        await ledger.commit(event(), run="r1")
+
+
+async def test_a_waiting_message_is_stopped_by_its_session(ledger):
+    await ledger.accept()
+    await ledger.commit(ops=(Take((1,)), end(outcome="aborted", text="")))
+    assert await ledger.call(ReadOpenWork()) == ()
+    assert (await ledger.call(ReadRun("r1"))).outcome == "aborted"
+
+
+@pytest.mark.parametrize("op", [OpenRun("r1", 2.0), end()], ids=["begins", "ends"])
+async def test_no_run_goes_on_while_its_message_waits(ledger, op):
+    await ledger.accept()
+    with pytest.raises(LedgerError, match="has to be taken first"):
+        await ledger.commit(ops=(op,))
+
+
+async def test_a_session_has_one_run_in_progress(ledger):
+    await ledger.begin("r1")
+    receipt = await ledger.accept("r2")
+    ops = (Take((receipt.inbox_id,)), OpenRun("r2", 5.0))
+    with pytest.raises(LedgerError, match="has run r1 in progress"):
+        await ledger.commit(ops=ops)
+    await ledger.commit(run="r1", ops=(end(),))
+    await ledger.commit(ops=ops)
+    assert (await ledger.read()).open_run.run_id == "r2"
+
+
+async def test_a_message_is_taken_once(ledger):
+    await ledger.accept()
+    await ledger.commit(ops=(Take((1,)),))
+    with pytest.raises(LedgerError, match="message 1 does not wait"):
+        await ledger.commit(ops=(Take((1,)),))
+    with pytest.raises(LedgerError, match="message 1 does not wait"):
+        await ledger.commit(ops=(Take((1, 1)),))
+
+
+@pytest.mark.parametrize(
+    "op", [Take((2,)), OpenRun("r2", 5.0), NoteRevival("r1"), end("r2")]
+)
+async def test_a_run_speaks_for_itself_only(ledger, op):
+    await ledger.begin("r1")
+    await ledger.accept("r2")
+    with pytest.raises(LedgerError):
+        await ledger.commit(run="r1", ops=(op,))
+
+
+async def test_revivals_are_counted(ledger):
+    await ledger.begin()
+    for _ in range(3):
+        await ledger.commit(ops=(NoteRevival("r1"),))
+    assert (await ledger.read()).open_run.revivals == 3
+    await ledger.commit(run="r1", ops=(end(),))
+    with pytest.raises(LedgerError, match="not in progress"):
+        await ledger.commit(ops=(NoteRevival("r1"),))
+
+
+async def test_open_work_is_told_oldest_first(ledger):
+    await ledger.accept("r1", "old", at=10.0)
+    await ledger.accept("r2", "new", at=30.0)
+    await ledger.accept("r3", "middle", at=20.0)
+    await ledger.accept("r4", "old", at=40.0)
+    assert await ledger.call(ReadOpenWork()) == ("old", "middle", "new")
+
+
+# --- usage
+
+
+def reserve(attempt: int = 1, **other: Any) -> Reserve:
+    given: dict[str, Any] = {
+        "run_id": "r1",
+        "agent": "main",
+        "provider": "openai",
+        "model": "m",
+        "at": 86_400.0 * 3 + 1,
+        "bound": Usage(100, 50, 0),
+    }
+    return Reserve(attempt=attempt, **(given | other))
+
+
+async def test_a_reservation_counts_in_full_until_it_is_settled(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(reserve(1),))
+    (row,) = await ledger.call(ReadUsage())
+    assert (row.day, row.calls) == ("1970-01-04", 1)
+    assert (row.usage, row.reserved) == (Usage(), Usage(100, 50))
+    settle = Settle("r1", 1, 5.0, Usage(90, 7, 80, estimated=True))
+    await ledger.commit(run="r1", ops=(settle, reserve(2)))
+    (row,) = await ledger.call(ReadUsage())
+    assert row.usage == Usage(90, 7, 80, estimated=True)
+    assert (row.calls, row.reserved) == (2, Usage(100, 50))
+
+
+async def test_usage_is_summed_by_day_agent_provider_and_model(ledger):
+    await ledger.begin()
+    for attempt, other in enumerate(
+        [{}, {}, {"model": "n"}, {"agent": "b"}, {"provider": "p"}, {"at": 1.0}]
+    ):
+        await ledger.commit(run="r1", ops=(reserve(attempt, **other),))
+    rows = await ledger.call(ReadUsage())
+    assert sorted(row.calls for row in rows) == [1, 1, 1, 1, 2]
+    assert len(await ledger.call(ReadUsage(since=86_400.0))) == 4
+
+
+async def test_an_attempt_is_reserved_once_and_settled_once(ledger):
+    await ledger.begin()
+    settle = Settle("r1", 1, 5.0, Usage(1, 1))
+    with pytest.raises(LedgerError, match="nothing is reserved"):
+        await ledger.commit(run="r1", ops=(settle,))
+    await ledger.commit(run="r1", ops=(reserve(1),))
+    with pytest.raises(LedgerError):
+        await ledger.commit(run="r1", ops=(reserve(1),))
+    await ledger.commit(run="r1", ops=(settle,))
+    with pytest.raises(LedgerError, match="nothing is reserved"):
+        await ledger.commit(run="r1", ops=(settle,))
+
+
+# --- definitions and the outbox
+
+
+async def test_a_definition_is_kept_by_its_hash(ledger):
+    await ledger.accept()
+    assert await ledger.call(ReadDefinition("h")) is None
+    for _ in range(2):
+        await ledger.commit(ops=(PutDefinition("h", b'{"model":"m"}'),))
+    assert await ledger.call(ReadDefinition("h")) == b'{"model":"m"}'
+
+
+async def test_an_outbound_is_put_once_under_its_key(ledger):
+    await ledger.begin()
+    piece = PutOutbound(key="r1/1", run_id="r1", reply_to="t:1", body=b"{}", at=5.0)
+    for _ in range(2):
+        await ledger.commit(run="r1", ops=(piece,))
+
+
+# --- lists and figures
+
+
+async def test_sessions_are_listed_by_latest_activity(ledger):
+    for number, key in enumerate(["a", "b", "c"]):
+        await ledger.accept(f"r{number}", key, at=float(number))
+    await ledger.commit(event(at=9.0), key="b")
+    rows = await ledger.call(ReadSessions())
+    assert [(row.key, row.seq, row.updated_at) for row in rows] == [
+        ("b", 1, 9.0),
+        ("c", 0, 2.0),
+        ("a", 0, 0.0),
+    ]
+    assert len({row.session_id for row in rows}) == 3
+    page = await ledger.call(ReadSessions(limit=1, offset=1))
+    assert [row.key for row in page] == ["c"]
+
+
+async def test_a_listed_session_shows_its_run_in_progress(ledger):
+    await ledger.begin()
+    (row,) = await ledger.call(ReadSessions())
+    assert (row.open_run, row.agent, row.created_at) == ("r1", "main", 1.0)
+
+
+async def test_figures(ledger, tmp_path):
+    await ledger.begin("r1")
+    await ledger.accept("r2", OTHER)
+    status = await ledger.call(GetLedgerStatus())
+    assert status.path == str(tmp_path / "ledger.db")
+    assert (status.schema, status.owner_epoch, status.sessions) == (1, 1, 2)
+    assert (status.events, status.inbox_depth, status.open_runs) == (1, 1, 1)
+    assert (status.commits, status.transactions) == (3, 3)
+
+
+# --- many at once
+
+
+async def test_commits_that_come_together_share_a_transaction(ledger):
+    for number in range(64):
+        await ledger.accept(f"r{number}", f"k{number}")
+    before = await ledger.call(GetLedgerStatus())
+    async with trio.open_nursery() as nursery:
+        for number in range(64):
+            nursery.start_soon(partial(ledger.commit, event(), key=f"k{number}"))
+    after = await ledger.call(GetLedgerStatus())
+    assert after.commits - before.commits == 64
+    assert after.transactions - before.transactions <= 8
+
+
+async def test_a_transaction_takes_so_many_and_no_more(opened):
+    async with opened(max_batch=4) as ledger:
+        async with trio.open_nursery() as nursery:
+            for number in range(16):
+                nursery.start_soon(ledger.accept, f"r{number}", f"k{number}")
+        assert (await ledger.call(GetLedgerStatus())).transactions >= 4
+
+
+async def test_what_was_answered_is_read(ledger):
+    """From any session, at any time: a read never lags behind an answer."""
+
+    async def turn(number: int) -> None:
+        key = f"k{number}"
+        await ledger.accept(f"r{number}", key)
+        for seq in range(1, 6):
+            await ledger.commit(event(), key=key)
+            assert (await ledger.read(key)).seq == seq
+
+    async with trio.open_nursery() as nursery:
+        for number in range(16):
+            nursery.start_soon(turn, number)
+
+
+async def test_a_read_shows_one_moment(ledger):
+    """Events and seq, run and inbox of a session always fit one another."""
+    await ledger.begin()
+    done = False
+
+    async def write() -> None:
+        nonlocal done
+        for _ in range(50):
+            await ledger.commit(event(), event(), run="r1")
+        done = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        while not done:
+            read = await ledger.read()
+            assert read.seq == len(read.events)
+            assert read.seq % 2 == 1
+
+
+async def test_all_is_there_after_it_was_opened_again(opened):
+    epochs = Epochs()
+    async with opened(epochs) as ledger:
+        await ledger.begin("r1")
+        await ledger.commit(event("ask", "r1"), run="r1", ops=(reserve(1),))
+        await ledger.accept("r2")
+        before = await ledger.read(), await ledger.call(ReadUsage())
+    async with opened(epochs) as ledger:
+        assert before == (await ledger.read(), await ledger.call(ReadUsage()))
+        assert (await ledger.accept("r9", external_id="id of r2")).duplicate
+        assert (await ledger.accept("r3")).inbox_id == 3
+        assert await ledger.commit(run="r1", ops=(end(),), seq=2) == 2
+        assert message("r2").run_id in {
+            row.run_id for row in (await ledger.read()).inbox
+        }
