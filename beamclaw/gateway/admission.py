@@ -68,16 +68,17 @@ class Admission:
             or self._body(asked)
         )
 
-    def crossing(self, asked: Asked) -> list[tuple[bytes, bytes]]:
+    def crossing(self, asked: Asked) -> tuple[tuple[bytes, bytes], ...]:
         """Headers that let a web page of an admitted foreign origin read the answer."""
         origin = asked.headers.get("origin")
         if origin is None or origin not in self.origins:
-            return []
-        return [
+            return ()
+        return (
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-allow-headers", b"*, authorization"),
+            (b"access-control-allow-methods", b"GET, POST"),
             (b"vary", b"origin"),
-        ]
+        )
 
     def _host(self, asked: Asked) -> Problem | None:
         host = asked.headers.get("host")

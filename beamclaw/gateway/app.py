@@ -95,6 +95,11 @@ class Dialogue(TrioASGIHTTPConnection):
             )
             await exchange.refuse(problem)
             return
+        exchange.headers += self.app.rooms.admission.crossing(asked)
+        if asked.method == "OPTIONS":
+            await exchange.start(204, [])
+            await exchange.write(b"", more=False)
+            return
         scope["beamclaw.asked"] = asked
         scope["beamclaw.body"] = body
         quart_request = self._create_request_from_scope(exchange.send)

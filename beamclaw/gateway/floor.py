@@ -41,6 +41,7 @@ class Floor:
         limit: Connections at once.
         intake: New requests are taken.
         ready: When the node was first ready to take turns (Trio's clock).
+        port: Where the gateway listened first, if any port was fine.
         on_idle: Called when the last request in progress ends.
     """
 
@@ -49,6 +50,7 @@ class Floor:
     started: float = 0.0
     ready: float | None = None
     listening: Listening | None = None
+    port: int = 0
     on_idle: Callable[[], None] | None = None
     accepted: int = 0
     answered: int = 0

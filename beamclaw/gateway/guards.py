@@ -53,8 +53,10 @@ ANSWERED: Final = "beamclaw.gateway.answered"
 CRASHED: Final = "beamclaw.gateway.crashed"
 STALLED: Final = "beamclaw.gateway.stalled"
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 # On every answer, unless the answer has its own.
-SECURITY_HEADERS: Final = (
+SECURITY_HEADERS: Final[Headers] = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -83,6 +85,7 @@ class Exchange:
         gone: The client left before the answer was complete.
         streaming: The answer is a stream in progress.
         finishing: The node stops, the answer should end.
+        headers: On this answer, unless it has its own of that name.
         on_finish: Called when ``finishing`` becomes true.
     """
 
@@ -97,6 +100,7 @@ class Exchange:
         self.streaming = False
         self.finishing = False
         self.status = 0
+        self.headers = SECURITY_HEADERS
         self.on_finish: Callable[[], None] | None = None
         self._link = link
         self._send = send
@@ -119,7 +123,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             given = {name.lower() for name, _ in message["headers"]}
-            more = [pair for pair in SECURITY_HEADERS if pair[0] not in given]
+            more = [pair for pair in self.headers if pair[0] not in given]
             message = {**message, "headers": [*message["headers"], *more]}
         await self._send(message)
 
@@ -394,8 +398,7 @@ class Protocol(H11Protocol):
 
     def _stays(self) -> bool:
         return (
-            self.link.floor.intake
-            and self.connection.their_state is not h11.SEND_BODY
+            self.link.floor.intake and self.connection.their_state is not h11.SEND_BODY
         )
 
     async def _send_h11_event(self, event: Any) -> None:
@@ -441,7 +444,6 @@ class Protocol(H11Protocol):
             self._next_cycle()
         else:
             self.link.stop(linger=theirs is h11.SEND_BODY)
-
 
     def _next_cycle(self) -> None:
         if self._renew:  # or the parser would read a head that nobody has checked

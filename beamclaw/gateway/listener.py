@@ -62,9 +62,9 @@ class Listener(supervision.Server):
         files = sockets.raise_file_limit() - RESERVED_FILES
         floor.limit = max(1, min(config.max_connections, files))
         if floor.listening is None:
-            floor.listening = await sockets.listen(
-                config.host, config.port, config.backlog
-            )
+            port = config.port or floor.port
+            floor.listening = await sockets.listen(config.host, port, config.backlog)
+            floor.port = floor.listening.address.port
             floor.started = trio.current_time()
         floor.on_idle = lambda: supervision.cast(NAME, _Idle())
         supervision.update_value(NAME, floor.listening.address)

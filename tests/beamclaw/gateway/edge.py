@@ -308,7 +308,9 @@ async def running(
     detach = supervision.telemetry.attach(events.append)
     outside = Outside(worker=InlineWorker)
     parts = [
-        ChildSpec("runs", supervision.TaskSupervisor, name="default/runs", type="supervisor"),
+        ChildSpec(
+            "runs", supervision.TaskSupervisor, name="default/runs", type="supervisor"
+        ),
         ChildSpec("ledger", partial(FakeLedger, tenant), name=LEDGER),
         ChildSpec("sessions", partial(FakeSessions, tenant), name=SESSIONS),
     ]

@@ -305,11 +305,13 @@ def test_a_body_that_is_no_object_is_refused():
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["role", "content", "type", "text", "tool_calls", "id"]),
-        inner,
-        max_size=3,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "tool_calls", "id"]),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=8,
 )
@@ -383,7 +385,10 @@ def test_usage_comes_last_and_only_when_asked_for():
     [
         ([end("all of it")], "all of it"),
         ([Delta("r", 1, 0, "all"), end("all of it")], "all of it"),
-        ([Delta("r", 1, 0, "all"), Delta("r", 1, 0, "all of"), end("all of")], "all of"),
+        (
+            [Delta("r", 1, 0, "all"), Delta("r", 1, 0, "all of"), end("all of")],
+            "all of",
+        ),
         ([Delta("r", 2, 0, "a"), Delta("r", 1, 1, "x"), end("a")], "a"),
         ([Reset("r", 2), Delta("r", 2, 0, "a"), end("a")], "a"),
         ([Waiting("r", "model"), Delta("q", 1, 0, "other"), end("a")], "a"),

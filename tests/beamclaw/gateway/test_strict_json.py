@@ -64,8 +64,10 @@ def test_the_rest_is_read_as_everybody_reads_it(body):
 @given(
     st.recursive(
         st.text(alphabet='[]{}"\\a'),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(alphabet='[{"\\', max_size=2), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(alphabet='[{"\\', max_size=2), inner, max_size=3)
+        ),
     ),
     st.integers(0, 6),
 )

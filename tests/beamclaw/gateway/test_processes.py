@@ -1,0 +1,204 @@
+"""The gateway's processes: who outlives whom, and what cannot be listened on."""
+
+import contextlib
+
+import pytest
+import trio
+
+import supervision
+from beamclaw.config.schema import AuthConfig, GatewayConfig
+from beamclaw.contracts import gateway as contract
+from beamclaw.contracts.secret import Secret
+from beamclaw.gateway import sockets
+from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.listener import Listener
+from supervision import ChildSpec
+from tests.beamclaw.gateway.edge import TOKEN, user
+
+
+async def kill(name: str) -> None:
+    pid = supervision.whereis(name)
+    supervision.exit(pid, supervision.KILL)
+    while supervision.whereis(name) in (None, pid):
+        await trio.sleep(0.001)
+
+
+def open_stream(node) -> bytes:
+    return (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+        "Content-Length: 64\r\n\r\n"
+        '{"stream":true,"messages":[{"role":"user","content":"abcdefgh"}]}'[:64]
+    ).encode()
+
+
+@pytest.mark.parametrize("name", ["gateway", "gateway/server"])
+async def test_a_stream_outlives_listener_and_server(node, name):
+    go_on = trio.Event()
+
+    async def think(run):
+        run.say("one ")
+        await go_on.wait()
+        run.say("two")
+        run.end()
+
+    node.tenant.think = think
+    answers = []
+
+    async def ask():
+        answers.append(await node.ask("hello", stream=True))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        while not node.tenant.runs:
+            await trio.sleep(0.001)
+        await kill(name)
+        go_on.set()
+    text = "".join(c.choices[0].delta.content or "" for c in answers[0])
+    assert text == "one two"
+
+
+@pytest.mark.parametrize("name", ["gateway", "gateway/server", "gateway/connections"])
+async def test_after_any_death_the_same_address_answers(node, name):
+    address = node.address
+    await kill(name)
+    while contract.address() is None or supervision.whereis("gateway/server") is None:
+        await trio.sleep(0.001)
+    assert (await node.post(user("hello"))).status == 200
+    assert node.address == address
+
+
+async def test_nobody_is_refused_while_the_server_restarts(node):
+    refused = []
+
+    async def knock():
+        for _ in range(30):
+            try:
+                answer = await node.request("GET", "/healthz")
+                assert answer.status == 200
+            except OSError as error:
+                refused.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(knock)
+        await trio.sleep(0.01)
+        await kill("gateway/server")
+    assert refused == []
+
+
+async def test_a_connection_is_a_process_that_ends_with_it(node):
+    async with await node.connect():
+        while (await node.status()).connections < 1:
+            await trio.sleep(0.001)
+        assert supervision.count_children is not None
+        counts = await supervision.count_children("gateway/connections")
+        assert counts.active == 1
+    with trio.fail_after(2):
+        while (await node.status()).connections:
+            await trio.sleep(0.001)
+
+
+async def test_stopping_the_tree_does_not_wait_for_anybody(start):
+    with trio.fail_after(1.5):
+        async with start() as node:
+            node.tenant.think = lambda run: trio.sleep_forever()
+            stream = await node.connect()
+            await stream.send_all(b"GET /")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask_in_vain, node)
+                while not node.tenant.runs:
+                    await trio.sleep(0.001)
+                nursery.cancel_scope.cancel()
+            other = await node.connect()
+            await other.send_all(open_stream(node))
+    await stream.aclose()
+    await other.aclose()
+
+
+async def ask_in_vain(node) -> None:
+    with contextlib.suppress(AssertionError, IndexError):
+        await node.post(user("hello", stream=True, user="ann"))
+
+
+async def test_the_status_counts(node):
+    await node.post(user("hello"))
+    await node.post(b"nonsense")
+    await node.request("GET", "/v1/models", token=None)
+    status = await node.status()
+    assert status.accepted == 3
+    assert status.answered >= 2
+    assert status.refused == 1
+    assert status.intake
+    assert status.limit == 10_000
+    assert supervision.state("gateway")["address"] == node.address.url
+
+
+# --- what cannot be listened on
+
+
+async def refusal(**settings) -> str:
+    settings = {"auth": AuthConfig(token=Secret("t")), "port": 0} | settings
+    config = GatewayConfig(**settings)
+    spec = ChildSpec(
+        "listener", lambda: Listener(config, Floor(limit=10)), name=contract.NAME
+    )
+    with pytest.raises(supervision.StartFailed) as caught:
+        async with supervision.open_supervisor([spec]):
+            pass
+    reason = caught.value.reason
+    while isinstance(reason, supervision.Crash) and not isinstance(
+        reason.error, contract.CannotListen
+    ):
+        reason = reason.error.reason
+    assert isinstance(reason, supervision.Crash)
+    return str(reason.error)
+
+
+async def test_a_port_in_use_is_said_in_words():
+    taken = await sockets.listen("127.0.0.1", 0, 10)
+    port = taken.address.port
+    words = await refusal(port=port)
+    taken.close()
+    assert f"port {port} on 127.0.0.1 is in use" in words
+    assert "--port" in words
+
+
+async def test_an_address_of_another_machine_is_said_in_words():
+    assert "no address of this machine" in await refusal(host="192.0.2.1")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+async def test_others_are_never_let_in_without_a_token(host):
+    words = await refusal(host=host, auth=AuthConfig(mode="none"))
+    assert "which others can reach" in words
+
+
+@pytest.mark.parametrize("token", [None, Secret("")])
+async def test_a_token_that_is_missing_is_no_open_door(token):
+    assert "BEAMCLAW_TOKEN" in await refusal(auth=AuthConfig(token=token))
+
+
+@pytest.mark.parametrize(
+    "host, url",
+    [
+        ("127.0.0.1", "http://127.0.0.1:5"),
+        ("0.0.0.0", "http://127.0.0.1:5"),
+        ("::", "http://[::1]:5"),
+        ("claw.lan", "http://claw.lan:5"),
+    ],
+)
+def test_an_address_is_shown_as_it_can_be_reached(host, url):
+    assert contract.Address(host, 5).url == url
+
+
+async def test_a_name_with_two_addresses_is_listened_on_at_both():
+    try:
+        found = await sockets.listen("localhost", 0, 10)
+    except contract.CannotListen as error:
+        pytest.skip(str(error))
+    async with await trio.open_tcp_stream("127.0.0.1", found.address.port):
+        await found.wait_incoming()
+        for connected in found.accept_nowait():
+            connected.close()
+    found.close()
