@@ -86,7 +86,14 @@ class Wire:
         self._headers = dict(headers)
         self._deadlines = deadlines
         self._failures = failures
-        self._client: httpx2.AsyncClient | None = None
+        self._timeout = httpx2.Timeout(
+            connect=deadlines.connect,
+            read=deadlines.idle,
+            write=deadlines.idle,
+            pool=None,  # there is no limit to wait for: permits are the limit
+        ).as_dict()
+        # The pool, and the address read once.
+        self._line: tuple[httpx2.AsyncHTTPTransport, httpx2.URL] | None = None
 
     def __repr__(self) -> str:
         return f"<Wire to {self._failures.address}>"
@@ -115,42 +122,42 @@ class Wire:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        line, self._line = self._line, None
+        if line is not None:
+            await line[0].aclose()
 
     async def _open(self, body: bytes, deadline: float) -> httpx2.Response:
         failure: ProviderError | None = None
         with trio.move_on_at(deadline):
             try:
-                client = self._client or self._connect()
-                request = client.build_request(
-                    "POST", self._url, headers=self._headers, content=body
+                transport, url = self._line or self._connect()
+                request = httpx2.Request(
+                    "POST",
+                    url,
+                    headers=self._headers,
+                    content=body,
+                    extensions={"timeout": self._timeout},
                 )
-                return await client.send(request, stream=True)
+                return await transport.handle_async_request(request)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 failure = self._why_not(error)
         # Outside of the except block: the client's exceptions hold the request with
         # its headers, and ours must not lead to them.
         raise failure or self._failures.too_long(self._deadlines.whole)
 
-    def _connect(self) -> httpx2.AsyncClient:
+    def _connect(self) -> tuple[httpx2.AsyncHTTPTransport, httpx2.URL]:
         _hush()
-        client = self._client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(
-                connect=self._deadlines.connect,
-                read=self._deadlines.idle,
-                write=self._deadlines.idle,
-                pool=None,  # there is no limit to wait for: permits are the limit
-            ),
+        # Not a client around it: cookies, redirects and authentication of its own are
+        # what no provider wants, and cost a fifth of a short call.
+        transport = httpx2.AsyncHTTPTransport(
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
             verify=_tls() if self._url.startswith("https:") else False,
             trust_env=False,
-            follow_redirects=False,
             http1=True,
             http2=False,
         )
-        return client
+        self._line = transport, httpx2.URL(self._url)
+        return self._line
 
     def _why_not(self, error: Exception) -> ProviderError:
         match error:

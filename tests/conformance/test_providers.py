@@ -92,7 +92,7 @@ def text(events):
 
 
 def idle_connections(provider):
-    return provider._wire._client._transport._pool.connections
+    return provider._wire._line[0]._pool.connections
 
 
 @pytest.fixture

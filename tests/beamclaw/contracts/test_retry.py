@@ -2,7 +2,7 @@
 
 import pytest
 
-from beamclaw.contracts.providers import TRANSIENT, ProviderError
+from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 from beamclaw.contracts.retry import RetryPolicy, decide, give_up_words
 
 POLICY = RetryPolicy(max_attempts=3, first=0.5, most=4.0)
@@ -14,7 +14,7 @@ ALL = frozenset(
 )  # fmt: skip
 
 
-def asked(kind="overloaded", retry_after=None):
+def asked(kind: ErrorKind = "overloaded", retry_after: float | None = None):
     return ProviderError(kind, "it failed", retry_after=retry_after)
 
 
