@@ -1,5 +1,10 @@
 """Processes: reasons, links, monitors, exit signals, mailboxes."""
 
+# A name or child that is not there fails the test by itself.
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
+import contextvars
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -507,8 +512,6 @@ async def test_a_busy_receiver_lets_others_run():
 
 async def test_restarted_children_have_the_context_of_their_supervisor():
     """T18."""
-    import contextvars
-
     var = contextvars.ContextVar("var", default="outside")
     seen = []
 

@@ -1,5 +1,8 @@
 """Servers: the start protocol, calls, casts, continuations, time-outs, terminate."""
 
+# A name or child that is not there fails the test by itself.
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
 import attrs
 import pytest
 import trio

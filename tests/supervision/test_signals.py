@@ -1,12 +1,14 @@
 """Exit signals for processes that wait anywhere in Trio (T3 to T8, T14)."""
 
+# A name or child that is not there fails the test by itself.
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 import supervision
-from supervision import KILL, KILLED, SHUTDOWN, Crash, Exited
-from supervision import _signals
+from supervision import KILL, KILLED, SHUTDOWN, Crash, Exited, _signals
 from supervision.testing import wait_exit
 from tests.supervision.stage import Ask, Echo, actor, child, keep, tree, wait
 

@@ -1,5 +1,8 @@
 """Static supervisors: specs, start, restart, termination, requests."""
 
+# A name or child that is not there fails the test by itself.
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
 from functools import partial
 
 import pytest
