@@ -15,6 +15,7 @@ from beamclaw.contracts.ledger import (
     Claim,
     Commit,
     EndRun,
+    InboxRow,
     NewEvent,
     Op,
     OpenRun,
@@ -110,9 +111,14 @@ class Client:
     async def begin(self, run: str = "r1", key: str = KEY) -> Receipt:
         """A message comes, is taken, and its run begins."""
         receipt = await self.accept(run, key)
-        ops = (Take((receipt.inbox_id,)), OpenRun(run, 2.0))
-        await self.commit(event("inbound"), ops=ops, key=key)
+        row = InboxRow(id=receipt.inbox_id, session_key=key, run_id=run, body=b"")
+        await self.take(row, event("inbound"), key=key)
         return receipt
+
+    async def take(self, row: InboxRow, *events: NewEvent, key: str = KEY) -> int:
+        """A waiting message is taken, and its run begins."""
+        ops = (Take((row.id,)), OpenRun(row.run_id, 2.0))
+        return await self.commit(*events, ops=ops, key=key)
 
 
 def message(run: str = "r1", key: str = KEY, **other: Any) -> Accept:
