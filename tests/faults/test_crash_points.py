@@ -18,8 +18,6 @@ from tests.faults.audit import Audit, Turn, read_book
 from tests.support.inside import Inside, Reader, configuration, open_inside
 from tests.support.model import Model, answer, open_model
 
-pytestmark = pytest.mark.slow
-
 MARKER = "turn"
 TOKENS = 5
 EXPECTED = "".join(answer(MARKER, TOKENS))
@@ -28,11 +26,12 @@ KEY = "agent:main:crash"
 # Stage: how many tokens the provider has sent when it is reached.
 STAGES = {"called": 0, "answering": 2, "all but the end": TOKENS}
 # Its death cuts the model call, and the turn's next attempt asks again.
-CUTS = ("run", "default/ledger", "default/runs", "default/clients", "tenant:default")
+CUTS = ("run", "default/ledger", "default/runs", "tenant:default")
 KEEPS = (
     "session",
     "default/sessions",
     "default/limits",
+    "default/clients",
     "providers/openai",
     "bus",
     "store",
@@ -106,10 +105,6 @@ async def turning(folder: Path, hold: int) -> AsyncIterator[Turning]:
                     await reader.wait_text()
             yield Turning(node, model, reader, headers)
             nursery.cancel_scope.cancel()
-
-
-def plan_of(stage: str) -> int:
-    return STAGES[stage]
 
 
 @pytest.mark.parametrize("stage", STAGES)
