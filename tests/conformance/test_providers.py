@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+import supervision
 from beamclaw.config.schema import ProviderConfig
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.providers import (
@@ -27,6 +28,7 @@ from beamclaw.contracts.secret import Secret
 from beamclaw.providers import connect
 from beamclaw.testing.fake_anthropic import fake_anthropic
 from beamclaw.testing.fake_openai import Fault, Reply, Tool, fake_openai
+from supervision.testing import wait_exit
 
 CANARY = "sk-canary-9f3a77c1e5d2b846"
 FAKES = {"openai": fake_openai, "anthropic": fake_anthropic}
@@ -490,6 +492,29 @@ async def test_cancelled_before_the_answer_begins(api):
                 await pair.fake.wait_for(lambda: bool(pair.fake.ledger))
                 await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
+        with trio.fail_after(5):
+            await pair.fake.wait_for(lambda: pair.fake.ledger[0].outcome == "left")
+        assert idle_connections(pair.provider) == []
+
+
+@pytest.mark.parametrize("api", OVER_HTTP)
+@pytest.mark.parametrize("reason", [supervision.KILL, supervision.Shutdown("aborted")])
+async def test_a_process_that_is_ended_in_the_middle_leaves_nothing(api, reason):
+    async with (
+        connected(api, Reply(text="w " * 50, gap=0.01)) as pair,
+        supervision.open_supervisor([]),
+    ):
+        begun = trio.Event()
+
+        async def run():
+            async with pair.provider.stream(REQUEST) as events:
+                async for _ in events:
+                    begun.set()
+
+        pid = supervision.spawn(run)
+        await begun.wait()
+        supervision.exit(pid, reason)
+        await wait_exit(pid)
         with trio.fail_after(5):
             await pair.fake.wait_for(lambda: pair.fake.ledger[0].outcome == "left")
         assert idle_connections(pair.provider) == []
