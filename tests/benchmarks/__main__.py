@@ -11,12 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import orjson
 
 from tests.benchmarks import page, report
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+
+BASELINES = {"supervision": "bare Trio"}
 
 
 def run(name: str) -> list[str]:
@@ -42,8 +45,11 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"no benchmark {min(unknown)!r}; there are {NAMES}")
-    lines = [line for name in chosen.names or NAMES for line in run(name)]
-    rows = report.parse(lines)
+    rows = [
+        attrs.evolve(row, against=row.against or BASELINES.get(name, ""))
+        for name in chosen.names or NAMES
+        for row in report.parse(run(name))
+    ]
     print()
     print(report.table(rows))
     if chosen.json is not None:

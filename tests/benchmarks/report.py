@@ -22,7 +22,7 @@ class Row:
     Attributes:
         baseline: The same thing without us, measured in the same run.
         against: What the baseline is.
-        ratio: How the two compare; by itself *value* / *baseline*.
+        ratio: How many times better than the baseline: above 1 is faster or smaller.
         must: ``< 1``, in the row's unit; ``≥ 0.7x`` is about the ratio.
         aim: The same, for what we should like.
     """
@@ -32,14 +32,16 @@ class Row:
     unit: str
     baseline: float | None = None
     against: str = ""
-    ratio: float | None = attrs.field(default=None)
+    ratio: float | None = None
     must: str = ""
     aim: str = ""
     note: str = ""
 
     def __attrs_post_init__(self) -> None:
-        if self.ratio is None and self.baseline:
-            object.__setattr__(self, "ratio", self.value / self.baseline)
+        if self.ratio is None and self.baseline and self.value:
+            more_is_better = self.must[:1] in (">", "≥")
+            ratio = self.value / self.baseline
+            object.__setattr__(self, "ratio", ratio if more_is_better else 1 / ratio)
 
     def holds(self, limit: str) -> bool | None:
         """Whether the row is within *limit*; None where there is none."""
