@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 import attrs
 import trio
 from quart import Response, request
-from quart.sessions import NullSession, SessionInterface
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
@@ -55,19 +54,6 @@ class Rooms:
     created: int
 
 
-class _NoSessions(SessionInterface):
-    """No cookies."""
-
-    async def open_session(self, *_: object) -> NullSession:
-        return NullSession()
-
-    async def save_session(self, *_: object) -> None:
-        return None
-
-    def is_null_session(self, *_: object) -> bool:
-        return True
-
-
 class GatewayApp(QuartTrio):
     """See the module."""
 
@@ -102,10 +88,10 @@ class Dialogue(TrioASGIHTTPConnection):
             return
         scope["beamclaw.asked"] = asked
         scope["beamclaw.body"] = body
-        quart_request = self._create_request_from_scope(exchange.send)
+        quart_request = self._create_request_from_scope(send)
         response = await self.app.handle_request(quart_request)
         if response is not _STREAM:
-            await self._send_response(exchange.send, response)
+            await self._send_response(cast("Any", exchange.send), response)
 
     def _refuse(self, asked: Asked) -> Problem | None:
         rooms = self.app.rooms
@@ -145,7 +131,6 @@ def build(rooms: Rooms) -> GatewayApp:
     """The application."""
     app = GatewayApp(__name__, static_folder=None, template_folder=None)
     app.rooms = rooms
-    app.session_interface = _NoSessions()
     app.asgi_http_class = Dialogue
     # Ours, in the connection, instead of a minute for whatever it is.
     app.config["RESPONSE_TIMEOUT"] = None

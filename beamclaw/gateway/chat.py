@@ -6,9 +6,9 @@ that leaves a conversation of one request takes its turn along.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import attrs
 import trio
@@ -86,14 +86,17 @@ class Watch:
         self._waits = trio.CancelScope()
         self.run_id = ""
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Self:
         self._inner.__enter__()
-        self._exchange.on_finish = lambda: self._waits.cancel()
+        self._exchange.on_finish = self._wake
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._exchange.on_finish = None
         self._inner.__exit__(*exc)
+
+    def _wake(self) -> None:
+        self._waits.cancel()
 
     @property
     def more(self) -> bool:
@@ -267,10 +270,9 @@ class Chat:
     async def _abort(self, inbound: Inbound) -> None:
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + ABORT_SECONDS
-            try:
+            # A tenant that is down has nothing in progress.
+            with suppress(supervision.CallFailed):
                 await abort(self.bus, TENANT, inbound.session_key, inbound.run_id)
-            except supervision.CallFailed:
-                pass  # the tenant is down, and what it had in progress with it
 
 
 class _Reply:

@@ -93,6 +93,11 @@ class Floor:
             self.on_idle()
 
     @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._guests)
+
+    @property
     def idle(self) -> bool:
         """Whether no request is in progress."""
         return not self._visits
@@ -113,10 +118,10 @@ class Floor:
         guest.shed()
         return True
 
-    def close_intake(self) -> None:
-        """Take no new requests; close connections without one."""
-        self.intake = False
-        for guest in tuple(self._waiting):
+    def set_intake(self, *, open: bool) -> None:  # noqa: A002 -- as in the contract
+        """Take new requests, or none: then connections without one are closed."""
+        self.intake = open
+        for guest in () if open else tuple(self._waiting):
             guest.shed()
 
     def finish(self) -> int:

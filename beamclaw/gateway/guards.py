@@ -100,7 +100,7 @@ class Exchange:
         self.streaming = False
         self.finishing = False
         self.status = 0
-        self.headers = SECURITY_HEADERS
+        self.headers: Headers = SECURITY_HEADERS
         self.on_finish: Callable[[], None] | None = None
         self._link = link
         self._send = send
@@ -251,7 +251,7 @@ class Requests(TaskGroup):
         exchange = Exchange(self.link, scope, send)
         scope["extensions"]["beamclaw.exchange"] = exchange
         self.link.floor.begin(self.link, exchange)
-        self.spawn(exchange.run, app)
+        cast("Any", self).spawn(exchange.run, app)
         return exchange
 
 
@@ -262,7 +262,7 @@ class Protocol(H11Protocol):
     standard allows, and the request is answered as what it is.
     """
 
-    link: "Connection"
+    # Narrower than in Hypercorn: neither WebSocket nor HTTP/2 ever takes over.
     stream: Stream | None
     connection: h11.Connection
 
@@ -284,7 +284,7 @@ class Protocol(H11Protocol):
         # of it is in the parser's own buffer as well.
         self._early = bytearray()
         self._renew = False
-        self._held = b""
+        self._held: bytes = b""
 
     # --- what arrives
 
@@ -404,16 +404,15 @@ class Protocol(H11Protocol):
     async def _send_h11_event(self, event: Any) -> None:
         # The head of an answer leaves together with the first piece of its body.
         try:
-            data = self.connection.send(event) or b""
+            sent = cast("bytes | None", cast("Any", self.connection).send(event))
         except h11.LocalProtocolError:
             if self.connection.their_state is not h11.ERROR:
                 raise
             return
+        data, self._held = self._held + (sent or b""), b""
         if isinstance(event, h11.Response):
             self._held = data
-            return
-        data, self._held = self._held + data, b""
-        if data:
+        elif data:
             await self.send(RawData(data))
 
     async def refuse(self, problem: Problem) -> None:
@@ -436,7 +435,7 @@ class Protocol(H11Protocol):
         self.link.stop(linger=True)
 
     async def _maybe_recycle(self) -> None:
-        stream, self.stream = self.stream, None
+        stream, self.stream = self.stream, None  # pyright: ignore[reportIncompatibleVariableOverride] -- narrower, see above
         if stream is not None:
             stream.close()
         ours, theirs = self.connection.our_state, self.connection.their_state
@@ -447,7 +446,7 @@ class Protocol(H11Protocol):
 
     def _next_cycle(self) -> None:
         if self._renew:  # or the parser would read a head that nobody has checked
-            self.connection = h11.Connection(
+            self.connection = h11.Connection(  # pyright: ignore[reportIncompatibleVariableOverride] -- narrower, see above
                 h11.SERVER,
                 max_incomplete_event_size=self.config.h11_max_incomplete_size,
             )
@@ -467,17 +466,19 @@ class Connection(TCPServer):
     write. Only an answer in progress may take as long as it takes.
     """
 
+    # Not Hypercorn's wrapper around one, which would switch to HTTP/2.
     protocol: Protocol
     context: WorkerContext
 
-    def __init__(  # pyright: ignore[reportMissingSuperCall] -- the stock one wants a stream; there is none before the process runs
+    def __init__(  # the stock one wants a stream; there is none before `run`
         self,
         app: App,
-        config: HypercornConfig,
-        context: WorkerContext,
         gateway: GatewayConfig,
         floor: Floor,
         connected: Any,
+        *,
+        config: HypercornConfig,
+        context: WorkerContext,
     ) -> None:
         self.app = cast("Any", app)
         self.config = config
@@ -525,9 +526,10 @@ class Connection(TCPServer):
             stream.socket.close()
 
     async def _serve(self, data: bytes) -> None:
-        async with Requests() as group:
-            group.link = self
-            self.protocol = Protocol(self, group)
+        group = Requests()
+        group.link = self
+        async with group:
+            self.protocol = Protocol(self, group)  # pyright: ignore[reportIncompatibleVariableOverride] -- narrower, see above
             try:
                 while data:
                     await self.protocol.handle(RawData(data))

@@ -81,18 +81,14 @@ class Listener(supervision.Server):
         match request:
             case GetGatewayStatus():
                 return self._floor.status()
-            case SetIntake(open=True):
-                self._floor.intake = True
-                return None
-            case SetIntake():
-                self._floor.close_intake()
+            case SetIntake(is_open):
+                self._floor.set_intake(open=is_open)
                 return None
             case FinishStreams():
                 return self._floor.finish()
-            case WaitIdle() if self._floor.idle:
-                return None
             case WaitIdle():
                 self._waiting.append(sender)
+                self._answer_if_idle()
                 return supervision.NO_REPLY
             case _:
                 return await super().handle_call(request, sender)
@@ -101,7 +97,10 @@ class Listener(supervision.Server):
         """The floor says that nothing is in progress any more."""
         if not isinstance(message, _Idle):
             await super().handle_cast(message)
-        elif self._floor.idle:
+        self._answer_if_idle()
+
+    def _answer_if_idle(self) -> None:
+        if self._floor.idle:
             for sender in self._waiting:
                 supervision.reply(sender, None)
             self._waiting.clear()

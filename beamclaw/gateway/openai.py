@@ -165,7 +165,7 @@ def _read(
     model = _of(body, "model", str) or "openclaw"
     user = _of(body, "user", str)
     stream = _of(body, "stream", bool) or False
-    options = _of(body, "stream_options", dict) or {}
+    options = cast("dict[str, Any]", _of(body, "stream_options", dict) or {})
     agent = _agent(model, headers, agents)
     session = _session(headers, agent, user)
     if session is not None and session.agent is not None:
@@ -464,8 +464,8 @@ def _of(body: dict[str, Any], field: str, kind: type[T]) -> T | None:
     value = body.get(field)
     if value is None or isinstance(value, kind):
         return value
-    words = {str: "text", bool: "true or false", dict: "an object"}
-    raise _wrong(f"{field} must be {words[kind]}", field)
+    words = {"str": "text", "bool": "true or false", "dict": "an object"}
+    raise _wrong(f"{field} must be {words[kind.__name__]}", field)
 
 
 def _wrong(message: str, param: str, code: str | None = None) -> _Wrong:

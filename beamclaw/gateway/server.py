@@ -4,6 +4,8 @@ It is last in the tree and holds nothing. When it dies, connections go on, new o
 in the system's queue, and the next one accepts them.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import trio
@@ -24,35 +26,38 @@ OUT_OF_FILES_PAUSE: Final = 0.1
 
 async def serve(config: GatewayConfig, floor: Floor, app: GatewayApp) -> None:
     """Accept connections for ever."""
-    assert floor.listening is not None, "the listener starts before"
-    settings = guards.settings(config)
-    context = WorkerContext(None)
+    listening = floor.listening
+    assert listening is not None, "the listener starts before"
+    connection = partial(
+        guards.Connection,
+        app,
+        config,
+        floor,
+        config=guards.settings(config),
+        context=WorkerContext(None),
+    )
     while True:
-        await floor.listening.wait_incoming()
+        await listening.wait_incoming()
         try:
-            _accept(floor.listening, floor, config, app, settings, context)
+            _accept(listening, floor, connection)
         except OutOfFilesError:
-            supervision.emit(OUT_OF_FILES, {"connections": floor.limit})
+            supervision.emit(OUT_OF_FILES, {"connections": floor.connections})
             if not floor.shed_one():
                 await trio.sleep(OUT_OF_FILES_PAUSE)
         await trio.lowlevel.checkpoint()
 
 
 def _accept(
-    listening: Listening,
-    floor: Floor,
-    config: GatewayConfig,
-    app: GatewayApp,
-    settings: guards.HypercornConfig,
-    context: WorkerContext,
+    listening: Listening, floor: Floor, connection: Callable[..., guards.Connection]
 ) -> None:
     for connected in listening.accept_nowait():
         if not floor.make_room():
             connected.close()
             continue
-        connection = guards.Connection(app, settings, context, config, floor, connected)
+        accepted = connection(connected)
         try:
-            supervision.start_task(CONNECTIONS, connection.run, name=None)
+            name = f"gateway/connection/{floor.accepted}"
+            supervision.start_task(CONNECTIONS, accepted.run, name=name)
         except BaseException:
-            connection.discard()
+            accepted.discard()
             raise

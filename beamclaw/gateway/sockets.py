@@ -8,7 +8,7 @@ import resource
 import selectors
 import socket
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 import trio
 
@@ -48,7 +48,7 @@ class Listening:
 
     async def wait_incoming(self) -> None:
         """Wait until somebody connects."""
-        await trio.lowlevel.wait_readable(self._selector.fileno())  # pyright: ignore[reportAttributeAccessIssue] -- epoll and kqueue have one, select has not
+        await trio.lowlevel.wait_readable(self._selector.fileno())
 
     def accept_nowait(self) -> Iterator[socket.socket]:
         """The connections that wait now, one per socket and call.
@@ -57,13 +57,14 @@ class Listening:
             OutOfFilesError: The process may not open more files.
         """
         for key, _ in self._selector.select(0):
+            listening = cast("socket.socket", key.fileobj)
             try:
-                accepted, _ = key.fileobj.accept()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] -- only sockets are registered
+                accepted, _ = listening.accept()
             except OSError as error:
                 if error.errno in _FULL:
                     raise OutOfFilesError(*error.args) from None
                 continue  # it left before it was accepted
-            accepted.setblocking(False)
+            accepted.settimeout(0)
             yield accepted
 
 
@@ -101,7 +102,7 @@ async def _addresses(host: str, port: int) -> list[tuple[int, str]]:
 def _bind(family: int, at: tuple[object, ...], backlog: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setblocking(False)
+        made.settimeout(0)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if family == socket.AF_INET6:

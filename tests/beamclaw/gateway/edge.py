@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import openai
@@ -58,7 +58,9 @@ class Run:
         start, self.text = len(self.text), self.text + text
         self.publish(Delta(self.run_id, self.attempt, start, text))
 
-    def end(self, outcome="ok", stop_reason="stop", **more) -> None:
+    def end(
+        self, outcome: ledger.Outcome = "ok", stop_reason: str = "stop", **more: Any
+    ) -> None:
         usage = Usage(7, 3)
         end = RunEnded(
             run_id=self.run_id,
@@ -217,6 +219,18 @@ class Node:
     async def status(self) -> contract.GatewayStatus:
         return await supervision.call("gateway", contract.GetGatewayStatus())
 
+    @property
+    def now(self) -> contract.GatewayStatus:
+        """The status without asking anybody."""
+        status = supervision.state("gateway")["status"]
+        assert isinstance(status, contract.GatewayStatus)
+        return status
+
+    async def begun(self) -> "Run":
+        """The run of the only message, when it has begun."""
+        await until(lambda: self.tenant.runs)
+        return self.tenant.runs[0]
+
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream("127.0.0.1", self.port)
 
@@ -282,6 +296,26 @@ def events(body: bytes) -> list[Any]:
     return [line.decode() if line == b"[DONE]" else orjson.loads(line) for line in data]
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens at the other end of a socket."""
+    with trio.fail_after(5):
+        while not condition():  # noqa: ASYNC110 -- nobody there sets an event
+            await trio.sleep(0.001)
+
+
+async def kill(name: str) -> None:
+    """Kill the process *name*, and wait for the next one."""
+    pid = supervision.whereis(name)
+    assert pid is not None
+    supervision.exit(pid, supervision.KILL)
+    await until(lambda: supervision.whereis(name) not in (None, pid))
+
+
+async def forever(run: Run) -> None:
+    """Never answer."""
+    await trio.sleep_forever()
+
+
 async def read_all(stream: trio.SocketStream) -> bytes:
     got = b""
     try:
@@ -294,7 +328,11 @@ async def read_all(stream: trio.SocketStream) -> bytes:
 
 @asynccontextmanager
 async def running(
-    tenant_up: bool = True, agents=("main", "bob"), auth: str = "token", **numbers
+    *,
+    tenant_up: bool = True,
+    agents: tuple[str, ...] = ("main", "bob"),
+    auth: Literal["token", "none"] = "token",
+    **numbers: Any,
 ) -> AsyncIterator[Node]:
     config = Config(
         agents={agent: AgentConfig() for agent in agents},

@@ -58,7 +58,8 @@ async def main():
         bound = await nursery.start(
             lambda task_status: _serve(config, stop, task_status)
         )
-        print(bound[0].rpartition(":")[2], flush=True)
+        sys.stdout.write(bound[0].rpartition(":")[2])
+        sys.stdout.flush()
 
 
 async def _serve(config, stop, task_status):

@@ -7,12 +7,11 @@ import orjson
 import pytest
 import trio
 
-import supervision
 from beamclaw.contracts import ledger
 from beamclaw.contracts.gateway import drain
 from beamclaw.contracts.messages import Image, Text
 from beamclaw.contracts.sessions import Delta, Reset
-from tests.beamclaw.gateway.edge import TOKEN, Run, events, user
+from tests.beamclaw.gateway.edge import TOKEN, Run, events, kill, until, user
 
 
 async def hang(run: Run) -> None:
@@ -217,8 +216,7 @@ async def test_a_run_in_progress_is_joined_with_the_text_it_has(node):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(post)
         nursery.start_soon(post)
-        while (await node.status()).streams < 2:
-            await trio.sleep(0.001)
+        await until(lambda: node.now.streams == 2)
         go_on.set()
     assert len(node.tenant.runs) == 1
     for answer in answers:
@@ -277,8 +275,7 @@ async def test_a_client_that_leaves_takes_its_own_turn_along(node, stream):
     node.tenant.think = hang
     async with await node.connect() as connected:
         await connected.send_all(raw(node, user("hello", stream=stream)))
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
+        await node.begun()
     with trio.fail_after(2):
         await node.tenant.runs[0].aborted.wait()
 
@@ -289,11 +286,8 @@ async def test_a_client_that_leaves_a_lasting_session_only_detaches(node, stream
     async with await node.connect() as connected:
         body = user("hello", stream=stream, user="ann")
         await connected.send_all(raw(node, body))
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
-    with trio.fail_after(2):
-        while (await node.status()).requests:
-            await trio.sleep(0.001)
+        await node.begun()
+    await until(lambda: not node.now.requests)
     assert not node.tenant.runs[0].aborted.is_set()
 
 
@@ -302,8 +296,7 @@ async def test_a_client_that_leaves_is_noticed_even_if_it_sent_more_before(node)
     async with await node.connect() as connected:
         request = raw(node, user("hello"))
         await connected.send_all(request + request)
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
+        await node.begun()
     with trio.fail_after(2):
         await node.tenant.runs[0].aborted.wait()
 
@@ -365,16 +358,15 @@ async def test_a_tenant_that_restarts_in_mid_answer_is_waited_for(node):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
-        supervision.exit(supervision.whereis("default/sessions"), supervision.KILL)
-        supervision.exit(supervision.whereis("default/ledger"), supervision.KILL)
+        await node.begun()
+        await kill("default/sessions")
+        await kill("default/ledger")
         go_on.set()
     assert said(answers[0]) == "one two three"
 
 
 async def test_a_tenant_that_is_down_is_tried_again_under_the_same_id(node):
-    supervision.exit(supervision.whereis("default/ledger"), supervision.KILL)
+    await kill("default/ledger")
     answer = await node.ask("hello")
     assert answer.choices[0].message.content == "hello"
 
@@ -448,11 +440,9 @@ async def test_a_drain_waits_for_open_streams(node):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
+        await node.begun()
         nursery.start_soon(end)
-        while (await node.status()).intake:
-            await trio.sleep(0.001)
+        await until(lambda: not node.now.intake)
         refused = await node.post(user("another"))
         ready = await node.request("GET", "/readyz")
         go_on.set()
@@ -475,8 +465,7 @@ async def test_after_the_deadline_open_requests_get_a_last_word(node, stream):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
+        await node.begun()
         assert not await drain(0)
     (answer,) = answers
     if stream:
@@ -492,8 +481,7 @@ async def test_a_drain_closes_connections_on_which_nothing_is_asked(node):
     async with await node.connect() as silent, await node.connect() as idle:
         await idle.send_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await idle.receive_some()
-        while (await node.status()).waiting < 2:
-            await trio.sleep(0.001)
+        await until(lambda: node.now.waiting == 2)
         assert await drain(1)
         with trio.fail_after(1), contextlib.suppress(trio.BrokenResourceError):
             assert await idle.receive_some() == b""

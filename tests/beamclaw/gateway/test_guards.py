@@ -7,6 +7,7 @@ to fail. When a later Hypercorn makes one of those pass, the guard may go.
 
 import contextlib
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -16,7 +17,15 @@ import pytest
 import trio
 
 from beamclaw.gateway import guards, sockets
-from tests.beamclaw.gateway.edge import TOKEN, Run, read_all, running, user
+from tests.beamclaw.gateway.edge import (
+    TOKEN,
+    Run,
+    forever,
+    read_all,
+    running,
+    until,
+    user,
+)
 
 QUIET = 0.5
 ROOT = Path(__file__).parents[3]
@@ -27,7 +36,7 @@ class Target:
     """Something that listens. ``stopped`` is set once it has ended."""
 
     port: int
-    stop: object
+    stop: Callable[[], None]
     stopped: trio.Event = attrs.field(factory=trio.Event)
 
     async def connect(self):
@@ -39,9 +48,10 @@ class Target:
         async with await self.connect() as stream:
             await stream.send_all(data)
             while True:
-                with trio.move_on_after(QUIET) as scope:
+                piece = b""
+                with trio.move_on_after(QUIET):
                     piece = await stream.receive_some()
-                if scope.cancelled_caught or not piece:
+                if not piece:
                     return got
                 got += piece
 
@@ -58,7 +68,7 @@ async def flood_or_trickle(run: Run) -> None:
     if words == "flood":
         while True:
             run.say("x" * 60_000)
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
     elif words == "slow":
         for _ in range(10):
             run.say("x")
@@ -75,18 +85,21 @@ NUMBERS = {
 
 
 async def run_guarded(task_status) -> None:
+    target = None
     with trio.CancelScope() as scope:
         async with running(**NUMBERS) as node:
             node.tenant.think = flood_or_trickle
             target = Target(node.port, scope.cancel)
             task_status.started(target)
             await trio.sleep_forever()
+    assert target is not None
     target.stopped.set()
 
 
 async def run_stock(task_status) -> None:
     command = [sys.executable, "-m", "tests.beamclaw.gateway.stock"]
     process = await trio.lowlevel.open_process(command, cwd=ROOT, stdout=-1)
+    assert process.stdout is not None
     try:
         port = int(await process.stdout.receive_some())
         target = Target(port, process.terminate)
@@ -272,9 +285,7 @@ async def test_a_reader_that_stalls_is_dropped_and_the_others_go_on():
             assert await stream.receive_some(10)
             answer = await node.post(user("hello"))
             assert answer.status == 200
-            with trio.fail_after(5):
-                while (await node.status()).connections:
-                    await trio.sleep(0.01)
+            await until(lambda: not node.now.connections)
         assert any(event.name == guards.STALLED for event in node.events)
 
 
@@ -291,21 +302,19 @@ async def test_a_slow_reader_gets_everything_in_order():
             got = bytearray()
             while not got.endswith(b"0\r\n\r\n"):
                 got += await stream.receive_some(30_000)
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
     assert b"".join(got.split(b'"content":"')[2:]).count(b"y" * 50_000) == 40
     assert b"[DONE]" in got
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: "])
 async def test_a_head_that_never_comes_is_not_waited_for(sent, autojump_clock):
-    async with running() as node:
-        stream = await node.connect()
-        async with stream:
-            if sent:
-                await stream.send_all(sent)
-            began = trio.current_time()
-            got = await read_all(stream)
-            assert trio.current_time() - began == pytest.approx(10, abs=0.5)
+    async with running() as node, await node.connect() as stream:
+        if sent:
+            await stream.send_all(sent)
+        began = trio.current_time()
+        got = await read_all(stream)
+        assert trio.current_time() - began == pytest.approx(10, abs=0.5)
     assert got.startswith(b"HTTP/1.1 408 ") if sent else not got
 
 
@@ -322,6 +331,7 @@ async def test_a_head_that_drips_has_no_more_time_than_another(autojump_clock):
 
 async def test_an_idle_connection_is_kept_for_a_while(autojump_clock):
     async with running() as node, await node.connect() as stream:
+        began = 0.0
         for _ in range(3):
             await stream.send_all(get("/healthz"))
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
@@ -349,7 +359,7 @@ async def test_a_head_that_comes_early_is_checked_as_well():
 
 async def test_who_floods_behind_a_request_is_dropped():
     async with running() as node:
-        node.tenant.think = lambda run: trio.sleep_forever()
+        node.tenant.think = forever
         async with await node.connect() as stream:
             with contextlib.suppress(trio.BrokenResourceError), trio.fail_after(5):
                 await stream.send_all(post("x"))
@@ -359,7 +369,7 @@ async def test_who_floods_behind_a_request_is_dropped():
 
 async def test_a_crash_in_an_answer_is_a_500_and_ends_nothing_else():
     async with running() as node:
-        node.tenant.bus.subscribe = None
+        node.tenant.bus.subscribe = None  # type: ignore[assignment]
         answer = await node.post(user("hello"))
         assert answer.status == 500
         assert answer.error["type"] == "api_error"
@@ -394,7 +404,7 @@ async def test_beyond_the_limit_service_goes_on():
 
 async def test_where_all_are_busy_nobody_is_thrown_out_for_a_newcomer():
     async with running(max_connections=2) as node:
-        node.tenant.think = lambda run: trio.sleep_forever()
+        node.tenant.think = forever
         async with await node.connect() as one, await node.connect() as other:
             for stream in (one, other):
                 await stream.send_all(post("x"))

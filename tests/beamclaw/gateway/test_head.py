@@ -92,5 +92,7 @@ def test_what_passes_is_framed_once_by_the_parser_as_well(one, other):
     except h11.RemoteProtocolError:
         return
     assert isinstance(request, h11.Request)
-    assert parser.next_event().data == b"abc"
+    data = parser.next_event()
+    assert isinstance(data, h11.Data)
+    assert data.data == b"abc"
     assert isinstance(parser.next_event(), h11.EndOfMessage)

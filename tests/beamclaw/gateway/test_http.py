@@ -223,24 +223,23 @@ async def test_a_body_that_is_no_json_by_its_own_account_is_refused(node):
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "expect"])
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read(start, framing):
-    async with start(max_body_bytes=100_000) as node:
-        async with await node.connect() as stream:
-            lines = {
-                "length": "Content-Length: 1000000000",
-                "chunked": "Transfer-Encoding: chunked",
-                "expect": "Content-Length: 1000000000\r\nExpect: 100-continue",
-            }[framing]
-            head = (
-                f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"
-                f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n\r\n"
-            )
-            piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-            await stream.send_all(head.encode())
-            if framing != "expect":
-                for _ in range(3):
-                    await stream.send_all(piece)
-            with trio.fail_after(3):
-                got = await stream.receive_some()
+    async with start(max_body_bytes=100_000) as node, await node.connect() as stream:
+        lines = {
+            "length": "Content-Length: 1000000000",
+            "chunked": "Transfer-Encoding: chunked",
+            "expect": "Content-Length: 1000000000\r\nExpect: 100-continue",
+        }[framing]
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n\r\n"
+        )
+        piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        await stream.send_all(head.encode())
+        if framing != "expect":
+            for _ in range(3):
+                await stream.send_all(piece)
+        with trio.fail_after(3):
+            got = await stream.receive_some()
     assert got.startswith(b"HTTP/1.1 413 ")
     assert b"gateway.max_body_bytes" in got
 

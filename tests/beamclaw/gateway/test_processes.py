@@ -13,14 +13,7 @@ from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.listener import Listener
 from supervision import ChildSpec
-from tests.beamclaw.gateway.edge import TOKEN, user
-
-
-async def kill(name: str) -> None:
-    pid = supervision.whereis(name)
-    supervision.exit(pid, supervision.KILL)
-    while supervision.whereis(name) in (None, pid):
-        await trio.sleep(0.001)
+from tests.beamclaw.gateway.edge import TOKEN, forever, kill, until, user
 
 
 def open_stream(node) -> bytes:
@@ -50,8 +43,7 @@ async def test_a_stream_outlives_listener_and_server(node, name):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
-        while not node.tenant.runs:
-            await trio.sleep(0.001)
+        await node.begun()
         await kill(name)
         go_on.set()
     text = "".join(c.choices[0].delta.content or "" for c in answers[0])
@@ -62,8 +54,8 @@ async def test_a_stream_outlives_listener_and_server(node, name):
 async def test_after_any_death_the_same_address_answers(node, name):
     address = node.address
     await kill(name)
-    while contract.address() is None or supervision.whereis("gateway/server") is None:
-        await trio.sleep(0.001)
+    await until(contract.address)
+    await until(lambda: supervision.whereis("gateway/server"))
     assert (await node.post(user("hello"))).status == 200
     assert node.address == address
 
@@ -89,26 +81,21 @@ async def test_nobody_is_refused_while_the_server_restarts(node):
 
 async def test_a_connection_is_a_process_that_ends_with_it(node):
     async with await node.connect():
-        while (await node.status()).connections < 1:
-            await trio.sleep(0.001)
-        assert supervision.count_children is not None
+        await until(lambda: node.now.connections)
         counts = await supervision.count_children("gateway/connections")
         assert counts.active == 1
-    with trio.fail_after(2):
-        while (await node.status()).connections:
-            await trio.sleep(0.001)
+    await until(lambda: not node.now.connections)
 
 
 async def test_stopping_the_tree_does_not_wait_for_anybody(start):
     with trio.fail_after(1.5):
         async with start() as node:
-            node.tenant.think = lambda run: trio.sleep_forever()
+            node.tenant.think = forever
             stream = await node.connect()
             await stream.send_all(b"GET /")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(ask_in_vain, node)
-                while not node.tenant.runs:
-                    await trio.sleep(0.001)
+                await node.begun()
                 nursery.cancel_scope.cancel()
             other = await node.connect()
             await other.send_all(open_stream(node))
@@ -146,13 +133,12 @@ async def refusal(**settings) -> str:
     with pytest.raises(supervision.StartFailed) as caught:
         async with supervision.open_supervisor([spec]):
             pass
-    reason = caught.value.reason
-    while isinstance(reason, supervision.Crash) and not isinstance(
-        reason.error, contract.CannotListen
-    ):
-        reason = reason.error.reason
-    assert isinstance(reason, supervision.Crash)
-    return str(reason.error)
+    error: BaseException = caught.value
+    while isinstance(error, supervision.StartFailed):
+        assert isinstance(error.reason, supervision.Crash)
+        error = error.reason.error
+    assert isinstance(error, contract.CannotListen)
+    return str(error)
 
 
 async def test_a_port_in_use_is_said_in_words():
