@@ -28,6 +28,7 @@ from ._errors import (
 )
 from ._pid import Dest, Pid
 from ._process import (
+    BURST,
     IGNORED,
     RUNNING,
     Process,
@@ -238,16 +239,16 @@ class DynamicEngine(Engine):
             return
         entry.last_reason = reason
         entry.process = None
-        first_start = child.status is not RUNNING and entry.restarts == 0
-        if (
-            entry.status == "stopping"
-            or first_start
-            or child.status is IGNORED
-            or not wants_restart(entry.spec.restart, reason)
-        ):
+        if entry.status != "stopping" and self._tries_again(entry, child, reason):
+            self.retry_now(entry)
+        else:
             self._forget(entry)
-            return
-        self.retry_now(entry)
+
+    def _tries_again(self, entry: Child, child: Process, reason: ExitReason) -> bool:
+        if child.status is RUNNING:
+            return wants_restart(entry.spec.restart, reason)
+        # It never came through its start: a first one fails, a restart is tried again.
+        return child.status is not IGNORED and entry.restarts > 0
 
     # --- its loop
 
@@ -272,6 +273,8 @@ class DynamicEngine(Engine):
                 await self.park()
                 continue
             process.handled += 1
+            if not process.handled & BURST:
+                await trio.lowlevel.checkpoint()
             reason = self._handle(message)
             if reason is not None:
                 return reason

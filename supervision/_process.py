@@ -29,6 +29,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast, overload
 
 import attrs
 import trio
+from trio.lowlevel import current_task
 
 from ._errors import NameTaken, NoProcess, NoRuntime, NoSuchName, NotAProcess
 from ._mailbox import Mailbox
@@ -51,7 +52,7 @@ from .abc import Behaviour
 
 # A process that never has to wait still lets others run, once in so many messages; one
 # less than a power of two.
-BURST: Final = 255
+BURST: Final = 511
 
 # Deaths of processes that never run, and of those that do: what a process waits for.
 NOT_WAITING: Final = 0
@@ -195,7 +196,7 @@ class Process:
 
     async def run(self, start: Callable[..., object], args: tuple[object, ...]) -> None:
         """Be the task: run the body, and then the exit step whatever happened."""
-        task = self.task = trio.lowlevel.current_task()
+        task = self.task = current_task()
         _by_task[task] = self
         error: BaseException | None = None
         try:
@@ -248,7 +249,11 @@ class Process:
             self.finish(self.reason or NORMAL)
             return None
         if isinstance(error, GeneratorExit):
-            self.finish(KILLED)
+            # The whole run was abandoned: there is nobody left to be told.
+            self.alive = False
+            self.pid.process = None
+            if self.task is not None:
+                _by_task.pop(self.task, None)
             return error
         cause = without_cancelled(error)
         if cause is None:
@@ -350,9 +355,10 @@ class Process:
         """Wait for `wake`: a message, in our own loops also an exit signal."""
         self.accept = accept
         self.waiting = waiting
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        await trio.lowlevel.wait_task_rescheduled(self.abort)
 
-    def _abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+    def abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        """Give up waiting because the task is cancelled."""
         del raise_cancel
         self.waiting = NOT_WAITING
         return trio.lowlevel.Abort.SUCCEEDED
@@ -658,7 +664,7 @@ class Home:
 
 def current_home() -> Home:
     """The home of the calling process, else the one that was opened last."""
-    process = _by_task.get(trio.lowlevel.current_task())
+    process = _by_task.get(current_task())
     return process.home if process is not None else runtime().homes[-1]
 
 
@@ -711,7 +717,7 @@ def enter(
     process = Process(home, keeper, parent_pid, label, None)
     process.kind = "adopted"
     process.status = RUNNING
-    process.task = trio.lowlevel.current_task()
+    process.task = current_task()
     _by_task[process.task] = process
     if name is not None:
         claim_name(process, name)
@@ -774,7 +780,7 @@ def current_process() -> Process:
         NotAProcess: It is none: a plain task, a task in a process's nursery, a thread.
     """
     try:
-        return _by_task[trio.lowlevel.current_task()]
+        return _by_task[current_task()]
     except (KeyError, RuntimeError):
         raise NotAProcess(
             "this needs a process, and the calling task is none: do it in the process's "
@@ -941,7 +947,7 @@ def exit(*args: Any) -> None:  # noqa: A001
     if isinstance(reason, Kill):
         target.kill()
         return
-    here = _by_task.get(trio.lowlevel.current_task())
+    here = _by_task.get(current_task())
     signalled = as_reason(reason)
     if here is target and not target.trapping:
         target.end(signalled)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 import trio
+from trio.lowlevel import current_task, wait_task_rescheduled
 
 from ._errors import BadReturn, CallingSelf, CallTimeout, NoProcess, ServerExited
 from ._pid import Dest
@@ -71,7 +72,7 @@ async def call(
     server = find(dest)
     if server is None:
         raise NoProcess(dest)
-    task = trio.lowlevel.current_task()
+    task = current_task()
     caller = process_of_task(task)
     if caller is server:
         raise CallingSelf(dest)
@@ -81,11 +82,11 @@ async def call(
     server.pending.add(slot)
     server.deliver(slot)
     if timeout is None:
-        await trio.lowlevel.wait_task_rescheduled(slot.abort)
+        await wait_task_rescheduled(slot.abort)
     else:
         timer = timers().at(trio.current_time() + timeout, slot.expire)
         try:
-            await trio.lowlevel.wait_task_rescheduled(slot.abort)
+            await wait_task_rescheduled(slot.abort)
         finally:
             timer.cancel()
     if slot.state == From.REPLIED:
@@ -140,7 +141,7 @@ async def stop(
     process = find(dest)
     if process is None:
         raise NoProcess(dest)
-    if process is process_of_task(trio.lowlevel.current_task()):
+    if process is process_of_task(current_task()):
         raise CallingSelf(dest)
     wanted = as_reason(reason)
     down = await _order_stop(process, wanted, timeout)
@@ -291,39 +292,35 @@ class _Loop:
         while True:
             if process.reason is not None:
                 raise ProcessExit(process.reason)
+            mailbox = process.mailbox
             if self._todo is not None:
                 todo, self._todo = self._todo, None
                 self.take(await server.handle_continue(todo.term), "handle_continue")
                 continue
-            mailbox = process.mailbox
-            if not mailbox or process.suspended:
+            if process.suspended or (not mailbox and self._timeout is not None):
                 message = await self._wait()
-            else:
-                message = mailbox.popleft()
+            elif mailbox:
                 if not process.handled & BURST:
-                    await self._let_others_run(message)
+                    await trio.lowlevel.checkpoint()
+                message = mailbox.popleft()
+            else:
+                # Process.park, here because every coroutine in between costs.
+                process.accept = None
+                process.waiting = IN_LOOP
+                await wait_task_rescheduled(process.abort)
+                continue
             process.handled += 1
             self._timeout = None
-            kind = type(message)
-            if kind is From:
-                await self._handle_call(cast("From", message))
-            elif kind is Cast:
-                self.take(
-                    await server.handle_cast(cast("Cast", message).message),
-                    "handle_cast",
-                )
+            if isinstance(message, From):
+                result = await server.handle_call(message.request, message)
+                if isinstance(result, Result):
+                    self._take_from_call(message, result)
+                else:
+                    message.settle(From.REPLIED, result)
+            elif isinstance(message, Cast):
+                self.take(await server.handle_cast(message.message), "handle_cast")
             else:
                 await self._handle_info(message)
-
-    async def _let_others_run(self, message: object) -> None:
-        """Yield, without losing the message that was taken already."""
-        try:
-            await trio.lowlevel.checkpoint()
-        except BaseException:
-            mailbox = self._process.mailbox
-            if mailbox is not None:
-                mailbox.appendleft(message)
-            raise
 
     async def _wait(self) -> object:
         """Wait for a message, for the time-out, or for the signal that ends us."""
@@ -356,19 +353,18 @@ class _Loop:
     def _is_parents_exit(self, message: object) -> bool:
         return isinstance(message, Exit) and message.pid is self._process.parent_pid
 
-    async def _handle_call(self, sender: From) -> None:
-        result = await self._server.handle_call(sender.request, sender)
-        if not isinstance(result, Result):
-            sender.settle(From.REPLIED, result)
-        elif isinstance(result, Reply):
-            sender.settle(From.REPLIED, result.value)
-            self.take(result.then, "handle_call")
-        elif isinstance(result, NoReply):
-            self.take(result.then, "handle_call")
-        elif isinstance(result, Stop):
-            raise _Stopping(result.reason, _replying(sender, result))
-        else:
-            raise BadReturn("handle_call", result)
+    def _take_from_call(self, sender: From, result: Result) -> None:
+        """Note what ``handle_call`` asked for instead of simply replying."""
+        match result:
+            case Reply(value, then):
+                sender.settle(From.REPLIED, value)
+                self.take(then, "handle_call")
+            case NoReply(then):
+                self.take(then, "handle_call")
+            case Stop(reason):
+                raise _Stopping(reason, _replying(sender, result))
+            case _:
+                raise BadReturn("handle_call", result)
 
     async def _handle_info(self, message: object) -> None:
         if isinstance(message, StopOrder):

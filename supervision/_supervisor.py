@@ -48,6 +48,7 @@ from ._errors import (
 )
 from ._pid import Dest, Pid
 from ._process import (
+    BURST,
     IGNORED,
     IN_LOOP,
     RUNNING,
@@ -394,14 +395,14 @@ class Engine:
         """
         if self.process.reason is not None:
             raise Interrupted
-        await self._park(deadline)
+        if deadline == float("inf"):
+            await self.process.park(IN_LOOP)
+        else:
+            await self._park(deadline)
         if self.process.reason is not None:
             raise Interrupted
 
     async def _park(self, deadline: float) -> None:
-        if deadline == float("inf"):
-            await self.process.park(IN_LOOP)
-            return
         timer = timers().at(deadline, self.process.wake)
         try:
             await self.process.park(IN_LOOP)
@@ -646,6 +647,8 @@ class StaticEngine(Engine):
                 await self.park()
                 continue
             process.handled += 1
+            if not process.handled & BURST:
+                await trio.lowlevel.checkpoint()
             reason = await self._handle(message)
             if reason is not None:
                 return reason

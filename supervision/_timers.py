@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any, Final
 
 import trio
+from trio.lowlevel import current_task, wait_task_rescheduled
 
 from ._errors import ReceiveTimeout
 from ._mailbox import Match, as_predicate, as_types
@@ -141,7 +142,7 @@ async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
         ReceiveTimeout: Nothing acceptable came in time; no message is lost.
         NotAProcess: The calling task is no process.
     """
-    here = process_of_task(trio.lowlevel.current_task()) or current_process()
+    here = process_of_task(current_task()) or current_process()
     here.handled += 1
     if not here.handled & BURST:
         await trio.lowlevel.checkpoint()
@@ -153,7 +154,14 @@ async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
         if found:
             return message
     try:
-        return await _wait(here, match, timeout)
+        if match is not None or timeout is not None:
+            return await _wait(here, match, timeout)
+        # Process.park, here because every coroutine in between costs.
+        here.accept = None
+        while not here.mailbox:
+            here.waiting = IN_RECEIVE
+            await wait_task_rescheduled(here.abort)
+        return here.mailbox.popleft()
     except BaseException:
         here.handled -= 1
         raise
@@ -163,10 +171,6 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
     if timeout is not None and timeout <= 0:
         await trio.lowlevel.checkpoint_if_cancelled()
         raise ReceiveTimeout
-    if timeout is None and match is None:
-        while not here.mailbox:
-            await here.park(IN_RECEIVE)
-        return here.mailbox.popleft()
     accepts = as_predicate(match)
     types = as_types(match)
     # What has been looked at is never looked at again.
