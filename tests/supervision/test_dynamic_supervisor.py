@@ -435,3 +435,53 @@ async def test_nobody_is_adopted_twice():
         with pytest.raises(supervision.NoProcess):
             async with supervision.adopt("nobody", "three"):
                 pass
+
+
+async def test_a_brutal_child_is_killed_when_its_supervisor_stops():
+    """OTP 56, 60."""
+    log = []
+    async with tree(dynamic()) as root:
+        spec = child("t", Trapping, log, shutdown=BRUTAL_KILL)
+        await supervision.start_child("d", spec)
+        await supervision.terminate_child(root, "d")
+    assert log == ["init"]
+
+
+async def test_a_restart_whose_name_was_taken_is_tried_until_it_gives_up():
+    """OTP 49, 88."""
+    async with actor(), tree(dynamic()):
+        supervision.monitor("d")
+        pid = await supervision.start_child("d", child("a"))
+        supervision.unregister("a")
+        supervision.register("a")
+        supervision.exit(pid, "crash")
+        assert (await supervision.receive(Down)).reason == SHUTDOWN
+
+
+async def test_a_cooling_child_can_be_terminated(autojump_clock):
+    """OTP 51, 67."""
+    rule = CoolDown(after=(0, 5.0), first=5, jitter=0)
+    async with tree(dynamic(cool_down=rule)):
+        supervision.exit(await supervision.start_child("d", child("a")), "crash")
+        await wait_all_tasks_blocked()
+        await supervision.terminate_child("d", "a")
+        await trio.sleep(100)
+        assert supervision.whereis("a") is None
+        assert await supervision.which_children("d") == []
+
+
+async def test_a_failing_restart_of_a_transient_child_is_tried_again():
+    """OTP 49: whatever the reason of the failure."""
+    log = []
+
+    class Moody(Echo):
+        async def init(self):
+            self.log.append(1)
+            return supervision.Stop() if len(self.log) == 2 else None
+
+    async with tree(dynamic()):
+        spec = child("m", Moody, log, restart="transient")
+        supervision.exit(await supervision.start_child("d", spec), "crash")
+        await wait_all_tasks_blocked()
+        assert supervision.whereis("m") is not None
+    assert len(log) == 3
