@@ -87,10 +87,10 @@ class DynamicSupervisor(Behaviour):
         check_limits(max_restarts, max_seconds)
         if max_children is not None and max_children < 0:
             raise BadChildSpec("max_children must be >= 0")
-        self.max_children = max_children
-        self.max_restarts = max_restarts
-        self.max_seconds = max_seconds
-        self.cool_down = cool_down
+        self.max_children: int | None = max_children
+        self.max_restarts: int = max_restarts
+        self.max_seconds: float = max_seconds
+        self.cool_down: CoolDown | None = cool_down
 
 
 class DynamicEngine(Engine):

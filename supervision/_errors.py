@@ -46,7 +46,7 @@ class NoSuchName(SupervisionError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"no process is registered as {name!r}")
-        self.name = name
+        self.name: str = name
 
 
 class NameTaken(SupervisionError):
@@ -59,8 +59,8 @@ class NameTaken(SupervisionError):
 
     def __init__(self, name: str, pid: Pid) -> None:
         super().__init__(f"{name!r} is already registered by {pid}")
-        self.name = name
-        self.pid = pid
+        self.name: str = name
+        self.pid: Pid = pid
 
 
 class NotAMember(SupervisionError):
@@ -72,7 +72,7 @@ class NotAMember(SupervisionError):
 
     def __init__(self, group: str) -> None:
         super().__init__(f"the process is not a member of {group!r}")
-        self.group = group
+        self.group: str = group
 
 
 class ReceiveTimeout(SupervisionError):
@@ -91,7 +91,7 @@ class CallFailed(SupervisionError):
 
     def __init__(self, dest: Dest, message: str) -> None:
         super().__init__(message)
-        self.dest = dest
+        self.dest: Dest = dest
 
 
 class NoProcess(CallFailed):
@@ -110,7 +110,7 @@ class ServerExited(CallFailed):
 
     def __init__(self, dest: Dest, reason: ExitReason) -> None:
         super().__init__(dest, f"{dest!r} ended before it replied ({reason})")
-        self.reason = reason
+        self.reason: ExitReason = reason
 
 
 class CallTimeout(CallFailed):
@@ -122,7 +122,7 @@ class CallTimeout(CallFailed):
 
     def __init__(self, dest: Dest, seconds: float | None) -> None:
         super().__init__(dest, f"{dest!r} did not answer within {seconds} s")
-        self.seconds = seconds
+        self.seconds: float | None = seconds
 
 
 class CallingSelf(CallFailed):
@@ -142,8 +142,8 @@ class BadReturn(SupervisionError):
 
     def __init__(self, callback: str, value: object) -> None:
         super().__init__(f"{callback} returned {value!r}, which is not a result for it")
-        self.callback = callback
-        self.value = value
+        self.callback: str = callback
+        self.value: object = value
 
 
 # --- supervisors
@@ -166,7 +166,7 @@ class AlreadyStarted(ChildError):
 
     def __init__(self, pid: Pid) -> None:
         super().__init__(f"already started as {pid}")
-        self.pid = pid
+        self.pid: Pid = pid
 
 
 class AlreadyPresent(ChildError):
@@ -183,8 +183,8 @@ class StartFailed(ChildError):
 
     def __init__(self, id: str, reason: ExitReason) -> None:  # noqa: A002
         super().__init__(f"child {id!r} failed to start: {reason}")
-        self.id = id
-        self.reason = reason
+        self.id: str = id
+        self.reason: ExitReason = reason
         if isinstance(reason, Crash):
             self.__cause__ = reason.error
 
@@ -223,7 +223,7 @@ class SupervisorGaveUp(SupervisionError):
 
     def __init__(self, reason: ExitReason) -> None:
         super().__init__(f"the supervisor ended by itself ({reason})")
-        self.reason = reason
+        self.reason: ExitReason = reason
 
 
 # --- tasks
@@ -238,7 +238,7 @@ class TaskFailed(SupervisionError):
 
     def __init__(self, reason: ExitReason) -> None:
         super().__init__(f"the task ended without a result ({reason})")
-        self.reason = reason
+        self.reason: ExitReason = reason
         if isinstance(reason, Crash):
             self.__cause__ = reason.error
 

@@ -85,7 +85,7 @@ class Cast:
 
     # By hand: freezing a value costs more than sending it.
     def __init__(self, message: object) -> None:
-        self.message = message
+        self.message: object = message
 
     def __repr__(self) -> str:
         return f"Cast({self.message!r})"

@@ -552,12 +552,12 @@ class Supervisor(Behaviour):
         check_ids(children)
         for spec in children:
             check_significant(spec, auto_shutdown)
-        self.children = tuple(children)
+        self.children: tuple[ChildSpec, ...] = tuple(children)
         self.strategy: Strategy = strategy
-        self.max_restarts = max_restarts
-        self.max_seconds = max_seconds
+        self.max_restarts: int = max_restarts
+        self.max_seconds: float = max_seconds
         self.auto_shutdown: AutoShutdown = auto_shutdown
-        self.cool_down = cool_down
+        self.cool_down: CoolDown | None = cool_down
 
 
 class StaticEngine(Engine):

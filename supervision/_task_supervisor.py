@@ -42,8 +42,8 @@ class Task(Generic[T]):
     __slots__ = ("_done", "_down", "_value", "pid")
 
     def __init__(self) -> None:
-        self.pid = Pid()
-        self._done = trio.Event()
+        self.pid: Pid = Pid()
+        self._done: trio.Event = trio.Event()
         self._value: list[T] = []
         self._down: Down | None = None
 

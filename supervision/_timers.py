@@ -39,7 +39,7 @@ class Timer:
 
     def __init__(self, fire: Callable[[], object], timers: Timers) -> None:
         self.fire: Callable[[], object] | None = fire
-        self.timers = timers
+        self.timers: Timers = timers
 
     def cancel(self) -> None:
         """Make the timer do nothing; harmless when it has fired."""
