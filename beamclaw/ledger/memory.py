@@ -6,11 +6,10 @@ dropped, and what is needed again comes back with one statement per transaction.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import attrs
 
-from beamclaw.contracts.ledger import Accept, Commit, EndRun, Receipt, RunState
+from beamclaw.contracts.ledger import Accept, Commit, EndRun, OpenRun, Receipt, RunState
 from beamclaw.ledger import statements as sql
 from beamclaw.storage import Connection
 
@@ -157,5 +156,10 @@ def inbox_key(job: Accept) -> InboxKey:
     return job.source, job.account, job.conversation, job.external_id
 
 
-def _run_of(job: Any) -> str | None:
-    return job.claim.run_id if type(job) is Commit else job.run_id
+def _run_of(job: Commit | Accept) -> str | None:
+    """The run that *job* is most likely about."""
+    if isinstance(job, Accept):
+        return job.run_id
+    if job.claim.run_id is not None:
+        return job.claim.run_id
+    return next((op.run_id for op in job.ops if type(op) is OpenRun), None)
