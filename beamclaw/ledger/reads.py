@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from beamclaw.contracts.ledger import (
-    Event,
     GetLedgerStatus,
     InboxRow,
     LedgerStatus,
@@ -20,6 +19,7 @@ from beamclaw.contracts.ledger import (
     UsageRow,
 )
 from beamclaw.contracts.messages import Usage
+from beamclaw.ledger import journal
 from beamclaw.storage import Connection
 
 _RUN = """
@@ -30,18 +30,6 @@ _RUN = """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
 _RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
 
-# From the last event back to the one asked for.
-_EVENTS = """
-    WITH RECURSIVE back (id, previous) AS (
-        SELECT id, previous FROM events WHERE id = :last AND seq > :after
-        UNION ALL
-        SELECT e.id, e.previous FROM back CROSS JOIN events AS e ON e.id = back.previous
-        WHERE e.seq > :after
-    )
-    SELECT e.seq, e.kind, e.version, e.at, e.body, e.run_id, e.run_epoch, e.parent,
-        e.origin, e.sender, e.reply_to
-    FROM back CROSS JOIN events AS e ON e.id = back.id ORDER BY e.seq
-"""
 _INBOX = """
     SELECT id, run_id, body FROM inbox
     WHERE session = ? AND taken_at IS NULL ORDER BY id
@@ -109,12 +97,12 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
     if found is None:
         return SessionRead(seq=0, events=(), inbox=())
     session, seq, last = found
-    events = query(_EVENTS, {"last": last, "after": request.after_seq}).fetchall()
+    events = journal.read(connection, last, request.after_seq)
     inbox = query(_INBOX, (session,)).fetchall()
     run = query(_RUN_OPEN, (session,)).fetchone()
     return SessionRead(
         seq=seq,
-        events=tuple(map(_event, events)),
+        events=events,
         inbox=tuple(
             InboxRow(
                 id=row[0], session_key=request.session_key, run_id=row[1], body=row[2]
@@ -122,23 +110,6 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
             for row in inbox
         ),
         open_run=None if run is None else _run_row(run),
-    )
-
-
-def _event(row: tuple[Any, ...]) -> Event:
-    seq, kind, version, at, body, run_id, run_epoch, parent, origin, *rest = row
-    return Event(
-        seq=seq,
-        kind=kind,
-        version=version,
-        at=at,
-        body=body,
-        run_id=run_id,
-        run_epoch=run_epoch,
-        parent=parent,
-        origin=origin,
-        sender=rest[0],
-        reply_to=rest[1],
     )
 
 

@@ -1,0 +1,216 @@
+"""Durable commits through the ledger's process, against SQLite alone on the same disk.
+
+A commit is what a turn makes: two events of about 300 bytes and one operation (a run
+begins, a model call is reserved, a run ends), from one of 64 sessions that wait for each
+of theirs. Bare SQLite writes the same number of rows, in a transaction for each commit
+and in one for 64, from a single loop without anything around it.
+"""
+
+import sqlite3
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import trio
+
+import supervision
+from beamclaw.contracts.ledger import (
+    Claim,
+    Commit,
+    EndRun,
+    NewEvent,
+    Op,
+    OpenRun,
+    ReadSession,
+    Reserve,
+)
+from beamclaw.contracts.messages import Usage
+from beamclaw.ledger import LedgerServer
+from tests.benchmarks.report import Row, emit
+from tests.support.books import open_book
+from tests.support.ledgers import NAME, message
+
+SESSIONS, SECONDS = 64, 3.0
+ON_DISK = (0, 10_000, 100_000)
+BODY = b'{"role":"assistant","parts":[{"_":"Text","text":"%s"}]}' % (b"word " * 50)
+USAGE = Usage(1200, 300)
+CLAIM = Claim("default", 1)
+
+
+def turn(run: str, seq: int) -> Iterator[Commit]:
+    """The commits of a turn, in order."""
+    steps: list[tuple[str, str, Op]] = [
+        ("inbound", "run-started", OpenRun(run, 2.0)),
+        ("ask", "note", reserve(run)),
+        ("answer", "run-ended", ended(run)),
+    ]
+    key = run.partition("/")[0]
+    for number, (first, second, op) in enumerate(steps):
+        claim = Claim("default", 1, run, 1) if number else CLAIM
+        yield Commit(
+            claim=claim,
+            session_key=key,
+            expected_seq=seq + 2 * number,
+            events=(event(first, run), event(second, run)),
+            ops=(op,),
+        )
+
+
+def event(kind: str, run: str) -> NewEvent:
+    return NewEvent(kind=kind, version=1, at=2.0, body=BODY, run_id=run)
+
+
+def reserve(run: str) -> Reserve:
+    return Reserve(
+        run_id=run,
+        attempt=1,
+        agent="main",
+        provider="openai",
+        model="gpt",
+        at=3.0,
+        bound=USAGE,
+    )
+
+
+def ended(run: str) -> EndRun:
+    return EndRun(
+        run_id=run, at=4.0, outcome="ok", stop_reason="stop", text="ok", usage=USAGE
+    )
+
+
+# --- ours
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[None]:
+    async def claim(tenant: str) -> int:
+        return 1
+
+    start = partial(LedgerServer, "default", path, claim=claim)
+    spec = supervision.ChildSpec("ledger", start, name=NAME)
+    async with supervision.open_supervisor([spec]):
+        yield
+
+
+async def commits(keys: list[str], latencies: list[float]) -> float:
+    """Commits per second, a client for each key; *latencies* gets those of each."""
+    count, until = 0, time.perf_counter() + SECONDS
+
+    async def session(key: str) -> None:
+        nonlocal count
+        seq, number = (await supervision.call(NAME, ReadSession(key))).seq, 0
+        while time.perf_counter() < until:
+            number += 1
+            for commit in turn(f"{key}/{number}", seq):
+                began = time.perf_counter()
+                seq = await supervision.call(NAME, commit)
+                latencies.append(time.perf_counter() - began)
+                count += 1
+
+    began = time.perf_counter()
+    async with trio.open_nursery() as nursery:
+        for key in keys:
+            nursery.start_soon(session, key)
+    return count / (time.perf_counter() - began)
+
+
+def fill(path: Path, sessions: int) -> None:
+    """A ledger with so many sessions that each had a turn, and 64 new ones."""
+    with open_book(path, inbox_limit=sessions + SESSIONS) as book:
+        for first in range(0, sessions, 512):
+            names = [f"s{n}" for n in range(first, min(first + 512, sessions))]
+            book.serve(*[message(f"m/{name}", name) for name in names])
+            turns = [turn(f"{name}/0", 0) for name in names]
+            for step in zip(*turns, strict=True):
+                book.serve(*step)
+        book.serve(*[message(f"m/new{n}", f"new{n}") for n in range(SESSIONS)])
+
+
+async def measure(path: Path, keys: list[str]) -> tuple[float, list[float]]:
+    latencies: list[float] = []
+    async with opened(path):
+        rate = await commits(keys, latencies)
+    return rate, sorted(latencies)
+
+
+# --- SQLite alone
+
+
+def bare(path: Path, at_once: int) -> float:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for sql in (
+        "PRAGMA journal_mode=wal",
+        "PRAGMA synchronous=full",
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, session, seq, kind, at, body)",
+        "CREATE TABLE ops (id INTEGER PRIMARY KEY, session, kind, at)",
+    ):
+        connection.execute(sql)
+    count, until = 0, time.perf_counter() + SECONDS
+    began = time.perf_counter()
+    while time.perf_counter() < until:
+        connection.execute("BEGIN IMMEDIATE")
+        for session in range(at_once):
+            rows = [(session, count, "ask", 2.0, BODY)] * 2
+            connection.executemany(
+                "INSERT INTO events (session, seq, kind, at, body) VALUES (?,?,?,?,?)",
+                rows,
+            )
+            connection.execute(
+                "INSERT INTO ops (session, kind, at) VALUES (?,?,?)",
+                (session, "reserve", 3.0),
+            )
+            count += 1
+        connection.execute("COMMIT")
+    rate = count / (time.perf_counter() - began)
+    connection.close()
+    return rate
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        for at_once in (1, SESSIONS):
+            path = here / f"ledger-{at_once}.db"
+            fill(path, 0)
+            alone = bare(here / f"bare-{at_once}.db", at_once)
+            keys = [f"new{n}" for n in range(at_once)]
+            rate, latencies = trio.run(measure, path, keys)
+            many = at_once > 1
+            emit(
+                Row(
+                    name=f"durable commits per second, {at_once} sessions",
+                    value=rate,
+                    unit="/s",
+                    baseline=alone,
+                    against=f"SQLite alone, {at_once} in a transaction",
+                    must="≥ 15000" if many else "",
+                    aim="≥ 40000" if many else "",
+                    note=f"p99 {latencies[len(latencies) * 99 // 100] * 1000:.1f} ms",
+                )
+            )
+        empty = 0.0
+        for sessions in ON_DISK:
+            path = here / f"full-{sessions}.db"
+            fill(path, sessions)
+            step = max(1, sessions // SESSIONS)
+            old = [f"s{n}" for n in range(0, sessions, step)][:SESSIONS]
+            rate, _ = trio.run(measure, path, old or [f"new{n}" for n in range(64)])
+            empty = empty or rate
+            emit(
+                Row(
+                    name=f"the same with {sessions:,} sessions on disk",
+                    value=rate,
+                    unit="/s",
+                    baseline=empty,
+                    against="none on disk",
+                    must="≥ 0.7x",
+                    aim="≥ 0.9x",
+                )
+            )
+
+
+if __name__ == "__main__":
+    main()
