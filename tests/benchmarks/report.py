@@ -22,7 +22,8 @@ class Row:
     Attributes:
         baseline: The same thing without us, measured in the same run.
         against: What the baseline is.
-        ratio: How many times better than the baseline: above 1 is faster or smaller.
+        ratio: How many times better than the baseline, above 1 is faster or smaller; where
+            the limit is ``≤ 2x``, how many times as much.
         must: ``< 1``, in the row's unit; ``≥ 0.7x`` is about the ratio.
         aim: The same, for what we should like.
     """
@@ -39,7 +40,7 @@ class Row:
 
     def __attrs_post_init__(self) -> None:
         if self.ratio is None and self.baseline and self.value:
-            more_is_better = self.must[:1] in (">", "≥")
+            more_is_better = self.must[:1] in (">", "≥") or self.unit == "/s"
             ratio = self.value / self.baseline
             object.__setattr__(self, "ratio", ratio if more_is_better else 1 / ratio)
 

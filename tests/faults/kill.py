@@ -299,16 +299,14 @@ class ChatClient(Client):
             "model": f"openai/{model}",
         }
         while True:
+            shown: dict[int, str] = {}
             with await self._connected() as stream:
                 await _send(stream, {"id": 1, "method": "chat", "params": params})
-                while (frame := orjson.loads(await stream.until(b"\n"))) is not None:
-                    if "error" in frame:
-                        break
+                while "error" not in (frame := await _receive(stream)):
                     value = frame["event"]
                     if value["type"] == "Accepted":
                         turn.acked = turn.acked or time.monotonic()
                         acked.set()
-                        shown: dict[int, str] = {}
                     elif value["type"] == "Delta":
                         self._show(turn, shown, value)
                     elif value["type"] == "RunEnded":
@@ -350,6 +348,10 @@ class ChatClient(Client):
 
 async def _send(stream: Stream, frame: dict[str, Any]) -> None:
     await stream.send(orjson.dumps(frame) + b"\n")
+
+
+async def _receive(stream: Stream) -> dict[str, Any]:
+    return orjson.loads(await stream.until(b"\n"))
 
 
 KINDS: list[type[Client]] = [HttpClient, OneShotClient, ChatClient]
