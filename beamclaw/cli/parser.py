@@ -1,9 +1,7 @@
 """The verbs and options of the command line, as one table."""
 
 import argparse
-import contextlib
 import difflib
-import io
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
@@ -249,8 +247,7 @@ class _Version(argparse.Action):
 
 
 def _examples(verb: Verb) -> str:
-    width = max(len(command) for command, _ in verb.examples)
-    lines = [f"  {command:<{width}}  {words}" for command, words in verb.examples]
+    lines = [f"  {command}\n      {words}" for command, words in verb.examples]
     return "examples:\n" + "\n".join(lines)
 
 
@@ -281,17 +278,3 @@ def _unknown(kind: str, name: str, known: Sequence[str], place: str) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{PROGRAM}: there is no {kind} {name!r}{hint}\nsee: {place} --help"
-
-
-def reference() -> str:
-    """The help of all verbs, for the reference page."""
-    names = ["", *(verb.name for verb in VERBS)]
-    names.insert(names.index("config check"), "config")
-    parts: list[str] = []
-    for name in names:
-        page = io.StringIO()
-        with contextlib.redirect_stdout(page):
-            parse([*name.split(), "--help"])
-        parts.append(f"## {PROGRAM} {name}".rstrip())
-        parts.append(f"```text\n{page.getvalue().rstrip()}\n```")
-    return "\n\n".join(parts) + "\n"

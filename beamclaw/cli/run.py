@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from beamclaw.contracts import gateway
 from beamclaw.contracts.gateway import CannotListen
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage import private_folder
+from beamclaw.telemetry import READY
 from beamclaw.tree import drain, tree
 
 # Seconds for the orderly stop of the tree, after the turns had theirs.
@@ -34,6 +36,9 @@ class Node(supervision.Application):
         self._config = config
         self._as_json = as_json
         self._hints = hints
+        # While it starts, failures are told by who started it, once and in words:
+        # this keeps the sink of last resort quiet.
+        self._detach = supervision.telemetry.attach(lambda _: None)
 
     def root(self) -> supervision.Supervisor:
         """The whole tree."""
@@ -49,6 +54,8 @@ class Node(supervision.Application):
             result(f"beamclaw ready on {url}")
         for hint in self._hints:
             tell(hint)
+        self._detach()
+        supervision.emit(READY, {}, {"address": url})
 
     async def drain(self, signum: int) -> None:
         """Let the turns in progress end, and say how many they are."""
@@ -153,4 +160,5 @@ def _in_words(error: supervision.StartFailed) -> CommandError:
         cause = cause.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- any
     if isinstance(cause, DataFolderError | CannotListen):
         return CommandError(str(cause))
+    traceback.print_exception(error)  # no mistake of a person's: it is wanted
     return CommandError(f"the node did not start: {error}")

@@ -11,6 +11,7 @@ import supervision
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts.outside import Outside
+from beamclaw.telemetry.events import READY
 from beamclaw.telemetry.server import LogServer
 from beamclaw.telemetry.sink import LogSettings
 
@@ -38,4 +39,4 @@ def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
     )
 
 
-__all__ = ["supervisor"]
+__all__ = ["READY", "supervisor"]

@@ -8,7 +8,15 @@ import attrs
 
 import supervision
 from beamclaw.config.schema import Level
+from beamclaw.contracts.gateway import CannotListen
+from beamclaw.contracts.store import DataFolderError
 from beamclaw.telemetry.lines import LEVELS, Line
+
+# Emitted once the whole tree is up.
+READY: Final = "beamclaw.node.ready"
+# A person's mistake that keeps the node from starting; whoever started it is told so
+# in one sentence, and a log of deaths around it would only hide that.
+MISTAKES: Final = (DataFolderError, CannotListen)
 
 # What is not here is for `debug`.
 LEVEL_OF: Final[Mapping[str, Level]] = {
@@ -59,6 +67,11 @@ def of_event(event: supervision.Event, at: float, tracebacks: Tracebacks) -> Lin
     error = _limited(error, who, at, tracebacks, fields)
     level = LEVEL_OF[event.name] if event.name in LEVEL_OF else "debug"  # noqa: SIM401 -- get() would lose the literal's type
     return Line(at=at, level=level, event=event.name, fields=fields, error=error)
+
+
+def is_mistake(event: supervision.Event) -> bool:
+    """Whether a person's mistake is what *event* tells of."""
+    return isinstance(_error(event.metadata), MISTAKES)
 
 
 def _error(metadata: Mapping[str, object]) -> BaseException | None:

@@ -24,8 +24,10 @@ class LogServer(supervision.Server):
 
     async def init(self) -> None:
         """Begin to listen, in the place of a predecessor."""
+        again = bool(_undo)
         _stop()
         self._log = Log(self._settings, self._stream or sys.stderr)
+        self._log.started = again  # killed: the node was up before
         _undo.extend(_listen(self._log))
 
     async def terminate(self, reason: supervision.ExitReason) -> None:

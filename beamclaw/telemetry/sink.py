@@ -15,7 +15,7 @@ import attrs
 import supervision
 from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
-from beamclaw.telemetry.events import Tracebacks, of_event, of_record
+from beamclaw.telemetry.events import READY, Tracebacks, is_mistake, of_event, of_record
 from beamclaw.telemetry.lines import LEVELS, Line, as_json, as_text
 
 MAX_WAITING = 10_000
@@ -107,10 +107,18 @@ class Log(logging.Handler):
         writer = ThreadWriter if settings.threads else InlineWriter
         self.writer: Writer = writer(self._write)
         self.lines = 0
+        # Whether the node was up once; until then a person's mistake ends the start,
+        # and it is not for the log to tell.
+        self.started = False
+        self._mistaken = False
         self._told = 0
 
     def take(self, event: supervision.Event) -> None:
         """Handle a telemetry event."""
+        self.started = self.started or event.name == READY
+        self._mistaken = not self.started and (self._mistaken or is_mistake(event))
+        if self._mistaken:
+            return
         self._put(of_event(event, self._settings.wall(), self._tracebacks))
 
     def emit(self, record: logging.LogRecord) -> None:
