@@ -17,7 +17,9 @@ import orjson
 from tests.benchmarks import page, report
 
 HERE = Path(__file__).parent
-NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+FIRST = ["start", "node", "ledger"]  # what people ask for first
+FOUND = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+NAMES = [*FIRST, *(name for name in FOUND if name not in FIRST)]
 
 BASELINES = {"supervision": "bare Trio"}
 

@@ -19,7 +19,7 @@ def test_every_row_that_must_hold_holds():
 
 
 def test_a_limit_is_about_the_value_or_with_an_x_about_the_ratio():
-    row = Row(name="n", value=50, unit="s", baseline=100, must="< 60", aim="≥ 0.7x")
+    row = Row(name="n", value=50, unit="s", baseline=25, must="< 60", aim="≥ 0.7x")
 
     assert row.holds(row.must) is True
     assert row.holds(row.aim) is False
