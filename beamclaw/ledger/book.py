@@ -27,7 +27,7 @@ from beamclaw.ledger.memory import Memory, Run, Session, inbox_key
 from beamclaw.ledger.retention import Retention
 from beamclaw.ledger.rules import Step
 from beamclaw.ledger.writing import Writing
-from beamclaw.storage import Connection
+from beamclaw.storage import Broken, Connection
 
 
 @attrs.define(eq=False)
@@ -59,6 +59,7 @@ class LedgerBook:
 
     def apply(self, jobs: Sequence[Commit | Accept]) -> list[object]:
         """See :class:`beamclaw.storage.Book`."""
+        self._check_owner()
         writing = self._writing = Writing()
         self._memory.recall(jobs)
         outcomes: list[object] = []
@@ -84,6 +85,15 @@ class LedgerBook:
     def forget(self) -> None:
         """See :class:`beamclaw.storage.Book`."""
         self._memory.forget()
+
+    def _check_owner(self) -> None:
+        """Inside the transaction: nobody can take the file over while it is written."""
+        (epoch,) = self.connection.execute("SELECT owner_epoch FROM meta").fetchone()
+        if epoch != self.owner_epoch:
+            raise Broken(
+                f"another node has taken the ledger over: it is at owner epoch {epoch}, "
+                f"this one at {self.owner_epoch}"
+            )
 
     # --- accepting
 

@@ -86,7 +86,10 @@ Read = (
 
 def read(connection: Connection, request: Read) -> object:
     """The reply to *request*."""
-    return _READ[type(request)](connection, request)
+    answer = _READ.get(type(request))
+    if answer is None:
+        raise TypeError(f"a ledger does not know {type(request).__name__}")
+    return answer(connection, request)
 
 
 def _session(connection: Connection, request: ReadSession) -> SessionRead:

@@ -218,6 +218,8 @@ class LedgerServer(supervision.Server):
                 commits=self._book.commits,
                 transactions=self._writes.transactions,
             )
+        if isinstance(outcome, StatementFailed):
+            outcome = LedgerError(f"the ledger cannot be read: {outcome}")
         _answer(sender, outcome)
 
 

@@ -67,10 +67,11 @@ _CLOSE = _Close()
 # vain, and begins to wait anew. Measured: commits took up to 15 seconds.
 _SWITCH_INTERVAL = 0.0005
 
-# The latest driver of each database, by path and role, living or not. Process-wide,
-# because threads are: they outlive the supervised process that started them, and the
-# next generation has to find them, whichever supervisor it was started by.
+# The latest driver of each database that is not done with its file, by path and role.
+# Process-wide, because threads are: they outlive the supervised process that started
+# them, and the next generation has to find them, whichever supervisor started it.
 _latest: dict[tuple[Path, str], "Driver[Any]"] = {}
+_table = threading.Lock()
 
 
 @attrs.define(eq=False)
@@ -98,6 +99,7 @@ class Driver(Generic[K]):
     _threads: bool = attrs.field(kw_only=True, alias="threads", default=True)
     _most: int = attrs.field(kw_only=True, alias="most", default=512)
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
+    _key: tuple[Path, str] = attrs.field(init=False)
     _jobs: "queue.SimpleQueue[tuple[Any, Any]]" = attrs.field(init=False)
     _open: Access[K] | None = attrs.field(init=False, default=None)
     _failure: Broken | None = attrs.field(init=False, default=None)
@@ -108,6 +110,7 @@ class Driver(Generic[K]):
     _done: threading.Event = attrs.field(init=False, factory=threading.Event)
 
     def __attrs_post_init__(self) -> None:
+        self._key = (self.path.resolve(), self.role)
         self._jobs = queue.SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
 
@@ -153,14 +156,14 @@ class Driver(Generic[K]):
 
     def _succeed(self) -> None:
         """Take the place of the generation before, and have it close."""
-        key = (self.path.resolve(), self.role)
-        before = _latest.get(key)
-        if before is not None and before.in_use():
-            raise StillOpen(f"{self.path} is in use in this process already")
-        _latest[key] = self
+        with _table:
+            before = _latest.get(self._key)
+            if before is not None and before.in_use():
+                raise StillOpen(f"{self.path} is in use in this process already")
+            _latest[self._key] = self
+            self._before = before
         if before is not None:
             before.close()
-            self._before = before
 
     def in_use(self) -> bool:
         """Whether it is open, and the process that owns it lives."""
@@ -320,7 +323,14 @@ class Driver(Generic[K]):
         try:
             self._close_access()
         finally:
+            self._leave()
             self._done.set()
+
+    def _leave(self) -> None:
+        with _table:
+            done = self._before is None or self._before.wait_done(0)
+            if done and _latest.get(self._key) is self:
+                del _latest[self._key]
 
 
 def _unexpected(error: Exception) -> Broken:

@@ -58,24 +58,21 @@ class Writes(Generic[K]):
     def serve(self, jobs: Sequence[K]) -> list[object]:
         """See :class:`~beamclaw.storage.Access`."""
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:  # locked from outside, say: no one's fault
+            return [_failed(error) for _ in jobs]
+        try:
             return self._transaction(jobs)
         except _OF_THE_JOB as error:
             if len(jobs) == 1:
                 return [_failed(error)]
-        outcomes: list[object] = []
-        for job in jobs:
-            try:
-                outcomes += self._transaction([job])
-            except _OF_THE_JOB as error:
-                outcomes.append(_failed(error))
-        return outcomes
+        return [outcome for job in jobs for outcome in self.serve([job])]
 
     def close(self) -> None:
         """See :class:`~beamclaw.storage.Access`."""
         self._connection.close()
 
     def _transaction(self, jobs: Sequence[K]) -> list[object]:
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
             outcomes = self._book.apply(jobs)
         except BaseException:
@@ -117,10 +114,11 @@ class Reads(Generic[K]):
         self._connection.close()
 
     def _one(self, job: K) -> object:
-        self._connection.execute("BEGIN")
         try:
+            self._connection.execute("BEGIN")
             return self._read(self._connection, job)
         except _OF_THE_JOB as error:
             return _failed(error)
         finally:
-            self._connection.execute("COMMIT")
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")

@@ -37,10 +37,10 @@ SESSIONS, SECONDS = 64, 3.0
 ON_DISK = (0, 10_000, 100_000)
 BODY = b'{"role":"assistant","parts":[{"_":"Text","text":"%s"}]}' % (b"word " * 50)
 USAGE = Usage(1200, 300)
-CLAIM = Claim("default", 1)
+OWNER = 2  # a ledger was filled under 1
 
 
-def turn(run: str, seq: int) -> Iterator[Commit]:
+def turn(run: str, seq: int, owner: int = OWNER) -> Iterator[Commit]:
     """The commits of a turn, in order."""
     steps: list[tuple[str, str, Op]] = [
         ("inbound", "run-started", OpenRun(run, 2.0)),
@@ -49,7 +49,7 @@ def turn(run: str, seq: int) -> Iterator[Commit]:
     ]
     key = run.partition("/")[0]
     for number, (first, second, op) in enumerate(steps):
-        claim = Claim("default", 1, run, 1) if number else CLAIM
+        claim = Claim("default", owner, run, 1) if number else Claim("default", owner)
         yield Commit(
             claim=claim,
             session_key=key,
@@ -87,7 +87,7 @@ def ended(run: str) -> EndRun:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[None]:
     async def claim(tenant: str) -> int:
-        return 1
+        return OWNER
 
     start = partial(LedgerServer, "default", path, claim=claim)
     spec = supervision.ChildSpec("ledger", start, name=NAME)
@@ -123,7 +123,7 @@ def fill(path: Path, sessions: int) -> None:
         for first in range(0, sessions, 512):
             names = [f"s{n}" for n in range(first, min(first + 512, sessions))]
             book.serve(*[message(f"m/{name}", name) for name in names])
-            turns = [turn(f"{name}/0", 0) for name in names]
+            turns = [turn(f"{name}/0", 0, 1) for name in names]
             for step in zip(*turns, strict=True):
                 book.serve(*step)
         book.serve(*[message(f"m/new{n}", f"new{n}") for n in range(SESSIONS)])

@@ -1,5 +1,6 @@
 """The ledger's process: how it starts, dies and comes back."""
 
+import sqlite3
 import threading
 from contextlib import suppress
 from functools import partial
@@ -271,6 +272,60 @@ async def test_an_older_owner_epoch_than_the_files_is_refused(path):
             async with open_ledger(path, Epochs(last)):
                 pass
         assert "written at owner epoch 5" in str(caught.value.reason)
+
+
+async def test_a_ledger_that_another_node_took_over_writes_no_more(path):
+    """Should two nodes ever be on one folder: the newer one keeps it."""
+    async with open_ledger(path) as ledger:
+        await ledger.accept()
+        other = sqlite3.connect(path)
+        with other:
+            other.execute("UPDATE meta SET owner_epoch = 2")
+        other.close()
+        pid = supervision.whereis(NAME)
+        with pytest.raises(StorageFailed, match="another node has taken the ledger"):
+            await ledger.commit(event())
+        await wait_for_new(2)
+        assert supervision.whereis(NAME) != pid
+        assert (await ledger.read()).seq == 0
+
+
+async def test_a_file_that_is_locked_from_outside_is_told_to_all_at_once(path):
+    def connect(uri: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0
+        )
+
+    async with open_ledger(path, connect=connect) as ledger:
+        for number in range(4):
+            await ledger.accept(f"r{number}", f"k{number}")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        told: list[str] = []
+
+        async def write(number: int) -> None:
+            try:
+                await ledger.commit(event(), key=f"k{number}")
+            except LedgerError as error:
+                told.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(write, number)
+        other.close()
+        assert len(told) == 4
+        assert all("another program holds the file open" in words for words in told)
+        assert await ledger.commit(event(), key="k0") == 1
+
+
+async def test_what_a_ledger_does_not_know_is_the_callers_error(path):
+    class Unheard(supervision.Call[None]):
+        pass
+
+    async with open_ledger(path) as ledger:
+        with pytest.raises(LedgerError, match="does not know Unheard"):
+            await ledger.call(Unheard())
+        assert ledger.epoch == 1
 
 
 async def test_what_there_is_to_see_of_it(path):
