@@ -4,6 +4,7 @@ A turn is brought to a stage by a fake provider that holds; then one process is 
 outright. Whoever joins the turn afterwards gets the whole answer. The model is asked
 again only where the death cut its call.
 """
+# ruff: noqa: ASYNC110 -- figures are looked at, they tell nobody
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,9 @@ import pytest
 import trio
 
 import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.providers import GetPermits
+from beamclaw.contracts.runs import Progress
 from tests.faults.audit import Audit, Turn, read_book
 from tests.support.inside import Inside, Reader, configuration, open_inside
 from tests.support.model import Model, answer, open_model
@@ -26,11 +30,11 @@ KEY = "agent:main:crash"
 # Stage: how many tokens the provider has sent when it is reached.
 STAGES = {"called": 0, "answering": 2, "all but the end": TOKENS}
 # Its death cuts the model call, and the turn's next attempt asks again.
-CUTS = ("run", "default/ledger", "default/runs", "tenant:default")
+CUTS = ("run", "default/ledger", "default/limits", "default/runs", "tenant:default")
+# Its death cuts no call.
 KEEPS = (
     "session",
     "default/sessions",
-    "default/limits",
     "default/clients",
     "providers/openai",
     "bus",
@@ -39,18 +43,38 @@ KEEPS = (
     "gateway",
     "gateway/connections",
 )
+PARTS = (
+    *("default/ledger", "default/limits", "default/runs", "default/clients"),
+    *("default/sessions", "providers/openai", "bus", "gateway"),
+)
 
 
 def find(victim: str) -> supervision.Pid:
     """The process meant by *victim*: a registered name, or this turn's run or session."""
-    prefix = {"run": "default/run/", "session": "default/session/"}.get(victim)
-    if prefix is None:
-        pid = supervision.whereis(victim)
+    if victim == "run":
+        topic = names.topic("default", KEY)
+        runs = supervision.names("default/run/")
+        (pid,) = [entry.pid for entry in runs if _topic(entry.value) == topic]
+    elif victim == "session":
+        pid = supervision.whereis(names.session("default", KEY))
     else:
-        (entry,) = supervision.names(prefix)
-        pid = entry.pid
+        pid = supervision.whereis(victim)
     assert pid is not None, f"no process {victim}"
     return pid
+
+
+async def kill(victim: str) -> None:
+    """Kill it outright, and wait until it and whoever fell with it are back."""
+    pid = find(victim)
+    supervision.exit(pid, supervision.KILL)
+    back = () if victim in ("run", "session") else (victim, *PARTS)
+    with trio.fail_after(5):
+        while supervision.is_alive(pid) or None in map(supervision.whereis, back):
+            await trio.sleep(0.001)
+
+
+def _topic(value: object) -> str | None:
+    return value.topic if isinstance(value, Progress) else None
 
 
 @attrs.define
@@ -113,7 +137,7 @@ async def test_a_death_that_cuts_the_call_costs_one_more(
     tmp_path: Path, stage: str, victim: str
 ):
     async with turning(tmp_path, STAGES[stage]) as turn:
-        supervision.exit(find(victim), supervision.KILL)
+        await kill(victim)
         turn.model.release.set()
 
         assert await turn.joined() == EXPECTED
@@ -127,7 +151,7 @@ async def test_a_death_beside_the_call_costs_nothing(
     tmp_path: Path, stage: str, victim: str
 ):
     async with turning(tmp_path, STAGES[stage]) as turn:
-        supervision.exit(find(victim), supervision.KILL)
+        await kill(victim)
         turn.model.release.set()
 
         assert await turn.joined() == EXPECTED
@@ -141,7 +165,7 @@ async def test_who_reads_the_stream_gets_the_text_once_or_sees_that_it_broke(
     tmp_path: Path, stage: str, victim: str
 ):
     async with turning(tmp_path, STAGES[stage]) as turn:
-        supervision.exit(find(victim), supervision.KILL)
+        await kill(victim)
         turn.model.release.set()
         with trio.fail_after(5):
             await turn.reader.wait_over()
@@ -151,3 +175,35 @@ async def test_who_reads_the_stream_gets_the_text_once_or_sees_that_it_broke(
             assert turn.reader.text == EXPECTED
         else:
             assert turn.reader.errors or turn.reader.status != 200
+
+
+@pytest.mark.parametrize("victim", [*CUTS, *KEEPS])
+async def test_a_death_while_the_turn_waits_for_a_permit_costs_no_call(
+    tmp_path: Path, victim: str
+):
+    plan = f"t{TOKENS}-w0-g0-hold0"
+    async with open_model() as model:
+        config = configuration(tmp_path / "data", model.url, max_concurrent=1)
+        async with open_inside(config) as node, trio.open_nursery() as nursery:
+            other = node.headers("other", plan, session="agent:main:other")
+            headers = node.headers(MARKER, plan)
+            text = f"say <<{MARKER}>>"
+            with trio.fail_after(5):
+                nursery.start_soon(node.stream, "say <<other>>", other, Reader())
+                await model.wait_calls(1)
+                nursery.start_soon(node.stream, text, headers, Reader())
+                await wait_for_a_permit()
+            turn = Turning(node, model, Reader(), headers)
+
+            await kill(victim)
+            model.release.set()
+
+            assert await turn.joined() == EXPECTED
+            assert turn.calls() == 1
+            nursery.cancel_scope.cancel()
+
+
+async def wait_for_a_permit() -> None:
+    """Until a turn waits for the one permit that there is."""
+    while (await supervision.call("providers/openai", GetPermits())).waiting == 0:
+        await trio.sleep(0.001)
