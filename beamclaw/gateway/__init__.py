@@ -23,9 +23,6 @@ from supervision import ChildSpec
 
 __all__ = ["supervisor"]
 
-# Seconds that a connection gets to end when the tree stops; draining came before.
-CONNECTION_SHUTDOWN = 2.0
-
 
 def supervisor(config: Config, bus: Bus, outside: Outside) -> supervision.Supervisor:
     """The gateway's supervisor; its address is the registry value of ``gateway``."""
@@ -64,6 +61,7 @@ async def _serve(config: Config, bus: Bus, outside: Outside, floor: Floor) -> No
             heartbeat_seconds=numbers.heartbeat_seconds,
         ),
         check=partial(agents.resolve, config),
+        reader=outside.worker(),
     )
     rooms = app.Rooms(
         floor=floor,

@@ -2,7 +2,8 @@
 
 This is an edge and nothing more: the message is handed in, its run is followed, what is
 published of it is passed on. The turn is durable and needs nobody here; only a client
-that leaves a conversation of one request takes its turn along.
+that leaves a conversation of one request takes its turn along, unless it gave the
+message a key: then it may come back for the answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +19,7 @@ from beamclaw.contracts import ledger, names
 from beamclaw.contracts.bus import Bus, Subscription
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import Receipt
-from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
 from beamclaw.gateway import openai, strict_json
 from beamclaw.gateway.guards import Exchange
@@ -155,6 +156,7 @@ class Chat:
     Attributes:
         check: Raises ``LookupError``, in words, for an agent (first) whose model
             override (second) names nothing that is configured.
+        reader: Reads large bodies.
     """
 
     bus: Bus
@@ -162,6 +164,7 @@ class Chat:
     agents: Agents
     limits: Limits
     check: Callable[[str, str | None], object]
+    reader: Worker
 
     async def serve(
         self, exchange: Exchange, headers: Mapping[str, str], body: bytes
@@ -179,7 +182,7 @@ class Chat:
         try:
             await self._turn(exchange, ask, inbound)
         finally:
-            if exchange.gone and inbound.ephemeral:
+            if exchange.gone and _is_unwanted(ask):
                 await self._abort(inbound)
 
     async def _read(self, headers: Mapping[str, str], body: bytes) -> Ask | Problem:
@@ -188,7 +191,7 @@ class Chat:
             if len(body) <= strict_json.SMALL:
                 value = parse()
             else:
-                value = await self.outside.worker().run(parse)
+                value = await self.reader.run(parse)
         except strict_json.BadJson as bad:
             return invalid(str(bad))
         most = self.limits.max_messages
@@ -349,6 +352,11 @@ class _Whole(_Reply):
         ]
         await self.exchange.start(200, headers)
         await self.exchange.write(body, more=False)
+
+
+def _is_unwanted(ask: Ask) -> bool:
+    """Whether nobody can ever read the answer when the client has left."""
+    return ask.session is None and ask.idempotency_key is None
 
 
 def _refused(error: ledger.LedgerError) -> Problem:

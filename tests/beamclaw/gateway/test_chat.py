@@ -281,11 +281,16 @@ async def test_a_client_that_leaves_takes_its_own_turn_along(node, stream):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_a_lasting_session_only_detaches(node, stream):
+@pytest.mark.parametrize(
+    "fields, headers",
+    [({"user": "ann"}, {}), ({}, {"Idempotency-Key": "k1"})],
+    ids=["lasting", "with a key"],
+)
+async def test_a_client_that_may_come_back_only_detaches(node, stream, fields, headers):
     node.tenant.think = hang
     async with await node.connect() as connected:
-        body = user("hello", stream=stream, user="ann")
-        await connected.send_all(raw(node, body))
+        body = user("hello", stream=stream, **fields)
+        await connected.send_all(raw(node, body, **headers))
         await node.begun()
     await until(lambda: not node.now.requests)
     assert not node.tenant.runs[0].aborted.is_set()
