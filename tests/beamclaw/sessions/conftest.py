@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -122,7 +123,7 @@ class Tenant:
         assert isinstance(last, RunEnded)
         return last
 
-    async def ask(self, text: str, **options: object) -> RunEnded:
+    async def ask(self, text: str, **options: Any) -> RunEnded:
         return await self.end(await self.send(text, **options))
 
     async def kill(self, name: str) -> None:
