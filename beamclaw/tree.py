@@ -95,9 +95,10 @@ def _tenant(
     return Supervisor(
         [
             part("ledger", keeper),
-            part("limits", partial(limits.LimitsServer, tenant)),
             _subtree("runs", partial(runs.supervisor, wiring, connect)),
             _subtree("sessions", partial(_sessions, config, wiring)),
+            # Behind those who work: they lose nothing when it dies.
+            part("limits", partial(limits.LimitsServer, tenant)),
         ],
         strategy="rest_for_one",
     )
@@ -109,6 +110,10 @@ async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
 
 def _connect(config: Config, provider: str) -> Provider:
     return providers.connect(provider, config.providers[provider])
+
+
+def _max_output(config: Config, provider: str, model: str) -> int:
+    return providers.max_output(model, config.providers[provider].models)
 
 
 def _run_wiring(
@@ -131,6 +136,7 @@ def _run_wiring(
             )
             for name, provider in config.providers.items()
         },
+        max_output=partial(_max_output, config),
     )
 
 

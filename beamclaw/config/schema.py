@@ -108,7 +108,9 @@ class ProviderConfig:
         0.5, "Seconds before the second attempt; doubled for each further one."
     )
     retry_most: Seconds = _key(
-        30.0, "The longest wait before an attempt, also if the provider asks for more."
+        30.0,
+        "The longest wait before an attempt. A provider that asks for more is obeyed "
+        "up to four times this; beyond, the turn ends and says so.",
     )
     headers: Mapping[str, str] = _keys(
         "Headers to send along, for a proxy that wants them.", repr=_hidden

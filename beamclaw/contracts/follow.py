@@ -101,47 +101,58 @@ async def follow(
         join: The run may be in progress or over already: begin by looking at it.
 
     A ``Reset`` is given only when text was given before it. A tenant that is down while
-    it has to be asked is asked again until it is back: the run is durable. Close the
-    generator (``contextlib.aclosing``) to stop following; the run goes on.
+    it has to be asked is asked again until it is back, for the run is durable; what the
+    subscription brings meanwhile is passed on. Close the generator
+    (``contextlib.aclosing``) to stop following; the run goes on.
     """
-    shown = Shown(run_id)
-    look = join
+    steps = _Steps(bus, tenant, subscription, Shown(run_id), look=join)
     while True:
-        if look:
-            look = False
-            for value in await _look_until_seen(bus, tenant, shown):
-                yield value
-                if isinstance(value, RunEnded):
-                    return
-        value = await subscription.receive()
-        passed = None if isinstance(value, Lost) else shown.sees(value)
-        if passed is None:
-            look = True
-            continue
-        for item in passed:
+        for item in await steps.next():
             yield item
             if isinstance(item, RunEnded):
                 return
 
 
-async def _look_until_seen(
-    bus: Bus, tenant: str, shown: Shown
-) -> tuple[TopicValue, ...]:
-    pause = LOOK_AGAIN_FIRST
-    while True:
-        try:
-            return await _look(bus, tenant, shown)
-        except supervision.CallFailed:
-            await trio.sleep(pause)
-            pause = min(LOOK_AGAIN_MOST, pause * 2)
+@attrs.define
+class _Steps:
+    """Looks at the run where that is needed, else waits for what is published."""
 
+    bus: Bus
+    tenant: str
+    subscription: Subscription
+    shown: Shown
+    look: bool = attrs.field(kw_only=True)
+    pause: float = LOOK_AGAIN_FIRST
 
-async def _look(bus: Bus, tenant: str, shown: Shown) -> tuple[TopicValue, ...]:
-    view = await peek(bus, tenant, shown.run_id)
-    if view.running:
-        text = Delta(shown.run_id, view.attempt, 0, view.text)
-        waiting = () if view.waiting is None else (view.waiting,)
-        return (*(shown.sees(text) or ()), *waiting)
-    row = await read_run(bus, tenant, shown.run_id)
-    end = None if row is None else ended(row)
-    return () if end is None else (end,)
+    async def next(self) -> tuple[TopicValue, ...]:
+        """What to pass on next; empty: nothing this time."""
+        patience = float("inf")
+        if self.look:
+            try:
+                found = await self._look()
+            except supervision.CallFailed:
+                patience, self.pause = self.pause, min(LOOK_AGAIN_MOST, self.pause * 2)
+            else:
+                self.look, self.pause = False, LOOK_AGAIN_FIRST
+                return found
+        value = None
+        with trio.move_on_after(patience):
+            value = await self.subscription.receive()
+        if value is None:
+            return ()
+        passed = None if isinstance(value, Lost) else self.shown.sees(value)
+        if passed is None:
+            self.look = True
+            return ()
+        return passed
+
+    async def _look(self) -> tuple[TopicValue, ...]:
+        run_id = self.shown.run_id
+        view = await peek(self.bus, self.tenant, run_id)
+        if view.running:
+            text = Delta(run_id, view.attempt, 0, view.text)
+            waiting = () if view.waiting is None else (view.waiting,)
+            return (*(self.shown.sees(text) or ()), *waiting)
+        row = await read_run(self.bus, self.tenant, run_id)
+        end = None if row is None else ended(row)
+        return () if end is None else (end,)

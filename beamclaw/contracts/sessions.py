@@ -178,7 +178,14 @@ class SessionsStatus:
 
 def fingerprint(inbound: Inbound) -> str:
     """Tells a repeated message from another one under the same id."""
-    content = attrs.evolve(inbound, run_id="", session_key="", reply_to=None)
+    content = attrs.evolve(
+        inbound,
+        run_id="",
+        session_key="",
+        reply_to=None,
+        # Whether the answer is streamed is the reader's wish, not the message.
+        retractable=True,
+    )
     return hashlib.sha256(encode(content)).hexdigest()
 
 

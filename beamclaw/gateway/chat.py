@@ -247,27 +247,16 @@ class Chat:
 
     async def _follow(self, receipt: Receipt, watch: Watch, take: Take) -> None:
         watch.run_id = receipt.run_id
-        join, tries = receipt.duplicate, 0
-        while True:
-            try:
-                run = follow(
-                    self.bus,
-                    TENANT,
-                    receipt.run_id,
-                    cast("Subscription", watch),
-                    join=join,
-                )
-                async with aclosing(run) as values:
-                    async for value in values:
-                        tries = 0
-                        if await take(value):
-                            return
-            except supervision.CallFailed:
-                # The run itself is durable: look at it again when the tenant is back.
-                join, pause = True, PAUSES[min(tries, len(PAUSES) - 1)]
-                tries += 1
-                if not await watch.pause(pause):
-                    await take(Finish(receipt.run_id))
+        run = follow(
+            self.bus,
+            TENANT,
+            receipt.run_id,
+            cast("Subscription", watch),
+            join=receipt.duplicate,
+        )
+        async with aclosing(run) as values:
+            async for value in values:
+                if await take(value):
                     return
 
     async def _abort(self, inbound: Inbound) -> None:

@@ -5,7 +5,7 @@ it stands; its session then either closes the turn (a person stopped it) or star
 successor, which claims the run's next epoch before it does anything else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn, assert_never
 
 import attrs
@@ -51,19 +51,23 @@ from beamclaw.runs.clients import Clients
 from beamclaw.runs.flush import Flusher
 from beamclaw.runs.turn import Ask, Finish, decide
 
-# Reserved for an answer when neither the client nor the agent limits it.
-DEFAULT_OUTPUT_BOUND = 4_096
-
 
 @attrs.frozen(kw_only=True)
 class Wiring:
-    """What all runs of a tenant share; *policies* by provider name."""
+    """What all runs of a tenant share.
+
+    Attributes:
+        policies: Retries, by provider name.
+        max_output: Tokens to expect at most of an answer of a provider's (first) model
+            (second) that nobody limits.
+    """
 
     tenant: str
     bus: Bus
     outside: Outside
     flusher: Flusher
     policies: Mapping[str, RetryPolicy]
+    max_output: Callable[[str, str], int]
 
 
 @attrs.define
@@ -180,7 +184,7 @@ class _Run:
             params = attrs.evolve(params, temperature=definition.temperature)
         bound = Usage(
             tokens.of_messages(step.messages),
-            params.max_tokens or DEFAULT_OUTPUT_BOUND,
+            params.max_tokens or self._wiring.max_output(provider, model),
             estimated=True,
         )
         await self._commit(

@@ -30,11 +30,12 @@ KEY = "agent:main:crash"
 # Stage: how many tokens the provider has sent when it is reached.
 STAGES = {"called": 0, "answering": 2, "all but the end": TOKENS}
 # Its death cuts the model call, and the turn's next attempt asks again.
-CUTS = ("run", "default/ledger", "default/limits", "default/runs", "tenant:default")
+CUTS = ("run", "default/ledger", "default/runs", "tenant:default")
 # Its death cuts no call.
 KEEPS = (
     "session",
     "default/sessions",
+    "default/limits",
     "default/clients",
     "providers/openai",
     "bus",

@@ -7,7 +7,7 @@ import trio
 
 from tests.support.model import open_model
 from tests.support.node import Node, open_node, uses
-from tests.support.wire import Response
+from tests.support.wire import Response, spoken
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,19 @@ async def test_messages_with_one_key_share_one_run(tmp_path: Path, session: str 
 
     assert len(got) == 7
     assert len(set(got)) == 1
+    assert len(model.calls) == 1
+
+
+async def test_a_reader_that_streams_joins_one_that_does_not(tmp_path: Path):
+    async with (
+        open_model() as model,
+        open_node(tmp_path / "data", env=uses(model.url)) as node,
+    ):
+        whole = said(await node.complete(TEXT, HEADERS))
+        streamed = await node.complete(TEXT, HEADERS, stream=True)
+
+    assert streamed.status == 200, streamed.body
+    assert spoken(streamed.body) == whole[1]
     assert len(model.calls) == 1
 
 

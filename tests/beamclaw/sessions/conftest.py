@@ -34,6 +34,7 @@ from beamclaw.testing.strict_bus import StrictBus
 from supervision.testing import wait_exit
 
 KEY = "agent:main:main"
+MAX_OUTPUT = 4_096
 Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
 
 
@@ -170,6 +171,7 @@ async def _tenant(
         outside=outside,
         flusher=runs.Flusher(carrier, tick=0.04, size=1024),
         policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
+        max_output=lambda provider, model: MAX_OUTPUT,
     )
     session_wiring = sessions.Wiring(
         tenant="default",

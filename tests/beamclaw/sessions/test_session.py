@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import supervision
 from beamclaw.contracts.ledger import IdempotencyConflict, Overloaded
 from beamclaw.contracts.limits import GetUsage
-from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.messages import ModelParams, Usage, said
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
@@ -29,7 +29,7 @@ from beamclaw.contracts.sessions import (
     abort,
 )
 
-from .conftest import KEY, Model, Tenant, echo
+from .conftest import KEY, MAX_OUTPUT, Model, Tenant, echo
 
 Open = Callable[..., AbstractAsyncContextManager[Tenant]]
 
@@ -397,3 +397,25 @@ async def test_usage_is_counted(tenant: Tenant, autojump_clock: MockClock) -> No
     (row,) = (await tenant.bus.call("default/limits", GetUsage())).rows
     assert (row.provider, row.model, row.calls) == ("test", "m", 2)
     assert (row.usage, row.reserved) == (Usage(20, 4), Usage())
+
+
+async def test_a_call_reserves_what_it_may_cost_before_it_is_made(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts = [held]
+    free = await tenant.send("four words of mine")
+    await held.reached.wait()
+    (row,) = (await tenant.bus.call("default/limits", GetUsage())).rows
+    assert row.reserved.input >= 4
+    assert row.reserved.output == MAX_OUTPUT
+    held.go.set()
+    await tenant.end(free)
+
+    held = model.scripts[0] = Held()
+    limited = await tenant.send("again", params=ModelParams(max_tokens=7))
+    await held.reached.wait()
+    (row,) = (await tenant.bus.call("default/limits", GetUsage())).rows
+    assert row.reserved.output == 7
+    held.go.set()
+    await tenant.end(limited)
