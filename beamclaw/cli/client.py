@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from beamclaw.cli.output import CommandError
+from beamclaw.cli.typed import command
 from beamclaw.contracts.shell import (
     BadSocketPath,
     Decoder,
@@ -31,11 +32,8 @@ class NoNode(CommandError):  # noqa: N818 -- a situation
     """No node runs on that data folder."""
 
     def __init__(self, data: Path) -> None:
-        given = "" if data == Path("~/.beamclaw").expanduser() else f" --data {data}"
-        if os.environ.get("BEAMCLAW_DATA") == str(data):
-            given = ""
         super().__init__(
-            f"no node is running on {data}; start one with: beamclaw run{given}"
+            f"no node is running on {data}; start one with: {command('run', data)}"
         )
 
 

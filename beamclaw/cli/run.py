@@ -4,14 +4,13 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Mapping
-from pathlib import Path
 
 import attrs
 
 import supervision
 from beamclaw.cli.config import say
 from beamclaw.cli.output import CommandError, is_terminal, result, result_json, tell
+from beamclaw.cli.typed import command
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
@@ -130,14 +129,13 @@ def _hints(loaded: Loaded, config: Config) -> list[str]:
     main = config.agents["main"].model
     model = main or config.chosen.model
     why = f"agents.main.model in {loaded.file}" if main else config.chosen.why
-    data = _data_option(config.data, os.environ)
     return [
         f"  data    {config.data}",
         f"  token   {_token_place(loaded, config)}",
         f"  model   {model} ({why})",
-        f"  next    beamclaw chat{data} hello",
-        f"          beamclaw status{data}",
-        f"          beamclaw tree{data}",
+        f"  next    {command('chat hello', config.data)}",
+        f"          {command('status', config.data)}",
+        f"          {command('tree', config.data)}",
     ]
 
 
@@ -146,12 +144,6 @@ def _token_place(loaded: Loaded, config: Config) -> str:
         return "none is asked for (gateway.auth.mode: none)"
     kept = f"in {config.data / FILE_NAME}"
     return loaded.origins.get("gateway.auth.token", kept)
-
-
-def _data_option(data: Path, variables: Mapping[str, str]) -> str:
-    default = Path("~/.beamclaw").expanduser()
-    known = variables.get("BEAMCLAW_DATA") or str(default)
-    return "" if known == str(data) else f" --data {data}"
 
 
 def _in_words(error: supervision.StartFailed) -> CommandError:
