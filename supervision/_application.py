@@ -247,6 +247,6 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - the tree is stopped all the same
             emit(
                 CRASH,
-                {},
-                {"id": "drain", "signal": signum, "reason": Crash(error)},
+                {"messages": 0},
+                {"pid": None, "name": None, "id": "drain", "reason": Crash(error)},
             )

@@ -35,6 +35,7 @@ from ._process import (
     driven_by,
     enter,
     process_of_task,
+    report_dropped,
     report_unkillable,
 )
 from ._reasons import (
@@ -54,7 +55,6 @@ from ._supervisor import (
     Interrupted,
     Retry,
     engine_of,
-    report_dropped,
 )
 from ._timers import timers
 from .abc import Behaviour

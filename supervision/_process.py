@@ -47,7 +47,7 @@ from ._reasons import (
     as_reason,
 )
 from ._signals import EAGER_SCOPES, Down, Exit, From, Splice, without_cancelled
-from ._telemetry import CRASH, UNKILLABLE, emit
+from ._telemetry import CRASH, DROPPED, UNKILLABLE, emit
 from .abc import Behaviour
 
 # A process that never has to wait still lets others run, once in so many messages; one
@@ -757,6 +757,15 @@ def report_unkillable(process: Process) -> None:
             "id": process.label,
             "stack": wait_points(process),
         },
+    )
+
+
+def report_dropped(process: Process, message: object) -> None:
+    """Report a message that nobody has a use for."""
+    emit(
+        DROPPED,
+        {},
+        {"pid": process.pid, "name": process.name, "message": type(message).__name__},
     )
 
 

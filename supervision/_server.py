@@ -24,10 +24,10 @@ from ._process import (
     forget,
     notify_end,
     process_of_task,
+    report_dropped,
 )
 from ._reasons import NORMAL, SHUTDOWN, Crash, ExitReason, ProcessExit, as_reason
 from ._signals import TIMEOUT, Cast, Down, Exit, From, StopOrder, without_cancelled
-from ._telemetry import DROPPED, emit
 from ._timers import timers
 from .abc import (
     Call,
@@ -374,7 +374,7 @@ class _Loop:
         try:
             result = await self._server.handle_info(message)
         except Unhandled:
-            _report_dropped(self._process, message)
+            report_dropped(self._process, message)
         else:
             self.take(result, "handle_info")
 
@@ -396,14 +396,6 @@ def _replying(sender: From, stop: Stop) -> Callable[[], None] | None:
     if not stop.has_reply:
         return None
     return lambda: sender.settle(From.REPLIED, stop.reply)
-
-
-def _report_dropped(process: Process, message: object) -> None:
-    emit(
-        DROPPED,
-        {},
-        {"pid": process.pid, "name": process.name, "message": type(message).__name__},
-    )
 
 
 driven_by(Server, serve)

@@ -57,6 +57,7 @@ from ._process import (
     driven_by,
     find,
     launch,
+    report_dropped,
     report_unkillable,
 )
 from ._reasons import (
@@ -74,7 +75,7 @@ from ._restarts import Cooling, RestartWindow, wants_restart
 from ._server import call, reply, reply_error
 from ._signals import Exit, From, StopOrder
 from ._strategies import Strategy, concerned, ends_supervisor
-from ._telemetry import COOLING_DOWN, DROPPED, GAVE_UP, RESTART, TERMINATED, emit
+from ._telemetry import COOLING_DOWN, GAVE_UP, RESTART, TERMINATED, emit
 from ._timers import timers
 from .abc import Behaviour, Call
 
@@ -853,15 +854,6 @@ def _raise_start_failure(id: str, reason: ExitReason) -> None:  # noqa: A002
     if isinstance(reason, Crash) and isinstance(reason.error, AlreadyStarted):
         raise reason.error
     raise StartFailed(id, reason)
-
-
-def report_dropped(process: Process, message: object) -> None:
-    """Report a message that a supervisor has no use for."""
-    emit(
-        DROPPED,
-        {},
-        {"pid": process.pid, "name": process.name, "message": type(message).__name__},
-    )
 
 
 async def _supervise(process: Process, definition: Supervisor) -> None:

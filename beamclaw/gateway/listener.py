@@ -1,6 +1,6 @@
 """The process that owns the listening sockets and answers for the gateway."""
 
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -19,9 +19,9 @@ from beamclaw.gateway import sockets
 from beamclaw.gateway.admission import is_loopback
 from beamclaw.gateway.floor import Floor
 
-LISTENING = "beamclaw.gateway.listening"
+LISTENING: Final = "beamclaw.gateway.listening"
 # Files that are not connections: databases, logs, models' connections, launchers.
-RESERVED_FILES = 512
+RESERVED_FILES: Final = 512
 
 
 class _Idle:

@@ -44,6 +44,10 @@ async def serve(config: GatewayConfig, floor: Floor, app: GatewayApp) -> None:
             supervision.emit(OUT_OF_FILES, {"connections": floor.connections})
             if not floor.shed_one():
                 await trio.sleep(OUT_OF_FILES_PAUSE)
+        except supervision.NoProcess:
+            # With the connections gone this process is about to be ended, too; whoever
+            # knocks now waits in the system's queue for the next one.
+            await trio.sleep_forever()
         await trio.lowlevel.checkpoint()
 
 

@@ -18,6 +18,9 @@ READY: Final = "beamclaw.node.ready"
 # in one sentence, and a log of deaths around it would only hide that.
 MISTAKES: Final = (DataFolderError, CannotListen)
 
+# Who fell because somebody else was not there is a line; the cause has a traceback.
+CONSEQUENCES: Final = (supervision.NoProcess, supervision.ServerExited)
+
 # What is not here is for `debug`.
 LEVEL_OF: Final[Mapping[str, Level]] = {
     "supervision.process.crash": "error",
@@ -28,6 +31,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "supervision.message.dropped": "warning",
     "supervision.child.restart": "info",
     "beamclaw.gateway.crashed": "error",
+    "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.stalled": "warning",
     "beamclaw.session.quarantined": "error",
 }
@@ -63,9 +67,11 @@ def of_event(event: supervision.Event, at: float, tracebacks: Tracebacks) -> Lin
     """The line for a telemetry event."""
     fields: dict[str, object] = {**event.metadata, **event.measurements}
     error = _error(event.metadata)
+    level = LEVEL_OF[event.name] if event.name in LEVEL_OF else "debug"  # noqa: SIM401 -- get() would lose the literal's type
+    if level == "error" and isinstance(error, CONSEQUENCES):
+        level, error = "warning", None
     who = str(fields.get("name") or fields.get("id") or event.name)
     error = _limited(error, who, at, tracebacks, fields)
-    level = LEVEL_OF[event.name] if event.name in LEVEL_OF else "debug"  # noqa: SIM401 -- get() would lose the literal's type
     return Line(at=at, level=level, event=event.name, fields=fields, error=error)
 
 

@@ -1,6 +1,7 @@
 """The gateway's processes: who outlives whom, and what cannot be listened on."""
 
 import contextlib
+import socket
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.listener import Listener
 from supervision import ChildSpec
+from supervision.testing import wait_exit, wait_name
 from tests.beamclaw.gateway.edge import TOKEN, forever, kill, until, user
 
 
@@ -77,6 +79,25 @@ async def test_nobody_is_refused_while_the_server_restarts(node):
         await trio.sleep(0.01)
         await kill("gateway/server")
     assert refused == []
+
+
+async def test_who_knocks_while_connections_are_down_waits_and_crashes_nobody(node):
+    crashed = []
+    detach = supervision.telemetry.attach(
+        lambda event: crashed.append(event) if event.name.endswith("crash") else None
+    )
+    host, port = node.address.host, node.address.port
+    for _ in range(3):  # more often, and the gateway gives up
+        pid = await wait_name("gateway/connections")
+        server = await wait_name("gateway/server")
+        with socket.create_connection((host, port)):
+            supervision.exit(pid, supervision.KILL)
+            await wait_exit(pid)
+        await wait_exit(server)
+    await wait_name("gateway/server")
+    assert (await node.request("GET", "/healthz")).status == 200
+    detach()
+    assert crashed == []
 
 
 async def test_a_connection_is_a_process_that_ends_with_it(node):

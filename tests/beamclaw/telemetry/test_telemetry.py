@@ -23,6 +23,10 @@ CANARY = "canary-5f1c9a7e"
 PLAIN = Redactor()
 
 
+class AnyCall(supervision.Call[None]):
+    pass
+
+
 def settings(**changes):
     given = {"level": "info", "format": "json", "redactor": PLAIN}
     return LogSettings(**{**given, **changes}, wall=lambda: 0.0, threads=False)
@@ -84,6 +88,21 @@ async def test_a_crash_is_written_with_its_traceback():
     assert line["event"] == "supervision.process.crash"
     assert line["level"] == "error"
     assert "ValueError: no good" in line["traceback"]
+
+
+async def test_who_falls_because_another_is_down_is_told_in_one_line():
+    stream = io.StringIO()
+
+    async def lean_on_nobody():
+        await supervision.call("nobody", AnyCall(), timeout=None)
+
+    child = ChildSpec("leaning", lean_on_nobody, restart="temporary", name="leaning")
+    async with open_supervisor([log_of(stream), child]):
+        await settle()
+    (line,) = lines(stream)
+    assert (line["level"], line["name"]) == ("warning", "leaning")
+    assert "nobody" in line["reason"]
+    assert "traceback" not in line
 
 
 async def test_a_killed_log_is_replaced_and_writes_once():

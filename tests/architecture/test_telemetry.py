@@ -1,0 +1,102 @@
+"""Every event that is emitted anywhere is in the catalogue, with what it promises."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from beamclaw.telemetry.events import LEVEL_OF
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("supervision/**/*.py"), *ROOT.glob("beamclaw/**/*.py")])
+
+# name: level (empty where the page has none), measurements, metadata
+Catalogue = dict[str, tuple[str, frozenset[str], frozenset[str]]]
+
+
+def catalogue(page: str, *, levels: bool = True) -> Catalogue:
+    """The tables of *page*. What is in backticks and is no path is a key."""
+    found: Catalogue = {}
+    for line in (ROOT / "docs/reference" / page).read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name = re.fullmatch(r"`((?:beamclaw|supervision)(?:\.\w+){2,})`", cells[0])
+        if name:
+            level = cells[1] if levels else ""
+            measured, told = cells[-2:]
+            found[name[1]] = (level, _keys(measured), _keys(told))
+    return found
+
+
+def _keys(cell: str) -> frozenset[str]:
+    return frozenset(re.findall(r"`(\w+)`", cell))
+
+
+def emitted() -> Iterator[tuple[str, str, frozenset[str], frozenset[str]]]:
+    """Where, name, measurements and metadata of every ``emit(...)``."""
+    trees = {path: ast.parse(path.read_text()) for path in SOURCES}
+    constants = {
+        node.target.id: node.value.value
+        for tree in trees.values()
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _called(node.func) == "emit":
+                name, *dicts = node.args
+                text = constants[name.id] if isinstance(name, ast.Name) else _text(name)
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                keys = [_literal_keys(value) for value in dicts]
+                measured, told, *_ = [*keys, frozenset[str](), frozenset[str]()]
+                yield where, str(text), measured, told
+
+
+def _called(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.attr if function.value.id == "supervision" else ""
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _text(node: ast.expr) -> str:
+    assert isinstance(node, ast.Constant), "an event is named by a constant"
+    return str(node.value)
+
+
+def _literal_keys(node: ast.expr) -> frozenset[str]:
+    assert isinstance(node, ast.Dict), "an event is told in place, to be found"
+    return frozenset(_text(key) for key in node.keys if key is not None)
+
+
+EMITTED = list(emitted())
+
+
+@pytest.mark.parametrize(
+    "where, name, measured, told",
+    EMITTED,
+    ids=[f"{row[0]} {row[1]}" for row in EMITTED],
+)
+def test_what_is_emitted_is_in_the_catalogue(where, name, measured, told):
+    assert name in catalogue("events.md")
+    assert catalogue("events.md")[name][1:] == (measured, told)
+
+
+def test_what_is_in_the_catalogue_is_emitted():
+    assert set(catalogue("events.md")) == {name for _, name, *_ in EMITTED}
+
+
+def test_the_levels_are_those_of_the_log():
+    levels = {name: row[0] for name, row in catalogue("events.md").items()}
+    assert levels == {name: LEVEL_OF.get(name, "debug") for name in levels}
+    assert set(LEVEL_OF) <= set(levels)
+
+
+def test_the_page_of_supervision_tells_of_its_events_in_the_same_way():
+    theirs = catalogue("supervision.md", levels=False)
+    ours = catalogue("events.md")
+    assert {name: row[1:] for name, row in theirs.items()} == {
+        name: row[1:] for name, row in ours.items() if name.startswith("supervision.")
+    }
