@@ -52,9 +52,10 @@ def test_another_program_of_the_name_on_path_is_not_meant(
 
 
 def test_the_module_is_told_with_its_interpreter(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.chdir(tmp_path)
     assert program("/x/beamclaw/__main__.py") == f"{sys.executable} -m beamclaw"
 
 
