@@ -41,12 +41,12 @@ class NoSuchName(SupervisionError):
     """No process holds the name.
 
     Attributes:
-        name: The name that was looked for.
+        name: The name, or other destination, that was looked for.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: Dest) -> None:
         super().__init__(f"no process is registered as {name!r}")
-        self.name: str = name
+        self.name: Dest = name
 
 
 class NameTaken(SupervisionError):

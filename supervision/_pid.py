@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 _serials = count(1)
 
@@ -59,5 +59,14 @@ class Ref:
         return f"#ref{self.serial}"
 
 
-Dest: TypeAlias = Pid | str
-"""Where a message or call may go: a pid, or the name under which one is registered."""
+class Locator(Protocol):
+    """Anything that knows which process it stands for at the moment."""
+
+    def whereis(self) -> Pid | None:
+        """The process that messages go to now, or ``None`` when there is none."""
+        ...
+
+
+Dest: TypeAlias = Pid | str | Locator
+"""Where a message or call may go: a pid, the name under which one is registered, or an
+object whose ``whereis()`` says which process it stands for."""

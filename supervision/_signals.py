@@ -187,6 +187,16 @@ def without_cancelled(error: BaseException) -> BaseException | None:
     return group.derive(left).with_traceback(group.__traceback__)
 
 
+def fatal(error: BaseException) -> BaseException | None:
+    """Find what has to end the whole program: an interrupt or a SystemExit."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next(filter(None, map(fatal, group.exceptions)), None)
+    return None
+
+
 # --- ending a task that runs
 
 

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from supervision import _process
+from supervision import _life
 from supervision.testing import Recorder
 
 
@@ -17,5 +17,5 @@ def events() -> Generator[Recorder]:
 @pytest.fixture(params=["spliced", "eager"])
 def scopes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test with scopes spliced in at exit, and with a scope per process."""
-    monkeypatch.setattr(_process, "EAGER_SCOPES", request.param == "eager")
+    monkeypatch.setattr(_life, "EAGER_SCOPES", request.param == "eager")
     return request.param

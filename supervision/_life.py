@@ -1,0 +1,548 @@
+"""The life of a process: one Trio task, with a mailbox, links, monitors, one exit reason.
+
+What may live here: the process itself, its start and its end, and the tables of the
+runtime that its end has to clean. The rules that everything else stands on:
+
+- A child's exception never reaches a nursery. `Process.run` turns every outcome into an
+  exit reason; what Trio sees is a task that returned.
+- All effects of a death happen in `Process.finish`, one synchronous step after the last
+  user code: pid void, name freed, groups left, callers told, links, monitors, keeper.
+- Everything but `Process.park` is a plain function, so signals and messages from one
+  process arrive in the order in which it sent them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import Any, Final, Protocol, TypeAlias, cast
+
+import attrs
+import trio
+from trio.lowlevel import current_task
+
+from ._errors import NotAProcess
+from ._mailbox import Mailbox
+from ._pid import Pid, Ref
+from ._reasons import (
+    KILLED,
+    NORMAL,
+    SHUTDOWN,
+    Crash,
+    ExitReason,
+    Normal,
+    ProcessExit,
+)
+from ._signals import EAGER_SCOPES, Down, Exit, From, Splice, fatal, without_cancelled
+from ._telemetry import CRASH, emit
+from .abc import Behaviour
+
+# A process that never has to wait still lets others run, once in so many messages; one
+# less than a power of two.
+BURST: Final = 511
+
+# Deaths of processes that never run, and of those that do: what a process waits for.
+NOT_WAITING: Final = 0
+IN_RECEIVE: Final = 1  # in user code, for a message: an exit signal is a cancellation
+IN_LOOP: Final = 2  # in a loop of ours: an exit signal is a wake-up
+
+STARTING: Final = "starting"
+RUNNING: Final = "running"
+IGNORED: Final = "ignored"  # init chose not to run
+
+Driver: TypeAlias = Callable[["Process", Any], Coroutine[Any, Any, None]]
+
+_drivers: dict[type[Behaviour], Driver] = {}
+# Who one is belongs to the task, not to a context variable: a task in a process's inner
+# nursery is not the process. Tasks are unique over all Trio runs, so one table serves.
+_by_task: dict[trio.lowlevel.Task, Process] = {}
+
+
+def driven_by(behaviour: type[Behaviour], driver: Driver) -> None:
+    """Register the loop that runs instances of *behaviour* and its subclasses."""
+    _drivers[behaviour] = driver
+
+
+def _driver_of(body: object) -> Driver:
+    for base in type(body).__mro__:
+        if base in _drivers:
+            return _drivers[base]
+    raise TypeError(
+        "start() must return a Server, a supervisor or a coroutine, not "
+        f"{type(body).__name__}",
+    )
+
+
+class Keeper(Protocol):
+    """Whoever started a process and is told how it goes: a supervisor, or the home."""
+
+    def child_ready(self, child: Process) -> None:
+        """Hear that *child* is initialised."""
+        ...
+
+    def child_ended(self, child: Process, reason: ExitReason) -> None:
+        """Hear that *child* has ended; called in its exit step."""
+        ...
+
+
+class Place(Keeper, Protocol):
+    """Where a process lives, as far as it has to know: its home."""
+
+    pid: Pid
+    processes: set[Process]
+    nursery: trio.Nursery | None
+    root: Process | None
+    runtime: Runtime
+
+    def fail(self, error: BaseException) -> None:
+        """Remember what has to end the program."""
+        ...
+
+
+class Process:
+    """The running side of one process; users hold its `Pid`."""
+
+    __slots__ = (
+        "accept",
+        "alive",
+        "behaviour",
+        "engine",
+        "groups",
+        "handled",
+        "home",
+        "keeper",
+        "kind",
+        "label",
+        "links",
+        "mailbox",
+        "monitors",
+        "names",
+        "nursery",
+        "parent_pid",
+        "pending",
+        "pid",
+        "reason",
+        "restarts",
+        "scope",
+        "shield",
+        "shutdown",
+        "splice",
+        "started_at",
+        "status",
+        "suspended",
+        "task",
+        "trapping",
+        "waiting",
+        "watching",
+    )
+
+    def __init__(
+        self,
+        home: Place,
+        keeper: Keeper,
+        parent_pid: Pid,
+        label: str,
+        shutdown: float | None,
+    ) -> None:
+        pid = Pid()
+        pid.process = self
+        self.pid = pid
+        self.home = home
+        self.keeper = keeper
+        self.parent_pid = parent_pid
+        self.label = label
+        self.shutdown = shutdown
+        # Whether the exit step is still to come.
+        self.alive = True
+        self.kind = "process"
+        self.status = STARTING
+        self.started_at = trio.current_time()
+        self.restarts = 0
+        self.handled = 0
+        self.waiting = NOT_WAITING
+        self.trapping = False
+        self.suspended = False
+        self.task: trio.lowlevel.Task | None = None
+        # Only of supervisors: where their children run.
+        self.nursery: trio.Nursery | None = None
+        # The types that a parked receive accepts; anything when None.
+        self.accept: type | tuple[type, ...] | None = None
+        # Invariant: the reason with which the process is ending, from the moment that is
+        # decided until its exit step; the first one wins, except over KILLED.
+        self.reason: ExitReason | None = None
+        self.behaviour: Behaviour | None = None
+        # Only of supervisors: what keeps the children; its type is known further up.
+        self.engine: Any = None
+        # Whatever a small process never needs is made when it is first needed.
+        self.mailbox: Mailbox | None = None
+        self.links: set[Process] | None = None
+        self.monitors: dict[Ref, None] | None = None
+        self.watching: dict[Ref, None] | None = None
+        self.names: list[str] | None = None
+        self.groups: set[str] | None = None
+        self.pending: set[From] = _NO_CALLS
+        self.scope: trio.CancelScope | None = None
+        self.splice: Splice | None = None
+        self.shield: trio.CancelScope | None = None
+
+    def __repr__(self) -> str:
+        return f"<process {self.pid} {self.label}>"
+
+    @property
+    def name(self) -> str | None:
+        """The first of its registered names."""
+        return self.names[0] if self.names else None
+
+    # --- its life
+
+    async def run(self, start: Callable[..., object], args: tuple[object, ...]) -> None:
+        """Be the task: run the body, and then the exit step whatever happened."""
+        task = self.task = current_task()
+        _by_task[task] = self
+        error: BaseException | None = None
+        try:
+            # A signal may have come before the first step.
+            if self.reason is None:
+                if EAGER_SCOPES:
+                    with trio.CancelScope() as self.scope:
+                        await self._body(start, args)
+                else:
+                    await self._body(start, args)
+        except BaseException as caught:  # noqa: BLE001 - the edge of the process
+            error = caught
+        if self.splice is not None:
+            self.splice.remove()
+        escaping = self._conclude(error)
+        if escaping is not None:
+            del error
+            raise escaping
+
+    async def _body(
+        self,
+        start: Callable[..., object],
+        args: tuple[object, ...],
+    ) -> None:
+        body = start(*args)
+        if isinstance(body, CoroutineType):
+            self.acknowledge()
+            await cast("Coroutine[Any, Any, object]", body)
+        elif isinstance(body, Behaviour):
+            self.behaviour = body
+            await _driver_of(body)(self, body)
+        elif hasattr(body, "__await__"):
+            self.acknowledge()
+            await cast("Any", body)
+        else:
+            _driver_of(body)
+
+    def acknowledge(self) -> None:
+        """Tell the starter that the process is initialised."""
+        self.status = RUNNING
+        self.keeper.child_ready(self)
+
+    def ignore(self) -> None:
+        """Note that ``init`` chose not to run, which is a good start."""
+        self.status = IGNORED
+
+    def _conclude(self, error: BaseException | None) -> BaseException | None:
+        """Do the exit step; returns what has to leave the task nevertheless."""
+        if error is None:
+            self.finish(self.reason or NORMAL)
+            return None
+        if isinstance(error, GeneratorExit):
+            # The whole run was abandoned: there is nobody left to be told.
+            self.alive = False
+            self.pid.process = None
+            if self.task is not None:
+                _by_task.pop(self.task, None)
+            return error
+        cause = without_cancelled(error)
+        if cause is None:
+            return self._conclude_cancelled(error)
+        ending = fatal(cause)
+        reason = cause.reason if isinstance(cause, ProcessExit) else Crash(cause)
+        if isinstance(reason, Crash) and ending is None:
+            _report_crash(self, reason)
+        self.finish(self.reason or reason)
+        if ending is not None:
+            self.home.fail(ending)
+        return None
+
+    def _conclude_cancelled(self, error: BaseException) -> BaseException | None:
+        if trio.current_effective_deadline() == -float("inf"):
+            # Somebody outside cancelled the nursery we live in, and has to see that.
+            self.finish(self.reason or SHUTDOWN)
+            return error
+        # Else, without a signal: somebody kept a Cancelled and raised it again.
+        self.finish(self.reason or Crash(error))
+        return None
+
+    def conclude_adopted(self, error: BaseException | None) -> None:
+        """Do the exit step of a task that is not ours; its exception is its own."""
+        cause = None if error is None else without_cancelled(error)
+        if error is None:
+            reason = NORMAL
+        elif cause is None:
+            reason = SHUTDOWN
+        else:
+            reason = cause.reason if isinstance(cause, ProcessExit) else Crash(cause)
+        self.finish(self.reason or reason)
+
+    def finish(self, reason: ExitReason) -> None:
+        """The exit step: everything that others learn of this death, at once."""
+        self.alive = False
+        self.pid.process = None
+        if self.task is not None:
+            del _by_task[self.task]
+        runtime = self.home.runtime
+        self.home.processes.discard(self)
+        # Names before links and monitors: whoever hears of the death may register again.
+        if self.names is not None:
+            runtime.free_names(self)
+        if self.groups is not None:
+            runtime.leave_groups(self)
+        for call in tuple(self.pending):
+            call.settle(From.DIED, reason)
+        self._end_links(reason)
+        self._end_monitors(reason)
+        self.mailbox = None
+        self.keeper.child_ended(self, reason)
+        # The reason of a crash holds the traceback, and that this frame.
+        self.reason = None
+
+    def _end_links(self, reason: ExitReason) -> None:
+        links, self.links = self.links, None
+        if links is None:
+            return
+        # All ties are cut before the first signal: whoever it ends cuts ties, too.
+        for other in links:
+            if other.links is not None:
+                other.links.discard(self)
+        for other in links:
+            other.signal(self.pid, reason)
+
+    def _end_monitors(self, reason: ExitReason) -> None:
+        for ref in self.watching or ():
+            forget(ref)
+        self.watching = None
+        monitors, self.monitors = self.monitors, None
+        for ref in monitors or ():
+            fire(ref, self.pid, reason)
+
+    # --- its mailbox
+
+    def deliver(self, message: object) -> None:
+        """Put *message* at the end of the mailbox and wake the process if it waits."""
+        mailbox = self.mailbox
+        if mailbox is None:
+            mailbox = self.mailbox = Mailbox()
+        mailbox.append(message)
+        if self.waiting and (self.accept is None or isinstance(message, self.accept)):
+            self.wake()
+
+    def wake(self) -> None:
+        """Let a parked process look again; nothing happens to one that is not parked."""
+        if self.waiting:
+            self.waiting = NOT_WAITING
+            task = self.task
+            assert task is not None
+            trio.lowlevel.reschedule(task)
+
+    async def park(
+        self,
+        waiting: int,
+        accept: type | tuple[type, ...] | None = None,
+    ) -> None:
+        """Wait for `wake`: a message, in our own loops also an exit signal."""
+        self.accept = accept
+        self.waiting = waiting
+        await trio.lowlevel.wait_task_rescheduled(self.abort)
+
+    def abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        """Give up waiting because the task is cancelled."""
+        del raise_cancel
+        self.waiting = NOT_WAITING
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    # --- its end
+
+    def signal(self, sender: Pid, reason: ExitReason) -> None:
+        """Receive an exit signal over a link, from the parent, or from `exit`."""
+        if self.trapping:
+            self.deliver(Exit(sender, reason))
+        elif not isinstance(reason, Normal):
+            self.end(reason)
+
+    def kill(self) -> None:
+        """Receive the signal that cannot be trapped."""
+        self.end(KILLED)
+
+    def end(self, reason: ExitReason) -> None:
+        """Begin to end; the first reason wins, except over a kill."""
+        if self.reason is not None and (reason is not KILLED or self.reason is KILLED):
+            return
+        self.reason = reason
+        if self.task is None or not self.alive:
+            return
+        if self.nursery is not None or self.waiting == IN_LOOP:
+            # Our own loops look at the reason as soon as they are awake.
+            self.wake()
+            return
+        if self.shield is not None:
+            self.shield.cancel(reason="killed")
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel whatever the task does, now and from now on."""
+        if self.scope is not None:
+            self.scope.cancel(reason="exit signal")
+        elif self.splice is None and self.task is not None:
+            self.splice = Splice(self.task, "exit signal")
+
+
+_NO_CALLS: Final[Any] = frozenset[From]()
+
+
+def _report_crash(process: Process, reason: Crash) -> None:
+    emit(
+        CRASH,
+        {"messages": process.handled},
+        {
+            "pid": process.pid,
+            "name": process.name,
+            "id": process.label,
+            "reason": reason,
+        },
+    )
+
+
+# --- monitors
+
+
+def forget(ref: Ref) -> None:
+    """Have a monitor, or what `notify_end` has set up, never fire."""
+    target: Process | None = ref.target
+    ref.target = None
+    if target is not None and target.monitors is not None:
+        target.monitors.pop(ref, None)
+
+
+def fire(ref: Ref, pid: Pid, reason: ExitReason) -> None:
+    """Have a monitor say what it was made for."""
+    if ref.target is None:
+        return
+    ref.target = None
+    down = Down(ref, pid, reason, ref.name)
+    watcher: Process | None = ref.watcher
+    if watcher is None:
+        ref.notify(down)
+        return
+    if watcher.watching is not None:
+        watcher.watching.pop(ref, None)
+    watcher.deliver(down)
+
+
+# --- the tables
+
+
+@attrs.frozen
+class RuntimeStatistics:
+    """Counts of one Trio run.
+
+    Attributes:
+        processes: Processes that are alive.
+        names: Registered names.
+        groups: Groups with at least one member.
+        messages: Messages that wait in mailboxes.
+        spawned: Processes that were ever started.
+        restarts: Restarts that supervisors have done.
+    """
+
+    processes: int
+    names: int
+    groups: int
+    messages: int
+    spawned: int
+    restarts: int
+
+
+class Runtime:
+    """The tables of one Trio run: names, groups, homes. Freed in the exit step."""
+
+    __slots__ = (
+        "groups",
+        "homes",
+        "name_claimed",
+        "names",
+        "restarts",
+        "spawned",
+        "values",
+    )
+
+    def __init__(self) -> None:
+        self.homes: list[Place] = []
+        self.names: dict[str, Process] = {}
+        # Invariant: keys are a subset of those of names.
+        self.values: dict[str, object] = {}
+        # Invariant: no empty group, no dead member, no count below one.
+        self.groups: dict[str, dict[Process, int]] = {}
+        self.spawned = 0
+        self.restarts = 0
+        # Made by whoever waits for a name to be registered.
+        self.name_claimed: trio.Event | None = None
+
+    def free_names(self, process: Process) -> None:
+        """Make the names of *process* free for others."""
+        for name in process.names or ():
+            del self.names[name]
+            self.values.pop(name, None)
+        process.names = None
+
+    def leave_groups(self, process: Process) -> None:
+        """Take *process* out of all groups."""
+        for group in process.groups or ():
+            members = self.groups[group]
+            del members[process]
+            if not members:
+                del self.groups[group]
+        process.groups = None
+
+    def statistics(self) -> RuntimeStatistics:
+        """Count what there is."""
+        processes = [process for home in self.homes for process in home.processes]
+        return RuntimeStatistics(
+            processes=len(processes),
+            names=len(self.names),
+            groups=len(self.groups),
+            messages=sum(len(process.mailbox or ()) for process in processes),
+            spawned=self.spawned,
+            restarts=self.restarts,
+        )
+
+
+# --- who one is
+
+
+def current_process() -> Process:
+    """The process that the calling task is.
+
+    Raises:
+        NotAProcess: It is none: a plain task, a task in a process's nursery, a thread.
+    """
+    try:
+        return _by_task[current_task()]
+    except (KeyError, RuntimeError):
+        raise NotAProcess(
+            "this needs a process, and the calling task is none: do it in the process's "
+            "own task, or enter supervision.adopt() first",
+        ) from None
+
+
+process_of_task: Final = _by_task.get
+"""The process that a task is, or ``None``."""
+
+
+def register_task(process: Process) -> None:
+    """Note that the calling task is *process*."""
+    task = process.task = current_task()
+    _by_task[task] = process
