@@ -33,6 +33,11 @@ def result_json(value: object) -> None:
     print(json.dumps(value), flush=True)
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: ``1 turn``, ``2 turns``, ``1,000 turns``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at *stream*, on a terminal that can do more than print."""
     return stream.isatty() and os.environ.get("TERM", "") != "dumb"

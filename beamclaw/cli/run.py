@@ -9,7 +9,14 @@ import attrs
 
 import supervision
 from beamclaw.cli.config import say
-from beamclaw.cli.output import CommandError, is_terminal, result, result_json, tell
+from beamclaw.cli.output import (
+    CommandError,
+    counted,
+    is_terminal,
+    result,
+    result_json,
+    tell,
+)
 from beamclaw.cli.typed import command
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
@@ -65,7 +72,7 @@ class Node(supervision.Application):
 
 def _count(turns: int) -> None:
     if turns:
-        tell(f"stopping: {turns} open turn{'s' if turns > 1 else ''}")
+        tell(f"stopping: {counted(turns, 'open turn')}")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from beamclaw.cli.client import Gone, connect
-from beamclaw.cli.output import CommandError, result, result_json
+from beamclaw.cli.output import CommandError, counted, result, result_json
 from beamclaw.contracts.shell import data_folder
 
 
@@ -56,13 +56,16 @@ def _permits(figures: Mapping[str, Any]) -> str:
     if figures.get("blocked_for"):
         text += f", asked to wait for {figures['blocked_for']:.0f} s"
     usage = cast("Mapping[str, int]", figures["usage"])
-    return f"{text}; {usage['input']} tokens read, {usage['output']} written"
+    return (
+        f"{text}; {counted(usage['input'], 'token')} read, {usage['output']:,} written"
+    )
 
 
 def _sessions(figures: Mapping[str, Any]) -> str:
     if "unavailable" in figures:
         return f"sessions: {figures['unavailable']}"
-    text = f"{figures['awake']} sessions awake, {figures['running']} turns in progress"
+    text = f"{counted(figures['awake'], 'session')} awake"
+    text += f", {counted(figures['running'], 'turn')} in progress"
     if figures.get("reviving"):
         text += f", {figures['reviving']} being revived"
     if figures.get("parked"):
@@ -74,8 +77,9 @@ def _ledger(figures: Mapping[str, Any]) -> str:
     if "unavailable" in figures:
         return f"ledger: {figures['unavailable']}"
     return (
-        f"{figures['sessions']} sessions and {figures['events']} events on disk, "
-        f"{figures['inbox_depth']} messages waiting"
+        f"{counted(figures['sessions'], 'session')} and "
+        f"{counted(figures['events'], 'event')} on disk, "
+        f"{counted(figures['inbox_depth'], 'message')} waiting"
     )
 
 

@@ -111,8 +111,7 @@ def choose(
                 return Chosen(model, f"{sources[index]} {words}")
     return Chosen(
         _full("demo", config.providers["demo"]),
-        "there is no key (ANTHROPIC_API_KEY and OPENAI_API_KEY are not set), and "
-        "demo needs none",
+        "there is no ANTHROPIC_API_KEY and no OPENAI_API_KEY, and demo needs none",
     )
 
 

@@ -286,7 +286,7 @@ async def test_status_and_tree(node):
     assert status.code == 0
     assert f"pid {node.pid}" in status.out
     assert node.base_url in status.out
-    assert "demo/demo (there is no key" in status.out
+    assert "demo/demo (there is no ANTHROPIC_API_KEY" in status.out
     tree = await node.command("tree")
     assert tree.code == 0
     for name in ("shell", "telemetry", "ledger", "sessions", "gateway"):

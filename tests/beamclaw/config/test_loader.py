@@ -120,7 +120,7 @@ agents: {main: , second: {model: ~}}
 
 
 CHOICES = [
-    ({}, "", "demo/demo", "there is no key"),
+    ({}, "", "demo/demo", "there is no ANTHROPIC_API_KEY"),
     ({"OPENAI_API_KEY": "k"}, "", "openai/gpt-5.4-mini", "OPENAI_API_KEY is set"),
     (
         {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"},
@@ -140,7 +140,7 @@ CHOICES = [
         "openai/gpt-5.4-mini",
         "OPENAI_API_KEY is set",
     ),
-    ({"OPENAI_API_KEY": " "}, "", "demo/demo", "there is no key"),
+    ({"OPENAI_API_KEY": " "}, "", "demo/demo", "there is no ANTHROPIC_API_KEY"),
     (
         {"OPENAI_API_KEY": "k", "BEAMCLAW_MODEL": "openai/x"},
         "",
