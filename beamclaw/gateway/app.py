@@ -20,8 +20,8 @@ from beamclaw.contracts.resources import resource
 from beamclaw.gateway import openai
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.chat import STOPPING, TENANT, Chat
+from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
-from beamclaw.gateway.guards import Exchange, Message
 from beamclaw.gateway.openai import Agents
 from beamclaw.gateway.problem import Problem
 

@@ -22,7 +22,7 @@ from beamclaw.contracts.ledger import Receipt
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
 from beamclaw.gateway import openai, strict_json
-from beamclaw.gateway.guards import Exchange
+from beamclaw.gateway.exchange import Exchange
 from beamclaw.gateway.openai import Agents, Ask, Chunks
 from beamclaw.gateway.problem import Problem, invalid
 

@@ -13,8 +13,8 @@ from hypercorn.trio.worker_context import WorkerContext
 
 import supervision
 from beamclaw.config.schema import GatewayConfig
-from beamclaw.gateway import guards
 from beamclaw.gateway.app import GatewayApp
+from beamclaw.gateway.connection import Connection, settings
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.sockets import Listening, OutOfFilesError
 
@@ -29,11 +29,11 @@ async def serve(config: GatewayConfig, floor: Floor, app: GatewayApp) -> None:
     listening = floor.listening
     assert listening is not None, "the listener starts before"
     connection = partial(
-        guards.Connection,
+        Connection,
         app,
         config,
         floor,
-        config=guards.settings(config),
+        config=settings(config),
         context=WorkerContext(None),
     )
     while True:
@@ -52,7 +52,7 @@ async def serve(config: GatewayConfig, floor: Floor, app: GatewayApp) -> None:
 
 
 def _accept(
-    listening: Listening, floor: Floor, connection: Callable[..., guards.Connection]
+    listening: Listening, floor: Floor, connection: Callable[..., Connection]
 ) -> None:
     for connected in listening.accept_nowait():
         if not floor.make_room():

@@ -16,7 +16,7 @@ import orjson
 import pytest
 import trio
 
-from beamclaw.gateway import guards, sockets
+from beamclaw.gateway import connection, exchange, sockets
 from tests.beamclaw.gateway.edge import (
     TOKEN,
     Run,
@@ -268,7 +268,7 @@ async def test_an_upgrade_to_http_2_is_ignored(target):
 # --- only here
 
 
-@pytest.mark.parametrize("name, version", guards.PROVEN.items())
+@pytest.mark.parametrize("name, version", connection.PROVEN.items())
 def test_the_guards_are_proven_with_these_versions(name, version):
     assert metadata.version(name) == version, (
         "run the tests of the guards against this version, read what changed in what "
@@ -286,7 +286,7 @@ async def test_a_reader_that_stalls_is_dropped_and_the_others_go_on():
             answer = await node.post(user("hello"))
             assert answer.status == 200
             await until(lambda: not node.now.connections)
-        assert any(event.name == guards.STALLED for event in node.events)
+        assert any(event.name == connection.STALLED for event in node.events)
 
 
 async def test_a_slow_reader_gets_everything_in_order():
@@ -374,7 +374,7 @@ async def test_a_crash_in_an_answer_is_a_500_and_ends_nothing_else():
         assert answer.status == 500
         assert answer.error["type"] == "api_error"
         assert (await node.request("GET", "/healthz")).status == 200
-        assert any(event.name == guards.CRASHED for event in node.events)
+        assert any(event.name == exchange.CRASHED for event in node.events)
 
 
 @pytest.mark.slow
