@@ -16,6 +16,7 @@ from ._child_spec import (
     Intensity,
     RestartKind,
 )
+from ._children import ChildCounts, ChildInfo
 from ._dynamic_supervisor import DynamicSupervisor, adopt
 from ._errors import (
     AlreadyAProcess,
@@ -100,10 +101,7 @@ from ._server import call, reply, reply_error, stop
 from ._server import cast_ as cast
 from ._signals import TIMEOUT, Cast, Down, Exit, From
 from ._strategies import Strategy
-from ._supervisor import (
-    ChildCounts,
-    ChildInfo,
-    Supervisor,
+from ._supervising import (
     count_children,
     delete_child,
     get_child_spec,
@@ -112,6 +110,7 @@ from ._supervisor import (
     terminate_child,
     which_children,
 )
+from ._supervisor import Supervisor
 from ._task_supervisor import Task, TaskSupervisor, async_nolink, start_task
 from ._telemetry import Event, emit
 from ._timers import Timer, receive, send_after

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 import trio
 
 from ._child_spec import BrutalKill, ChildSpec, CoolDown, check_limits
+from ._children import Child, Retry
+from ._engine import UNKILLABLE_AFTER, Engine, Interrupted, engine_of
 from ._errors import (
     AlreadyAProcess,
     AlreadyStarted,
@@ -47,15 +49,7 @@ from ._reasons import (
 )
 from ._registry import set_value
 from ._restarts import wants_restart
-from ._signals import Exit, From, StopOrder
-from ._supervisor import (
-    UNKILLABLE_AFTER,
-    Child,
-    Engine,
-    Interrupted,
-    Retry,
-    engine_of,
-)
+from ._signals import Exit, From, StopOrder, SystemMessage
 from ._timers import timers
 from .abc import Behaviour
 
@@ -275,13 +269,15 @@ class DynamicEngine(Engine):
             process.handled += 1
             if not process.handled & BURST:
                 await trio.lowlevel.checkpoint()
+            if process.debug is not None:
+                process.debug("in", message)
             reason = self._handle(message)
             if reason is not None:
                 return reason
             if process.reason is not None:
                 raise Interrupted
 
-    def _handle(self, message: object) -> ExitReason | None:
+    def _handle(self, message: object) -> ExitReason | None:  # noqa: PLR0911 - a table
         match message:
             case Retry(child, token, counted) if child.token is token:
                 if counted:
@@ -290,6 +286,8 @@ class DynamicEngine(Engine):
                 return self._recover(child)
             case StopOrder(reason):
                 return reason
+            case SystemMessage():
+                return message.handle(self.process)
             case Exit(pid, reason) if pid is self.process.parent_pid:
                 return reason
             case Exit() | Retry():

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias, cast
 
 import attrs
 
+from ._children import Child
+from ._engine import Engine
 from ._errors import NoProcess
 from ._pid import Dest, Pid
 from ._process import (
@@ -19,7 +21,6 @@ from ._process import (
     wait_points,
 )
 from ._reasons import ExitReason
-from ._supervisor import Child, Engine
 from .abc import Server, describe
 
 Kind: TypeAlias = Literal["supervisor", "server", "process", "adopted"]

@@ -106,6 +106,7 @@ class Process:
         "accept",
         "alive",
         "behaviour",
+        "debug",
         "engine",
         "groups",
         "handled",
@@ -171,6 +172,8 @@ class Process:
         # decided until its exit step; the first one wins, except over KILLED.
         self.reason: ExitReason | None = None
         self.behaviour: Behaviour | None = None
+        # Told of every message that a behaviour's loop takes, while somebody looks in.
+        self.debug: Callable[[str, object], object] | None = None
         # Only of supervisors: what keeps the children; its type is known further up.
         self.engine: Any = None
         # Whatever a small process never needs is made when it is first needed.

@@ -98,6 +98,20 @@ class StopOrder:
     reason: ExitReason
 
 
+class SystemMessage:
+    """A request to the loop itself; user code never sees it, suspension does not hold it.
+
+    Every behaviour's loop, a supervisor's too, calls `handle` in its own task, in the
+    order of its mailbox.
+    """
+
+    __slots__ = ()
+
+    def handle(self, process: Any) -> ExitReason | None:
+        """Do it; a reason ends the process, through its ``terminate``."""
+        raise NotImplementedError
+
+
 class From:
     """A call on its way: the request, and the place where its reply is waited for.
 

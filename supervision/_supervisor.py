@@ -16,23 +16,32 @@ An example that fails on purpose: the child raises, and is there again.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Sequence
 
-import attrs
 import trio
 
 from ._child_spec import (
     AutoShutdown,
-    BrutalKill,
     ChildSpec,
-    ChildType,
     CoolDown,
     check_ids,
     check_limits,
     check_significant,
 )
+from ._children import (
+    Child,
+    CountChildren,
+    DeleteChild,
+    Ended,
+    GetChildSpec,
+    RestartChild,
+    Retry,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+    count,
+)
+from ._engine import Engine, Interrupted
 from ._errors import (
     AlreadyPresent,
     AlreadyStarted,
@@ -41,24 +50,18 @@ from ._errors import (
     ChildRestarting,
     ChildRunning,
     NameTaken,
-    NoProcess,
     NotFound,
     StartFailed,
-    SupervisionError,
 )
 from ._pid import Dest, Pid
 from ._process import (
     BURST,
     IGNORED,
-    IN_LOOP,
     RUNNING,
     STARTING,
     Process,
     driven_by,
-    find,
-    launch,
     report_dropped,
-    report_unkillable,
 )
 from ._reasons import (
     KILLED,
@@ -66,449 +69,14 @@ from ._reasons import (
     SHUTDOWN,
     Crash,
     ExitReason,
-    Killed,
     ProcessExit,
     Shutdown,
-    is_orderly,
 )
-from ._restarts import Cooling, RestartWindow, wants_restart
+from ._restarts import wants_restart
 from ._server import call, reply, reply_error
-from ._signals import Exit, From, StopOrder
+from ._signals import Exit, From, StopOrder, SystemMessage
 from ._strategies import Strategy, concerned, ends_supervisor
-from ._telemetry import COOLING_DOWN, GAVE_UP, RESTART, TERMINATED, emit
-from ._timers import timers
-from .abc import Behaviour, Call
-
-# After a kill a child is given this long, in seconds, before it is reported. A killed
-# supervisor's children without a limit of their own get the other one.
-UNKILLABLE_AFTER: Final = 1.0
-_GRACE_OF_KILLED: Final = 5.0
-
-ChildStatus: TypeAlias = Literal[
-    "starting",
-    "running",
-    "restarting",
-    "cooling-down",
-    "stopping",
-    "undefined",
-]
-
-
-# --- what one asks of a supervisor
-
-
-@attrs.frozen
-class ChildInfo:
-    """One child, as `which_children` shows it.
-
-    Attributes:
-        id: The id of its spec.
-        pid: Its process, or ``None`` when it does not run.
-        status: ``running``, ``undefined``, ``restarting``, ``cooling-down`` …
-        type: ``worker`` or ``supervisor``.
-    """
-
-    id: str
-    pid: Pid | None
-    status: ChildStatus
-    type: ChildType
-
-
-@attrs.frozen
-class ChildCounts:
-    """How many children there are; those that do not run count by type, too.
-
-    Attributes:
-        specs: Child specs (1 for a dynamic supervisor's kind, as in OTP: one per child).
-        active: Children that run.
-        supervisors: Children of type supervisor.
-        workers: Children of type worker.
-    """
-
-    specs: int
-    active: int
-    supervisors: int
-    workers: int
-
-
-@attrs.frozen
-class _StartChild(Call["Pid | None"]):
-    spec: ChildSpec
-
-
-@attrs.frozen
-class _TerminateChild(Call[None]):
-    child: str | Pid
-
-
-@attrs.frozen
-class _RestartChild(Call["Pid | None"]):
-    child: str
-
-
-@attrs.frozen
-class _DeleteChild(Call[None]):
-    child: str
-
-
-@attrs.frozen
-class _WhichChildren(Call[list[ChildInfo]]):
-    pass
-
-
-@attrs.frozen
-class _CountChildren(Call[ChildCounts]):
-    pass
-
-
-@attrs.frozen
-class _GetChildSpec(Call[ChildSpec]):
-    child: str | Pid
-
-
-# --- children
-
-
-class Child:
-    """What a supervisor knows of one child."""
-
-    __slots__ = (
-        "cooling",
-        "last_reason",
-        "process",
-        "restarts",
-        "spec",
-        "status",
-        "token",
-        "waiters",
-    )
-
-    def __init__(self, spec: ChildSpec) -> None:
-        self.spec = spec
-        self.process: Process | None = None
-        self.status: ChildStatus = "undefined"
-        self.restarts = 0
-        self.last_reason: ExitReason | None = None
-        self.cooling: Cooling | None = None
-        # Identifies the pending retry; one with another token is void.
-        self.token: object = None
-        # Only of dynamic supervisors: who waits for the child's start or end.
-        self.waiters: list[From] | None = None
-
-    @property
-    def pid(self) -> Pid | None:
-        """Its pid while it runs."""
-        return None if self.process is None else self.process.pid
-
-    def info(self) -> ChildInfo:
-        """Show the child."""
-        return ChildInfo(self.spec.id, self.pid, self.status, self.spec.type)
-
-
-def count(children: Iterable[Child]) -> ChildCounts:
-    """Count children by kind and state."""
-    listed = list(children)
-    supervisors = sum(child.spec.type == "supervisor" for child in listed)
-    return ChildCounts(
-        specs=len(listed),
-        active=sum(child.process is not None for child in listed),
-        supervisors=supervisors,
-        workers=len(listed) - supervisors,
-    )
-
-
-@attrs.frozen
-class Ended:
-    """A child has ended; in the supervisor's mailbox, so in the order of arrival."""
-
-    process: Process
-    reason: ExitReason
-
-
-@attrs.frozen
-class Retry:
-    """Try to start *child* again, unless its token has changed."""
-
-    child: Child
-    token: object
-    counted: bool
-
-
-class Interrupted(Exception):  # noqa: N818 - control flow inside the loop
-    """The supervisor itself was killed."""
-
-
-class Engine:
-    """What static and dynamic supervisors have in common."""
-
-    strategy: Strategy = "one_for_one"
-
-    def __init__(
-        self,
-        process: Process,
-        *,
-        max_restarts: int,
-        max_seconds: float,
-        cool_down: CoolDown | None,
-    ) -> None:
-        self.process = process
-        self.window = RestartWindow(max_restarts, max_seconds)
-        self.cool_down = cool_down
-        self.by_process: dict[Process, Child] = {}
-        # The children whose end somebody waits for in `await_end`; others are reported
-        # to the loop.
-        self.awaited: set[Process] = set()
-        self.reasons: dict[Process, ExitReason] = {}
-        self.stopping = False
-        self.gave_up = False
-
-    def children(self) -> Sequence[Child]:
-        """The children in start order."""
-        raise NotImplementedError
-
-    # --- one child
-
-    def launch(self, child: Child) -> Process:
-        """Make the next incarnation of *child*; it has not run yet.
-
-        Raises:
-            NameTaken: Another process holds its name.
-        """
-        here = self.process
-        spec = child.spec
-        process = launch(
-            here.home,
-            self,
-            here.pid,
-            spec.start,
-            (),
-            label=spec.id,
-            nursery=here.nursery,
-            name=spec.name,
-            shutdown=spec.grace,
-        )
-        process.restarts = child.restarts
-        self.by_process[process] = child
-        child.process = process
-        child.status = "starting"
-        child.token = None
-        return process
-
-    def child_ready(self, child: Process) -> None:
-        """Hear that *child* is initialised."""
-        raise NotImplementedError
-
-    def child_ended(self, child: Process, reason: ExitReason) -> None:
-        """Hear that *child* has ended, in its exit step."""
-        raise NotImplementedError
-
-    def note_awaited(self, child: Process, reason: ExitReason) -> bool:
-        """Take note of an end that `await_end` waits for."""
-        if child not in self.awaited:
-            return False
-        self.awaited.discard(child)
-        self.reasons[child] = reason
-        if not self.awaited:
-            self.process.wake()
-        return True
-
-    def note_restart(self, child: Child, reason: ExitReason | None) -> None:
-        """Count and report a restart that is about to be done."""
-        child.restarts += 1
-        self.process.home.runtime.restarts += 1
-        emit(
-            RESTART,
-            {"restarts": child.restarts},
-            {"supervisor": self.process.pid, "id": child.spec.id, "reason": reason},
-        )
-
-    def admit(self, child: Child) -> float | None:
-        """Say how long the next restart of *child* has to wait; ``None``: give up."""
-        rule = child.spec.cool_down or self.cool_down
-        if rule is None:
-            return 0.0 if self.window.admit(trio.current_time()) else None
-        if child.cooling is None:
-            child.cooling = Cooling(rule)
-        return child.cooling.delay(trio.current_time(), random.random)
-
-    def give_up(self, child: Child) -> None:
-        """Report that the restarts of *child* are too many."""
-        self.gave_up = True
-        emit(
-            GAVE_UP,
-            {"max_restarts": self.window.max_restarts},
-            {
-                "supervisor": self.process.pid,
-                "name": self.process.name,
-                "id": child.spec.id,
-                "reason": child.last_reason,
-            },
-        )
-
-    def retry_later(self, child: Child, delay: float) -> None:
-        """Have *child* started again after *delay* seconds, with an alarm."""
-        child.status = "cooling-down"
-        token = child.token = object()
-        emit(
-            COOLING_DOWN,
-            {"seconds": delay, "restarts": child.restarts},
-            {
-                "supervisor": self.process.pid,
-                "id": child.spec.id,
-                "reason": child.last_reason,
-            },
-        )
-        retry = Retry(child, token, counted=True)
-        timers().at(
-            trio.current_time() + delay,
-            lambda: self.process.deliver(retry),
-        )
-
-    def retry_now(self, child: Child) -> None:
-        """Have *child* tried again after what waits in the mailbox by now."""
-        child.status = "restarting"
-        child.token = object()
-        self.process.deliver(Retry(child, child.token, counted=False))
-
-    # --- waiting
-
-    def next_message(self) -> tuple[bool, object]:
-        """Take the next message, if there is one that may be handled now."""
-        process = self.process
-        mailbox = process.mailbox
-        if not mailbox:
-            return False, None
-        if not process.suspended:
-            return True, mailbox.popleft()
-        parent = process.parent_pid
-        return mailbox.take(
-            lambda got: (
-                isinstance(got, StopOrder)
-                or (isinstance(got, Exit) and got.pid is parent)
-            ),
-        )
-
-    async def park(self, deadline: float = float("inf")) -> None:
-        """Wait until something has happened, or until *deadline*.
-
-        Raises:
-            Interrupted: The supervisor was killed.
-        """
-        if self.process.reason is not None:
-            raise Interrupted
-        if deadline == float("inf"):
-            await self.process.park(IN_LOOP)
-        else:
-            await self._park(deadline)
-        if self.process.reason is not None:
-            raise Interrupted
-
-    async def _park(self, deadline: float) -> None:
-        timer = timers().at(deadline, self.process.wake)
-        try:
-            await self.process.park(IN_LOOP)
-        finally:
-            timer.cancel()
-
-    async def await_end(
-        self,
-        processes: Iterable[Process],
-        grace: float | None,
-        *,
-        interruptible: bool = True,
-    ) -> None:
-        """Wait for the end of *processes*, all of which were told to end.
-
-        Args:
-            processes: Children; those that are dead already are skipped.
-            grace: Seconds after which those that are left are killed.
-            interruptible: Whether the supervisor's own kill ends the wait.
-        """
-        self.awaited = {process for process in processes if process.alive}
-        deadline = float("inf") if grace is None else trio.current_time() + grace
-        park = self.park if interruptible else self._park
-        while self.awaited:
-            await park(deadline)
-            if self.awaited and trio.current_time() >= deadline:
-                deadline = self._escalate()
-
-    def _escalate(self) -> float:
-        """Kill what has outlived its grace, else report what has outlived its kill.
-
-        Returns:
-            When to look again.
-        """
-        late = [process for process in self.awaited if process.reason is not KILLED]
-        for process in late:
-            process.kill()
-        if late:
-            return trio.current_time() + UNKILLABLE_AFTER
-        for process in self.awaited:
-            if process.nursery is None:  # a supervisor reports its own children
-                report_unkillable(process)
-        return float("inf")
-
-    async def stop_child(self, child: Child) -> None:
-        """Terminate *child* as its shutdown value says, and wait for its end."""
-        child.token = None
-        process = child.process
-        if process is None:
-            child.status = "undefined"
-            return
-        child.status = "stopping"
-        if isinstance(child.spec.shutdown, BrutalKill):
-            process.kill()
-            await self.await_end([process], UNKILLABLE_AFTER)
-        else:
-            process.signal(self.process.pid, SHUTDOWN)
-            await self.await_end([process], child.spec.shutdown)
-        self.settle_stopped(child, process)
-
-    def settle_stopped(self, child: Child, process: Process) -> None:
-        """Note the end of a child that was terminated on purpose."""
-        reason = self.reasons.pop(process, SHUTDOWN)
-        self.by_process.pop(process, None)
-        child.process = None
-        child.status = "undefined"
-        child.last_reason = reason
-        if _is_shutdown_error(child.spec, reason):
-            emit(
-                TERMINATED,
-                {},
-                {
-                    "supervisor": self.process.pid,
-                    "id": child.spec.id,
-                    "reason": reason,
-                },
-            )
-
-    async def end_of_killed(self) -> None:
-        """End the children of a supervisor that was killed.
-
-        As over a link they get ``killed``: those that do not trap exits end at once,
-        those that do have their grace. Child supervisors are killed in their turn. It
-        waits for all of them: nothing is left behind.
-        """
-        left = [process for process in self.by_process if process.alive]
-        graces = [_GRACE_OF_KILLED]
-        for process in left:
-            if process.nursery is not None:
-                process.kill()
-                continue
-            process.signal(self.process.pid, KILLED)
-            graces.append(process.shutdown or 0.0)
-        await self.await_end(left, min(max(graces), 60.0), interruptible=False)
-
-
-def _is_shutdown_error(spec: ChildSpec, reason: ExitReason) -> bool:
-    if isinstance(reason, Shutdown):
-        return spec.restart == "permanent" and reason.term is not None
-    if isinstance(reason, Killed):
-        return not isinstance(spec.shutdown, BrutalKill)
-    return not (is_orderly(reason) and spec.restart != "permanent")
-
-
-# --- the static supervisor
+from .abc import Behaviour
 
 
 class Supervisor(Behaviour):
@@ -650,6 +218,8 @@ class StaticEngine(Engine):
             process.handled += 1
             if not process.handled & BURST:
                 await trio.lowlevel.checkpoint()
+            if process.debug is not None:
+                process.debug("in", message)
             reason = await self._handle(message)
             if reason is not None:
                 return reason
@@ -666,6 +236,8 @@ class StaticEngine(Engine):
                 await self._handle_request(message)
             case StopOrder(reason):
                 return reason
+            case SystemMessage():
+                return message.handle(self.process)
             case Exit(pid, reason) if pid is self.process.parent_pid:
                 return reason
             case Exit():
@@ -774,11 +346,11 @@ class StaticEngine(Engine):
 
     async def start_for_caller(self, spec: ChildSpec, dest: Dest) -> Pid | None:
         """Start a child on behalf of the calling task."""
-        return await call(dest, _StartChild(spec), timeout=None)
+        return await call(dest, StartChild(spec), timeout=None)
 
     async def terminate_for_caller(self, child: str | Pid, dest: Dest) -> None:
         """Terminate a child on behalf of the calling task."""
-        await call(dest, _TerminateChild(child), timeout=None)
+        await call(dest, TerminateChild(child), timeout=None)
 
     async def _handle_request(self, sender: From) -> None:
         try:
@@ -790,20 +362,20 @@ class StaticEngine(Engine):
 
     async def _answer(self, request: object) -> object:  # noqa: PLR0911 - a table
         match request:
-            case _StartChild(spec):
+            case StartChild(spec):
                 return await self._start_child(spec)
-            case _TerminateChild(child):
+            case TerminateChild(child):
                 return await self._terminate_child(child)
-            case _RestartChild(child):
+            case RestartChild(child):
                 return await self._restart_child(child)
-            case _DeleteChild(child):
+            case DeleteChild(child):
                 self._children.remove(self._resting(child))
                 return None
-            case _WhichChildren():
+            case WhichChildren():
                 return [child.info() for child in reversed(self._children)]
-            case _CountChildren():
+            case CountChildren():
                 return count(self._children)
-            case _GetChildSpec(child):
+            case GetChildSpec(child):
                 return self._find(child).spec
             case _:
                 raise ChildError(f"a supervisor has no answer to {request!r}")
@@ -869,110 +441,3 @@ async def _supervise(process: Process, definition: Supervisor) -> None:
 
 
 driven_by(Supervisor, _supervise)
-
-
-# --- the functions
-
-
-def engine_of(sup: Dest) -> Any:
-    """The engine of a supervisor.
-
-    Raises:
-        NoProcess: There is no such process.
-        SupervisionError: It is no supervisor.
-    """
-    process = find(sup)
-    if process is None:
-        raise NoProcess(sup)
-    if process.engine is None:
-        raise SupervisionError(f"{sup!r} is not a supervisor")
-    return process.engine
-
-
-async def start_child(sup: Dest, spec: ChildSpec) -> Pid | None:
-    """Add a child to a running supervisor, and wait until it is initialised.
-
-    Returns:
-        Its pid, or ``None`` when its ``init`` chose not to run.
-
-    Raises:
-        AlreadyStarted: A child of that id, or a process of that name, is running.
-        AlreadyPresent: A child of that id is known but not running.
-        StartFailed: Its start failed; the spec is not kept.
-        MaxChildren: The dynamic supervisor is full.
-        BadChildSpec: The spec does not fit the supervisor.
-        NoProcess: There is no such supervisor.
-    """
-    return await engine_of(sup).start_for_caller(spec, sup)
-
-
-async def terminate_child(sup: Dest, child: str | Pid) -> None:
-    """Terminate a child, and wait for its end; it is not restarted.
-
-    The spec stays, so that `restart_child` works, except that temporary children and
-    those of dynamic supervisors are forgotten. Terminating what does not run is fine.
-
-    Raises:
-        NotFound: The supervisor has no such child.
-        NoProcess: There is no such supervisor.
-    """
-    await engine_of(sup).terminate_for_caller(child, sup)
-
-
-async def restart_child(sup: Dest, id: str) -> Pid | None:  # noqa: A002
-    """Start a child that was terminated, ignored or has ended for good.
-
-    Not counted against ``max_restarts``.
-
-    Raises:
-        ChildRunning: It is running.
-        ChildRestarting: It is about to be started.
-        NotFound: The supervisor has no such child.
-        StartFailed: Its start failed; the spec is kept.
-    """
-    return await call(_static(sup), _RestartChild(id), timeout=None)
-
-
-async def delete_child(sup: Dest, id: str) -> None:  # noqa: A002
-    """Forget a child that does not run.
-
-    Raises:
-        ChildRunning: It is running.
-        ChildRestarting: It is about to be started.
-        NotFound: The supervisor has no such child.
-    """
-    await call(_static(sup), _DeleteChild(id), timeout=None)
-
-
-def _static(sup: Dest) -> Dest:
-    if not isinstance(engine_of(sup), StaticEngine):
-        raise ChildError("a dynamic supervisor forgets children that do not run")
-    return sup
-
-
-async def which_children(sup: Dest) -> list[ChildInfo]:
-    """List the children, the newest first."""
-    engine = engine_of(sup)
-    if isinstance(engine, StaticEngine):
-        return await call(sup, _WhichChildren(), timeout=None)
-    return [child.info() for child in reversed(engine.children())]
-
-
-async def count_children(sup: Dest) -> ChildCounts:
-    """Count the children."""
-    engine = engine_of(sup)
-    if isinstance(engine, StaticEngine):
-        return await call(sup, _CountChildren(), timeout=None)
-    return count(engine.children())
-
-
-async def get_child_spec(sup: Dest, child: str | Pid) -> ChildSpec:
-    """Return the spec of a child, by its id or pid.
-
-    Raises:
-        NotFound: The supervisor has no such child.
-    """
-    engine = engine_of(sup)
-    if isinstance(engine, StaticEngine):
-        return await call(sup, _GetChildSpec(child), timeout=None)
-    return engine.find(child).spec

@@ -10,11 +10,11 @@ import trio
 
 from ._child_spec import ChildSpec
 from ._dynamic_supervisor import DynamicEngine, DynamicSupervisor
+from ._engine import engine_of
 from ._errors import ChildError, TaskFailed, TaskTimeout
 from ._pid import Dest, Pid
 from ._process import Process, notify_end
 from ._signals import Down
-from ._supervisor import engine_of
 
 T = TypeVar("T")
 

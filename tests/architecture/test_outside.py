@@ -86,7 +86,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ): "the thread that writes log lines, or inline",
     ("beamclaw/config/token.py", "randomness"): "a token that no test may foresee",
     ("beamclaw/gateway/sockets.py", "sockets"): "all that the gateway does to a socket",
-    ("supervision/_supervisor.py", "randomness"): "jitter, an argument of the decision",
+    ("supervision/_engine.py", "randomness"): "jitter, an argument of the decision",
     ("beamclaw/storage/_driver.py", "threads"): "one writer per database, or inline",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
 }
