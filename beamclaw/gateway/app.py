@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 import attrs
+import orjson
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
@@ -17,12 +18,12 @@ from werkzeug.exceptions import HTTPException
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
-from beamclaw.gateway import openai
+from beamclaw.gateway import openai_models
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.chat import STOPPING, TENANT, Chat
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
-from beamclaw.gateway.openai import Agents
+from beamclaw.gateway.openai_models import Agents
 from beamclaw.gateway.problem import Problem
 
 REFUSED: Final = "beamclaw.gateway.refused"
@@ -156,10 +157,10 @@ def _v1(app: GatewayApp, rooms: Rooms) -> None:
         return _STREAM
 
     async def models() -> Response:
-        return _json(openai.model_list(rooms.agents, created=rooms.created))
+        return _json(openai_models.model_list(rooms.agents, created=rooms.created))
 
     async def model(name: str) -> Response:
-        return _json(openai.model(rooms.agents, name, created=rooms.created))
+        return _json(openai_models.model(rooms.agents, name, created=rooms.created))
 
     app.add_url_rule("/v1/chat/completions", view_func=chat, methods=["POST"])
     app.add_url_rule("/v1/models", view_func=models)
@@ -231,7 +232,7 @@ def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
 
 
 def _object(value: Mapping[str, object], status: int = 200) -> Response:
-    return _json(openai.dumps(value), status)
+    return _json(orjson.dumps(value), status)
 
 
 def _json(body: bytes | Problem, status: int = 200) -> Response:

@@ -21,9 +21,11 @@ from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import Receipt
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
-from beamclaw.gateway import openai, strict_json
+from beamclaw.gateway import openai_answer, openai_request, strict_json
 from beamclaw.gateway.exchange import Exchange
-from beamclaw.gateway.openai import Agents, Ask, Chunks
+from beamclaw.gateway.openai_answer import Chunks
+from beamclaw.gateway.openai_models import Agents
+from beamclaw.gateway.openai_request import Ask
 from beamclaw.gateway.problem import Problem, invalid
 
 TENANT: Final = "default"
@@ -195,7 +197,7 @@ class Chat:
         except strict_json.BadJson as bad:
             return invalid(str(bad))
         most = self.limits.max_messages
-        ask = openai.read(value, headers, self.agents, max_messages=most)
+        ask = openai_request.read(value, headers, self.agents, max_messages=most)
         if isinstance(ask, Ask):
             try:
                 self.check(ask.agent, ask.backend)
@@ -298,7 +300,7 @@ class _Streamed(_Reply):
     async def take(self, value: TopicValue | Nothing | Finish) -> bool:
         match value:
             case Nothing():
-                await self.exchange.write(openai.HEARTBEAT)
+                await self.exchange.write(openai_answer.HEARTBEAT)
                 return False
             case Finish():
                 events = self.chunks.fail(STOPPING)
@@ -329,11 +331,11 @@ class _Whole(_Reply):
         return True
 
     async def _end(self, end: RunEnded) -> None:
-        problem = openai.failed(end, ephemeral=self.ask.session is None)
+        problem = openai_answer.failed(end, ephemeral=self.ask.session is None)
         if problem is not None:
             await self.exchange.refuse(problem)
             return
-        body = openai.whole(self.ask, end, created=self.created)
+        body = openai_answer.whole(self.ask, end, created=self.created)
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),

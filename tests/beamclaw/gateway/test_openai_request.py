@@ -1,0 +1,208 @@
+"""A request's agent, session and parameters; its messages have a file of their own."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beamclaw.gateway import openai_request
+from beamclaw.gateway.openai_models import Agents
+from beamclaw.gateway.openai_request import Ask
+from beamclaw.gateway.problem import Problem
+
+AGENTS = Agents.of(["main", "bob"])
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def read(body, headers=(), *, most=100):
+    return openai_request.read(body, dict(headers), AGENTS, max_messages=most)
+
+
+def ask(headers=(), **fields) -> Ask:
+    found = read({"model": "openclaw", "messages": HELLO} | fields, headers)
+    assert isinstance(found, Ask), found
+    return found
+
+
+def refused(headers=(), **fields) -> Problem:
+    found = read({"model": "openclaw", "messages": HELLO} | fields, headers)
+    assert isinstance(found, Problem)
+    assert found.status == 400
+    assert found.type == "invalid_request_error"
+    return found
+
+
+# --- which agent
+
+
+@pytest.mark.parametrize(
+    "model, agent",
+    [
+        ("openclaw", "main"),
+        ("openclaw/default", "main"),
+        ("openclaw/main", "main"),
+        ("openclaw/bob", "bob"),
+        ("openclaw:bob", "bob"),
+        ("agent:bob", "bob"),
+        ("beamclaw", "main"),
+        ("beamclaw/bob", "bob"),
+        (None, "main"),
+    ],
+)
+def test_model_selects_an_agent(model, agent):
+    assert ask(model=model).agent == agent
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gpt-4o", "openclaw/", "openclaw/eve", "agent:eve", "OPENCLAW", "x" * 300, "bob"],
+)
+def test_a_model_that_is_no_agent_is_refused_with_those_there_are(model):
+    problem = refused(model=model)
+    assert problem.param == "model"
+    assert "openclaw/bob" in problem.message or "characters" in problem.message
+
+
+def test_the_header_goes_before_the_model():
+    assert ask({"x-openclaw-agent-id": "bob"}, model="gpt-4o").agent == "bob"
+    problem = refused({"x-openclaw-agent-id": "eve"})
+    assert problem.code == "unknown_agent"
+    assert "main, bob" in problem.message
+
+
+# --- which session
+
+
+@pytest.mark.parametrize(
+    "headers, fields, key",
+    [
+        ({}, {}, None),
+        ({}, {"user": ""}, None),
+        ({}, {"user": "ann"}, "agent:main:openai-user:ann"),
+        ({}, {"user": "Ann B"}, "agent:main:openai-user:Ann%20B"),
+        ({}, {"user": "ann", "model": "agent:bob"}, "agent:bob:openai-user:ann"),
+        ({"x-openclaw-session-key": "s"}, {"user": "ann"}, "agent:main:s"),
+        ({"x-openclaw-session-key": "agent:bob:x"}, {}, "agent:bob:x"),
+        ({"x-openclaw-session-key": "global"}, {}, "global"),
+    ],
+)
+def test_the_session_follows_from_header_and_user(headers, fields, key):
+    session = ask(headers, **fields).session
+    assert (None if session is None else str(session)) == key
+
+
+@pytest.mark.parametrize(
+    "headers, fields",
+    [
+        ({"x-openclaw-session-key": "subagent:1"}, {}),
+        ({"x-openclaw-session-key": "cron:1"}, {}),
+        ({"x-openclaw-session-key": "acp:1"}, {}),
+        ({"x-openclaw-session-key": "agent:main:subagent:1"}, {}),
+        ({"x-openclaw-session-key": ""}, {}),
+        ({"x-openclaw-session-key": "../x"}, {}),
+        ({"x-openclaw-session-key": "x" * 10_000}, {}),
+        ({"x-openclaw-session-key": "agent:eve:main"}, {}),
+        ({"x-openclaw-session-key": "agent:main:x"}, {"model": "agent:bob"}),
+        ({"x-openclaw-message-channel": "a b"}, {}),
+        ({"x-openclaw-model": "a b"}, {}),
+        ({"idempotency-key": ""}, {}),
+        ({"idempotency-key": "x" * 256}, {}),
+        ({}, {"user": "x" * 500}),
+        ({}, {"user": 7}),
+    ],
+)
+def test_what_would_end_up_in_the_wrong_session_is_refused(headers, fields):
+    assert refused(headers, **fields).param
+
+
+def test_a_message_of_its_own_session_is_ephemeral():
+    inbound = ask().inbound(tenant="t", run_id="r", unique="u")
+    assert inbound.session_key == "agent:main:openai:u"
+    assert inbound.ephemeral
+    assert inbound.external_id == "r"
+    named = ask({"idempotency-key": "k"}, user="ann")
+    inbound = named.inbound(tenant="t", run_id="r", unique="u")
+    assert not inbound.ephemeral
+    assert inbound.external_id == "k"
+    assert inbound.sender == "ann"
+
+
+# --- how
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function"}]},
+        {"functions": [{}]},
+        {"n": 2},
+        {"n": "1"},
+        {"temperature": 3},
+        {"temperature": "hot"},
+        {"temperature": True},
+        {"top_p": -0.1},
+        {"presence_penalty": 5},
+        {"frequency_penalty": -5},
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"max_completion_tokens": -1},
+        {"seed": 2**64},
+        {"stop": ["a"] * 5},
+        {"stop": [7]},
+        {"stop": ""},
+        {"stream": "yes"},
+        {"stream_options": 5},
+        {"model": 7},
+    ],
+)
+def test_parameters_out_of_bounds_are_refused_by_name(fields):
+    assert refused(**fields).param in fields
+
+
+def test_parameters_are_read():
+    params = ask(
+        max_tokens=5,
+        max_completion_tokens=6,
+        temperature=1,
+        top_p=0.5,
+        presence_penalty=-1,
+        frequency_penalty=1,
+        seed=9,
+        stop=["a", "b"],
+        n=1,
+        tools=[],
+        logit_bias={},
+    ).params
+    assert params.max_tokens == 6
+    assert params.temperature == 1.0
+    assert params.stop == ("a", "b")
+    assert params.seed == 9
+
+
+def test_a_body_that_is_no_object_is_refused():
+    assert isinstance(read([1]), Problem)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "tool_calls", "id"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["model", "messages", "stream", "n", "stop", "user", "max_tokens", "tools"]
+        ),
+        json,
+    )
+)
+def test_whatever_comes_is_an_ask_or_a_problem(body):
+    assert isinstance(read(body), Ask | Problem)
