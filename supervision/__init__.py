@@ -46,7 +46,15 @@ from ._errors import (
     TaskFailed,
     TaskTimeout,
 )
-from ._groups import broadcast, join, leave, members
+from ._groups import (
+    GroupRef,
+    broadcast,
+    groups,
+    join,
+    leave,
+    members,
+    monitor_group,
+)
 from ._introspect import (
     ProcessInfo,
     info,
@@ -99,7 +107,15 @@ from ._registry import (
 )
 from ._server import call, reply, reply_error, stop
 from ._server import cast_ as cast
-from ._signals import TIMEOUT, Cast, Down, Exit, From
+from ._signals import (
+    TIMEOUT,
+    Cast,
+    Down,
+    Exit,
+    From,
+    GroupJoined,
+    GroupLeft,
+)
 from ._strategies import Strategy
 from ._supervising import (
     count_children,
@@ -168,6 +184,9 @@ __all__ = [
     "ExitReason",
     "Exited",
     "From",
+    "GroupJoined",
+    "GroupLeft",
+    "GroupRef",
     "Ignore",
     "Intensity",
     "Kill",
@@ -215,6 +234,7 @@ __all__ = [
     "emit",
     "exit",
     "get_child_spec",
+    "groups",
     "info",
     "is_alive",
     "join",
@@ -223,6 +243,7 @@ __all__ = [
     "lookup",
     "members",
     "monitor",
+    "monitor_group",
     "names",
     "open_supervisor",
     "receive",

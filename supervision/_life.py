@@ -85,6 +85,14 @@ class Keeper(Protocol):
         ...
 
 
+class Table(Protocol):
+    """Where processes are entered, to be found by others: groups, registries, timers."""
+
+    def drop(self, process: Process) -> None:
+        """Remove what there is of *process*; called in its exit step."""
+        ...
+
+
 class Place(Keeper, Protocol):
     """Where a process lives, as far as it has to know: its home."""
 
@@ -108,7 +116,6 @@ class Process:
         "behaviour",
         "debug",
         "engine",
-        "groups",
         "handled",
         "home",
         "keeper",
@@ -131,6 +138,7 @@ class Process:
         "started_at",
         "status",
         "suspended",
+        "tables",
         "task",
         "trapping",
         "waiting",
@@ -182,7 +190,8 @@ class Process:
         self.monitors: dict[Ref, None] | None = None
         self.watching: dict[Ref, None] | None = None
         self.names: list[str] | None = None
-        self.groups: set[str] | None = None
+        # Invariant: every table that has an entry of this process.
+        self.tables: dict[Table, None] | None = None
         self.pending: set[From] = _NO_CALLS
         self.scope: trio.CancelScope | None = None
         self.splice: Splice | None = None
@@ -302,8 +311,8 @@ class Process:
         # Names before links and monitors: whoever hears of the death may register again.
         if self.names is not None:
             runtime.free_names(self)
-        if self.groups is not None:
-            runtime.leave_groups(self)
+        if self.tables is not None:
+            self.leave_tables()
         for call in tuple(self.pending):
             call.settle(From.DIED, reason)
         self._end_links(reason)
@@ -312,6 +321,12 @@ class Process:
         self.keeper.child_ended(self, reason)
         # The reason of a crash holds the traceback, and that this frame.
         self.reason = None
+
+    def leave_tables(self) -> None:
+        """Take everything back that others can find of this process, except its names."""
+        tables, self.tables = self.tables, None
+        for table in tables or ():
+            table.drop(self)
 
     def _end_links(self, reason: ExitReason) -> None:
         links, self.links = self.links, None
@@ -500,15 +515,6 @@ class Runtime:
             del self.names[name]
             self.values.pop(name, None)
         process.names = None
-
-    def leave_groups(self, process: Process) -> None:
-        """Take *process* out of all groups."""
-        for group in process.groups or ():
-            members = self.groups[group]
-            del members[process]
-            if not members:
-                del self.groups[group]
-        process.groups = None
 
     def statistics(self) -> RuntimeStatistics:
         """Count what there is."""

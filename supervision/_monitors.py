@@ -8,7 +8,7 @@ from ._life import Process, current_process, forget
 from ._pid import Dest, Pid, Ref
 from ._reasons import NOPROC
 from ._runtime import find
-from ._signals import Down
+from ._signals import Down, GroupJoined, GroupLeft
 
 
 def watch(watcher: Process, target: Process, name: str | None) -> Ref:
@@ -51,11 +51,11 @@ def monitor(dest: Dest) -> Ref:
 
 
 def demonitor(ref: Ref, *, flush: bool = False) -> bool:
-    """Take a monitor back: no `Down` of it is delivered any more.
+    """Take a monitor of a process or of groups back: it delivers nothing any more.
 
     Args:
         ref: The monitor; one that has fired or was taken back is fine.
-        flush: Also remove a `Down` of it that is already in the mailbox.
+        flush: Also remove what it has put into the mailbox already.
 
     Returns:
         Always ``True``.
@@ -65,5 +65,8 @@ def demonitor(ref: Ref, *, flush: bool = False) -> bool:
     if here.watching is not None:
         here.watching.pop(ref, None)
     if flush and here.mailbox is not None:
-        here.mailbox.discard(lambda got: isinstance(got, Down) and got.ref is ref)
+        while here.mailbox.discard(
+            lambda got: isinstance(got, Down | GroupJoined | GroupLeft) and got.ref is ref
+        ):
+            pass  # of a group there may be many
     return True

@@ -190,7 +190,7 @@ class _Cell:
         if process.mailbox:
             return False
         process.home.runtime.free_names(process)
-        process.home.runtime.leave_groups(process)
+        process.leave_tables()
         process.pid.process = None
         return True
 

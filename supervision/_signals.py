@@ -63,6 +63,36 @@ class Down:
     name: str | None = None
 
 
+@attrs.frozen
+class GroupJoined:
+    """Processes have joined a group that somebody monitors.
+
+    Attributes:
+        ref: The monitor.
+        group: The name of the group.
+        pids: Who has joined.
+    """
+
+    ref: Ref
+    group: str
+    pids: tuple[Pid, ...]
+
+
+@attrs.frozen
+class GroupLeft:
+    """Processes have left a group that somebody monitors, or have ended as members.
+
+    Attributes:
+        ref: The monitor.
+        group: The name of the group.
+        pids: Who has left.
+    """
+
+    ref: Ref
+    group: str
+    pids: tuple[Pid, ...]
+
+
 class Timeout_:  # noqa: N801 - the name without underscore is the result of a callback
     """The type of `TIMEOUT`."""
 
@@ -91,13 +121,6 @@ class Cast:
         return f"Cast({self.message!r})"
 
 
-@attrs.frozen
-class StopOrder:
-    """Asks a behaviour to end with *reason*, through its ``terminate``."""
-
-    reason: ExitReason
-
-
 class SystemMessage:
     """A request to the loop itself; user code never sees it, suspension does not hold it.
 
@@ -110,6 +133,17 @@ class SystemMessage:
     def handle(self, process: Any) -> ExitReason | None:
         """Do it; a reason ends the process, through its ``terminate``."""
         raise NotImplementedError
+
+
+@attrs.frozen
+class StopOrder(SystemMessage):
+    """Asks a behaviour to end with *reason*, through its ``terminate``."""
+
+    reason: ExitReason
+
+    def handle(self, process: Any) -> ExitReason:
+        """End the loop."""
+        return self.reason
 
 
 class From:
@@ -145,7 +179,7 @@ class From:
         pid: Pid | None,
         request: object,
         server: object,
-        task: trio.lowlevel.Task,
+        task: trio.lowlevel.Task | None,
     ) -> None:
         self.pid = pid
         self.request = request
