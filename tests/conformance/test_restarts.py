@@ -71,12 +71,12 @@ def fate(name: str, before: supervision.Pid | None, specs: set[str]) -> str:
     return "untouched" if now is before else "restarted"
 
 
+@pytest.mark.otp("41", "42", "46", "47", "48")
 @pytest.mark.parametrize("sibling", SIBLING)
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
 @pytest.mark.parametrize("strategy", CYCLED)
 async def test_what_becomes_of_the_children(strategy, restart, reason, sibling):
-    """OTP 41, 42, 46, 47, 48."""
     children = [child("a", sibling), child("b", restart), child("c", sibling)]
     async with supervision.open_supervisor(children, strategy=strategy) as root:
         before = {name: supervision.whereis(name) for name in "abc"}
@@ -91,10 +91,10 @@ async def test_what_becomes_of_the_children(strategy, restart, reason, sibling):
     } | {"b": outcome}
 
 
+@pytest.mark.otp("48")
 @pytest.mark.parametrize("how", ["by hand", "normal"])
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_resting_sibling_is_started_with_its_group(strategy, how):
-    """OTP 48."""
     children = [
         child("a", "transient"),
         child("b", "permanent"),
@@ -114,9 +114,10 @@ async def test_a_resting_sibling_is_started_with_its_group(strategy, how):
         assert (supervision.whereis("a") is not None) is (strategy == "one_for_all")
 
 
+@pytest.mark.otp("46", "47")
 @pytest.mark.parametrize("strategy", CYCLED)
 async def test_the_order_of_ends_and_starts(strategy):
-    """OTP 46, 47: ends in reverse order, starts in order."""
+    """Ends in reverse order, starts in order."""
     log = []
 
     class Told(supervision.Server):
@@ -149,10 +150,11 @@ async def test_the_order_of_ends_and_starts(strategy):
     assert " ".join(log) == "-d -c -b -a"
 
 
+@pytest.mark.otp("43", "44")
 @pytest.mark.parametrize("intensity", [0, 1, 2, 5])
 @pytest.mark.parametrize("gap", [0.0, 0.9, 1.2])
 async def test_the_window_of_restarts(intensity, gap, autojump_clock):
-    """OTP 43, 44: more than the intensity inside one window of 5 s."""
+    """More than the intensity inside one window of 5 s."""
     children = [child("a", "permanent")]
     survived = 0
     try:

@@ -21,7 +21,6 @@ def run(*command: str | Path, seconds: float = 60) -> str:
     return done.stdout
 
 
-@pytest.mark.otp
 @pytest.mark.peer("erlang")
 def test_erlang_prints_its_release(peer):
     program = "io:put_chars(erlang:system_info(otp_release)), halt()."

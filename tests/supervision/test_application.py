@@ -282,8 +282,8 @@ def test_a_signal_during_the_start_stops_without_a_drain():
     assert app.log == []
 
 
+@pytest.mark.otp("T20")
 def test_a_system_exit_in_a_process_stops_the_tree_and_is_raised():
-    """T20."""
 
     class Exiting(App):
         async def act(self):

@@ -67,8 +67,8 @@ async def test_children_start_in_parallel():
         go.set()
 
 
+@pytest.mark.otp("73")
 async def test_a_full_supervisor_refuses():
-    """OTP 73."""
     async with tree(dynamic(max_children=1)):
         pid = await supervision.start_child("d", child("a"))
         with pytest.raises(supervision.MaxChildren):
@@ -80,8 +80,8 @@ async def test_a_full_supervisor_refuses():
         assert await supervision.start_child("d", child("b"))
 
 
+@pytest.mark.otp("73")
 async def test_restarting_children_count(autojump_clock):
-    """OTP 73."""
     rule = CoolDown(after=(0, 5.0), first=5, jitter=0)
     async with tree(dynamic(max_children=1, cool_down=rule)):
         pid = await supervision.start_child("d", child("a"))
@@ -94,8 +94,8 @@ async def test_restarting_children_count(autojump_clock):
         assert supervision.whereis("a") is not None
 
 
+@pytest.mark.otp("71", "73")
 async def test_terminate_by_pid_and_by_id():
-    """OTP 71, 73."""
     async with tree(dynamic()):
         one = await supervision.start_child("d", child("one"))
         await supervision.start_child("d", child("two"))
@@ -131,6 +131,7 @@ async def test_terminating_does_not_block_the_supervisor(
         assert trio.current_time() - begin == pytest.approx(seconds, abs=0.01)
 
 
+@pytest.mark.otp("41", "71")
 @pytest.mark.parametrize(
     "restart, reason, restarted",
     [
@@ -141,7 +142,6 @@ async def test_terminating_does_not_block_the_supervisor(
     ],
 )
 async def test_a_child_that_is_not_restarted_is_forgotten(restart, reason, restarted):
-    """OTP 41, 71."""
 
     async def leaves():
         supervision.exit(await supervision.receive())
@@ -155,9 +155,9 @@ async def test_a_child_that_is_not_restarted_is_forgotten(restart, reason, resta
         assert len(await supervision.which_children("d")) == restarted
 
 
+@pytest.mark.otp("71", "Q2")
 @pytest.mark.parametrize("first", [True, False])
 async def test_failed_and_ignored_starts_are_not_stored(first):
-    """OTP 71, Q2."""
     log = []
 
     class Later(Echo):
@@ -176,8 +176,8 @@ async def test_failed_and_ignored_starts_are_not_stored(first):
         assert counts == supervision.ChildCounts(0, 0, 0, 0)
 
 
+@pytest.mark.otp("49")
 async def test_a_failing_restart_counts_each_try(events):
-    """OTP 49."""
     log = []
 
     class Broken(Echo):
@@ -197,8 +197,8 @@ async def test_a_failing_restart_counts_each_try(events):
     assert "supervision.supervisor.gave_up" in events.names()
 
 
+@pytest.mark.otp("60")
 async def test_all_children_end_at_once(autojump_clock):
-    """OTP 60."""
 
     class Slow(Trapping):
         async def terminate(self, reason):
@@ -212,8 +212,8 @@ async def test_all_children_end_at_once(autojump_clock):
         assert trio.current_time() - begin == pytest.approx(2)
 
 
+@pytest.mark.otp("T9")
 async def test_a_killed_one_leaves_nothing_behind():
-    """T9."""
     async with actor(), tree(dynamic()):
         pid = await supervision.start_child("d", child("t", Trapping))
         supervision.monitor(pid)
@@ -263,8 +263,8 @@ async def test_a_start_fails_with_the_supervisor():
             await supervision.start_child("d", child("s"))
 
 
+@pytest.mark.otp("93")
 async def test_a_suspended_dynamic_supervisor_still_ends():
-    """OTP 93."""
     async with tree(dynamic()):
         supervision.suspend("d")
         pid = await supervision.start_child("d", child("a"))
@@ -286,8 +286,8 @@ async def test_a_dynamic_supervisor_refuses_calls_and_reports_messages(events):
     assert "supervision.message.dropped" in events.names()
 
 
+@pytest.mark.otp("72")
 async def test_specs_by_id_and_pid():
-    """OTP 72."""
     async with tree(dynamic()):
         pid = await supervision.start_child("d", child("a"))
         spec = await supervision.get_child_spec("d", "a")
@@ -437,8 +437,8 @@ async def test_nobody_is_adopted_twice():
                 pass
 
 
+@pytest.mark.otp("56", "60")
 async def test_a_brutal_child_is_killed_when_its_supervisor_stops():
-    """OTP 56, 60."""
     log = []
     async with tree(dynamic()) as root:
         spec = child("t", Trapping, log, shutdown=BRUTAL_KILL)
@@ -447,8 +447,8 @@ async def test_a_brutal_child_is_killed_when_its_supervisor_stops():
     assert log == ["init"]
 
 
+@pytest.mark.otp("49", "88")
 async def test_a_restart_whose_name_was_taken_is_tried_until_it_gives_up():
-    """OTP 49, 88."""
     async with actor(), tree(dynamic()):
         supervision.monitor("d")
         pid = await supervision.start_child("d", child("a"))
@@ -458,8 +458,8 @@ async def test_a_restart_whose_name_was_taken_is_tried_until_it_gives_up():
         assert (await supervision.receive(Down)).reason == SHUTDOWN
 
 
+@pytest.mark.otp("51", "67")
 async def test_a_cooling_child_can_be_terminated(autojump_clock):
-    """OTP 51, 67."""
     rule = CoolDown(after=(0, 5.0), first=5, jitter=0)
     async with tree(dynamic(cool_down=rule)):
         supervision.exit(await supervision.start_child("d", child("a")), "crash")
@@ -470,8 +470,9 @@ async def test_a_cooling_child_can_be_terminated(autojump_clock):
         assert await supervision.which_children("d") == []
 
 
+@pytest.mark.otp("49")
 async def test_a_failing_restart_of_a_transient_child_is_tried_again():
-    """OTP 49: whatever the reason of the failure."""
+    """Whatever the reason of the failure."""
     log = []
 
     class Moody(Echo):

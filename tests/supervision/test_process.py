@@ -36,6 +36,7 @@ async def nothing():
     pass
 
 
+@pytest.mark.otp("1", "6")
 @pytest.mark.parametrize(
     "fn, args, reason",
     [
@@ -47,14 +48,13 @@ async def nothing():
     ],
 )
 async def test_a_process_ends_with_one_reason(fn, args, reason):
-    """OTP 1, 6."""
     async with actor():
         pid, ref = supervision.spawn_monitor(fn, *args)
         assert await supervision.receive() == Down(ref, pid, reason)
 
 
+@pytest.mark.otp("1")
 async def test_an_error_is_a_crash_with_the_exception():
-    """OTP 1."""
     async with actor():
         supervision.spawn_monitor(crash, "why")
         down = await supervision.receive(Down)
@@ -63,8 +63,8 @@ async def test_an_error_is_a_crash_with_the_exception():
         assert down.reason.error.__traceback__ is not None
 
 
+@pytest.mark.otp("2")
 async def test_a_link_is_one_link_however_often_it_is_made():
-    """OTP 2."""
     async with actor():
         pid = supervision.spawn(wait)
         supervision.link(pid)
@@ -77,9 +77,9 @@ async def test_a_link_is_one_link_however_often_it_is_made():
         await trio.lowlevel.checkpoint()
 
 
+@pytest.mark.otp("3")
 @pytest.mark.parametrize("how", ["normal", "crash"])
 async def test_an_exit_spreads_over_links_unless_normal(how):
-    """OTP 3."""
     async with actor():
 
         async def first():
@@ -100,8 +100,8 @@ async def test_an_exit_spreads_over_links_unless_normal(how):
         assert supervision.is_alive(two) is (how == "normal")
 
 
+@pytest.mark.otp("4", "21")
 async def test_a_trapping_process_gets_every_exit_as_a_message_in_order():
-    """OTP 4, 21."""
     async with actor(trap=True) as here:
 
         async def child():
@@ -115,8 +115,8 @@ async def test_a_trapping_process_gets_every_exit_as_a_message_in_order():
         assert await supervision.receive() == Exit(here, Exited("x"))
 
 
+@pytest.mark.otp("5")
 async def test_kill_cannot_be_trapped_and_arrives_as_killed():
-    """OTP 5."""
     async with actor(trap=True):
         seen = []
         victim = supervision.spawn(lambda: keep(seen, trap=True))
@@ -129,15 +129,15 @@ async def test_kill_cannot_be_trapped_and_arrives_as_killed():
         assert seen == []
 
 
+@pytest.mark.otp("6")
 async def test_kill_over_a_link_can_be_trapped():
-    """OTP 6."""
     async with actor(trap=True):
         pid = supervision.spawn_link(leave, KILL)
         assert await supervision.receive() == Exit(pid, Exited(KILL))
 
 
+@pytest.mark.otp("7")
 async def test_a_normal_signal_is_ignored_by_others_and_ends_oneself():
-    """OTP 7."""
     async with actor():
         other = supervision.spawn(wait)
         supervision.exit(other, NORMAL)
@@ -152,8 +152,8 @@ async def test_a_normal_signal_is_ignored_by_others_and_ends_oneself():
         assert await supervision.receive() == Down(ref, pid, NORMAL)
 
 
+@pytest.mark.otp("8")
 async def test_a_link_to_the_dead_is_noproc():
-    """OTP 8."""
     async with actor() as here:
         dead = supervision.spawn(nothing)
         await wait_exit(dead)
@@ -165,8 +165,8 @@ async def test_a_link_to_the_dead_is_noproc():
         assert supervision.is_alive(here)
 
 
+@pytest.mark.otp("9")
 async def test_unlink_and_flush_leaves_nothing():
-    """OTP 9."""
     async with actor(trap=True):
         pid = supervision.spawn_link(crash)
         await wait_exit(pid)
@@ -175,8 +175,8 @@ async def test_unlink_and_flush_leaves_nothing():
             await supervision.receive(timeout=0)
 
 
+@pytest.mark.otp("10")
 async def test_spawn_link_and_spawn_monitor_leave_no_gap():
-    """OTP 10."""
     async with actor(trap=True):
         linked = supervision.spawn_link(nothing)
         watched, ref = supervision.spawn_monitor(nothing)
@@ -188,8 +188,8 @@ async def test_spawn_link_and_spawn_monitor_leave_no_gap():
         assert {message.pid for message in got} == {also}
 
 
+@pytest.mark.otp("11")
 async def test_trapping_says_what_it_was_and_keeps_what_is_queued():
-    """OTP 11."""
     async with actor() as here:
         assert supervision.trap_exits(True) is False
         supervision.exit(here, "x")
@@ -197,8 +197,8 @@ async def test_trapping_says_what_it_was_and_keeps_what_is_queued():
         assert await supervision.receive() == Exit(here, Exited("x"))
 
 
+@pytest.mark.otp("12")
 async def test_an_exit_reaches_a_process_that_waits_for_something_else():
-    """OTP 12."""
     async with actor():
 
         async def picky():
@@ -210,8 +210,8 @@ async def test_an_exit_reaches_a_process_that_waits_for_something_else():
         assert await wait_exit(pid) == Exited("now")
 
 
+@pytest.mark.otp("13")
 async def test_a_dead_pid_swallows_and_an_unknown_name_does_not():
-    """OTP 13."""
     async with actor():
         pid = supervision.spawn(nothing)
         await wait_exit(pid)
@@ -222,8 +222,8 @@ async def test_a_dead_pid_swallows_and_an_unknown_name_does_not():
             supervision.send("nobody", "anything")
 
 
+@pytest.mark.otp("14")
 async def test_monitors_stack():
-    """OTP 14."""
     async with actor():
         pid = supervision.spawn(wait)
         refs = {supervision.monitor(pid) for _ in range(3)}
@@ -232,8 +232,8 @@ async def test_monitors_stack():
         assert {down.ref for down in downs} == refs
 
 
+@pytest.mark.otp("15")
 async def test_a_monitor_of_the_dead_says_noproc_at_once():
-    """OTP 15."""
     async with actor():
         pid = supervision.spawn(nothing)
         await wait_exit(pid)
@@ -243,9 +243,9 @@ async def test_a_monitor_of_the_dead_says_noproc_at_once():
         assert await supervision.receive(timeout=0) == Down(ref, None, NOPROC, "nobody")
 
 
+@pytest.mark.otp("16")
 @pytest.mark.parametrize("flush", [False, True])
 async def test_demonitor_keeps_a_queued_down_unless_it_flushes(flush):
-    """OTP 16."""
     async with actor():
         pid = supervision.spawn(wait)
         early, late = supervision.monitor(pid), supervision.monitor(pid)
@@ -260,8 +260,8 @@ async def test_demonitor_keeps_a_queued_down_unless_it_flushes(flush):
             await supervision.receive(timeout=0)
 
 
+@pytest.mark.otp("17")
 async def test_a_down_has_the_reason_of_the_exit_and_kills_nobody():
-    """OTP 17."""
     async with actor(trap=True):
         pid = supervision.spawn_link(wait)
         supervision.monitor(pid)
@@ -270,8 +270,8 @@ async def test_a_down_has_the_reason_of_the_exit_and_kills_nobody():
         assert reasons == {Exited("why")}
 
 
+@pytest.mark.otp("18")
 async def test_a_monitor_by_name_sticks_to_the_process():
-    """OTP 18."""
     async with actor():
         pid = supervision.spawn(wait, name="n")
         ref = supervision.monitor("n")
@@ -294,8 +294,8 @@ async def test_the_watcher_that_ends_leaves_no_monitor_behind():
         assert not target.process.monitors
 
 
+@pytest.mark.otp("21")
 async def test_messages_of_one_sender_keep_their_order():
-    """OTP 21."""
     async with actor() as here:
 
         async def sender():
@@ -308,8 +308,8 @@ async def test_messages_of_one_sender_keep_their_order():
         assert got == [*range(100), Down(ref, pid, Exited("done"))]
 
 
+@pytest.mark.otp("22")
 async def test_a_selective_receive_leaves_the_others_in_order():
-    """OTP 22."""
     async with actor() as here:
         for message in (1, "a", 2, "b", 3.0):
             supervision.send(here, message)
@@ -319,8 +319,8 @@ async def test_a_selective_receive_leaves_the_others_in_order():
         assert [await supervision.receive() for _ in range(2)] == [1, 3.0]
 
 
+@pytest.mark.otp("22", "26")
 async def test_a_waiting_receive_never_looks_twice_at_a_message():
-    """OTP 22, 26."""
     async with actor() as here:
         looked = []
 
@@ -341,8 +341,8 @@ async def test_a_waiting_receive_never_looks_twice_at_a_message():
         assert [await supervision.receive() for _ in range(5)] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.otp("23")
 async def test_a_receive_that_times_out_loses_nothing(autojump_clock):
-    """OTP 23."""
     async with actor() as here:
         with pytest.raises(supervision.ReceiveTimeout):
             await supervision.receive(timeout=0)
@@ -356,8 +356,8 @@ async def test_a_receive_that_times_out_loses_nothing(autojump_clock):
         assert await supervision.receive(timeout=0) == "kept"
 
 
+@pytest.mark.otp("24")
 async def test_mailboxes_are_unbounded_and_send_never_waits():
-    """OTP 24."""
     async with actor():
         pid = supervision.spawn(wait)
         for number in range(10_000):
@@ -404,8 +404,8 @@ async def test_without_a_supervisor_there_is_no_process():
     assert supervision.whereis("nobody") is None
 
 
+@pytest.mark.otp("T2")
 async def test_a_childs_exception_never_reaches_a_nursery():
-    """T2."""
     async with tree() as root:
         pids = [supervision.spawn(crash) for _ in range(3)]
         other = supervision.spawn(wait)
@@ -415,8 +415,9 @@ async def test_a_childs_exception_never_reaches_a_nursery():
         assert supervision.is_alive(root)
 
 
+@pytest.mark.otp("T13", "89")
 async def test_all_effects_of_a_death_come_in_one_step():
-    """T13, 89: name free, group left, link, monitor and table, all at once."""
+    """Name free, group left, link, monitor and table, all at once."""
     async with actor(trap=True):
         release = trio.Event()
 
@@ -448,8 +449,8 @@ async def test_all_effects_of_a_death_come_in_one_step():
         assert {exit_.reason, down.reason} == {Exited("x")}
 
 
+@pytest.mark.otp("T8")
 async def test_groups_of_one_unwrap_and_larger_ones_stay():
-    """T8."""
 
     async def nested(*errors):
         async with trio.open_nursery() as outer, trio.open_nursery() as inner:
@@ -470,9 +471,9 @@ async def test_groups_of_one_unwrap_and_larger_ones_stay():
         assert len(down.reason.error.exceptions) in (1, 2)
 
 
+@pytest.mark.otp("T20")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 async def test_an_interrupt_ends_the_whole_tree_in_order(error):
-    """T20."""
     ends = []
 
     async def tidy():
@@ -492,8 +493,8 @@ async def test_an_interrupt_ends_the_whole_tree_in_order(error):
     assert ends == ["tidy"]
 
 
+@pytest.mark.otp("T12")
 async def test_a_busy_receiver_lets_others_run():
-    """T12."""
     async with actor() as here:
         turns = []
 
@@ -510,8 +511,8 @@ async def test_a_busy_receiver_lets_others_run():
         assert 2 <= len(turns) < 100
 
 
+@pytest.mark.otp("T18")
 async def test_restarted_children_have_the_context_of_their_supervisor():
-    """T18."""
     var = contextvars.ContextVar("var", default="outside")
     seen = []
 

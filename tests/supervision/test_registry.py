@@ -11,8 +11,8 @@ from supervision.testing import wait_exit
 from tests.supervision.stage import actor, tree, wait
 
 
+@pytest.mark.otp("88", "91")
 async def test_a_name_has_one_holder():
-    """OTP 88, 91."""
     async with actor() as here:
         pid = supervision.spawn(wait, name="a")
         for holder in (None, pid):
@@ -27,8 +27,8 @@ async def test_a_name_has_one_holder():
         assert supervision.whereis("c") is pid
 
 
+@pytest.mark.otp("91")
 async def test_names_have_values():
-    """OTP 91."""
     async with actor() as here:
         supervision.register("a/1", value=1)
         assert supervision.lookup("a/1") == Entry("a/1", here, 1)
@@ -53,8 +53,8 @@ async def test_unregister_frees_a_name():
             supervision.unregister("nobody")
 
 
+@pytest.mark.otp("89")
 async def test_names_are_freed_before_anybody_learns_of_the_death():
-    """OTP 89."""
     async with actor():
         pid, _ = supervision.spawn_monitor(wait, name="a")
         supervision.exit(pid, "x")

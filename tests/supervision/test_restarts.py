@@ -1,5 +1,6 @@
 """Restart windows and cool-downs, without a clock."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,12 +23,13 @@ def test_what_is_older_than_the_window_does_not_count():
     ]
 
 
+@pytest.mark.otp("Q1")
 @given(
     st.integers(0, 5),
     st.lists(st.floats(0, 3), max_size=40),
 )
 def test_a_window_is_what_counting_says(limit, gaps):
-    """Q1: bounded, and the same as keeping everything."""
+    """Bounded, and the same as keeping everything."""
     window, now, seen = RestartWindow(limit, 5.0), 0.0, []
     for gap in gaps:
         now += gap

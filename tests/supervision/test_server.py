@@ -50,8 +50,8 @@ async def start(fn, *args, **options):
 # --- the start protocol
 
 
+@pytest.mark.otp("27")
 async def test_the_starter_waits_for_init():
-    """OTP 27."""
     go = trio.Event()
     order = []
 
@@ -89,6 +89,7 @@ class Init(Echo):
         self.log.append(("continue", term))
 
 
+@pytest.mark.otp("28")
 @pytest.mark.parametrize(
     "result, reason",
     [
@@ -97,7 +98,6 @@ class Init(Echo):
     ],
 )
 async def test_an_init_that_stops_fails_the_start(result, reason):
-    """OTP 28."""
     log = []
     async with tree(dynamic()):
         with pytest.raises(supervision.StartFailed) as failed:
@@ -106,9 +106,10 @@ async def test_an_init_that_stops_fails_the_start(result, reason):
     assert log == []
 
 
+@pytest.mark.otp("28")
 @pytest.mark.parametrize("result, error", [(OnPurpose(), OnPurpose), (5, None)])
 async def test_an_init_that_raises_or_returns_nonsense_fails_the_start(result, error):
-    """OTP 28: and terminate is not called."""
+    """And terminate is not called."""
     log = []
     async with tree(dynamic()):
         with pytest.raises(supervision.StartFailed) as failed:
@@ -119,15 +120,15 @@ async def test_an_init_that_raises_or_returns_nonsense_fails_the_start(result, e
     assert log == []
 
 
+@pytest.mark.otp("28", "37")
 async def test_ignore_is_a_good_start_without_a_process():
-    """OTP 28, 37."""
     async with tree(dynamic()):
         assert await start(Init, [], Ignore()) is None
         assert supervision.whereis("it") is None
 
 
+@pytest.mark.otp("29", "Q6")
 async def test_the_name_is_free_before_the_starter_learns_of_the_failure():
-    """OTP 29, Q6."""
     async with tree(dynamic()):
         for result in (OnPurpose(), Stop(), 5):
             with pytest.raises(supervision.StartFailed):
@@ -136,8 +137,8 @@ async def test_the_name_is_free_before_the_starter_learns_of_the_failure():
         assert await start(Init, [], None)
 
 
+@pytest.mark.otp("88")
 async def test_the_name_is_taken_before_init():
-    """OTP 88."""
     async with tree(dynamic()):
         first = await start(Echo)
         with pytest.raises(supervision.AlreadyStarted) as taken:
@@ -145,8 +146,8 @@ async def test_the_name_is_taken_before_init():
         assert taken.value.pid is first
 
 
+@pytest.mark.otp("82")
 async def test_a_continuation_runs_before_what_is_queued():
-    """OTP 82."""
     log = []
     async with tree(dynamic()):
         pid = await start(Init, log, Continue("load"))
@@ -158,8 +159,8 @@ async def test_a_continuation_runs_before_what_is_queued():
 # --- calls
 
 
+@pytest.mark.otp("77")
 async def test_a_call_returns_the_reply_to_process_and_plain_task():
-    """OTP 77."""
     async with actor(), tree(child("echo", Echo)):
         assert await supervision.call("echo", Ask(1)) == 1
         async with trio.open_nursery() as nursery:
@@ -177,8 +178,8 @@ async def test_a_sender_knows_who_calls():
             assert await supervision.call("who", Ask()) is me
 
 
+@pytest.mark.otp("77")
 async def test_a_call_to_nobody_is_no_process():
-    """OTP 77."""
     async with tree(dynamic()):
         pid = await start(Echo)
         await supervision.stop(pid)
@@ -187,9 +188,9 @@ async def test_a_call_to_nobody_is_no_process():
                 await supervision.call(dest, Ask())
 
 
+@pytest.mark.otp("77", "79")
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Exited("x")])
 async def test_a_call_to_a_server_that_stops_raises_its_reason(reason):
-    """OTP 77, 79."""
     async with tree(dynamic()):
         pid = await start(Echo, restart="temporary")
         with pytest.raises(supervision.ServerExited) as exited:
@@ -197,8 +198,8 @@ async def test_a_call_to_a_server_that_stops_raises_its_reason(reason):
         assert exited.value.reason == reason
 
 
+@pytest.mark.otp("76", "77")
 async def test_a_handler_that_raises_crashes_the_server_and_terminate_runs():
-    """OTP 76, 77."""
     log = []
     async with tree(dynamic()):
         pid = await start(Echo, log, restart="temporary")
@@ -208,8 +209,8 @@ async def test_a_handler_that_raises_crashes_the_server_and_terminate_runs():
         assert log == ["init", ("terminate", exited.value.reason)]
 
 
+@pytest.mark.otp("77", "78")
 async def test_a_call_times_out_and_its_late_reply_is_dropped(autojump_clock):
-    """OTP 77, 78."""
 
     class Slow(Echo):
         async def handle_call(self, request, sender):
@@ -229,8 +230,8 @@ async def test_a_call_times_out_and_its_late_reply_is_dropped(autojump_clock):
             await supervision.receive(timeout=0)
 
 
+@pytest.mark.otp("77")
 async def test_a_server_that_calls_itself_is_told():
-    """OTP 77."""
 
     class Narcissus(Echo):
         async def handle_call(self, request, sender):
@@ -243,8 +244,8 @@ async def test_a_server_that_calls_itself_is_told():
         assert await supervision.call(pid, Ask()) == "told"
 
 
+@pytest.mark.otp("80")
 async def test_stop_with_a_reply_terminates_first():
-    """OTP 80."""
     log = []
 
     class Ordered(Echo):
@@ -266,8 +267,8 @@ async def test_stop_with_a_reply_terminates_first():
     assert log == ["init", "terminated", "bye"]
 
 
+@pytest.mark.otp("81")
 async def test_casts_and_messages_never_fail(events: Recorder):
-    """OTP 81."""
     log = []
     async with tree(dynamic()):
         supervision.cast("nobody", 1)
@@ -279,8 +280,8 @@ async def test_casts_and_messages_never_fail(events: Recorder):
     assert log == ["init", ("cast", 1), ("info", 2), ("terminate", NORMAL)]
 
 
+@pytest.mark.otp("81")
 async def test_a_message_without_a_handler_is_reported_and_dropped(events: Recorder):
-    """OTP 81."""
 
     class Deaf(supervision.Server):
         pass
@@ -293,9 +294,9 @@ async def test_a_message_without_a_handler_is_reported_and_dropped(events: Recor
     assert len(events.named("supervision.message.dropped")) == 1
 
 
+@pytest.mark.otp("82")
 @pytest.mark.parametrize("message", ["none", "early", "late"])
 async def test_a_timeout_comes_if_nothing_else_does(message, autojump_clock):
-    """OTP 82."""
     log = []
 
     class Timed(Echo):
@@ -325,8 +326,8 @@ async def test_a_timeout_comes_if_nothing_else_does(message, autojump_clock):
     )
 
 
+@pytest.mark.otp("82")
 async def test_a_zero_timeout_lets_queued_messages_win():
-    """OTP 82."""
     log = []
 
     class Zero(Echo):
@@ -343,9 +344,9 @@ async def test_a_zero_timeout_lets_queued_messages_win():
     assert log == ["init", ("info", "queued"), ("info", supervision.TIMEOUT)]
 
 
+@pytest.mark.otp("83")
 @pytest.mark.parametrize("kind", ["call", "cast"])
 async def test_a_bad_return_ends_the_server_after_terminate(kind):
-    """OTP 83."""
     log = []
 
     class Bad(Echo):
@@ -368,8 +369,8 @@ async def test_a_bad_return_ends_the_server_after_terminate(kind):
         assert log[-1] == ("terminate", down.reason)
 
 
+@pytest.mark.otp("84")
 async def test_a_reply_can_come_later_from_anywhere_once():
-    """OTP 84."""
     senders = []
 
     class Later(Echo):
@@ -423,17 +424,17 @@ async def test_a_reply_may_go_on_with_a_continuation():
 # --- the end
 
 
+@pytest.mark.otp("75", "76")
 @pytest.mark.parametrize("server", [Echo, Trapping])
 async def test_the_parents_exit_runs_terminate_only_when_trapping(server):
-    """OTP 75, 76."""
     log = []
     async with tree(child("it", server, log)):
         pass
     assert (("terminate", SHUTDOWN) in log) is (server is Trapping)
 
 
+@pytest.mark.otp("75")
 async def test_an_exit_of_others_is_a_message_when_trapping():
-    """OTP 75."""
     log = []
     async with actor() as here, tree(child("it", Trapping, log)):
         pid = supervision.whereis("it")
@@ -442,9 +443,9 @@ async def test_an_exit_of_others_is_a_message_when_trapping():
         assert log == ["init", ("info", Exit(here, Exited("x")))]
 
 
+@pytest.mark.otp("76")
 @pytest.mark.parametrize("server", [Echo, Trapping])
 async def test_a_kill_runs_no_terminate(server):
-    """OTP 76."""
     log = []
     async with tree(dynamic()):
         pid = await start(server, log, restart="temporary")
@@ -453,8 +454,8 @@ async def test_a_kill_runs_no_terminate(server):
     assert log == ["init"]
 
 
+@pytest.mark.otp("85")
 async def test_stop_goes_through_terminate_and_checks_the_reason():
-    """OTP 85."""
     log = []
     async with tree(dynamic()):
         pid = await start(Echo, log, restart="temporary")
@@ -474,8 +475,8 @@ class Failing(Echo):
         raise OnPurpose
 
 
+@pytest.mark.otp("85")
 async def test_stop_gives_up_waiting_but_kills_nobody(autojump_clock):
-    """OTP 85."""
 
     class Slow(Echo):
         async def terminate(self, reason):
@@ -489,8 +490,9 @@ async def test_stop_gives_up_waiting_but_kills_nobody(autojump_clock):
         assert await wait_exit(pid) == NORMAL
 
 
+@pytest.mark.otp("T5")
 async def test_terminate_may_await_after_any_end(autojump_clock):
-    """T5: under a shield."""
+    """Under a shield."""
     log = []
 
     class Careful(Trapping):
@@ -503,8 +505,9 @@ async def test_terminate_may_await_after_any_end(autojump_clock):
     assert log == ["init", "done"]
 
 
+@pytest.mark.otp("T5")
 async def test_terminate_that_takes_too_long_is_a_kill(autojump_clock):
-    """T5: the shutdown value is the deadline of the shield."""
+    """The shutdown value is the deadline of the shield."""
 
     class Endless(Echo):
         async def terminate(self, reason):
@@ -519,8 +522,9 @@ async def test_terminate_that_takes_too_long_is_a_kill(autojump_clock):
         assert trio.current_time() - begin == pytest.approx(2)
 
 
+@pytest.mark.otp("T6")
 async def test_a_kill_gets_through_the_shield_of_terminate():
-    """T6: through shields that are ours."""
+    """Through shields that are ours."""
 
     class Endless(Echo):
         async def terminate(self, reason):
@@ -537,8 +541,8 @@ async def test_a_kill_gets_through_the_shield_of_terminate():
         assert await wait_exit(pid) == KILLED
 
 
+@pytest.mark.otp("12", "75")
 async def test_a_signal_in_a_handler_ends_without_terminate():
-    """OTP 12, 75."""
     log = []
 
     class Stuck(Echo):
@@ -564,8 +568,8 @@ async def test_what_was_queued_before_a_signal_is_not_handled_after_it():
     assert log == ["init"]
 
 
+@pytest.mark.otp("76")
 async def test_leaving_a_callback_is_a_reason_and_terminates():
-    """OTP 76."""
     log = []
 
     class Leaves(Echo):
@@ -630,8 +634,8 @@ async def test_stop_if_idle_stays_when_something_waits():
 # --- more
 
 
+@pytest.mark.otp("T12")
 async def test_a_busy_server_lets_others_run():
-    """T12."""
     turns = []
 
     async def other():
@@ -647,8 +651,8 @@ async def test_a_busy_server_lets_others_run():
     assert 2 <= len(turns) < 100
 
 
+@pytest.mark.otp("93")
 async def test_a_suspended_server_queues_and_still_ends():
-    """OTP 93."""
     log = []
     async with tree(child("it", Trapping, log)):
         supervision.suspend("it")

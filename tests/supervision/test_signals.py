@@ -105,10 +105,10 @@ PLACES = [
 ]
 
 
+@pytest.mark.otp("12", "T3")
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
 @pytest.mark.parametrize("reason", [Exited("x"), KILL])
 async def test_an_exit_signal_reaches_a_process(place, reason):
-    """OTP 12; T3."""
     async with tree():
         other = supervision.spawn(wait)
         pid = supervision.spawn(place)
@@ -123,8 +123,9 @@ async def test_an_exit_signal_reaches_a_process(place, reason):
         assert supervision.is_alive(other)
 
 
+@pytest.mark.otp("T5")
 async def test_a_signal_is_level_triggered():
-    """T5: every later await is cancelled too."""
+    """Every later await is cancelled too."""
     cancelled = []
 
     async def clings():
@@ -143,8 +144,9 @@ async def test_a_signal_is_level_triggered():
     assert cancelled == [1, 1, 1]
 
 
+@pytest.mark.otp("T6")
 async def test_a_shield_holds_against_a_signal():
-    """T6: also against a kill, if it is not one of ours."""
+    """Also against a kill, if it is not one of ours."""
     release = trio.Event()
 
     async def shielded():
@@ -162,8 +164,8 @@ async def test_a_shield_holds_against_a_signal():
         assert await wait_exit(pid) == KILLED
 
 
+@pytest.mark.otp("T3")
 async def test_the_first_reason_wins_except_over_a_kill():
-    """T3."""
     release = trio.Event()
 
     async def lingers():
@@ -188,8 +190,8 @@ async def test_the_first_reason_wins_except_over_a_kill():
             assert down.reason == (KILLED if wins is KILL else Exited(wins))
 
 
+@pytest.mark.otp("T4")
 async def test_a_signal_ends_a_busy_process_at_its_next_checkpoint():
-    """T4."""
     steps = []
 
     async def busy(here):
@@ -219,8 +221,9 @@ async def test_an_error_while_unwinding_does_not_hide_the_signal(events):
     assert "supervision.process.crash" in events.names()
 
 
+@pytest.mark.otp("T3")
 async def test_a_cancelled_that_is_not_ours_is_a_crash():
-    """T3: neither a signal nor a cancelled nursery explains it."""
+    """Neither a signal nor a cancelled nursery explains it."""
     kept = []
 
     async def leaks():
@@ -240,8 +243,8 @@ async def test_a_cancelled_that_is_not_ours_is_a_crash():
         assert supervision.is_alive(other)
 
 
+@pytest.mark.otp("T3")
 async def test_cancelled_from_outside_is_shutdown_and_goes_on():
-    """T3."""
     reasons = []
     async with tree(child("dynamic", supervision.DynamicSupervisor, type="supervisor")):
 
@@ -258,8 +261,9 @@ async def test_cancelled_from_outside_is_shutdown_and_goes_on():
     assert [down.reason for down in reasons] == [SHUTDOWN]
 
 
+@pytest.mark.otp("T3")
 async def test_a_whole_nursery_of_ours_that_is_cancelled_ends_as_shutdown():
-    """T3: every process in it, and the supervisor last."""
+    """Every process in it, and the supervisor last."""
     ends = []
     async with tree(child("w", wait), child("s", Echo)) as root:
         for name in ("w", "s"):
@@ -270,8 +274,8 @@ async def test_a_whole_nursery_of_ours_that_is_cancelled_ends_as_shutdown():
     assert [down.reason for down in ends] == [SHUTDOWN, SHUTDOWN]
 
 
+@pytest.mark.otp("T6")
 async def test_a_trapping_process_is_not_cancelled():
-    """T6."""
     seen = []
     async with tree():
         pid = supervision.spawn(lambda: keep(seen, trap=True))
@@ -285,8 +289,8 @@ async def test_a_trapping_process_is_not_cancelled():
         assert await wait_exit(pid) == KILLED
 
 
+@pytest.mark.otp("T14")
 async def test_a_cancelled_caller_leaves_no_slot():
-    """T14."""
     replies = []
 
     class Slow(Echo):

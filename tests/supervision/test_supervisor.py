@@ -56,8 +56,8 @@ def sup(id, *children, **options):
 # --- specs
 
 
+@pytest.mark.otp("33", "34")
 def test_defaults_are_otps_and_elixirs():
-    """OTP 33, 34."""
     spec = ChildSpec("a", wait)
     assert (spec.restart, spec.type, spec.shutdown) == ("permanent", "worker", 5.0)
     assert spec.significant is False
@@ -67,6 +67,7 @@ def test_defaults_are_otps_and_elixirs():
     assert (defaults.strategy, defaults.auto_shutdown) == ("one_for_one", "never")
 
 
+@pytest.mark.otp("33", "34", "35")
 @pytest.mark.parametrize(
     "make",
     [
@@ -89,13 +90,12 @@ def test_defaults_are_otps_and_elixirs():
     ],
 )
 def test_contradictions_are_refused(make):
-    """OTP 33, 34, 35."""
     with pytest.raises(BadChildSpec):
         make()
 
 
+@pytest.mark.otp("35")
 async def test_significant_needs_auto_shutdown_in_start_child_too():
-    """OTP 35."""
     spec = ChildSpec("a", wait, significant=True, restart="transient")
     async with tree(child("d", supervision.DynamicSupervisor)) as root:
         for dest in (root, "d"):
@@ -106,8 +106,8 @@ async def test_significant_needs_auto_shutdown_in_start_child_too():
 # --- init
 
 
+@pytest.mark.otp("36")
 async def test_children_start_in_order_each_after_the_other():
-    """OTP 36."""
     log = []
 
     class Slow(Echo):
@@ -135,8 +135,8 @@ class Ignoring(Echo):
         return supervision.Ignore()
 
 
+@pytest.mark.otp("38")
 async def test_a_failed_start_stops_what_had_started_in_reverse():
-    """OTP 38."""
     logs = []
 
     class Told(Trapping):
@@ -158,9 +158,9 @@ async def test_a_failed_start_stops_what_had_started_in_reverse():
     assert logs == ["b", "a"]
 
 
+@pytest.mark.otp("37")
 @pytest.mark.parametrize("restart, kept", [("permanent", True), ("temporary", False)])
 async def test_an_ignored_child_keeps_its_spec_unless_temporary(restart, kept):
-    """OTP 37."""
     async with tree(child("i", Ignoring, restart=restart)) as root:
         infos = await supervision.which_children(root)
         assert [(info.id, info.pid) for info in infos] == (
@@ -168,8 +168,8 @@ async def test_an_ignored_child_keeps_its_spec_unless_temporary(restart, kept):
         )
 
 
+@pytest.mark.otp("40")
 async def test_a_supervisor_ignores_exits_of_strangers_and_reports_messages(events):
-    """OTP 40."""
     async with tree(child("a")) as root:
         before = pids("a")
 
@@ -187,8 +187,8 @@ async def test_a_supervisor_ignores_exits_of_strangers_and_reports_messages(even
 # --- restarts (the table of strategies is in tests/conformance)
 
 
+@pytest.mark.otp("46", "53")
 async def test_a_restart_keeps_its_place_and_its_arguments():
-    """OTP 46, 53."""
     log = []
     async with tree(child("a"), child("b", Echo, log), child("c")) as root:
         await end("b")
@@ -201,13 +201,13 @@ async def test_a_restart_keeps_its_place_and_its_arguments():
         assert info.last_reason == Exited("crash")
 
 
+@pytest.mark.otp("43")
 @pytest.mark.parametrize("allowed", [0, 1, 3])
 async def test_more_restarts_than_allowed_and_the_supervisor_gives_up(
     allowed,
     events: Recorder,
     autojump_clock,
 ):
-    """OTP 43."""
     log = []
     inner = sup("inner", child("t", Trapping, log), child("a"), max_restarts=allowed)
     async with actor() as _, tree(child("d", supervision.DynamicSupervisor)):
@@ -223,8 +223,8 @@ async def test_more_restarts_than_allowed_and_the_supervisor_gives_up(
     assert events.names().count("supervision.supervisor.gave_up") == 1
 
 
+@pytest.mark.otp("43", "44")
 async def test_restarts_outside_the_window_do_not_count(autojump_clock):
-    """OTP 43, 44."""
     async with tree(child("a"), max_restarts=1, max_seconds=5) as root:
         for _ in range(5):
             await end("a")
@@ -232,9 +232,9 @@ async def test_restarts_outside_the_window_do_not_count(autojump_clock):
         assert supervision.is_alive(root)
 
 
+@pytest.mark.otp("45")
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 async def test_a_group_restart_counts_once(strategy, autojump_clock):
-    """OTP 45."""
     children = [child(id) for id in "abc"]
     async with tree(*children, strategy=strategy, max_restarts=2) as root:
         await end("a")
@@ -256,8 +256,8 @@ class Flaky(Echo):
             raise OnPurpose
 
 
+@pytest.mark.otp("49")
 async def test_a_failing_restart_is_tried_again_and_each_try_counts():
-    """OTP 49."""
     log = []
     async with tree(child("f", Flaky, log, [1, 2]), max_restarts=3) as root:
         await end("f")
@@ -269,8 +269,8 @@ async def test_a_failing_restart_is_tried_again_and_each_try_counts():
             await wait()
 
 
+@pytest.mark.otp("49", "51")
 async def test_requests_are_served_between_tries():
-    """OTP 49, 51."""
     log, failures = [], list(range(1000))
     async with tree(child("f", Flaky, log, failures), max_restarts=10_000) as root:
         supervision.exit(supervision.whereis("f"), "crash")
@@ -282,12 +282,12 @@ async def test_requests_are_served_between_tries():
         assert len(log) == tries
 
 
+@pytest.mark.otp("50")
 @pytest.mark.parametrize(
     "strategy, cycled",
     [("one_for_all", ["a", "b"]), ("rest_for_one", [])],
 )
 async def test_a_failing_group_restart_goes_on_at_the_one_that_failed(strategy, cycled):
-    """OTP 50."""
     starts, failures = [], [1]
 
     class Counting(Echo):
@@ -312,8 +312,8 @@ async def test_a_failing_group_restart_goes_on_at_the_one_that_failed(strategy, 
         assert None not in pids(*"abcd")
 
 
+@pytest.mark.otp("52")
 async def test_a_restart_that_is_ignored_leaves_no_process():
-    """OTP 52."""
     log = []
 
     class Once(Echo):
@@ -328,9 +328,9 @@ async def test_a_restart_that_is_ignored_leaves_no_process():
         assert await supervision.restart_child(root, "o") is None
 
 
+@pytest.mark.otp("54")
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all"])
 async def test_two_deaths_before_the_first_is_handled(strategy):
-    """OTP 54."""
     log = []
 
     class Counting(Echo):
@@ -354,8 +354,8 @@ async def test_two_deaths_before_the_first_is_handled(strategy):
 # --- termination
 
 
+@pytest.mark.otp("57")
 async def test_children_end_in_reverse_each_after_the_other():
-    """OTP 57."""
     log = []
 
     class Slow(Trapping):
@@ -379,6 +379,7 @@ class Endless(Trapping):
         await wait()
 
 
+@pytest.mark.otp("56")
 @pytest.mark.parametrize(
     "shutdown, seconds, reason",
     [(3, 3, KILLED), (0, 0, KILLED), (BRUTAL_KILL, 0, KILLED)],
@@ -389,7 +390,6 @@ async def test_a_child_has_its_shutdown_value_to_end(
     reason,
     autojump_clock,
 ):
-    """OTP 56."""
     log = []
     spec = child("e", Endless, log, shutdown=shutdown)
     async with actor(), tree(spec) as root:
@@ -402,8 +402,8 @@ async def test_a_child_has_its_shutdown_value_to_end(
     assert (SHUTDOWN in log) is (shutdown is not BRUTAL_KILL)
 
 
+@pytest.mark.otp("56")
 async def test_shutdown_none_waits_for_ever(autojump_clock):
-    """OTP 56."""
 
     class Slow(Trapping):
         async def terminate(self, reason):
@@ -415,8 +415,8 @@ async def test_shutdown_none_waits_for_ever(autojump_clock):
         assert trio.current_time() - begin == pytest.approx(1000)
 
 
+@pytest.mark.otp("58")
 async def test_while_it_waits_a_supervisor_serves_nothing(autojump_clock):
-    """OTP 58."""
     order = []
 
     class Slow(Trapping):
@@ -432,9 +432,9 @@ async def test_while_it_waits_a_supervisor_serves_nothing(autojump_clock):
     assert order == ["ended", "counted"]
 
 
+@pytest.mark.otp("59")
 @pytest.mark.parametrize("value", [1, 0, BRUTAL_KILL])
 async def test_an_end_that_was_not_orderly_is_reported(value, events, autojump_clock):
-    """OTP 59."""
     async with tree(child("e", Endless, shutdown=value), child("fine", Trapping)):
         pass
     told = events.named("supervision.child.terminated")
@@ -442,16 +442,17 @@ async def test_an_end_that_was_not_orderly_is_reported(value, events, autojump_c
     assert [event.metadata["id"] for event in told] == expected
 
 
+@pytest.mark.otp("61")
 async def test_a_supervisor_ends_with_its_parents_reason():
-    """OTP 61."""
     async with actor(), tree(sup("inner", child("a"))):
         supervision.monitor("inner")
         await supervision.stop("inner", Shutdown("moving"))
         assert (await supervision.receive()).reason == Shutdown("moving")
 
 
+@pytest.mark.otp("61", "T9", "Q5")
 async def test_a_killed_supervisor_ends_its_children_first(autojump_clock):
-    """OTP 61; T9, Q5: the stubborn have their grace, then nothing is left."""
+    """The stubborn have their grace, then nothing is left."""
     log = []
 
     class Stubborn(Trapping):
@@ -486,11 +487,11 @@ async def test_a_killed_supervisor_ends_its_children_first(autojump_clock):
         assert all(supervision.whereis(name) is not old[name] for name in names)
 
 
+@pytest.mark.otp("T4")
 async def test_a_child_that_cannot_be_killed_is_reported_and_waited_for(
     events,
     autojump_clock,
 ):
-    """T4."""
     release = trio.Event()
 
     async def shielded():
@@ -515,8 +516,8 @@ def significant(id, restart="transient"):
     return child(id, significant=True, restart=restart)
 
 
+@pytest.mark.otp("62")
 async def test_any_significant_child_takes_the_supervisor_along():
-    """OTP 62."""
     inner = sup(
         "i", significant("a"), significant("b"), auto_shutdown="any_significant"
     )
@@ -528,8 +529,8 @@ async def test_any_significant_child_takes_the_supervisor_along():
         assert pids("a", "b", "i") == [None] * 3
 
 
+@pytest.mark.otp("63")
 async def test_all_significant_children_take_the_supervisor_along():
-    """OTP 63."""
     inner = sup(
         "i",
         significant("a"),
@@ -545,8 +546,8 @@ async def test_all_significant_children_take_the_supervisor_along():
         assert pids("i", "c") == [None, None]
 
 
+@pytest.mark.otp("64")
 async def test_only_ends_of_their_own_trigger_it():
-    """OTP 64."""
     options = {"auto_shutdown": "any_significant", "strategy": "one_for_all"}
     async with tree(significant("a"), significant("b"), child("c"), **options) as root:
         await end("a")
@@ -557,9 +558,9 @@ async def test_only_ends_of_their_own_trigger_it():
         assert None not in pids("a", "c")
 
 
+@pytest.mark.otp("65")
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
 async def test_the_parent_of_a_supervisor_that_ended_itself(restart):
-    """OTP 65."""
     inner = sup("i", significant("a"), auto_shutdown="any_significant")
     async with tree(ChildSpec("i", inner.start, name="i", restart=restart)):
         before = supervision.whereis("i")
@@ -572,8 +573,8 @@ async def test_the_parent_of_a_supervisor_that_ended_itself(restart):
 # --- requests
 
 
+@pytest.mark.otp("66")
 async def test_start_child():
-    """OTP 66."""
     async with tree(child("a"), child("rest", restart="transient")) as root:
         pid = await supervision.start_child(root, child("new"))
         assert supervision.whereis("new") is pid
@@ -596,8 +597,8 @@ async def test_start_child():
         assert ids == ["i", "new", "rest", "a"]
 
 
+@pytest.mark.otp("67", "68", "69")
 async def test_terminate_restart_and_delete_child():
-    """OTP 67, 68, 69."""
     async with tree(
         child("a"), child("t", restart="temporary"), max_restarts=0
     ) as root:
@@ -619,8 +620,8 @@ async def test_terminate_restart_and_delete_child():
         assert supervision.is_alive(root)
 
 
+@pytest.mark.otp("68", "69")
 async def test_a_child_about_to_be_started_is_restarting(autojump_clock):
-    """OTP 68, 69."""
     rule = CoolDown(after=(0, 5.0), first=10, jitter=0)
     async with tree(child("a", cool_down=rule)) as root:
         await end("a")
@@ -629,8 +630,8 @@ async def test_a_child_about_to_be_started_is_restarting(autojump_clock):
                 await request(root, "a")
 
 
+@pytest.mark.otp("68")
 async def test_a_failed_restart_by_hand_is_not_counted():
-    """OTP 68."""
     log, failures = [], [1, 2]
     async with tree(child("f", Flaky, log, failures), max_restarts=0) as root:
         await supervision.terminate_child(root, "f")
@@ -640,8 +641,8 @@ async def test_a_failed_restart_by_hand_is_not_counted():
         assert await supervision.restart_child(root, "f") is not None
 
 
+@pytest.mark.otp("70", "72")
 async def test_counts_and_specs():
-    """OTP 70, 72."""
     async with tree(child("a"), sup("s"), child("b")) as root:
         await supervision.terminate_child(root, "b")
         counts = await supervision.count_children(root)
@@ -664,8 +665,8 @@ async def test_what_is_no_supervisor_is_told_so():
             await supervision.call(root, Ask())
 
 
+@pytest.mark.otp("88")
 async def test_a_name_that_is_taken_fails_the_start():
-    """OTP 88."""
     async with tree(child("a")) as root:
         with pytest.raises(supervision.AlreadyStarted):
             await supervision.start_child(root, ChildSpec("other", listen, name="a"))
@@ -733,8 +734,8 @@ async def test_a_cooling_child_can_be_terminated(autojump_clock):
         assert supervision.whereis("a") is None
 
 
+@pytest.mark.otp("Q1", "Q4")
 async def test_many_restarts_cost_the_same_each():
-    """Q1, Q4."""
     async with tree(child("a"), max_restarts=10**9) as root:
         for _ in range(300):
             await end("a")
