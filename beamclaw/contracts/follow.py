@@ -7,7 +7,7 @@ import trio
 
 import supervision
 from beamclaw.contracts.bus import Bus, Lost, Subscription
-from beamclaw.contracts.ledger import RunRow
+from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.sessions import (
     Delta,
     Reset,
@@ -20,21 +20,6 @@ from beamclaw.contracts.sessions import (
 # Seconds between two looks at a tenant that is being restarted.
 LOOK_AGAIN_FIRST = 0.02
 LOOK_AGAIN_MOST = 1.0
-
-
-def ended(row: RunRow) -> RunEnded | None:
-    """The end as the ledger has it; None while the run is not over."""
-    if row.state != "ended" or row.outcome is None:
-        return None
-    return RunEnded(
-        run_id=row.run_id,
-        outcome=row.outcome,
-        stop_reason=row.stop_reason or "stop",
-        text=row.text,
-        usage=row.usage,
-        error_kind=row.error_kind,
-        error=row.error,
-    )
 
 
 @attrs.define
@@ -154,5 +139,5 @@ class _Steps:
             waiting = () if view.waiting is None else (view.waiting,)
             return (*(self.shown.sees(text) or ()), *waiting)
         row = await read_run(self.bus, self.tenant, run_id)
-        end = None if row is None else ended(row)
+        end = None if row is None else run_ended(row)
         return () if end is None else (end,)

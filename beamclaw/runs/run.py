@@ -15,13 +15,13 @@ import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names, tokens
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.journal import (
     Answered,
     Asked,
     AttemptFailed,
     Body,
     OpenTurn,
-    RunOver,
     RunStarted,
     advance,
     event,
@@ -372,23 +372,10 @@ class _Run:
             error=message,
             model="" if answered is None else f"{answered.provider}/{answered.model}",
         )
-        over = RunOver(
-            outcome=outcome, stop_reason=reason, error_kind=kind, error=message
-        )
+        over = run_over(ended)
         bodies: tuple[Body, ...] = (over,) if answered is None else (answered, over)
         at = self._now()
-        ops: list[ledger.Op] = [
-            ledger.EndRun(
-                run_id=self._id,
-                at=at,
-                outcome=outcome,
-                stop_reason=reason,
-                text=text,
-                usage=usage,
-                error_kind=kind,
-                error=message,
-            )
-        ]
+        ops: list[ledger.Op] = [end_run(ended, at=at)]
         if settle is not None:
             ops.insert(0, ledger.Settle(self._id, turn.attempt, at, settle))
         await self._commit(*bodies, ops=tuple(ops))

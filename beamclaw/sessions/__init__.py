@@ -5,6 +5,6 @@ The supervisor's children: ``awake`` (a dynamic supervisor of sessions) and ``do
 """
 
 from beamclaw.sessions._supervisor import supervisor
-from beamclaw.sessions.session import Resolve, Settings, Wiring
+from beamclaw.sessions.wiring import Resolve, Settings, Wiring
 
 __all__ = ["Resolve", "Settings", "Wiring", "supervisor"]

@@ -5,7 +5,7 @@ from functools import partial
 import supervision
 from beamclaw.contracts import names
 from beamclaw.sessions.door import Door
-from beamclaw.sessions.session import Wiring
+from beamclaw.sessions.wiring import Wiring
 
 
 def supervisor(wiring: Wiring) -> supervision.Supervisor:

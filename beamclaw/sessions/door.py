@@ -22,7 +22,8 @@ from beamclaw.contracts.sessions import (
     SetIntake,
 )
 from beamclaw.sessions import lane
-from beamclaw.sessions.session import AbortFor, Intake, LookAgain, Session, Wiring
+from beamclaw.sessions.session import AbortFor, Intake, LookAgain, Session
+from beamclaw.sessions.wiring import Wiring
 
 
 @attrs.frozen

@@ -5,76 +5,24 @@ messages; every await in a handler is a call to the ledger or a supervisor, and 
 at any of them is made good by reading again.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 import attrs
 
 import supervision
-from beamclaw.agents import AgentDefinition, UnknownAgent, UnknownModel
-from beamclaw.contracts import ledger, names, tokens
-from beamclaw.contracts.bus import Bus
+from beamclaw.agents import UnknownAgent, UnknownModel
+from beamclaw.contracts import ledger, names
 from beamclaw.contracts.codec import decode
-from beamclaw.contracts.follow import ended as ended_of
-from beamclaw.contracts.journal import (
-    Answered,
-    Body,
-    InboundTaken,
-    OpenTurn,
-    RunOver,
-    RunStarted,
-    Transcript,
-    advance,
-    event,
-    extend,
-)
-from beamclaw.contracts.messages import Message, Usage, said
-from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, RunTurn
-from beamclaw.contracts.sessions import Inbound, Ring, RunEnded, Waiting
-from beamclaw.sessions import lane
+from beamclaw.contracts.ends import run_ended
+from beamclaw.contracts.journal import InboundTaken, RunStarted
+from beamclaw.contracts.runs import ABORTED, Progress, RunOrder
+from beamclaw.contracts.sessions import Inbound, Ring, TopicValue, Waiting
+from beamclaw.sessions import ends, lane
+from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.lane import Lane, Pending
-
-# agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
-Resolve = Callable[[str, str | None], AgentDefinition]
+from beamclaw.sessions.wiring import Wiring
 
 Next = supervision.Timeout | supervision.Stop | None
-
-
-@attrs.frozen(kw_only=True)
-class Settings:
-    """Numbers of the configuration's ``sessions`` section."""
-
-    idle_seconds: float
-    max_awake: int
-    revive_limit: int
-    revive_first: float
-    revive_most: float
-
-
-@attrs.frozen(kw_only=True)
-class Wiring:
-    """What all sessions of a tenant share."""
-
-    tenant: str
-    bus: Bus
-    outside: Outside
-    resolve: Resolve
-    run_turn: RunTurn
-    settings: Settings
-
-    @property
-    def ledger(self) -> str:
-        """The ledger's name."""
-        return names.of_tenant(self.tenant, "ledger")
-
-    def owner_epoch(self) -> int:
-        """The epoch of the ledger in force."""
-        entry = supervision.lookup(self.ledger)
-        if entry is None:
-            raise supervision.NoProcess(self.ledger)
-        return cast("ledger.Owned", entry.value).owner_epoch
 
 
 @attrs.frozen
@@ -119,7 +67,7 @@ class Session(supervision.Server):
         self._topic = names.topic(wiring.tenant, key)
         self._fresh = fresh
         self._intake = intake
-        self._transcript = Transcript()
+        self._journal = Journal(wiring, key)
         self._pending: dict[int, Pending] = {}
         # Inbox ids that were read from the ledger; their ring may still come.
         self._rung: set[int] = set()
@@ -127,7 +75,6 @@ class Session(supervision.Server):
         self._running: _Running | None = None
         self._resting = False
         self._ephemeral = False
-        self._epoch = 0
 
     # --- callbacks
 
@@ -138,7 +85,7 @@ class Session(supervision.Server):
 
     async def handle_continue(self, term: object) -> Next:
         """Read the journal, find a run that outlived the last session, go on."""
-        self._epoch = self._wiring.owner_epoch()
+        self._journal.open()
         if not self._fresh:
             await self._read_again()
             self._find_run()
@@ -150,7 +97,7 @@ class Session(supervision.Server):
             case Ring(row):
                 self._add(row)
             case LookAgain():
-                self._add_all((await self._read()).inbox)
+                self._add_all((await self._journal.look()).inbox)
             case AbortFor(sender, run_id):
                 await self._stop(sender, run_id)
             case _:
@@ -177,11 +124,11 @@ class Session(supervision.Server):
 
     def describe(self) -> dict[str, object]:
         """What introspection shows; no text of the conversation."""
-        turn = self._transcript.turn
+        turn = self._journal.transcript.turn
         return {
             "key": self._key,
-            "seq": self._transcript.seq,
-            "messages": len(self._transcript.messages),
+            "seq": self._journal.transcript.seq,
+            "messages": len(self._journal.transcript.messages),
             "run": None if turn is None else turn.run_id,
             "running": self._running is not None,
             "resting": self._resting,
@@ -195,7 +142,7 @@ class Session(supervision.Server):
         while True:
             step = lane.decide(
                 Lane(
-                    transcript=self._transcript,
+                    transcript=self._journal.transcript,
                     pending=tuple(self._pending.values()),
                     running=self._running is not None,
                     resting=self._resting,
@@ -222,15 +169,6 @@ class Session(supervision.Server):
             return supervision.Stop(supervision.NORMAL)
         return supervision.Timeout(self._wiring.settings.idle_seconds)
 
-    def _add(self, row: ledger.InboxRow) -> None:
-        if row.id in self._rung:
-            self._rung.discard(row.id)
-            return
-        inbound = decode(row.body, Inbound)
-        self._pending[row.id] = Pending(row.id, inbound)
-        if self._running is not None:
-            self._wiring.bus.publish(self._topic, Waiting(row.run_id, "queue"))
-
     # --- beginning, reviving
 
     async def _begin(self, pending: Pending) -> None:
@@ -245,7 +183,8 @@ class Session(supervision.Server):
             return
         run_id = inbound.run_id
         taken = InboundTaken(
-            messages=lane.taken(self._transcript, inbound), inbox_id=pending.inbox_id
+            messages=lane.taken(self._journal.transcript, inbound),
+            inbox_id=pending.inbox_id,
         )
         started = RunStarted(
             epoch=1,
@@ -255,7 +194,7 @@ class Session(supervision.Server):
             retractable=inbound.retractable,
         )
         body = definition.body
-        await self._commit(
+        await self._journal.commit(
             (None, taken),
             (run_id, started),
             inbound=inbound,
@@ -271,8 +210,9 @@ class Session(supervision.Server):
 
     async def _revive(self) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
-        turn = self._open_turn()
-        await self._commit(ops=(ledger.NoteRevival(turn.run_id),))
+        turn = self._journal.transcript.turn
+        assert turn is not None
+        await self._journal.commit(ops=(ledger.NoteRevival(turn.run_id),))
         self._revivals += 1
         await self._start_run(turn.run_id, turn.epoch + 1, successor=True)
 
@@ -285,11 +225,11 @@ class Session(supervision.Server):
         definition: bytes | None = None,
     ) -> None:
         tenant = self._wiring.tenant
-        progress = Progress(run_id, self._topic, self._transcript)
+        progress = Progress(run_id, self._topic, self._journal.transcript)
         order = RunOrder(
             tenant=tenant,
             session_key=self._key,
-            claim=ledger.Claim(tenant, self._epoch, run_id, epoch),
+            claim=self._journal.claim(run_id, epoch),
             progress=progress,
             successor=successor,
             definition=definition,
@@ -308,7 +248,7 @@ class Session(supervision.Server):
 
     def _find_run(self) -> None:
         """Watch a run of the open turn that outlived the session before this one."""
-        turn = self._transcript.turn
+        turn = self._journal.transcript.turn
         if turn is None:
             return
         entry = supervision.lookup(names.run(self._wiring.tenant, turn.run_id))
@@ -324,7 +264,7 @@ class Session(supervision.Server):
         self._running = None
         stopped = False
         if running.progress.ended is not None:
-            self._transcript = running.progress.transcript
+            self._journal.transcript = running.progress.transcript
         elif running.stops or reason == supervision.Shutdown(ABORTED):
             stopped = await self._close_stopped(running.progress)
         else:
@@ -335,7 +275,7 @@ class Session(supervision.Server):
     async def _after_death(self, running: _Running) -> None:
         """A run died: what it committed is read, then a successor after a back-off."""
         await self._read_again()
-        if self._transcript.turn is None:
+        if self._journal.transcript.turn is None:
             await self._tell_end(running.progress.run_id)
             return
         settings = self._wiring.settings
@@ -355,9 +295,9 @@ class Session(supervision.Server):
         row = await supervision.call(
             self._wiring.ledger, ledger.ReadRun(run_id), timeout=None
         )
-        end = None if row is None else ended_of(row)
+        end = None if row is None else run_ended(row)
         if end is not None:
-            self._wiring.bus.publish(self._topic, end)
+            self._publish(end)
 
     async def _stop(self, sender: supervision.From, run_id: str) -> None:
         """A person stops a run: queued, running, or between two attempts."""
@@ -367,12 +307,14 @@ class Session(supervision.Server):
             supervision.exit(running.pid, supervision.Shutdown(ABORTED))
             return
         queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
-        turn = self._transcript.turn
+        turn = self._journal.transcript.turn
         if queued:
             await self._withdraw(queued[0])
         elif turn is not None and turn.run_id == run_id:
-            await self._close_turn(turn, "aborted", "", None)
-        supervision.reply(sender, bool(queued) or self._transcript.turn is not turn)
+            await self._close_turn("aborted")
+        supervision.reply(
+            sender, bool(queued) or self._journal.transcript.turn is not turn
+        )
 
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before.
@@ -381,12 +323,11 @@ class Session(supervision.Server):
         """
         while True:
             await self._read_again()
-            turn = self._transcript.turn
-            if turn is None:
+            if self._journal.transcript.turn is None:
                 await self._tell_end(progress.run_id)
                 return False
             try:
-                await self._close_turn(turn, "aborted", progress.text, None)
+                await self._close_turn("aborted", progress.text)
             except ledger.SequenceConflict:
                 continue
             return True
@@ -402,110 +343,47 @@ class Session(supervision.Server):
             {"revivals": float(revivals)},
             {"tenant": self._wiring.tenant, "session": self._key},
         )
-        await self._close_turn(self._open_turn(), "quarantined", "", error)
+        await self._close_turn("quarantined", error=error)
 
     async def _close_turn(
-        self, turn: OpenTurn, outcome: ledger.Outcome, text: str, error: str | None
+        self, outcome: ledger.Outcome, text: str = "", error: str | None = None
     ) -> None:
         """End the open turn in the run's place; a late commit of it is refused."""
         at = self._wiring.outside.wall()
-        spent = Usage()
-        ops: list[ledger.Op] = []
-        if turn.asking:
-            asked = tokens.of_messages(self._transcript.messages)
-            spent = Usage(asked, tokens.of_text(text), estimated=True)
-            ops.append(ledger.Settle(turn.run_id, turn.attempt, at, spent))
-        reason = "aborted" if outcome == "aborted" else "error"
-        kind = None if error is None else "server"
-        end = RunEnded(
-            run_id=turn.run_id,
-            outcome=outcome,
-            stop_reason=reason,
-            text=text,
-            usage=turn.usage + spent,
-            error_kind=kind,
-            error=error,
-        )
-        ops.append(_end_run(end, at))
-        answered = Answered(
-            attempt=turn.attempt,
-            message=said("assistant", text) if text else Message("assistant", ()),
-            stop_reason=reason,
-            usage=spent,
-        )
-        over = RunOver(
-            outcome=outcome, stop_reason=reason, error_kind=kind, error=error
-        )
-        bodies: tuple[Body, ...] = (answered, over) if text else (over,)
-        await self._commit(*((turn.run_id, body) for body in bodies), ops=tuple(ops))
-        self._wiring.bus.publish(self._topic, end)
+        end = ends.closed(self._journal.transcript, outcome, text, at=at, error=error)
+        await self._journal.commit(*end.bodies, ops=end.ops)
+        self._publish(end.told)
 
     async def _withdraw(self, pending: Pending) -> None:
-        """A waiting message is stopped: it was never said, so no event tells of it.
-
-        The open turn's run may be writing the journal, hence no expected seq.
-        """
-        end = RunEnded(
-            run_id=pending.inbound.run_id,
-            outcome="aborted",
-            stop_reason="aborted",
-            text="",
-        )
-        await self._write(
-            (),
-            expected_seq=None,
-            ops=(
-                ledger.Take((pending.inbox_id,)),
-                _end_run(end, self._wiring.outside.wall()),
-            ),
-        )
+        """Stop a waiting message; the open turn's run may be writing meanwhile."""
+        end = ends.withdrawn(pending, at=self._wiring.outside.wall())
+        await self._journal.commit_beside(end.ops)
         del self._pending[pending.inbox_id]
-        self._wiring.bus.publish(self._topic, end)
+        self._publish(end.told)
 
     async def _refuse(self, pending: Pending, error: str) -> None:
-        """A message that can have no run: it stands in the transcript, and why."""
-        inbound = pending.inbound
-        end = RunEnded(
-            run_id=inbound.run_id,
-            outcome="error",
-            stop_reason="error",
-            text="",
-            error_kind="invalid",
-            error=error,
-        )
-        taken = InboundTaken(
-            messages=lane.taken(self._transcript, inbound), inbox_id=pending.inbox_id
-        )
-        over = RunOver(
-            outcome="error", stop_reason="error", error_kind="invalid", error=error
-        )
-        await self._commit(
-            (None, taken),
-            (inbound.run_id, over),
-            inbound=inbound,
-            ops=(
-                ledger.Take((pending.inbox_id,)),
-                _end_run(end, self._wiring.outside.wall()),
-            ),
-        )
+        """Take a message that can have no run, and say why."""
+        at = self._wiring.outside.wall()
+        end = ends.refused(self._journal.transcript, pending, error, at=at)
+        await self._journal.commit(*end.bodies, ops=end.ops, inbound=pending.inbound)
         del self._pending[pending.inbox_id]
-        self._wiring.bus.publish(self._topic, end)
+        self._publish(end.told)
 
-    # --- the ledger
+    # --- what came in, what is told
 
     async def _read_again(self) -> None:
         """Bring transcript, inbox and open run up to what is durable."""
-        view = await self._read()
-        self._transcript = extend(self._transcript, view.events)
-        self._add_all(view.inbox)
-        self._revivals = 0 if view.open_run is None else view.open_run.revivals
+        found = await self._journal.read()
+        self._add_all(found.inbox)
+        self._revivals = 0 if found.open_run is None else found.open_run.revivals
 
-    async def _read(self) -> ledger.SessionRead:
-        return await supervision.call(
-            self._wiring.ledger,
-            ledger.ReadSession(self._key, self._transcript.seq),
-            timeout=None,
-        )
+    def _add(self, row: ledger.InboxRow) -> None:
+        if row.id in self._rung:
+            self._rung.discard(row.id)
+            return
+        self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
+        if self._running is not None:
+            self._publish(Waiting(row.run_id, "queue"))
 
     def _add_all(self, rows: tuple[ledger.InboxRow, ...]) -> None:
         for row in rows:
@@ -513,63 +391,5 @@ class Session(supervision.Server):
                 self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
                 self._rung.add(row.id)
 
-    async def _commit(
-        self,
-        *bodies: tuple[str | None, Body],
-        ops: tuple[ledger.Op, ...],
-        inbound: Inbound | None = None,
-    ) -> None:
-        """Commit, then move on: a refusal leaves the state as it was."""
-        seq = self._transcript.seq
-        await self._write(bodies, ops=ops, expected_seq=seq, inbound=inbound)
-        self._transcript = advance(self._transcript, bodies)
-
-    async def _write(
-        self,
-        bodies: tuple[tuple[str | None, Body], ...],
-        *,
-        ops: tuple[ledger.Op, ...],
-        expected_seq: int | None,
-        inbound: Inbound | None = None,
-    ) -> None:
-        at = self._wiring.outside.wall()
-        events = tuple(
-            event(
-                body,
-                at=at,
-                run_id=run_id,
-                origin="node" if inbound is None else inbound.source,
-                sender=None if inbound is None else inbound.sender,
-                reply_to=None if inbound is None else inbound.reply_to,
-            )
-            for run_id, body in bodies
-        )
-        await supervision.call(
-            self._wiring.ledger,
-            ledger.Commit(
-                claim=ledger.Claim(self._wiring.tenant, self._epoch),
-                session_key=self._key,
-                expected_seq=expected_seq,
-                events=events,
-                ops=ops,
-            ),
-            timeout=None,
-        )
-
-    def _open_turn(self) -> OpenTurn:
-        turn = self._transcript.turn
-        assert turn is not None
-        return turn
-
-
-def _end_run(end: RunEnded, at: float) -> ledger.EndRun:
-    return ledger.EndRun(
-        run_id=end.run_id,
-        at=at,
-        outcome=end.outcome,
-        stop_reason=end.stop_reason,
-        text=end.text,
-        usage=end.usage,
-        error_kind=end.error_kind,
-        error=end.error,
-    )
+    def _publish(self, value: TopicValue) -> None:
+        self._wiring.bus.publish(self._topic, value)

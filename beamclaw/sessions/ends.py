@@ -1,0 +1,99 @@
+"""Ends of runs that their session writes: stopped, put aside, or never begun.
+
+Each is a decision without I/O: what stands in the journal afterwards, what else is
+written in the same commit, and what is told to whoever follows the run.
+"""
+
+import attrs
+
+from beamclaw.contracts import ledger, tokens
+from beamclaw.contracts.ends import end_run, run_over
+from beamclaw.contracts.journal import Answered, Body, InboundTaken, Transcript
+from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.sessions import RunEnded
+from beamclaw.sessions import lane
+from beamclaw.sessions.lane import Pending
+
+
+@attrs.frozen
+class End:
+    """One end: (run id, body) pairs for the journal, the rest of the commit, the news."""
+
+    bodies: tuple[tuple[str | None, Body], ...]
+    ops: tuple[ledger.Op, ...]
+    told: RunEnded
+
+
+def closed(
+    transcript: Transcript,
+    outcome: ledger.Outcome,
+    text: str = "",
+    *,
+    at: float,
+    error: str | None = None,
+) -> End:
+    """The open turn is ended in its run's place, with what there is of its answer.
+
+    A model call that was under way is settled by an estimate: it may have been billed.
+    """
+    turn = transcript.turn
+    assert turn is not None
+    spent = Usage()
+    ops: list[ledger.Op] = []
+    if turn.asking:
+        asked = tokens.of_messages(transcript.messages)
+        spent = Usage(asked, tokens.of_text(text), estimated=True)
+        ops.append(ledger.Settle(turn.run_id, turn.attempt, at, spent))
+    reason = "aborted" if outcome == "aborted" else "error"
+    end = RunEnded(
+        run_id=turn.run_id,
+        outcome=outcome,
+        stop_reason=reason,
+        text=text,
+        usage=turn.usage + spent,
+        error_kind=None if error is None else "server",
+        error=error,
+    )
+    ops.append(end_run(end, at=at))
+    bodies: list[Body] = [run_over(end)]
+    if text:
+        answered = Answered(
+            attempt=turn.attempt,
+            message=said("assistant", text),
+            stop_reason=reason,
+            usage=spent,
+        )
+        bodies.insert(0, answered)
+    return End(tuple((turn.run_id, body) for body in bodies), tuple(ops), end)
+
+
+def withdrawn(pending: Pending, *, at: float) -> End:
+    """A waiting message is stopped: it was never said, so no event tells of it."""
+    end = RunEnded(
+        run_id=pending.inbound.run_id,
+        outcome="aborted",
+        stop_reason="aborted",
+        text="",
+    )
+    return End((), (ledger.Take((pending.inbox_id,)), end_run(end, at=at)), end)
+
+
+def refused(transcript: Transcript, pending: Pending, error: str, *, at: float) -> End:
+    """A message that can have no run: it stands in the transcript, and why."""
+    inbound = pending.inbound
+    end = RunEnded(
+        run_id=inbound.run_id,
+        outcome="error",
+        stop_reason="error",
+        text="",
+        error_kind="invalid",
+        error=error,
+    )
+    taken = InboundTaken(
+        messages=lane.taken(transcript, inbound), inbox_id=pending.inbox_id
+    )
+    return End(
+        ((None, taken), (inbound.run_id, run_over(end))),
+        (ledger.Take((pending.inbox_id,)), end_run(end, at=at)),
+        end,
+    )

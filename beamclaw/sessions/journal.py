@@ -1,0 +1,98 @@
+"""A session's side of the ledger: what it has read of its journal, what it writes."""
+
+import supervision
+from beamclaw.contracts import ledger
+from beamclaw.contracts.journal import Body, Transcript, advance, event, extend
+from beamclaw.contracts.sessions import Inbound
+from beamclaw.sessions.wiring import Wiring
+
+
+class Journal:
+    """The journal of one session.
+
+    Every method that waits is one call to the ledger, without a time-out: a ledger that
+    is busy is waited for, one that dies takes the call with it.
+
+    Attributes:
+        transcript: What the journal adds up to, as far as this session wrote or read it.
+    """
+
+    def __init__(self, wiring: Wiring, key: str) -> None:
+        self.transcript = Transcript()
+        self._wiring = wiring
+        self._key = key
+        self._epoch = 0
+
+    def open(self) -> None:
+        """From here on writes are claimed under the epoch of the ledger in force.
+
+        Raises:
+            supervision.NoProcess: There is no ledger.
+        """
+        self._epoch = self._wiring.owner_epoch()
+
+    def claim(self, run_id: str | None = None, epoch: int = 0) -> ledger.Claim:
+        """The claim of this session, or of its run."""
+        return ledger.Claim(self._wiring.tenant, self._epoch, run_id, epoch)
+
+    async def look(self) -> ledger.SessionRead:
+        """What is durable and not in the transcript yet, which stays as it is."""
+        return await supervision.call(
+            self._wiring.ledger,
+            ledger.ReadSession(self._key, self.transcript.seq),
+            timeout=None,
+        )
+
+    async def read(self) -> ledger.SessionRead:
+        """Bring the transcript up to what is durable; what was read for that."""
+        found = await self.look()
+        self.transcript = extend(self.transcript, found.events)
+        return found
+
+    async def commit(
+        self,
+        *bodies: tuple[str | None, Body],
+        ops: tuple[ledger.Op, ...],
+        inbound: Inbound | None = None,
+    ) -> None:
+        """Commit (run id, body) pairs, then move on: a refusal leaves all as it was.
+
+        *inbound* is the message that they are about, if they are about one.
+        """
+        at = self._wiring.outside.wall()
+        events = tuple(
+            event(
+                body,
+                at=at,
+                run_id=run_id,
+                origin="node" if inbound is None else inbound.source,
+                sender=None if inbound is None else inbound.sender,
+                reply_to=None if inbound is None else inbound.reply_to,
+            )
+            for run_id, body in bodies
+        )
+        await self._write(events, ops, expected_seq=self.transcript.seq)
+        self.transcript = advance(self.transcript, bodies)
+
+    async def commit_beside(self, ops: tuple[ledger.Op, ...]) -> None:
+        """Commit *ops* without events while a run may be writing the journal."""
+        await self._write((), ops, expected_seq=None)
+
+    async def _write(
+        self,
+        events: tuple[ledger.NewEvent, ...],
+        ops: tuple[ledger.Op, ...],
+        *,
+        expected_seq: int | None,
+    ) -> None:
+        await supervision.call(
+            self._wiring.ledger,
+            ledger.Commit(
+                claim=self.claim(),
+                session_key=self._key,
+                expected_seq=expected_seq,
+                events=events,
+                ops=ops,
+            ),
+            timeout=None,
+        )

@@ -1,0 +1,51 @@
+"""What the sessions of a tenant and their door share."""
+
+from collections.abc import Callable
+from typing import cast
+
+import attrs
+
+import supervision
+from beamclaw.agents import AgentDefinition
+from beamclaw.contracts import ledger, names
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.runs import RunTurn
+
+# agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
+Resolve = Callable[[str, str | None], AgentDefinition]
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Numbers of the configuration's ``sessions`` section."""
+
+    idle_seconds: float
+    max_awake: int
+    revive_limit: int
+    revive_first: float
+    revive_most: float
+
+
+@attrs.frozen(kw_only=True)
+class Wiring:
+    """What all sessions of a tenant share."""
+
+    tenant: str
+    bus: Bus
+    outside: Outside
+    resolve: Resolve
+    run_turn: RunTurn
+    settings: Settings
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's name."""
+        return names.of_tenant(self.tenant, "ledger")
+
+    def owner_epoch(self) -> int:
+        """The epoch of the ledger in force."""
+        entry = supervision.lookup(self.ledger)
+        if entry is None:
+            raise supervision.NoProcess(self.ledger)
+        return cast("ledger.Owned", entry.value).owner_epoch
