@@ -12,20 +12,10 @@ from typing import Any, cast
 
 import orjson
 
-from beamclaw.testing import _models
+from beamclaw.testing._command import main
 from beamclaw.testing._http import HTTPRequest
-from beamclaw.testing._models import (
-    Body,
-    Entry,
-    Event,
-    FakeProvider,
-    Fault,
-    Refused,
-    Reply,
-    Tool,
-    counted,
-    last_words,
-)
+from beamclaw.testing._provider import Entry, Event, FakeProvider, Refused, opened
+from beamclaw.testing._replies import Body, Fault, Reply, Tool, counted, last_words
 
 __all__ = [
     "Entry",
@@ -400,9 +390,9 @@ async def fake_anthropic(
 ) -> AsyncGenerator[FakeAnthropic, None]:
     """Serve a fake while the block lasts; *options* are those of the class."""
     fake = FakeAnthropic(**options)
-    async with _models.opened(fake, host=host, port=port):
+    async with opened(fake, host=host, port=port):
         yield fake
 
 
 if __name__ == "__main__":
-    sys.exit(_models.main(FakeAnthropic, sys.argv[1:]))
+    sys.exit(main(FakeAnthropic, sys.argv[1:]))
