@@ -13,6 +13,7 @@ from ._pid import Pid
 from ._reasons import ExitReason
 from ._restarts import Cooling
 from ._signals import From
+from ._timers import Timer
 from .abc import Call
 
 ChildStatus: TypeAlias = Literal[
@@ -120,6 +121,7 @@ class Child:
         "restarts",
         "spec",
         "status",
+        "timers",
         "token",
         "waiters",
     )
@@ -133,6 +135,8 @@ class Child:
         self.cooling: Cooling | None = None
         # Identifies the pending retry; one with another token is void.
         self.token: object = None
+        # What is to happen to it later: a retry, or a kill.
+        self.timers: list[Timer] | None = None
         # Only of dynamic supervisors: who waits for the child's start or end.
         self.waiters: list[From] | None = None
 
@@ -140,6 +144,13 @@ class Child:
     def pid(self) -> Pid | None:
         """Its pid while it runs."""
         return None if self.process is None else self.process.pid
+
+    def clear(self) -> None:
+        """Have nothing happen to it later: a pending retry, or kill, is void."""
+        self.token = None
+        timers, self.timers = self.timers, None
+        for timer in timers or ():
+            timer.cancel()
 
     def info(self) -> ChildInfo:
         """Show the child."""

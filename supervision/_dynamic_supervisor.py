@@ -137,7 +137,7 @@ class DynamicEngine(Engine):
         if self._by_id.get(child.spec.id) is child:
             del self._by_id[child.spec.id]
         child.status = "undefined"
-        child.token = None
+        child.clear()
         self._tell(child, From.FAILED, child)
 
     def start_now(self, spec: ChildSpec, dest: Dest) -> Child:
@@ -149,11 +149,8 @@ class DynamicEngine(Engine):
             NoProcess: The supervisor is ending.
         """
         child = self._admit(spec, dest)
-        context = self.process.task
-        assert context is not None
         try:
-            # Children get the supervisor's context, not that of whoever asked.
-            context.context.run(self.launch, child)
+            self.launch_from_outside(child)
         except NameTaken as taken:
             raise AlreadyStarted(taken.pid) from None
         self._keep(child)
@@ -197,8 +194,11 @@ class DynamicEngine(Engine):
         if grace is None:
             return
         now = trio.current_time()
-        timers().at(now + grace, process.kill)
-        timers().at(now + grace + UNKILLABLE_AFTER, lambda: _report_if_alive(process))
+        last = now + grace + UNKILLABLE_AFTER
+        child.timers = [
+            timers().at(now + grace, process.kill),
+            timers().at(last, lambda: _report_if_alive(process)),
+        ]
 
     async def _wait(self, child: Child) -> From:
         here = self.process
@@ -233,10 +233,14 @@ class DynamicEngine(Engine):
             return
         entry.last_reason = reason
         entry.process = None
-        if entry.status != "stopping" and self._tries_again(entry, child, reason):
-            self.retry_now(entry)
-        else:
+        if entry.status == "stopping" or not self._tries_again(entry, child, reason):
             self._forget(entry)
+        elif self.is_idle() and self.admits_at_once(entry):
+            self.process.handled += 1
+            self.admit(entry)
+            self._restart(entry)
+        else:
+            self.retry_now(entry)
 
     def _tries_again(self, entry: Child, child: Process, reason: ExitReason) -> bool:
         if child.status is RUNNING:
@@ -264,7 +268,9 @@ class DynamicEngine(Engine):
         while True:
             found, message = self.next_message()
             if not found:
+                self.parked = True
                 await self.park()
+                self.parked = False
                 continue
             process.handled += 1
             if not process.handled & BURST:
@@ -314,7 +320,7 @@ class DynamicEngine(Engine):
     def _restart(self, child: Child) -> None:
         self.note_restart(child, child.last_reason)
         try:
-            self.launch(child)
+            self.launch_from_outside(child)
         except NameTaken as taken:
             child.last_reason = Crash(AlreadyStarted(taken.pid))
             self.retry_now(child)
@@ -338,7 +344,8 @@ class DynamicEngine(Engine):
         await self.await_end(processes, max(graces))
         for child, process in zip(stopped, processes, strict=True):
             self.settle_stopped(child, process)
-        for child in stopped:
+        # Those, too, that were about to be started again.
+        for child in tuple(self._children):
             self._forget(child)
 
     # --- adopting
@@ -356,11 +363,6 @@ class DynamicEngine(Engine):
         child.status = "running"
         self._keep(child)
         return process
-
-
-def _report_if_alive(process: Process) -> None:
-    if process.alive and process.nursery is None:
-        report_unkillable(process)
 
 
 async def _supervise(process: Process, definition: DynamicSupervisor) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import trio
+from trio.lowlevel import current_task
 
 from ._child_spec import BrutalKill, ChildSpec, CoolDown
 from ._children import Child, Retry
@@ -53,10 +54,50 @@ class Engine:
         self.reasons: dict[Process, ExitReason] = {}
         self.stopping = False
         self.gave_up = False
+        # Whether the loop was parked for want of messages; see `is_idle`.
+        self.parked = False
 
     def children(self) -> Sequence[Child]:
         """The children in start order."""
         raise NotImplementedError
+
+    # --- without the loop
+
+    def is_idle(self) -> bool:
+        """Whether the loop would take a message up at once.
+
+        Then what it would do with the end of a child may be done in that child's exit
+        step: nothing can come in between, and a restart needs two switches of tasks less.
+        """
+        process = self.process
+        return (
+            self.parked
+            and process.waiting == IN_LOOP
+            and process.reason is None
+            and not process.suspended
+            and process.debug is None
+        )
+
+    def admits_at_once(self, child: Child) -> bool:
+        """Whether *child* may be restarted now, without a wait and without giving up."""
+        return (
+            child.spec.cool_down is None
+            and self.cool_down is None
+            and self.window.has_room(trio.current_time())
+        )
+
+    def launch_from_outside(self, child: Child) -> Process:
+        """Make the next incarnation of *child* in whatever task this is.
+
+        Raises:
+            NameTaken: Another process holds its name.
+        """
+        here = self.process.task
+        assert here is not None
+        if here is current_task():
+            return self.launch(child)
+        # Children get the supervisor's context, not that of whoever is running.
+        return here.context.run(self.launch, child)
 
     # --- one child
 
@@ -83,7 +124,7 @@ class Engine:
         self.by_process[process] = child
         child.process = process
         child.status = "starting"
-        child.token = None
+        child.clear()
         return process
 
     def child_ready(self, child: Process) -> None:
@@ -151,10 +192,8 @@ class Engine:
             },
         )
         retry = Retry(child, token, counted=True)
-        timers().at(
-            trio.current_time() + delay,
-            lambda: self.process.deliver(retry),
-        )
+        due = trio.current_time() + delay
+        child.timers = [timers().at(due, lambda: self.process.deliver(retry))]
 
     def retry_now(self, child: Child) -> None:
         """Have *child* tried again after what waits in the mailbox by now."""
@@ -242,7 +281,7 @@ class Engine:
 
     async def stop_child(self, child: Child) -> None:
         """Terminate *child* as its shutdown value says, and wait for its end."""
-        child.token = None
+        child.clear()
         process = child.process
         if process is None:
             child.status = "undefined"
@@ -281,6 +320,8 @@ class Engine:
         those that do have their grace. Child supervisors are killed in their turn. It
         waits for all of them: nothing is left behind.
         """
+        for child in self.children():
+            child.clear()
         left = [process for process in self.by_process if process.alive]
         graces = [_GRACE_OF_KILLED]
         for process in left:

@@ -66,7 +66,9 @@ def demonitor(ref: Ref, *, flush: bool = False) -> bool:
         here.watching.pop(ref, None)
     if flush and here.mailbox is not None:
         while here.mailbox.discard(
-            lambda got: isinstance(got, Down | GroupJoined | GroupLeft) and got.ref is ref
+            lambda got: (
+                isinstance(got, Down | GroupJoined | GroupLeft) and got.ref is ref
+            )
         ):
             pass  # of a group there may be many
     return True

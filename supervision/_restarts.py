@@ -46,12 +46,17 @@ class RestartWindow:
         ),
     )
 
-    def admit(self, now: float) -> bool:
-        """Record a restart at *now*, in seconds; ``False`` means: give up."""
+    def has_room(self, now: float) -> bool:
+        """Say whether a restart at *now*, in seconds, would be admitted."""
         while self._times and now - self._times[0] > self.max_seconds:
             self._times.popleft()
+        return len(self._times) < self.max_restarts
+
+    def admit(self, now: float) -> bool:
+        """Record a restart at *now*, in seconds; ``False`` means: give up."""
+        admitted = self.has_room(now)
         self._times.append(now)
-        return len(self._times) <= self.max_restarts
+        return admitted
 
 
 def _window_of(rule: CoolDown) -> RestartWindow:

@@ -142,7 +142,10 @@ class StaticEngine(Engine):
         self.strategy = definition.strategy
         self.auto_shutdown: AutoShutdown = definition.auto_shutdown
         self._children = [Child(spec) for spec in definition.children]
+        # Invariant: the child whose start everything else waits for; when it was
+        # restarted in the exit step of its predecessor, it is _at_once, too.
         self._starting: Process | None = None
+        self._at_once: Child | None = None
         self._start_reason: ExitReason = NORMAL
 
     def children(self) -> Sequence[Child]:
@@ -151,7 +154,13 @@ class StaticEngine(Engine):
     # --- told by children, in their own tasks
 
     def child_ready(self, child: Process) -> None:
-        if child is self._starting:
+        if child is not self._starting:
+            return
+        restarted = self._at_once
+        if restarted is not None:
+            restarted.status = "running"
+            self._starting = self._at_once = None
+        if not self.parked:
             self.process.wake()
 
     def child_ended(self, child: Process, reason: ExitReason) -> None:
@@ -159,9 +168,46 @@ class StaticEngine(Engine):
             return
         if child is self._starting and child.status is not RUNNING:
             self._start_reason = reason
+            if self._at_once is not None:
+                self._fail_at_once(self._at_once, child, reason)
             self.process.wake()
             return
-        self.process.deliver(Ended(child, reason))
+        if not (self.is_idle() and self._restart_at_once(child, reason)):
+            self.process.deliver(Ended(child, reason))
+
+    def _restart_at_once(self, process: Process, reason: ExitReason) -> bool:
+        """Do the loop's work for the plainest of ends; says whether it was one."""
+        child = self.by_process.get(process)
+        if (
+            child is None
+            or self._starting is not None
+            or self.strategy != "one_for_one"
+            or not wants_restart(child.spec.restart, reason)
+            or not self.admits_at_once(child)
+        ):
+            return False
+        self.process.handled += 1
+        del self.by_process[process]
+        child.process = None
+        child.last_reason = reason
+        self.admit(child)
+        self.note_restart(child, reason)
+        try:
+            self._starting = self.launch_from_outside(child)
+            self._at_once = child
+        except NameTaken as taken:
+            child.last_reason = Crash(AlreadyStarted(taken.pid))
+            self.retry_now(child)
+        return True
+
+    def _fail_at_once(self, child: Child, process: Process, reason: ExitReason) -> None:
+        self._starting = self._at_once = None
+        del self.by_process[process]
+        child.process = None
+        child.status = "undefined"
+        if process.status is not IGNORED:
+            child.last_reason = reason
+            self.retry_now(child)
 
     # --- its life
 
@@ -211,9 +257,14 @@ class StaticEngine(Engine):
     async def _serve(self) -> ExitReason:
         process = self.process
         while True:
+            while self._at_once is not None:
+                # Nothing else is served before it is initialised.
+                await self.park()
             found, message = self.next_message()
             if not found:
+                self.parked = True
                 await self.park()
+                self.parked = False
                 continue
             process.handled += 1
             if not process.handled & BURST:
