@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
