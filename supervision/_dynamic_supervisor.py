@@ -195,10 +195,9 @@ class DynamicEngine(Engine):
             return
         now = trio.current_time()
         last = now + grace + UNKILLABLE_AFTER
-        child.timers = [
-            timers().at(now + grace, process.kill),
-            timers().at(last, lambda: _report_if_alive(process)),
-        ]
+        child.timers = [timers().at(now + grace, process.kill)]
+        if process.nursery is None:  # a supervisor reports its own children
+            child.timers.append(timers().at(last, lambda: report_unkillable(process)))
 
     async def _wait(self, child: Child) -> From:
         here = self.process
