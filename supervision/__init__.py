@@ -65,7 +65,19 @@ from ._introspect import (
     tree,
     wait_point,
 )
-from ._pid import Dest, Pid, Ref
+from ._keys import (
+    KeyEntry,
+    KeyRegistered,
+    KeyUnregistered,
+    Registry,
+    Via,
+)
+from ._pid import (
+    Dest,
+    Name,
+    Pid,
+    Ref,
+)
 from ._process import (
     RuntimeStatistics,
     demonitor,
@@ -189,9 +201,13 @@ __all__ = [
     "GroupRef",
     "Ignore",
     "Intensity",
+    "KeyEntry",
+    "KeyRegistered",
+    "KeyUnregistered",
     "Kill",
     "Killed",
     "MaxChildren",
+    "Name",
     "NameTaken",
     "NoProc",
     "NoProcess",
@@ -205,6 +221,7 @@ __all__ = [
     "ProcessInfo",
     "ReceiveTimeout",
     "Ref",
+    "Registry",
     "Reply",
     "RestartKind",
     "RuntimeStatistics",
@@ -223,6 +240,7 @@ __all__ = [
     "TaskTimeout",
     "Timeout",
     "Timer",
+    "Via",
     "adopt",
     "async_nolink",
     "broadcast",

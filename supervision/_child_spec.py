@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from ._errors import BadChildSpec
+from ._pid import Name
 from .abc import Behaviour
 
 RestartKind: TypeAlias = Literal["permanent", "transient", "temporary"]
@@ -86,7 +87,7 @@ class ChildSpec:
             behaviour (a server, a supervisor), or a coroutine for a plain process, which
             counts as started at once. Usually ``partial(Class, ...)`` or
             ``partial(async_fn, ...)``.
-        name: Registered before the child runs, freed when it ends.
+        name: Registered before the child runs, freed when it ends: a string, or a `Via`.
         restart: ``permanent`` always, ``transient`` after an abnormal end, ``temporary``
             never.
         shutdown: Seconds between the order to end and the kill; ``None`` waits for ever,
@@ -99,7 +100,7 @@ class ChildSpec:
 
     id: str
     start: Start = attrs.field(repr=False)
-    name: str | None = attrs.field(default=None, kw_only=True)
+    name: Name | None = attrs.field(default=None, kw_only=True)
     restart: RestartKind = attrs.field(default="permanent", kw_only=True)
     shutdown: Shutdown = attrs.field(default=_BY_TYPE, kw_only=True)
     type: ChildType = attrs.field(default="worker", kw_only=True)

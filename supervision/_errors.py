@@ -41,25 +41,25 @@ class NoSuchName(SupervisionError):
     """No process holds the name.
 
     Attributes:
-        name: The name, or other destination, that was looked for.
+        name: The name, or the key, that was looked for.
     """
 
-    def __init__(self, name: Dest) -> None:
+    def __init__(self, name: object) -> None:
         super().__init__(f"no process is registered as {name!r}")
-        self.name: Dest = name
+        self.name: object = name
 
 
 class NameTaken(SupervisionError):
     """Another live process holds the name.
 
     Attributes:
-        name: The name that was asked for.
+        name: The name, or the key, that was asked for.
         pid: The process that holds it.
     """
 
-    def __init__(self, name: str, pid: Pid) -> None:
+    def __init__(self, name: object, pid: Pid) -> None:
         super().__init__(f"{name!r} is already registered by {pid}")
-        self.name: str = name
+        self.name: object = name
         self.pid: Pid = pid
 
 

@@ -109,7 +109,7 @@ def _child_info(child: Child) -> ProcessInfo:
     return ProcessInfo(
         pid=None,
         id=child.spec.id,
-        name=child.spec.name,
+        name=child.spec.name if isinstance(child.spec.name, str) else None,
         kind="supervisor" if child.spec.type == "supervisor" else "process",
         status=child.status,
         restart=child.spec.restart,

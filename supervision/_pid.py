@@ -67,6 +67,17 @@ class Locator(Protocol):
         ...
 
 
+class Claimable(Locator, Protocol):
+    """A locator under which a process can be entered as it starts."""
+
+    def claim(self, process: Any) -> None:
+        """Enter *process*; raises when that cannot be."""
+        ...
+
+
+Name: TypeAlias = str | Claimable
+"""What a process can be registered as while it starts: a string, or a `supervision.Via`."""
+
 Dest: TypeAlias = Pid | str | Locator
 """Where a message or call may go: a pid, the name under which one is registered, or an
 object whose ``whereis()`` says which process it stands for."""

@@ -38,7 +38,7 @@ from ._life import (
 from ._links import exit, link, tie, trap_exits, unlink  # noqa: A004 - Erlang's word
 from ._mailbox import Mailbox
 from ._monitors import demonitor, monitor, notify_end, watch
-from ._pid import Dest, Pid, Ref
+from ._pid import Dest, Name, Pid, Ref
 from ._reports import report_dropped, report_unkillable, wait_points
 from ._runtime import (
     Home,
@@ -126,18 +126,17 @@ def _label_of(fn: Callable[..., object]) -> str:
 def _spawn(
     fn: Callable[..., object],
     args: tuple[object, ...],
-    name: str | None,
+    name: Name | None,
 ) -> Process:
     home = current_home()
-    return launch(
-        home, home, home.pid, fn, args, label=name or _label_of(fn), name=name
-    )
+    label = name if isinstance(name, str) else _label_of(fn)
+    return launch(home, home, home.pid, fn, args, label=label, name=name)
 
 
 def spawn(
     fn: Callable[..., object],
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
     link: bool = False,
     monitor: bool = False,
 ) -> Pid:
@@ -165,7 +164,7 @@ def spawn(
 
 
 def spawn_link(
-    fn: Callable[..., object], *args: object, name: str | None = None
+    fn: Callable[..., object], *args: object, name: Name | None = None
 ) -> Pid:
     """Start a process that is linked to the caller from before its first step."""
     here = current_process()
@@ -177,7 +176,7 @@ def spawn_link(
 def spawn_monitor(
     fn: Callable[..., object],
     *args: object,
-    name: str | None = None,
+    name: Name | None = None,
 ) -> tuple[Pid, Ref]:
     """Start a process that the caller monitors from before its first step."""
     here = current_process()

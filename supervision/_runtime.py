@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from typing import NoReturn
 
 import trio
 from trio.lowlevel import current_task
 
-from ._errors import NameTaken, NoRuntime
+from ._errors import NameTaken, NoRuntime, SupervisionError
 from ._life import (
     RUNNING,
     STARTING,
@@ -19,7 +20,7 @@ from ._life import (
     process_of_task,
     register_task,
 )
-from ._pid import Dest, Pid
+from ._pid import Dest, Name, Pid
 from ._reasons import SHUTDOWN, ExitReason
 from ._reports import report_unkillable
 
@@ -197,7 +198,7 @@ def launch(
     *,
     label: str,
     nursery: trio.Nursery | None = None,
-    name: str | None = None,
+    name: Name | None = None,
     shutdown: float | None = 5.0,
 ) -> Process:
     """Make a process and its task; it runs its first step later.
@@ -208,15 +209,24 @@ def launch(
     where = nursery or home.nursery
     if where is None:
         raise NoRuntime
-    if name is not None:
-        check_free(home.runtime, name)
     process = Process(home, keeper, parent_pid, label, shutdown)
     if name is not None:
-        claim_name(process, name)
+        try:
+            check_free(home.runtime, name)
+            claim_name(process, name)
+        except NameTaken:
+            raise
+        except SupervisionError as error:
+            # A registry that is not there is the child's misfortune, not its keeper's.
+            start, args = _refuse, (error,)
     home.processes.add(process)
     home.runtime.spawned += 1
     where.start_soon(process.run, start, args, name=name or label)
     return process
+
+
+def _refuse(error: Exception) -> NoReturn:
+    raise error
 
 
 def enter(
@@ -225,7 +235,7 @@ def enter(
     parent_pid: Pid,
     *,
     label: str,
-    name: str | None,
+    name: Name | None,
 ) -> Process:
     """Make the calling task a process; `Process.conclude_adopted` ends that.
 
@@ -245,15 +255,22 @@ def enter(
     return process
 
 
-def check_free(tables: Runtime, name: str) -> None:
+def check_free(tables: Runtime, name: Name) -> None:
     """Raise `NameTaken` if a process holds *name*."""
-    holder = tables.names.get(name)
-    if holder is not None:
-        raise NameTaken(name, holder.pid)
+    if isinstance(name, str):
+        holder = tables.names.get(name)
+        pid = None if holder is None else holder.pid
+    else:
+        pid = name.whereis()
+    if pid is not None:
+        raise NameTaken(name, pid)
 
 
-def claim_name(process: Process, name: str) -> None:
+def claim_name(process: Process, name: Name) -> None:
     """Give the free name *name* to *process*."""
+    if not isinstance(name, str):
+        name.claim(process)
+        return
     tables = process.home.runtime
     tables.names[name] = process
     if tables.name_claimed is not None:
