@@ -38,7 +38,6 @@ from beamclaw.contracts.store import ClaimTenant
 from supervision import ChildSpec, Supervisor
 
 REAL = Outside()
-DEFAULT_TENANT = "default"
 # Seconds between two counts of open turns while draining.
 COUNT_EVERY = 0.1
 # Seconds that finished answers get to leave before their streams are closed.
@@ -51,7 +50,7 @@ def tree(config: Config, outside: Outside = REAL) -> Supervisor:
     References are names, so nothing below is invalid when one above restarts.
     """
     carrier = bus.LocalBus()
-    tenant = partial(_tenant, config, outside, carrier, DEFAULT_TENANT)
+    tenant = partial(_tenant, config, outside, carrier, names.DEFAULT_TENANT)
     return Supervisor(
         [
             _subtree("shell", partial(shell.supervisor, config, carrier, outside)),
@@ -62,7 +61,9 @@ def tree(config: Config, outside: Outside = REAL) -> Supervisor:
             ),
             _subtree("providers", partial(providers.supervisor, config)),
             ChildSpec("bus", bus.BusServer, name="bus"),
-            _subtree("tenants", partial(tenants.supervisor, {DEFAULT_TENANT: tenant})),
+            _subtree(
+                "tenants", partial(tenants.supervisor, {names.DEFAULT_TENANT: tenant})
+            ),
             _subtree("gateway", partial(gateway.supervisor, config, carrier, outside)),
         ],
         strategy="one_for_one",
@@ -223,7 +224,7 @@ async def drain(config: Config, report: Callable[[int], None]) -> bool:
     next start when ``shutdown.drain_seconds`` are over; then open requests are told.
     *report* is given the number of turns in progress whenever it changes.
     """
-    door = names.of_tenant(DEFAULT_TENANT, "sessions")
+    door = names.of_tenant(names.DEFAULT_TENANT, "sessions")
     with trio.move_on_after(config.shutdown.drain_seconds) as limit:
         try:
             await supervision.call(GATEWAY, StopGateway(open=False))

@@ -95,19 +95,15 @@ def resolve(
 def _model(config: Config, agent: AgentConfig, override: str | None) -> tuple[str, str]:
     own = agent.model or config.chosen.model
     if override is None:
-        return split_model(config, own)
-    provider, _ = split_model(config, own)
+        return _split_model(config, own)
+    provider, _ = _split_model(config, own)
     if override in config.providers[provider].models:
         return provider, override
-    return split_model(config, override)
+    return _split_model(config, override)
 
 
-def split_model(config: Config, name: str) -> tuple[str, str]:
-    """Provider and model of ``provider/model`` or ``provider``.
-
-    Raises:
-        UnknownModel: The provider is not configured, or the model's name is missing.
-    """
+def _split_model(config: Config, name: str) -> tuple[str, str]:
+    """Provider and model of ``provider/model`` or ``provider``."""
     provider, slash, model = name.partition("/")
     known: ProviderConfig | None = config.providers.get(provider)
     if known is None:

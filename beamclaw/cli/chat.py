@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from beamclaw.cli.answer import Answer, Show
 from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect, result_of
-from beamclaw.cli.output import CommandError, result_json
+from beamclaw.cli.output import CommandError, result_json, tell
 from beamclaw.cli.parser import Usage
 from beamclaw.cli.screen import Screen
 from beamclaw.contracts.shell import MAX_FRAME, UNAVAILABLE, data_folder
@@ -238,7 +238,8 @@ def _standard_input() -> str:
 
 def _conversation(chat: Chat, options: argparse.Namespace) -> int:
     # Told before the first question, not after it.
-    connect(data_folder(os.environ, options.data)).__exit__()
+    with connect(data_folder(os.environ, options.data)):
+        pass
     from prompt_toolkit import PromptSession  # noqa: PLC0415 -- 0.1 s, wanted here only
 
     prompt: PromptSession[str] = PromptSession("> ")
@@ -252,7 +253,7 @@ def _conversation(chat: Chat, options: argparse.Namespace) -> int:
             alone += 1
             if alone > 1:
                 return INTERRUPTED
-            print("(Ctrl-C again or Ctrl-D leaves)", file=sys.stderr)
+            tell("(Ctrl-C again or Ctrl-D leaves)")
             continue
         alone = 0
         if not message.strip():
@@ -262,4 +263,4 @@ def _conversation(chat: Chat, options: argparse.Namespace) -> int:
         except Left:
             return INTERRUPTED
         except CommandError as error:
-            print(f"error: {error}", file=sys.stderr)
+            tell(f"error: {error}")

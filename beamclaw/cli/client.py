@@ -84,8 +84,9 @@ class Client:
         """
         number = self.begin(method, params or {})
         for frame in self.frames(None):
-            mine = frame is not None and frame.get("id") in (number, None)
-            if mine and frame is not None and "event" not in frame:
+            if frame is None or frame.get("id") not in (number, None):
+                continue
+            if "event" not in frame:
                 return result_of(frame)
         raise Gone
 

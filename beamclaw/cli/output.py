@@ -41,8 +41,3 @@ def counted(number: int, thing: str) -> str:
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at *stream*, on a terminal that can do more than print."""
     return stream.isatty() and os.environ.get("TERM", "") != "dumb"
-
-
-def has_colour(stream: TextIO) -> bool:
-    """Whether colours are welcome on *stream*."""
-    return is_terminal(stream) and not os.environ.get("NO_COLOR")

@@ -5,12 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from beamclaw.contracts.shell import data_folder
+
 
 def command(words: str, data: Path) -> str:
     """``beamclaw <words>``, with the program and the ``--data`` that are needed here."""
-    default = os.environ.get("BEAMCLAW_DATA") or str(Path("~/.beamclaw").expanduser())
     verb, _, rest = words.partition(" ")
-    option = "" if default == str(data) else f" --data {data}"
+    option = "" if data == data_folder(os.environ) else f" --data {data}"
     return f"{program(sys.argv[0])} {verb}{option}{f' {rest}' if rest else ''}"
 
 

@@ -1,6 +1,5 @@
 """Rules that take more than one value, or more than its type, to check."""
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -11,6 +10,7 @@ from beamclaw.config.problems import Problem, Where
 from beamclaw.config.schema import Config
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
+from beamclaw.contracts.hosts import is_loopback
 
 SHORTEST_TOKEN: Final = 16
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -18,16 +18,6 @@ _VISIBLE = re.compile(r"[!-~]+")
 
 At = Callable[[str], Where]
 Found = Iterator[tuple[str, str]]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches *host*."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def check(config: Config, at: At) -> list[Problem]:

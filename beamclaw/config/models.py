@@ -1,6 +1,6 @@
 """Which model is asked when a configuration names only the provider.
 
-Dated data, not a judgement: small, cheap and known to exist at :data:`DATE`. A
+Data, not a judgement: small, cheap and known to exist in August 2026. A
 configuration replaces it by ``providers.<name>.default_model``, the environment by
 ``BEAMCLAW_MODEL``.
 """
@@ -10,7 +10,6 @@ from typing import Final, Literal
 
 Api = Literal["openai", "anthropic", "demo"]
 
-DATE: Final = "2026-08"
 DEFAULT_MODELS: Final[Mapping[Api, str]] = {
     "openai": "gpt-5.4-mini",
     "anthropic": "claude-haiku-4-5",

@@ -1,6 +1,9 @@
 """Registered names, groups and topics. Whatever belongs to a tenant begins with it."""
 
-NODE_PARTS = ("shell", "telemetry", "config", "store", "providers", "bus", "gateway")
+from typing import Final
+
+# The tenant that a node has until there are more.
+DEFAULT_TENANT: Final = "default"
 
 
 def of_tenant(tenant: str, part: str) -> str:

@@ -1,16 +1,15 @@
 """The world beyond the process, as one value that a test replaces.
 
-Wall clock, ids, randomness and threads are reached through :class:`Outside` only;
-sockets through :class:`Network`. An architecture test forbids going round them, which
-is what makes a simulation of the whole node possible. Durations are never measured
-here: those are on ``trio.current_time()``.
+Wall clock, ids, randomness and threads are reached through :class:`Outside` only. An
+architecture test forbids going round it, which is what makes a simulation of the whole
+node possible. Durations are never measured here: those are on ``trio.current_time()``.
 """
 
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import attrs
 import trio
@@ -72,11 +71,3 @@ class Outside:
     random: Callable[[], float] = random.random
     worker: Callable[[], Worker] = ThreadWorker
     threads: bool = True
-
-
-class Handler(Protocol):
-    """Takes one accepted connection."""
-
-    def __call__(self, stream: trio.abc.Stream, /) -> Awaitable[Any]:
-        """Serve *stream* until it ends."""
-        ...

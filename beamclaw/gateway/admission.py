@@ -6,13 +6,13 @@ somebody else send it (Origin), does it carry the token, can its body be taken a
 token. Pure: the process around it asks :meth:`Admission.refuse` once per request.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
 
+from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.problem import Problem
 
@@ -173,16 +173,6 @@ def too_large(limit: int) -> Problem:
         code="body_too_large",
         close=True,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* (a name or an address) is this machine and nothing else."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def names_of(host: str, more: Iterable[str]) -> frozenset[str]:

@@ -20,7 +20,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
 from beamclaw.gateway import openai_models
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
-from beamclaw.gateway.chat import STOPPING, TENANT, Chat
+from beamclaw.gateway.chat import STOPPING, Chat
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.openai_models import Agents
@@ -33,8 +33,8 @@ PAGE_POLICY: Final = (
 )
 # Without these the node takes no turns; each is named in `failing` when it is down.
 NEEDED: Final = (
-    names.of_tenant(TENANT, "ledger"),
-    names.of_tenant(TENANT, "sessions"),
+    names.of_tenant(names.DEFAULT_TENANT, "ledger"),
+    names.of_tenant(names.DEFAULT_TENANT, "sessions"),
     "bus",
 )
 _STREAM: Final = Response(b"")  # stands for an answer that has been sent already

@@ -19,6 +19,7 @@ from beamclaw.contracts import ledger, names
 from beamclaw.contracts.bus import Bus, Subscription
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
 from beamclaw.gateway import openai_answer, openai_request, strict_json
@@ -28,7 +29,6 @@ from beamclaw.gateway.openai_models import Agents
 from beamclaw.gateway.openai_request import Ask
 from beamclaw.gateway.problem import Problem, invalid
 
-TENANT: Final = "default"
 # Waits between tries while the tenant is down; it is back in less than the first few.
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
 # How long a client that has left keeps its connection's process, at most.
@@ -177,7 +177,7 @@ class Chat:
             await exchange.refuse(ask)
             return
         inbound = ask.inbound(
-            tenant=TENANT,
+            tenant=DEFAULT_TENANT,
             run_id=f"chatcmpl_{self.outside.new_id()}",
             unique=self.outside.new_id(),
         )
@@ -222,7 +222,7 @@ class Chat:
             await self._answer(exchange, ask, receipt, watch)
 
     def _watch(self, exchange: Exchange, session_key: str, beat: float) -> Watch:
-        topic = names.topic(TENANT, session_key)
+        topic = names.topic(DEFAULT_TENANT, session_key)
         inner = self.bus.subscribe(topic, buffer=self.limits.stream_buffer)
         return Watch(inner, exchange, beat)
 
@@ -251,7 +251,7 @@ class Chat:
         watch.run_id = receipt.run_id
         run = follow(
             self.bus,
-            TENANT,
+            DEFAULT_TENANT,
             receipt.run_id,
             cast("Subscription", watch),
             join=receipt.duplicate,
@@ -266,7 +266,9 @@ class Chat:
             scope.deadline = trio.current_time() + ABORT_SECONDS
             # A tenant that is down has nothing in progress.
             with suppress(supervision.CallFailed):
-                await abort(self.bus, TENANT, inbound.session_key, inbound.run_id)
+                await abort(
+                    self.bus, DEFAULT_TENANT, inbound.session_key, inbound.run_id
+                )
 
 
 class _Reply:

@@ -15,8 +15,8 @@ from beamclaw.contracts.gateway import (
     SetIntake,
     WaitIdle,
 )
+from beamclaw.contracts.hosts import is_loopback
 from beamclaw.gateway import sockets
-from beamclaw.gateway.admission import is_loopback
 from beamclaw.gateway.floor import Floor
 
 LISTENING: Final = "beamclaw.gateway.listening"

@@ -4,7 +4,7 @@ from typing import Any
 
 import supervision
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.limits import GetUsage, UsageReport
+from beamclaw.contracts.limits import GetUsage, UsageSums
 
 
 class LimitsServer(supervision.Server):
@@ -16,12 +16,12 @@ class LimitsServer(supervision.Server):
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
-        """The usage report."""
+        """What was used."""
         match request:
             case GetUsage(since):
                 rows = await supervision.call(
                     self._ledger, ledger.ReadUsage(since), timeout=None
                 )
-                return UsageReport(rows)
+                return UsageSums(rows)
             case _:
                 return await super().handle_call(request, sender)

@@ -1,4 +1,4 @@
-"""What is known of models: a dated table from public documentation.
+"""What is known of models: a table from public documentation, made in August 2026.
 
 The configuration goes before it (``providers.<name>.models``), and a model that is in
 neither works, with cautious defaults. Models whose figures were not certain on the date
@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from beamclaw.config.schema import ModelInfo
-
-AS_OF: Final = "2026-08"
-"""When the table was made."""
 
 MAX_OUTPUT: Final = 4096
 """Tokens of an answer where nothing is known of the model, and an API wants a limit."""

@@ -33,13 +33,6 @@ class _Revive:
     key: str
 
 
-@attrs.define
-class _Deaths:
-    """How often a session died since it last lived to its own end."""
-
-    count: int = 0
-
-
 class Door(supervision.Server):
     """Registered as ``<tenant>/sessions``."""
 
@@ -48,7 +41,8 @@ class Door(supervision.Server):
         self._prefix = names.session(wiring.tenant, "")
         self._awake = names.of_tenant(wiring.tenant, "awake")
         self._monitors: dict[supervision.Ref, str] = {}
-        self._deaths: dict[str, _Deaths] = {}
+        # How often a session died since it last lived to its own end.
+        self._deaths: dict[str, int] = {}
         # Sessions with work that found no place (sessions.max_awake), in order.
         self._parked: dict[str, None] = {}
         self._intake = True
@@ -149,11 +143,10 @@ class Door(supervision.Server):
         if isinstance(reason, supervision.Normal | supervision.Shutdown):
             self._deaths.pop(key, None)
             return
-        deaths = self._deaths.setdefault(key, _Deaths())
-        deaths.count += 1
+        deaths = self._deaths[key] = self._deaths.get(key, 0) + 1
         settings = self._wiring.settings
         pause = lane.back_off(
-            deaths.count, first=settings.revive_first, most=settings.revive_most
+            deaths, first=settings.revive_first, most=settings.revive_most
         )
         supervision.send_after(pause, supervision.self_pid(), _Revive(key))
 

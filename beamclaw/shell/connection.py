@@ -3,7 +3,7 @@
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import attrs
@@ -11,7 +11,7 @@ import trio
 
 import supervision
 from beamclaw.contracts.shell import VERSION, Decoder, Frame, FrameError, encode
-from beamclaw.shell.methods import METHODS, Failed, Node
+from beamclaw.shell.methods import METHODS, Failed, Method, Node
 
 CONNECTIONS: Final = "shell/connections"
 # Seconds: to say hello, and for a command to take what it is sent.
@@ -128,18 +128,15 @@ async def _begin(
         )
 
 
-Handler = Callable[[Node, Mapping[str, Any], Callable[[object], Awaitable[None]]], Any]
-
-
 async def _answer(
-    node: Node, line: _Line, number: int, handler: Handler, params: Mapping[str, Any]
+    node: Node, line: _Line, number: int, method: Method, params: Mapping[str, Any]
 ) -> None:
     async def event(value: object) -> None:
         await line.send({"id": number, "event": value})
 
     try:
         try:
-            result = await handler(node, params, event)
+            result = await method(node, params, event)
         except Failed as error:
             await _say(line, number, error.code, str(error))
         else:

@@ -30,6 +30,7 @@ from beamclaw.contracts.ledger import (
     Overloaded,
 )
 from beamclaw.contracts.messages import said
+from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.contracts.sessions import GetSessionsStatus, Inbound, TopicValue
@@ -37,7 +38,6 @@ from beamclaw.contracts.shell import UNAVAILABLE, UNKNOWN_RUN
 from beamclaw.shell.show import show_process, show_value
 
 T = TypeVar("T")
-TENANT: Final = "default"
 MAX_TEXT: Final = 4 * 1024 * 1024
 # Seconds that `status` waits for one part before it says that it does not answer.
 PATIENCE: Final = 1.0
@@ -91,12 +91,14 @@ async def status(node: Node, params: Params, send: Send) -> object:
         "agent": _main_model(node.config),
         "providers": providers,
         "tenants": {
-            TENANT: {
+            DEFAULT_TENANT: {
                 "ledger": await _ask(
-                    node, names.of_tenant(TENANT, "ledger"), GetLedgerStatus()
+                    node, names.of_tenant(DEFAULT_TENANT, "ledger"), GetLedgerStatus()
                 ),
                 "sessions": await _ask(
-                    node, names.of_tenant(TENANT, "sessions"), GetSessionsStatus()
+                    node,
+                    names.of_tenant(DEFAULT_TENANT, "sessions"),
+                    GetSessionsStatus(),
                 ),
             }
         },
@@ -151,7 +153,11 @@ async def chat(node: Node, params: Params, send: Send) -> object:
         )
         if receipt.session_key == inbound.session_key:
             values = follow(
-                node.bus, TENANT, receipt.run_id, subscription, join=receipt.duplicate
+                node.bus,
+                DEFAULT_TENANT,
+                receipt.run_id,
+                subscription,
+                join=receipt.duplicate,
             )
             return await _pass_on(values, send)
     return await _join(node, receipt.session_key, receipt.run_id, send)
@@ -167,18 +173,18 @@ async def abort(node: Node, params: Params, send: Send) -> object:
     """Stop a turn, queued or running; ``False``: it was over already."""
     run_id, key = _text(params, "run_id"), _text(params, "session_key")
     with _in_words():
-        return await sessions.abort(node.bus, TENANT, key, run_id)
+        return await sessions.abort(node.bus, DEFAULT_TENANT, key, run_id)
 
 
 async def _join(node: Node, key: str, run_id: str, send: Send) -> object:
     with node.bus.subscribe(_topic(key)) as subscription:
         with _in_words():
-            row = await sessions.read_run(node.bus, TENANT, run_id)
+            row = await sessions.read_run(node.bus, DEFAULT_TENANT, run_id)
         if row is None:
             raise Failed(UNKNOWN_RUN, f"nothing is known of the turn {run_id}")
         if row.session_key != key:
             raise Failed(UNKNOWN_RUN, f"the turn {run_id} belongs to another session")
-        values = follow(node.bus, TENANT, run_id, subscription, join=True)
+        values = follow(node.bus, DEFAULT_TENANT, run_id, subscription, join=True)
         return await _pass_on(values, send)
 
 
@@ -195,7 +201,7 @@ def _event(value: TopicValue) -> object:
 
 
 def _topic(key: str) -> str:
-    return names.topic(TENANT, key)
+    return names.topic(DEFAULT_TENANT, key)
 
 
 def _inbound(node: Node, params: Params) -> Inbound:
@@ -213,7 +219,7 @@ def _inbound(node: Node, params: Params) -> Inbound:
     except (keys.BadKey, UnknownAgent, UnknownModel) as error:
         raise Failed("params", str(error)) from None
     return Inbound(
-        tenant=TENANT,
+        tenant=DEFAULT_TENANT,
         source="terminal",
         account="owner",
         conversation=str(key),

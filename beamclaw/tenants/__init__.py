@@ -1,5 +1,5 @@
 """Tenants: one subtree each; who loses the ledger must read it again."""
 
-from beamclaw.tenants._supervisor import supervisor, tenant
+from beamclaw.tenants._supervisor import supervisor
 
-__all__ = ["supervisor", "tenant"]
+__all__ = ["supervisor"]

@@ -1,7 +1,6 @@
-"""The supervisor of all tenants, and of one."""
+"""The supervisor of all tenants."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 
 import supervision
 
@@ -24,8 +23,3 @@ def supervisor(tenants: Mapping[str, Tenant]) -> supervision.Supervisor:
         for name, start in tenants.items()
     ]
     return supervision.Supervisor(children, strategy="one_for_one")
-
-
-def tenant(parts: Sequence[supervision.ChildSpec]) -> Tenant:
-    """The subtree of one tenant from its parts, in the order of what needs what."""
-    return partial(supervision.Supervisor, parts, strategy="rest_for_one")

@@ -3,7 +3,7 @@
 import pytest
 
 from beamclaw.contracts.secret import Secret
-from beamclaw.gateway.admission import Admission, Asked, is_loopback, names_of
+from beamclaw.gateway.admission import Admission, Asked, names_of
 
 RULES = Admission(
     token=Secret("canary"),
@@ -160,21 +160,3 @@ def test_without_a_token_to_bring_everybody_on_this_machine_is_let_in():
     )
     assert refuse({"authorization": ""}, rules=rules) is None
     assert refuse({"origin": "https://evil.example"}, rules=rules) == 403
-
-
-@pytest.mark.parametrize(
-    "host, loopback",
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("127.255.0.1", True),
-        ("::1", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("192.168.1.1", False),
-        ("example.org", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_known(host, loopback):
-    assert is_loopback(host) is loopback
