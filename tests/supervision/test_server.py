@@ -79,8 +79,8 @@ class Init(Echo):
         self.result = result
 
     async def init(self):
-        if isinstance(self.result, Exception):
-            raise self.result
+        if self.result is OnPurpose:
+            raise OnPurpose
         if self.result == "exit":
             supervision.exit("left")
         return self.result
@@ -107,7 +107,7 @@ async def test_an_init_that_stops_fails_the_start(result, reason):
 
 
 @pytest.mark.otp("28")
-@pytest.mark.parametrize("result, error", [(OnPurpose(), OnPurpose), (5, None)])
+@pytest.mark.parametrize("result, error", [(OnPurpose, OnPurpose), (5, None)])
 async def test_an_init_that_raises_or_returns_nonsense_fails_the_start(result, error):
     """And terminate is not called."""
     log = []

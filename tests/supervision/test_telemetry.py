@@ -49,7 +49,9 @@ async def test_crashes_and_restarts_are_events(events):
 async def test_without_a_handler_crashes_are_logged_at_a_limited_rate(
     caplog,
     monkeypatch,
+    leaks,
 ):
+    leaks.keeps_crashes = True  # in the records of the log
     monkeypatch.setattr(telemetry, "_handlers", ())
     monkeypatch.setattr(telemetry, "_rate", telemetry._Rate())
     monkeypatch.setattr(telemetry.time, "monotonic", lambda: 1.0)
