@@ -6,20 +6,20 @@ that leaves a conversation of one request takes its turn along, unless it gave t
 message a key: then it may come back for the answer.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, Final, Self, cast
+from typing import Any, Final
 
 import attrs
 import trio
 
 import supervision
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.bus import Bus, Subscription
+from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import Receipt
-from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
 from beamclaw.gateway import openai_answer, openai_request, strict_json
@@ -28,6 +28,7 @@ from beamclaw.gateway.openai_answer import Chunks
 from beamclaw.gateway.openai_models import Agents
 from beamclaw.gateway.openai_request import Ask
 from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.gateway.watch import Finish, Nothing, Watch
 
 # Waits between tries while the tenant is down; it is back in less than the first few.
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
@@ -37,21 +38,6 @@ _SSE: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"x-accel-buffering", b"no"),
 )
-
-
-@attrs.frozen
-class Nothing:
-    """Nothing was published for a while."""
-
-    run_id: str
-
-
-@attrs.frozen
-class Finish:
-    """The node stops."""
-
-    run_id: str
-
 
 STOPPING: Final = Problem(
     status=503,
@@ -69,73 +55,6 @@ UNAVAILABLE: Final = Problem(
     code="unavailable",
     retry_after=1.0,
 )
-
-
-class Watch:
-    """A subscription that also tells of silence and of the node's end.
-
-    Both come as values in the order of the others, because a generator that follows a
-    run must not be cancelled to look up: it would be over.
-
-    Attributes:
-        more: Another value waits already.
-    """
-
-    def __init__(self, inner: Subscription, exchange: Exchange, beat: float) -> None:
-        self._inner = inner
-        self._exchange = exchange
-        self._beat = beat
-        self._next: Any = None
-        self._waits = trio.CancelScope()
-        self.run_id = ""
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        self._exchange.on_finish = self._wake
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._exchange.on_finish = None
-        self._inner.__exit__(*exc)
-
-    def _wake(self) -> None:
-        self._waits.cancel()
-
-    @property
-    def more(self) -> bool:
-        """Whether another value waits already."""
-        if self._next is None:
-            try:
-                self._next = self._inner.receive_nowait()
-            except trio.WouldBlock:
-                return False
-        return True
-
-    def receive_nowait(self) -> Any:
-        """See the Protocol."""
-        value, self._next = self._next, None
-        return self._inner.receive_nowait() if value is None else value
-
-    async def receive(self) -> Any:
-        """See the Protocol."""
-        if self._exchange.finishing:
-            return Finish(self.run_id)
-        if self._next is not None:
-            value, self._next = self._next, None
-            return value
-        with trio.move_on_after(self._beat) as self._waits:
-            return await self._inner.receive()
-        if self._exchange.finishing:
-            return Finish(self.run_id)
-        return Nothing(self.run_id)
-
-    async def pause(self, seconds: float) -> bool:
-        """Wait; ``False``: the node stops meanwhile."""
-        if not self._exchange.finishing:
-            with trio.move_on_after(seconds) as self._waits:
-                await trio.sleep_forever()
-        return not self._exchange.finishing
-
 
 # What to do with a value of the run; True: that was the last one wanted.
 Take = Callable[[Any], Awaitable[bool]]
@@ -177,7 +96,7 @@ class Chat:
             await exchange.refuse(ask)
             return
         inbound = ask.inbound(
-            tenant=DEFAULT_TENANT,
+            tenant=names.DEFAULT_TENANT,
             run_id=f"chatcmpl_{self.outside.new_id()}",
             unique=self.outside.new_id(),
         )
@@ -222,7 +141,7 @@ class Chat:
             await self._answer(exchange, ask, receipt, watch)
 
     def _watch(self, exchange: Exchange, session_key: str, beat: float) -> Watch:
-        topic = names.topic(DEFAULT_TENANT, session_key)
+        topic = names.topic(names.DEFAULT_TENANT, session_key)
         inner = self.bus.subscribe(topic, buffer=self.limits.stream_buffer)
         return Watch(inner, exchange, beat)
 
@@ -251,9 +170,9 @@ class Chat:
         watch.run_id = receipt.run_id
         run = follow(
             self.bus,
-            DEFAULT_TENANT,
+            names.DEFAULT_TENANT,
             receipt.run_id,
-            cast("Subscription", watch),
+            watch,
             join=receipt.duplicate,
         )
         async with aclosing(run) as values:
@@ -267,11 +186,11 @@ class Chat:
             # A tenant that is down has nothing in progress.
             with suppress(supervision.CallFailed):
                 await abort(
-                    self.bus, DEFAULT_TENANT, inbound.session_key, inbound.run_id
+                    self.bus, names.DEFAULT_TENANT, inbound.session_key, inbound.run_id
                 )
 
 
-class _Reply:
+class _Reply(ABC):
     def __init__(
         self, exchange: Exchange, ask: Ask, run_id: str, created: int, watch: Watch
     ) -> None:
@@ -284,9 +203,9 @@ class _Reply:
     async def begin(self) -> None:
         """The message is kept."""
 
+    @abstractmethod
     async def take(self, value: TopicValue | Nothing | Finish) -> bool:
         """Something of the run; True: that was the last one wanted."""
-        raise NotImplementedError
 
 
 class _Streamed(_Reply):

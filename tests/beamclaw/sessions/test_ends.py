@@ -1,0 +1,86 @@
+"""What stands in journal, ledger and topic when a session ends a run itself."""
+
+import attrs
+import pytest
+
+from beamclaw.contracts.journal import (
+    Answered,
+    InboundTaken,
+    OpenTurn,
+    RunOver,
+    Transcript,
+)
+from beamclaw.contracts.ledger import EndRun, Settle, Take
+from beamclaw.contracts.messages import ModelParams, Usage, said
+from beamclaw.contracts.sessions import Inbound
+from beamclaw.sessions.ends import closed, refused, withdrawn
+from beamclaw.sessions.lane import Pending
+
+TURN = OpenTurn(
+    run_id="r",
+    epoch=1,
+    agent="main",
+    definition="h",
+    params=ModelParams(),
+    retractable=True,
+    attempt=2,
+    usage=Usage(5, 1),
+)
+OPEN = Transcript(3, (said("user", "hello"),), TURN)
+ASKING = attrs.evolve(OPEN, turn=attrs.evolve(TURN, asking=True))
+WAITING = Pending(
+    7,
+    Inbound(
+        tenant="default",
+        source="http",
+        account="gateway",
+        conversation="c",
+        external_id="1",
+        session_key="agent:main:main",
+        agent="nobody",
+        messages=(said("user", "hello"),),
+        run_id="r7",
+    ),
+)
+
+
+def test_what_was_said_of_a_stopped_turn_stays():
+    end = closed(OPEN, "aborted", "so far", at=9.0)
+    (_, answered), (run_id, over) = end.bodies
+    assert isinstance(answered, Answered)
+    assert answered.message == said("assistant", "so far")
+    assert (run_id, over) == ("r", RunOver(outcome="aborted", stop_reason="aborted"))
+    assert end.told.text == "so far"
+
+
+def test_where_nothing_was_said_there_is_no_answer():
+    end = closed(OPEN, "quarantined", at=9.0, error="because")
+    ((_, over),) = end.bodies
+    assert isinstance(over, RunOver)
+    assert (over.error_kind, over.error) == ("server", "because")
+
+
+def test_a_call_that_was_under_way_is_settled_by_an_estimate():
+    settle, end_run = closed(ASKING, "aborted", "so far", at=9.0).ops
+    assert isinstance(settle, Settle)
+    assert isinstance(end_run, EndRun)
+    assert settle.usage.estimated
+    assert end_run.usage == TURN.usage + settle.usage
+
+
+def test_where_no_call_was_under_way_nothing_is_settled():
+    assert [type(op) for op in closed(OPEN, "aborted", at=9.0).ops] == [EndRun]
+
+
+@pytest.mark.parametrize(
+    "end, kinds",
+    [
+        (withdrawn(WAITING, at=9.0), []),
+        (refused(OPEN, WAITING, "no such agent", at=9.0), [InboundTaken, RunOver]),
+    ],
+)
+def test_a_message_that_never_ran_is_taken_and_its_run_is_over(end, kinds):
+    assert [type(body) for _, body in end.bodies] == kinds
+    assert [type(op) for op in end.ops] == [Take, EndRun]
+    assert end.ops[0] == Take((7,))
+    assert end.told.run_id == "r7"
