@@ -72,6 +72,9 @@ from ._keys import (
     Registry,
     Via,
 )
+from ._partition_supervisor import (
+    PartitionSupervisor,
+)
 from ._pid import (
     Dest,
     Name,
@@ -217,6 +220,7 @@ __all__ = [
     "NotAMember",
     "NotAProcess",
     "NotFound",
+    "PartitionSupervisor",
     "Pid",
     "ProcessInfo",
     "ReceiveTimeout",

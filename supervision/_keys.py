@@ -195,9 +195,10 @@ class Registry(Server, Directory, Generic[K, V]):
         process = find(dest)
         if process is None:
             raise NoProcess(dest)
-        if not isinstance(process.behaviour, Registry):
+        body: object = process.behaviour
+        if not isinstance(body, Registry):
             raise SupervisionError(f"{dest!r} is no registry")
-        return cast("Registry[Any, Any]", process.behaviour)
+        return cast("Registry[Any, Any]", body)
 
     # --- as a process
 
