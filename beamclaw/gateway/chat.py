@@ -200,6 +200,7 @@ class _Reply(ABC):
         self.created = created
         self.watch = watch
 
+    @abstractmethod
     async def begin(self) -> None:
         """The message is kept."""
 
@@ -240,6 +241,9 @@ class _Streamed(_Reply):
 
 class _Whole(_Reply):
     """One JSON object, when the outcome is known."""
+
+    async def begin(self) -> None:
+        """Nothing is sent before the end."""
 
     async def take(self, value: TopicValue | Nothing | Finish) -> bool:
         match value:

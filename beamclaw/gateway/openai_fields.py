@@ -6,7 +6,7 @@ A reader deep inside says what is wrong by raising :class:`Wrong`; only
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from beamclaw.gateway.problem import Problem, invalid
 
@@ -23,6 +23,11 @@ class Wrong(Exception):  # noqa: N818 -- a situation
     def __init__(self, message: str, param: str, code: str | None = None) -> None:
         super().__init__(message)
         self.problem: Problem = invalid(message, param=param, code=code)
+
+
+def members(value: object) -> dict[str, Any]:
+    """*value* if it is a JSON object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def value_of(body: dict[str, Any], field: str, kind: type[T]) -> T | None:

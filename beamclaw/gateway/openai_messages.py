@@ -19,7 +19,7 @@ from beamclaw.contracts.messages import (
     ToolCall,
     ToolResult,
 )
-from beamclaw.gateway.openai_fields import Wrong
+from beamclaw.gateway.openai_fields import Wrong, members
 
 MAX_IMAGES: Final = 8
 MAX_URL: Final = 8192
@@ -85,18 +85,14 @@ def _content(raw: object, role: Role, where: str) -> tuple[Part, ...]:
 
 
 def _part(raw: object, role: Role, where: str) -> Part:
-    part = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+    part = members(raw)
     kind = part.get("type")
     text = part.get("refusal" if kind == "refusal" else "text")
     if kind in ("text", "refusal") and isinstance(text, str):
         return Text(text)
     if kind == "image_url" and role == "user":
-        image = part.get("image_url")
-        url = (
-            cast("dict[str, Any]", image).get("url")
-            if isinstance(image, dict)
-            else image
-        )
+        image: object = part.get("image_url")
+        url = image if isinstance(image, str) else members(image).get("url")
         if isinstance(url, str):
             return _image(url, where)
     raise Wrong(
@@ -146,9 +142,8 @@ def _tool_calls(raw: object, where: str) -> tuple[ToolCall, ...]:
     calls = cast("list[Any]", raw) if isinstance(raw, list) else [None]
     found: list[ToolCall] = []
     for item in calls:
-        call = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
-        inner = call.get("function")
-        function = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+        call = members(item)
+        function = members(call.get("function"))
         texts = (call.get("id"), function.get("name"), function.get("arguments"))
         if not all(isinstance(text, str) for text in texts):
             raise Wrong(

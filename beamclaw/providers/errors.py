@@ -10,14 +10,13 @@ whatever the provider echoes.
 import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
 from urllib.parse import urlsplit
 
 import attrs
-import orjson
 
 from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.providers._json import fields, loads_object
 
 _MOST_WORDS = 500
 # A piece of the key this long gives away too much to be shown.
@@ -287,7 +286,7 @@ class Failures:
         self, status: int, headers: Mapping[str, str], body: bytes, model: str
     ) -> ProviderError:
         """From a status other than 200."""
-        names, message = _told(_json(body))
+        names, message = _told(loads_object(body))
         kind = classify(status, names, message)
         told = "model_not_found" in names or "model" in message.lower()
         if kind == "model_not_found" and not told:
@@ -391,26 +390,14 @@ def _as_told(kind: ErrorKind, should_retry: str) -> ErrorKind:
     return kind
 
 
-def _json(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-
-
 def _told(body: object) -> tuple[tuple[str, ...], str]:
     """Code and type, and the sentence, of any of the shapes in use."""
-    if isinstance(body, dict):
-        whole = cast("dict[str, Any]", body)
-        error = whole.get("error", whole)
-        if isinstance(error, str):
-            return (), error
-        if isinstance(error, dict):
-            fields = cast("dict[str, Any]", error)
-            names = tuple(
-                str(fields[key])
-                for key in ("code", "type")
-                if isinstance(fields.get(key), str)
-            )
-            return names, str(fields.get("message") or fields.get("detail") or "")
-    return (), ""
+    whole = fields(body)
+    error = whole.get("error", whole)
+    if isinstance(error, str):
+        return (), error
+    said = fields(error)
+    names = tuple(
+        said[key] for key in ("code", "type") if isinstance(said.get(key), str)
+    )
+    return names, str(said.get("message") or said.get("detail") or "")
