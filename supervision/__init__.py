@@ -4,8 +4,12 @@ Everything public is here; `supervision.abc` has what one derives from, and
 `supervision.testing` what helps in tests.
 """
 
+from . import _server as _server  # who imports it has servers run
+from . import _sys as sys
 from . import _telemetry as telemetry
 from ._application import Application, open_supervisor, run
+from ._calls import call, reply, reply_error, stop
+from ._calls import cast_ as cast
 from ._child_spec import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -38,6 +42,7 @@ from ._errors import (
     NotAMember,
     NotAProcess,
     NotFound,
+    NotSuspended,
     ReceiveTimeout,
     ServerExited,
     StartFailed,
@@ -55,16 +60,7 @@ from ._groups import (
     members,
     monitor_group,
 )
-from ._introspect import (
-    ProcessInfo,
-    info,
-    resume,
-    state,
-    statistics,
-    suspend,
-    tree,
-    wait_point,
-)
+from ._introspect import ProcessInfo, info, state, statistics, tree, wait_point
 from ._keys import (
     KeyEntry,
     KeyRegistered,
@@ -120,8 +116,13 @@ from ._registry import (
     update_value,
     whereis,
 )
-from ._server import call, reply, reply_error, stop
-from ._server import cast_ as cast
+from ._requests import (
+    RequestId,
+    RequestIds,
+    Response,
+    receive_response,
+    send_request,
+)
 from ._signals import (
     TIMEOUT,
     Cast,
@@ -220,6 +221,7 @@ __all__ = [
     "NotAMember",
     "NotAProcess",
     "NotFound",
+    "NotSuspended",
     "PartitionSupervisor",
     "Pid",
     "ProcessInfo",
@@ -227,6 +229,9 @@ __all__ = [
     "Ref",
     "Registry",
     "Reply",
+    "RequestId",
+    "RequestIds",
+    "Response",
     "RestartKind",
     "RuntimeStatistics",
     "Server",
@@ -269,15 +274,16 @@ __all__ = [
     "names",
     "open_supervisor",
     "receive",
+    "receive_response",
     "register",
     "reply",
     "reply_error",
     "restart_child",
-    "resume",
     "run",
     "self_pid",
     "send",
     "send_after",
+    "send_request",
     "spawn",
     "spawn_link",
     "spawn_monitor",
@@ -286,7 +292,7 @@ __all__ = [
     "state",
     "statistics",
     "stop",
-    "suspend",
+    "sys",
     "telemetry",
     "terminate_child",
     "trap_exits",

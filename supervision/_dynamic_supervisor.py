@@ -105,6 +105,15 @@ class DynamicEngine(Engine):
     def children(self) -> Sequence[Child]:
         return list(self._children)
 
+    def change_code(self, behaviour: object) -> None:
+        """Go on with other limits; the children stay."""
+        if not isinstance(behaviour, DynamicSupervisor):
+            raise TypeError(f"a supervisor goes on as one, not as {behaviour!r}")
+        self.set_limits(
+            behaviour.max_restarts, behaviour.max_seconds, behaviour.cool_down
+        )
+        self._max_children = behaviour.max_children
+
     def find(self, key: str | Pid) -> Child:
         """The child with that id or pid."""
         if isinstance(key, str):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
 from trio.lowlevel import current_task
 
-from ._child_spec import BrutalKill, ChildSpec, CoolDown
+from ._child_spec import BrutalKill, ChildSpec, CoolDown, check_limits
 from ._children import Child, Retry
 from ._errors import NoProcess, SupervisionError
 from ._pid import Dest
@@ -98,6 +98,44 @@ class Engine:
             return self.launch(child)
         # Children get the supervisor's context, not that of whoever is running.
         return here.context.run(self.launch, child)
+
+    # --- between two messages, by `supervision.sys`
+
+    def get_state(self) -> dict[str, object]:
+        """Return the flags and the specs."""
+        return {
+            "strategy": self.strategy,
+            "max_restarts": self.window.max_restarts,
+            "max_seconds": self.window.max_seconds,
+            "cool_down": self.cool_down,
+            "children": tuple(child.spec for child in self.children()),
+        }
+
+    def replace_state(self, state: Mapping[str, Any]) -> None:
+        """Take over the limits of *state*; nothing else of it may differ.
+
+        Raises:
+            SupervisionError: Something else does.
+        """
+        limits = ("max_restarts", "max_seconds", "cool_down")
+        now = self.get_state()
+        if {**state, **{key: now[key] for key in limits}} != now:
+            raise SupervisionError(
+                "of a supervisor max_restarts, max_seconds and cool_down can be "
+                "replaced; suspend it and use change_code for more",
+            )
+        self.set_limits(*(state[key] for key in limits))
+
+    def set_limits(
+        self,
+        max_restarts: int,
+        max_seconds: float,
+        cool_down: CoolDown | None,
+    ) -> None:
+        """Tolerate so many restarts from now on; the past ones are forgotten."""
+        check_limits(max_restarts, max_seconds)
+        self.window = RestartWindow(max_restarts, max_seconds)
+        self.cool_down = cool_down
 
     # --- one child
 

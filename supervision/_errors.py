@@ -132,6 +132,18 @@ class CallingSelf(CallFailed):
         super().__init__(dest, f"{dest!r} is calling itself")
 
 
+class NotSuspended(SupervisionError):
+    """The request of `supervision.sys` needs a suspended behaviour: suspend it first.
+
+    Attributes:
+        dest: What was asked, as the caller named it.
+    """
+
+    def __init__(self, dest: Dest) -> None:
+        super().__init__(f"{dest!r} is not suspended: `await sys.suspend(...)` first")
+        self.dest: Dest = dest
+
+
 class BadReturn(SupervisionError):
     """A callback returned something that is not one of its results.
 

@@ -167,26 +167,6 @@ def wait_point(dest: Dest) -> list[str]:
     return wait_points(_existing(dest))
 
 
-def suspend(dest: Dest) -> None:
-    """Have a server or supervisor handle nothing but the order to end, until `resume`.
-
-    Raises:
-        NoProcess: There is no such process.
-    """
-    _existing(dest).suspended = True
-
-
-def resume(dest: Dest) -> None:
-    """Take back `suspend`.
-
-    Raises:
-        NoProcess: There is no such process.
-    """
-    process = _existing(dest)
-    process.suspended = False
-    process.wake()
-
-
 def _existing(dest: Dest) -> Process:
     process = find(dest)
     if process is None:

@@ -122,6 +122,7 @@ class Process:
         "kind",
         "label",
         "links",
+        "loop",
         "mailbox",
         "monitors",
         "names",
@@ -182,6 +183,8 @@ class Process:
         self.behaviour: Behaviour | None = None
         # Told of every message that a behaviour's loop takes, while somebody looks in.
         self.debug: Callable[[str, object], object] | None = None
+        # Of behaviours: the loop that runs one; its type is known further up.
+        self.loop: Any = None
         # Only of supervisors: what keeps the children; its type is known further up.
         self.engine: Any = None
         # Whatever a small process never needs is made when it is first needed.

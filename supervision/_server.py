@@ -1,36 +1,26 @@
-"""The loop that runs a server, and the calls that reach it.
+"""The loop that runs a server.
 
-The loop takes one message after the other and hands it to the callback for its kind. Its
-one wait is `Process.park`: no cancel scope per message, and a call's time-out is an entry
-in the timer heap.
+It takes one message after the other and hands it to the callback for its kind. Its one
+wait is a parking: no cancel scope per message, and time-outs are entries in the timer
+heap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import trio
-from trio.lowlevel import current_task, wait_task_rescheduled
+from trio.lowlevel import wait_task_rescheduled
 
-from ._errors import BadReturn, CallingSelf, CallTimeout, NoProcess, ServerExited
-from ._pid import Dest
-from ._process import (
-    BURST,
-    IN_LOOP,
-    Process,
-    driven_by,
-    find,
-    forget,
-    notify_end,
-    process_of_task,
-    report_dropped,
-)
-from ._reasons import NORMAL, SHUTDOWN, Crash, ExitReason, ProcessExit, as_reason
-from ._signals import TIMEOUT, Cast, Down, Exit, From, StopOrder, without_cancelled
+from ._calls import call, reply, reply_error
+from ._ending import Stopping, reason_to_terminate, terminate
+from ._errors import BadReturn
+from ._process import BURST, IN_LOOP, Process, driven_by, report_dropped
+from ._reasons import ProcessExit
+from ._signals import TIMEOUT, Cast, Exit, From, SystemMessage
 from ._timers import timers
 from .abc import (
-    Call,
     Continue,
     Ignore,
     NoReply,
@@ -42,139 +32,7 @@ from .abc import (
     Unhandled,
 )
 
-T = TypeVar("T")
-
-# --- the caller's side
-
-
-async def call(
-    dest: Dest,
-    request: Call[T],
-    *,
-    timeout: float | None = 5.0,
-) -> T:
-    """Ask a server and wait for its reply; works from any task of the Trio run.
-
-    Args:
-        dest: The server.
-        request: What to ask.
-        timeout: Seconds to wait, or ``None`` for as long as it lives. When they have
-            passed the server goes on, and its reply is dropped.
-
-    Raises:
-        NoProcess: There is no such process.
-        ServerExited: It ended before it replied; its own fault, with the reason.
-        CallTimeout: It did not reply in time.
-        CallingSelf: The caller is the server.
-
-    When the caller is cancelled the server is not told; its reply finds nobody.
-    """
-    server = find(dest)
-    if server is None:
-        raise NoProcess(dest)
-    task = current_task()
-    caller = process_of_task(task)
-    if caller is server:
-        raise CallingSelf(dest)
-    slot = From(None if caller is None else caller.pid, request, server, task)
-    if not server.pending:
-        server.pending = set()
-    server.pending.add(slot)
-    server.deliver(slot)
-    if timeout is None:
-        await wait_task_rescheduled(slot.abort)
-    else:
-        timer = timers().at(trio.current_time() + timeout, slot.expire)
-        try:
-            await wait_task_rescheduled(slot.abort)
-        finally:
-            timer.cancel()
-    if slot.state == From.REPLIED:
-        return slot.result
-    if slot.state == From.FAILED:
-        raise slot.result
-    if slot.state == From.DIED:
-        raise ServerExited(dest, slot.result)
-    raise CallTimeout(dest, timeout)
-
-
-def cast_(dest: Dest, message: object) -> None:
-    """Send *message* to a server's ``handle_cast``; never waits and never fails."""
-    server = find(dest)
-    if server is not None:
-        server.deliver(Cast(message))
-
-
-def reply(sender: From, value: object) -> None:
-    """Answer a call, from anywhere and at any time after it was received.
-
-    A second reply, and one that comes after the caller has left, is dropped.
-    """
-    sender.settle(From.REPLIED, value)
-
-
-def reply_error(sender: From, error: Exception) -> None:
-    """Have the caller's `call` raise *error*; the server itself goes on."""
-    sender.settle(From.FAILED, error)
-
-
-async def stop(
-    dest: Dest,
-    reason: object = NORMAL,
-    *,
-    timeout: float | None = None,
-) -> None:
-    """Have a server or supervisor end through its ``terminate``, and wait for that.
-
-    Any other process gets *reason* as an exit signal instead.
-
-    Args:
-        dest: The process.
-        reason: Its exit reason.
-        timeout: Seconds to wait; it is not killed when they have passed.
-
-    Raises:
-        NoProcess: It has ended already.
-        ServerExited: It ended with another reason.
-        CallTimeout: It has not ended in time.
-    """
-    process = find(dest)
-    if process is None:
-        raise NoProcess(dest)
-    if process is process_of_task(current_task()):
-        raise CallingSelf(dest)
-    wanted = as_reason(reason)
-    down = await _order_stop(process, wanted, timeout)
-    if down is None:
-        raise CallTimeout(dest, timeout)
-    if down.reason != wanted:
-        raise ServerExited(dest, down.reason)
-
-
-async def _order_stop(
-    process: Process,
-    reason: ExitReason,
-    timeout: float | None,
-) -> Down | None:
-    ended = trio.Event()
-    downs: list[Down] = []
-
-    def note(down: Down) -> None:
-        downs.append(down)
-        ended.set()
-
-    ref = notify_end(process, note)
-    if process.behaviour is None:
-        process.end(reason)
-    else:
-        process.deliver(StopOrder(reason))
-    with trio.move_on_after(float("inf") if timeout is None else timeout):
-        await ended.wait()
-    forget(ref)
-    return downs[0] if downs else None
-
-
-# --- the server's side
+__all__ = ["call", "reply", "reply_error"]
 
 
 class _Cell:
@@ -195,15 +53,6 @@ class _Cell:
         return True
 
 
-class _Stopping(Exception):  # noqa: N818 - control flow inside the loop
-    """Leaves the loop with a reason, after ``terminate``."""
-
-    def __init__(self, reason: ExitReason, after: Callable[[], None] | None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.after = after
-
-
 async def serve(process: Process, server: Server) -> None:
     """Run *server* as *process*, from its ``init`` to its ``terminate``."""
     process.kind = "server"
@@ -218,107 +67,119 @@ async def serve(process: Process, server: Server) -> None:
     if not isinstance(first, Continue | Timeout | None):
         raise BadReturn("init", first)
     process.acknowledge()
-    loop = _Loop(process, server)
+    loop = process.loop = _Loop(process, server)
     try:
         loop.take(first, "init")
         await loop.run()
-    except _Stopping as stopping:
-        await _terminate(process, server, stopping.reason, stopping.after)
+    except Stopping as stopping:
+        last = _cleans_up(loop.server)
+        await terminate(process, last, stopping.reason, stopping.after)
         raise ProcessExit(stopping.reason) from None
     except BaseException as error:
-        reason = _reason_to_terminate(process, error)
+        reason = reason_to_terminate(process, error)
         if reason is not None:
-            await _terminate(process, server, reason, None)
+            await terminate(process, _cleans_up(loop.server), reason)
         raise
 
 
-def _reason_to_terminate(process: Process, error: BaseException) -> ExitReason | None:
-    """Say with which reason ``terminate`` has to run, or ``None`` if it must not."""
-    if process.reason is not None or isinstance(error, GeneratorExit):
-        return None
-    cause = without_cancelled(error)
-    if cause is None:
-        # A nursery around us was cancelled, which is a shutdown from outside.
-        return SHUTDOWN if process.trapping else None
-    if isinstance(cause, ProcessExit):
-        return cause.reason
-    return Crash(cause)
-
-
-async def _terminate(
-    process: Process,
-    server: Server,
-    reason: ExitReason,
-    after: Callable[[], None] | None,
-) -> None:
-    process.reason = reason
-    if type(server).terminate is Server.terminate:
-        # Nothing to run, so nothing to shield.
-        if after is not None:
-            after()
-        return
-    seconds = process.shutdown if process.shutdown is not None else float("inf")
-    try:
-        with trio.CancelScope(shield=True, relative_deadline=seconds) as shield:
-            process.shield = shield
-            await server.terminate(reason)
-        if shield.cancelled_caught:
-            process.kill()
-    except Exception:
-        # Its own failure replaces the reason.
-        if process.reason is reason:
-            process.reason = None
-        raise
-    finally:
-        process.shield = None
-        if after is not None:
-            after()
+def _cleans_up(server: Server) -> Server | None:
+    """*server*, if it has a ``terminate`` of its own, else nothing."""
+    return None if type(server).terminate is Server.terminate else server
 
 
 class _Loop:
     """Takes messages and calls callbacks, until something raises."""
 
-    __slots__ = ("_process", "_server", "_timeout", "_todo")
+    __slots__ = ("_process", "_timeout", "_todo", "server")
 
     def __init__(self, process: Process, server: Server) -> None:
         self._process = process
-        self._server = server
+        self.server = server
         # What the last callback asked for: a continuation, or a time-out in seconds.
         self._todo: Continue | None = None
         self._timeout: float | None = None
 
+    # --- messages
+
     async def run(self) -> None:
-        process, server = self._process, self._server
+        """Handle messages, by another loop while somebody watches.
+
+        Nobody pays for `supervision.sys` before it is used: a suspension, a watcher and
+        another server all come with a system message, and only after one are they
+        looked for.
+        """
+        while True:
+            await self._run()
+            await self._run_watched()
+
+    async def _run(self) -> None:  # noqa: C901, PLR0912 - one coroutine, see below
+        """Handle messages until somebody watches.
+
+        It is `_run_watched` without the watching, and with everything in one coroutine,
+        because every one in between costs.
+        """
+        process, server = self._process, self.server
         while True:
             if process.reason is not None:
                 raise ProcessExit(process.reason)
             mailbox = process.mailbox
             if self._todo is not None:
-                todo, self._todo = self._todo, None
-                self.take(await server.handle_continue(todo.term), "handle_continue")
+                await self._go_on()
                 continue
-            if process.suspended or (not mailbox and self._timeout is not None):
-                message = await self._wait()
-            elif mailbox:
-                if not process.handled & BURST:
+            if mailbox:
+                if process.handled & BURST == BURST:
                     await trio.lowlevel.checkpoint()
                 message = mailbox.popleft()
+            elif self._timeout is not None:
+                message = await self._wait()
             else:
-                # Process.park, here because every coroutine in between costs.
                 process.accept = None
                 process.waiting = IN_LOOP
                 await wait_task_rescheduled(process.abort)
                 continue
             process.handled += 1
-            self._timeout = None
             if isinstance(message, From):
+                self._timeout = None
                 result = await server.handle_call(message.request, message)
                 if isinstance(result, Result):
                     self._take_from_call(message, result)
                 else:
                     message.settle(From.REPLIED, result)
             elif isinstance(message, Cast):
+                self._timeout = None
                 self.take(await server.handle_cast(message.message), "handle_cast")
+            elif isinstance(message, SystemMessage):
+                await self._obey(message)
+                if process.debug is not None:
+                    return
+                server = self.server
+            else:
+                await self._handle_info(message)
+
+    async def _run_watched(self) -> None:
+        """Handle messages, and tell of each one, until nobody watches any more."""
+        process = self._process
+        while process.debug is not None:
+            if process.reason is not None:
+                raise ProcessExit(process.reason)
+            if self._todo is not None:
+                await self._go_on()
+                continue
+            if process.mailbox and process.handled & BURST == BURST:
+                await trio.lowlevel.checkpoint()
+            message = await self._wait()
+            process.handled += 1
+            process.debug("in", message)
+            if isinstance(message, SystemMessage):
+                await self._obey(message)
+            elif isinstance(message, From):
+                self._timeout = None
+                result = await self.server.handle_call(message.request, message)
+                self._take_from_call(message, result)
+            elif isinstance(message, Cast):
+                self._timeout = None
+                next_ = await self.server.handle_cast(message.message)
+                self.take(next_, "handle_cast")
             else:
                 await self._handle_info(message)
 
@@ -333,13 +194,8 @@ class _Loop:
             while True:
                 if process.reason is not None:
                     raise ProcessExit(process.reason)
-                mailbox = process.mailbox
-                if mailbox and not process.suspended:
-                    return mailbox.popleft()
-                if process.suspended and mailbox is not None:
-                    found, message = mailbox.take(self._passes_suspension)
-                    if found:
-                        return message
+                if process.mailbox:
+                    return process.mailbox.popleft()
                 if trio.current_time() >= deadline:
                     return TIMEOUT
                 await process.park(IN_LOOP)
@@ -347,36 +203,50 @@ class _Loop:
             if timer is not None:
                 timer.cancel()
 
-    def _passes_suspension(self, message: object) -> bool:
-        return isinstance(message, StopOrder) or self._is_parents_exit(message)
-
-    def _is_parents_exit(self, message: object) -> bool:
-        return isinstance(message, Exit) and message.pid is self._process.parent_pid
-
-    def _take_from_call(self, sender: From, result: Result) -> None:
-        """Note what ``handle_call`` asked for instead of simply replying."""
-        match result:
-            case Reply(value, then):
-                sender.settle(From.REPLIED, value)
-                self.take(then, "handle_call")
-            case NoReply(then):
-                self.take(then, "handle_call")
-            case Stop(reason):
-                raise _Stopping(reason, _replying(sender, result))
-            case _:
-                raise BadReturn("handle_call", result)
+    async def _go_on(self) -> None:
+        todo, self._todo = cast("Continue", self._todo), None
+        self.take(await self.server.handle_continue(todo.term), "handle_continue")
 
     async def _handle_info(self, message: object) -> None:
-        if isinstance(message, StopOrder):
-            raise _Stopping(message.reason, None)
+        self._timeout = None
         if self._is_parents_exit(message):
-            raise _Stopping(cast("Exit", message).reason, None)
+            raise Stopping(cast("Exit", message).reason, None)
         try:
-            result = await self._server.handle_info(message)
+            result = await self.server.handle_info(message)
         except Unhandled:
             report_dropped(self._process, message)
         else:
             self.take(result, "handle_info")
+
+    def _is_parents_exit(self, message: object) -> bool:
+        return isinstance(message, Exit) and message.pid is self._process.parent_pid
+
+    # --- results
+
+    def _take_from_call(self, sender: From, result: object) -> None:
+        """Reply with what ``handle_call`` returned, or note what it asked for instead."""
+        match result:
+            case Reply(value, then):
+                self._reply(sender, value)
+                self.take(then, "handle_call")
+            case NoReply(then):
+                self.take(then, "handle_call")
+            case Stop(reason):
+                raise Stopping(reason, self._replying(sender, result))
+            case Result():
+                raise BadReturn("handle_call", result)
+            case _:
+                self._reply(sender, result)
+
+    def _reply(self, sender: From, value: object) -> None:
+        if self._process.debug is not None:
+            self._process.debug("out", (sender, value))
+        sender.settle(From.REPLIED, value)
+
+    def _replying(self, sender: From, stop: Stop) -> Callable[[], None] | None:
+        if not stop.has_reply:
+            return None
+        return lambda: self._reply(sender, stop.reply)
 
     def take(self, result: object, callback: str) -> None:
         """Note what a callback asked for."""
@@ -387,15 +257,81 @@ class _Loop:
         elif isinstance(result, Timeout):
             self._timeout = result.seconds
         elif isinstance(result, Stop):
-            raise _Stopping(result.reason, None)
+            raise Stopping(result.reason, None)
         else:
             raise BadReturn(callback, result)
 
+    # --- system messages
 
-def _replying(sender: From, stop: Stop) -> Callable[[], None] | None:
-    if not stop.has_reply:
-        return None
-    return lambda: sender.settle(From.REPLIED, stop.reply)
+    async def _obey(self, message: SystemMessage) -> None:
+        """Handle a system message, and stay here while it leaves us suspended.
+
+        A time-out that was running begins anew, as in OTP.
+        """
+        process = self._process
+        self._handle_system(message)
+        while process.suspended:
+            if process.reason is not None:
+                raise ProcessExit(process.reason)
+            mailbox = process.mailbox
+            found, got = (
+                (False, None) if mailbox is None else mailbox.take(self._passes)
+            )
+            if not found:
+                await process.park(IN_LOOP, (SystemMessage, Exit))
+            elif isinstance(got, SystemMessage):
+                self._handle_system(got)
+            else:
+                raise Stopping(cast("Exit", got).reason, None)
+
+    def _passes(self, message: object) -> bool:
+        return isinstance(message, SystemMessage) or self._is_parents_exit(message)
+
+    def _handle_system(self, message: SystemMessage) -> None:
+        reason = message.handle(self._process)
+        if reason is not None:
+            raise Stopping(reason, None)
+
+    def get_state(self) -> dict[str, object]:
+        """Return the attributes of the server."""
+        return attributes(self.server)
+
+    def replace_state(self, state: Mapping[str, object]) -> None:
+        """Replace the attributes of the server, all of them or none."""
+        before = attributes(self.server)
+        try:
+            _assign(self.server, state)
+        except BaseException:
+            _assign(self.server, before)
+            raise
+
+    def change_code(self, behaviour: Any) -> None:
+        """Go on with another server."""
+        if not isinstance(behaviour, Server):
+            raise TypeError(f"a server goes on as a server, not as {behaviour!r}")
+        behaviour._cell = _Cell(self._process)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self.server = behaviour
+
+
+def attributes(server: Server) -> dict[str, object]:
+    """The attributes of *server*, in slots or not, without what the runtime keeps."""
+    names: list[str] = list(getattr(server, "__dict__", ()))
+    for base in type(server).__mro__:
+        if base not in Server.__mro__:
+            slots: str | tuple[str, ...] = base.__dict__.get("__slots__", ())
+            names.extend([slots] if isinstance(slots, str) else slots)
+    return {
+        name: getattr(server, name)
+        for name in names
+        if not name.startswith("__") and hasattr(server, name)
+    }
+
+
+def _assign(server: Server, state: Mapping[str, object]) -> None:
+    for name in attributes(server).keys() - state.keys():
+        delattr(server, name)
+    for name, value in state.items():
+        setattr(server, name, value)
 
 
 driven_by(Server, serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._calls import call
 from ._child_spec import ChildSpec
 from ._children import (
     ChildCounts,
@@ -16,7 +17,6 @@ from ._children import (
 from ._engine import engine_of
 from ._errors import ChildError
 from ._pid import Dest, Pid
-from ._server import call
 from ._supervisor import StaticEngine
 
 

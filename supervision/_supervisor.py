@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import trio
 
+from ._calls import call, reply, reply_error
 from ._child_spec import (
     AutoShutdown,
     ChildSpec,
@@ -73,7 +74,6 @@ from ._reasons import (
     Shutdown,
 )
 from ._restarts import wants_restart
-from ._server import call, reply, reply_error
 from ._signals import Exit, From, StopOrder, SystemMessage
 from ._strategies import Strategy, concerned, ends_supervisor
 from .abc import Behaviour
@@ -150,6 +150,27 @@ class StaticEngine(Engine):
 
     def children(self) -> Sequence[Child]:
         return self._children
+
+    def change_code(self, behaviour: object) -> None:
+        """Go on with other flags and specs; children that run stay as they are.
+
+        Specs are merged by their ids, as in OTP: a known child gets its new spec for its
+        next start, a new one is not started, and one without a new spec is kept.
+        """
+        if not isinstance(behaviour, Supervisor):
+            raise TypeError(f"a supervisor goes on as one, not as {behaviour!r}")
+        self.set_limits(
+            behaviour.max_restarts, behaviour.max_seconds, behaviour.cool_down
+        )
+        self.strategy = behaviour.strategy
+        self.auto_shutdown = behaviour.auto_shutdown
+        kept = {child.spec.id: child for child in self._children}
+        merged: list[Child] = []
+        for spec in behaviour.children:
+            child = kept.pop(spec.id, None) or Child(spec)
+            child.spec = spec
+            merged.append(child)
+        self._children = [*kept.values(), *merged]
 
     # --- told by children, in their own tasks
 

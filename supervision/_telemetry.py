@@ -24,6 +24,7 @@ GAVE_UP: Final = "supervision.supervisor.gave_up"
 COOLING_DOWN: Final = "supervision.child.cooling_down"
 UNKILLABLE: Final = "supervision.child.unkillable"
 DROPPED: Final = "supervision.message.dropped"
+TRACE: Final = "supervision.process.trace"
 
 
 @attrs.frozen
@@ -118,6 +119,11 @@ _rate = _Rate()
 
 
 def _log(event: Event) -> None:
+    if event.name == TRACE:
+        # Somebody asked for it, so it is neither an error nor too much.
+        details = " ".join(f"{key}={value}" for key, value in event.metadata.items())
+        logging.getLogger("supervision").info("%s %s", event.name, details)
+        return
     if event.name not in _LOGGED or not _rate.admit(int(time.monotonic())):
         return
     suppressed, _rate.suppressed = _rate.suppressed, 0

@@ -266,15 +266,15 @@ async def test_a_start_fails_with_the_supervisor():
 @pytest.mark.otp("93")
 async def test_a_suspended_dynamic_supervisor_still_ends():
     async with tree(dynamic()):
-        supervision.suspend("d")
+        await supervision.sys.suspend("d")
         pid = await supervision.start_child("d", child("a"))
         supervision.exit(pid, "crash")
         await wait_all_tasks_blocked()
         assert supervision.whereis("a") is None
-        supervision.resume("d")
+        await supervision.sys.resume("d")
         await wait_all_tasks_blocked()
         assert supervision.whereis("a") is not None
-        supervision.suspend("d")
+        await supervision.sys.suspend("d")
 
 
 async def test_a_dynamic_supervisor_refuses_calls_and_reports_messages(events):

@@ -47,10 +47,10 @@ async def test_the_tree_shows_everything_below_the_root():
 async def test_one_process_at_a_time():
     async with tree(child("echo", Echo)):
         await supervision.call("echo", Ask(1))
-        supervision.suspend("echo")
+        await supervision.sys.suspend("echo")
         supervision.cast("echo", 1)
         info = supervision.info("echo")
-        assert (info.messages, info.mailbox, info.restarts) == (1, 1, 0)
+        assert (info.messages, info.mailbox, info.restarts) == (2, 1, 0)
         assert info.started_at is not None
         assert supervision.info("nobody") is None
 

@@ -655,14 +655,14 @@ async def test_a_busy_server_lets_others_run():
 async def test_a_suspended_server_queues_and_still_ends():
     log = []
     async with tree(child("it", Trapping, log)):
-        supervision.suspend("it")
+        await supervision.sys.suspend("it")
         supervision.cast("it", 1)
         await wait_all_tasks_blocked()
         assert log == ["init"]
-        supervision.resume("it")
+        await supervision.sys.resume("it")
         await wait_all_tasks_blocked()
         assert log == ["init", ("cast", 1)]
-        supervision.suspend("it")
+        await supervision.sys.suspend("it")
         supervision.cast("it", 2)
     assert log[-1] == ("terminate", SHUTDOWN)
 

@@ -340,11 +340,11 @@ async def test_two_deaths_before_the_first_is_handled(strategy):
     children = [child(id, Counting) for id in "abc"]
     async with tree(*children, strategy=strategy) as root:
         log.clear()
-        supervision.suspend(root)
+        await supervision.sys.suspend(root)
         for name in ("b", "a"):
             supervision.exit(supervision.whereis(name), "crash")
             await wait_all_tasks_blocked()
-        supervision.resume(root)
+        await supervision.sys.resume(root)
         await wait_all_tasks_blocked()
         # one_for_all: the second was cycled already, its end is stale.
         assert len(log) == (2 if strategy == "one_for_one" else 3)
