@@ -100,14 +100,8 @@ class Exchange:
 
     async def refuse(self, problem: Problem) -> None:
         """Answer with an error."""
-        body = problem.body
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *problem.headers,
-        ]
-        await self.start(problem.status, headers)
-        await self.write(body, more=False)
+        await self.start(problem.status, problem.headers)
+        await self.write(problem.body, more=False)
 
     def leave(self) -> None:
         """The client is gone: the application is cancelled."""

@@ -57,8 +57,11 @@ class Problem:
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Headers that belong to this error, lower case."""
-        headers: list[tuple[bytes, bytes]] = []
+        """The answer's headers, lower case."""
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self.body)),
+        ]
         if self.retry_after is not None:
             headers.append(
                 (b"retry-after", b"%d" % max(1, math.ceil(self.retry_after)))

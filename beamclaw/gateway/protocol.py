@@ -8,6 +8,7 @@ public interface, see :data:`beamclaw.gateway.connection.PROVEN`.
 import typing
 from typing import Any, Final, cast
 
+import attrs
 import h11
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Event, RawData
@@ -240,18 +241,15 @@ class Protocol(H11Protocol):
     async def refuse(self, problem: Problem) -> None:
         """Answer what never became a request, and close."""
         if self.connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = problem.body
             headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                (b"connection", b"close"),
+                *attrs.evolve(problem, close=True).headers,
                 *SECURITY_HEADERS,
                 *self.config.response_headers("h11"),
             ]
             await self._send_h11_event(
                 h11.Response(status_code=problem.status, headers=headers)
             )
-            await self._send_h11_event(h11.Data(data=body))
+            await self._send_h11_event(h11.Data(data=problem.body))
             await self._send_h11_event(h11.EndOfMessage())
         self.link.floor.refused += 1
         self.link.stop(linger=True)

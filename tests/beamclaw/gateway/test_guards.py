@@ -318,6 +318,14 @@ async def test_a_head_that_never_comes_is_not_waited_for(sent, autojump_clock):
     assert got.startswith(b"HTTP/1.1 408 ") if sent else not got
 
 
+async def test_a_request_that_came_too_slowly_is_not_to_be_sent_again(autojump_clock):
+    async with running() as node, await node.connect() as stream:
+        await stream.send_all(post("x", "Content-Length: 100", body=b"{"))
+        got = (await read_all(stream)).lower()
+    assert b"\r\nx-should-retry: false\r\n" in got
+    assert got.count(b"\r\nconnection: close\r\n") == 1
+
+
 async def test_a_head_that_drips_has_no_more_time_than_another(autojump_clock):
     async with running() as node, await node.connect() as stream:
         began = trio.current_time()
