@@ -12,7 +12,7 @@ would have one page to rewrite and sync for each session in a transaction: measu
 halves the commits per second.
 """
 
-from beamclaw.storage import Connection, Schema
+from beamclaw.storage import Schema, statements
 
 _FIRST = (
     """
@@ -148,14 +148,8 @@ _FIRST = (
     """,
 )
 
-
-def _first(connection: Connection) -> None:
-    for statement in _FIRST:
-        connection.execute(statement)
-
-
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
-    migrations=(_first,),
+    migrations=(statements(*_FIRST),),
 )

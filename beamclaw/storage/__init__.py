@@ -13,6 +13,7 @@ from beamclaw.storage._database import (
     integrity,
     open_database,
     open_reader,
+    statements,
 )
 from beamclaw.storage._driver import Access, Broken, Driver, StillOpen
 from beamclaw.storage._folder import FolderLock, private_file, private_folder
@@ -41,5 +42,6 @@ __all__ = [
     "open_reader",
     "private_file",
     "private_folder",
+    "statements",
     "why",
 ]

@@ -49,6 +49,16 @@ class Schema:
         return len(self.migrations)
 
 
+def statements(*sql: str) -> Migration:
+    """A migration that runs *sql*, one after the other."""
+
+    def migrate(connection: sqlite3.Connection) -> None:
+        for statement in sql:
+            connection.execute(statement)
+
+    return migrate
+
+
 def connect_sqlite(uri: str) -> sqlite3.Connection:
     """A connection in autocommit mode: transactions are always written out."""
     return sqlite3.connect(

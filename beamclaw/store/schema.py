@@ -1,6 +1,6 @@
 """The tables of node.db, from the first version on."""
 
-from beamclaw.storage import Connection, Schema
+from beamclaw.storage import Schema, statements
 
 _FIRST = (
     """
@@ -17,14 +17,8 @@ _FIRST = (
     """,
 )
 
-
-def _first(connection: Connection) -> None:
-    for statement in _FIRST:
-        connection.execute(statement)
-
-
 NODE = Schema(
     what="node's own file",
     application_id=0x42434E44,  # "BCND"
-    migrations=(_first,),
+    migrations=(statements(*_FIRST),),
 )
