@@ -145,7 +145,14 @@ from ._supervising import (
 from ._supervisor import Supervisor
 from ._task_supervisor import Task, TaskSupervisor, async_nolink, start_task
 from ._telemetry import Event, emit
-from ._timers import Timer, receive, send_after
+from ._timers import (
+    TimedOut,
+    Timer,
+    receive,
+    send_after,
+    send_interval,
+    start_timer,
+)
 from .abc import (
     NO_REPLY,
     Behaviour,
@@ -247,6 +254,7 @@ __all__ = [
     "TaskFailed",
     "TaskSupervisor",
     "TaskTimeout",
+    "TimedOut",
     "Timeout",
     "Timer",
     "Via",
@@ -283,12 +291,14 @@ __all__ = [
     "self_pid",
     "send",
     "send_after",
+    "send_interval",
     "send_request",
     "spawn",
     "spawn_link",
     "spawn_monitor",
     "start_child",
     "start_task",
+    "start_timer",
     "state",
     "statistics",
     "stop",

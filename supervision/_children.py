@@ -13,7 +13,7 @@ from ._pid import Pid
 from ._reasons import ExitReason
 from ._restarts import Cooling
 from ._signals import From
-from ._timers import Timer
+from ._timers import Alarm
 from .abc import Call
 
 ChildStatus: TypeAlias = Literal[
@@ -136,7 +136,7 @@ class Child:
         # Identifies the pending retry; one with another token is void.
         self.token: object = None
         # What is to happen to it later: a retry, or a kill.
-        self.timers: list[Timer] | None = None
+        self.timers: list[Alarm] | None = None
         # Only of dynamic supervisors: who waits for the child's start or end.
         self.waiters: list[From] | None = None
 
