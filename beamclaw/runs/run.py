@@ -26,7 +26,7 @@ from beamclaw.contracts.journal import (
     advance,
     event,
 )
-from beamclaw.contracts.messages import Message, Text, Thinking, Usage
+from beamclaw.contracts.messages import ModelParams, Usage
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.providers import (
     Acquire,
@@ -47,6 +47,7 @@ from beamclaw.contracts.retry import RetryPolicy, give_up_words
 from beamclaw.contracts.retry import decide as decide_retry
 from beamclaw.contracts.runs import RunOrder
 from beamclaw.contracts.sessions import Phase, Reset, RunEnded, Waiting
+from beamclaw.runs.answer import Answer
 from beamclaw.runs.clients import Clients
 from beamclaw.runs.flush import Flusher
 from beamclaw.runs.turn import Ask, Finish, decide
@@ -68,34 +69,6 @@ class Wiring:
     flusher: Flusher
     policies: Mapping[str, RetryPolicy]
     max_output: Callable[[str, str], int]
-
-
-@attrs.define
-class _Answer:
-    """One model call's answer as it comes in."""
-
-    text: list[str] = attrs.field(factory=list[str])
-    thinking: list[str] = attrs.field(factory=list[str])
-    signature: str | None = None
-    usage: Usage | None = None
-    stop_reason: StopReason | None = None
-
-    def message(self) -> Message:
-        """What there is of it, as a message."""
-        thinking, text = "".join(self.thinking), "".join(self.text)
-        parts: list[Thinking | Text] = []
-        if thinking or self.signature:
-            parts.append(Thinking(thinking, self.signature))
-        if text:
-            parts.append(Text(text))
-        return Message("assistant", tuple(parts))
-
-    def cost(self, asked: Usage) -> Usage:
-        """The provider's figures, or an estimate from what was sent and received."""
-        if self.usage is not None:
-            return self.usage
-        received = tokens.of_text("".join(self.text) + "".join(self.thinking))
-        return Usage(asked.input, received, estimated=True)
 
 
 async def run_turn(wiring: Wiring, order: RunOrder) -> None:
@@ -177,35 +150,18 @@ class _Run:
             error = ProviderError("invalid", words)
             await self._finish("error", "error", "", error=error)
             return
-        params = step.params
-        if params.max_tokens is None and definition.max_tokens is not None:
-            params = attrs.evolve(params, max_tokens=definition.max_tokens)
-        if params.temperature is None and definition.temperature is not None:
-            params = attrs.evolve(params, temperature=definition.temperature)
+        params = _params(step, definition)
+        request = ModelRequest(model=model, messages=step.messages, params=params)
         bound = Usage(
             tokens.of_messages(step.messages),
             params.max_tokens or self._wiring.max_output(provider, model),
             estimated=True,
         )
-        await self._commit(
-            Asked(attempt=step.attempt, provider=provider, model=model),
-            ops=(
-                ledger.Reserve(
-                    run_id=self._id,
-                    attempt=step.attempt,
-                    agent=definition.id,
-                    provider=provider,
-                    model=model,
-                    at=self._now(),
-                    bound=bound,
-                ),
-            ),
-        )
+        await self._reserve(step.attempt, definition, bound)
         if step.attempt > 1:
             self._publish(Reset(self._id, step.attempt))
         self._wiring.flusher.restart(self._progress, step.attempt)
-        answer = _Answer()
-        request = ModelRequest(model=model, messages=step.messages, params=params)
+        answer = Answer()
         try:
             await self._call(definition, request, answer)
         except ProviderError as error:
@@ -223,8 +179,25 @@ class _Run:
             settle=usage,
         )
 
+    async def _reserve(
+        self, attempt: int, definition: AgentDefinition, bound: Usage
+    ) -> None:
+        """Note the call, and what it may cost, before it is made."""
+        provider, model = definition.provider, definition.model
+        reserve = ledger.Reserve(
+            run_id=self._id,
+            attempt=attempt,
+            agent=definition.id,
+            provider=provider,
+            model=model,
+            at=self._now(),
+            bound=bound,
+        )
+        asked = Asked(attempt=attempt, provider=provider, model=model)
+        await self._commit(asked, ops=(reserve,))
+
     async def _call(
-        self, definition: AgentDefinition, request: ModelRequest, answer: _Answer
+        self, definition: AgentDefinition, request: ModelRequest, answer: Answer
     ) -> None:
         permits = names.permits(definition.provider)
         self._wait_for("permit", definition.provider)
@@ -253,7 +226,7 @@ class _Run:
             raise ProviderError("overloaded", f"no permit: {error}") from error
 
     async def _stream(
-        self, definition: AgentDefinition, request: ModelRequest, answer: _Answer
+        self, definition: AgentDefinition, request: ModelRequest, answer: Answer
     ) -> None:
         progress, flusher = self._progress, self._wiring.flusher
         clients = self._clients()
@@ -294,7 +267,7 @@ class _Run:
     async def _failed(
         self,
         definition: AgentDefinition,
-        answer: _Answer,
+        answer: Answer,
         bound: Usage,
         error: ProviderError,
     ) -> None:
@@ -335,7 +308,7 @@ class _Run:
     def _answered(
         self,
         definition: AgentDefinition,
-        answer: _Answer,
+        answer: Answer,
         reason: StopReason,
         usage: Usage,
     ) -> Answered:
@@ -414,3 +387,13 @@ class _Run:
 
     def _now(self) -> float:
         return self._wiring.outside.wall()
+
+
+def _params(step: Ask, definition: AgentDefinition) -> ModelParams:
+    """The client's settings; the agent's where it has none."""
+    params = step.params
+    if params.max_tokens is None and definition.max_tokens is not None:
+        params = attrs.evolve(params, max_tokens=definition.max_tokens)
+    if params.temperature is None and definition.temperature is not None:
+        params = attrs.evolve(params, temperature=definition.temperature)
+    return params
