@@ -1,6 +1,7 @@
 """Sphinx: Markdown pages, cross references checked, warnings as errors."""
 
 import inspect
+import re
 
 import supervision
 import supervision.testing
@@ -24,9 +25,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names that no page of ours describes …
     ("py:.*", r"(trio|attrs|attr|collections|pathlib|typing|types|contextlib|abc)\b.*"),
-    ("py:.*", r"(.*\.)?T"),
+    ("py:.*", r"(.*\.)?[A-Z]"),
     # … and those that a reader needs no page for: what they may be stands beside them.
     ("py:class", r"(.*\.)?(ChildStatus|Kind|Result|Start|Status|Timers)"),
+    ("py:class", r"(.*\.)?(Claimable|Directory|Done|Locator|NoReply|Watcher|_Slot)"),
 ]
 # An attribute called `type` is not ambiguous with the class of classes.
 suppress_warnings = ["ref.python"]
@@ -46,3 +48,16 @@ for facade in (supervision, supervision.testing):
         code = inspect.isclass(value) or inspect.isfunction(value)
         if code and value.__module__.startswith("supervision."):
             value.__module__ = facade.__name__
+
+
+def skip_plumbing(app, what, name, value, skip, options):  # noqa: ANN001, ANN201, PLR0917
+    """Leave out methods that only the runtime calls: those that take or give its own."""
+    del app, what, name, skip, options
+    annotations = getattr(value, "__annotations__", {})
+    hidden = re.compile(r"\bProcess\b")
+    return True if any(map(hidden.search, map(str, annotations.values()))) else None
+
+
+def setup(app):  # noqa: ANN001, ANN201
+    """Connect what is above."""
+    app.connect("autodoc-skip-member", skip_plumbing)

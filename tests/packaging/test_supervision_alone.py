@@ -26,6 +26,7 @@ PARTS = (
     "tests/supervision",
     "docs/tutorial/tcp-server.md",
     "docs/tutorial/supervisors.md",
+    "docs/how-to/supervision",
     "docs/reference/supervision.md",
     "conftest.py",
     "pyproject.toml",
