@@ -11,30 +11,85 @@ things: state lives on ``self`` instead of being passed along, and what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from types import CoroutineType
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 
 from ._reasons import NORMAL, ExitReason
 from ._signals import TIMEOUT, From
+from ._state_values import (
+    Action,
+    CallEvent,
+    CancelTimeout,
+    CastEvent,
+    ChangeCallback,
+    EventTimedOut,
+    EventTimeout,
+    GenericTimedOut,
+    GenericTimeout,
+    InfoEvent,
+    InternalEvent,
+    KeepState,
+    NextEvent,
+    NextState,
+    PopCallback,
+    Postpone,
+    PushCallback,
+    RepeatState,
+    ReplyTo,
+    StateEvent,
+    StateTimedOut,
+    StateTimeout,
+    StopAndReply,
+    UpdateTimeout,
+)
 
 __all__ = [
     "NO_REPLY",
     "TIMEOUT",
+    "Action",
     "Behaviour",
     "Call",
+    "CallEvent",
+    "CancelTimeout",
+    "CastEvent",
+    "ChangeCallback",
     "Continue",
+    "EnterResult",
+    "EventTimedOut",
+    "EventTimeout",
     "From",
+    "GenericTimedOut",
+    "GenericTimeout",
     "Ignore",
+    "InfoEvent",
+    "InternalEvent",
+    "KeepState",
+    "NextEvent",
+    "NextState",
     "NoReply",
+    "PopCallback",
+    "Postpone",
+    "PushCallback",
+    "RepeatState",
     "Reply",
+    "ReplyTo",
     "Server",
+    "StateEvent",
+    "StateMachine",
+    "StateResult",
+    "StateTimedOut",
+    "StateTimeout",
     "Stop",
+    "StopAndReply",
     "Timeout",
+    "UpdateTimeout",
 ]
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Behaviour:
@@ -219,6 +274,167 @@ class Server(Behaviour):
         `supervision.NoProcess` and can start a new one at once.
         """
         return self._cell.stop_if_idle()
+
+
+StateResult: TypeAlias = NextState[S] | KeepState | RepeatState | Stop | StopAndReply
+"""What a state function, or ``handle_event``, returns."""
+
+EnterResult: TypeAlias = StateResult[S] | None
+"""What ``enter`` returns; it cannot go to another state, postpone or insert events."""
+
+
+class MachineCell(Cell, Protocol):
+    """What a state machine may ask of the process that runs it."""
+
+    @property
+    def state(self) -> Any:
+        """The state that it is in."""
+        ...
+
+
+class StateMachine(Behaviour, Generic[S]):
+    """A process with a state, in which events mean different things, one at a time.
+
+    The parameter is the type of its states. When these are strings, each state is a
+    method of that name, which gets the events that arrive while the machine is in it:
+
+    >>> from typing import Literal
+    >>> import attrs, trio, supervision
+    >>> class Push(Call[str]): ...
+    >>> class Door(StateMachine[Literal["open", "closed", "locked"]]):
+    ...     async def init(self):
+    ...         self.pushed = 0
+    ...         return NextState("closed")
+    ...     async def closed(self, event):
+    ...         match event:
+    ...             case CallEvent(Push(), sender):
+    ...                 return NextState("open", ReplyTo(sender, "comes in"))
+    ...             case CastEvent("lock"):
+    ...                 return NextState("locked")
+    ...     async def open(self, event):
+    ...         match event:
+    ...             case StateTimedOut():
+    ...                 return NextState("closed")
+    ...             case CallEvent():
+    ...                 return KeepState(Postpone())
+    ...     async def enter_open(self, old):
+    ...         self.pushed += 1
+    ...         return KeepState(StateTimeout(3.0))
+    ...     async def locked(self, event):
+    ...         match event:
+    ...             case CastEvent("unlock"):
+    ...                 return NextState("closed")
+    ...             case CallEvent(_, sender):
+    ...                 return KeepState(ReplyTo(sender, "stays outside"))
+    >>> async def main():
+    ...     child = supervision.ChildSpec("door", Door, name="door")
+    ...     async with supervision.open_supervisor([child]):
+    ...         print(await supervision.call("door", Push()))
+    ...         started = trio.current_time()
+    ...         print(await supervision.call("door", Push()))
+    ...         print(round(trio.current_time() - started, 1), "s later")
+    ...         supervision.cast("door", "lock")  # is not for an open door: it crashes
+    >>> trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    comes in
+    comes in
+    3.0 s later
+
+    The other way is to override `handle_event`, which then gets every event and looks at
+    `state`; states can be any values that compare with ``==``. An override may also
+    handle what all states have in common, and leave the rest to ``super()``.
+
+    The rules are those of Erlang's ``gen_statem``. Different are these: data lives on
+    ``self``; ``enter`` is a callback of its own, which exists for those states that want
+    it; and a call may be answered by a plain `supervision.reply`, too. An event for which
+    a state has no result, ``None`` included, ends the machine, as an exception does:
+    ``terminate`` is called, callers that wait get `supervision.ServerExited`, and its
+    supervisor decides.
+    """
+
+    __slots__ = ("__weakref__", "_cell")
+
+    _cell: MachineCell
+
+    trap_exit: ClassVar[bool] = False
+    """Turn exit signals into `supervision.Exit` messages, and let the parent's run
+    ``terminate``. Without it an exit signal ends the machine then and there."""
+
+    @property
+    def state(self) -> S:
+        """The state that it is in; there is none before ``init`` has returned."""
+        return self._cell.state
+
+    async def init(self) -> NextState[S] | Ignore | Stop:
+        """Choose the first state; the starter waits for it, so no I/O belongs here.
+
+        The first ``enter`` comes after the starter was told, and so does whatever the
+        actions of the `NextState` bring.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no first state")
+
+    async def handle_event(self, event: StateEvent) -> StateResult[S]:
+        """Handle *event*, by default with the method named like the current state.
+
+        A state's method may be a plain function.
+        """
+        return await result_of(state_function(self)(event))
+
+    async def enter(self, old: S) -> EnterResult[S]:
+        """Begin to be in `state`: after each change, and after `RepeatState`.
+
+        By default it calls the method ``enter_<state>``, if there is one. The first time
+        *old* is the first state itself. Replies and time-outs may be asked for.
+        """
+        function = enter_function(self)
+        return None if function is None else await result_of(function(old))
+
+    async def terminate(self, reason: ExitReason) -> None:
+        """Clean up before the end, under a shield with the child's shutdown as deadline.
+
+        Not called when the process is killed, when an exit signal ends a machine that
+        does not trap exits, or when ``init`` failed.
+        """
+
+    def describe(self) -> Mapping[str, object]:
+        """Show the state to whoever looks in; a plain function that must not fail."""
+        return {"state": repr(self.state), **describe(self)}
+
+    def stop_if_idle(self) -> bool:
+        """Fall asleep if nobody wants anything; returns whether that is so.
+
+        As for `Server.stop_if_idle`; besides the mailbox no event may be inserted or
+        postponed. Time-outs that run are no hindrance.
+        """
+        return self._cell.stop_if_idle()
+
+
+_RESERVED: Final = frozenset(dir(StateMachine))
+
+
+def state_function(machine: StateMachine[Any]) -> Callable[[StateEvent], Any]:
+    """Find the method that is named like the state of *machine*."""
+    name = machine.state
+    if isinstance(name, str) and name not in _RESERVED:
+        function = getattr(machine, name, None)
+        if function is not None:
+            return function
+    raise NotImplementedError(
+        f"{type(machine).__name__} has no method for the state {name!r}: write one of "
+        "that name (which must not be one of StateMachine's), or override handle_event",
+    )
+
+
+def enter_function(machine: StateMachine[Any]) -> Callable[[Any], Any] | None:
+    """Find the method that enters the state of *machine*, if there is one."""
+    name = machine.state
+    return getattr(machine, "enter_" + name, None) if isinstance(name, str) else None
+
+
+async def result_of(returned: object) -> Any:
+    """Wait for what a callback returns, unless it was a plain function."""
+    if isinstance(returned, CoroutineType):
+        return await cast("CoroutineType[Any, Any, Any]", returned)
+    return returned
 
 
 class Unhandled(Exception):  # noqa: N818 - caught by the loop, never seen
