@@ -21,9 +21,9 @@ from ._process import (
     wait_points,
 )
 from ._reasons import ExitReason
-from .abc import Server, describe
+from .abc import Server, StateMachine, describe
 
-Kind: TypeAlias = Literal["supervisor", "server", "process", "adopted"]
+Kind: TypeAlias = Literal["supervisor", "server", "state_machine", "process", "adopted"]
 Status: TypeAlias = Literal[
     "starting",
     "running",
@@ -43,7 +43,7 @@ class ProcessInfo:
         pid: Its pid, or ``None`` for a child that does not run.
         id: Its id among the children of its supervisor.
         name: Its registered name.
-        kind: ``supervisor``, ``server``, ``process`` or ``adopted``.
+        kind: ``supervisor``, ``server``, ``state_machine``, ``process`` or ``adopted``.
         strategy: Of supervisors: what one death means for the other children.
         restart: Of children: ``permanent``, ``transient`` or ``temporary``.
         status: ``waiting`` is waiting for a message; ``running`` is anything else that
@@ -146,14 +146,14 @@ def info(dest: Dest) -> ProcessInfo | None:
 
 
 def state(dest: Dest) -> Mapping[str, object]:
-    """Show the state of a server by its own ``describe``.
+    """Show the state of a server or state machine by its own ``describe``.
 
     Raises:
         NoProcess: There is no such process.
     """
     process = _existing(dest)
     behaviour = process.behaviour
-    if isinstance(behaviour, Server):
+    if isinstance(behaviour, Server | StateMachine):
         return behaviour.describe()
     return {} if behaviour is None else describe(behaviour)
 
