@@ -355,17 +355,15 @@ class Engine:
         """End the children of a supervisor that was killed.
 
         As over a link they get ``killed``: those that do not trap exits end at once,
-        those that do have their grace. Child supervisors are killed in their turn. It
-        waits for all of them: nothing is left behind.
+        those that do have their grace. To a child supervisor it is the exit of its
+        parent: it stops its children in order. It waits for all of them: nothing is left
+        behind.
         """
         for child in self.children():
             child.clear()
         left = [process for process in self.by_process if process.alive]
         graces = [_GRACE_OF_KILLED]
         for process in left:
-            if process.nursery is not None:
-                process.kill()
-                continue
             process.signal(self.process.pid, KILLED)
             graces.append(process.shutdown or 0.0)
         await self.await_end(left, min(max(graces), 60.0), interruptible=False)

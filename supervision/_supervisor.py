@@ -332,7 +332,8 @@ class StaticEngine(Engine):
         if child.spec.restart == "temporary":
             self._children.remove(child)
         active = any(
-            other.spec.significant and other.process is not None
+            # One that is about to be started again is active.
+            other.spec.significant and other.status != "undefined"
             for other in self._children
         )
         if ends_supervisor(
