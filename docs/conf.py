@@ -25,10 +25,12 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names that no page of ours describes …
     ("py:.*", r"(trio|attrs|attr|collections|pathlib|typing|types|contextlib|abc)\b.*"),
-    ("py:.*", r"(.*\.)?[A-Z]"),
+    ("py:.*", r"(.*\.)?[A-Z](_co)?"),
     # … and those that a reader needs no page for: what they may be stands beside them.
     ("py:class", r"(.*\.)?(ChildStatus|Kind|Result|Start|Status|Timers)"),
-    ("py:class", r"(.*\.)?(Claimable|Directory|Done|Locator|NoReply|Watcher|_Slot)"),
+    # Of a generic class, typing remembers where its code is.
+    ("py:class", r"supervision\._state_values\.NextState"),
+    ("py:class", r"(.*\.)?(Claimable|Directory|Done|Key|Locator|NoReply|Watcher|_Slot)"),
 ]
 # An attribute called `type` is not ambiguous with the class of classes.
 suppress_warnings = ["ref.python"]

@@ -28,6 +28,10 @@ PARTS = (
     "docs/tutorial/supervisors.md",
     "docs/how-to/supervision",
     "docs/reference/supervision.md",
+    "docs/explanation/otp-on-trio.md",
+    "docs/explanation/objections.md",
+    "docs/explanation/process-anti-patterns.md",
+    "docs/explanation/exit-reasons.md",
     "conftest.py",
     "pyproject.toml",
 )
