@@ -30,7 +30,10 @@ nitpick_ignore_regex = [
     ("py:class", r"(.*\.)?(ChildStatus|Kind|Result|Start|Status|Timers)"),
     # Of a generic class, typing remembers where its code is.
     ("py:class", r"supervision\._state_values\.NextState"),
-    ("py:class", r"(.*\.)?(Claimable|Directory|Done|Key|Locator|NoReply|Watcher|_Slot)"),
+    (
+        "py:class",
+        r"(.*\.)?(Claimable|Directory|Done|Key|Locator|NoReply|Watcher|_Slot)",
+    ),
 ]
 # An attribute called `type` is not ambiguous with the class of classes.
 suppress_warnings = ["ref.python"]
