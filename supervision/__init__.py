@@ -44,6 +44,7 @@ from ._errors import (
     NotAProcess,
     NotFound,
     NotSuspended,
+    NotTheOwner,
     ReceiveTimeout,
     ServerExited,
     StartFailed,
@@ -144,7 +145,19 @@ from ._supervising import (
     which_children,
 )
 from ._supervisor import Supervisor
-from ._task_supervisor import Task, TaskSupervisor, async_nolink, start_task
+from ._task_supervisor import (
+    TaskSupervisor,
+    async_nolink,
+    async_task,
+    start_task,
+    stream,
+)
+from ._tasks import (
+    Task,
+    TaskExit,
+    TaskOk,
+    callers,
+)
 from ._telemetry import Event, emit
 from ._timers import (
     TimedOut,
@@ -272,6 +285,7 @@ __all__ = [
     "NotAProcess",
     "NotFound",
     "NotSuspended",
+    "NotTheOwner",
     "PartitionSupervisor",
     "Pid",
     "PopCallback",
@@ -305,7 +319,9 @@ __all__ = [
     "Supervisor",
     "SupervisorGaveUp",
     "Task",
+    "TaskExit",
     "TaskFailed",
+    "TaskOk",
     "TaskSupervisor",
     "TaskTimeout",
     "TimedOut",
@@ -315,8 +331,10 @@ __all__ = [
     "Via",
     "adopt",
     "async_nolink",
+    "async_task",
     "broadcast",
     "call",
+    "callers",
     "cast",
     "count_children",
     "delete_child",
@@ -357,6 +375,7 @@ __all__ = [
     "state",
     "statistics",
     "stop",
+    "stream",
     "sys",
     "telemetry",
     "terminate_child",

@@ -198,7 +198,7 @@ class StartFailed(ChildError):
         self.id: str = id
         self.reason: ExitReason = reason
         if isinstance(reason, Crash):
-            self.__cause__ = reason.error
+            self.__cause__: BaseException | None = reason.error
 
     @classmethod
     def flat(cls, id: str, reason: ExitReason) -> StartFailed:  # noqa: A002
@@ -252,7 +252,11 @@ class TaskFailed(SupervisionError):
         super().__init__(f"the task ended without a result ({reason})")
         self.reason: ExitReason = reason
         if isinstance(reason, Crash):
-            self.__cause__ = reason.error
+            self.__cause__: BaseException | None = reason.error
+
+
+class NotTheOwner(SupervisionError):
+    """A task is linked to another process, and only that one asks for its result."""
 
 
 class TaskTimeout(SupervisionError):

@@ -156,22 +156,22 @@ class Process:
     ) -> None:
         pid = Pid()
         pid.process = self
-        self.pid = pid
-        self.home = home
-        self.keeper = keeper
-        self.parent_pid = parent_pid
-        self.label = label
-        self.shutdown = shutdown
+        self.pid: Pid = pid
+        self.home: Place = home
+        self.keeper: Keeper = keeper
+        self.parent_pid: Pid = parent_pid
+        self.label: str = label
+        self.shutdown: float | None = shutdown
         # Whether the exit step is still to come.
-        self.alive = True
-        self.kind = "process"
-        self.status = STARTING
-        self.started_at = trio.current_time()
-        self.restarts = 0
-        self.handled = 0
-        self.waiting = NOT_WAITING
-        self.trapping = False
-        self.suspended = False
+        self.alive: bool = True
+        self.kind: str = "process"
+        self.status: str = STARTING
+        self.started_at: float = trio.current_time()
+        self.restarts: int = 0
+        self.handled: int = 0
+        self.waiting: int = NOT_WAITING
+        self.trapping: bool = False
+        self.suspended: bool = False
         self.task: trio.lowlevel.Task | None = None
         # Only of supervisors: where their children run.
         self.nursery: trio.Nursery | None = None
@@ -507,8 +507,8 @@ class Runtime:
         self.values: dict[str, object] = {}
         # Invariant: no empty group, no dead member, no count below one.
         self.groups: dict[str, dict[Process, int]] = {}
-        self.spawned = 0
-        self.restarts = 0
+        self.spawned: int = 0
+        self.restarts: int = 0
         # Made by whoever waits for a name to be registered.
         self.name_claimed: trio.Event | None = None
 
