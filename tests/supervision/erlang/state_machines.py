@@ -374,6 +374,46 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        "a time-out that has passed and waits is cancelled, replaced and updated, too",
+        ("97",),
+        {
+            ("a", "cast", "set"): [
+                ("keep", [("timer", name, 40, "old") for name in ("t", "u", "v", "w")])
+            ],
+            ("a", "cast", "change"): [
+                (
+                    "keep",
+                    [
+                        ("cancel_timer", "t"),
+                        ("timer", "u", 40, "new"),
+                        ("update_timer", "v", "new"),
+                        ("timer", "w", 0, "new"),
+                    ],
+                )
+            ],
+        },
+        [
+            ("cast", "set"),
+            burst(("cast", "change"), ("wait", 80), ("cast", "after")),
+            ("wait", 80),
+        ],
+    ),
+    Scenario(
+        "an event time-out that has passed and waits is cancelled by what was before it",
+        ("97",),
+        {
+            ("a", "cast", "set"): [("keep", [("event_timeout", 40, "no")])],
+            ("a", "cast", "go"): [("next", "b", [("state_timeout", 40, "no")])],
+            ("b", "cast", "go"): [("next", "a", [])],
+        },
+        [
+            ("cast", "set"),
+            burst(("send", "before"), ("wait", 80)),
+            ("cast", "go"),
+            burst(("cast", "go"), ("wait", 80)),
+        ],
+    ),
+    Scenario(
         "a call is answered later, by another state, and only once",
         ("98",),
         {
