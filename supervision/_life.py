@@ -45,6 +45,7 @@ BURST: Final = 511
 NOT_WAITING: Final = 0
 IN_RECEIVE: Final = 1  # in user code, for a message: an exit signal is a cancellation
 IN_LOOP: Final = 2  # in a loop of ours: an exit signal is a wake-up
+IDLE: Final = 3  # as IN_LOOP, and whoever calls may take the first step of the handler
 
 STARTING: Final = "starting"
 RUNNING: Final = "running"
@@ -405,7 +406,7 @@ class Process:
         self.reason = reason
         if self.task is None or not self.alive:
             return
-        if self.nursery is not None or self.waiting == IN_LOOP:
+        if self.nursery is not None or self.waiting >= IN_LOOP:
             # Our own loops look at the reason as soon as they are awake.
             self.wake()
             return

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from ._errors import NoSuchName
 from ._life import (
     BURST,
+    IDLE,
     IGNORED,
     IN_LOOP,
     IN_RECEIVE,
@@ -54,6 +55,7 @@ from ._runtime import (
 
 __all__ = [
     "BURST",
+    "IDLE",
     "IGNORED",
     "IN_LOOP",
     "IN_RECEIVE",

@@ -7,18 +7,29 @@ heap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from types import CoroutineType
 from typing import Any, cast
 
 import trio
-from trio.lowlevel import wait_task_rescheduled
+from trio.lowlevel import reschedule, wait_task_rescheduled
 
+from ._attributes import attributes, replace_attributes
 from ._calls import call, reply, reply_error
 from ._ending import Stopping, reason_to_terminate, terminate
 from ._errors import BadReturn
-from ._process import BURST, IN_LOOP, Process, driven_by, report_dropped
+from ._process import (
+    BURST,
+    IDLE,
+    IN_LOOP,
+    NOT_WAITING,
+    Process,
+    driven_by,
+    report_dropped,
+)
 from ._reasons import ProcessExit
 from ._signals import TIMEOUT, Cast, Exit, From, SystemMessage
+from ._steps import INLINE, LATER, Rest, may_take
 from ._timers import timers
 from .abc import (
     Continue,
@@ -90,7 +101,7 @@ def _cleans_up(server: Server) -> Server | None:
 class _Loop:
     """Takes messages and calls callbacks, until something raises."""
 
-    __slots__ = ("_process", "_timeout", "_todo", "server")
+    __slots__ = ("_process", "_rest", "_timeout", "_todo", "server")
 
     def __init__(self, process: Process, server: Server) -> None:
         self._process = process
@@ -98,6 +109,7 @@ class _Loop:
         # What the last callback asked for: a continuation, or a time-out in seconds.
         self._todo: Continue | None = None
         self._timeout: float | None = None
+        self._rest = Rest(process.abort) if INLINE else None
 
     # --- messages
 
@@ -118,7 +130,7 @@ class _Loop:
         It is `_run_watched` without the watching, and with everything in one coroutine,
         because every one in between costs.
         """
-        process, server = self._process, self.server
+        process, server, rest = self._process, self.server, self._rest
         while True:
             if process.reason is not None:
                 raise ProcessExit(process.reason)
@@ -134,14 +146,23 @@ class _Loop:
                 message = await self._wait()
             else:
                 process.accept = None
-                process.waiting = IN_LOOP
-                await wait_task_rescheduled(process.abort)
+                if rest is None:
+                    process.waiting = IN_LOOP
+                    await wait_task_rescheduled(process.abort)
+                    continue
+                process.waiting = IDLE
+                result = await rest
+                if rest.begun is not None:
+                    sender, rest.begun = rest.begun, None
+                    self._take_from_call(sender, result)
                 continue
             process.handled += 1
             if isinstance(message, From):
                 self._timeout = None
-                result = await server.handle_call(message.request, message)
-                if isinstance(result, Result):
+                result = server.handle_call(message.request, message)
+                if type(result) is CoroutineType:
+                    result = await cast("Awaitable[Any]", result)
+                if isinstance(result, Result) or process.reason is not None:
                     self._take_from_call(message, result)
                 else:
                     message.settle(From.REPLIED, result)
@@ -155,6 +176,39 @@ class _Loop:
                 server = self.server
             else:
                 await self._handle_info(message)
+
+    def begin(self, sender: From) -> bool:
+        """Handle a call in the task of its caller, as far as it goes without waiting.
+
+        The server is idle. What it does when its handler asks for more than a reply, and
+        what it does after the handler has waited or raised, it does in its own task.
+
+        Returns:
+            Whether that was done; if not, the call has to go over the mailbox.
+        """
+        process, rest = self._process, self._rest
+        if not may_take():
+            return False
+        assert rest is not None
+        task = process.task
+        assert task is not None
+        process.waiting = NOT_WAITING
+        process.handled += 1
+        sender.state = From.BEGUN
+        handler = self.server.handle_call
+        result = rest.take(task, handler, sender.request, sender)
+        if result is LATER:
+            rest.begun = sender
+        elif isinstance(result, Result) or process.reason is not None:
+            rest.begun = sender
+            rest.hand_over(task, result)
+        else:
+            sender.settle(From.REPLIED, result)
+            if process.mailbox:
+                reschedule(task)
+            else:
+                process.waiting = IDLE
+        return True
 
     async def _run_watched(self) -> None:
         """Handle messages, and tell of each one, until nobody watches any more."""
@@ -174,7 +228,9 @@ class _Loop:
                 await self._obey(message)
             elif isinstance(message, From):
                 self._timeout = None
-                result = await self.server.handle_call(message.request, message)
+                result = self.server.handle_call(message.request, message)
+                if type(result) is CoroutineType:
+                    result = await cast("Awaitable[Any]", result)
                 self._take_from_call(message, result)
             elif isinstance(message, Cast):
                 self._timeout = None
@@ -225,6 +281,9 @@ class _Loop:
 
     def _take_from_call(self, sender: From, result: object) -> None:
         """Reply with what ``handle_call`` returned, or note what it asked for instead."""
+        if self._process.reason is not None:
+            # The handler has ended its own process: as in Erlang that is before the reply.
+            raise ProcessExit(self._process.reason)
         match result:
             case Reply(value, then):
                 self._reply(sender, value)
@@ -298,12 +357,7 @@ class _Loop:
 
     def replace_state(self, state: Mapping[str, object]) -> None:
         """Replace the attributes of the server, all of them or none."""
-        before = attributes(self.server)
-        try:
-            _assign(self.server, state)
-        except BaseException:
-            _assign(self.server, before)
-            raise
+        replace_attributes(self.server, state)
 
     def change_code(self, behaviour: Any) -> None:
         """Go on with another server."""
@@ -311,27 +365,6 @@ class _Loop:
             raise TypeError(f"a server goes on as a server, not as {behaviour!r}")
         behaviour._cell = _Cell(self._process)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self.server = behaviour
-
-
-def attributes(server: Server) -> dict[str, object]:
-    """The attributes of *server*, in slots or not, without what the runtime keeps."""
-    names: list[str] = list(getattr(server, "__dict__", ()))
-    for base in type(server).__mro__:
-        if base not in Server.__mro__:
-            slots: str | tuple[str, ...] = base.__dict__.get("__slots__", ())
-            names.extend([slots] if isinstance(slots, str) else slots)
-    return {
-        name: getattr(server, name)
-        for name in names
-        if not name.startswith("__") and hasattr(server, name)
-    }
-
-
-def _assign(server: Server, state: Mapping[str, object]) -> None:
-    for name in attributes(server).keys() - state.keys():
-        delattr(server, name)
-    for name, value in state.items():
-        setattr(server, name, value)
 
 
 driven_by(Server, serve)

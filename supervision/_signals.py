@@ -9,9 +9,9 @@ does for any cancelled scope: shields hold, ``finally`` runs, every later await 
 cancelled too. (Calling the task's abort function directly looks simpler and is wrong for
 nurseries, shields and everything that is not at a checkpoint right now.)
 
-This is the only module that touches private parts of Trio. They are looked for at import;
-without them, or with ``SUPERVISION_EAGER_SCOPES=1``, each process has its scope from its
-first moment, and nothing else changes.
+This is, beside ``_steps``, the only module that touches private parts of Trio. They are
+looked for at import; without them, or with ``SUPERVISION_EAGER_SCOPES=1``, each process
+has its scope from its first moment, and nothing else changes.
 """
 
 from __future__ import annotations
@@ -173,6 +173,8 @@ class From:
     FAILED = 2
     DIED = 3
     EXPIRED = 4
+    # The caller takes the first step of the handler, so it is not parked.
+    BEGUN = 5
 
     def __init__(
         self,
@@ -197,10 +199,12 @@ class From:
         if task is None:
             return
         self.task = None
+        parked = self.state != From.BEGUN
         self.state = state
         self.result = result
-        self.server.pending.discard(self)
-        trio.lowlevel.reschedule(task)
+        if parked:
+            self.server.pending.discard(self)
+            trio.lowlevel.reschedule(task)
 
     def expire(self) -> None:
         """End the wait because the time-out of the call has passed."""

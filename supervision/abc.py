@@ -232,8 +232,12 @@ class Server(Behaviour):
         Return `Continue` to load something right after the starter was told.
         """
 
-    async def handle_call(self, request: Call[Any], sender: From) -> Any:
+    def handle_call(self, request: Call[Any], sender: From) -> Any:
         """Answer *request*: the returned value is the reply.
+
+        It is written as ``async def``; a plain ``def`` will do when it never waits. As
+        long as it does not wait, the caller of an idle server runs it on the spot, as
+        the server: nobody else runs in between, and no task is switched.
 
         Returns:
             The reply; or `NO_REPLY`, `Reply` or `Stop`.
