@@ -82,6 +82,7 @@ async def open_supervisor(
         _check_started(home, root)
         with trio.CancelScope() as body:
             home.on_end = partial(_end_body, home, root, body)
+            home.on_end()  # it may have ended while we were on our way
             yield root.pid
     finally:
         home.on_end = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import trio
 
@@ -33,6 +34,7 @@ from ._process import (
     BURST,
     IGNORED,
     RUNNING,
+    STARTING,
     Process,
     driven_by,
     enter,
@@ -52,6 +54,9 @@ from ._restarts import wants_restart
 from ._signals import Exit, From, StopOrder, SystemMessage
 from ._timers import timers
 from .abc import Behaviour
+
+# After so many starts their caller lets others run; one less than a power of two.
+_START_BURST: Final = 63
 
 
 class DynamicSupervisor(Behaviour):
@@ -101,6 +106,7 @@ class DynamicEngine(Engine):
         self._children: dict[Child, None] = {}
         # An id stands for the newest child that has it.
         self._by_id: dict[str, Child] = {}
+        self._started = 0
 
     def children(self) -> Sequence[Child]:
         return list(self._children)
@@ -158,23 +164,31 @@ class DynamicEngine(Engine):
             NoProcess: The supervisor is ending.
         """
         child = self._admit(spec, dest)
-        try:
-            self.launch_from_outside(child)
-        except NameTaken as taken:
-            raise AlreadyStarted(taken.pid) from None
-        self._keep(child)
+        self._launch_first(child, at_once=False)
         return child
+
+    def _launch_first(self, child: Child, *, at_once: bool) -> Process:
+        self._keep(child)
+        try:
+            return self.launch(child, at_once=at_once)
+        except NameTaken as taken:
+            self._forget(child)
+            raise AlreadyStarted(taken.pid) from None
 
     async def start_for_caller(self, spec: ChildSpec, dest: Dest) -> Pid | None:
         """Start a child on behalf of the calling task, and wait for its ``init``."""
-        child = self.start_now(spec, dest)
-        process = child.process
-        assert process is not None
-        slot = await self._wait(child)
-        if slot.state == From.REPLIED:
+        child = self._admit(spec, dest)
+        process = self._launch_first(child, at_once=True)
+        if process.alive and process.status is STARTING:
+            slot = await self._wait(child)
+            if slot.state == From.DIED:
+                raise NoProcess(dest)
+        self._started += 1
+        if not self._started & _START_BURST:
+            # What is started at once lets nobody else run.
+            await trio.lowlevel.checkpoint()
+        if process.status is RUNNING:
             return process.pid
-        if slot.state == From.DIED:
-            raise NoProcess(dest)
         if process.status is IGNORED:
             return None
         raise StartFailed(spec.id, child.last_reason or KILLED)
@@ -328,7 +342,7 @@ class DynamicEngine(Engine):
     def _restart(self, child: Child) -> None:
         self.note_restart(child, child.last_reason)
         try:
-            self.launch_from_outside(child)
+            self.launch(child, at_once=True)
         except NameTaken as taken:
             child.last_reason = Crash(AlreadyStarted(taken.pid))
             self.retry_now(child)

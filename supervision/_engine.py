@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
-from trio.lowlevel import current_task
 
 from ._child_spec import BrutalKill, ChildSpec, CoolDown, check_limits
 from ._children import Child, Retry
 from ._errors import NoProcess, SupervisionError
 from ._pid import Dest
-from ._process import IN_LOOP, Process, find, launch, report_unkillable
+from ._process import IN_LOOP, Process, claim_at_start, find, report_unkillable
 from ._reasons import KILLED, SHUTDOWN, ExitReason, Killed, Shutdown, is_orderly
 from ._restarts import Cooling, RestartWindow
 from ._signals import Exit, StopOrder, SystemMessage
 from ._strategies import Strategy
 from ._telemetry import COOLING_DOWN, GAVE_UP, RESTART, TERMINATED, emit
 from ._timers import timers
+from ._trio_parts import begin_task, start_task
 
 # After a kill a child is given this long, in seconds, before it is reported. A killed
 # supervisor's children without a limit of their own get the other one.
@@ -86,19 +86,6 @@ class Engine:
             and self.window.has_room(trio.current_time())
         )
 
-    def launch_from_outside(self, child: Child) -> Process:
-        """Make the next incarnation of *child* in whatever task this is.
-
-        Raises:
-            NameTaken: Another process holds its name.
-        """
-        here = self.process.task
-        assert here is not None
-        if here is current_task():
-            return self.launch(child)
-        # Children get the supervisor's context, not that of whoever is running.
-        return here.context.run(self.launch, child)
-
     # --- between two messages, by `supervision.sys`
 
     def get_state(self) -> dict[str, object]:
@@ -139,30 +126,38 @@ class Engine:
 
     # --- one child
 
-    def launch(self, child: Child) -> Process:
-        """Make the next incarnation of *child*; it has not run yet.
+    def launch(self, child: Child, *, at_once: bool) -> Process:
+        """Make the next incarnation of *child*.
+
+        Args:
+            child: The child.
+            at_once: Take its first step now if that can be done, so that it may be
+                initialised, or have ended, by the time that this returns; else Trio
+                comes to it later.
 
         Raises:
             NameTaken: Another process holds its name.
         """
         here = self.process
+        assert here.task is not None
+        assert here.nursery is not None
         spec = child.spec
-        process = launch(
-            here.home,
-            self,
-            here.pid,
-            spec.start,
-            (),
-            label=spec.id,
-            nursery=here.nursery,
-            name=spec.name,
-            shutdown=spec.grace,
-        )
+        start: Callable[..., object] = spec.start
+        home = here.home
+        process = Process(home, self, here.pid, spec.id, spec.grace)
+        if spec.name is not None:
+            start = claim_at_start(process, spec.name, start)
+        home.processes.add(process)
+        home.runtime.spawned += 1
         process.restarts = child.restarts
         self.by_process[process] = child
         child.process = process
         child.status = "starting"
         child.clear()
+        # Children get the supervisor's context, not that of whoever is running.
+        context = here.task.context.copy()
+        begin = begin_task if at_once else start_task
+        begin(here.nursery, context, spec.id, process.run, start, ())
         return process
 
     def child_ready(self, child: Process) -> None:

@@ -33,8 +33,9 @@ from ._reasons import (
     Normal,
     ProcessExit,
 )
-from ._signals import EAGER_SCOPES, Down, Exit, From, Splice, fatal, without_cancelled
+from ._signals import Down, Exit, From, fatal, without_cancelled
 from ._telemetry import CRASH, emit
+from ._trio_parts import EAGER_SCOPES, Splice
 from .abc import Behaviour
 
 # A process that never has to wait still lets others run, once in so many messages; one
@@ -221,24 +222,29 @@ class Process:
             if self.reason is None:
                 if EAGER_SCOPES:
                     with trio.CancelScope() as self.scope:
-                        await self._body(start, args)
+                        await self._run_body(start(*args))
                 else:
-                    await self._body(start, args)
+                    body = start(*args)
+                    if type(body) is CoroutineType:
+                        # _run_body, here because every coroutine in between costs.
+                        self.status = RUNNING
+                        self.keeper.child_ready(self)
+                        await body
+                    else:
+                        await self._run_body(body)
         except BaseException as caught:  # noqa: BLE001 - the edge of the process
             error = caught
         if self.splice is not None:
             self.splice.remove()
+        if error is None:
+            self.finish(self.reason or NORMAL)
+            return
         escaping = self._conclude(error)
         if escaping is not None:
             del error
             raise escaping
 
-    async def _body(
-        self,
-        start: Callable[..., object],
-        args: tuple[object, ...],
-    ) -> None:
-        body = start(*args)
+    async def _run_body(self, body: object) -> None:
         if isinstance(body, CoroutineType):
             self.acknowledge()
             await cast("Coroutine[Any, Any, object]", body)
@@ -260,11 +266,8 @@ class Process:
         """Note that ``init`` chose not to run, which is a good start."""
         self.status = IGNORED
 
-    def _conclude(self, error: BaseException | None) -> BaseException | None:
+    def _conclude(self, error: BaseException) -> BaseException | None:
         """Do the exit step; returns what has to leave the task nevertheless."""
-        if error is None:
-            self.finish(self.reason or NORMAL)
-            return None
         if isinstance(error, GeneratorExit):
             # The whole run was abandoned: there is nobody left to be told.
             self.alive = False
@@ -304,23 +307,33 @@ class Process:
             reason = cause.reason if isinstance(cause, ProcessExit) else Crash(cause)
         self.finish(self.reason or reason)
 
-    def finish(self, reason: ExitReason) -> None:
+    def finish(self, reason: ExitReason) -> None:  # noqa: C901 - a list of what may be there
         """The exit step: everything that others learn of this death, at once."""
         self.alive = False
-        self.pid.process = None
+        pid = self.pid
+        pid.process = None
         if self.task is not None:
             del _by_task[self.task]
-        runtime = self.home.runtime
-        self.home.processes.discard(self)
+        home = self.home
+        home.processes.discard(self)
         # Names before links and monitors: whoever hears of the death may register again.
         if self.names is not None:
-            runtime.free_names(self)
+            home.runtime.free_names(self)
         if self.tables is not None:
             self.leave_tables()
-        for call in tuple(self.pending):
-            call.settle(From.DIED, reason)
-        self._end_links(reason)
-        self._end_monitors(reason)
+        if self.pending:
+            for call in tuple(self.pending):
+                call.settle(From.DIED, reason)
+        if self.links is not None:
+            self._end_links(reason)
+        if self.watching is not None:
+            watching, self.watching = self.watching, None
+            for ref in watching:
+                forget(ref)
+        if self.monitors is not None:
+            monitors, self.monitors = self.monitors, None
+            for ref in monitors:
+                fire(ref, pid, reason)
         self.mailbox = None
         self.keeper.child_ended(self, reason)
         # The reason of a crash holds the traceback, and that this frame.
@@ -342,14 +355,6 @@ class Process:
                 other.links.discard(self)
         for other in links:
             other.signal(self.pid, reason)
-
-    def _end_monitors(self, reason: ExitReason) -> None:
-        for ref in self.watching or ():
-            forget(ref)
-        self.watching = None
-        monitors, self.monitors = self.monitors, None
-        for ref in monitors or ():
-            fire(ref, self.pid, reason)
 
     # --- its mailbox
 

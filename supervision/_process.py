@@ -16,6 +16,7 @@ A process that crashes on purpose, and one that hears of it:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ._errors import NoSuchName
 from ._life import (
@@ -28,6 +29,7 @@ from ._life import (
     RUNNING,
     STARTING,
     Keeper,
+    Place,
     Process,
     Runtime,
     RuntimeStatistics,
@@ -44,6 +46,7 @@ from ._reports import report_dropped, report_unkillable, wait_points
 from ._runtime import (
     Home,
     check_free,
+    claim_at_start,
     claim_name,
     current_home,
     enter,
@@ -68,6 +71,7 @@ __all__ = [
     "Runtime",
     "RuntimeStatistics",
     "check_free",
+    "claim_at_start",
     "claim_name",
     "current_home",
     "current_process",
@@ -120,17 +124,19 @@ def is_alive(pid: Pid) -> bool:
 # --- starting
 
 
-def _label_of(fn: Callable[..., object]) -> str:
-    inner = getattr(fn, "func", fn)
-    return getattr(inner, "__qualname__", None) or repr(inner)
+def _label_of(fn: Any) -> str:
+    try:
+        return fn.__qualname__
+    except AttributeError:
+        return getattr(getattr(fn, "func", None), "__qualname__", None) or repr(fn)
 
 
 def _spawn(
+    home: Place,
     fn: Callable[..., object],
     args: tuple[object, ...],
     name: Name | None,
 ) -> Process:
-    home = current_home()
     label = name if isinstance(name, str) else _label_of(fn)
     return launch(home, home, home.pid, fn, args, label=label, name=name)
 
@@ -157,7 +163,7 @@ def spawn(
         NotAProcess: The caller is none, and *link* or *monitor* was asked for.
     """
     here = current_process() if link or monitor else None
-    process = _spawn(fn, args, name)
+    process = _spawn(current_home(), fn, args, name)
     if here is not None and link:
         tie(here, process)
     if here is not None and monitor:
@@ -170,7 +176,7 @@ def spawn_link(
 ) -> Pid:
     """Start a process that is linked to the caller from before its first step."""
     here = current_process()
-    process = _spawn(fn, args, name)
+    process = _spawn(here.home, fn, args, name)
     tie(here, process)
     return process.pid
 
@@ -182,7 +188,7 @@ def spawn_monitor(
 ) -> tuple[Pid, Ref]:
     """Start a process that the caller monitors from before its first step."""
     here = current_process()
-    process = _spawn(fn, args, name)
+    process = _spawn(here.home, fn, args, name)
     return process.pid, watch(here, process, None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import trio
@@ -23,6 +24,7 @@ from ._life import (
 from ._pid import Dest, Name, Pid
 from ._reasons import SHUTDOWN, ExitReason
 from ._reports import report_unkillable
+from ._trio_parts import start_task
 
 _runtime: trio.lowlevel.RunVar[Runtime] = trio.lowlevel.RunVar("supervision")
 
@@ -197,7 +199,6 @@ def launch(
     args: tuple[object, ...],
     *,
     label: str,
-    nursery: trio.Nursery | None = None,
     name: Name | None = None,
     shutdown: float | None = 5.0,
 ) -> Process:
@@ -206,26 +207,40 @@ def launch(
     Raises:
         NameTaken: Another process holds *name*; nothing was started.
     """
-    where = nursery or home.nursery
-    if where is None:
+    nursery = home.nursery
+    if nursery is None:
         raise NoRuntime
     process = Process(home, keeper, parent_pid, label, shutdown)
     if name is not None:
-        try:
-            check_free(home.runtime, name)
-            claim_name(process, name)
-        except NameTaken:
-            raise
-        except SupervisionError as error:
-            # A registry that is not there is the child's misfortune, not its keeper's.
-            start, args = _refuse, (error,)
+        start = claim_at_start(process, name, start)
     home.processes.add(process)
     home.runtime.spawned += 1
-    where.start_soon(process.run, start, args, name=name or label)
+    start_task(nursery, contextvars.copy_context(), label, process.run, start, args)
     return process
 
 
-def _refuse(error: Exception) -> NoReturn:
+def claim_at_start(
+    process: Process,
+    name: Name,
+    start: Callable[..., object],
+) -> Callable[..., object]:
+    """Give *name* to a process that is about to be started; returns what it starts.
+
+    Raises:
+        NameTaken: Another process holds it.
+    """
+    try:
+        check_free(process.home.runtime, name)
+        claim_name(process, name)
+    except NameTaken:
+        raise
+    except SupervisionError as error:
+        # A registry that is not there is the child's misfortune, not its keeper's.
+        return partial(_refuse, error)
+    return start
+
+
+def _refuse(error: Exception, *_: object) -> NoReturn:
     raise error
 
 

@@ -1,31 +1,11 @@
-"""Signals: what the runtime puts into mailboxes, and how a running task is ended.
-
-An exit signal for a process that waits somewhere in Trio is the cancellation of that
-process alone. Opening a cancel scope around every process would cost each of them
-0.8 kB and half the rate of spawning, for the few that are ever ended this way; so a
-cancelled scope is *spliced in* at the moment of the signal, between the nursery's cancel
-status and the outermost scope that the task has open by then. Trio then does what it
-does for any cancelled scope: shields hold, ``finally`` runs, every later await is
-cancelled too. (Calling the task's abort function directly looks simpler and is wrong for
-nurseries, shields and everything that is not at a checkpoint right now.)
-
-This is, beside ``_steps``, the only module that touches private parts of Trio. They are
-looked for at import; without them, or with ``SUPERVISION_EAGER_SCOPES=1``, each process
-has its scope from its first moment, and nothing else changes.
-"""
+"""Signals: what the runtime puts into mailboxes, and what is left of an exception."""
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final, cast
 
 import attrs
 import trio
-
-try:
-    from trio._core._run import CancelStatus
-except ImportError:  # another Trio: every process gets its own scope
-    CancelStatus = None
 
 from ._pid import Pid, Ref
 from ._reasons import ExitReason
@@ -247,59 +227,3 @@ def fatal(error: BaseException) -> BaseException | None:
         group = cast("BaseExceptionGroup[BaseException]", error)
         return next(filter(None, map(fatal, group.exceptions)), None)
     return None
-
-
-# --- ending a task that runs
-
-
-def _private_parts_are_there() -> bool:
-    """Look for the parts of Trio that splicing needs, without running anything."""
-    if CancelStatus is None:
-        return False
-    try:
-        fields = {field.name for field in attrs.fields(CancelStatus) if field.init}
-        return (
-            {"_scope", "_parent", "effectively_cancelled"} <= fields
-            and CancelStatus.parent.fset is not None
-            and callable(CancelStatus.close)
-            and hasattr(trio.lowlevel.Task, "_activate_cancel_status")
-            and "_cancel_status" in trio.Nursery.__init__.__code__.co_names
-        )
-    except (AttributeError, TypeError):
-        return False
-
-
-EAGER_SCOPES: bool = (
-    os.environ.get("SUPERVISION_EAGER_SCOPES", "") not in ("", "0")
-    or not _private_parts_are_there()
-)
-"""Whether every process carries a cancel scope from its start."""
-
-
-class Splice:
-    """A cancelled scope put around everything that a task does from now on."""
-
-    __slots__ = ("_status", "_task")
-
-    def __init__(self, task: trio.lowlevel.Task, cause: str) -> None:
-        assert CancelStatus is not None
-        nursery: Any = task.parent_nursery
-        inner: Any = task
-        outside: Any = nursery._cancel_status  # noqa: SLF001
-        current: Any = inner._cancel_status  # noqa: SLF001
-        scope = trio.CancelScope()
-        scope.cancel(reason=cause)
-        self._task = inner
-        self._status: Any = CancelStatus(scope=scope, parent=outside)
-        if current is outside:
-            inner._activate_cancel_status(self._status)  # noqa: SLF001
-            return
-        while current.parent is not None and current.parent is not outside:
-            current = current.parent
-        current.parent = self._status
-
-    def remove(self) -> None:
-        """Take the scope out again; called by the task itself, at its very end."""
-        if self._task._cancel_status is self._status:  # noqa: SLF001
-            self._task._activate_cancel_status(self._status.parent)  # noqa: SLF001
-        self._status.close()

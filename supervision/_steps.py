@@ -11,7 +11,7 @@ what it waits for becomes what the server's task is parked in, at once, as if it
 there itself; from then on it goes on in its own task, and the caller waits. If it raises,
 the server's task is woken to raise that in its loop.
 
-This is, beside ``_signals``, the only module that touches private parts of Trio. They are
+This is, beside ``_trio_parts``, the only module that touches private parts of Trio. They are
 looked for at import; without them, or with ``SUPERVISION_QUEUED_CALLS=1``, every call
 goes over the mailbox, and nothing else changes.
 """

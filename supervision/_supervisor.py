@@ -142,10 +142,10 @@ class StaticEngine(Engine):
         self.strategy = definition.strategy
         self.auto_shutdown: AutoShutdown = definition.auto_shutdown
         self._children = [Child(spec) for spec in definition.children]
-        # Invariant: the child whose start everything else waits for; when it was
-        # restarted in the exit step of its predecessor, it is _at_once, too.
-        self._starting: Process | None = None
-        self._at_once: Child | None = None
+        # Invariant: the child whose start everything else waits for; and whether that
+        # is a restart in the exit step of its predecessor, for which no loop waits.
+        self._starting: Child | None = None
+        self._at_once = False
         self._start_reason: ExitReason = NORMAL
 
     def children(self) -> Sequence[Child]:
@@ -175,25 +175,30 @@ class StaticEngine(Engine):
     # --- told by children, in their own tasks
 
     def child_ready(self, child: Process) -> None:
-        if child is not self._starting:
+        starting = self._starting
+        if starting is None or starting.process is not child:
             return
-        restarted = self._at_once
-        if restarted is not None:
-            restarted.status = "running"
-            self._starting = self._at_once = None
+        if self._at_once:
+            starting.status = "running"
+            self._starting = None
+            self._at_once = False
         if not self.parked:
             self.process.wake()
 
     def child_ended(self, child: Process, reason: ExitReason) -> None:
         if self.note_awaited(child, reason):
             return
-        if child is self._starting and child.status is not RUNNING:
+        starting = self._starting
+        if (
+            starting is not None
+            and starting.process is child
+            and child.status is not RUNNING
+        ):
             self._start_reason = reason
-            if self._at_once is not None:
-                self._fail_at_once(self._at_once, child, reason)
+            if self._at_once:
+                self._fail_at_once(starting, child, reason)
             self.process.wake()
-            return
-        if not (self.is_idle() and self._restart_at_once(child, reason)):
+        elif not (self.is_idle() and self._restart_at_once(child, reason)):
             self.process.deliver(Ended(child, reason))
 
     def _restart_at_once(self, process: Process, reason: ExitReason) -> bool:
@@ -213,16 +218,20 @@ class StaticEngine(Engine):
         child.last_reason = reason
         self.admit(child)
         self.note_restart(child, reason)
+        self._starting = child
+        self._at_once = True
         try:
-            self._starting = self.launch_from_outside(child)
-            self._at_once = child
+            self.launch(child, at_once=True)
         except NameTaken as taken:
+            self._starting = None
+            self._at_once = False
             child.last_reason = Crash(AlreadyStarted(taken.pid))
             self.retry_now(child)
         return True
 
     def _fail_at_once(self, child: Child, process: Process, reason: ExitReason) -> None:
-        self._starting = self._at_once = None
+        self._starting = None
+        self._at_once = False
         del self.by_process[process]
         child.process = None
         child.status = "undefined"
@@ -278,7 +287,7 @@ class StaticEngine(Engine):
     async def _serve(self) -> ExitReason:
         process = self.process
         while True:
-            while self._at_once is not None:
+            while self._at_once:
                 # Nothing else is served before it is initialised.
                 await self.park()
             found, message = self.next_message()
@@ -386,15 +395,16 @@ class StaticEngine(Engine):
 
     async def _start(self, child: Child) -> ExitReason | None:
         """Start *child* and wait until it is initialised; returns why it is not."""
+        self._starting = child
         try:
-            process = self.launch(child)
+            process = self.launch(child, at_once=True)
+            while process.alive and process.status is STARTING:
+                await self.park()
         except NameTaken as taken:
             child.status = "undefined"
             return Crash(AlreadyStarted(taken.pid))
-        self._starting = process
-        while process.alive and process.status is STARTING:
-            await self.park()
-        self._starting = None
+        finally:
+            self._starting = None
         if process.status is RUNNING:
             child.status = "running"
             return None

@@ -19,8 +19,9 @@ from supervision._life import Process
 from supervision._mailbox import Mailbox
 from supervision._pid import Ref
 from supervision._runtime import Home
-from supervision._signals import From, Splice
+from supervision._signals import From
 from supervision._timers import Timer, Timers
+from supervision._trio_parts import Splice
 
 # Of these no instance may be alive when a test and its Trio run are over.
 MORTAL = (Process, Mailbox, Ref, From, Timer, Timers, Child, Engine, Home, Splice)

@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import supervision
-from supervision import KILL, KILLED, SHUTDOWN, Crash, Exited, _signals
+from supervision import KILL, KILLED, SHUTDOWN, Crash, Exited, _trio_parts
 from supervision.testing import wait_exit
 from tests.supervision.stage import Ask, Echo, actor, child, keep, tree, wait
 
@@ -334,4 +334,5 @@ async def test_no_task_keeps_a_spliced_scope():
 
 def test_the_private_parts_of_this_trio_are_there():
     """Else every process costs a scope; the pinned Trio must not come to that."""
-    assert _signals._private_parts_are_there()
+    assert _trio_parts.splicing_is_possible()
+    assert _trio_parts.starting_is_known()
