@@ -13,6 +13,8 @@ import trio
 import supervision
 
 NAME: Final = "gateway"
+# How long open requests get to take their last event.
+LAST_EVENT_SECONDS: Final = 1.0
 
 
 class CannotListen(Exception):  # noqa: N818 -- a situation
@@ -111,7 +113,7 @@ async def drain(seconds: float) -> bool:
             await supervision.call(NAME, WaitIdle(), timeout=None)
             return True
         await supervision.call(NAME, FinishStreams())
-        with trio.move_on_after(1.0):
+        with trio.move_on_after(LAST_EVENT_SECONDS):
             await supervision.call(NAME, WaitIdle(), timeout=None)
     except supervision.CallFailed:
         return True

@@ -208,6 +208,11 @@ class Connection(TCPServer):
         """Close; see :class:`beamclaw.gateway.floor.Guest`."""
         self.stop()
 
+    def retire(self) -> None:
+        """Close if idle; see :class:`beamclaw.gateway.floor.Guest`."""
+        if self._phase == "idle":
+            self.stop()
+
     async def _take_leave(self) -> None:
         if not self._linger or self._broken:
             return

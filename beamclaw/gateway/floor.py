@@ -19,7 +19,11 @@ class Guest(Protocol):
     """A connection, as the table knows it."""
 
     def shed(self) -> None:
-        """Close, to make room or because nothing more is taken."""
+        """Close, to make room."""
+        ...
+
+    def retire(self) -> None:
+        """Nothing more is taken: close after what has begun, or at once if idle."""
         ...
 
 
@@ -119,10 +123,14 @@ class Floor:
         return True
 
     def set_intake(self, *, open: bool) -> None:  # noqa: A002 -- as in the contract
-        """Take new requests, or none: then connections without one are closed."""
+        """Take new requests, or none: then idle connections are closed.
+
+        Those whose request is still on its way get the answer that nothing is taken:
+        closed, they could not know whether it was.
+        """
         self.intake = open
         for guest in () if open else tuple(self._waiting):
-            guest.shed()
+            guest.retire()
 
     def finish(self) -> int:
         """Ask every request in progress to end; how many there were."""

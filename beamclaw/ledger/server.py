@@ -57,13 +57,6 @@ class Owner:
     owner_epoch: int
 
 
-@attrs.frozen
-class _Failed:
-    """From the event loop's callback to the process: the database is not usable."""
-
-    cause: Broken
-
-
 @attrs.define(eq=False)
 class LedgerServer(supervision.Server):
     """One tenant's ledger; see :mod:`beamclaw.contracts.ledger` for its requests.
@@ -133,7 +126,7 @@ class LedgerServer(supervision.Server):
             role,
             access=access,
             answer=answer,
-            broken=partial(_tell, me),
+            broken=partial(supervision.send, me),
             wanted=lambda: supervision.is_alive(me),
             threads=self._outside.threads,
             most=most,
@@ -155,8 +148,8 @@ class LedgerServer(supervision.Server):
 
     async def handle_info(self, message: object) -> supervision.Stop | None:
         """The database failed, or the supervisor wants us to end."""
-        if isinstance(message, _Failed):
-            raise message.cause
+        if isinstance(message, Broken):
+            raise message
         if isinstance(message, supervision.Exit):
             return supervision.Stop(message.reason)
         return None
@@ -221,10 +214,6 @@ class LedgerServer(supervision.Server):
         if isinstance(outcome, StatementFailed):
             outcome = LedgerError(f"the ledger cannot be read: {outcome}")
         _answer(sender, outcome)
-
-
-def _tell(process: supervision.Pid, cause: Broken) -> None:
-    supervision.send(process, _Failed(cause))
 
 
 def _answer(sender: Any, outcome: object) -> None:

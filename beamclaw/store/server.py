@@ -29,11 +29,6 @@ _Job = ClaimTenant | GetStoreStatus
 _CLOSING = 4.0
 
 
-@attrs.frozen
-class _Failed:
-    cause: Broken
-
-
 @attrs.define(eq=False)
 class _Held:
     """The open file and the lock of its folder: they begin and end together."""
@@ -83,7 +78,7 @@ class StoreServer(supervision.Server):
             "writer",
             access=self._open,
             answer=_answer,
-            broken=partial(_tell, me),
+            broken=partial(supervision.send, me),
             wanted=lambda: supervision.is_alive(me),
             threads=self._outside.threads,
         )
@@ -105,8 +100,8 @@ class StoreServer(supervision.Server):
 
     async def handle_info(self, message: object) -> supervision.Stop | None:
         """The file failed, or the supervisor wants us to end."""
-        if isinstance(message, _Failed):
-            raise message.cause
+        if isinstance(message, Broken):
+            raise message
         if isinstance(message, supervision.Exit):
             return supervision.Stop(message.reason)
         return None
@@ -132,10 +127,6 @@ class StoreServer(supervision.Server):
             raise
         book = NodeBook(connection, str(path), self._outside.new_id)
         return _Held(lock, Writes(connection, book))
-
-
-def _tell(process: supervision.Pid, cause: Broken) -> None:
-    supervision.send(process, _Failed(cause))
 
 
 def _answer(sender: Any, outcome: object) -> None:

@@ -1,7 +1,5 @@
 """Chat completions over real sockets, by OpenAI's own client where that can do it."""
 
-import contextlib
-
 import openai
 import orjson
 import pytest
@@ -11,7 +9,18 @@ from beamclaw.contracts import ledger
 from beamclaw.contracts.gateway import drain
 from beamclaw.contracts.messages import Image, Text
 from beamclaw.contracts.sessions import Delta, Reset
-from tests.beamclaw.gateway.edge import TOKEN, Run, events, kill, until, user
+from tests.beamclaw.gateway.edge import (
+    TOKEN,
+    Answer,
+    Run,
+    events,
+    kill,
+    read_all,
+    until,
+    user,
+)
+
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def hang(run: Run) -> None:
@@ -482,12 +491,26 @@ async def test_after_the_deadline_open_requests_get_a_last_word(node, stream):
     assert not node.tenant.runs[0].aborted.is_set()
 
 
-async def test_a_drain_closes_connections_on_which_nothing_is_asked(node):
-    async with await node.connect() as silent, await node.connect() as idle:
-        await idle.send_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+async def test_a_drain_closes_connections_whose_request_is_answered(node):
+    async with await node.connect() as idle:
+        await idle.send_all(HEALTHZ)
         await idle.receive_some()
-        await until(lambda: node.now.waiting == 2)
+        await until(lambda: node.now.waiting == 1)
         assert await drain(1)
-        with trio.fail_after(1), contextlib.suppress(trio.BrokenResourceError):
+        with trio.fail_after(1):
             assert await idle.receive_some() == b""
-            assert await silent.receive_some() == b""
+
+
+@pytest.mark.parametrize("before", [b"", HEALTHZ[:9]], ids=["silent", "half a head"])
+async def test_a_request_on_its_way_when_a_drain_begins_is_answered(node, before):
+    async with await node.connect() as stream:
+        if before:
+            await stream.send_all(before)
+        await until(lambda: node.now.waiting == 1)
+        assert await drain(1)
+        await stream.send_all(HEALTHZ[len(before) :])
+        with trio.fail_after(1):
+            raw = await read_all(stream)
+    answer = Answer.of(raw)
+    assert answer.status == 200
+    assert answer.headers["connection"] == "close"
