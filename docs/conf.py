@@ -27,9 +27,12 @@ nitpick_ignore_regex = [
     ("py:.*", r"(trio|attrs|attr|collections|pathlib|typing|types|contextlib|abc)\b.*"),
     ("py:.*", r"(.*\.)?[A-Z](_co)?"),
     # … and those that a reader needs no page for: what they may be stands beside them.
-    ("py:class", r"(.*\.)?(ChildStatus|Kind|Result|Start|Status|Timers)"),
+    (
+        "py:class",
+        r"(.*\.)?(BrutalKill|ChildStatus|Kind|Process|Result|Start|Status|Timers)",
+    ),
     # Of a generic class, typing remembers where its code is.
-    ("py:class", r"supervision\._state_values\.NextState"),
+    ("py:class", r"supervision\._(state_values\.NextState|tasks\.TaskOk)"),
     (
         "py:class",
         r"(.*\.)?(Claimable|Directory|Done|Key|Locator|NoReply|Watcher|_Slot)",

@@ -109,7 +109,7 @@ async def test_a_restart_comes_after_the_last_line_of_the_dead_and_not_from_it()
 @pytest.mark.otp("T10")
 @pytest.mark.parametrize("seed", range(20))
 async def test_no_order_depends_on_which_task_trio_runs_first(seed, monkeypatch):
-    scheduler = trio._core._run._r  # pyright: ignore[reportAttributeAccessIssue]
+    scheduler = trio._core._run._r
     state = scheduler.getstate()
     scheduler.seed(seed)
     log: list[Any] = []
