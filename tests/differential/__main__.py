@@ -1,0 +1,77 @@
+"""The command: play, repeat one scenario, look for faults that were put in."""
+
+import argparse
+import sys
+
+from . import erlang
+from .compare import compare
+from .families import SHARES, generate
+from .play import play
+from .run import Report, run
+from .shrink import command, shrink, told
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.differential")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first one")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--family", choices=list(SHARES))
+    parser.add_argument(
+        "--scenario", type=int, help="play only this one, and shrink it"
+    )
+    parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--counts", action="store_true", help="print what occurred")
+    options = parser.parse_args()
+    if options.scenario is not None:
+        return repeat(options.seed, options.scenario, options.family)
+    report = run(options.seed, options.first, options.count, options.family, progress)
+    print()
+    print(summary(report, options.seed, options.first))
+    if options.counts:
+        for what, times in sorted(report.occurred.items()):
+            print(f"  {times:7}  {what}")
+    for scenario, difference in report.different[:5]:
+        print(command(scenario))
+        print(told(scenario))
+        print(difference)
+    return 1 if report.different else 0
+
+
+def progress(report: Report) -> None:
+    done = report.played + report.untimed
+    rate = done / report.seconds
+    text = f"\r{done} played, {rate:.0f} per second, {len(report.different)} different"
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+def summary(report: Report, seed: int, first: int) -> str:
+    done = report.played + report.untimed
+    kinds = ", ".join(f"{name} {n}" for name, n in sorted(report.families.items()))
+    return (
+        f"seed {seed}, scenarios {first} to {first + done - 1}: "
+        f"{report.played} compared ({kinds}), {report.untimed} could not be timed, "
+        f"{report.seconds:.0f} s, {len(report.different)} different"
+    )
+
+
+def repeat(seed: int, number: int, family: str | None) -> int:
+    scenario = generate(seed, number, family)
+    (theirs,) = erlang.play([scenario])
+    difference = compare(scenario, theirs, play(scenario))
+    print(told(scenario))
+    if difference is None:
+        print("no difference")
+        return 0
+    print(difference)
+    small = shrink(scenario)
+    (theirs,) = erlang.play([small])
+    print("made small:")
+    print(told(small))
+    print(compare(small, theirs, play(small)))
+    print("to repeat it:", command(scenario))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Makes scenarios from a seed and a number; one module per family."""
+
+import random
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tests.differential.scenario import Scenario
+
+from . import processes, servers, supervisors
+
+Generator: TypeAlias = Callable[[random.Random, int, int], Scenario]
+
+# How often each family occurs in a hundred scenarios.
+SHARES: dict[str, tuple[int, Generator]] = {
+    "processes": (30, processes.generate),
+    "groups": (5, processes.generate_groups),
+    "supervisors": (40, supervisors.generate),
+    "dynamic": (10, supervisors.generate_dynamic),
+    "servers": (20, servers.generate),
+}
+
+
+def generate(seed: int, number: int, family: str | None = None) -> Scenario:
+    """Make the scenario *number* of *seed*; only of *family* if one is named."""
+    rng = random.Random(f"{seed}/{number}")
+    if family is None:
+        shares = [share for share, _ in SHARES.values()]
+        (family,) = rng.choices(list(SHARES), shares)
+    _, make = SHARES[family]
+    return make(rng, seed, number)

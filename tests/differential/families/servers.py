@@ -1,0 +1,188 @@
+"""Servers: calls, casts, deferred and double replies, time-outs, stops, suspensions."""
+
+import random
+from typing import Any
+
+from tests.differential.scenario import Action, Scenario
+
+FIRST = ("v1", "v2", "v3")
+LATER = ("v4", "v5", "v6", "v7")
+CALLER = "p1"
+REASONS: tuple[Any, ...] = ("normal", "shutdown", ("shutdown", "term"), "boom")
+
+
+def single(program: Any) -> Any:
+    """Have a program reply once.
+
+    A second reply that is sent before the caller has seen the first stays in the mailbox
+    of an OTP process; ours drops it. Callers that end with their call show no difference.
+    """
+    number, effects, result = program
+    if result[0] != "noreply" or "stash" in effects:
+        effects = [effect for effect in effects if effect[0] != "reply_now"]
+    return number, effects, result
+
+
+class Maker:
+    """Makes one scenario about servers."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.timed = rng.random() < 0.3
+        self.known = [*FIRST]
+        self.later = [*LATER]
+        self.serial = 0
+        self.labels = 0
+
+    def whom(self) -> str:
+        return self.rng.choice(self.known[-4:])
+
+    def number(self) -> int:
+        self.serial += 1
+        return self.serial
+
+    # --- programs
+
+    def program(self, depth: int = 0) -> Any:
+        return (self.number(), self.effects(depth), self.result(depth))
+
+    def effects(self, depth: int) -> list[Any]:
+        rng = self.rng
+        effects: list[Any] = []
+        if rng.random() < 0.25:
+            effects.append(("reply_stashed", self.number()))
+        chance = rng.random()
+        if chance < 0.12:
+            effects.append(("reply_now", self.number()))
+        elif chance < 0.2 and depth == 0:
+            called = single(self.program(2))
+            effects.append(("call", self.whom(), called, self.timeout()))
+        elif chance < 0.28 and self.timed:
+            effects.append(("sleep", rng.choice((4, 14))))
+        return effects
+
+    def result(self, depth: int) -> Any:
+        rng = self.rng
+        chance = rng.random()
+        if chance < 0.6 or depth == 2:
+            return ("reply", self.number(), self.then(depth))
+        if chance < 0.86:
+            return ("noreply", self.then(depth))
+        if chance < 0.92:
+            reason = rng.choice(REASONS)
+            return ("stop", reason, self.number())
+        if chance < 0.95:
+            return ("stop", rng.choice(REASONS))
+        if chance < 0.97:
+            return "bad"
+        return ("die", rng.choice(("crash", "boom", "normal", "kill")))
+
+    def then(self, depth: int) -> Any:
+        rng = self.rng
+        chance = rng.random()
+        if chance < 0.12:
+            return ("timeout", 0)
+        if chance < 0.22:
+            return ("timeout", rng.choice((4, 14)) if self.timed else 900)
+        if chance < 0.32 and depth == 0:
+            return ("continue", self.program(1))
+        return "none"
+
+    def timeout(self) -> Any:
+        return self.rng.choice((6, 16, "infinity")) if self.timed else "infinity"
+
+    # --- actions
+
+    def server(self, name: str) -> Action:
+        rng = self.rng
+        chance = rng.random()
+        first: Any = ("ok", self.then(0))
+        if name in LATER:
+            if chance < 0.12:
+                first = ("ignore",)
+            elif chance < 0.24:
+                first = ("stop", rng.choice(REASONS))
+            elif chance < 0.34:
+                first = ("bad",)
+            elif chance < 0.46:
+                first = ("die", rng.choice(("crash", "boom")))
+        term = rng.choice(("ok", "ok", "ok", "ok", "crash"))
+        return ("server", name, rng.random() < 0.5, first, term)
+
+    def call(self) -> Any:
+        program = self.program()
+        if self.rng.random() < 0.3:
+            (number, effects, _) = program
+            program = (number, [*effects, "stash"], ("noreply", self.then(0)))
+        elif self.rng.random() < 0.1:
+            hand_over = ("hand_over", self.whom())
+            program = (program[0], [hand_over], ("noreply", "none"))
+        return program
+
+    def plain(self) -> Action:
+        rng = self.rng
+        self.labels += 1
+        commands: list[Any] = [
+            ("call", self.whom(), single(self.call()), self.timeout()),
+            ("monitor", self.whom(), f"r{self.labels}"),
+            ("link", self.whom()),
+            "flush",
+        ]
+        (command,) = rng.choices(commands, (10, 3, 1, 2))
+        return ("cmd", CALLER, [command])
+
+    def signal(self) -> Action:
+        reasons = ("normal", "shutdown", "boom", "kill", "killed", ("shutdown", "t"))
+        return ("cmd", "x", [("exit", self.whom(), self.rng.choice(reasons))])
+
+    def step(self) -> list[Action]:
+        rng = self.rng
+        chance = rng.random()
+        if self.timed and chance < 0.3:
+            return [("advance", rng.choice((1, 1, 2)))]
+        if chance < 0.55:
+            return [("call", self.number(), self.whom(), self.call(), self.timeout())]
+        if chance < 0.65:
+            return [("cast", self.whom(), self.program())]
+        if chance < 0.73:
+            return [("info", self.whom(), self.program())]
+        if chance < 0.82:
+            return [self.plain()]
+        if chance < 0.86:
+            return [self.signal()]
+        if chance < 0.90 and self.later:
+            name = self.later.pop(0)
+            self.known.append(name)
+            return [self.server(name)]
+        if chance < 0.93:
+            reason = rng.choice(REASONS)
+            return [("stop", self.number(), self.whom(), reason, "infinity")]
+        return self.suspension()
+
+    def suspension(self) -> list[Action]:
+        whom = self.whom()
+        inside = [
+            action
+            for _ in range(self.rng.randint(1, 3))
+            for action in self.step()
+            if action[0] != "req"
+        ]
+        return [
+            ("req", self.number(), whom, "suspend"),
+            *inside,
+            ("req", self.number(), whom, "resume"),
+        ]
+
+
+def generate(rng: random.Random, seed: int, number: int) -> Scenario:
+    """Make a scenario about servers and those who call them."""
+    maker = Maker(rng)
+    setup = (
+        ("plain", "x"),
+        ("plain", CALLER),
+        *(maker.server(name) for name in FIRST),
+    )
+    steps: list[Action] = []
+    for _ in range(rng.randint(5, 10) if maker.timed else rng.randint(5, 18)):
+        steps += maker.step()
+    return Scenario(seed, number, "servers", setup, tuple(steps), timed=maker.timed)

@@ -1,0 +1,315 @@
+"""Static supervisors: strategies, restarts, failing starts, requests, suspensions."""
+
+import random
+from typing import Any
+
+from tests.differential.scenario import Action, Scenario
+
+IDS = ("a", "b", "c", "e")
+INNER = ("k", "l", "m")
+NEW = ("f", "g", "h")
+
+REASONS: tuple[Any, ...] = ("normal", "shutdown", ("shutdown", "term"), "boom")
+FAILURES: tuple[Any, ...] = (
+    ("stop", "boom"),
+    ("stop", "normal"),
+    ("stop", "shutdown"),
+    "crash",
+    "boom",
+)
+RESTARTS = ("permanent", "permanent", "transient", "transient", "temporary")
+STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
+
+
+class Maker:
+    """Makes one scenario about a static supervisor."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        kinds = ("flat", "nested", "auto", "killing", "hanging", "starting")
+        (self.kind,) = rng.choices(kinds, (38, 16, 14, 8, 10, 14))
+        self.auto = "never"
+        if self.kind == "auto" or rng.random() < 0.1:
+            self.auto = rng.choice(("any_significant", "all_significant"))
+        self.ids: list[str] = []
+        self.sups = ["s"]
+        self.hanging: set[str] = set()
+        self.requests = 0
+
+    # --- specs
+
+    def plan(self, *, first_fails: bool) -> list[Any]:
+        rng = self.rng
+        chance = rng.random()
+        plan: list[Any] = ["ok"]
+        if chance < 0.30:
+            plan += [
+                rng.choice((*FAILURES, "ignore")) for _ in range(rng.randint(1, 2))
+            ]
+            plan += [rng.choice(("ok", "ok", *FAILURES))]
+        elif chance < 0.34:
+            plan += [rng.choice(FAILURES)]
+        if first_fails and rng.random() < 0.3:
+            plan = [rng.choice((*FAILURES, "ignore", "ignore")), *plan]
+        return plan
+
+    def worker(self, id: str, *, first_fails: bool = False) -> Any:
+        rng = self.rng
+        trap = rng.random() < 0.5
+        term = "crash" if trap and rng.random() < 0.06 else "ok"
+        grace = rng.choice((50, 50, "infinity", "brutal_kill"))
+        if self.kind == "hanging" and rng.random() < 0.5 and len(self.hanging) < 3:
+            trap, term = True, "hang"
+            grace = rng.choice((4, 14, 14, "infinity", "brutal_kill"))
+            self.hanging.add(id)
+        restart = rng.choice(RESTARTS)
+        return (
+            id,
+            restart,
+            grace,
+            self.significant(restart),
+            ("worker", self.plan(first_fails=first_fails), trap, term),
+        )
+
+    def significant(self, restart: str) -> bool:
+        if restart == "permanent":
+            # OTP's supervisor would reject it, ours never sees it: the spec does.
+            return False
+        if self.auto == "never":
+            # Rejected, which is to be seen too.
+            return self.rng.random() < 0.02
+        return self.rng.random() < 0.6
+
+    def inner(self) -> Any:
+        rng = self.rng
+        self.sups.append("t")
+        children = [self.worker(id) for id in INNER[: rng.randint(1, 3)]]
+        self.ids += [child[0] for child in children]
+        graces: tuple[Any, ...] = ("infinity",)
+        if self.kind == "killing":
+            graces = ("infinity", "brutal_kill")
+        restart = rng.choice(RESTARTS)
+        what = ("sup", rng.choice(STRATEGIES), rng.randint(0, 3), "never", children)
+        return ("t", restart, rng.choice(graces), False, what)
+
+    def root(self) -> Action:
+        rng = self.rng
+        fails = self.kind == "starting"
+        ids = [*IDS[: rng.randint(1, 4)]]
+        if rng.random() < 0.01:
+            ids.append(ids[0])  # rejected
+        self.ids += ids
+        children = [self.worker(id, first_fails=fails) for id in ids]
+        if self.kind == "nested" or (self.kind == "killing" and rng.random() < 0.7):
+            children.insert(rng.randint(0, len(children)), self.inner())
+        intensity = rng.choice((0, 1, 2, 2, 3, 3, 6, 6))
+        what = ("sup", rng.choice(STRATEGIES), intensity, self.auto, children)
+        return ("root", "s", what)
+
+    # --- actions
+
+    def whom(self) -> str:
+        return self.rng.choice(self.ids)
+
+    def sup(self) -> str:
+        return self.rng.choice(self.sups)
+
+    def request(self, request: Any, sup: str | None = None) -> Action:
+        self.requests += 1
+        return ("req", self.requests, sup or self.sup(), request)
+
+    def death(self) -> Action:
+        whom = self.whom()
+        if whom in self.hanging:
+            return ("cmd", "x", [("exit", whom, "kill")])
+        chance = self.rng.random()
+        if chance < 0.55:
+            return ("tell", whom, ("stop", self.rng.choice(REASONS)))
+        if chance < 0.7:
+            return ("tell", whom, self.rng.choice(("crash", "boom")))
+        reason = self.rng.choice(("kill", "kill", "shutdown", "boom", "normal"))
+        return ("cmd", "x", [("exit", whom, reason)])
+
+    def burst(self) -> list[Action]:
+        """Several deaths that the supervisor learns of one after the other."""
+        sup = self.sup()
+        deaths = [self.death() for _ in range(self.rng.randint(1, 4))]
+        if self.rng.random() < 0.3:
+            deaths.append(self.ask())
+        if self.rng.random() < 0.1:
+            deaths.append(self.end())
+        return [self.request("suspend", sup), *deaths, self.request("resume", sup)]
+
+    def ask(self) -> Action:
+        kinds = ("start", "terminate", "restart", "delete", "which", "count", "spec")
+        (kind,) = self.rng.choices(kinds, (14, 22, 18, 12, 18, 8, 8))
+        match kind:
+            case "start":
+                return self.start()
+            case "which" | "count":
+                return self.request(kind)
+            case _:
+                whom = self.whom() if self.rng.random() < 0.94 else "nobody"
+                return self.request((kind, whom))
+
+    def start(self) -> Action:
+        free = [id for id in NEW if id not in self.ids]
+        if free and self.rng.random() < 0.7:
+            (id, *_) = free
+            self.ids.append(id)
+        else:
+            id = self.whom()
+            if id in self.hanging or id in INNER:
+                return self.request("which")
+        return self.request(("start", self.worker(id, first_fails=True)), "s")
+
+    def end(self) -> Action:
+        chance = self.rng.random()
+        reason = self.rng.choice(("shutdown", "boom", ("shutdown", "term")))
+        if self.kind == "killing" and chance < 0.6:
+            return ("cmd", "x", [("exit", self.sup(), "kill")])
+        if chance < 0.5:
+            return ("parent", "s", reason)
+        return self.request(("stop", self.rng.choice(("normal", reason))), "s")
+
+    def noise(self) -> Action:
+        """What a supervisor ignores: signals of strangers, messages it has no use for."""
+        if self.rng.random() < 0.5:
+            reason = self.rng.choice(("shutdown", "normal", "boom"))
+            return ("cmd", "x", [("exit", self.sup(), reason)])
+        return ("tell", self.sup(), "boom")
+
+    def steps(self) -> list[Action]:
+        steps: list[Action] = []
+        for _ in range(self.rng.randint(5, 14)):
+            chance = self.rng.random()
+            if self.kind == "hanging" and chance < 0.35:
+                steps.append(("advance", self.rng.choice((1, 1, 2))))
+            elif chance < 0.55:
+                steps.append(self.death())
+            elif chance < 0.68 and self.kind != "hanging":
+                steps += self.burst()
+            elif chance < 0.94:
+                steps.append(self.ask())
+            elif chance < 0.97:
+                steps.append(self.noise())
+            elif self.kind == "killing" or chance > 0.98:
+                steps.append(self.end())
+        steps += [self.request("which", "s"), self.request("count", "s")]
+        if self.rng.random() < 0.5:
+            steps.append(self.end())
+        if self.kind == "hanging":
+            steps.append(("advance", 2))
+        return steps
+
+
+def generate(rng: random.Random, seed: int, number: int) -> Scenario:
+    """Make a scenario about a static supervisor and its children."""
+    maker = Maker(rng)
+    setup = (("plain", "x"), maker.root())
+    return Scenario(
+        seed,
+        number,
+        "supervisors",
+        setup,
+        tuple(maker.steps()),
+        timed=maker.kind == "hanging",
+        # A killed supervisor's children end in no order, and in Erlang after it.
+        strict=maker.kind != "killing",
+    )
+
+
+# --- dynamic supervisors
+
+
+def generate_dynamic(rng: random.Random, seed: int, number: int) -> Scenario:
+    """Make a scenario about `simple_one_for_one` and `DynamicSupervisor`."""
+    maker = _Dynamic(rng)
+    return Scenario(
+        seed,
+        number,
+        "dynamic",
+        (("plain", "x"), maker.root()),
+        tuple(maker.steps()),
+        timed=maker.hangs,
+    )
+
+
+class _Dynamic:
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.hangs = rng.random() < 0.1
+        self.ids: list[str] = []
+        self.requests = 0
+
+    def root(self) -> Action:
+        rng = self.rng
+        grace = 4 if self.hangs else rng.choice((50, "infinity", "brutal_kill"))
+        trap = self.hangs or rng.random() < 0.5
+        term = "hang" if self.hangs else "ok"
+        intensity = rng.choice((0, 1, 2, 3, 6, 6))
+        what = ("dynamic", intensity, rng.choice(RESTARTS), grace, trap, term)
+        return ("root", "dyn", what)
+
+    def request(self, request: Any) -> Action:
+        self.requests += 1
+        return ("req", self.requests, "dyn", request)
+
+    def start(self) -> Action:
+        rng = self.rng
+        id = f"c{len(self.ids) + 1}"
+        self.ids.append(id)
+        chance = rng.random()
+        plan: list[Any] = ["ok"]
+        if chance < 0.08:
+            plan = ["ignore"]
+        elif chance < 0.22:
+            plan = [rng.choice(FAILURES)]
+        elif chance < 0.5:
+            # No ignore here: what OTP keeps of a restart that is ignored we forget.
+            plan += [rng.choice(FAILURES) for _ in range(rng.randint(1, 2))] + ["ok"]
+        return self.request(("start_dynamic", id, plan))
+
+    def death(self) -> Action:
+        whom = self.rng.choice(self.ids)
+        chance = self.rng.random()
+        if self.hangs:
+            return ("cmd", "x", [("exit", whom, "kill")])
+        if chance < 0.6:
+            return ("tell", whom, ("stop", self.rng.choice(REASONS)))
+        if chance < 0.75:
+            return ("tell", whom, self.rng.choice(("crash", "boom")))
+        reason = self.rng.choice(("kill", "kill", "shutdown", "boom", "normal"))
+        return ("cmd", "x", [("exit", whom, reason)])
+
+    def steps(self) -> list[Action]:
+        rng = self.rng
+        steps = [self.start() for _ in range(rng.randint(1, 4))]
+        for _ in range(rng.randint(3, 6) if self.hangs else rng.randint(4, 14)):
+            chance = rng.random()
+            if chance < 0.25 and len(self.ids) < 12:
+                steps.append(self.start())
+            elif chance < 0.65:
+                steps.append(self.death())
+            elif chance < 0.8:
+                steps.append(self.request(("terminate_pid", rng.choice(self.ids))))
+            elif chance < 0.98:
+                steps.append(self.request(rng.choice(("which", "count"))))
+            else:
+                steps.append(self.end())
+        steps.append(self.request("which"))
+        if rng.random() < 0.6:
+            steps.append(self.end())
+        if not self.hangs:
+            return steps
+        # While OTP's supervisor waits for a child that hangs it serves nobody; ours does.
+        paused = [(step, ("advance", 1)) for step in steps]
+        return [step for pair in paused for step in pair]
+
+    def end(self) -> Action:
+        chance = self.rng.random()
+        if chance < 0.2 and not self.hangs:
+            return ("cmd", "x", [("exit", "dyn", "kill")])
+        if chance < 0.6:
+            return ("parent", "dyn", self.rng.choice(("shutdown", "boom")))
+        return self.request(("stop", self.rng.choice(("normal", "shutdown"))))

@@ -1,0 +1,84 @@
+"""Plays many scenarios on both sides and collects what differs and what occurred."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from .compare import Difference, canonical, compare
+from .erlang import Batch
+from .families import generate
+from .occurrences import occurrences
+from .play import play
+from .scenario import Scenario, Trace
+
+BATCH = 500
+
+
+@attrs.define
+class Report:
+    """What came of a run.
+
+    Attributes:
+        played: How many scenarios were compared.
+        untimed: How many could not be: a time-out fell too close to an action.
+        seconds: How long it took.
+        families: How many there were of each family.
+        occurred: How often each item, action and combination occurred.
+        different: The scenarios that differ, and where.
+    """
+
+    played: int = 0
+    untimed: int = 0
+    seconds: float = 0.0
+    families: Counter[str] = attrs.field(factory=Counter[str])
+    occurred: Counter[str] = attrs.field(factory=Counter[str])
+    different: list[tuple[Scenario, Difference]] = attrs.field(
+        factory=list[tuple[Scenario, Difference]]
+    )
+
+    def note(self, scenario: Scenario, erlang: Trace | str, ours: Trace | str) -> None:
+        """Compare two traces."""
+        difference = compare(scenario, erlang, ours)
+        if difference is not None:
+            self.different.append((scenario, difference))
+        if isinstance(erlang, str) or isinstance(ours, str):
+            self.untimed += difference is None
+            return
+        self.played += 1
+        self.families[scenario.family] += 1
+        self.occurred += occurrences(scenario, canonical(scenario, erlang))
+
+
+def both(
+    scenarios: list[Scenario],
+) -> Iterator[tuple[Scenario, Trace | str, Trace | str]]:
+    """Play *scenarios* on both sides at the same time, a batch after the other."""
+    chunks = [scenarios[at : at + BATCH] for at in range(0, len(scenarios), BATCH)]
+    batches = [Batch(chunks[0])] if chunks else []
+    for number, chunk in enumerate(chunks):
+        if number + 1 < len(chunks):
+            batches.append(Batch(chunks[number + 1]))
+        ours = [play(scenario) for scenario in chunk]
+        yield from zip(chunk, batches[number].traces(), ours, strict=True)
+
+
+def run(
+    seed: int,
+    first: int,
+    count: int,
+    family: str | None = None,
+    progress: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """Play the scenarios *first* to *first* + *count* - 1 of *seed*."""
+    report = Report()
+    begin = time.monotonic()
+    for at in range(first, first + count, BATCH * 8):
+        until = min(at + BATCH * 8, first + count)
+        scenarios = [generate(seed, number, family) for number in range(at, until)]
+        for scenario, erlang, ours in both(scenarios):
+            report.note(scenario, erlang, ours)
+        report.seconds = time.monotonic() - begin
+        progress(report)
+    return report
