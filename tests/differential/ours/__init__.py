@@ -1,0 +1,1 @@
+"""What the words of a scenario mean in `supervision`; one module per family."""
