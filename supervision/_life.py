@@ -13,7 +13,7 @@ runtime that its end has to clean. The rules that everything else stands on:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -52,7 +52,11 @@ STARTING: Final = "starting"
 RUNNING: Final = "running"
 IGNORED: Final = "ignored"  # init chose not to run
 
-Driver: TypeAlias = Callable[["Process", Any], Coroutine[Any, Any, None]]
+Driver: TypeAlias = Callable[
+    ["Process", Any], Coroutine[Any, Any, Awaitable[object] | None]
+]
+"""Brings a behaviour up. It may do the rest itself, or return what does it: then nothing
+of the driver is left while the process waits."""
 
 _drivers: dict[type[Behaviour], Driver] = {}
 # Who one is belongs to the task, not to a context variable: a task in a process's inner
@@ -69,7 +73,11 @@ def _driver_of(body: object) -> Driver:
     for base in type(body).__mro__:
         if base in _drivers:
             return _drivers[base]
-    raise TypeError(
+    raise _unfit(body)
+
+
+def _unfit(body: object) -> TypeError:
+    return TypeError(
         "start() must return a Server, a supervisor or a coroutine, not "
         f"{type(body).__name__}",
     )
@@ -224,14 +232,15 @@ class Process:
                     with trio.CancelScope() as self.scope:
                         await self._run_body(start(*args))
                 else:
+                    # _run_body, here because every coroutine in between costs.
                     body = start(*args)
                     if type(body) is CoroutineType:
-                        # _run_body, here because every coroutine in between costs.
                         self.status = RUNNING
                         self.keeper.child_ready(self)
-                        await body
                     else:
-                        await self._run_body(body)
+                        body = await self._bring_up(body)
+                    if body is not None:
+                        await cast("Awaitable[object]", body)
         except BaseException as caught:  # noqa: BLE001 - the edge of the process
             error = caught
         if self.splice is not None:
@@ -245,17 +254,18 @@ class Process:
             raise escaping
 
     async def _run_body(self, body: object) -> None:
-        if isinstance(body, CoroutineType):
-            self.acknowledge()
-            await cast("Coroutine[Any, Any, object]", body)
-        elif isinstance(body, Behaviour):
+        going_on = await self._bring_up(body)
+        if going_on is not None:
+            await going_on
+
+    async def _bring_up(self, body: object) -> Awaitable[object] | None:
+        if isinstance(body, Behaviour):
             self.behaviour = body
-            await _driver_of(body)(self, body)
-        elif hasattr(body, "__await__"):
+            return await _driver_of(body)(self, body)
+        if isinstance(body, Awaitable):
             self.acknowledge()
-            await cast("Any", body)
-        else:
-            _driver_of(body)
+            return cast("Awaitable[object]", body)
+        raise _unfit(body)
 
     def acknowledge(self) -> None:
         """Tell the starter that the process is initialised."""

@@ -7,7 +7,7 @@ heap.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import CoroutineType
 from typing import Any, cast
 
@@ -46,15 +46,47 @@ from .abc import (
 __all__ = ["call", "reply", "reply_error"]
 
 
-class _Cell:
-    """The side of the process that its server may use."""
+async def serve(process: Process, server: Server) -> Coroutine[Any, Any, None] | None:
+    """Bring *server* up as *process*; returns what runs it to its ``terminate``."""
+    process.kind = "server"
+    process.trapping = server.trap_exit
+    loop = _Loop(process, server)
+    first = cast("object", await server.init())
+    if first is None:
+        pass  # the most common one
+    elif isinstance(first, Ignore):
+        process.ignore()
+        return None
+    elif isinstance(first, Stop):
+        raise ProcessExit(first.reason)
+    elif isinstance(first, Continue | Timeout):
+        loop.take(first, "init")
+    else:
+        raise BadReturn("init", first)
+    process.acknowledge()
+    process.loop = loop
+    return loop.run()
 
-    __slots__ = ("_process",)
 
-    def __init__(self, process: Process) -> None:
+class _Loop(Rest):
+    """Takes messages and calls callbacks, until something raises; rests in itself."""
+
+    __slots__ = ("_process", "_timeout", "_todo", "server")
+
+    def __init__(self, process: Process, server: Server) -> None:
+        super().__init__(process.abort)
         self._process = process
+        self._use(server)
+        # What the last callback asked for: a continuation, or a time-out in seconds.
+        self._todo: Continue | None = None
+        self._timeout: float | None = None
+
+    def _use(self, server: Server) -> None:
+        server._cell = self  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self.server = server
 
     def stop_if_idle(self) -> bool:
+        """Free the name and accept nothing more, if no message waits."""
         process = self._process
         if process.mailbox:
             return False
@@ -63,119 +95,73 @@ class _Cell:
         process.pid.process = None
         return True
 
-
-async def serve(process: Process, server: Server) -> None:
-    """Run *server* as *process*, from its ``init`` to its ``terminate``."""
-    process.kind = "server"
-    process.trapping = server.trap_exit
-    server._cell = _Cell(process)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    first = cast("object", await server.init())
-    if isinstance(first, Ignore):
-        process.ignore()
-        return
-    if isinstance(first, Stop):
-        raise ProcessExit(first.reason)
-    if not isinstance(first, Continue | Timeout | None):
-        raise BadReturn("init", first)
-    process.acknowledge()
-    loop = process.loop = _Loop(process, server)
-    try:
-        loop.take(first, "init")
-        await loop.run()
-    except Stopping as stopping:
-        last = _cleans_up(loop.server)
-        await terminate(process, last, stopping.reason, stopping.after)
-        raise ProcessExit(stopping.reason) from None
-    except BaseException as error:
-        reason = reason_to_terminate(process, error)
-        if reason is not None:
-            await terminate(process, _cleans_up(loop.server), reason)
-        raise
-
-
-def _cleans_up(server: Server) -> Server | None:
-    """*server*, if it has a ``terminate`` of its own, else nothing."""
-    return None if type(server).terminate is Server.terminate else server
-
-
-class _Loop:
-    """Takes messages and calls callbacks, until something raises."""
-
-    __slots__ = ("_process", "_rest", "_timeout", "_todo", "server")
-
-    def __init__(self, process: Process, server: Server) -> None:
-        self._process = process
-        self.server = server
-        # What the last callback asked for: a continuation, or a time-out in seconds.
-        self._todo: Continue | None = None
-        self._timeout: float | None = None
-        self._rest = Rest(process.abort) if INLINE else None
-
     # --- messages
 
-    async def run(self) -> None:
-        """Handle messages, by another loop while somebody watches.
+    async def run(self) -> None:  # noqa: C901, PLR0912 - one coroutine, see below
+        """Handle messages until something raises, and then ``terminate``.
 
-        Nobody pays for `supervision.sys` before it is used: a suspension, a watcher and
-        another server all come with a system message, and only after one are they
-        looked for.
+        It is one coroutine, because every one in between costs time and memory. Nobody
+        pays for `supervision.sys` before it is used: a suspension, a watcher and another
+        server all come with a system message, and only after one are they looked for.
         """
-        while True:
-            await self._run()
-            await self._run_watched()
-
-    async def _run(self) -> None:  # noqa: C901, PLR0912 - one coroutine, see below
-        """Handle messages until somebody watches.
-
-        It is `_run_watched` without the watching, and with everything in one coroutine,
-        because every one in between costs.
-        """
-        process, server, rest = self._process, self.server, self._rest
-        while True:
-            if process.reason is not None:
-                raise ProcessExit(process.reason)
-            mailbox = process.mailbox
-            if self._todo is not None:
-                await self._go_on()
-                continue
-            if mailbox:
-                if process.handled & BURST == BURST:
-                    await trio.lowlevel.checkpoint()
-                message = mailbox.popleft()
-            elif self._timeout is not None:
-                message = await self._wait()
-            else:
-                process.accept = None
-                if rest is None:
-                    process.waiting = IN_LOOP
-                    await wait_task_rescheduled(process.abort)
+        process, server, inline = self._process, self.server, INLINE
+        try:
+            while process.reason is None:
+                mailbox = process.mailbox
+                if self._todo is not None:
+                    await self._go_on()
                     continue
-                process.waiting = IDLE
-                result = await rest
-                if rest.begun is not None:
-                    sender, rest.begun = rest.begun, None
-                    self._take_from_call(sender, result)
-                continue
-            process.handled += 1
-            if isinstance(message, From):
-                self._timeout = None
-                result = server.handle_call(message.request, message)
-                if type(result) is CoroutineType:
-                    result = await cast("Awaitable[Any]", result)
-                if isinstance(result, Result) or process.reason is not None:
-                    self._take_from_call(message, result)
+                if mailbox:
+                    if process.handled & BURST == BURST:
+                        await trio.lowlevel.checkpoint()
+                    message = mailbox.popleft()
+                elif self._timeout is not None:
+                    message = await self._wait()
                 else:
-                    message.settle(From.REPLIED, result)
-            elif isinstance(message, Cast):
-                self._timeout = None
-                self.take(await server.handle_cast(message.message), "handle_cast")
-            elif isinstance(message, SystemMessage):
-                await self._obey(message)
-                if process.debug is not None:
-                    return
-                server = self.server
-            else:
-                await self._handle_info(message)
+                    process.accept = None
+                    if not inline:
+                        process.waiting = IN_LOOP
+                        await wait_task_rescheduled(process.abort)
+                        continue
+                    process.waiting = IDLE
+                    result = await self
+                    if self.begun is not None:
+                        sender, self.begun = self.begun, None
+                        self._take_from_call(sender, result)
+                    continue
+                process.handled += 1
+                if isinstance(message, From):
+                    self._timeout = None
+                    result = server.handle_call(message.request, message)
+                    if type(result) is CoroutineType:
+                        result = await cast("Awaitable[Any]", result)
+                    if isinstance(result, Result) or process.reason is not None:
+                        self._take_from_call(message, result)
+                    else:
+                        message.settle(From.REPLIED, result)
+                elif isinstance(message, Cast):
+                    self._timeout = None
+                    self.take(await server.handle_cast(message.message), "handle_cast")
+                elif isinstance(message, SystemMessage):
+                    await self._obey(message)
+                    await self._run_watched()
+                    server = self.server
+                else:
+                    await self._handle_info(message)
+        except BaseException as error:
+            await self._end(error)
+            raise
+
+    async def _end(self, error: BaseException) -> None:
+        """Run ``terminate``, if *error* is an end that has it."""
+        process, server = self._process, self.server
+        last = None if type(server).terminate is Server.terminate else server
+        if isinstance(error, Stopping):
+            await terminate(process, last, error.reason, error.after)
+            raise ProcessExit(error.reason) from None
+        reason = reason_to_terminate(process, error)
+        if reason is not None:
+            await terminate(process, last, reason)
 
     def begin(self, sender: From) -> bool:
         """Handle a call in the task of its caller, as far as it goes without waiting.
@@ -186,22 +172,21 @@ class _Loop:
         Returns:
             Whether that was done; if not, the call has to go over the mailbox.
         """
-        process, rest = self._process, self._rest
+        process = self._process
         if not may_take():
             return False
-        assert rest is not None
         task = process.task
         assert task is not None
         process.waiting = NOT_WAITING
         process.handled += 1
         sender.state = From.BEGUN
         handler = self.server.handle_call
-        result = rest.take(task, handler, sender.request, sender)
+        result = self.take_step(task, handler, sender.request, sender)
         if result is LATER:
-            rest.begun = sender
+            self.begun = sender
         elif isinstance(result, Result) or process.reason is not None:
-            rest.begun = sender
-            rest.hand_over(task, result)
+            self.begun = sender
+            self.hand_over(task, result)
         else:
             sender.settle(From.REPLIED, result)
             if process.mailbox:
@@ -363,8 +348,7 @@ class _Loop:
         """Go on with another server."""
         if not isinstance(behaviour, Server):
             raise TypeError(f"a server goes on as a server, not as {behaviour!r}")
-        behaviour._cell = _Cell(self._process)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        self.server = behaviour
+        self._use(behaviour)
 
 
 driven_by(Server, serve)

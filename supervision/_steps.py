@@ -89,7 +89,7 @@ def may_take() -> bool:
 
 
 LATER: Final = object()
-"""What `take` returns when the server's own task goes on."""
+"""What `take_step` returns when the server's own task goes on."""
 
 
 class _Ended:
@@ -120,10 +120,10 @@ class Rest:
     mailbox; else what the handler returns whose first step another task has taken.
     """
 
-    __slots__ = ("_going_on", "_park", "_trap", "begun")
+    __slots__ = ("_abort", "_going_on", "_trap", "begun")
 
     def __init__(self, abort: Callable[[Any], trio.lowlevel.Abort]) -> None:
-        self._park = _Park(abort)
+        self._abort = abort
         self._trap: Any = None
         # What goes on in the server's task when it is woken.
         self._going_on: Any = None
@@ -137,22 +137,23 @@ class Rest:
         return self
 
     def __next__(self) -> object:
-        return self._park
+        # Made anew each time, because an idle server would keep it.
+        return _Park(self._abort)
 
     def send(self, outcome: Any) -> object:
         """Be resumed by Trio."""
         if self._going_on is None:
             outcome.unwrap()
             raise StopIteration
-        return self._go_on(self._going_on.send, outcome)
+        return self._resume(self._going_on.send, outcome)
 
     def throw(self, error: BaseException, *_: object) -> object:
         """Be thrown into, which happens when the whole run is abandoned."""
         if self._going_on is None:
             raise error
-        return self._go_on(self._going_on.throw, error)
+        return self._resume(self._going_on.throw, error)
 
-    def _go_on(self, how: Callable[[Any], object], argument: object) -> object:
+    def _resume(self, how: Callable[[Any], object], argument: object) -> object:
         try:
             return how(argument)
         except BaseException:
@@ -180,7 +181,7 @@ class Rest:
     # --- by others
 
     @trio.lowlevel.enable_ki_protection
-    def take(
+    def take_step(
         self,
         task: Task,
         handler: Callable[[Any, Any], object],
@@ -214,7 +215,7 @@ class Rest:
         if result is not LATER:
             parked._abort_func = abort  # noqa: SLF001
             return result
-        self._wait(task)
+        self._park_in_trap(task)
         return LATER
 
     @trio.lowlevel.disable_ki_protection
@@ -235,7 +236,7 @@ class Rest:
         self._going_on = coroutine
         return LATER
 
-    def _wait(self, task: Task) -> None:
+    def _park_in_trap(self, task: Task) -> None:
         """Have *task* wait for what the handler waits for, as Trio does it."""
         parked: Any = task
         trap, self._trap = self._trap, None

@@ -494,7 +494,7 @@ async def test_a_busy_watched_server_lets_others_run():
 @pytest.mark.otp("94")
 async def test_nobody_pays_who_does_not_look():
     """In the loop that runs while nobody watches, nothing is looked up per message."""
-    code = _server._Loop._run.__code__
+    code = _server._Loop.run.__code__
     assert "suspended" not in code.co_names
     async with tree(child("it", Echo)):
         before = supervision.whereis("it").process
