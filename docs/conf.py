@@ -31,20 +31,37 @@ nitpick_ignore_regex = [
         "py:class",
         r"(.*\.)?(BrutalKill|ChildStatus|Kind|Process|Result|Start|Status|Timers)",
     ),
+    # A word in single backticks is a link if there is something of that name.
+    ("py:obj", r".*"),
     # Of a generic class, typing remembers where its code is.
     ("py:class", r"supervision\._(state_values\.NextState|tasks\.TaskOk)"),
     (
         "py:class",
-        r"(.*\.)?(Claimable|Directory|Done|Key|Locator|NoReply|Watcher|_Slot)",
+        r"(.*\.)?(Claimable|Directory|Done|Key|Locator|NoReply|Overload|Watcher|_Slot)",
     ),
 ]
 # An attribute called `type` is not ambiguous with the class of classes.
 suppress_warnings = ["ref.python"]
 
-autodoc_typehints = "description"
+# Types stand in signatures, under the names that a reader knows.
+autodoc_typehints = "signature"
+maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
+autodoc_preserve_defaults = False
+autodoc_type_aliases = {
+    name: f"supervision.{name}"
+    for name in (
+        *("Action", "AutoShutdown", "ChildType", "Dest", "EnterResult", "ExitReason"),
+        *("Name", "RestartKind", "StateEvent", "StateResult", "Strategy"),
+    )
+}
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
+# The fields of a value in one list, not as so many entries of their own.
+napoleon_use_ivar = True
+# `Name` in a docstring is a link.
+default_role = "py:obj"
 
 html_theme = "furo"
 html_title = "BeamClaw"
@@ -58,14 +75,39 @@ for facade in (supervision, supervision.testing):
             value.__module__ = facade.__name__
 
 
+# What only the runtime calls, and what only the runtime makes.
+PLUMBING = {
+    *("From.abort", "From.expire", "From.refuse", "From.settle"),
+    *("Registry.handle_call", "Registry.init", "StartFailed.flat"),
+    *("Task.finished", "Task.order_end", "Task.outcome", "Task.run"),
+    *("GenericTimeout.key", "Via.claim"),
+}
+MADE_FOR_YOU = {
+    *("From", "GroupRef", "Pid", "Ref", "RequestId", "Task", "Timer"),
+}
+
+
 def skip_plumbing(app, what, name, value, skip, options):  # noqa: ANN001, ANN201, PLR0917
-    """Leave out methods that only the runtime calls: those that take or give its own."""
+    """Leave out methods that are not for readers."""
     del app, what, name, skip, options
+    function = getattr(value, "fget", value)
+    if getattr(function, "__qualname__", None) in PLUMBING:
+        return True
     annotations = getattr(value, "__annotations__", {})
     hidden = re.compile(r"\bProcess\b")
     return True if any(map(hidden.search, map(str, annotations.values()))) else None
 
 
+def tidy_signature(app, what, name, value, options, arguments, returns):  # noqa: ANN001, ANN201, PLR0917
+    """Leave out constructors that nobody calls; show aliases in unions by their names."""
+    del app, what, options
+    if name.removeprefix("supervision.") in MADE_FOR_YOU and isinstance(value, type):
+        return "", None
+    alias = re.compile(r"(?:~?[\w.]*\.)?TypeAliasForwardRef\('([\w.]+)'\)")
+    return tuple(text and alias.sub(r"\1", text) for text in (arguments, returns))
+
+
 def setup(app):  # noqa: ANN001, ANN201
     """Connect what is above."""
     app.connect("autodoc-skip-member", skip_plumbing)
+    app.connect("autodoc-process-signature", tidy_signature)
