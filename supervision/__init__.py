@@ -45,6 +45,7 @@ from ._errors import (
     NotFound,
     NotSuspended,
     NotTheOwner,
+    Overloaded,
     ReceiveTimeout,
     ServerExited,
     StartFailed,
@@ -70,6 +71,7 @@ from ._keys import (
     Registry,
     Via,
 )
+from ._mailbox_limit import MailboxLimit
 from ._partition_supervisor import (
     PartitionSupervisor,
 )
@@ -271,6 +273,7 @@ __all__ = [
     "KeyUnregistered",
     "Kill",
     "Killed",
+    "MailboxLimit",
     "MaxChildren",
     "Name",
     "NameTaken",
@@ -286,6 +289,7 @@ __all__ = [
     "NotFound",
     "NotSuspended",
     "NotTheOwner",
+    "Overloaded",
     "PartitionSupervisor",
     "Pid",
     "PopCallback",

@@ -42,6 +42,7 @@ async def call(
         ServerExited: It ended before it replied; its own fault, with the reason.
         CallTimeout: It did not reply in time.
         CallingSelf: The caller is the server.
+        Overloaded: Its mailbox has a limit and is full.
 
     When the caller is cancelled the server is not told; its reply finds nobody. It is a
     cancellation point, but lets other tasks run only when the server is busy, when its
@@ -65,6 +66,10 @@ async def call(
     else:
         expect(server, slot)
         server.deliver(slot)
+        if slot.task is None:
+            # Refused, but whoever tries again and again has to let others run.
+            await trio.lowlevel.checkpoint()
+            return outcome(slot, dest, timeout)
     await wait_for(slot, timeout)
     return outcome(slot, dest, timeout)
 

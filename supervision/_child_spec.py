@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from ._errors import BadChildSpec
+from ._mailbox_limit import MailboxLimit
 from ._pid import Name
 from .abc import Behaviour
 
@@ -96,6 +97,7 @@ class ChildSpec:
         type: ``supervisor`` when the child is one.
         significant: Its end counts for the supervisor's ``auto_shutdown``.
         cool_down: See `CoolDown`; the supervisor's when ``None``.
+        mailbox: See `MailboxLimit`; without a limit when ``None``.
     """
 
     id: str
@@ -106,6 +108,7 @@ class ChildSpec:
     type: ChildType = attrs.field(default="worker", kw_only=True)
     significant: bool = attrs.field(default=False, kw_only=True)
     cool_down: CoolDown | None = attrs.field(default=None, kw_only=True)
+    mailbox: MailboxLimit | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if self.shutdown is _BY_TYPE:

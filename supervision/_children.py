@@ -12,7 +12,7 @@ from ._life import Process
 from ._pid import Pid
 from ._reasons import ExitReason
 from ._restarts import Cooling
-from ._signals import From
+from ._signals import From, Signal
 from ._timers import Alarm
 from .abc import Call
 
@@ -170,7 +170,7 @@ def count(children: Iterable[Child]) -> ChildCounts:
 
 
 @attrs.frozen
-class Ended:
+class Ended(Signal):
     """A child has ended; in the supervisor's mailbox, so in the order of arrival."""
 
     process: Process
@@ -178,7 +178,7 @@ class Ended:
 
 
 @attrs.frozen
-class Retry:
+class Retry(Signal):
     """Try to start *child* again, unless its token has changed."""
 
     child: Child

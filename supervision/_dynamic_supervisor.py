@@ -29,6 +29,8 @@ from ._errors import (
     NotFound,
     StartFailed,
 )
+from ._limited_mailbox import limit_mailbox
+from ._mailbox_limit import MailboxLimit
 from ._pid import Dest, Pid
 from ._process import (
     BURST,
@@ -380,6 +382,8 @@ class DynamicEngine(Engine):
             process = enter(here.home, self, here.pid, label=spec.id, name=spec.name)
         except NameTaken as taken:
             raise AlreadyStarted(taken.pid) from None
+        if spec.mailbox is not None:
+            limit_mailbox(process, spec.mailbox)
         self.by_process[process] = child
         child.process = process
         child.status = "running"
@@ -413,6 +417,7 @@ async def adopt(
     *,
     name: str | None = None,
     value: object = None,
+    mailbox: MailboxLimit | None = None,
 ) -> AsyncGenerator[Pid]:
     """Make the calling task a process, as a temporary child of a dynamic supervisor.
 
@@ -425,6 +430,7 @@ async def adopt(
         id: Its id among the children.
         name: Registered for the length of the block.
         value: Registered with the name.
+        mailbox: The limit of its mailbox; it has none when ``None``.
 
     An exit signal cancels the block: control goes on *behind* it, as with
     `trio.move_on_after`. An exception that leaves the block is the reason of the process
@@ -441,7 +447,9 @@ async def adopt(
     engine = engine_of(sup)
     if not isinstance(engine, DynamicEngine):
         raise ChildError("only a dynamic supervisor adopts")
-    spec = ChildSpec(id, _nobody_restarts, name=name, restart="temporary")
+    spec = ChildSpec(
+        id, _nobody_restarts, name=name, restart="temporary", mailbox=mailbox
+    )
     process = engine.adopt(spec, sup)
     if name is not None and value is not None:
         set_value(process, name, value)

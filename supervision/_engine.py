@@ -11,6 +11,7 @@ import trio
 from ._child_spec import BrutalKill, ChildSpec, CoolDown, check_limits
 from ._children import Child, Retry
 from ._errors import NoProcess, SupervisionError
+from ._limited_mailbox import limit_mailbox
 from ._pid import Dest
 from ._process import IN_LOOP, Process, claim_at_start, find, report_unkillable
 from ._reasons import KILLED, SHUTDOWN, ExitReason, Killed, Shutdown, is_orderly
@@ -145,6 +146,8 @@ class Engine:
         start: Callable[..., object] = spec.start
         home = here.home
         process = Process(home, self, here.pid, spec.id, spec.grace)
+        if spec.mailbox is not None:
+            limit_mailbox(process, spec.mailbox)
         if spec.name is not None:
             start = claim_at_start(process, spec.name, start)
         home.processes.add(process)

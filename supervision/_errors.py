@@ -125,6 +125,24 @@ class CallTimeout(CallFailed):
         self.seconds: float | None = seconds
 
 
+class Overloaded(CallFailed):
+    """The mailbox is full, and the call was not put into it: the server is too slow.
+
+    Also the error in the reason of a process that ends for this, see `MailboxLimit`.
+
+    Attributes:
+        size: How many messages wait in the mailbox, which is as many as may.
+    """
+
+    def __init__(self, dest: Dest, size: int) -> None:
+        super().__init__(
+            dest,
+            f"the mailbox of {dest!r} is full ({size} messages wait): try again later, "
+            "send less, or spread the work over several processes",
+        )
+        self.size: int = size
+
+
 class CallingSelf(CallFailed):
     """A server called itself and would wait for ever; the fault is the caller's."""
 

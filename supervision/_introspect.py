@@ -10,6 +10,7 @@ import attrs
 from ._children import Child
 from ._engine import Engine
 from ._errors import NoProcess
+from ._limited_mailbox import dropped_by
 from ._pid import Dest, Pid
 from ._process import (
     STARTING,
@@ -49,6 +50,7 @@ class ProcessInfo:
         status: ``waiting`` is waiting for a message; ``running`` is anything else that
             a live process does.
         mailbox: Messages that wait.
+        dropped: Messages and calls that its limited mailbox has not taken.
         messages: Messages that it has taken.
         restarts: How often its supervisor has restarted it.
         started_at: When, on Trio's clock, in seconds; ``None`` when it does not run.
@@ -64,6 +66,7 @@ class ProcessInfo:
     strategy: str | None = None
     restart: str | None = None
     mailbox: int = 0
+    dropped: int = 0
     messages: int = 0
     restarts: int = 0
     started_at: float | None = None
@@ -95,6 +98,7 @@ def _process_info(process: Process, child: Child | None) -> ProcessInfo:
         strategy=None if engine is None else engine.strategy,
         restart=None if child is None else child.spec.restart,
         mailbox=len(process.mailbox or ()),
+        dropped=dropped_by(process),
         messages=process.handled,
         restarts=process.restarts,
         started_at=process.started_at,

@@ -15,7 +15,7 @@ import attrs
 from ._errors import NameTaken, NoProcess, NoSuchName, SupervisionError
 from ._pid import Dest, Pid
 from ._process import Process, current_process, find, notify_end
-from ._signals import Down, From
+from ._signals import Down, From, Signal
 from .abc import NO_REPLY, Call, NoReply, Server
 
 K = TypeVar("K", bound=Hashable)
@@ -102,7 +102,7 @@ class KeyEntry(Generic[K, V]):
 
 
 @attrs.frozen
-class KeyRegistered:
+class KeyRegistered(Signal):
     """What a listener of a `Registry` is sent when a process was registered.
 
     Attributes:
@@ -119,7 +119,7 @@ class KeyRegistered:
 
 
 @attrs.frozen
-class KeyUnregistered:
+class KeyUnregistered(Signal):
     """What a listener of a `Registry` is sent when a process is not registered any more.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The mailbox: an unbounded queue that can be searched. Nothing here waits."""
+"""The mailbox: a queue without a limit that can be searched. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -33,8 +33,16 @@ class Mailbox(deque[object]):
 
     __slots__ = ()
 
+    def mark(self) -> int:
+        """Note what is there, to be left out by a `take` that is given the result."""
+        return len(self)
+
     def take(self, accepts: Predicate, start: int = 0) -> tuple[bool, object]:
-        """Remove and return the first accepted message from position *start* on.
+        """Remove and return the first accepted message.
+
+        Args:
+            accepts: Says whether it is one that is wanted.
+            start: What `mark` returned, to look only at what has come since.
 
         Returns:
             Whether there was one, and the message.

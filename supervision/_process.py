@@ -40,6 +40,7 @@ from ._life import (
 )
 from ._links import exit, link, tie, trap_exits, unlink  # noqa: A004 - Erlang's word
 from ._mailbox import Mailbox
+from ._mailbox_limit import MailboxLimit
 from ._monitors import demonitor, monitor, notify_end, watch
 from ._pid import Dest, Name, Pid, Ref
 from ._reports import report_dropped, report_unkillable, wait_points
@@ -136,9 +137,12 @@ def _spawn(
     fn: Callable[..., object],
     args: tuple[object, ...],
     name: Name | None,
+    mailbox: MailboxLimit | None,
 ) -> Process:
     label = name if isinstance(name, str) else _label_of(fn)
-    return launch(home, home, home.pid, fn, args, label=label, name=name)
+    return launch(
+        home, home, home.pid, fn, args, label=label, name=name, mailbox=mailbox
+    )
 
 
 def spawn(
@@ -147,6 +151,7 @@ def spawn(
     name: Name | None = None,
     link: bool = False,
     monitor: bool = False,
+    mailbox: MailboxLimit | None = None,
 ) -> Pid:
     """Start a process that nobody supervises; it ends with the tree at the latest.
 
@@ -156,6 +161,7 @@ def spawn(
         name: Registered before it runs.
         link: Link it to the caller from before its first step.
         monitor: Have the caller monitor it; `spawn_monitor` also returns the reference.
+        mailbox: The limit of its mailbox; it has none when ``None``.
 
     Raises:
         NameTaken: Another process holds *name*.
@@ -163,7 +169,7 @@ def spawn(
         NotAProcess: The caller is none, and *link* or *monitor* was asked for.
     """
     here = current_process() if link or monitor else None
-    process = _spawn(current_home(), fn, args, name)
+    process = _spawn(current_home(), fn, args, name, mailbox)
     if here is not None and link:
         tie(here, process)
     if here is not None and monitor:
@@ -172,11 +178,14 @@ def spawn(
 
 
 def spawn_link(
-    fn: Callable[..., object], *args: object, name: Name | None = None
+    fn: Callable[..., object],
+    *args: object,
+    name: Name | None = None,
+    mailbox: MailboxLimit | None = None,
 ) -> Pid:
     """Start a process that is linked to the caller from before its first step."""
     here = current_process()
-    process = _spawn(here.home, fn, args, name)
+    process = _spawn(here.home, fn, args, name, mailbox)
     tie(here, process)
     return process.pid
 
@@ -185,10 +194,11 @@ def spawn_monitor(
     fn: Callable[..., object],
     *args: object,
     name: Name | None = None,
+    mailbox: MailboxLimit | None = None,
 ) -> tuple[Pid, Ref]:
     """Start a process that the caller monitors from before its first step."""
     here = current_process()
-    process = _spawn(here.home, fn, args, name)
+    process = _spawn(here.home, fn, args, name, mailbox)
     return process.pid, watch(here, process, None)
 
 

@@ -21,6 +21,8 @@ from ._life import (
     process_of_task,
     register_task,
 )
+from ._limited_mailbox import limit_mailbox
+from ._mailbox_limit import MailboxLimit
 from ._pid import Dest, Name, Pid
 from ._reasons import SHUTDOWN, ExitReason
 from ._reports import report_unkillable
@@ -201,6 +203,7 @@ def launch(
     label: str,
     name: Name | None = None,
     shutdown: float | None = 5.0,
+    mailbox: MailboxLimit | None = None,
 ) -> Process:
     """Make a process and its task; it runs its first step later.
 
@@ -211,6 +214,8 @@ def launch(
     if nursery is None:
         raise NoRuntime
     process = Process(home, keeper, parent_pid, label, shutdown)
+    if mailbox is not None:
+        limit_mailbox(process, mailbox)
     if name is not None:
         start = claim_at_start(process, name, start)
     home.processes.add(process)

@@ -13,8 +13,17 @@ from ._reasons import ExitReason
 # --- messages
 
 
+class Signal:
+    """What the runtime itself puts into mailboxes.
+
+    A limited mailbox never drops one: whoever waits for it would wait for ever.
+    """
+
+    __slots__ = ()
+
+
 @attrs.frozen
-class Exit:
+class Exit(Signal):
     """An exit signal that a trapping process received, as a message.
 
     Attributes:
@@ -27,7 +36,7 @@ class Exit:
 
 
 @attrs.frozen
-class Down:
+class Down(Signal):
     """What a monitor says, once, when the process it watches has ended.
 
     Attributes:
@@ -44,7 +53,7 @@ class Down:
 
 
 @attrs.frozen
-class GroupJoined:
+class GroupJoined(Signal):
     """Processes have joined a group that somebody monitors.
 
     Attributes:
@@ -59,7 +68,7 @@ class GroupJoined:
 
 
 @attrs.frozen
-class GroupLeft:
+class GroupLeft(Signal):
     """Processes have left a group that somebody monitors, or have ended as members.
 
     Attributes:
@@ -101,7 +110,7 @@ class Cast:
         return f"Cast({self.message!r})"
 
 
-class SystemMessage:
+class SystemMessage(Signal):
     """A request to the loop itself; user code never sees it, suspension does not hold it.
 
     Every behaviour's loop, a supervisor's too, calls `handle` in its own task, in the
@@ -185,6 +194,13 @@ class From:
         if parked:
             self.server.pending.discard(self)
             trio.lowlevel.reschedule(task)
+
+    def refuse(self, error: Exception) -> None:
+        """Fail a call that was just sent, so that nobody waits for it yet."""
+        self.task = None
+        self.state = From.FAILED
+        self.result = error
+        self.server.pending.discard(self)
 
     def expire(self) -> None:
         """End the wait because the time-out of the call has passed."""

@@ -19,7 +19,7 @@ from ._ending import Stopping, reason_to_terminate, terminate
 from ._errors import BadReturn
 from ._process import BURST, IN_LOOP, Process, driven_by
 from ._reasons import ProcessExit
-from ._signals import Cast, Exit, From, SystemMessage
+from ._signals import Cast, Exit, From, Signal, SystemMessage
 from ._state_events import EventQueue, StartTimer, TimerOrder, Transition
 from ._state_values import (
     Action,
@@ -82,7 +82,7 @@ async def run_machine(process: Process, machine: _Machine) -> None:
         loop.cancel_timers()
 
 
-class _Elapsed:
+class _Elapsed(Signal):
     """A time-out on its way: called by the timer heap, then a message to the machine."""
 
     __slots__ = ("alarm", "key", "process")

@@ -24,6 +24,7 @@ GAVE_UP: Final = "supervision.supervisor.gave_up"
 COOLING_DOWN: Final = "supervision.child.cooling_down"
 UNKILLABLE: Final = "supervision.child.unkillable"
 DROPPED: Final = "supervision.message.dropped"
+OVERLOADED: Final = "supervision.mailbox.overloaded"
 TRACE: Final = "supervision.process.trace"
 
 
@@ -93,7 +94,9 @@ def _deliver(handler: Handler, event: Event) -> None:
 
 # --- the sink of last resort
 
-_LOGGED: Final = frozenset({CRASH, GAVE_UP, UNKILLABLE, COOLING_DOWN, TERMINATED})
+_LOGGED: Final = frozenset(
+    {CRASH, GAVE_UP, UNKILLABLE, COOLING_DOWN, TERMINATED, OVERLOADED},
+)
 _LINES_PER_SECOND: Final = 10
 
 

@@ -28,6 +28,7 @@ from ._process import (
     find,
     process_of_task,
 )
+from ._signals import Signal
 
 _PRUNE_ABOVE: Final = 64
 _FOREVER: Final = float("inf")
@@ -214,7 +215,7 @@ def _next_beat(last: float, every: float, now: float) -> float:
 
 
 @attrs.frozen
-class TimedOut:
+class TimedOut(Signal):
     """What `start_timer` sends.
 
     Attributes:
@@ -334,7 +335,7 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
     accepts = as_predicate(match)
     types = as_types(match)
     # What has been looked at is never looked at again.
-    seen = len(here.mailbox or ())
+    seen = 0 if here.mailbox is None else here.mailbox.mark()
     timer = None
     deadline = _FOREVER
     if timeout is not None:
@@ -348,7 +349,7 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
                 found, message = mailbox.take(accepts, seen)
                 if found:
                     return message
-                seen = len(mailbox)
+                seen = mailbox.mark()
             if trio.current_time() >= deadline:
                 raise ReceiveTimeout
     finally:
