@@ -346,7 +346,7 @@ class _Watch:
         """Hear of a message that was taken or a reply that was given."""
         if isinstance(message, SystemMessage):
             return
-        event = _event_of(direction, message)
+        event = event_of(direction, message)
         if self.counts is not None:
             since, taken, given = self.counts
             out = event.kind == "reply"
@@ -387,7 +387,8 @@ class _Watch:
         return tuple(names)
 
 
-def _event_of(direction: str, message: object) -> SysEvent:
+def event_of(direction: str, message: object) -> SysEvent:
+    """Show a message that was taken (``in``) or a reply that was given (``out``)."""
     if direction == "out":
         sender, value = cast("tuple[From, object]", message)
         return SysEvent("reply", value, sender.pid)

@@ -1,93 +1,52 @@
-"""Small things for tests of code that stands on `supervision`.
+"""Tools for tests of code that stands on `supervision`.
 
-Nothing here sleeps for luck: everything waits for the event that it is named after.
+Nothing here sleeps for luck: everything waits for the event that it is named after. All
+of it works in a test of pytest-trio, with its ``autojump_clock`` or without, and in any
+other Trio program; `run` makes one, under the virtual clock.
+
+>>> import trio, supervision
+>>> from supervision import ChildSpec
+>>> from supervision.testing import crash, run, wait_at_rest, watching
+>>> async def worker():
+...     await supervision.receive()
+>>> async def scenario():
+...     children = [ChildSpec(id, worker, name=id) for id in ("a", "b", "c")]
+...     async with supervision.open_supervisor(children, strategy="rest_for_one"):
+...         with watching() as watched:
+...             crash("b")
+...             await wait_at_rest()
+...         watched.assert_restarted("b", "c", only=True)
+>>> with Recorder.attached():
+...     run(scenario)
 """
 
-from __future__ import annotations
+from ._crashing import CrashOnPurpose, CrashPoint, crash, crash_at
+from ._leaks import Leaks, assert_no_leaks
+from ._probes import Probe, Recorder, Tap
+from ._running import as_process, run, run_seeds, seeded
+from ._waiting import NotAtRest, settle, wait_at_rest, wait_exit, wait_name
+from ._watching import Change, Watched, watching
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
-import attrs
-import trio
-import trio.testing
-
-from supervision._pid import Pid
-from supervision._process import Process, find, forget, notify_end, runtime
-from supervision._reasons import NOPROC, ExitReason
-from supervision._registry import whereis
-from supervision._signals import Down
-from supervision._telemetry import Event, attach
-
-__all__ = ["Recorder", "settle", "wait_exit", "wait_name"]
-
-
-async def wait_exit(pid: Pid) -> ExitReason:
-    """Wait until the process has ended; returns its reason, ``NOPROC`` if it had before.
-
-    Works from any task.
-    """
-    process: Process | None = find(pid)
-    if process is None:
-        return NOPROC
-    downs: list[Down] = []
-    ended = trio.Event()
-
-    def note(down: Down) -> None:
-        downs.append(down)
-        ended.set()
-
-    ref = notify_end(process, note)
-    try:
-        await ended.wait()
-    finally:
-        forget(ref)
-    return downs[0].reason
-
-
-async def wait_name(name: str) -> Pid:
-    """Wait until some process holds *name*; returns its pid."""
-    await trio.lowlevel.checkpoint()
-    tables = runtime()
-    while (pid := whereis(name)) is None:
-        if tables.name_claimed is None:
-            tables.name_claimed = trio.Event()
-        await tables.name_claimed.wait()
-    return pid
-
-
-async def settle() -> None:
-    """Wait until every task has nothing left to do."""
-    await trio.testing.wait_all_tasks_blocked()
-
-
-@attrs.define
-class Recorder:
-    """Keeps the telemetry events of a block, in order.
-
-    >>> with Recorder.attached() as recorder:
-    ...     pass
-    >>> recorder.names()
-    []
-    """
-
-    events: list[Event] = attrs.field(factory=list[Event])
-
-    @classmethod
-    @contextmanager
-    def attached(cls) -> Generator[Recorder]:
-        """Record for the length of a block."""
-        recorder = cls()
-        detach = attach(recorder.events.append)
-        try:
-            yield recorder
-        finally:
-            detach()
-
-    def names(self) -> list[str]:
-        """The names of the events."""
-        return [event.name for event in self.events]
-
-    def named(self, name: str) -> list[Event]:
-        """The events of one name."""
-        return [event for event in self.events if event.name == name]
+__all__ = [
+    "Change",
+    "CrashOnPurpose",
+    "CrashPoint",
+    "Leaks",
+    "NotAtRest",
+    "Probe",
+    "Recorder",
+    "Tap",
+    "Watched",
+    "as_process",
+    "assert_no_leaks",
+    "crash",
+    "crash_at",
+    "run",
+    "run_seeds",
+    "seeded",
+    "settle",
+    "wait_at_rest",
+    "wait_exit",
+    "wait_name",
+    "watching",
+]

@@ -1,13 +1,11 @@
 """For every test of `supervision`: crashes are recorded, and nothing may be left."""
 
-import gc
 from collections.abc import Generator
 
 import pytest
 
 from supervision import _life
-from supervision.testing import Recorder
-from tests.supervision.leaks import Watch, still_in_memory
+from supervision.testing import Leaks, Recorder, assert_no_leaks
 
 _failed = pytest.StashKey[bool]()
 
@@ -20,32 +18,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 
 
 @pytest.fixture(autouse=True)
-def leaks(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Generator[Watch]:
-    """Fail the test if it leaves a process, name, timer, task, home … behind.
-
-    What exists before the test is frozen, so that looking for what is left costs only
-    what the test itself has made.
-    """
-    gc.freeze()
-    try:
-        watch = Watch()
-        watch.install(monkeypatch)
-        yield watch
-        faults = watch.faults()
+def leaks(request: pytest.FixtureRequest) -> Generator[Leaks]:
+    """Fail the test if it leaves a process, name, timer, task, memory … behind."""
+    with assert_no_leaks() as leaks:
+        yield leaks
         # A test that failed keeps its frames, and has failed already.
-        if _failed in request.node.stash:
-            return
-        if not (watch.abandons or watch.keeps_crashes):
-            faults += still_in_memory()
-        assert not faults, "\n".join(faults)
-    finally:
-        gc.unfreeze()
+        leaks.ignore = leaks.ignore or _failed in request.node.stash
 
 
 @pytest.fixture(autouse=True)
-def events(leaks: Watch) -> Generator[Recorder]:
+def events(leaks: Leaks) -> Generator[Recorder]:
     with Recorder.attached() as recorder:
         yield recorder
     # The reason of a crash has its traceback, and that everything.

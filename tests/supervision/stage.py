@@ -1,7 +1,7 @@
 """What the tests of `supervision` act on: processes that wait, crash, echo and tell."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import trio
 
 import supervision
 from supervision import ChildSpec, Pid
+from supervision.testing import as_process
 
 
 class OnPurpose(Exception):
@@ -42,16 +43,9 @@ async def tree(*children: ChildSpec, **options: Any) -> AsyncGenerator[Pid]:
         yield pid
 
 
-@asynccontextmanager
-async def actor(*, trap: bool = False, **options: Any) -> AsyncGenerator[Pid]:
+def actor(*, trap: bool = False) -> AbstractAsyncContextManager[Pid]:
     """Make the test itself a process, in a tree of its own."""
-    dynamic = ChildSpec("actors", supervision.DynamicSupervisor, type="supervisor")
-    async with supervision.open_supervisor([dynamic], **options) as root:
-        (child,) = supervision.tree(root).children
-        assert child.pid is not None
-        async with supervision.adopt(child.pid, "test") as pid:
-            supervision.trap_exits(trap)
-            yield pid
+    return as_process(trap_exits=trap)
 
 
 @attrs.frozen
@@ -92,3 +86,17 @@ class Trapping(Echo):
 
 def child(id: str, start: Any = listen, *args: Any, **options: Any) -> ChildSpec:
     return ChildSpec(id, partial(start, *args), name=id, **options)
+
+
+def pid_of(name: str) -> Pid:
+    """The process of that name, which there has to be."""
+    pid = supervision.whereis(name)
+    assert pid is not None
+    return pid
+
+
+def info_of(name: str) -> supervision.ProcessInfo:
+    """What there is to see of the process of that name, which there has to be."""
+    info = supervision.info(name)
+    assert info is not None
+    return info

@@ -1,7 +1,7 @@
 """Children that behave as badly as Python lets them, and loads that are out of scale.
 
 Each test says what is promised all the same: reasons, order, that others live on. That
-nothing is left behind is asked after every test, see ``leaks``.
+nothing is left behind is asked after every test, see ``conftest``.
 """
 
 import contextlib
@@ -35,6 +35,7 @@ from tests.supervision.stage import (
     Trapping,
     actor,
     child,
+    pid_of,
     tree,
     wait,
 )
@@ -46,12 +47,6 @@ pytestmark = pytest.mark.usefixtures("scopes")
 def fast_clock() -> trio.testing.MockClock:
     """Also moves while somebody is busy, when an autojump would never come."""
     return trio.testing.MockClock(rate=500, autojump_threshold=0)
-
-
-def pid_of(name: str) -> supervision.Pid:
-    pid = supervision.whereis(name)
-    assert pid is not None
-    return pid
 
 
 async def end_of(name: str, reason: object) -> supervision.ExitReason:

@@ -51,7 +51,7 @@ async def test_without_a_handler_crashes_are_logged_at_a_limited_rate(
     monkeypatch,
     leaks,
 ):
-    leaks.keeps_crashes = True  # in the records of the log
+    leaks.memory = False  # in the records of the log
     monkeypatch.setattr(telemetry, "_handlers", ())
     monkeypatch.setattr(telemetry, "_rate", telemetry._Rate())
     monkeypatch.setattr(telemetry.time, "monotonic", lambda: 1.0)
