@@ -40,13 +40,6 @@ def assert_no_leaks(*, memory: bool = True) -> Generator[Leaks]:
     that waits, or timer may be left, and the tables of each tree have to agree with each
     other at its end.
 
-    As a fixture for every test of pytest:
-
-        @pytest.fixture(autouse=True)
-        def no_leaks():
-            with supervision.testing.assert_no_leaks():
-                yield
-
     Args:
         memory: Also assert that nothing of them is left in memory. Whoever keeps a crash
             keeps its traceback, and by that the process, so this is for blocks that keep
