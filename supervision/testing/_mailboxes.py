@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from supervision._limited_mailbox import LimitedMailbox
 from supervision._mailbox import Mailbox, Predicate
 from supervision._process import Process
 
 Note = Callable[[object], object]
 
 
-class WatchedMailbox(Mailbox):
-    """Calls a function for each message that arrives, and one for each that is taken."""
+class _Telling(Mailbox):
+    """Calls functions for each message that arrives, and for each that is taken."""
 
-    __slots__ = ("arrived", "taken")
+    __slots__ = ()
 
     arrived: list[Note]
     taken: list[Note]
 
-    def append(self, message: object, /) -> None:
+    def append(self, message: object) -> None:
         super().append(message)
         for note in tuple(self.arrived):
             note(message)
@@ -40,12 +41,25 @@ class WatchedMailbox(Mailbox):
             note(message)
 
 
-def watched(process: Process) -> WatchedMailbox:
+class _TellingPlain(_Telling):
+    __slots__ = ("arrived", "taken")
+
+
+class _TellingLimited(_Telling, LimitedMailbox):
+    __slots__ = ("arrived", "taken")
+
+
+def watched(process: Process) -> _Telling:
     """Have *process* go on with a mailbox that tells; the same one if it has one."""
     mailbox = process.mailbox
-    if isinstance(mailbox, WatchedMailbox):
+    if isinstance(mailbox, _Telling):
         return mailbox
-    telling = WatchedMailbox(mailbox or ())
+    if isinstance(mailbox, LimitedMailbox):
+        telling = _TellingLimited(process, mailbox.limit)
+        for name in LimitedMailbox.__slots__:
+            setattr(telling, name, getattr(mailbox, name))
+    else:
+        telling = _TellingPlain(mailbox or ())
     telling.arrived = []
     telling.taken = []
     process.mailbox = telling

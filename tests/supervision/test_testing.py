@@ -7,7 +7,8 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trio
@@ -30,6 +31,7 @@ from supervision.testing import (
     Probe,
     Recorder,
     Tap,
+    _running,
     as_process,
     assert_no_leaks,
     crash,
@@ -42,6 +44,7 @@ from supervision.testing import (
     wait_exit,
     watching,
 )
+from supervision.testing._leaks import faults_of_dead, faults_of_tables
 from tests.supervision.stage import (
     Ask,
     Echo,
@@ -580,6 +583,38 @@ async def test_of_who_is_not_supervised_no_start_can_fail():
             await settle()
 
 
+async def test_other_messages_are_handled_as_always_meanwhile():
+    log: list[Any] = []
+    async with tree(child("it", Echo, log)):
+        with crash_at("it", str) as point:
+            assert await supervision.call("it", Ask(1)) == 1
+            supervision.cast("it", 2)
+            await settle()
+            assert point.hits == 0
+            supervision.cast("it", "three")
+            await settle()
+    assert log[1] == ("cast", 2)
+    assert log[2][0] == "terminate"
+
+
+def test_in_another_trio_a_seed_decides_less(monkeypatch):
+    monkeypatch.setattr(_running, "_scheduler", object())
+    before = random.getstate()
+    with seeded(1):
+        first = random.random()
+    with seeded(1):
+        assert random.random() == first
+    assert random.getstate() == before
+
+
+async def test_who_waits_for_the_same_name_is_told_together():
+    async with tree(), trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(supervision.testing.wait_name, "late")
+        await settle()
+        supervision.spawn(listen, name="late")
+
+
 async def test_only_the_process_itself_crashes_at_its_event():
     async with tree(child("it", Points), child("other", Points)):
         never = pytest.raises(AssertionError, match="never came")
@@ -676,9 +711,12 @@ async def test_a_tap_hears_everything_and_changes_nothing(start):
     log: list[Any] = []
     args = (log,) if start is Echo else ()
     async with tree(child("it", start, *args)):
-        await settle()
         supervision.send("it", "before")
+        await settle()
         with Tap.attached("it") as tap:
+            if start is Echo:
+                # It is idle: its caller would take the first step of the handler.
+                assert await supervision.call("it", Ask(0)) == 0
             supervision.send("it", 1)
             supervision.cast("it", 2)
             if start is Echo:
@@ -691,6 +729,8 @@ async def test_a_tap_hears_everything_and_changes_nothing(start):
         wanted: list[Any] = [("info", 1), ("cast", 2), ("call", Ask(3)), ("info", 4)]
         if start is listen:
             del wanted[2]
+        else:
+            wanted.insert(0, ("call", Ask(0)))
         assert [(event.kind, event.message) for event in tap.events] == wanted
         assert tap.messages == [message for _, message in wanted]
     if start is Echo:
@@ -707,6 +747,33 @@ async def test_taps_and_points_of_one_process_do_not_disturb_each_other():
         assert one.messages == other.messages == ["x", 1]
     with pytest.raises(supervision.NoProcess), Tap.attached(supervision.Pid()):
         pass
+
+
+async def test_a_mailbox_with_a_limit_keeps_it_while_somebody_listens():
+    limit = supervision.MailboxLimit(2)
+    async with tree(
+        child("it", wait, mailbox=limit), child("echo", Echo, mailbox=limit)
+    ):
+        for number in range(2):
+            supervision.send("it", number)
+        with Tap.attached("it") as tap, Tap.attached("it"):
+            supervision.send("it", 2)
+            assert tap.messages == [2]
+        assert info_of("it").mailbox == 2
+        assert info_of("it").dropped == 1
+        await supervision.sys.suspend("echo")
+        with crash_at("echo", int):
+            supervision.cast("echo", "one")
+            supervision.cast("echo", 2)
+            supervision.cast("echo", "too many")
+            await supervision.sys.resume("echo")
+            await settle()
+        assert isinstance(info_of("echo").last_reason, Crash)
+        await supervision.sys.suspend("echo")
+        supervision.cast("echo", "never")
+        crash("echo")
+        await settle()
+        assert info_of("echo").restarts == 2
 
 
 # --- who was restarted
@@ -811,6 +878,94 @@ async def test_a_tree_that_has_ended_is_gone():
 
 
 # --- leaks
+
+
+class Standing:
+    """Stands in for a process, with what the check looks at."""
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.names = ["it"]
+        self.links: Any = None
+        self.monitors: Any = None
+        self.watching: Any = None
+        self.pending: Any = ()
+
+
+def spoil_name(process: Any, other: Any, home: Any) -> None:
+    process.names = []
+
+
+def spoil_value(process: Any, other: Any, home: Any) -> None:
+    home.runtime.values["free"] = 1
+
+
+def spoil_home(process: Any, other: Any, home: Any) -> None:
+    other.alive = False
+
+
+def spoil_link(process: Any, other: Any, home: Any) -> None:
+    process.links = {other}
+
+
+def spoil_monitor(process: Any, other: Any, home: Any) -> None:
+    process.monitors = {supervision.Ref(other, None, None): None}
+
+
+def spoil_watcher(process: Any, other: Any, home: Any) -> None:
+    process.monitors = {supervision.Ref(process, other, None): None}
+
+
+def spoil_watching(process: Any, other: Any, home: Any) -> None:
+    process.watching = {supervision.Ref(other, process, None): None}
+
+
+def spoil_calls(process: Any, other: Any, home: Any) -> None:
+    process.pending = {supervision.From(None, "ask", process, None)}
+
+
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (spoil_name, "the name 'it' belongs to"),
+        (spoil_value, "a value of the free name 'free' is left"),
+        (spoil_home, "is dead and still in its tree"),
+        (spoil_link, "who knows nothing of it"),
+        (spoil_monitor, "of somebody else"),
+        (spoil_watcher, "is watched by"),
+        (spoil_watching, "which watches nobody"),
+        (spoil_calls, "for which nobody waits"),
+    ],
+)
+def test_tables_that_contradict_themselves_are_found(spoil, said):
+    process, other = Standing(), Standing()
+    process.links, other.links = {other}, {process}
+    ref = supervision.Ref(process, other, None)
+    process.monitors, other.watching = {ref: None}, {ref: None}
+    process.watching = {supervision.GroupRef(None, process, "group"): None}
+    process.pending = {supervision.From(None, "ask", process, cast("Any", "a task"))}
+    runtime = SimpleNamespace(names={"it": process}, values={"it": 1})
+    home: Any = SimpleNamespace(runtime=runtime, processes={process, other})
+    assert list(faults_of_tables(home)) == []
+    other.links = {process}
+    if spoil is spoil_link:
+        other.links = None
+    else:
+        process.links = other.links = None
+    spoil(process, other, home)
+    assert said in "\n".join(faults_of_tables(home))
+
+
+@pytest.mark.parametrize("kept", ["links", "mailbox", "names", "pending", "pid"])
+def test_what_the_dead_have_kept_is_found(kept):
+    dead: Any = SimpleNamespace(pid=supervision.Pid(), pending=())
+    assert list(faults_of_dead(dead)) == []
+    if kept == "pid":
+        dead.pid.process = dead
+    else:
+        setattr(dead, kept, ["something"])
+    (said,) = faults_of_dead(dead)
+    assert "has ended" in said
 
 
 def leaves(what: str, *, memory: bool = True) -> str:
