@@ -169,6 +169,7 @@ from ._timers import (
     send_interval,
     start_timer,
 )
+from ._watchdog import Watchdog
 from .abc import (
     NO_REPLY,
     Action,
@@ -333,6 +334,7 @@ __all__ = [
     "Timer",
     "UpdateTimeout",
     "Via",
+    "Watchdog",
     "adopt",
     "async_nolink",
     "async_task",

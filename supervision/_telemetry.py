@@ -25,6 +25,7 @@ COOLING_DOWN: Final = "supervision.child.cooling_down"
 UNKILLABLE: Final = "supervision.child.unkillable"
 DROPPED: Final = "supervision.message.dropped"
 OVERLOADED: Final = "supervision.mailbox.overloaded"
+LAG: Final = "supervision.loop.lag"
 TRACE: Final = "supervision.process.trace"
 
 
@@ -95,7 +96,7 @@ def _deliver(handler: Handler, event: Event) -> None:
 # --- the sink of last resort
 
 _LOGGED: Final = frozenset(
-    {CRASH, GAVE_UP, UNKILLABLE, COOLING_DOWN, TERMINATED, OVERLOADED},
+    {CRASH, GAVE_UP, UNKILLABLE, COOLING_DOWN, TERMINATED, OVERLOADED, LAG},
 )
 _LINES_PER_SECOND: Final = 10
 

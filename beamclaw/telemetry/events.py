@@ -29,6 +29,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "supervision.child.cooling_down": "warning",
     "supervision.child.terminated": "warning",
     "supervision.message.dropped": "warning",
+    "supervision.loop.lag": "warning",
     "supervision.mailbox.overloaded": "warning",
     "supervision.process.trace": "info",
     "supervision.child.restart": "info",

@@ -88,6 +88,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/gateway/sockets.py", "sockets"): "all that the gateway does to a socket",
     ("supervision/_engine.py", "randomness"): "jitter, an argument of the decision",
     ("supervision/_reports.py", "threads"): "looks at them, and starts none",
+    ("supervision/_watchdog.py", "threads"): "looks at the loop while that is held up",
     ("beamclaw/storage/_driver.py", "threads"): "one writer per database, or inline",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
 }
