@@ -3,6 +3,8 @@
 # A name or child that is not there fails the test by itself.
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -23,7 +25,7 @@ from supervision import (
     Exited,
     StartFailed,
 )
-from supervision.testing import wait_exit, wait_name
+from supervision.testing import settle, wait_exit, wait_name
 from tests.supervision.stage import (
     Ask,
     Echo,
@@ -31,6 +33,7 @@ from tests.supervision.stage import (
     Trapping,
     actor,
     child,
+    keep,
     listen,
     tree,
     wait,
@@ -171,6 +174,7 @@ async def test_failed_and_ignored_starts_are_not_stored(first):
         if pid is not None:
             supervision.exit(pid, "crash")
             await wait_all_tasks_blocked()
+        assert len(log) == (1 if first else 2)
         assert await supervision.which_children("d") == []
         counts = await supervision.count_children("d")
         assert counts == supervision.ChildCounts(0, 0, 0, 0)
@@ -207,6 +211,18 @@ async def test_all_children_end_at_once(autojump_clock):
     async with tree(dynamic()) as root:
         for number in range(5):
             await supervision.start_child("d", ChildSpec(f"{number}", Slow))
+        begin = trio.current_time()
+        await supervision.terminate_child(root, "d")
+        assert trio.current_time() - begin == pytest.approx(2)
+
+
+@pytest.mark.otp("60")
+async def test_all_children_share_one_grace(autojump_clock):
+    async with tree(dynamic()) as root:
+        for number in range(3):
+            deaf = child(f"{number}", partial(keep, trap=True), [], shutdown=2)
+            await supervision.start_child("d", deaf)
+        await settle()
         begin = trio.current_time()
         await supervision.terminate_child(root, "d")
         assert trio.current_time() - begin == pytest.approx(2)

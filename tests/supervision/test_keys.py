@@ -28,6 +28,7 @@ from tests.supervision.stage import (
     Ask,
     Echo,
     OnPurpose,
+    actor,
     child,
     keep,
     listen,
@@ -41,7 +42,7 @@ async def keyed(keys, **options):
     """A registry named "r", a dynamic supervisor "actors", and the test as a process."""
     registry = ChildSpec("r", partial(Registry, keys, **options), name="r")
     actors = child("actors", DynamicSupervisor, type="supervisor")
-    async with tree(registry, actors), supervision.adopt("actors", "test") as here:
+    async with tree(registry, actors), actor() as here:
         yield Registry.at("r"), here
 
 
@@ -171,6 +172,22 @@ async def test_listeners_are_told():
             KeyRegistered("r", "b", pid, 2),
             KeyUnregistered("r", "b", pid),
         ]
+
+
+@pytest.mark.otp("91")
+async def test_a_listener_hears_of_every_entry_that_a_death_removes():
+    async with keyed("duplicate", listeners=["ear"]) as (r, _):
+        heard = []
+        supervision.spawn(keep, heard, name="ear")
+        pid = supervision.spawn(wait)
+        for key in ("a", "b", "a"):
+            r.register(key, None, pid=pid)
+        await settle()
+        heard.clear()
+        supervision.exit(pid, "x")
+        await settle()
+        gone = [KeyUnregistered("r", key, pid) for key in ("a", "a", "b")]
+        assert heard == gone
 
 
 async def test_whoever_is_registered_falls_with_the_registry():

@@ -155,9 +155,12 @@ async def test_what_sends_a_signal_is_a_plain_function_and_done_when_it_returns(
         await wait_all_tasks_blocked()
         supervision.send(here, "first")
         supervision.send(here, "second")
+        supervision.cast(here, "third")
+        supervision.trap_exits(True)
+        supervision.exit(here, "fourth")
         found = supervision.info(here)
         assert found is not None
-        assert found.mailbox == 2
+        assert found.mailbox == 4
         supervision.monitor(pid)
         supervision.exit(pid, supervision.KILL)
         assert await supervision.receive() == "first"
@@ -179,11 +182,21 @@ async def test_from_a_worker_thread_one_goes_through_trio():
 
 @pytest.mark.otp("T15")
 async def test_a_time_out_of_a_call_or_a_receive_opens_no_cancel_scope(monkeypatch):
-    async with actor() as here, tree(child("echo", Echo)):
-        await supervision.call("echo", Ask(1), timeout=5)
-        supervision.send(here, "one")
+    class Slow(Echo):
+        async def handle_call(self, request: Any, sender: supervision.From) -> Any:
+            await trio.lowlevel.checkpoint()
+            return request.what
+
+    async def tell(whom: supervision.Pid) -> None:
+        await trio.lowlevel.checkpoint()
+        supervision.send(whom, "one")
+
+    async with actor() as here, tree(child("slow", Slow)):
+        # What is made for the first time-out of all.
+        await supervision.call("slow", Ask(1), timeout=5)
         async with forbidden_scopes(monkeypatch):
-            assert await supervision.call("echo", Ask(2), timeout=5) == 2
+            assert await supervision.call("slow", Ask(2), timeout=5) == 2
+            supervision.spawn(tell, here)
             assert await supervision.receive(str, timeout=5) == "one"
 
 

@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
 import contextvars
+from functools import partial
 
 import pytest
 import trio
@@ -138,11 +139,16 @@ async def test_kill_over_a_link_can_be_trapped():
 
 @pytest.mark.otp("7")
 async def test_a_normal_signal_is_ignored_by_others_and_ends_oneself():
-    async with actor():
+    async with actor() as here:
         other = supervision.spawn(wait)
         supervision.exit(other, NORMAL)
+        seen = []
+        trapping = supervision.spawn(partial(keep, seen, trap=True))
+        await wait_all_tasks_blocked()
+        supervision.exit(trapping, NORMAL)
         await wait_all_tasks_blocked()
         assert supervision.is_alive(other)
+        assert seen == [Exit(here, NORMAL)]
 
         async def oneself():
             supervision.exit(supervision.self_pid(), NORMAL)
@@ -171,6 +177,33 @@ async def test_unlink_and_flush_leaves_nothing():
         pid = supervision.spawn_link(crash)
         await wait_exit(pid)
         supervision.unlink(pid, flush=True)
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(timeout=0)
+
+
+@pytest.mark.otp("2", "9")
+@pytest.mark.parametrize("mine", [True, False])
+async def test_after_unlink_neither_end_hears_of_the_other(mine):
+    async with actor(trap=True):
+        seen = []
+        other = supervision.spawn(partial(keep, seen, trap=True))
+        await wait_all_tasks_blocked()
+
+        async def briefly():
+            supervision.link(other)
+            supervision.link(other)
+            supervision.unlink(other)
+            supervision.exit("by itself")
+
+        if mine:
+            supervision.link(other)
+            supervision.unlink(other)
+            supervision.exit(other, KILL)
+            await wait_exit(other)
+        else:
+            await wait_exit(supervision.spawn(briefly))
+        await wait_all_tasks_blocked()
+        assert seen == []
         with pytest.raises(supervision.ReceiveTimeout):
             await supervision.receive(timeout=0)
 
@@ -243,6 +276,18 @@ async def test_a_monitor_of_the_dead_says_noproc_at_once():
         assert await supervision.receive(timeout=0) == Down(ref, None, NOPROC, "nobody")
 
 
+@pytest.mark.otp("15")
+async def test_a_monitor_says_it_once():
+    async with actor():
+        pid = supervision.spawn(wait)
+        ref = supervision.monitor(pid)
+        supervision.exit(pid, "x")
+        assert await supervision.receive() == Down(ref, pid, Exited("x"))
+        await wait_all_tasks_blocked()
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(timeout=0)
+
+
 @pytest.mark.otp("16")
 @pytest.mark.parametrize("flush", [False, True])
 async def test_demonitor_keeps_a_queued_down_unless_it_flushes(flush):
@@ -261,13 +306,16 @@ async def test_demonitor_keeps_a_queued_down_unless_it_flushes(flush):
 
 
 @pytest.mark.otp("17")
-async def test_a_down_has_the_reason_of_the_exit_and_kills_nobody():
+@pytest.mark.parametrize("body", [wait, partial(leave, "why"), crash])
+async def test_a_down_has_the_reason_of_the_exit_and_kills_nobody(body):
     async with actor(trap=True):
-        pid = supervision.spawn_link(wait)
+        pid = supervision.spawn_link(body)
         supervision.monitor(pid)
-        supervision.exit(pid, "why")
-        reasons = {(await supervision.receive()).reason for _ in range(2)}
-        assert reasons == {Exited("why")}
+        if body is wait:
+            supervision.exit(pid, "why")
+        one, other = [(await supervision.receive()).reason for _ in range(2)]
+        assert one == other
+        assert isinstance(one, Crash) if body is crash else one == Exited("why")
 
 
 @pytest.mark.otp("18")
@@ -418,7 +466,7 @@ async def test_a_childs_exception_never_reaches_a_nursery():
 @pytest.mark.otp("T13", "89")
 async def test_all_effects_of_a_death_come_in_one_step():
     """Name free, group left, link, monitor and table, all at once."""
-    async with actor(trap=True):
+    async with actor(trap=True) as here:
         release = trio.Event()
 
         async def lingers():
@@ -430,7 +478,7 @@ async def test_all_effects_of_a_death_come_in_one_step():
 
         pid = supervision.spawn_link(lingers, name="held")
         supervision.monitor(pid)
-        supervision.join("g", pid)
+        supervision.join("g", pid=pid)
         await wait_all_tasks_blocked()
         supervision.exit(pid, "x")
         await wait_all_tasks_blocked()
@@ -441,6 +489,7 @@ async def test_all_effects_of_a_death_come_in_one_step():
         supervision.send(pid, "vanishes")
         release.set()
         exit_ = await supervision.receive()
+        assert supervision.info(here).mailbox == 1
         assert not supervision.is_alive(pid)
         assert supervision.whereis("held") is None
         assert supervision.members("g") == []

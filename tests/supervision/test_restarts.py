@@ -23,6 +23,12 @@ def test_what_is_older_than_the_window_does_not_count():
     ]
 
 
+@pytest.mark.otp("44")
+def test_what_is_as_old_as_the_window_counts():
+    window = RestartWindow(1, 5.0)
+    assert [window.admit(now) for now in (0.0, 5.0)] == [True, False]
+
+
 @pytest.mark.otp("Q1")
 @given(
     st.integers(0, 5),

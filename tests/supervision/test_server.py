@@ -149,9 +149,14 @@ async def test_the_name_is_taken_before_init():
 @pytest.mark.otp("82")
 async def test_a_continuation_runs_before_what_is_queued():
     log = []
+
+    class Hasty(Init):
+        async def init(self):
+            supervision.send(supervision.self_pid(), "message")
+            return await super().init()
+
     async with tree(dynamic()):
-        pid = await start(Init, log, Continue("load"))
-        supervision.send(pid, "message")
+        await start(Hasty, log, Continue("load"))
         await wait_all_tasks_blocked()
     assert log == [("continue", "load"), ("info", "message")]
 
@@ -324,6 +329,28 @@ async def test_a_timeout_comes_if_nothing_else_does(message, autojump_clock):
             "late": [timeout, ("late", 7)],
         }[message]
     )
+
+
+@pytest.mark.otp("82")
+@pytest.mark.parametrize("kind", ["call", "cast", "message"])
+async def test_anything_that_comes_cancels_the_timeout(kind, autojump_clock):
+    class Timed(Echo):
+        async def handle_cast(self, message):
+            return Timeout(5) if message == "start" else None
+
+    log = []
+    async with tree(child("timed", Timed, log)):
+        supervision.cast("timed", "start")
+        await trio.sleep(2)
+        match kind:
+            case "call":
+                await supervision.call("timed", Ask())
+            case "cast":
+                supervision.cast("timed", "other")
+            case _:
+                supervision.send("timed", "message")
+        await trio.sleep(20)
+    assert ("info", supervision.TIMEOUT) not in log
 
 
 @pytest.mark.otp("82")
@@ -506,6 +533,21 @@ async def test_terminate_may_await_after_any_end(autojump_clock):
 
 
 @pytest.mark.otp("T5")
+async def test_terminate_may_await_when_everything_around_it_is_cancelled():
+    log = []
+
+    class Careful(Trapping):
+        async def terminate(self, reason):
+            await trio.lowlevel.checkpoint()
+            self.log.append(reason)
+
+    async with tree(child("it", Careful, log)) as root:
+        root.process.nursery.cancel_scope.cancel()
+        await wait_exit(root)
+    assert log == ["init", SHUTDOWN]
+
+
+@pytest.mark.otp("T5")
 async def test_terminate_that_takes_too_long_is_a_kill(autojump_clock):
     """The shutdown value is the deadline of the shield."""
 
@@ -541,8 +583,9 @@ async def test_a_kill_gets_through_the_shield_of_terminate():
         assert await wait_exit(pid) == KILLED
 
 
-@pytest.mark.otp("12", "75")
-async def test_a_signal_in_a_handler_ends_without_terminate():
+@pytest.mark.otp("12", "75", "76")
+@pytest.mark.parametrize("signal, reason", [("x", Exited("x")), (KILL, KILLED)])
+async def test_a_signal_in_a_handler_ends_without_terminate(signal, reason):
     log = []
 
     class Stuck(Echo):
@@ -553,8 +596,8 @@ async def test_a_signal_in_a_handler_ends_without_terminate():
         pid = await start(Stuck, log, restart="temporary")
         supervision.cast(pid, 1)
         await wait_all_tasks_blocked()
-        supervision.exit(pid, "x")
-        assert await wait_exit(pid) == Exited("x")
+        supervision.exit(pid, signal)
+        assert await wait_exit(pid) == reason
     assert log == ["init"]
 
 
@@ -607,7 +650,7 @@ async def test_stop_if_idle_takes_the_name_away_in_one_step():
     log = []
     async with tree(dynamic()):
         pid = await start(Sleepy, log, restart="temporary")
-        supervision.join("g", pid)
+        supervision.join("g", pid=pid)
         supervision.cast(pid, "sleep")
         while "terminating" not in log:
             await trio.lowlevel.checkpoint()

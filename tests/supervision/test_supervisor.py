@@ -33,6 +33,7 @@ from tests.supervision.stage import (
     Trapping,
     actor,
     child,
+    keep,
     listen,
     tree,
     wait,
@@ -201,6 +202,21 @@ async def test_a_restart_keeps_its_place_and_its_arguments():
         assert info.last_reason == Exited("crash")
 
 
+@pytest.mark.otp("53")
+async def test_a_restart_knows_nothing_of_the_old_state():
+    class Counting(Echo):
+        count = 0
+
+        async def handle_cast(self, message):
+            self.count += 1
+
+    async with tree(child("c", Counting)):
+        supervision.cast("c", "one more")
+        assert (await supervision.sys.get_state("c"))["count"] == 1
+        await end("c")
+        assert "count" not in await supervision.sys.get_state("c")
+
+
 @pytest.mark.otp("43")
 @pytest.mark.parametrize("allowed", [0, 1, 3])
 async def test_more_restarts_than_allowed_and_the_supervisor_gives_up(
@@ -269,17 +285,36 @@ async def test_a_failing_restart_is_tried_again_and_each_try_counts():
             await wait()
 
 
-@pytest.mark.otp("49", "51")
+@pytest.mark.otp("49", "51", "68", "69")
 async def test_requests_are_served_between_tries():
-    log, failures = [], list(range(1000))
-    async with tree(child("f", Flaky, log, failures), max_restarts=10_000) as root:
-        supervision.exit(supervision.whereis("f"), "crash")
+    """And a try is void when the child was terminated meanwhile."""
+    tries, told = [], []
+
+    async def ask(root):
+        for request in ("restart_child", "delete_child"):
+            with pytest.raises(supervision.ChildRestarting):
+                await getattr(supervision, request)(root, "f")
         await supervision.terminate_child(root, "f")
         (info,) = await supervision.which_children(root)
-        assert (info.pid, info.status) == (None, "undefined")
-        tries = len(log)
-        await wait_all_tasks_blocked()
-        assert len(log) == tries
+        told.append((len(tries), info.pid, info.status))
+
+    class Hopeless(Echo):
+        async def init(self):
+            tries.append(1)
+            if len(tries) == 1:
+                return
+            if len(tries) == 3:
+                supervision.spawn(ask, supervision.whereis("root"))
+            # Time for whoever has got an answer to ask for the next thing.
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            raise OnPurpose
+
+    async with tree(child("f", Hopeless), max_restarts=100, name="root"):
+        await end("f")
+        # A try for each request that is served.
+        assert told == [(5, None, "undefined")]
+        assert len(tries) == 5
 
 
 @pytest.mark.otp("50")
@@ -325,6 +360,7 @@ async def test_a_restart_that_is_ignored_leaves_no_process():
         await end("o")
         (info,) = await supervision.which_children(root)
         assert (info.pid, info.status) == (None, "undefined")
+        assert len(log) == 2
         assert await supervision.restart_child(root, "o") is None
 
 
@@ -416,7 +452,18 @@ async def test_shutdown_none_waits_for_ever(autojump_clock):
 
 
 @pytest.mark.otp("58")
-async def test_while_it_waits_a_supervisor_serves_nothing(autojump_clock):
+@pytest.mark.parametrize(
+    "request_, arguments",
+    [
+        (supervision.count_children, ()),
+        (supervision.which_children, ()),
+        (supervision.get_child_spec, ("s",)),
+        (supervision.start_child, (child("new"),)),
+    ],
+)
+async def test_while_it_waits_a_supervisor_serves_nothing(
+    request_, arguments, autojump_clock
+):
     order = []
 
     class Slow(Trapping):
@@ -427,9 +474,9 @@ async def test_while_it_waits_a_supervisor_serves_nothing(autojump_clock):
     async with tree(child("s", Slow)) as root, trio.open_nursery() as nursery:
         nursery.start_soon(supervision.terminate_child, root, "s")
         await trio.sleep(1)
-        await supervision.count_children(root)
-        order.append("counted")
-    assert order == ["ended", "counted"]
+        await request_(root, *arguments)
+        order.append("answered")
+    assert order == ["ended", "answered"]
 
 
 @pytest.mark.otp("59")
@@ -440,6 +487,22 @@ async def test_an_end_that_was_not_orderly_is_reported(value, events, autojump_c
     told = events.named("supervision.child.terminated")
     expected = [] if value is BRUTAL_KILL else ["e"]
     assert [event.metadata["id"] for event in told] == expected
+
+
+@pytest.mark.otp("59")
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+@pytest.mark.parametrize("reason", [NORMAL, Shutdown("busy"), Exited("x")])
+async def test_what_counts_as_an_orderly_end(restart, reason, events):
+    async def obstinate():
+        supervision.trap_exits(True)
+        await supervision.receive()
+        supervision.exit(reason)
+
+    async with tree(child("o", obstinate, restart=restart)):
+        await wait_all_tasks_blocked()
+    told = events.named("supervision.child.terminated")
+    fine = restart != "permanent" and reason != Exited("x")
+    assert [event.metadata["reason"] for event in told] == ([] if fine else [reason])
 
 
 @pytest.mark.otp("61")
@@ -490,6 +553,26 @@ async def test_a_killed_supervisor_ends_its_children_first(autojump_clock):
         assert all(supervision.whereis(name) is not old[name] for name in names)
 
 
+@pytest.mark.otp("61", "T9", "Q5")
+async def test_a_child_of_a_killed_supervisor_that_traps_exits_has_its_grace(
+    autojump_clock,
+):
+    seen = []
+    inner = sup("inner", child("deaf", partial(keep, trap=True), seen))
+    async with actor(), tree(inner):
+        await wait_all_tasks_blocked()
+        supervisor = supervision.whereis("inner")
+        supervision.monitor("deaf")
+        supervision.monitor("inner")
+        begin = trio.current_time()
+        supervision.exit(supervisor, KILL)
+        downs = [await supervision.receive() for _ in range(2)]
+        assert [down.name for down in downs] == ["deaf", "inner"]
+        assert [down.reason for down in downs] == [KILLED, KILLED]
+        assert trio.current_time() - begin == pytest.approx(5)
+        assert seen == [supervision.Exit(supervisor, KILLED)]
+
+
 @pytest.mark.otp("T4")
 async def test_a_child_that_cannot_be_killed_is_reported_and_waited_for(
     events,
@@ -527,7 +610,7 @@ async def test_any_significant_child_takes_the_supervisor_along():
     inner = supervision.ChildSpec("i", inner.start, name="i", restart="temporary")
     async with actor(), tree(inner):
         supervision.monitor("i")
-        await end("b", SHUTDOWN)
+        await end("b", Shutdown("done"))
         assert (await supervision.receive()).reason == SHUTDOWN
         assert pids("a", "b", "i") == [None] * 3
 
@@ -564,10 +647,11 @@ async def test_only_ends_of_their_own_trigger_it():
 @pytest.mark.otp("65")
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
 async def test_the_parent_of_a_supervisor_that_ended_itself(restart):
-    inner = sup("i", significant("a"), auto_shutdown="any_significant")
+    """Whatever its significant child has ended with."""
+    inner = sup("i", significant("a", "temporary"), auto_shutdown="any_significant")
     async with tree(ChildSpec("i", inner.start, name="i", restart=restart)):
         before = supervision.whereis("i")
-        await end("a", SHUTDOWN)
+        await end("a", "crash")
         after = supervision.whereis("i")
         assert after is not before
         assert (after is not None) is (restart == "permanent")
@@ -600,7 +684,7 @@ async def test_start_child():
         assert ids == ["i", "new", "rest", "a"]
 
 
-@pytest.mark.otp("67", "68", "69")
+@pytest.mark.otp("55", "67", "68", "69")
 async def test_terminate_restart_and_delete_child():
     async with tree(
         child("a"), child("t", restart="temporary"), max_restarts=0
@@ -636,12 +720,14 @@ async def test_a_child_about_to_be_started_is_restarting(autojump_clock):
 @pytest.mark.otp("68")
 async def test_a_failed_restart_by_hand_is_not_counted():
     log, failures = [], [1, 2]
-    async with tree(child("f", Flaky, log, failures), max_restarts=0) as root:
+    async with tree(child("f", Flaky, log, failures), max_restarts=1) as root:
         await supervision.terminate_child(root, "f")
         for _ in range(2):
             with pytest.raises(StartFailed):
                 await supervision.restart_child(root, "f")
         assert await supervision.restart_child(root, "f") is not None
+        await end("f")
+        assert supervision.whereis("f") is not None
 
 
 @pytest.mark.otp("70", "72")
@@ -650,6 +736,12 @@ async def test_counts_and_specs():
         await supervision.terminate_child(root, "b")
         counts = await supervision.count_children(root)
         assert counts == supervision.ChildCounts(3, 2, 1, 2)
+        infos = await supervision.which_children(root)
+        assert [(info.id, info.pid, info.type) for info in infos] == [
+            ("b", None, "worker"),
+            ("s", supervision.whereis("s"), "supervisor"),
+            ("a", supervision.whereis("a"), "worker"),
+        ]
         spec = await supervision.get_child_spec(root, "a")
         assert spec.id == "a"
         pid = supervision.whereis("a")

@@ -17,10 +17,10 @@ from supervision import (
     Exited,
     Reply,
     Timeout,
-    _server,
     sys,
     telemetry,
 )
+from supervision._life import Process
 from supervision.testing import wait_exit
 from tests.supervision.stage import Ask, Echo, Trapping, actor, child, tree, wait
 
@@ -492,11 +492,27 @@ async def test_a_busy_watched_server_lets_others_run():
 
 
 @pytest.mark.otp("94")
-async def test_nobody_pays_who_does_not_look():
+async def test_nobody_pays_who_does_not_look(monkeypatch):
     """In the loop that runs while nobody watches, nothing is looked up per message."""
-    code = _server._Loop.run.__code__
-    assert "suspended" not in code.co_names
+    looked = []
+
+    def counted(name):
+        slot = getattr(Process, name)
+
+        def read(process):
+            looked.append(name)
+            return slot.__get__(process)
+
+        return property(read, slot.__set__)
+
     async with tree(child("it", Echo)):
-        before = supervision.whereis("it").process
+        for name in ("debug", "suspended"):
+            monkeypatch.setattr(Process, name, counted(name))
+        for number in range(10):
+            supervision.cast("it", number)
+            supervision.send("it", number)
         await supervision.call("it", Ask())
-        assert before.debug is None
+        assert looked == []
+        await sys.get_state("it")
+        assert set(looked) == {"debug", "suspended"}
+        monkeypatch.undo()
