@@ -4,10 +4,11 @@ import argparse
 import sys
 
 from . import erlang
-from .compare import compare
+from .compare import Difference, compare
 from .families import SHARES, generate
 from .play import play
 from .run import Report, run
+from .scenario import Scenario
 from .shrink import command, shrink, told
 
 
@@ -24,17 +25,22 @@ def main() -> int:
     parser.add_argument("--counts", action="store_true", help="print what occurred")
     options = parser.parse_args()
     if options.scenario is not None:
-        return repeat(options.seed, options.scenario, options.family)
+        return repeat(
+            options.seed,
+            options.scenario,
+            options.family,
+            shrinking=not options.no_shrink,
+        )
     report = run(options.seed, options.first, options.count, options.family, progress)
     print()
     print(summary(report, options.seed, options.first))
     if options.counts:
         for what, times in sorted(report.occurred.items()):
             print(f"  {times:7}  {what}")
-    for scenario, difference in report.different[:5]:
-        print(command(scenario))
-        print(told(scenario))
-        print(difference)
+    for scenario, _ in report.different[1:6]:
+        print("it differs, too:", command(scenario))
+    for scenario, difference in report.different[:1]:
+        tell(scenario, difference, shrinking=not options.no_shrink)
     return 1 if report.different else 0
 
 
@@ -55,22 +61,30 @@ def summary(report: Report, seed: int, first: int) -> str:
     )
 
 
-def repeat(seed: int, number: int, family: str | None) -> int:
+def repeat(seed: int, number: int, family: str | None, *, shrinking: bool) -> int:
+    """Play one scenario again."""
     scenario = generate(seed, number, family)
     (theirs,) = erlang.play([scenario])
     difference = compare(scenario, theirs, play(scenario))
-    print(told(scenario))
     if difference is None:
-        print("no difference")
+        print(told(scenario))
+        print("could not be timed" if isinstance(theirs, str) else "no difference")
         return 0
-    print(difference)
-    small = shrink(scenario)
-    (theirs,) = erlang.play([small])
-    print("made small:")
-    print(told(small))
-    print(compare(small, theirs, play(small)))
-    print("to repeat it:", command(scenario))
+    tell(scenario, difference, shrinking=shrinking)
     return 1
+
+
+def tell(scenario: Scenario, difference: Difference, *, shrinking: bool) -> None:
+    """Show a scenario that differs, as small as it gets."""
+    print(f"scenario {scenario.number} of seed {scenario.seed} ({scenario.family}):")
+    if shrinking:
+        small, less = shrink(scenario, difference)
+        print(told(small))
+        print(less)
+    else:
+        print(told(scenario))
+        print(difference)
+    print("to repeat it:", command(scenario))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,22 @@
 %% which the run queue is empty. Nothing here sleeps to wait for somebody.
 -module(difftest).
 -export([main/1, start_child/3, start_dynamic/5]).
+-export([watch/2, ev/2, die/1, ms/2, why/2, seen/2]). % for difftest_machine
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, handle_continue/2,
          terminate/2]).
 
 -record(s, {k, t, w, unit}).
--record(st, {s, n, term = ok, from = []}).
+-record(st, {s, n, term = ok, from = [], data = 0}).
 
 main([In, Out, UnitText]) ->
     ok = logger:set_primary_config(level, none),
     [{module, M} = code:ensure_loaded(M)
-     || M <- [gen, gen_server, gen_statem, supervisor, proc_lib, sys, pg, lists, maps]],
+     || M <- [difftest_machine, m_functions, m_functions_enter, m_events,
+              m_events_enter, gen, gen_server, gen_statem, supervisor, proc_lib, sys, pg, lists, maps]],
+    [warm(X) || X <- [error, exit]],
     register(rester, spawn(fun rester/0)),
+    ets:new(stalls, [named_table, ordered_set, public]),
+    spawn(fun() -> ticker(erlang:monotonic_time(millisecond)) end),
     {ok, _} = pg:start(pg),
     {ok, Binary} = file:read_file(In),
     Unit = list_to_integer(UnitText),
@@ -24,6 +29,32 @@ main([In, Out, UnitText]) ->
     Results = pool(Timed, [], 40, Unit) ++ [play(X, Unit) || X <- Untimed],
     ok = file:write_file(Out, term_to_binary(Results)),
     halt(0).
+
+%% What a process does at the first failure of its kind (asking whether to log it) is not
+%% over when nobody has anything left to do: have that behind us.
+warm(Class) ->
+    await_end(fun() -> gen_server:start_link(?MODULE, Class, []) end),
+    await_end(fun() -> gen_statem:start_link(m_events, Class, []) end).
+
+await_end(Start) ->
+    {_, Ref} = spawn_monitor(fun() ->
+        process_flag(trap_exit, true),
+        Start(),
+        receive {'EXIT', _, _} -> ok end
+    end),
+    receive {'DOWN', Ref, process, _, _} -> ok end.
+
+%% Notes when real time went on without us: timers and sleeps were late then.
+ticker(Before) ->
+    receive after 2 -> ok end,
+    Now = erlang:monotonic_time(millisecond),
+    [ets:insert(stalls, {Now, Now - Before}) || Now - Before > 4],
+    ticker(Now).
+
+stalled(Begin, Unit) ->
+    Stall = Unit div 12,
+    ets:select_count(stalls, [{{'$1', '$2'}, [{'>', '$1', Begin}, {'>', '$2', Stall}],
+                               [true]}]) > 0.
 
 %% --- rest: answered when no process of the whole node has anything left to do
 
@@ -43,7 +74,7 @@ rester(Waiting) ->
 
 rest() ->
     rester ! {rest, self()},
-    receive rested -> ok end.
+    receive rested -> ok after 4000 -> throw(never_rests) end.
 
 %% --- one scenario, each in a process of its own
 
@@ -68,6 +99,8 @@ play(X, Unit) ->
 drive(X, Unit, Tries) ->
     case drive(X, Unit) of
         late when Tries > 1 -> drive(X, Unit * 2, Tries - 1);
+        % Perhaps it was another one, at the same time.
+        never_rests when Tries > 4, element(2, X) -> drive(X, Unit, 1);
         Result -> {element(1, X), Result}
     end.
 
@@ -78,14 +111,17 @@ drive({K, Timed, Setup, Steps}, Unit) ->
     ets:insert(T, [{{pid, Driver}, d}, {{name, d}, Driver}]),
     S = #s{k = K, t = T, w = W, unit = Unit},
     Begin = erlang:monotonic_time(millisecond),
-    Trace = steps(S, Timed, Begin, 0, [{setup, Setup} | Steps]),
+    Trace = try steps(S, Timed, Begin, 0, [{setup, Setup} | Steps])
+            catch throw:never_rests -> never_rests
+            end,
     Pids = [P || {{pid, P}, _} <- ets:tab2list(T), P =/= Driver],
     [begin unlink(P), exit(P, kill) end || P <- Pids],
+    Stalled = Timed andalso stalled(Begin, Unit),
     exit(W, kill),
-    rest(),
+    catch rest(),
     ets:delete(T),
     flush(),
-    Trace.
+    case Stalled of true -> late; false -> Trace end.
 
 steps(_, _, _, _, []) -> [];
 steps(S, Timed, Begin, Now0, [A | Rest]) ->
@@ -158,6 +194,12 @@ reason(_, {supervisor_data, _}) -> bad_spec;
 reason(_, {invalid_significant, _}) -> bad_spec;
 reason(_, {bad_combination, _}) -> bad_spec;
 reason(_, {bad_return_value, _}) -> bad_return;
+reason(_, {Bad, _}) when
+    Bad =:= bad_return_from_state_function; Bad =:= bad_return_from_init;
+    Bad =:= bad_state_enter_return_from_state_function;
+    Bad =:= bad_action_from_state_function;
+    Bad =:= bad_state_enter_action_from_state_function -> bad_return;
+reason(T, {Bad, [{_, _, _, _} | _]}) when is_tuple(Bad) -> reason(T, Bad);
 reason(T, {already_started, P}) -> {already_started, name_of(T, P)};
 reason(T, {R, [{_, _, _, _} | _]}) -> {crash, reason(T, R)};
 reason(_, R) when is_atom(R); is_integer(R) -> R;
@@ -175,6 +217,9 @@ message(_, _) -> other.
 
 object(T, P) when is_pid(P) -> name_of(T, P);
 object(S, {Name, _}) -> logical(S, Name).
+
+why(#s{t = T}, R) -> reason(T, R).
+seen(#s{t = T}, Message) -> message(T, Message).
 
 %% What can be seen of plain processes: only what has changed since the last step.
 snapshot(S = #s{t = T}) ->
@@ -244,11 +289,29 @@ act(S, {tell, Id, Command}) -> tell(pid(S, Id), {do, Command});
 act(S, {req, N, Sup, Request}) ->
     client(S, N, fun() -> request(S, pid(S, Sup), Request) end);
 %% servers
-act(S, {server, Name, Trap, Init, Term}) ->
+act(S, home) ->
     spawn(fun() ->
-        R = gen_server:start(?MODULE, {server, S, Name, Trap, Init, Term}, []),
-        ev(S, {result, Name, started(S, R)})
+        watch(S, parent),
+        process_flag(trap_exit, true),
+        parent(S)
     end);
+act(S, {server, Name, Registered, Trap, Init, Term}) ->
+    Argument = {server, S, Name, Trap, Init, Term},
+    pid(S, parent) ! {start, Name, fun() ->
+        case Registered of
+            none -> gen_server:start_link(?MODULE, Argument, []);
+            _ -> gen_server:start_link({local, real(S, Registered)}, ?MODULE, Argument, [])
+        end
+    end};
+act(S, {machine, Name, Module, Trap, Init, Term, Enters}) ->
+    Argument = {S, Name, Trap, Init, Term, Enters},
+    pid(S, parent) ! {start, Name, fun() ->
+        case {Init, gen_statem:start_link(Module, Argument, [])} of
+            % Of an error in init gen_statem tells the starter only half.
+            {{die, crash}, {error, boom}} -> {error, {boom, [{?MODULE, init, 1, []}]}};
+            {_, Result} -> Result
+        end
+    end};
 act(S, {cast, Name, Program}) ->
     [gen_server:cast(P, Program) || P <- [pid(S, Name)], P =/= none];
 act(S, {info, Name, Program}) -> tell(pid(S, Name), {info, Program});
@@ -270,7 +333,8 @@ client(S, N, Fun) ->
 
 parent(S) ->
     receive
-        {signal, Name, R} -> exit(pid(S, Name), R), parent(S);
+        {start, Name, Fun} -> ev(S, {result, Name, started(S, Fun())}), parent(S);
+        {signal, Name, R} -> [exit(P, R) || P <- [pid(S, Name)], P =/= none], parent(S);
         {'EXIT', _, _} -> parent(S)
     end.
 
@@ -488,15 +552,29 @@ ask(_, Sup, count) -> supervisor:count_children(Sup);
 ask(_, Sup, {spec, Id}) -> supervisor:get_childspec(Sup, Id);
 ask(_, Sup, suspend) -> sys:suspend(Sup, infinity);
 ask(_, Sup, resume) -> sys:resume(Sup, infinity);
+ask(_, Sup, get_state) -> data_of(sys:get_state(Sup, infinity));
+ask(_, Sup, {replace, State, Data}) ->
+    data_of(sys:replace_state(Sup, fun(Old) -> replaced(Old, State, Data) end, infinity));
 ask(S, Sup, {stop, R}) -> stop(S, Sup, R, infinity).
 
 %% Ended with that very reason, but by somebody else's order: not ok in OTP, ok in ours.
+stop(_, none, _, _) -> skip;
 stop(S, Pid, R, Timeout) ->
     try gen_server:stop(Pid, R, Timeout)
     catch exit:{R, {sys, terminate, _}} -> ok;
           exit:E -> {exit, reason(S#s.t, E)}
     end.
 
+%% What there is to see of the state of a server or of a state machine.
+data_of({State, M}) -> {State, element(2, M)};
+data_of(St) -> St#st.data.
+
+replaced({_, M}, State, Data) -> {State, setelement(2, M, Data)};
+replaced(_, raise, _) -> error(on_purpose);
+replaced(St, _, Data) -> St#st{data = Data}.
+
+answer(_, get_state, State) -> State;
+answer(_, {replace, _, _}, State) -> State;
 answer(#s{t = T}, which, List) ->
     [{case Id of undefined -> none; _ -> Id end, child_pid(T, P), Type}
      || {Id, P, Type, _} <- List];
@@ -517,6 +595,7 @@ child_pid(_, Other) -> Other.
 
 %% --- gen_server and supervisor callbacks
 
+init(exit) -> exit(warm);
 init({S, Id, {sup, Strategy, Intensity, Auto, Children}}) ->
     {_, Name} = born(S, Id),
     ev(S, {init, Name, sup}),

@@ -1,10 +1,10 @@
 """Plays scenarios on real Erlang: one `erl` for a whole batch."""
 
 import hashlib
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,22 +13,59 @@ import attrs
 from .scenario import Scenario, Trace
 from .terms import decode, encode
 
-SOURCE = Path(__file__).with_name("difftest.erl")
+SOURCES = [
+    Path(__file__).with_name(f"{name}.erl") for name in ("difftest", "difftest_machine")
+]
 UNIT = 60  # milliseconds of real time for one unit of a scenario with a clock
+
+
+# The callback modules of state machines, and what each says of its callbacks.
+MODES = {
+    "m_functions": "state_functions",
+    "m_functions_enter": "[state_functions, state_enter]",
+    "m_events": "handle_event_function",
+    "m_events_enter": "[handle_event_function, state_enter]",
+}
+STATES = ("a", "b", "c")
+
+
+def callbacks(name: str, mode: str) -> str:
+    """Write a callback module for state machines."""
+    functions = [
+        f"{state}(enter, O, D) -> difftest_machine:enter({name}, O, {state}, D);\n"
+        f"{state}(T, C, D) -> difftest_machine:handle({name}, T, C, {state}, D)."
+        for state in STATES
+    ]
+    return "\n".join(
+        (
+            f"-module({name}).",
+            "-compile([export_all, nowarn_export_all]).",
+            f"callback_mode() -> {mode}.",
+            "init(Argument) -> difftest_machine:init(Argument).",
+            f"terminate(R, S, _) -> difftest_machine:terminate({name}, R, S).",
+            f"handle_event(enter, O, S, D) -> difftest_machine:enter({name}, O, S, D);",
+            f"handle_event(T, C, S, D) -> difftest_machine:handle({name}, T, C, S, D).",
+            *functions,
+            "",
+        )
+    )
 
 
 @cache
 def _folder() -> Path:
     """Where the compiled module is; it is compiled once per version of its source."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    sources = {source.name: source.read_text() for source in SOURCES}
+    sources |= {f"{name}.erl": callbacks(name, mode) for name, mode in MODES.items()}
+    digest = hashlib.sha256("".join(sources.values()).encode()).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"difftest-{digest}"
-    if not (place / "difftest.beam").exists():
-        place.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory() as making:
-            command = ["erlc", "-o", making, str(SOURCE)]
-            subprocess.run(command, check=True)
-            shutil.copy(Path(making) / "difftest.beam", place / "making")
-            (place / "making").replace(place / "difftest.beam")
+    if not place.exists():
+        with tempfile.TemporaryDirectory(prefix="difftest-") as making:
+            for name, text in sources.items():
+                (Path(making) / name).write_text(text)
+            subprocess.run(["erlc", *sources], check=True, cwd=making)
+            with suppress(OSError):  # somebody else was faster
+                Path(making).rename(place)
+                Path(making).mkdir()
     return place
 
 

@@ -13,15 +13,16 @@ import trio.testing
 import supervision
 from supervision.testing import Recorder
 
+from .ours.machines import machine_of
 from .ours.processes import start_plain
 from .ours.servers import Actor, call, stop
 from .ours.supervisors import answer, start_of
-from .ours.words import Ctl, Do, Info, program, term_to_reason
+from .ours.words import Ctl, Do, Info, program, real, term_to_reason
 from .ours.world import World
 from .scenario import Action, Scenario, Trace
 
 # Seconds of processor time after which a scenario counts as one that never rests.
-PATIENCE = 5.0
+PATIENCE = 3.0
 # Units between an action and a time-out: less than that is not compared.
 MARGIN = 0.13
 
@@ -85,11 +86,10 @@ async def advance(clock: trio.testing.MockClock, units: float) -> None:
 def play(scenario: Scenario) -> Trace | str:
     """Play *scenario* on `supervision`; a string says why there is no trace."""
     clock = trio.testing.MockClock()
-    before = signal.signal(signal.SIGVTALRM, _never_rests)
-    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+    patience = Patience()
     try:
-        with Recorder.attached():
-            return trio.run(play_here, scenario, clock, clock=clock)
+        with patience, Recorder.attached():
+            trace = trio.run(play_here, scenario, clock, clock=clock)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - what a fault did is a result
@@ -98,19 +98,34 @@ def play(scenario: Scenario) -> Trace | str:
             return "late"
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
-    finally:
+    # Whoever was interrupted took it for a crash of its own.
+    return "NeverRests" if patience.over else trace
+
+
+class Patience:
+    """Interrupts a scenario that keeps the processor busy for too long."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGVTALRM, self._interrupt)
+        signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE, 0.5)
+
+    def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        signal.signal(signal.SIGVTALRM, self._before)
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        self.over = True
+        raise NeverRests
 
 
 def _leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _never_rests(signum: int, frame: FrameType | None) -> None:
-    raise NeverRests
 
 
 # --- actions
@@ -137,9 +152,13 @@ async def act(world: World, action: Action, clock: trio.testing.MockClock) -> No
                 supervision.send(world.pids[id], Do(command))
         case ("req", number, sup, request):
             client(world, number, partial(answer, world, sup, request))
-        case ("server", name, trap, init, term):
-            pid = supervision.spawn(partial(Actor, world, name, trap, init, term))
-            world.starting.append((name, pid.process))
+        case "home":
+            pass  # the parent of all that is started here is there already
+        case ("server", name, registered, trap, init, term):
+            start = partial(Actor, world, name, trap, init, term)
+            start_server(world, name, start, registered)
+        case ("machine", name, *_):
+            start_server(world, name, partial(machine_of, world, action), "none")
         case ("cast", name, todo):
             if name in world.pids:
                 supervision.cast(world.pids[name], program(todo))
@@ -152,6 +171,17 @@ async def act(world: World, action: Action, clock: trio.testing.MockClock) -> No
             client(world, number, partial(stop, world, name, reason, timeout))
         case _:
             raise ValueError(action)
+
+
+def start_server(world: World, name: str, start: Any, registered: str) -> None:
+    try:
+        wanted = None if registered == "none" else real(registered)
+        pid = supervision.spawn(start, name=wanted)
+    except supervision.NameTaken as error:
+        found = ("already_started", world.name_of(error.pid))
+        world.ev(("result", name, ("error", found)))
+    else:
+        world.starting.append((name, pid.process))
 
 
 def client(world: World, number: int, ask: Callable[[], Awaitable[Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-Action: TypeAlias = tuple[Any, ...]
+Action: TypeAlias = tuple[Any, ...] | str
 Trace: TypeAlias = list[list[Any]]
 
 

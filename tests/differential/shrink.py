@@ -1,41 +1,55 @@
 """Makes a scenario that differs as small as it gets while it still differs."""
 
+import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import attrs
 
 from . import erlang
-from .compare import compare
+from .compare import Difference, compare
 from .play import play
 from .scenario import Scenario
 
-ROUNDS = 40
+SECONDS = 60.0  # it is as small as it got by then
 
-Differs = Callable[[list[Scenario]], list[bool]]
+Compares = Callable[[list[Scenario]], list[Difference | None]]
 
 
-def differ(scenarios: list[Scenario]) -> list[bool]:
-    """Say of each scenario whether it differs."""
+def differences(scenarios: list[Scenario]) -> list[Difference | None]:
+    """Say where each scenario differs, if it does."""
     traces = erlang.play(scenarios)
     return [
-        compare(scenario, trace, play(scenario)) is not None
+        compare(scenario, trace, play(scenario))
         for scenario, trace in zip(scenarios, traces, strict=True)
     ]
 
 
-def shrink(scenario: Scenario, differs: Differs = differ) -> Scenario:
+def shrink(
+    scenario: Scenario, difference: Difference, compares: Compares = differences
+) -> tuple[Scenario, Difference]:
     """Take away steps, then children and options, as long as it still differs."""
-    for _ in range(ROUNDS):
-        candidates = list(smaller(scenario))
-        verdicts = differs(candidates)
-        found = next(
-            (one for one, yes in zip(candidates, verdicts, strict=True) if yes), None
-        )
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        found = _first(smaller(scenario), compares)
         if found is None:
-            return scenario
-        scenario = found
-    return scenario
+            break
+        scenario, difference = found
+    return scenario, difference
+
+
+def _first(
+    candidates: Iterator[Scenario], compares: Compares
+) -> tuple[Scenario, Difference] | None:
+    """Find one that differs; many are played at once, because Erlang has to start."""
+    size = 40
+    while chunk := list(islice(candidates, size)):
+        for one, difference in zip(chunk, compares(chunk), strict=True):
+            if difference is not None:
+                return one, difference
+        size *= 2
+    return None
 
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
@@ -61,7 +75,6 @@ PLAIN: dict[Any, Any] = {
     "rest_for_one": "one_for_one",
     "any_significant": "never",
     "all_significant": "never",
-    "crash": "boom",
 }
 
 

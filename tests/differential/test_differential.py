@@ -14,9 +14,10 @@ COUNT = 2000
 def test_erlang_and_supervision_do_the_same(peer):
     report = run(1, 0, COUNT)
     for scenario, difference in report.different[:1]:
+        small, less = shrink(scenario, difference)
         pytest.fail(
             f"{len(report.different)} scenarios differ; the first, made small:\n"
-            f"{told(shrink(scenario))}\n{difference}\nto repeat it: {command(scenario)}",
+            f"{told(small)}\n{less}\nto repeat it: {command(scenario)}",
         )
     assert report.untimed < COUNT // 20
 

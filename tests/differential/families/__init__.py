@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from tests.differential.scenario import Scenario
 
-from . import processes, servers, supervisors
+from . import machines, processes, servers, supervisors
 
 Generator: TypeAlias = Callable[[random.Random, int, int], Scenario]
 
@@ -17,6 +17,7 @@ SHARES: dict[str, tuple[int, Generator]] = {
     "supervisors": (40, supervisors.generate),
     "dynamic": (10, supervisors.generate_dynamic),
     "servers": (20, servers.generate),
+    "machines": (20, machines.generate),
 }
 
 

@@ -107,7 +107,8 @@ class Maker:
             elif chance < 0.46:
                 first = ("die", rng.choice(("crash", "boom")))
         term = rng.choice(("ok", "ok", "ok", "ok", "crash"))
-        return ("server", name, rng.random() < 0.5, first, term)
+        registered = rng.choice(("n1", "n2", "none", "none"))
+        return ("server", name, registered, rng.random() < 0.5, first, term)
 
     def call(self) -> Any:
         program = self.program()
@@ -154,7 +155,9 @@ class Maker:
             name = self.later.pop(0)
             self.known.append(name)
             return [self.server(name)]
-        if chance < 0.93:
+        if chance < 0.915:
+            return [("parent", self.whom(), rng.choice((*REASONS, "kill")))]
+        if chance < 0.94:
             reason = rng.choice(REASONS)
             return [("stop", self.number(), self.whom(), reason, "infinity")]
         return self.suspension()
@@ -178,6 +181,7 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
     """Make a scenario about servers and those who call them."""
     maker = Maker(rng)
     setup = (
+        "home",
         ("plain", "x"),
         ("plain", CALLER),
         *(maker.server(name) for name in FIRST),

@@ -127,13 +127,13 @@ async def do_to(world: World, pid: Pid, command: Any) -> Any:
             return True
         case ("join", _, group):
             try:
-                supervision.join(group, pid)
+                supervision.join(group, pid=pid)
             except supervision.NoProcess:
                 return "noproc"
             return "ok"
         case ("leave", _, group):
             try:
-                supervision.leave(group, pid)
+                supervision.leave(group, pid=pid)
             except supervision.NoProcess:
                 return "noproc"
             except supervision.NotAMember:

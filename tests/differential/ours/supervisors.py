@@ -137,9 +137,35 @@ async def ask(world: World, sup: Pid, request: Any) -> Any:
             await supervision.sys.suspend(sup, timeout=None)
         case "resume":
             await supervision.sys.resume(sup, timeout=None)
+        case "get_state":
+            return data_of(await supervision.sys.get_state(sup, timeout=None))
+        case ("replace", state, data):
+            change = partial(replaced, state, data)
+            return data_of(
+                await supervision.sys.replace_state(sup, change, timeout=None)
+            )
         case ("stop", reason):
             await supervision.stop(sup, term_to_reason(reason))
     return "ok"
+
+
+def data_of(state: Any) -> Any:
+    """What there is to see of the state of a server or of a state machine."""
+    if isinstance(state, tuple):
+        name, attributes = state
+        return name, attributes["data"]
+    return state["data"]
+
+
+def replaced(state: str, data: int, old: Any) -> Any:
+    if isinstance(old, tuple):
+        _, attributes = old
+        for machine in attributes["life"].machines:
+            machine.data = data
+        return state, {**attributes, "data": data}
+    if state == "raise":
+        raise OnPurpose("replaced")
+    return {**old, "data": data}
 
 
 def listed(world: World, sup: Pid, child: supervision.ChildInfo) -> Any:

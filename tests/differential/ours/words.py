@@ -46,10 +46,18 @@ class Program(supervision.Call[Any]):
 
 
 @attrs.frozen
+class Script(supervision.Call[Any]):
+    """What a state machine has to do at each visit of an event."""
+
+    id: int
+    visits: Any
+
+
+@attrs.frozen
 class Info:
     """A program that comes as a plain message."""
 
-    program: Program
+    program: Any
 
 
 @attrs.frozen
@@ -59,8 +67,8 @@ class Answer:
     sender: supervision.From
 
 
-def program(term: Any) -> Program:
-    return Program(*term)
+def program(term: Any) -> Any:
+    return Script(*term) if len(term) == 2 else Program(*term)
 
 
 def seconds(tenths: Any) -> float | None:
