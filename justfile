@@ -30,6 +30,10 @@ tree:
 bench *what:
     python -m tests.benchmarks {{ what }}
 
+# Put deliberate faults into supervision, one after the other: each has to be found
+faults *what:
+    python -m tests.mutation {{ what }}
+
 # Build the documentation; a warning is an error
 docs:
     sphinx-build -q -n -W --keep-going -b html docs docs/_build/html

@@ -1,0 +1,103 @@
+"""Faults of tasks."""
+
+from tests.mutation.fault import Fault
+
+FAULTS = (
+    Fault(
+        "task-is-not-linked",
+        "_task_supervisor.py",
+        "    notify_end(process, task.finished)\n    tie(here, process)\n    return task",
+        "    notify_end(process, task.finished)\n    return task",
+        "a task and its caller do not fall together",
+        ("100",),
+    ),
+    Fault(
+        "everybody-may-ask",
+        "_tasks.py",
+        "        if owner is not None and process_of_task(current_task()) is not owner:",
+        "        if owner is not None and not owner.alive:",
+        "anybody may ask for the result of a linked task",
+        ("100",),
+    ),
+    Fault(
+        "shutdown-keeps-the-link",
+        "_tasks.py",
+        "            unlink(self.pid)\n",
+        "            pass\n",
+        "shutting down a task ends its caller over the link",
+        ("100",),
+    ),
+    Fault(
+        "shutdown-loses-the-result",
+        "_tasks.py",
+        "        return None if outcome == TaskExit(ordered) else outcome",
+        "        return None",
+        "a result that arrives while a task is shut down is lost",
+        ("100",),
+    ),
+    Fault(
+        "poll-waits",
+        "_tasks.py",
+        'float("inf") if timeout is None else timeout):\n                await self._done',
+        'float("inf") if not timeout else timeout):\n                await self._done',
+        "poll with its default waits for the end",
+        ("100",),
+    ),
+    Fault(
+        "task-is-tried-again",
+        "_task_supervisor.py",
+        'ChildSpec(label, start, name=name, restart="temporary")',
+        'ChildSpec(label, start, name=name, restart="transient")',
+        "a task that crashes is restarted by its supervisor",
+        ("101",),
+    ),
+    Fault(
+        "nolink-links",
+        "_task_supervisor.py",
+        "    _supervised(sup, task, fn, args, name)\n    return task",
+        "    tie(current_process(), _supervised(sup, task, fn, args, name))\n"
+        "    return task",
+        "a task without a link has one",
+        ("101",),
+    ),
+    Fault(
+        "forgotten-task-is-tried-again",
+        "_task_supervisor.py",
+        '    restart: RestartKind = "temporary",\n',
+        '    restart: RestartKind = "transient",\n',
+        "start_task has its task restarted after a crash",
+        ("102",),
+    ),
+    Fault(
+        "stream-one-too-many",
+        "_task_supervisor.py",
+        "len(flight.running) < max_concurrency",
+        "len(flight.running) <= max_concurrency",
+        "a stream runs one task more at a time than it may",
+        ("102",),
+    ),
+    Fault(
+        "stream-without-order",
+        "_task_supervisor.py",
+        "        if not self._ordered:\n",
+        "        if self._ordered:\n",
+        "a stream yields in order when it should not, and the reverse",
+        ("102",),
+    ),
+    Fault(
+        "stream-leaves-its-tasks",
+        "_task_supervisor.py",
+        "            started.task.order_end(_GRACE)\n",
+        "            pass\n",
+        "tasks of a stream that is closed go on",
+        ("102",),
+    ),
+    Fault(
+        "only-the-last-caller",
+        "_tasks.py",
+        "        context.run(_callers.set, (here.pid, *_callers.get()))",
+        "        context.run(_callers.set, (here.pid,))",
+        "a task knows its caller but not the caller of that one",
+        ("103",),
+    ),
+)
