@@ -214,8 +214,8 @@ FAULTS = (
     Fault(
         "demonitor-flushes-always",
         "_monitors.py",
-        "    if flush and here.mailbox is not None:",
-        "    if here.mailbox is not None:",
+        "    if flush and ",
+        "    if (flush or True) and ",
         "demonitor removes a queued Down without being asked",
         ("16",),
         by_erlang=True,
@@ -223,8 +223,8 @@ FAULTS = (
     Fault(
         "demonitor-does-nothing",
         "_monitors.py",
-        "    here = current_process()\n    forget(ref)\n",
-        "    here = current_process()\n",
+        "    forget(ref)\n",
+        "",
         "a monitor that was taken back fires",
         ("16",),
         by_erlang=True,
