@@ -68,7 +68,7 @@ def splicing_is_possible() -> bool:
             and hasattr(trio.lowlevel.Task, "_activate_cancel_status")
             and "_cancel_status" in trio.Nursery.__init__.__code__.co_names
         )
-    except (AttributeError, TypeError):
+    except (AttributeError, TypeError, ValueError):
         return False
 
 
@@ -102,6 +102,15 @@ class Splice:
         if self._task._cancel_status is self._status:  # noqa: SLF001
             self._task._activate_cancel_status(self._status.parent)  # noqa: SLF001
         self._status.close()
+
+
+def is_shielded(task: trio.lowlevel.Task) -> bool:
+    """Whether a task that was cancelled is out of reach, inside of a shield.
+
+    ``False`` in a Trio that does not tell.
+    """
+    status: Any = getattr(task, "_cancel_status", None)
+    return status is not None and not status.effectively_cancelled
 
 
 # --- beginning a task
@@ -141,7 +150,7 @@ def starting_is_known() -> bool:
             and hasattr(_run, "Error")
             and hasattr(_traps, "PermanentlyDetachCoroutineObject")
         )
-    except (AttributeError, TypeError):
+    except (AttributeError, TypeError, ValueError):
         return False
 
 
