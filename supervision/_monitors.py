@@ -54,18 +54,20 @@ def demonitor(ref: Ref, *, flush: bool = False) -> bool:
     """Take a monitor of a process or of groups back: it delivers nothing any more.
 
     Args:
-        ref: The monitor; one that has fired or was taken back is fine.
+        ref: The monitor; one that has fired or was taken back is fine. Another process
+            than its own may take it back, too, where Erlang may raise.
         flush: Also remove what it has put into the mailbox already.
 
     Returns:
         Always ``True``.
     """
-    here = current_process()
+    current_process()
+    owner: Process = ref.watcher
     forget(ref)
-    if here.watching is not None:
-        here.watching.pop(ref, None)
-    if flush and here.mailbox is not None:
-        while here.mailbox.discard(
+    if owner.watching is not None:
+        owner.watching.pop(ref, None)
+    if flush and owner.mailbox is not None:
+        while owner.mailbox.discard(
             lambda got: (
                 isinstance(got, Down | GroupJoined | GroupLeft) and got.ref is ref
             )

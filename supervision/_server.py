@@ -63,6 +63,9 @@ async def serve(process: Process, server: Server) -> Coroutine[Any, Any, None] |
         loop.take(first, "init")
     else:
         raise BadReturn("init", first)
+    if process.reason is not None:
+        # It was ended before it was there, and must not be said to have started.
+        raise ProcessExit(process.reason)
     process.acknowledge()
     process.loop = loop
     return loop.run()

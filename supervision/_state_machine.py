@@ -66,6 +66,9 @@ async def run_machine(process: Process, machine: _Machine) -> None:
         raise ProcessExit(first.reason)
     if not isinstance(first, NextState):
         raise BadReturn("init", first)
+    if process.reason is not None:
+        # It was ended before it was there, and must not be said to have started.
+        raise ProcessExit(process.reason)
     loop = process.loop = _Loop(process, machine, cast("NextState[Any]", first))
     process.acknowledge()
     try:
