@@ -201,6 +201,7 @@ reason(_, {Bad, _}) when
     Bad =:= bad_state_enter_action_from_state_function -> bad_return;
 reason(T, {Bad, [{_, _, _, _} | _]}) when is_tuple(Bad) -> reason(T, Bad);
 reason(T, {already_started, P}) -> {already_started, name_of(T, P)};
+reason(_, {callback_failed, _, _}) -> callback_failed;
 reason(T, {R, [{_, _, _, _} | _]}) -> {crash, reason(T, R)};
 reason(_, R) when is_atom(R); is_integer(R) -> R;
 reason(_, _) -> other.
@@ -212,6 +213,9 @@ message(T, {'DOWN', Ref, process, Object, R}) ->
 message(T, {Ref, Event, _, Pids}) when is_reference(Ref) ->
     [{_, Label}] = ets:lookup(T, {ref, Ref}),
     {Event, Label, lists:sort([name_of(T, P) || P <- Pids])};
+message(T, {timeout, Ref, {tag, K}}) ->
+    [{_, Label}] = ets:lookup(T, {ref, Ref}),
+    {timeout, Label, K};
 message(_, {tag, K}) -> {tag, K};
 message(_, _) -> other.
 
@@ -231,7 +235,7 @@ snapshot(S = #s{t = T}, Name, Pid) ->
         undefined -> dead;
         [{_, Trap}, {_, Links}, {_, Registered}, {_, Messages}] ->
             Linked = lists:sort([name_of(T, P) || P <- Links, name_of(T, P) =/= unknown]),
-            Seen = [message(T, M) || M <- Messages, not control(M)],
+            Seen = [message(T, M) || M <- Messages, not control(T, M)],
             Named = case Registered of [] -> none; _ -> logical(S, Registered) end,
             {Trap, Linked, Named,
              [M || M = {tag, _} <- Seen],
@@ -242,8 +246,11 @@ snapshot(S = #s{t = T}, Name, Pid) ->
         _ -> ets:insert(T, {{seen, Name}, Now}), [{state, Name, Now}]
     end.
 
-control({ctl, _}) -> true;
-control(_) -> false.
+%% What is no message of a scenario: orders, and what belongs to a request.
+control(_, {ctl, _}) -> true;
+control(_, {[alias | _], _}) -> true;
+control(T, {'DOWN', Ref, _, _, _}) -> not ets:member(T, {ref, Ref});
+control(_, _) -> false.
 
 logical(_, Registered) ->
     list_to_atom(hd(string:split(atom_to_list(Registered), "_"))).
@@ -313,14 +320,17 @@ act(S, {machine, Name, Module, Trap, Init, Term, Enters}) ->
         end
     end};
 act(S, {cast, Name, Program}) ->
-    [gen_server:cast(P, Program) || P <- [pid(S, Name)], P =/= none];
+    [gen_server:cast(P, Program) || P <- [dest(S, Name)], P =/= none];
 act(S, {info, Name, Program}) -> tell(pid(S, Name), {info, Program});
 act(S, {call, N, Name, Program, Timeout}) ->
-    client(S, N, fun() -> call(S, pid(S, Name), Program, Timeout) end);
+    client(S, N, fun() -> call(S, dest(S, Name), Program, Timeout) end);
 act(S, {stop, N, Name, R, Timeout}) ->
     client(S, N, fun() ->
-        stop(S, pid(S, Name), R, ms(S, Timeout))
+        stop(S, dest(S, Name), R, ms(S, Timeout))
     end).
+
+dest(S, {name, Name}) -> real(S, Name);
+dest(S, Name) -> pid(S, Name).
 
 tell(none, _) -> ok;
 tell(Pid, Message) -> Pid ! Message.
@@ -389,11 +399,39 @@ do(S, {demonitor, Label, Flush}) ->
         [{_, Ref}] -> demonitor(Ref, [flush || Flush])
     end;
 do(S, {recv, Tags, Exit, Down, Timeout}) ->
-    Blocked = {blocked, name_of(S#s.t, self())},
-    ets:insert(S#s.t, {Blocked}),
-    Got = recv(S, Tags, Exit, Down, ms(S, Timeout)),
-    ets:delete(S#s.t, Blocked),
-    Got;
+    blocked(S, fun() -> recv(S, Tags, Exit, Down, ms(S, Timeout)) end);
+do(S, {timer, Kind, To, Tenths, K, Label}) ->
+    case dest(S, To) of
+        none -> skip;
+        Dest ->
+            Ref = case Kind of
+                send_after -> erlang:send_after(ms(S, Tenths), Dest, {tag, K});
+                start_timer -> erlang:start_timer(ms(S, Tenths), Dest, {tag, K})
+            end,
+            note_ref(S, Ref, Label),
+            ok
+    end;
+do(S, {cancel_timer, Label}) -> timer_left(S, Label, fun erlang:cancel_timer/1);
+do(S, {read_timer, Label}) -> timer_left(S, Label, fun erlang:read_timer/1);
+do(S, {receive_response, Label, Timeout}) ->
+    case ets:take(S#s.t, {request, Label, self()}) of
+        [] -> skip;
+        [{_, Id}] ->
+            blocked(S, fun() ->
+                responded(S, gen_server:receive_response(Id, ms(S, Timeout)))
+            end)
+    end;
+do(S, {receive_any, Timeout}) ->
+    blocked(S, fun() ->
+        case gen_server:wait_response(collected(), ms(S, Timeout), true) of
+            {Response, Label, Rest} ->
+                put(collected, Rest),
+                {Label, responded(S, Response)};
+            Other -> Other
+        end
+    end);
+do(_, collected) -> gen_server:reqids_size(collected());
+do(_, give_up) -> put(collected, gen_server:reqids_new()), ok;
 do(S, flush) -> canonical(drain(S));
 do(S, {send_name, Name, K}) ->
     try real(S, Name) ! {tag, K}, ok catch error:badarg -> badarg end;
@@ -436,6 +474,12 @@ do(_, P, {unlink, _, Flush}) ->
     end;
 do(S, P, {monitor, _, Label}) -> watch_one(S, P, Label);
 do(_, P, {exit, _, R}) -> exit(P, R);
+do(S, P, {send_request, _, Program, Label}) ->
+    ets:insert(S#s.t, {{request, Label, self()}, gen_server:send_request(P, Program)}),
+    ok;
+do(_, P, {collect, _, Program, Label}) ->
+    put(collected, gen_server:send_request(P, Program, Label, collected())),
+    ok;
 do(_, P, {alive, _}) -> is_process_alive(P);
 do(S, P, {register, _, Name}) ->
     case process_info(P, registered_name) of
@@ -453,11 +497,32 @@ do(S, P, {leave, _, Group}) ->
         false -> noproc
     end;
 do(S, P, {call, _, Program, Timeout}) ->
+    blocked(S, fun() -> call(S, P, Program, Timeout) end).
+
+%% While a process waits it is not told to do anything else.
+blocked(S, Fun) ->
     Blocked = {blocked, name_of(S#s.t, self())},
     ets:insert(S#s.t, {Blocked}),
-    Got = call(S, P, Program, Timeout),
+    Got = Fun(),
     ets:delete(S#s.t, Blocked),
     Got.
+
+collected() ->
+    case get(collected) of
+        undefined -> gen_server:reqids_new();
+        Ids -> Ids
+    end.
+
+responded(_, {reply, Value}) -> {reply, Value};
+responded(_, timeout) -> {exit, timeout};
+responded(S, {error, {R, _}}) -> {exit, reason(S#s.t, R)}.
+
+%% Whether any was left: how much is a matter of milliseconds.
+timer_left(S, Label, Fun) ->
+    case ets:lookup(S#s.t, {label, Label, self()}) of
+        [] -> skip;
+        [{_, Ref}] -> is_integer(Fun(Ref))
+    end.
 
 spawn_as(S, Name, plain, Body) -> start_plain(S, Name, Body, fun erlang:spawn/1), ok;
 spawn_as(S, Name, link, Body) -> start_plain(S, Name, Body, fun erlang:spawn_link/1), ok;
@@ -528,7 +593,8 @@ grace(S, Tenths) -> ms(S, Tenths).
 request(_, none, _) -> skip;
 request(S, Sup, Request) ->
     try answer(S, Request, ask(S, Sup, Request))
-    catch exit:R -> {exit, reason(S#s.t, R)}
+    catch exit:R -> {exit, reason(S#s.t, R)};
+          error:R = {callback_failed, _, _} -> {exit, reason(S#s.t, R)}
     end.
 
 ask(S, Sup, {start, Spec}) -> supervisor:start_child(Sup, spec(S, Spec));
@@ -552,6 +618,9 @@ ask(_, Sup, count) -> supervisor:count_children(Sup);
 ask(_, Sup, {spec, Id}) -> supervisor:get_childspec(Sup, Id);
 ask(_, Sup, suspend) -> sys:suspend(Sup, infinity);
 ask(_, Sup, resume) -> sys:resume(Sup, infinity);
+ask(_, Sup, {statistics, get}) -> counted(sys:statistics(Sup, get, infinity));
+ask(_, Sup, {statistics, start}) -> sys:statistics(Sup, true, infinity);
+ask(_, Sup, {statistics, stop}) -> sys:statistics(Sup, false, infinity);
 ask(_, Sup, get_state) -> data_of(sys:get_state(Sup, infinity));
 ask(_, Sup, {replace, State, Data}) ->
     data_of(sys:replace_state(Sup, fun(Old) -> replaced(Old, State, Data) end, infinity));
@@ -564,6 +633,10 @@ stop(S, Pid, R, Timeout) ->
     catch exit:{R, {sys, terminate, _}} -> ok;
           exit:E -> {exit, reason(S#s.t, E)}
     end.
+
+counted({ok, no_statistics}) -> {counted, none};
+counted({ok, L}) ->
+    {counted, proplists:get_value(messages_in, L), proplists:get_value(messages_out, L)}.
 
 %% What there is to see of the state of a server or of a state machine.
 data_of({State, M}) -> {State, element(2, M)};
@@ -681,6 +754,7 @@ with(Result, _, none) -> Result;
 with(Result, S, {timeout, Tenths}) -> erlang:append_element(Result, ms(S, Tenths));
 with(Result, _, {continue, P}) -> erlang:append_element(Result, {continue, P}).
 
+effect({set, V}, _, St) -> St#st{data = V};
 effect(stash, none, St) -> St;
 effect(stash, From, St) -> St#st{from = St#st.from ++ [From]};
 effect({reply_now, _}, none, St) -> St;

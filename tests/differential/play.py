@@ -15,7 +15,7 @@ from supervision.testing import Recorder
 
 from .ours.machines import machine_of
 from .ours.processes import start_plain
-from .ours.servers import Actor, call, stop
+from .ours.servers import Actor, call, dest_of, stop
 from .ours.supervisors import answer, start_of
 from .ours.words import Ctl, Do, Info, program, real, term_to_reason
 from .ours.world import World
@@ -160,8 +160,9 @@ async def act(world: World, action: Action, clock: trio.testing.MockClock) -> No
         case ("machine", name, *_):
             start_server(world, name, partial(machine_of, world, action), "none")
         case ("cast", name, todo):
-            if name in world.pids:
-                supervision.cast(world.pids[name], program(todo))
+            dest = dest_of(world, name)
+            if dest is not None:
+                supervision.cast(dest, program(todo))
         case ("info", name, todo):
             if name in world.pids:
                 supervision.send(world.pids[name], Info(program(todo)))

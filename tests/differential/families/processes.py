@@ -9,6 +9,9 @@ FIRST = ("p1", "p2", "p3", "p4")
 LATER = ("q1", "q2", "q3", "q4", "q5", "q6")
 NAMES = ("n1", "n2", "n3")
 GROUPS = ("g1", "g2")
+# Those who monitor groups; they join none, because that makes OTP 25 crash: its `pg`
+# ends when a process dies that has monitored a group and then joined one.
+WATCHERS = ("p1", "p2")
 
 ENDS: tuple[Any, ...] = (
     "return",
@@ -43,6 +46,7 @@ class Maker:
         self.known = [*FIRST]
         self.later = [*LATER]
         self.labels: list[tuple[str, str]] = []
+        self.timers: list[tuple[str, str]] = []
         self.group_labels: list[tuple[str, str]] = []
         self.tags = 0
 
@@ -130,6 +134,25 @@ class Maker:
             timeouts = (0, 4, 14, 14, "infinity")
         return ("recv", tags, whom, label, self.rng.choice(timeouts))
 
+    def timer(self, here: str) -> Action:
+        if not self.timed:
+            return self.alive(here)
+        rng = self.rng
+        to: Any = ("name", rng.choice(NAMES)) if rng.random() < 0.3 else self.whom()
+        kind = rng.choice(("send_after", "start_timer"))
+        length = rng.choice((4, 14, 24))
+        return ("timer", kind, to, length, self.tag(), self.timer_label(here))
+
+    def timer_label(self, here: str) -> str:
+        self.timers.append((here, f"t{len(self.timers)}"))
+        return self.timers[-1][1]
+
+    def cancel_timer(self, here: str) -> Action:
+        return ("cancel_timer", self._label_of(here, self.timers))
+
+    def read_timer(self, here: str) -> Action:
+        return ("read_timer", self._label_of(here, self.timers))
+
     def flush(self, here: str) -> Any:
         return "flush"
 
@@ -150,6 +173,8 @@ class Maker:
 
     def join(self, here: str) -> Action:
         whom = here if self.rng.random() < 0.4 else self.whom()
+        if whom in WATCHERS:
+            whom = "p3"
         return ("join", whom, self.rng.choice(GROUPS))
 
     def leave(self, here: str) -> Action:
@@ -160,6 +185,13 @@ class Maker:
 
     def broadcast(self, here: str) -> Action:
         return ("broadcast", self.rng.choice(GROUPS), self.tag())
+
+    def monitor_group(self, here: str) -> Action:
+        label = self.label(here, group=True)
+        return ("monitor_group", self.rng.choice(GROUPS), label)
+
+    def demonitor_group(self, here: str) -> Action:
+        return ("demonitor_group", self._label_of(here, self.group_labels))
 
     def burst(self, here: str) -> list[Any]:
         """Several commands without a rest between them, whose order is defined."""
@@ -194,6 +226,8 @@ class Maker:
         if self.rng.random() < 0.15:
             return self.burst(here)
         table = GROUP_WEIGHTS if self.groups else WEIGHTS
+        if self.timed:
+            table = TIMED_WEIGHTS
         (make,) = self.rng.choices(list(table), list(table.values()))
         return [getattr(self, make)(here)]
 
@@ -204,6 +238,11 @@ class Maker:
         if chance > 0.96:
             return ("signal", self.whom(), self.rng.choice(SIGNALS))
         here = self.whom()
+        if self.groups and chance < 0.25:
+            here = self.rng.choice(WATCHERS)
+            makes = (self.monitor_group, self.demonitor_group, self.flush)
+            (make,) = self.rng.choices(makes, (3, 1, 1))
+            return ("cmd", here, [make(here)])
         return ("cmd", here, self.commands(here))
 
 
@@ -226,6 +265,7 @@ WEIGHTS = {
     "whereis": 4,
     "alive": 3,
 }
+TIMED_WEIGHTS = {**WEIGHTS, "timer": 24, "cancel_timer": 12, "read_timer": 8}
 GROUP_WEIGHTS = {
     "spawn": 5,
     "trap": 3,

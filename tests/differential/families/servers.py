@@ -8,6 +8,7 @@ from tests.differential.scenario import Action, Scenario
 FIRST = ("v1", "v2", "v3")
 LATER = ("v4", "v5", "v6", "v7")
 CALLER = "p1"
+ASKER = "p2"
 REASONS: tuple[Any, ...] = ("normal", "shutdown", ("shutdown", "term"), "boom")
 
 
@@ -33,6 +34,7 @@ class Maker:
         self.later = [*LATER]
         self.serial = 0
         self.labels = 0
+        self.asked: list[str] = []
 
     def whom(self) -> str:
         return self.rng.choice(self.known[-4:])
@@ -49,6 +51,8 @@ class Maker:
     def effects(self, depth: int) -> list[Any]:
         rng = self.rng
         effects: list[Any] = []
+        if rng.random() < 0.15:
+            effects.append(("set", self.number()))
         if rng.random() < 0.25:
             effects.append(("reply_stashed", self.number()))
         chance = rng.random()
@@ -120,7 +124,7 @@ class Maker:
             program = (program[0], [hand_over], ("noreply", "none"))
         return program
 
-    def plain(self) -> Action:
+    def plain(self) -> list[Action]:
         rng = self.rng
         self.labels += 1
         commands: list[Any] = [
@@ -130,37 +134,84 @@ class Maker:
             "flush",
         ]
         (command,) = rng.choices(commands, (10, 3, 1, 2))
-        return ("cmd", CALLER, [command])
+        return [("cmd", CALLER, [command])]
 
-    def signal(self) -> Action:
+    def asker(self) -> list[Action]:
+        """Requests whose replies are received later, alone or together."""
+        rng = self.rng
+        times: tuple[Any, ...] = (0, 0, "infinity")
+        if self.timed:
+            times = (0, 6, 16, "infinity")
+        chance = rng.random()
+        if chance < 0.22:
+            self.asked.append(f"q{self.number()}")
+            command = ("send_request", self.whom(), self.call(), self.asked[-1])
+        elif chance < 0.40 and self.asked:
+            label = self.asked.pop(rng.randrange(len(self.asked)))
+            command = ("receive_response", label, rng.choice(times))
+        elif chance < 0.70:
+            label = f"c{self.number()}"
+            command = ("collect", self.whom(), self.call(), label)
+        elif chance < 0.94:
+            command = ("receive_any", rng.choice(times))
+        else:
+            command = rng.choice(("collected", "collected", "give_up"))
+        return [("cmd", ASKER, [command])]
+
+    def look(self) -> list[Action]:
+        """What `sys` shows and changes."""
+        rng = self.rng
+        requests: list[Any] = [
+            "get_state",
+            ("replace", rng.choice(("s", "s", "raise")), self.number()),
+            ("statistics", rng.choice(("start", "start", "stop"))),
+            ("statistics", "get"),
+        ]
+        (request,) = rng.choices(requests, (2, 2, 2, 3))
+        return [("req", self.number(), self.whom(), request)]
+
+    def anyone(self) -> Any:
+        """A server, by pid or by name."""
+        rng = self.rng
+        if rng.random() < 0.2:
+            return ("name", rng.choice(("n1", "n2", "n3")))
+        return self.whom()
+
+    def signal(self) -> list[Action]:
         reasons = ("normal", "shutdown", "boom", "kill", "killed", ("shutdown", "t"))
-        return ("cmd", "x", [("exit", self.whom(), self.rng.choice(reasons))])
+        return [("cmd", "x", [("exit", self.whom(), self.rng.choice(reasons))])]
 
     def step(self) -> list[Action]:
         rng = self.rng
         chance = rng.random()
         if self.timed and chance < 0.3:
             return [("advance", rng.choice((1, 1, 2)))]
-        if chance < 0.55:
-            return [("call", self.number(), self.whom(), self.call(), self.timeout())]
-        if chance < 0.65:
-            return [("cast", self.whom(), self.program())]
-        if chance < 0.73:
-            return [("info", self.whom(), self.program())]
-        if chance < 0.82:
-            return [self.plain()]
-        if chance < 0.86:
-            return [self.signal()]
-        if chance < 0.90 and self.later:
-            name = self.later.pop(0)
-            self.known.append(name)
-            return [self.server(name)]
-        if chance < 0.915:
-            return [("parent", self.whom(), rng.choice((*REASONS, "kill")))]
-        if chance < 0.94:
-            reason = rng.choice(REASONS)
-            return [("stop", self.number(), self.whom(), reason, "infinity")]
-        return self.suspension()
+        (make,) = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        return getattr(self, make)()
+
+    def ask(self) -> list[Action]:
+        call = ("call", self.number(), self.anyone(), self.call(), self.timeout())
+        return [call]
+
+    def cast(self) -> list[Action]:
+        return [("cast", self.anyone(), self.program())]
+
+    def info(self) -> list[Action]:
+        return [("info", self.whom(), self.program())]
+
+    def parent(self) -> list[Action]:
+        return [("parent", self.whom(), self.rng.choice((*REASONS, "kill")))]
+
+    def start(self) -> list[Action]:
+        if not self.later:
+            return self.ask()
+        name = self.later.pop(0)
+        self.known.append(name)
+        return [self.server(name)]
+
+    def stop(self) -> list[Action]:
+        reason = self.rng.choice(REASONS)
+        return [("stop", self.number(), self.anyone(), reason, "infinity")]
 
     def suspension(self) -> list[Action]:
         whom = self.whom()
@@ -168,13 +219,28 @@ class Maker:
             action
             for _ in range(self.rng.randint(1, 3))
             for action in self.step()
-            if action[0] != "req"
+            if action[0] != "req" or action[3] not in ("suspend", "resume")
         ]
         return [
             ("req", self.number(), whom, "suspend"),
             *inside,
             ("req", self.number(), whom, "resume"),
         ]
+
+
+WEIGHTS = {
+    "ask": 24,
+    "cast": 10,
+    "info": 8,
+    "plain": 9,
+    "asker": 22,
+    "look": 9,
+    "signal": 4,
+    "start": 5,
+    "parent": 2,
+    "stop": 3,
+    "suspension": 6,
+}
 
 
 def generate(rng: random.Random, seed: int, number: int) -> Scenario:
@@ -184,6 +250,7 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
         "home",
         ("plain", "x"),
         ("plain", CALLER),
+        ("plain", ASKER),
         *(maker.server(name) for name in FIRST),
     )
     steps: list[Action] = []

@@ -1,5 +1,6 @@
 """Plain processes: what they are told to do, one command after the other."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import trio
@@ -7,8 +8,8 @@ import trio
 import supervision
 from supervision import Pid, Ref
 
-from .servers import call
-from .words import Ctl, Return, Tag, die, real, seconds, term_to_reason
+from .servers import call, failure, outcome
+from .words import Ctl, Return, Tag, die, program, real, seconds, term_to_reason
 from .world import World
 
 
@@ -48,10 +49,29 @@ async def do(world: World, command: Any) -> Any:
             ref = world.labels.get((label, here))
             return "skip" if ref is None else supervision.demonitor(ref, flush=flush)
         case ("recv", tags, exits, down, timeout):
-            world.blocked.add(world.name_of(here))
-            got = await recv(world, tags, exits, down, seconds(timeout))
-            world.blocked.discard(world.name_of(here))
-            return got
+            waits = recv(world, tags, exits, down, seconds(timeout))
+            return await blocked(world, waits)
+        case ("receive_response", label, timeout):
+            request = world.requests.pop((label, here), None)
+            if request is None:
+                return "skip"
+            ask = supervision.receive_response(request, timeout=seconds(timeout))
+            return await blocked(world, outcome(world, ask))
+        case ("receive_any", timeout):
+            return await blocked(world, receive_any(world, seconds(timeout)))
+        case "collected":
+            return len(collected(world))
+        case "give_up":
+            collected(world).clear()
+            return "ok"
+        case ("timer", *_):
+            return start_timer(world, command)
+        case ("cancel_timer", label):
+            timer = world.timers.get((label, here))
+            return "skip" if timer is None else timer.cancel() is not None
+        case ("read_timer", label):
+            timer = world.timers.get((label, here))
+            return "skip" if timer is None else timer.remaining() is not None
         case "flush":
             return world.canonical(await drain())
         case ("send_name", name, number):
@@ -76,15 +96,14 @@ async def do(world: World, command: Any) -> Any:
         case ("broadcast", group, number):
             return supervision.broadcast(group, Tag(number))
         case ("monitor_group", group, label):
-            monitor_group: Any = vars(supervision)["monitor_group"]
-            members = sorted(map(world.name_of, supervision.members(group)))
-            note_ref(world, monitor_group(group), label)
-            return members
+            ref = supervision.monitor_group(group)
+            note_ref(world, ref, label)
+            return sorted(map(world.name_of, ref.members.get(group, ())))
         case ("demonitor_group", label):
             ref = world.labels.get((label, here))
             if ref is None:
                 return "skip"
-            supervision.demonitor(ref)
+            supervision.demonitor(ref, flush=True)
             return "ok"
         case (_, name, *_) if name in world.pids:
             return await do_to(world, world.pids[name], command)
@@ -140,11 +159,14 @@ async def do_to(world: World, pid: Pid, command: Any) -> Any:
                 return "not_joined"
             return "ok"
         case ("call", name, todo, timeout):
-            here = world.name_of(supervision.self_pid())
-            world.blocked.add(here)
-            got = await call(world, name, todo, timeout)
-            world.blocked.discard(here)
-            return got
+            return await blocked(world, call(world, name, todo, timeout))
+        case ("send_request", _, todo, label):
+            request = supervision.send_request(pid, program(todo))
+            world.requests[label, supervision.self_pid()] = request
+            return "ok"
+        case ("collect", _, todo, label):
+            collected(world).send(pid, program(todo), label=label)
+            return "ok"
         case _:
             raise ValueError(command)
 
@@ -158,6 +180,44 @@ def spawn_as(world: World, name: str, how: Any, body: Any) -> Any:
         case (_, label):
             _, ref = start_plain(world, name, body, supervision.spawn_monitor)
             note_ref(world, ref, label)
+    return "ok"
+
+
+async def blocked(world: World, waits: Awaitable[Any]) -> Any:
+    """While a process waits it is not told to do anything else."""
+    here = world.name_of(supervision.self_pid())
+    world.blocked.add(here)
+    got = await waits
+    world.blocked.discard(here)
+    return got
+
+
+def collected(world: World) -> supervision.RequestIds[Any]:
+    here = supervision.self_pid()
+    return world.collections.setdefault(here, supervision.RequestIds())
+
+
+async def receive_any(world: World, timeout: float | None) -> Any:
+    ids = collected(world)
+    if not ids:
+        return "no_request"
+    try:
+        response = await ids.receive(timeout=timeout)
+    except supervision.CallTimeout:
+        return "timeout"
+    if isinstance(response.error, supervision.CallFailed):
+        return response.label, ("exit", failure(world, response.error))
+    return response.label, ("reply", response.result())
+
+
+def start_timer(world: World, command: Any) -> Any:
+    _, kind, to, length, number, label = command
+    dest: Any = real(to[1]) if isinstance(to, tuple) else world.pids.get(to)
+    if dest is None:
+        return "skip"
+    start = supervision.send_after if kind == "send_after" else supervision.start_timer
+    timer = start(length / 10, dest, Tag(number))
+    world.timers[label, supervision.self_pid()] = timer
     return "ok"
 
 

@@ -1,5 +1,6 @@
 """Servers whose callbacks do what the messages say, and those who call them."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import trio
@@ -13,6 +14,7 @@ from .words import (
     Program,
     die,
     program,
+    real,
     seconds,
     term_to_reason,
     term_to_stop,
@@ -29,6 +31,7 @@ class Actor(Worker):
         super().__init__(world, name, [], trap, term)
         self.name = name
         self.first = init
+        self.data = 0
         self.stashed: list[supervision.From] = []
 
     async def init(self) -> Any:
@@ -90,6 +93,8 @@ class Actor(Worker):
 
     async def effect(self, effect: Any, sender: supervision.From | None) -> None:
         match effect:
+            case ("set", value):
+                self.data = value
             case "stash" if sender is not None:
                 self.stashed.append(sender)
             case ("reply_now", value) if sender is not None:
@@ -118,25 +123,31 @@ def then_of(then: Any) -> Any:
             return None
 
 
-async def call(world: World, server: str, todo: Any, timeout: Any) -> Any:
-    if server not in world.pids:
+def dest_of(world: World, server: Any) -> Any:
+    return real(server[1]) if isinstance(server, tuple) else world.pids.get(server)
+
+
+async def call(world: World, server: Any, todo: Any, timeout: Any) -> Any:
+    dest = dest_of(world, server)
+    if dest is None:
         return "skip"
+    ask = supervision.call(dest, program(todo), timeout=seconds(timeout))
+    return await outcome(world, ask)
+
+
+async def outcome(world: World, ask: Awaitable[Any]) -> Any:
     try:
-        value = await supervision.call(
-            world.pids[server], program(todo), timeout=seconds(timeout)
-        )
+        return ("reply", await ask)
     except supervision.CallFailed as failed:
         return ("exit", failure(world, failed))
-    return ("reply", value)
 
 
-async def stop(world: World, server: str, reason: Any, timeout: Any) -> Any:
-    if server not in world.pids:
+async def stop(world: World, server: Any, reason: Any, timeout: Any) -> Any:
+    dest = dest_of(world, server)
+    if dest is None:
         return "skip"
     try:
-        await supervision.stop(
-            world.pids[server], term_to_reason(reason), timeout=seconds(timeout)
-        )
+        await supervision.stop(dest, term_to_reason(reason), timeout=seconds(timeout))
     except supervision.CallFailed as failed:
         return ("exit", failure(world, failed))
     return "ok"

@@ -74,6 +74,8 @@ async def answer(world: World, sup: str, request: Any) -> Any:
         return await ask(world, pid, request)
     except supervision.NoProcess:
         return ("exit", "noproc")
+    except OnPurpose:
+        return ("exit", "callback_failed")
     except supervision.ServerExited as ended:
         return ("exit", world.reason(ended.reason))
     except supervision.ChildError as refusal:
@@ -137,6 +139,13 @@ async def ask(world: World, sup: Pid, request: Any) -> Any:
             await supervision.sys.suspend(sup, timeout=None)
         case "resume":
             await supervision.sys.resume(sup, timeout=None)
+        case ("statistics", "get"):
+            counts = await supervision.sys.statistics(sup, "get", timeout=None)
+            if counts is None:
+                return ("counted", "none")
+            return ("counted", counts.messages_in, counts.messages_out)
+        case ("statistics", what):
+            await supervision.sys.statistics(sup, what, timeout=None)
         case "get_state":
             return data_of(await supervision.sys.get_state(sup, timeout=None))
         case ("replace", state, data):

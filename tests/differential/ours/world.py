@@ -6,7 +6,7 @@ from typing import Any
 import trio
 
 import supervision
-from supervision import Pid, Ref
+from supervision import Pid, Ref, Timer
 from supervision._process import Process, notify_end
 
 from .words import Ctl, OnPurpose, Tag, logical
@@ -23,6 +23,9 @@ class World:
         self.seen: dict[str, Any] = {}
         self.refs: dict[Ref, str] = {}
         self.labels: dict[tuple[str, Pid], Ref] = {}
+        self.requests: dict[tuple[str, Pid], supervision.RequestId[Any]] = {}
+        self.collections: dict[Pid, supervision.RequestIds[Any]] = {}
+        self.timers: dict[tuple[str, Pid], Timer] = {}
         # Of the dynamic supervisor: restart kind, shutdown, and how children are.
         self.template: tuple[Any, ...] = ()
         self.blocked: set[str] = set()
@@ -101,13 +104,20 @@ class World:
             case supervision.Down(ref, pid, reason, name):
                 whom = self.name_of(pid) if name is None else logical(name)
                 return ("down", self.refs[ref], whom, self.reason(reason))
+            case supervision.TimedOut(timer, Tag(number)):
+                labels = (key[0] for key, one in self.timers.items() if one is timer)
+                return ("timeout", next(labels), number)
             case _:
                 return self.group_event(message)
 
     def group_event(self, message: Any) -> Any:
-        kind = {"GroupJoined": "join", "GroupLeft": "leave"}.get(type(message).__name__)
-        if kind is None:
-            return "other"
+        match message:
+            case supervision.GroupJoined():
+                kind = "join"
+            case supervision.GroupLeft():
+                kind = "leave"
+            case _:
+                return "other"
         whom = sorted(map(self.name_of, message.pids))
         return (kind, self.refs[message.ref], whom)
 
