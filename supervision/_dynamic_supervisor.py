@@ -33,7 +33,6 @@ from ._limited_mailbox import limit_mailbox
 from ._mailbox_limit import MailboxLimit
 from ._pid import Dest, Pid
 from ._process import (
-    BURST,
     IGNORED,
     RUNNING,
     STARTING,
@@ -260,7 +259,7 @@ class DynamicEngine(Engine):
         if entry.status == "stopping" or not self._tries_again(entry, child, reason):
             self._forget(entry)
         elif self.is_idle() and self.admits_at_once(entry):
-            self.process.handled += 1
+            self.process.count()
             self.admit(entry)
             self._restart(entry)
         else:
@@ -296,9 +295,9 @@ class DynamicEngine(Engine):
                 await self.park()
                 self.parked = False
                 continue
-            process.handled += 1
-            if not process.handled & BURST:
+            if not process.left:
                 await trio.lowlevel.checkpoint()
+            process.count()
             if process.debug is not None:
                 process.debug("in", message)
             reason = self._handle(message)

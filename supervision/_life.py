@@ -38,9 +38,9 @@ from ._telemetry import CRASH, emit
 from ._trio_parts import EAGER_SCOPES, Splice
 from .abc import Behaviour
 
-# A process that never has to wait still lets others run, once in so many messages; one
-# less than a power of two.
-BURST: Final = 511
+# A process that never has to wait still lets others run, once in so many messages. (Python
+# keeps the ints up to 256, so counting down from there makes none.)
+BURST: Final = 256
 
 # Deaths of processes that never run, and of those that do: what a process waits for.
 NOT_WAITING: Final = 0
@@ -123,14 +123,15 @@ class Process:
     __slots__ = (
         "accept",
         "alive",
+        "before",
         "behaviour",
         "debug",
         "engine",
-        "handled",
         "home",
         "keeper",
         "kind",
         "label",
+        "left",
         "links",
         "loop",
         "mailbox",
@@ -178,7 +179,10 @@ class Process:
         self.status: str = STARTING
         self.started_at: float = trio.current_time()
         self.restarts: int = 0
-        self.handled: int = 0
+        # How many messages it may still take before it lets others run, and how many it
+        # had taken when that was last set.
+        self.left: int = BURST
+        self.before: int = 0
         self.waiting: int = NOT_WAITING
         self.trapping: bool = False
         self.suspended: bool = False
@@ -217,6 +221,21 @@ class Process:
     def name(self) -> str | None:
         """The first of its registered names."""
         return self.names[0] if self.names else None
+
+    @property
+    def handled(self) -> int:
+        """How many messages it has taken."""
+        return self.before + BURST - self.left
+
+    def take_turn(self) -> int:
+        """Note that it has let others run; returns how many messages it may take now."""
+        self.before = self.handled
+        self.left = BURST
+        return BURST
+
+    def count(self) -> None:
+        """Note that it takes a message."""
+        self.left = (self.left or self.take_turn()) - 1
 
     # --- its life
 
@@ -565,6 +584,9 @@ def current_process() -> Process:
             "own task, or enter supervision.adopt() first",
         ) from None
 
+
+by_task: Final = _by_task
+"""The processes of tasks, for whoever cannot afford to call a function."""
 
 process_of_task: Final = _by_task.get
 """The process that a task is, or ``None``."""

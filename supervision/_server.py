@@ -19,7 +19,6 @@ from ._calls import call, reply, reply_error
 from ._ending import Stopping, reason_to_terminate, terminate
 from ._errors import BadReturn
 from ._process import (
-    BURST,
     IDLE,
     IN_LOOP,
     NOT_WAITING,
@@ -115,7 +114,7 @@ class _Loop(Rest):
                     await self._go_on()
                     continue
                 if mailbox:
-                    if process.handled & BURST == BURST:
+                    if not process.left:
                         await trio.lowlevel.checkpoint()
                     message = mailbox.popleft()
                 elif self._timeout is not None:
@@ -132,7 +131,8 @@ class _Loop(Rest):
                         sender, self.begun = self.begun, None
                         self._take_from_call(sender, result)
                     continue
-                process.handled += 1
+                # Process.count
+                process.left = (process.left or process.take_turn()) - 1
                 if isinstance(message, From):
                     self._timeout = None
                     result = server.handle_call(message.request, message)
@@ -181,7 +181,7 @@ class _Loop(Rest):
         task = process.task
         assert task is not None
         process.waiting = NOT_WAITING
-        process.handled += 1
+        process.left = (process.left or process.take_turn()) - 1
         sender.state = From.BEGUN
         handler = self.server.handle_call
         result = self.take_step(task, handler, sender.request, sender)
@@ -207,10 +207,10 @@ class _Loop(Rest):
             if self._todo is not None:
                 await self._go_on()
                 continue
-            if process.mailbox and process.handled & BURST == BURST:
+            if process.mailbox and not process.left:
                 await trio.lowlevel.checkpoint()
             message = await self._wait()
-            process.handled += 1
+            process.count()
             process.debug("in", message)
             if isinstance(message, SystemMessage):
                 await self._obey(message)

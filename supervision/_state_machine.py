@@ -169,7 +169,7 @@ class _Loop:
             elif self._process.reason is not None:
                 raise ProcessExit(self._process.reason)
             taken += 1
-            if not taken & BURST:
+            if not taken % BURST:
                 await trio.lowlevel.checkpoint()
             transition = Transition(self.state)
             if self._take(await self._call(event), transition, entering=False):
@@ -254,7 +254,7 @@ class _Loop:
     def _event_of(self, message: object) -> StateEvent | None:
         """Make an event of a message; ``None`` when it was for the loop."""
         process = self._process
-        process.handled += 1
+        process.count()
         if process.debug is not None:
             process.debug("in", message)
         match message:

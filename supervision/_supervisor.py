@@ -56,7 +56,6 @@ from ._errors import (
 )
 from ._pid import Dest, Pid
 from ._process import (
-    BURST,
     IGNORED,
     RUNNING,
     STARTING,
@@ -212,7 +211,7 @@ class StaticEngine(Engine):
             or not self.admits_at_once(child)
         ):
             return False
-        self.process.handled += 1
+        self.process.count()
         del self.by_process[process]
         child.process = None
         child.last_reason = reason
@@ -296,9 +295,9 @@ class StaticEngine(Engine):
                 await self.park()
                 self.parked = False
                 continue
-            process.handled += 1
-            if not process.handled & BURST:
+            if not process.left:
                 await trio.lowlevel.checkpoint()
+            process.count()
             if process.debug is not None:
                 process.debug("in", message)
             reason = await self._handle(message)

@@ -15,20 +15,20 @@ from typing import Any, Final
 
 import attrs
 import trio
-from trio.lowlevel import current_task, wait_task_rescheduled
+from trio.lowlevel import wait_task_rescheduled
 
 from ._errors import ReceiveTimeout
 from ._mailbox import Match, as_predicate, as_types
 from ._pid import Dest, Pid
 from ._process import (
-    BURST,
     IN_RECEIVE,
     Process,
+    by_task,
     current_process,
     find,
-    process_of_task,
 )
 from ._signals import Signal
+from ._trio_parts import running
 
 _PRUNE_ABOVE: Final = 64
 _FOREVER: Final = float("inf")
@@ -303,32 +303,36 @@ async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
         ReceiveTimeout: Nothing acceptable came in time; no message is lost.
         NotAProcess: The calling task is no process.
     """
-    here = process_of_task(current_task()) or current_process()
-    here.handled += 1
-    if not here.handled & BURST:
-        await trio.lowlevel.checkpoint()
-    mailbox = here.mailbox
-    if mailbox:
-        if match is None:
-            return mailbox.popleft()
-        found, message = mailbox.take(as_predicate(match))
-        if found:
-            return message
     try:
-        if match is not None or timeout is not None:
-            return await _wait(here, match, timeout)
+        here = by_task[running.task]
+    except (KeyError, AttributeError, RuntimeError):
+        here = current_process()
+    left = here.left
+    mailbox = here.mailbox
+    if left and mailbox and match is None:
+        here.left = left - 1
+        return mailbox.popleft()
+    if not left:
+        await trio.lowlevel.checkpoint()
+        here.take_turn()
+    if match is not None or timeout is not None:
+        message = await _wait(here, match, timeout)
+    else:
         # Process.park, here because every coroutine in between costs.
         here.accept = None
         while not here.mailbox:
             here.waiting = IN_RECEIVE
             await wait_task_rescheduled(here.abort)
-        return here.mailbox.popleft()
-    except BaseException:
-        here.handled -= 1
-        raise
+        message = here.mailbox.popleft()
+    here.left -= 1
+    return message
 
 
 async def _wait(here: Process, match: Match, timeout: float | None) -> object:
+    if here.mailbox:
+        found, message = here.mailbox.take(as_predicate(match))
+        if found:
+            return message
     if timeout is not None and timeout <= 0:
         await trio.lowlevel.checkpoint_if_cancelled()
         raise ReceiveTimeout

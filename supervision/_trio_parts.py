@@ -48,6 +48,18 @@ GLOBAL_RUN_CONTEXT: Final[Any] = getattr(_run, "GLOBAL_RUN_CONTEXT", None)
 Task: Final[Any] = getattr(_run, "Task", None)
 
 
+class _Running:
+    """Stands in for Trio's own, of which ``current_task`` is a check away."""
+
+    @property
+    def task(self) -> trio.lowlevel.Task:
+        return trio.lowlevel.current_task()
+
+
+running: Final[Any] = GLOBAL_RUN_CONTEXT or _Running()
+"""Its ``task`` is the running one; `AttributeError` or `RuntimeError` where none is."""
+
+
 def _asked(variable: str) -> bool:
     return os.environ.get(variable, "") not in ("", "0")
 
