@@ -10,6 +10,7 @@ FAULTS = (
         "                again = bool(returned.state != transition.state) or not entering\n",
         "going to the state that it is in enters it again",
         ("95",),
+        by_erlang=True,
     ),
     Fault(
         "first-state-is-not-entered",
@@ -18,6 +19,7 @@ FAULTS = (
         "        self._settle(None, transition)",
         "the first state is not entered",
         ("95",),
+        by_erlang=True,
     ),
     Fault(
         "entering-may-postpone",
@@ -26,6 +28,7 @@ FAULTS = (
         "",
         "enter may postpone",
         ("95",),
+        by_erlang=True,
     ),
     Fault(
         "newest-postponed-first",
@@ -34,6 +37,7 @@ FAULTS = (
         "            self._queued.extendleft(self._postponed)",
         "postponed events come back in the reverse order",
         ("96",),
+        by_erlang=True,
     ),
     Fault(
         "postponed-come-last",
@@ -42,6 +46,7 @@ FAULTS = (
         "            self._queued.extend(self._postponed)",
         "postponed events come behind those that are queued",
         ("96",),
+        by_erlang=True,
     ),
     Fault(
         "inserted-come-last",
@@ -50,6 +55,7 @@ FAULTS = (
         "            self._queued.extend(transition.inserted)",
         "inserted events come behind those that are retried",
         ("96",),
+        by_erlang=True,
     ),
     Fault(
         "state-time-out-runs-on",
@@ -58,6 +64,7 @@ FAULTS = (
         "",
         "a change of state does not end the state time-out",
         ("97",),
+        by_erlang=True,
     ),
     Fault(
         "event-time-out-runs-on",
@@ -66,6 +73,7 @@ FAULTS = (
         "",
         "an event does not end the event time-out",
         ("97",),
+        by_erlang=True,
     ),
     Fault(
         "zero-is-a-timer",
@@ -74,6 +82,7 @@ FAULTS = (
         "            case _ if action.seconds < 0 and not action.absolute:",
         "a time-out of zero seconds comes behind what is received meanwhile",
         ("97",),
+        by_erlang=True,
     ),
     Fault(
         "update-begins-anew",
@@ -83,6 +92,7 @@ FAULTS = (
         "                self._due[key] = content",
         "updating a time-out that runs has it pass at once",
         ("97",),
+        by_erlang=True,
     ),
     Fault(
         "repeat-is-keep",
@@ -91,6 +101,7 @@ FAULTS = (
         "            case RepeatState(actions):\n                again = False",
         "repeating a state does not enter it",
         ("98",),
+        by_erlang=True,
     ),
     Fault(
         "pop-does-nothing",
@@ -99,6 +110,7 @@ FAULTS = (
         "                pass\n",
         "pushed callbacks are never taken back",
         ("98",),
+        by_erlang=True,
     ),
     Fault(
         "stop-loses-replies",
@@ -117,6 +129,7 @@ FAULTS = (
         "            await terminate(process, loop.cleaning(), process.reason)",
         "terminate runs after a kill, and not after a crash",
         ("99",),
+        by_erlang=True,
     ),
     Fault(
         "machine-takes-every-exit",
@@ -125,5 +138,6 @@ FAULTS = (
         "        return isinstance(message, Exit)",
         "a machine that traps exits ends with whoever is linked to it",
         ("99",),
+        by_erlang=True,
     ),
 )

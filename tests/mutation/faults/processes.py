@@ -259,7 +259,6 @@ FAULTS = (
 """,
         "a reply that comes too late, or twice, becomes a message of the caller",
         ("20", "78", "84"),
-        by_erlang=True,
     ),
     # --- C. mailboxes and the order of signals
     Fault(

@@ -207,7 +207,6 @@ FAULTS = (
 """,
         "handle_continue runs after the messages that wait",
         ("82",),
-        by_erlang=True,
     ),
     Fault(
         "any-result-will-do",
