@@ -295,8 +295,8 @@ FAULTS = (
     Fault(
         "poll-does-not-look",
         "_timers.py",
-        "    mailbox = here.mailbox\n    if mailbox:\n",
-        "    mailbox = here.mailbox\n    if mailbox and timeout != 0:\n",
+        "    if here.mailbox:\n",
+        "    if here.mailbox and timeout != 0:\n",
         "receive(timeout=0) gives up without a look",
         ("23",),
         by_erlang=True,

@@ -222,12 +222,12 @@ FAULTS = (
     Fault(
         "restart-goes-to-the-end",
         "_supervisor.py",
-        "        self.process.handled += 1\n        del self.by_process[process]\n",
+        "        child.last_reason = reason\n        self.admit(child)\n",
         """\
-        self.process.handled += 1
+        child.last_reason = reason
         self._children.remove(child)
         self._children.append(child)
-        del self.by_process[process]
+        self.admit(child)
 """,
         "a child that is restarted is the last of the children from then on",
         ("46",),

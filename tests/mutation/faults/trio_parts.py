@@ -131,8 +131,8 @@ FAULTS = (
     Fault(
         "receive-never-yields",
         "_timers.py",
-        "    if not here.handled & BURST:\n        await trio.lowlevel.checkpoint()\n",
-        "",
+        "        await trio.lowlevel.checkpoint()\n        here.take_turn()\n",
+        "        here.take_turn()\n",
         "a process with a full mailbox keeps all others waiting",
         ("T12",),
     ),
