@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
     # … and those that a reader needs no page for: what they may be stands beside them.
     (
         "py:class",
-        r"(.*\.)?(BrutalKill|ChildStatus|Kind|Process|Result|Start|Status|Timers)",
+        r"(.*\.)?(BrutalKill|ChildStatus|Kind|Process|Result|ShutdownValue|Start|Status|Timers)",
     ),
     # A word in single backticks is a link if there is something of that name.
     ("py:obj", r".*"),

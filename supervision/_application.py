@@ -110,7 +110,8 @@ def _raise_end(home: Home, root: Process, reason: ExitReason | None) -> None:
     if home.failure is not None:
         raise home.failure
     if reason is not None and _failed_by_itself(root, reason):
-        raise SupervisorGaveUp(reason)
+        last = None if root.engine is None else root.engine.gave_up_over
+        raise SupervisorGaveUp(reason, *(last or ()))
 
 
 # --- a whole program

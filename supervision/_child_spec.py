@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
 from ._errors import BadChildSpec
+from ._life import not_callable
 from ._mailbox_limit import MailboxLimit
 from ._pid import Name
 from .abc import Behaviour
 
+_RESTARTS: Final = ("permanent", "transient", "temporary")
+_TYPES: Final = ("worker", "supervisor")
 RestartKind: TypeAlias = Literal["permanent", "transient", "temporary"]
 ChildType: TypeAlias = Literal["worker", "supervisor"]
 AutoShutdown: TypeAlias = Literal["never", "any_significant", "all_significant"]
@@ -29,12 +32,15 @@ class BrutalKill:
 class _ByType(BrutalKill):
     """The shutdown value was left to the type of the child; replaced at once."""
 
+    def __repr__(self) -> str:
+        return "<5.0 for a worker, None for a supervisor>"
+
 
 _BY_TYPE: Final = _ByType()
 BRUTAL_KILL: Final = BrutalKill()
 """A shutdown value: kill the child at once."""
 
-Shutdown: TypeAlias = float | BrutalKill | None
+ShutdownValue: TypeAlias = float | BrutalKill | None
 _DEFAULT_SHUTDOWN: Final = 5.0
 
 
@@ -59,16 +65,20 @@ def _as_intensity(value: Intensity | tuple[int, float]) -> Intensity:
 class CoolDown:
     """Instead of escalating: wait, and try for ever, with an alarm for every wait.
 
-    For whatever depends on the outside. Not in OTP.
+    For whatever depends on the outside. Not in OTP. Restarts of such a child do not count
+    for its supervisor's ``max_restarts``.
 
     Attributes:
         after: Restarts that happen at once before the waiting begins. A child that then
             stays up for ``after.max_seconds`` begins anew.
-        first: The first wait, in seconds.
-        factor: By what each further wait is longer.
-        most: The longest wait, in seconds.
+        first: The first wait, in seconds; more than 0.
+        factor: By what each further wait is longer; at least 1.
+        most: The longest wait, in seconds, before chance has its part.
         jitter: The part of a wait that is left to chance, so that many children do not
-            try in step; 0.1 is plus or minus a tenth.
+            try in step; 0.1 is plus or minus a tenth, and 1 all of it.
+
+    Raises:
+        BadChildSpec: These numbers make no sense.
     """
 
     after: Intensity = attrs.field(default=Intensity(), converter=_as_intensity)
@@ -76,6 +86,20 @@ class CoolDown:
     factor: float = 2.0
     most: float = 60.0
     jitter: float = 0.1
+
+    def __attrs_post_init__(self) -> None:
+        check_limits(self.after.max_restarts, self.after.max_seconds)
+        # Written so that a number that is none is refused, too.
+        if not (0 < self.first <= self.most < math.inf):
+            raise BadChildSpec(
+                "the waits of a cool-down must be 0 < first <= most seconds, not "
+                f"{self.first} and {self.most}",
+            )
+        if not (1 <= self.factor < math.inf and 0 <= self.jitter <= 1):
+            raise BadChildSpec(
+                "the factor of a cool-down must be >= 1 and its jitter between 0 and 1, "
+                f"not {self.factor} and {self.jitter}",
+            )
 
 
 @attrs.frozen
@@ -104,7 +128,7 @@ class ChildSpec:
     start: Start = attrs.field(repr=False)
     name: Name | None = attrs.field(default=None, kw_only=True)
     restart: RestartKind = attrs.field(default="permanent", kw_only=True)
-    shutdown: Shutdown = attrs.field(default=_BY_TYPE, kw_only=True)
+    shutdown: ShutdownValue = attrs.field(default=_BY_TYPE, kw_only=True)
     type: ChildType = attrs.field(default="worker", kw_only=True)
     significant: bool = attrs.field(default=False, kw_only=True)
     cool_down: CoolDown | None = attrs.field(default=None, kw_only=True)
@@ -122,18 +146,36 @@ class ChildSpec:
         return 0.0 if isinstance(self.shutdown, BrutalKill) else self.shutdown
 
 
+def _one_of(values: Iterable[str], got: object) -> str:
+    return f"one of {', '.join(values)}, not {got!r}"
+
+
 def check_spec(spec: ChildSpec) -> None:
     """Raise `BadChildSpec` for a spec that contradicts itself."""
-    if not spec.id:
-        raise BadChildSpec("a child spec needs an id")
-    if not callable(spec.start):
-        raise BadChildSpec(f"{spec.id!r}: start must be callable")
-    if spec.restart not in ("permanent", "transient", "temporary"):
-        raise BadChildSpec(f"{spec.id!r}: no such restart kind: {spec.restart!r}")
-    if spec.type not in ("worker", "supervisor"):
-        raise BadChildSpec(f"{spec.id!r}: no such type: {spec.type!r}")
-    if isinstance(spec.shutdown, int | float) and not 0 <= spec.shutdown < math.inf:
-        raise BadChildSpec(f"{spec.id!r}: shutdown must be seconds, or None for ever")
+    id, start, shutdown = spec.id, spec.start, spec.shutdown  # noqa: A001
+    if not id or not isinstance(cast("object", id), str):
+        raise BadChildSpec(f"a child spec needs an id, a string, not {id!r}")
+    if not callable(start):
+        raise BadChildSpec(f"{id!r}: {not_callable(start)}")
+    if spec.restart not in _RESTARTS:
+        raise BadChildSpec(f"{id!r}: restart is {_one_of(_RESTARTS, spec.restart)}")
+    if spec.type not in _TYPES:
+        raise BadChildSpec(f"{id!r}: type is {_one_of(_TYPES, spec.type)}")
+    if not (
+        shutdown is None
+        or isinstance(shutdown, BrutalKill)
+        or (
+            isinstance(cast("object", shutdown), int | float)
+            and 0 <= shutdown < math.inf
+        )
+    ):
+        raise BadChildSpec(
+            f"{id!r}: shutdown is a number of seconds, None for ever, or BRUTAL_KILL, "
+            f"not {shutdown!r}",
+        )
+    cool_down = cast("object", spec.cool_down)
+    if cool_down is not None and not isinstance(cool_down, CoolDown):
+        raise BadChildSpec(f"{id!r}: cool_down is a CoolDown, not {cool_down!r}")
     if spec.significant and spec.restart == "permanent":
         raise BadChildSpec(
             f"{spec.id!r}: a permanent child cannot be significant, it never just ends",
@@ -151,13 +193,27 @@ def check_significant(spec: ChildSpec, auto_shutdown: AutoShutdown) -> None:
 def check_limits(max_restarts: int, max_seconds: float) -> None:
     """Raise `BadChildSpec` for an intensity that is none."""
     if max_restarts < 0 or max_seconds <= 0:
-        raise BadChildSpec("max_restarts must be >= 0 and max_seconds > 0")
+        raise BadChildSpec(
+            f"max_restarts must be >= 0 and max_seconds > 0, not {max_restarts} and "
+            f"{max_seconds}",
+        )
+
+
+def check_is_spec(spec: object) -> None:
+    """Raise `BadChildSpec` for what is no child spec."""
+    if not isinstance(spec, ChildSpec):
+        raise BadChildSpec(
+            f"{spec!r} is no child spec: wrap it, ChildSpec('its id', what starts it)"
+        )
 
 
 def check_ids(specs: Iterable[ChildSpec]) -> None:
-    """Raise `BadChildSpec` when two children have the same id."""
+    """Raise `BadChildSpec` when two children have the same id, or one is no spec."""
+    if isinstance(specs, ChildSpec):
+        raise BadChildSpec("children are a list of specs: put this one into brackets")
     seen: set[str] = set()
     for spec in specs:
+        check_is_spec(spec)
         if spec.id in seen:
             raise BadChildSpec(f"two children have the id {spec.id!r}")
         seen.add(spec.id)

@@ -129,7 +129,7 @@ class DynamicEngine(Engine):
             process: Process | None = key.process
             child = None if process is None else self.by_process.get(process)
         if child is None:
-            raise NotFound(f"no child {key!r}")
+            raise NotFound(f"{self.process.label!r} has no child {key!r}")
         return child
 
     # --- steps in other tasks
@@ -209,6 +209,7 @@ class DynamicEngine(Engine):
         await self._wait(child)
 
     def _order_end(self, child: Child, process: Process) -> None:
+        child.clear()
         grace = child.spec.shutdown
         if isinstance(grace, BrutalKill):
             grace = 0.0
@@ -445,7 +446,7 @@ async def adopt(
         raise AlreadyAProcess("this task is a process already")
     engine = engine_of(sup)
     if not isinstance(engine, DynamicEngine):
-        raise ChildError("only a dynamic supervisor adopts")
+        raise ChildError(f"{sup!r} adopts nobody: only a dynamic supervisor does")
     spec = ChildSpec(
         id, _nobody_restarts, name=name, restart="temporary", mailbox=mailbox
     )

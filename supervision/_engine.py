@@ -13,12 +13,19 @@ from ._children import Child, Retry
 from ._errors import NoProcess, SupervisionError
 from ._limited_mailbox import limit_mailbox
 from ._pid import Dest
-from ._process import IN_LOOP, Process, claim_at_start, find, report_unkillable
+from ._process import (
+    IN_LOOP,
+    RUNNING,
+    Process,
+    claim_at_start,
+    find,
+    report_unkillable,
+)
 from ._reasons import KILLED, SHUTDOWN, ExitReason, Killed, Shutdown, is_orderly
 from ._restarts import Cooling, RestartWindow
 from ._signals import Exit, StopOrder, SystemMessage
 from ._strategies import Strategy
-from ._telemetry import COOLING_DOWN, GAVE_UP, RESTART, TERMINATED, emit
+from ._telemetry import COOLING_DOWN, GAVE_UP, RECOVERED, RESTART, TERMINATED, emit
 from ._timers import timers
 from ._trio_parts import begin_task, start_task
 
@@ -55,6 +62,8 @@ class Engine:
         self.reasons: dict[Process, ExitReason] = {}
         self.stopping = False
         self.gave_up = False
+        # The child that made it do so, and that one's last reason.
+        self.gave_up_over: tuple[str, ExitReason | None] | None = None
         # Whether the loop was parked for want of messages; see `is_idle`.
         self.parked = False
 
@@ -120,9 +129,9 @@ class Engine:
         max_seconds: float,
         cool_down: CoolDown | None,
     ) -> None:
-        """Tolerate so many restarts from now on; the past ones are forgotten."""
+        """Tolerate so many restarts from now on; the past ones count, as in OTP."""
         check_limits(max_restarts, max_seconds)
-        self.window = RestartWindow(max_restarts, max_seconds)
+        self.window = self.window.resized(max_restarts, max_seconds)
         self.cool_down = cool_down
 
     # --- one child
@@ -157,6 +166,8 @@ class Engine:
         child.process = process
         child.status = "starting"
         child.clear()
+        if child.cooling is not None and child.cooling.alarmed:
+            self._watch_recovery(child, process, child.cooling)
         # Children get the supervisor's context, not that of whoever is running.
         context = here.task.context.copy()
         begin = begin_task if at_once else start_task
@@ -196,13 +207,14 @@ class Engine:
         rule = child.spec.cool_down or self.cool_down
         if rule is None:
             return 0.0 if self.window.admit(trio.current_time()) else None
-        if child.cooling is None:
+        if child.cooling is None or child.cooling.rule is not rule:
             child.cooling = Cooling(rule)
         return child.cooling.delay(trio.current_time(), random.random)
 
     def give_up(self, child: Child) -> None:
         """Report that the restarts of *child* are too many."""
         self.gave_up = True
+        self.gave_up_over = (child.spec.id, child.last_reason)
         emit(
             GAVE_UP,
             {"max_restarts": self.window.max_restarts},
@@ -214,8 +226,28 @@ class Engine:
             },
         )
 
+    def _watch_recovery(self, child: Child, process: Process, cooling: Cooling) -> None:
+        """Take the alarm back if this incarnation stays up for long enough."""
+
+        def look() -> None:
+            if child.process is process and process.status is RUNNING:
+                cooling.reset()
+                emit(
+                    RECOVERED,
+                    {"restarts": child.restarts},
+                    {
+                        "supervisor": self.process.pid,
+                        "id": child.spec.id,
+                        "pid": process.pid,
+                    },
+                )
+
+        due = trio.current_time() + cooling.rule.after.max_seconds
+        child.timers = [timers().at(due, look)]
+
     def retry_later(self, child: Child, delay: float) -> None:
         """Have *child* started again after *delay* seconds, with an alarm."""
+        child.clear()
         child.status = "cooling-down"
         token = child.token = object()
         emit(

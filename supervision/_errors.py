@@ -4,8 +4,38 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, Final
+
 from ._pid import Dest, Pid
 from ._reasons import Crash, ExitReason, Shutdown
+
+_NEXT: Final = "None, Continue, Timeout or Stop"
+_RESULTS: Final = {
+    "init": "None, Continue, Timeout, Ignore or Stop from a server's, and NextState, "
+    "Ignore or Stop from a state machine's",
+    "handle_call": "the reply, or Reply, NO_REPLY or Stop",
+    "handle_cast": _NEXT,
+    "handle_info": _NEXT,
+    "handle_continue": _NEXT,
+    "handle_event": "NextState, KeepState, RepeatState, Stop or StopAndReply, with "
+    "actions that fit",
+    "enter": "None, KeepState, RepeatState, Stop or StopAndReply, with actions that fit",
+}
+
+
+def _nobody_is(name: object) -> str:
+    return (
+        f"no process is registered as {name!r} at the moment "
+        "(supervision.names() lists those that are)"
+    )
+
+
+def _known_as(pid: Pid) -> str:
+    process = pid.process
+    if process is None:
+        return str(pid)
+    names = "".join(f", registered as {name!r}" for name in process.names or ())
+    return f"{pid} (id {process.label!r}{names})"
 
 
 class SupervisionError(Exception):
@@ -32,8 +62,9 @@ class NoRuntime(SupervisionError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no supervisor is open in this Trio run: use `async with "
-            "supervision.open_supervisor(...)` around this code, or supervision.run()",
+            "no supervisor is open here: use `async with "
+            "supervision.open_supervisor(...)` around this code, or supervision.run(); "
+            "a worker thread has to go through trio.from_thread.run_sync()",
         )
 
 
@@ -45,7 +76,7 @@ class NoSuchName(SupervisionError):
     """
 
     def __init__(self, name: object) -> None:
-        super().__init__(f"no process is registered as {name!r}")
+        super().__init__(_nobody_is(name))
         self.name: object = name
 
 
@@ -58,7 +89,7 @@ class NameTaken(SupervisionError):
     """
 
     def __init__(self, name: object, pid: Pid) -> None:
-        super().__init__(f"{name!r} is already registered by {pid}")
+        super().__init__(f"{name!r} is already registered by {_known_as(pid)}")
         self.name: object = name
         self.pid: Pid = pid
 
@@ -77,6 +108,20 @@ class NotAMember(SupervisionError):
 
 class ReceiveTimeout(SupervisionError):
     """No matching message arrived in time; nothing was taken from the mailbox."""
+
+    def __init__(self, wanted: object = None, seconds: float | None = None) -> None:
+        super().__init__(wanted, seconds)
+        self._wanted: Any = wanted
+        self._seconds = seconds
+
+    def __str__(self) -> str:
+        # Put together when it is read, because some receives look once, and often.
+        wanted: Any = self._wanted
+        several = type(wanted) is tuple
+        kinds: tuple[Any, ...] = self._wanted if several else (wanted,)
+        names = " or ".join(getattr(each, "__qualname__", repr(each)) for each in kinds)
+        what = "message" if wanted is None else f"message for {names}"
+        return f"no {what} came within {self._seconds or 0} s"
 
 
 # --- calls
@@ -98,7 +143,10 @@ class NoProcess(CallFailed):
     """There is no such process: it has ended, or never was."""
 
     def __init__(self, dest: Dest) -> None:
-        super().__init__(dest, f"no process {dest!r}")
+        ended = isinstance(dest, Pid)
+        super().__init__(
+            dest, f"the process {dest} has ended" if ended else _nobody_is(dest)
+        )
 
 
 class ServerExited(CallFailed):
@@ -111,6 +159,8 @@ class ServerExited(CallFailed):
     def __init__(self, dest: Dest, reason: ExitReason) -> None:
         super().__init__(dest, f"{dest!r} ended before it replied ({reason})")
         self.reason: ExitReason = reason
+        if isinstance(reason, Crash):
+            self.__cause__: BaseException | None = reason.error
 
 
 class CallTimeout(CallFailed):
@@ -147,7 +197,11 @@ class CallingSelf(CallFailed):
     """A server called itself and would wait for ever; the fault is the caller's."""
 
     def __init__(self, dest: Dest) -> None:
-        super().__init__(dest, f"{dest!r} is calling itself")
+        super().__init__(
+            dest,
+            f"{dest!r} is calling itself, and would wait for ever: call the method, or "
+            "have a task of its own call it",
+        )
 
 
 class NotSuspended(SupervisionError):
@@ -171,7 +225,11 @@ class BadReturn(SupervisionError):
     """
 
     def __init__(self, callback: str, value: object) -> None:
-        super().__init__(f"{callback} returned {value!r}, which is not a result for it")
+        name = callback.partition(" ")[0]
+        super().__init__(
+            f"{callback} returned {value!r}, which is not a result for it: "
+            f"return {_RESULTS.get(name, 'what its docstring says')}",
+        )
         self.callback: str = callback
         self.value: object = value
 
@@ -181,6 +239,13 @@ class BadReturn(SupervisionError):
 
 class ChildError(SupervisionError):
     """The family of what a supervisor answers to a request that it refuses."""
+
+    # What one can do about it; added to the message.
+    advice: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}: {self.advice}" if self.advice else message
 
 
 class BadChildSpec(ChildError):
@@ -195,12 +260,14 @@ class AlreadyStarted(ChildError):
     """
 
     def __init__(self, pid: Pid) -> None:
-        super().__init__(f"already started as {pid}")
+        super().__init__(f"already started as {_known_as(pid)}")
         self.pid: Pid = pid
 
 
 class AlreadyPresent(ChildError):
     """A child of that id is known but not running: restart it or delete it first."""
+
+    advice = "restart_child() or delete_child() it"
 
 
 class StartFailed(ChildError):
@@ -235,25 +302,45 @@ class MaxChildren(ChildError):
 class NotFound(ChildError):
     """The supervisor has no such child."""
 
+    advice = "which_children() lists those it has"
+
 
 class ChildRunning(ChildError):
     """The request needs a child that does not run: terminate it first."""
+
+    advice = "terminate_child() it first"
 
 
 class ChildRestarting(ChildError):
     """The request needs a child that rests, and this one is about to be started."""
 
+    advice = "terminate_child() it first"
+
 
 class SupervisorGaveUp(SupervisionError):
     """The tree under `open_supervisor` ended by itself while its body still ran.
 
+    What the last straw raised is the ``__cause__``.
+
     Attributes:
         reason: The reason with which its root ended.
+        id: The child whose restarts were too many; ``None`` if the root was killed.
+        child_reason: The reason with which that child ended last.
     """
 
-    def __init__(self, reason: ExitReason) -> None:
-        super().__init__(f"the supervisor ended by itself ({reason})")
+    def __init__(
+        self,
+        reason: ExitReason,
+        id: str | None = None,  # noqa: A002
+        child_reason: ExitReason | None = None,
+    ) -> None:
+        why = "" if id is None else f": too many restarts of {id!r} ({child_reason})"
+        super().__init__(f"the supervisor ended by itself ({reason}){why}")
         self.reason: ExitReason = reason
+        self.id: str | None = id
+        self.child_reason: ExitReason | None = child_reason
+        if isinstance(child_reason, Crash):
+            self.__cause__: BaseException | None = child_reason.error
 
 
 # --- tasks

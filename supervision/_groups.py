@@ -172,7 +172,7 @@ def _pids(members: Mapping[Process, int]) -> Iterator[Pid]:
             yield process.pid
 
 
-def join(group: str, pid: Pid | None = None) -> None:
+def join(group: str, *, pid: Pid | None = None) -> None:
     """Make a process a member of *group*, which exists while it has members.
 
     Args:
@@ -186,7 +186,7 @@ def join(group: str, pid: Pid | None = None) -> None:
     _table().join(_member(pid), group)
 
 
-def leave(group: str, pid: Pid | None = None) -> None:
+def leave(group: str, *, pid: Pid | None = None) -> None:
     """Take back one `join`.
 
     Args:

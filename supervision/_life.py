@@ -78,9 +78,22 @@ def _driver_of(body: object) -> Driver:
 
 def _unfit(body: object) -> TypeError:
     return TypeError(
-        "start() must return a Server, a supervisor or a coroutine, not "
-        f"{type(body).__name__}",
+        "what starts a process must return a server, a state machine, a supervisor or a "
+        f"coroutine, not {body!r}: is it an `async def`?",
     )
+
+
+def not_callable(start: object) -> str:
+    """Say what to do to somebody who gave *start* where a function is wanted."""
+    if isinstance(start, CoroutineType):
+        coroutine = cast("CoroutineType[Any, Any, Any]", start)
+        coroutine.close()
+        name = coroutine.__name__
+        return f"give the function {name} itself, not what it returns: not {name}(...)"
+    if isinstance(start, Behaviour):
+        made = type(start).__name__
+        return f"give the class {made}, not an object of it: each start makes a new one"
+    return f"a function or a class is needed, not {start!r}"
 
 
 class Keeper(Protocol):
@@ -580,8 +593,9 @@ def current_process() -> Process:
         return _by_task[current_task()]
     except (KeyError, RuntimeError):
         raise NotAProcess(
-            "this needs a process, and the calling task is none: do it in the process's "
-            "own task, or enter supervision.adopt() first",
+            "only a process can do that, and the calling task is none: start it as one, "
+            "by a ChildSpec or spawn(), or enter supervision.adopt() first; in a process, "
+            "do it in its own task, not in one of its nurseries or threads",
         ) from None
 
 

@@ -18,6 +18,11 @@ def as_predicate(match: Match) -> Predicate:
     types = as_types(match)
     if types is not None:
         return lambda message: isinstance(message, types)
+    if not callable(match):
+        raise TypeError(
+            "receive takes a type, a tuple of types, or a function of one message; for "
+            f"what equals {match!r} it is `lambda got: got == {match!r}`",
+        )
     return cast("Predicate", match)
 
 

@@ -37,6 +37,7 @@ from ._life import (
     current_process,
     driven_by,
     forget,
+    not_callable,
     process_of_task,
 )
 from ._links import exit, link, tie, trap_exits, unlink  # noqa: A004 - Erlang's word
@@ -88,6 +89,7 @@ __all__ = [
     "launch",
     "link",
     "monitor",
+    "not_callable",
     "notify_end",
     "process_of_task",
     "report_dropped",
@@ -116,12 +118,12 @@ def self_pid() -> Pid:
     return current_process().pid
 
 
-def is_alive(pid: Pid) -> bool:
-    """Say whether the process has not yet had its exit step.
+def is_alive(dest: Dest) -> bool:
+    """Say whether there is such a process, which has not yet had its exit step.
 
     True also while it unwinds: in Python that takes a moment.
     """
-    return pid.process is not None
+    return find(dest) is not None
 
 
 # --- starting
@@ -141,6 +143,8 @@ def _spawn(
     name: Name | None,
     mailbox: MailboxLimit | None,
 ) -> Process:
+    if not callable(fn):
+        raise TypeError(not_callable(fn))
     label = name if isinstance(name, str) else _label_of(fn)
     return launch(
         home, home, home.pid, fn, args, label=label, name=name, mailbox=mailbox

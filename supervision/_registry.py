@@ -10,12 +10,13 @@ from __future__ import annotations
 import attrs
 
 from ._errors import NoProcess, NoSuchName
-from ._pid import Pid
+from ._pid import Dest, Pid
 from ._process import (
     Process,
     check_free,
     claim_name,
     current_process,
+    find,
     runtime,
     runtime_or_none,
 )
@@ -79,10 +80,12 @@ def unregister(name: str) -> None:
     process.names.remove(name)
 
 
-def whereis(name: str) -> Pid | None:
-    """Return the process that holds *name*, or ``None``."""
-    tables = runtime_or_none()
-    process = None if tables is None else tables.names.get(name)
+def whereis(dest: Dest) -> Pid | None:
+    """Return the process that holds a name, or that a `Via` stands for; or ``None``.
+
+    Of a pid it returns the pid itself, while its process lives.
+    """
+    process = find(dest)
     return None if process is None else process.pid
 
 

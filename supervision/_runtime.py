@@ -32,11 +32,17 @@ _runtime: trio.lowlevel.RunVar[Runtime] = trio.lowlevel.RunVar("supervision")
 
 
 def runtime_or_none() -> Runtime | None:
-    """The tables of the Trio run that we are in, if it has any."""
+    """The tables of the Trio run that we are in, if it has any.
+
+    Raises:
+        NoRuntime: The caller is in no Trio run: a worker thread, or no Trio at all.
+    """
     try:
         return _runtime.get()
-    except (LookupError, RuntimeError):
+    except LookupError:
         return None
+    except RuntimeError:
+        raise NoRuntime from None
 
 
 def runtime() -> Runtime:
@@ -309,5 +315,11 @@ def find(dest: Dest) -> Process | None:
     if isinstance(dest, str):
         tables = runtime_or_none()
         return None if tables is None else tables.names.get(dest)
-    pid = dest.whereis()
+    try:
+        whereis = dest.whereis
+    except AttributeError:
+        raise TypeError(
+            f"a process is named by a pid, a name or a Via, not by {dest!r}"
+        ) from None
+    pid = whereis()
     return None if pid is None else pid.process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._calls import call
-from ._child_spec import ChildSpec
+from ._child_spec import ChildSpec, check_is_spec
 from ._children import (
     ChildCounts,
     ChildInfo,
@@ -34,7 +34,9 @@ async def start_child(sup: Dest, spec: ChildSpec) -> Pid | None:
         BadChildSpec: The spec does not fit the supervisor.
         NoProcess: There is no such supervisor.
     """
-    return await engine_of(sup).start_for_caller(spec, sup)
+    engine = engine_of(sup)
+    check_is_spec(spec)
+    return await engine.start_for_caller(spec, sup)
 
 
 async def terminate_child(sup: Dest, child: str | Pid) -> None:
@@ -77,7 +79,10 @@ async def delete_child(sup: Dest, id: str) -> None:  # noqa: A002
 
 def _static(sup: Dest) -> Dest:
     if not isinstance(engine_of(sup), StaticEngine):
-        raise ChildError("a dynamic supervisor forgets children that do not run")
+        raise ChildError(
+            f"{sup!r} is a dynamic supervisor: it forgets children that do not run, so "
+            "there is nothing to restart or delete; start_child() a new one",
+        )
     return sup
 
 

@@ -113,9 +113,15 @@ class Supervisor(Behaviour):
         cool_down: CoolDown | None = None,
     ) -> None:
         if strategy not in ("one_for_one", "one_for_all", "rest_for_one"):
-            raise BadChildSpec(f"no such strategy: {strategy!r}")
+            raise BadChildSpec(
+                "strategy is one of one_for_one, one_for_all, rest_for_one, not "
+                f"{strategy!r}",
+            )
         if auto_shutdown not in ("never", "any_significant", "all_significant"):
-            raise BadChildSpec(f"no such auto_shutdown: {auto_shutdown!r}")
+            raise BadChildSpec(
+                "auto_shutdown is one of never, any_significant, all_significant, not "
+                f"{auto_shutdown!r}",
+            )
         check_limits(max_restarts, max_seconds)
         check_ids(children)
         for spec in children:
@@ -335,6 +341,7 @@ class StaticEngine(Engine):
         child.process = None
         child.status = "undefined"
         child.last_reason = ended.reason
+        child.clear()
         if wants_restart(child.spec.restart, ended.reason):
             return await self._recover(child)
         if child.spec.restart == "temporary":
@@ -466,7 +473,7 @@ class StaticEngine(Engine):
         for child in self._children:
             if key in (child.spec.id, child.pid):
                 return child
-        raise NotFound(f"no child {key!r}")
+        raise NotFound(f"{self.process.label!r} has no child {key!r}")
 
     def _resting(self, key: str) -> Child:
         child = self._find(key)

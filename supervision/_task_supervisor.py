@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import trio
 
-from ._child_spec import ChildSpec, RestartKind, Shutdown
+from ._child_spec import ChildSpec, RestartKind, ShutdownValue
 from ._dynamic_supervisor import DynamicEngine, DynamicSupervisor
 from ._engine import engine_of
 from ._errors import ChildError, TaskTimeout
@@ -20,6 +20,7 @@ from ._process import (
     current_process,
     forget,
     launch,
+    not_callable,
     notify_end,
     process_of_task,
     tie,
@@ -56,13 +57,17 @@ class TaskSupervisor(DynamicSupervisor):
 def _start(sup: Dest, spec: ChildSpec) -> Process:
     engine = engine_of(sup)
     if not isinstance(engine, DynamicEngine):
-        raise ChildError("only a dynamic supervisor takes tasks")
+        raise ChildError(
+            f"{sup!r} takes no tasks: a TaskSupervisor does, or a dynamic supervisor",
+        )
     process = engine.start_now(spec, sup).process
     assert process is not None
     return process
 
 
 def _label(fn: Callable[..., object], name: Name | None) -> str:
+    if not callable(fn):
+        raise TypeError(not_callable(fn))
     if isinstance(name, str):
         return name
     return getattr(fn, "__qualname__", None) or repr(fn)
@@ -74,7 +79,7 @@ def start_task(
     *args: object,
     name: Name | None = None,
     restart: RestartKind = "temporary",
-    shutdown: Shutdown = 5.0,
+    shutdown: ShutdownValue = 5.0,
 ) -> Pid:
     """Run ``fn(*args)`` as a child, and forget about it.
 

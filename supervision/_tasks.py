@@ -97,7 +97,13 @@ async def run_in_context(
     """
     for variable, value in context.items():
         variable.set(value)
-    return await fn(*args)
+    awaitable = fn(*args)
+    if not hasattr(awaitable, "__await__"):
+        raise TypeError(
+            f"a task runs an async function, and {fn!r} is none: it returned "
+            f"{awaitable!r}; what blocks goes through trio.to_thread.run_sync",
+        )
+    return await awaitable
 
 
 # --- the task

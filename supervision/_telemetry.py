@@ -22,6 +22,7 @@ RESTART: Final = "supervision.child.restart"
 TERMINATED: Final = "supervision.child.terminated"
 GAVE_UP: Final = "supervision.supervisor.gave_up"
 COOLING_DOWN: Final = "supervision.child.cooling_down"
+RECOVERED: Final = "supervision.child.recovered"
 UNKILLABLE: Final = "supervision.child.unkillable"
 DROPPED: Final = "supervision.message.dropped"
 OVERLOADED: Final = "supervision.mailbox.overloaded"
@@ -95,9 +96,12 @@ def _deliver(handler: Handler, event: Event) -> None:
 
 # --- the sink of last resort
 
-_LOGGED: Final = frozenset(
-    {CRASH, GAVE_UP, UNKILLABLE, COOLING_DOWN, TERMINATED, OVERLOADED, LAG},
-)
+_LEVELS: Final = {
+    **dict.fromkeys((CRASH, GAVE_UP, UNKILLABLE), logging.ERROR),
+    **dict.fromkeys(
+        (COOLING_DOWN, TERMINATED, OVERLOADED, LAG, DROPPED), logging.WARNING
+    ),
+}
 _LINES_PER_SECOND: Final = 10
 
 
@@ -128,7 +132,7 @@ def _log(event: Event) -> None:
         details = " ".join(f"{key}={value}" for key, value in event.metadata.items())
         logging.getLogger("supervision").info("%s %s", event.name, details)
         return
-    if event.name not in _LOGGED or not _rate.admit(int(time.monotonic())):
+    if event.name not in _LEVELS or not _rate.admit(int(time.monotonic())):
         return
     suppressed, _rate.suppressed = _rate.suppressed, 0
     reason = event.metadata.get("reason")
@@ -136,7 +140,8 @@ def _log(event: Event) -> None:
     details = " ".join(f"{key}={value}" for key, value in event.metadata.items())
     if suppressed:
         details += f" ({suppressed} such lines were suppressed)"
-    logging.getLogger("supervision").error(
+    logging.getLogger("supervision").log(
+        _LEVELS[event.name],
         "%s %s",
         event.name,
         details,

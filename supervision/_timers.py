@@ -335,7 +335,7 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
             return message
     if timeout is not None and timeout <= 0:
         await trio.lowlevel.checkpoint_if_cancelled()
-        raise ReceiveTimeout
+        raise ReceiveTimeout(match, timeout)
     accepts = as_predicate(match)
     types = as_types(match)
     # What has been looked at is never looked at again.
@@ -355,7 +355,7 @@ async def _wait(here: Process, match: Match, timeout: float | None) -> object:
                     return message
                 seen = mailbox.mark()
             if trio.current_time() >= deadline:
-                raise ReceiveTimeout
+                raise ReceiveTimeout(match, timeout)
     finally:
         if timer is not None:
             timer.cancel()

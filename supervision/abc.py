@@ -11,8 +11,10 @@ things: state lives on ``self`` instead of being passed along, and what
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from types import CoroutineType
+from functools import wraps
+from types import CoroutineType, FunctionType
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
@@ -172,6 +174,12 @@ class Reply(Result):
 class _Unset:
     """No reply was given with a `Stop`."""
 
+    def __repr__(self) -> str:
+        return "<none>"
+
+
+_UNSET: Final = _Unset()
+
 
 @attrs.frozen
 class Stop(Result):
@@ -183,12 +191,12 @@ class Stop(Result):
     """
 
     reason: ExitReason = NORMAL
-    reply: object = _Unset
+    reply: object = _UNSET
 
     @property
     def has_reply(self) -> bool:
         """Whether a reply was given."""
-        return self.reply is not _Unset
+        return self.reply is not _UNSET
 
 
 Next: TypeAlias = Continue | Timeout | Stop | None
@@ -204,6 +212,8 @@ class Cell(Protocol):
 
 class Server(Behaviour):
     """A process with state that answers calls and casts, one at a time.
+
+    Callbacks are written as ``async def``; those that never wait may be plain functions.
 
     >>> import supervision
     >>> class Add(Call[int]): ...
@@ -221,6 +231,10 @@ class Server(Behaviour):
     __slots__ = ("__weakref__", "_cell")
 
     _cell: Cell
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _allow_plain_functions(cls, Server, _CALLBACKS)
 
     trap_exit: ClassVar[bool] = False
     """Turn exit signals into `supervision.Exit` messages, and let the parent's run
@@ -242,11 +256,15 @@ class Server(Behaviour):
         Returns:
             The reply; or `NO_REPLY`, `Reply` or `Stop`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no answer to {request!r}")
+        raise NotImplementedError(
+            f"{type(self).__name__} got the call {request!r}, but has no handle_call"
+        )
 
     async def handle_cast(self, message: object) -> Next:
         """Handle what was sent with `supervision.cast`."""
-        raise NotImplementedError(f"{type(self).__name__} has no use for {message!r}")
+        raise NotImplementedError(
+            f"{type(self).__name__} got the cast {message!r}, but has no handle_cast"
+        )
 
     async def handle_info(self, message: object) -> Next:
         """Handle everything else: plain messages, ``Down``, ``Exit``, `TIMEOUT`.
@@ -257,7 +275,10 @@ class Server(Behaviour):
 
     async def handle_continue(self, term: object) -> Next:
         """Go on after `Continue`."""
-        raise NotImplementedError(f"{type(self).__name__} cannot continue: {term!r}")
+        raise NotImplementedError(
+            f"{type(self).__name__} returned Continue({term!r}), but has no "
+            "handle_continue"
+        )
 
     async def terminate(self, reason: ExitReason) -> None:
         """Clean up before the end, under a shield with the child's shutdown as deadline.
@@ -359,6 +380,10 @@ class StateMachine(Behaviour, Generic[S]):
 
     _cell: MachineCell
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _allow_plain_functions(cls, StateMachine, _MACHINE_CALLBACKS)
+
     trap_exit: ClassVar[bool] = False
     """Turn exit signals into `supervision.Exit` messages, and let the parent's run
     ``terminate``. Without it an exit signal ends the machine then and there."""
@@ -374,7 +399,10 @@ class StateMachine(Behaviour, Generic[S]):
         The first ``enter`` comes after the starter was told, and so does whatever the
         actions of the `NextState` bring.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no first state")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no first state: write an async def init(self) "
+            "that returns NextState(...)"
+        )
 
     async def handle_event(self, event: StateEvent) -> StateResult[S]:
         """Handle *event*, by default with the method named like the current state.
@@ -439,6 +467,32 @@ async def result_of(returned: object) -> Any:
     if isinstance(returned, CoroutineType):
         return await cast("CoroutineType[Any, Any, Any]", returned)
     return returned
+
+
+_CALLBACKS: Final = (
+    *("init", "handle_cast", "handle_info", "handle_continue", "terminate"),
+)
+_MACHINE_CALLBACKS: Final = ("init", "handle_event", "enter", "terminate")
+
+
+def _allow_plain_functions(cls: type, base: type, callbacks: tuple[str, ...]) -> None:
+    """Have the callbacks of *cls* that somebody wrote without ``async`` awaitable."""
+    for name in callbacks:
+        function = inspect.getattr_static(cls, name)
+        if (
+            function is not vars(base)[name]
+            and isinstance(function, FunctionType)
+            and not inspect.iscoroutinefunction(function)
+        ):
+            setattr(cls, name, _as_async(function))
+
+
+def _as_async(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def callback(*args: Any) -> Any:
+        return await result_of(function(*args))
+
+    return callback
 
 
 class Unhandled(Exception):  # noqa: N818 - caught by the loop, never seen

@@ -19,14 +19,14 @@ async def test_joining_twice_is_two_memberships():
         other = supervision.spawn(wait)
         supervision.join("g")
         supervision.join("g")
-        supervision.join("g", other)
+        supervision.join("g", pid=other)
         assert sorted(supervision.members("g"), key=repr) == [here, here, other]
         supervision.leave("g")
         assert set(supervision.members("g")) == {here, other}
         supervision.leave("g")
         with pytest.raises(supervision.NotAMember):
             supervision.leave("g")
-        supervision.leave("g", other)
+        supervision.leave("g", pid=other)
         assert supervision.members("g") == []
         assert supervision.statistics().groups == 0
         with pytest.raises(supervision.NotAMember):
@@ -38,7 +38,7 @@ async def test_a_broadcast_reaches_each_member_once():
         got = [[], []]
         pids = [supervision.spawn(keep, into) for into in got]
         for pid in (*pids, pids[0]):
-            supervision.join("g", pid)
+            supervision.join("g", pid=pid)
         assert supervision.broadcast("g", "hello") == 2
         await settle()
         assert got == [["hello"], ["hello"]]
@@ -49,15 +49,15 @@ async def test_a_broadcast_reaches_each_member_once():
 async def test_the_dead_are_no_members():
     async with tree():
         pid = supervision.spawn(wait)
-        supervision.join("g", pid)
-        supervision.join("h", pid)
+        supervision.join("g", pid=pid)
+        supervision.join("h", pid=pid)
         supervision.exit(pid, "x")
         await wait_exit(pid)
         assert supervision.members("g") == []
         assert supervision.groups() == []
         assert supervision.broadcast("g", "hello") == 0
         with pytest.raises(supervision.NoProcess):
-            supervision.join("g", pid)
+            supervision.join("g", pid=pid)
 
 
 async def test_groups_are_listed_by_prefix():
@@ -74,12 +74,12 @@ async def test_groups_are_listed_by_prefix():
 async def test_a_monitor_tells_of_every_membership_that_begins_and_ends():
     async with actor() as here:
         other = supervision.spawn(wait)
-        supervision.join("g", other)
+        supervision.join("g", pid=other)
         ref = supervision.monitor_group("g")
         assert ref.members == {"g": (other,)}
         supervision.join("g")
-        supervision.join("g", other)
-        supervision.join("h", other)
+        supervision.join("g", pid=other)
+        supervision.join("h", pid=other)
         supervision.leave("g")
         assert await supervision.receive() == GroupJoined(ref, "g", (here,))
         assert await supervision.receive() == GroupJoined(ref, "g", (other,))
@@ -93,8 +93,8 @@ async def test_a_member_that_ends_leaves_once_for_each_time_it_had_joined():
         ref = supervision.monitor_group("g")
         assert ref.members == {}
         pid = supervision.spawn(wait)
-        supervision.join("g", pid)
-        supervision.join("g", pid)
+        supervision.join("g", pid=pid)
+        supervision.join("g", pid=pid)
         supervision.exit(pid, "x")
         joined, left = GroupJoined(ref, "g", (pid,)), GroupLeft(ref, "g", (pid,))
         assert [await supervision.receive() for _ in range(4)] == [

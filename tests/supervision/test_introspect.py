@@ -117,7 +117,7 @@ async def test_statistics_count():
     assert supervision.statistics().processes == 0
     async with actor():
         pid = supervision.spawn(wait, name="n")
-        supervision.join("g", pid)
+        supervision.join("g", pid=pid)
         supervision.send(pid, 1)
         counts = supervision.statistics()
         assert (counts.processes, counts.names, counts.groups) == (4, 1, 1)

@@ -727,7 +727,8 @@ async def test_an_idle_server_is_called_without_a_switch(way, monkeypatch):
         for _ in range(10):
             await supervision.call("it", Ask())
         trio.lowlevel.remove_instrument(instrument)
-    assert (len(steps) <= 2) is (way == "inline")
+    # One call in 512 is queued, so that others run; it may be one of these.
+    assert (len(steps) <= 4) is (way == "inline")
 
 
 def test_without_the_private_parts_calls_are_queued(monkeypatch):
