@@ -230,7 +230,11 @@ class Engine:
         """Take the alarm back if this incarnation stays up for long enough."""
 
         def look() -> None:
-            if child.process is process and process.status is RUNNING:
+            if child.process is not process:
+                return
+            if process.status is not RUNNING:  # its init takes that long
+                self._watch_recovery(child, process, cooling)
+            else:
                 cooling.reset()
                 emit(
                     RECOVERED,

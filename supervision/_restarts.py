@@ -58,6 +58,12 @@ class RestartWindow:
         self._times.append(now)
         return admitted
 
+    def resized(self, max_restarts: int, max_seconds: float) -> RestartWindow:
+        """Return a window with other limits and the same past."""
+        window = RestartWindow(max_restarts, max_seconds)
+        window._times.extend(self._times)  # noqa: SLF001 - one of us
+        return window
+
 
 def _window_of(rule: CoolDown) -> RestartWindow:
     return RestartWindow(rule.after.max_restarts, rule.after.max_seconds)
@@ -77,6 +83,16 @@ class Cooling:
     # When the child was last let through; its time up is counted from there.
     _since: float = attrs.field(default=0.0, init=False)
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether it had to wait, and has not stayed up since."""
+        return self._next is not None
+
+    def reset(self) -> None:
+        """Begin anew: it has stayed up."""
+        self._next = None
+        self._window = _window_of(self.rule)
+
     def delay(self, now: float, chance: Callable[[], float]) -> float:
         """Record a restart at *now*; returns the seconds it has to wait.
 
@@ -86,8 +102,7 @@ class Cooling:
         """
         rule = self.rule
         if self._next is not None and now - self._since > rule.after.max_seconds:
-            self._next = None
-            self._window = _window_of(rule)
+            self.reset()
         if self._next is None:
             if self._window.admit(now):
                 return 0.0

@@ -33,6 +33,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "supervision.mailbox.overloaded": "warning",
     "supervision.process.trace": "info",
     "supervision.child.restart": "info",
+    "supervision.child.recovered": "info",
     "beamclaw.gateway.crashed": "error",
     "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.stalled": "warning",
