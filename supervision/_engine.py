@@ -230,7 +230,7 @@ class Engine:
         """Take the alarm back if this incarnation stays up for long enough."""
 
         def look() -> None:
-            if child.process is not process:
+            if not process.alive:
                 return
             if process.status is not RUNNING:  # its init takes that long
                 self._watch_recovery(child, process, cooling)

@@ -110,6 +110,62 @@ async def test_a_child_that_falls_again_has_not_recovered(
         assert not events.named(RECOVERED)
 
 
+async def test_who_recovered_begins_with_restarts_at_once(
+    branch, events: Recorder, autojump_clock
+):
+    make, begin = branch
+    async with tree(make(rule=CoolDown(after=(1, 5.0), first=10, jitter=0))):
+        await begin()
+        for _ in range(2):
+            await crash("it")
+        await trio.sleep(20)
+        await crash("it")
+        await trio.sleep(20)
+        assert told(events) == [("cooling_down", "it"), ("recovered", "it")]
+
+
+async def test_a_child_of_whose_end_nobody_took_note_yet_has_not_recovered(
+    events: Recorder, autojump_clock
+):
+    async with tree(child("it", cool_down=RULE)) as root:
+        await crash("it")
+        await trio.sleep(12)
+        await supervision.sys.suspend(root)
+        await crash("it")
+        await trio.sleep(20)
+        assert not events.named(RECOVERED)
+        await supervision.sys.resume(root)
+
+
+@pytest.mark.parametrize("ending", ["stays", "falls", "terminated"])
+async def test_nothing_is_left_of_an_alarm_that_did_not_end(
+    branch, ending, events: Recorder, autojump_clock
+):
+    """What is looked for after every test: a timer that would still fire."""
+    make, begin = branch
+    async with tree(make()):
+        await begin()
+        await crash("it")
+        await trio.sleep(11)
+        pid: Any = pid_of("it")
+        if ending == "falls":
+            await crash("it")
+        elif ending == "terminated":
+            await supervision.terminate_child("sup", pid)
+    assert not events.named(RECOVERED)
+
+
+async def test_nothing_is_left_of_the_alarm_of_who_ends_for_good(autojump_clock):
+    end = trio.Event()
+    spec = child("it", end.wait, restart="transient", cool_down=RULE)
+    async with tree(spec) as root:
+        await crash("it")
+        await trio.sleep(11)
+        end.set()
+        await settle()
+        await supervision.delete_child(root, "it")
+
+
 async def test_a_child_that_was_terminated_has_not_recovered(
     branch, events: Recorder, autojump_clock
 ):
