@@ -124,6 +124,18 @@ async def test_who_recovered_begins_with_restarts_at_once(
         assert told(events) == [("cooling_down", "it"), ("recovered", "it")]
 
 
+async def test_who_recovered_is_started_by_hand_like_any_other(
+    events: Recorder, autojump_clock
+):
+    async with tree(child("it", cool_down=RULE)) as root:
+        await crash("it")
+        await trio.sleep(20)
+        await supervision.terminate_child(root, "it")
+        await supervision.restart_child(root, "it")
+        await trio.sleep(20)
+        assert told(events) == [("cooling_down", "it"), ("recovered", "it")]
+
+
 async def test_a_child_of_whose_end_nobody_took_note_yet_has_not_recovered(
     events: Recorder, autojump_clock
 ):
