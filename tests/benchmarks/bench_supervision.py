@@ -1,11 +1,11 @@
 """Processes against bare Trio: one line of JSON per row, the baseline from the same run.
 
-    python -m tests.benchmarks.bench_supervision [--quick] [row ...]
+    python -m tests.benchmarks.bench_supervision [--quick] [--alone] [row ...]
 
 Each number is the best of several rounds, ours and Trio's in turn, so that whatever else
 the machine does hits both. Spliced scopes unless ``SUPERVISION_EAGER_SCOPES=1``. Where
 more is better the ratio is baseline / value ("so many times faster"), else value /
-baseline.
+baseline. Before that the programs in ``peers`` do the same, unless ``--alone``.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import trio
 import supervision
 from supervision import ChildSpec, DynamicSupervisor
 from supervision.testing import settle
+from tests.benchmarks.peers import Beside
 from tests.benchmarks.report import Row, emit
 
 Round = Callable[[int], Awaitable[float]]
@@ -39,6 +40,9 @@ class Pair:
     count: int
     must: str = ""
     aim: str = ""
+
+
+others = Beside()
 
 
 async def compare(pair: Pair, part: int, rounds: int = 7) -> None:
@@ -60,6 +64,7 @@ async def compare(pair: Pair, part: int, rounds: int = 7) -> None:
             ratio=round(theirs / ours, 2),
             must=pair.must,
             aim=pair.aim,
+            peers=others.of(pair.name),
         ),
     )
 
@@ -73,8 +78,9 @@ async def messages(count: int) -> float:
 
     async def receiver() -> None:
         nonlocal elapsed
+        receive = supervision.receive
         for _ in range(count):
-            await supervision.receive()
+            await receive()
         elapsed = perf_counter() - begin
         done.set()
 
@@ -225,7 +231,8 @@ async def start_soon_in_batches(count: int) -> float:
     return perf_counter() - begin
 
 
-async def restarts(count: int) -> float:
+async def restarts(count: int, before: int = 0) -> float:
+    """Crash a server *count* times, after it has crashed *before* times already."""
     ready = trio.Event()
 
     class Fragile(supervision.Server):
@@ -238,11 +245,21 @@ async def restarts(count: int) -> float:
     spec = ChildSpec("f", Fragile, name="f")
     async with supervision.open_supervisor([spec], max_restarts=10**9):
         begin = perf_counter()
-        for _ in range(count):
+        for number in range(before + count):
+            if number == before:
+                begin = perf_counter()
             ready = trio.Event()
             supervision.cast("f", "crash")
             await ready.wait()
         return perf_counter() - begin
+
+
+async def restarts_later(count: int) -> float:
+    return await restarts(count, 20 * count)
+
+
+async def restarts_soon(count: int) -> float:
+    return await restarts(count, count // 5)
 
 
 # --- memory
@@ -300,6 +317,7 @@ def memory(count: int) -> None:
             ratio=round(ours / theirs, 2),
             must="≤ 1x",
             aim="≤ 0.5x",
+            peers=others.of("memory of an idle server"),
         ),
     )
 
@@ -362,6 +380,7 @@ def many(count: int) -> None:
                 against="Trio's start_soon and cancel",
                 ratio=round(seconds / base, 2),
                 must=musts[name],
+                peers=others.of(f"{count:,} children: {name}"),
             ),
         )
 
@@ -401,6 +420,14 @@ PAIRS = [
         must="≥ 0.25x",
         aim="≥ 1x",
     ),
+    Pair(
+        "the same after 10,000 restarts",
+        restarts_later,
+        restarts_soon,
+        "after 100 restarts",
+        500,
+        must="≥ 0.8x",
+    ),
 ]
 
 
@@ -408,8 +435,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help="parts of names of rows; default all")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     options = parser.parse_args()
     part = 10 if options.quick else 1
+    if not options.alone:
+        others.measure(part, options.rows)
     # The default sink is part of what is measured; its output is not.
     logging.getLogger("supervision").addHandler(logging.NullHandler())
     logging.getLogger("supervision").propagate = False
@@ -422,7 +452,9 @@ def main() -> None:
     jobs.append(("memory", partial(memory, 2_000)))
     jobs.append(("children", partial(many, 100_000 // part)))
     for name, job in jobs:
-        if not options.rows or any(wanted in name for wanted in options.rows):
+        if not options.rows or any(
+            wanted in name or name in wanted for wanted in options.rows
+        ):
             job()
 
 

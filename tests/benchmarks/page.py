@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import orjson
 
-from tests.benchmarks.report import HEADER, Row, cells
+from tests.benchmarks.report import HEADER, Row, beside, cells
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 PAGE, DATA = DOCS / "performance.md", DOCS / "performance.json"
@@ -54,12 +54,18 @@ def rendered(data: dict[str, Any]) -> str:
         f"Measured on {measured['date']}: {where}.",
         f"Python {measured['python']}; {measured['libraries']}.",
         "",
-        _line(HEADER),
-        _line(["---"] * len(HEADER)),
-        *(_line(cells(row)) for row in rows),
+        *_table([HEADER, *map(cells, rows)]),
     ]
     notes = [f"- {row.name}: {row.note}" for row in rows if row.note]
+    if peers := beside(rows):
+        # A heading of its own, so that others can point there.
+        notes += ["", "## Beside its peers", "", *_table(peers)]
     return "\n".join([*lines, "", *notes]).rstrip("\n") + "\n"
+
+
+def _table(texts: Sequence[Sequence[str]]) -> list[str]:
+    header, *rows = texts
+    return [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
 
 
 def _line(texts: Sequence[str]) -> str:

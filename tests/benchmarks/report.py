@@ -26,6 +26,8 @@ class Row:
             the limit is ``≤ 2x``, how many times as much.
         must: ``< 1``, in the row's unit; ``≥ 0.7x`` is about the ratio.
         aim: The same, for what we should like.
+        peers: What others take for it, by their names, in the row's unit; a text says why
+            there is no figure.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Row:
     must: str = ""
     aim: str = ""
     note: str = ""
+    peers: dict[str, float | str] = attrs.Factory(dict[str, float | str])
 
     def __attrs_post_init__(self) -> None:
         if self.ratio is None and self.baseline and self.value:
@@ -102,9 +105,34 @@ def cells(row: Row) -> tuple[str, ...]:
 HEADER = ("what", "measured", "baseline", "ratio", "must", "aim")
 
 
+def beside(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The rows that have peers, as texts, with a header; nothing where none has."""
+    rows = [row for row in rows if row.peers]
+    names = list(dict.fromkeys(name for row in rows for name in row.peers))
+    lines = [
+        (
+            f"{row.name}, {row.unit}",
+            figure(row.value),
+            figure(row.baseline),
+            *(_of_peer(row, name) for name in names),
+        )
+        for row in rows
+    ]
+    return [("what", "supervision", "bare Trio", *names), *lines] if lines else []
+
+
+def _of_peer(row: Row, name: str) -> str:
+    value = row.peers.get(name, "none")
+    return value if isinstance(value, str) else figure(value)
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows for a terminal."""
-    texts = [HEADER, *map(cells, rows)]
+    tables = [[HEADER, *map(cells, rows)], beside(rows)]
+    return "\n\n".join(_aligned(texts) for texts in tables if texts)
+
+
+def _aligned(texts: Sequence[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True))

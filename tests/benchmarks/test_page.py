@@ -1,9 +1,13 @@
 """The page of figures says what the stored figures say."""
 
+import sys
+
+import attrs
 import orjson
 
-from tests.benchmarks.page import DATA, PAGE, page
-from tests.benchmarks.report import Row, parse
+from tests.benchmarks import peers
+from tests.benchmarks.page import DATA, PAGE, page, rendered
+from tests.benchmarks.report import Row, beside, parse, table
 
 
 def test_the_page_is_made_from_the_stored_figures():
@@ -31,3 +35,40 @@ def test_lines_that_are_no_rows_are_left_out():
     lines = ["warming up\n", '{"name":"n","value":1,"unit":"s","more":2}\n']
 
     assert parse(lines) == [Row(name="n", value=1, unit="s")]
+
+
+def test_peers_stand_in_a_table_of_their_own():
+    rows = [
+        Row(name="alone", value=1, unit="s"),
+        Row(name="n", value=2, unit="us", baseline=3, peers={"a": 4.0, "b": "none"}),
+        Row(name="m", value=5, unit="s", peers={"b": 6.0}),
+    ]
+
+    assert beside(rows) == [
+        ("what", "supervision", "bare Trio", "a", "b"),
+        ("n, us", "2", "3", "4", "none"),
+        ("m, s", "5", "", "none", "6"),
+    ]
+    assert "| n, us | 2 | 3 | 4 | none |" in rendered(
+        {
+            "measured": dict.fromkeys(
+                ("date", "machine", "system", "python", "libraries"), "?"
+            ),
+            "rows": [attrs.asdict(row) for row in rows],
+        }
+    )
+    assert "bare Trio" not in table(rows[:1])
+    assert beside(rows[:1]) == []
+
+
+def test_a_peer_that_is_not_there_is_absent_and_said_how_to_get(capfd, monkeypatch):
+    one = (sys.executable, "-c", 'print(\'{"name": "n", "value": 1.5}\')')
+    there = [peers.Other("here", one), peers.Other("away", None, "apt-get it")]
+    monkeypatch.setattr(peers, "others", lambda: there)
+    found = peers.Beside()
+    found.measure(10, [])
+
+    assert found.of("n") == {"here": 1.5, "away": "absent"}
+    assert found.of("another row") == {"here": "none", "away": "absent"}
+    assert capfd.readouterr().err == "away: absent; to get it: apt-get it\n"
+    assert peers.Beside().of("n") == {}

@@ -46,6 +46,12 @@ def _openclaw() -> str | None:
     return str(path) if os.access(path, os.X_OK) else None
 
 
+def _triotp() -> str | None:
+    """The Python of triotp's own environment: it pins an old Trio."""
+    path = folder() / "triotp" / "bin" / "python"
+    return str(path) if os.access(path, os.X_OK) else None
+
+
 @attrs.frozen
 class Peer:
     """A program that some tests run beside ours.
@@ -61,6 +67,8 @@ class Peer:
 
 PEERS: dict[str, Peer] = {
     "erlang": Peer(_on_path("erl"), "apt-get install erlang-base"),
+    "escript": Peer(_on_path("escript"), "apt-get install erlang-base"),
+    "triotp": Peer(_triotp, EVERYTHING),
     "chromium": Peer(
         _on_path("chromium", "chromium-browser", "google-chrome"),
         "apt-get install chromium chromium-driver",
