@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
@@ -29,6 +30,15 @@ class BrutalKill:
         return "BRUTAL_KILL"
 
 
+class _ByStart(str):
+    """The type was left to what starts the child; replaced at once."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<that of the class>"
+
+
 class _ByType(BrutalKill):
     """The shutdown value was left to the type of the child; replaced at once."""
 
@@ -36,6 +46,7 @@ class _ByType(BrutalKill):
         return "<5.0 for a worker, None for a supervisor>"
 
 
+_BY_START: Final[Any] = _ByStart()
 _BY_TYPE: Final = _ByType()
 BRUTAL_KILL: Final = BrutalKill()
 """A shutdown value: kill the child at once."""
@@ -118,7 +129,9 @@ class ChildSpec:
         shutdown: Seconds between the order to end and the kill; ``None`` waits for ever,
             `BRUTAL_KILL` not at all. 5 for workers and ``None`` for supervisors unless
             given.
-        type: ``supervisor`` when the child is one.
+        type: ``supervisor`` when the child is one. It need not be said of a class of
+            supervisors, or a ``partial`` of one; it has to be of a function that returns
+            one.
         significant: Its end counts for the supervisor's ``auto_shutdown``.
         cool_down: See `CoolDown`; the supervisor's when ``None``.
         mailbox: See `MailboxLimit`; without a limit when ``None``.
@@ -129,12 +142,14 @@ class ChildSpec:
     name: Name | None = attrs.field(default=None, kw_only=True)
     restart: RestartKind = attrs.field(default="permanent", kw_only=True)
     shutdown: ShutdownValue = attrs.field(default=_BY_TYPE, kw_only=True)
-    type: ChildType = attrs.field(default="worker", kw_only=True)
+    type: ChildType = attrs.field(default=_BY_START, kw_only=True)
     significant: bool = attrs.field(default=False, kw_only=True)
     cool_down: CoolDown | None = attrs.field(default=None, kw_only=True)
     mailbox: MailboxLimit | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        if self.type is _BY_START:
+            object.__setattr__(self, "type", _type_of(self.start))
         if self.shutdown is _BY_TYPE:
             default = None if self.type == "supervisor" else _DEFAULT_SHUTDOWN
             object.__setattr__(self, "shutdown", default)
@@ -144,6 +159,14 @@ class ChildSpec:
     def grace(self) -> float | None:
         """The shutdown value in seconds; a brutal kill has none."""
         return 0.0 if isinstance(self.shutdown, BrutalKill) else self.shutdown
+
+
+def _type_of(start: object) -> ChildType:
+    while isinstance(start, partial):
+        start = cast("partial[Any]", start).func
+    if isinstance(start, type) and issubclass(start, Behaviour):
+        return "supervisor" if start.is_supervisor else "worker"
+    return "worker"
 
 
 def _one_of(values: Iterable[str], got: object) -> str:

@@ -74,6 +74,8 @@ class DynamicSupervisor(Behaviour):
         cool_down: The default of its children's `CoolDown`.
     """
 
+    is_supervisor = True
+
     __slots__ = ("cool_down", "max_children", "max_restarts", "max_seconds")
 
     def __init__(

@@ -93,6 +93,8 @@ class Supervisor(Behaviour):
         cool_down: The default of its children's `CoolDown`.
     """
 
+    is_supervisor = True
+
     __slots__ = (
         "auto_shutdown",
         "children",

@@ -101,7 +101,9 @@ def start_task(
     """
     start = partial(run_in_context, context_for_task(), fn, *args)
     label = _label(fn, name)
-    spec = ChildSpec(label, start, name=name, restart=restart, shutdown=shutdown)
+    spec = ChildSpec(
+        label, start, name=name, restart=restart, shutdown=shutdown, type="worker"
+    )
     return _start(sup, spec).pid
 
 

@@ -99,6 +99,9 @@ class Behaviour:
 
     __slots__ = ()
 
+    is_supervisor: ClassVar[bool] = False
+    """Whether its instances keep other processes running."""
+
 
 class Call(Generic[T]):
     """The base class of requests; the parameter is the type of the reply.

@@ -429,3 +429,24 @@ async def test_the_log_has_an_event_even_if_nobody_reads_it_as_one():
             supervision.send("it", "hello")
             await wait_all_tasks_blocked()
     assert recorder.names() == ["supervision.message.dropped"]
+
+
+# --- what need not be said
+
+
+@pytest.mark.parametrize(
+    "start, type_, shutdown",
+    [
+        (Counter, "worker", 5.0),
+        (work, "worker", 5.0),
+        (TaskSupervisor, "supervisor", None),
+        (partial(DynamicSupervisor, max_children=3), "supervisor", None),
+        (partial(partial(supervision.Supervisor), [COUNTER]), "supervisor", None),
+        (lambda: supervision.Supervisor([]), "worker", 5.0),
+    ],
+)
+def test_a_class_of_supervisors_says_its_type_itself(start, type_, shutdown):
+    spec = ChildSpec("it", start)
+    assert (spec.type, spec.shutdown) == (type_, shutdown)
+    assert ChildSpec("it", start, type="worker").shutdown == 5.0
+    assert attrs.evolve(spec, id="other").type == type_

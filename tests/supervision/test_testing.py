@@ -282,7 +282,7 @@ from supervision import ChildSpec
 from supervision.testing import Recorder, run
 
 async def tell():
-    supervision.link(pid_of("hub"))
+    supervision.link("hub")
     supervision.join("group")
     await supervision.receive()
     supervision.broadcast("group", supervision.self_pid().serial)
