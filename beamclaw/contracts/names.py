@@ -4,6 +4,8 @@ from typing import Final
 
 # The tenant that a node has until there are more.
 DEFAULT_TENANT: Final = "default"
+# Whoever notices that the loop is held up.
+WATCHDOG: Final = "telemetry/watchdog"
 
 
 def of_tenant(tenant: str, part: str) -> str:

@@ -182,6 +182,7 @@ def _health(app: GatewayApp, floor: Floor) -> None:
                 "eventLoop": {
                     "tasksLiving": figures.tasks_living,
                     "tasksRunnable": figures.tasks_runnable,
+                    **_lag(),
                 },
             },
             503 if failing else 200,
@@ -197,6 +198,18 @@ def _health(app: GatewayApp, floor: Floor) -> None:
     for path in ("/readyz", "/ready"):
         app.add_url_rule(path, path, ready)
     app.add_url_rule("/startupz", "/startupz", started)
+
+
+def _lag() -> dict[str, float]:
+    """How late the loop was for the last time, and at worst, if anybody watches it."""
+    if supervision.whereis(names.WATCHDOG) is None:
+        return {}
+    seen = supervision.state(names.WATCHDOG)
+    return {
+        key: round(1000 * value, 3)
+        for key, value in (("lagMs", seen["lag"]), ("worstLagMs", seen["worst"]))
+        if isinstance(value, float)
+    }
 
 
 def failures(floor: Floor) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the node tells of itself; here: its log, on standard error.
+"""What the node tells of itself: its log, on standard error, and who holds it up.
 
 Everything in the node tells by ``supervision.emit``, a function call that neither waits
 nor fails. This subtree holds the sinks that listen; without them the few lines that
@@ -10,6 +10,7 @@ from functools import partial
 import supervision
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
+from beamclaw.contracts.names import WATCHDOG
 from beamclaw.contracts.outside import Outside
 from beamclaw.telemetry.events import READY
 from beamclaw.telemetry.server import LogServer
@@ -20,7 +21,7 @@ COOL_DOWN = supervision.CoolDown(first=1.0, factor=2.0, most=60.0, jitter=0.1)
 
 
 def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
-    """The subtree ``telemetry``: one child per sink."""
+    """The subtree ``telemetry``: one child per sink, and a watchdog if threads are real."""
     settings = LogSettings(
         level=config.logging.level,
         format=config.logging.format,
@@ -28,15 +29,13 @@ def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
         wall=outside.wall,
         threads=outside.threads,
     )
-    return supervision.Supervisor(
-        [
-            supervision.ChildSpec(
-                "log", partial(LogServer, settings), name="telemetry/log"
-            )
-        ],
-        strategy="one_for_one",
-        cool_down=COOL_DOWN,
-    )
+    children = [
+        supervision.ChildSpec("log", partial(LogServer, settings), name="telemetry/log")
+    ]
+    if outside.threads:
+        dog = supervision.ChildSpec("watchdog", supervision.Watchdog, name=WATCHDOG)
+        children.append(dog)
+    return supervision.Supervisor(children, strategy="one_for_one", cool_down=COOL_DOWN)
 
 
 __all__ = ["READY", "supervisor"]

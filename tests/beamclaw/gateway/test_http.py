@@ -7,7 +7,9 @@ import pytest
 import trio
 
 import supervision
+from beamclaw.contracts import names
 from beamclaw.gateway.app import PAGE_POLICY
+from supervision.testing import settle
 from tests.beamclaw.gateway.edge import TOKEN, user
 
 
@@ -43,6 +45,18 @@ async def test_it_is_not_ready_while_a_needed_part_is_down(node, name):
     assert answer.status == 503
     assert answer.json["failing"] == [name]
     assert (await node.request("GET", "/startupz", token=None)).status == 200
+
+
+async def test_the_lag_of_the_loop_is_told_if_somebody_watches_it(node):
+    figures = {"tasksLiving", "tasksRunnable"}
+    answer = await node.request("GET", "/readyz", token=None)
+    assert set(answer.json["eventLoop"]) == figures
+    supervision.spawn(supervision.Watchdog, name=names.WATCHDOG)
+    await settle()
+    answer = await node.request("GET", "/readyz", token=None)
+    loop = answer.json["eventLoop"]
+    assert set(loop) == figures | {"lagMs", "worstLagMs"}
+    assert 0 <= loop["lagMs"] < 10_000
 
 
 async def test_before_it_was_ever_ready_it_is_starting(start):
