@@ -61,7 +61,7 @@ class RestartWindow:
     def resized(self, max_restarts: int, max_seconds: float) -> RestartWindow:
         """Return a window with other limits and the same past."""
         window = RestartWindow(max_restarts, max_seconds)
-        window._times.extend(self._times)  # noqa: SLF001 - one of us
+        window._times.extend(self._times)
         return window
 
 

@@ -162,7 +162,8 @@ class StaticEngine(Engine):
         """Go on with other flags and specs; children that run stay as they are.
 
         Specs are merged by their ids, as in OTP: a known child gets its new spec for its
-        next start, a new one is not started, and one without a new spec is kept.
+        next start, a new one is not started, and those without a new spec are kept: they
+        come after the others.
         """
         if not isinstance(behaviour, Supervisor):
             raise TypeError(f"a supervisor goes on as one, not as {behaviour!r}")
@@ -177,7 +178,7 @@ class StaticEngine(Engine):
             child = kept.pop(spec.id, None) or Child(spec)
             child.spec = spec
             merged.append(child)
-        self._children = [*kept.values(), *merged]
+        self._children = [*merged, *kept.values()]
 
     # --- told by children, in their own tasks
 

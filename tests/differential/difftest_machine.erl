@@ -9,7 +9,6 @@
 
 ev(Event) -> difftest:ev(get(world), Event).
 
-init(exit) -> exit(warm);
 init({S, Name, Trap, Init, Term, Enters}) ->
     difftest:watch(S, Name),
     process_flag(trap_exit, Trap),

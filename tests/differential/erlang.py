@@ -81,7 +81,7 @@ class Batch:
         self._work = tempfile.TemporaryDirectory(prefix="difftest-")
         place = Path(self._work.name)
         terms = [
-            (index, one.timed, list(one.setup), list(one.steps))
+            (index, one.timed or False, list(one.setup), list(one.steps))
             for index, one in enumerate(self.scenarios)
         ]
         (place / "in").write_bytes(encode(terms))

@@ -6,7 +6,7 @@ action both sides wait until nothing is left to do; what happened until then is 
 of the trace.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -24,7 +24,8 @@ class Scenario:
         family: What it is about.
         setup: What is there at the beginning.
         steps: The actions.
-        timed: Whether it needs a clock: in Erlang that is real time.
+        timed: Whether it needs a clock, which in Erlang is real time: ``fine`` when
+            tenths of a unit matter, ``coarse`` when only seconds do.
         strict: Whether the order of events of different processes is defined.
     """
 
@@ -33,5 +34,5 @@ class Scenario:
     family: str
     setup: tuple[Action, ...]
     steps: tuple[Action, ...]
-    timed: bool = False
+    timed: Literal["", "fine", "coarse"] = ""
     strict: bool = False

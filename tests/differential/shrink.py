@@ -70,7 +70,7 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
 PLAIN: dict[Any, Any] = {
     "transient": "permanent",
     "temporary": "permanent",
-    "brutal_kill": 50,
+    "brutal_kill": 40,
     "one_for_all": "one_for_one",
     "rest_for_one": "one_for_one",
     "any_significant": "never",

@@ -284,14 +284,14 @@ async def test_code_changes_while_suspended_only():
 
 @pytest.mark.otp("74", "93")
 async def test_a_supervisor_takes_over_new_specs_by_id():
-    old = [child("a", Echo), child("b", Echo), child("c", Echo)]
+    old = [child(name, Echo) for name in "abcd"]
     new = [
         child("n", Echo),
         child("c", Counter),
         child("a", Echo),
     ]
     async with tree(*old) as root:
-        pids = {name: supervision.whereis(name) for name in "abc"}
+        pids = {name: supervision.whereis(name) for name in "abcd"}
         await sys.suspend(root)
         with pytest.raises(TypeError):
             await sys.change_code(root, lambda _: Counter())
@@ -300,14 +300,33 @@ async def test_a_supervisor_takes_over_new_specs_by_id():
             lambda _: supervision.Supervisor(new, strategy="rest_for_one"),
         )
         await sys.resume(root)
-        assert {name: supervision.whereis(name) for name in "abc"} == pids
+        assert {name: supervision.whereis(name) for name in "abcd"} == pids
         assert supervision.whereis("n") is None
         infos = (await supervision.which_children(root))[::-1]
-        assert [info.id for info in infos] == ["b", "n", "c", "a"]
+        assert [info.id for info in infos] == ["n", "c", "a", "b", "d"]
         assert supervision.tree(root).strategy == "rest_for_one"
         supervision.exit(pids["c"], "x")
         await wait_all_tasks_blocked()
         assert await sys.get_state("c") == {"count": 0}
+
+
+@pytest.mark.otp("43", "74")
+async def test_with_other_limits_a_supervisor_still_counts_earlier_restarts():
+    def start():
+        return supervision.Supervisor([child("a", Echo)], max_restarts=2)
+
+    tighter = supervision.Supervisor([child("a", Echo)], max_restarts=1)
+    spec = child("s", start, type="supervisor", restart="temporary")
+    async with tree(spec):
+        supervision.exit(supervision.whereis("a"), "x")
+        await wait_all_tasks_blocked()
+        await sys.suspend("s")
+        await sys.change_code("s", lambda _: tighter)
+        await sys.resume("s")
+        assert supervision.whereis("a") is not None
+        supervision.exit(supervision.whereis("a"), "x")
+        await wait_all_tasks_blocked()
+        assert supervision.whereis("s") is None
 
 
 @pytest.mark.otp("74")

@@ -214,4 +214,11 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
     steps: list[Action] = []
     for _ in range(rng.randint(5, 14)):
         steps += maker.step()
-    return Scenario(seed, number, "machines", setup, tuple(steps), timed=maker.timed)
+    return Scenario(
+        seed,
+        number,
+        "machines",
+        setup,
+        tuple(steps),
+        timed="fine" if maker.timed else "",
+    )

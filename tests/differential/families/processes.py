@@ -297,4 +297,4 @@ def _generate(
     setup = tuple(("plain", name) for name in FIRST)
     length = rng.randint(6, 12) if timed else rng.randint(8, 30)
     steps = tuple(maker.step() for _ in range(length))
-    return Scenario(seed, number, family, setup, steps, timed=timed)
+    return Scenario(seed, number, family, setup, steps, timed="fine" if timed else "")

@@ -256,4 +256,11 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
     steps: list[Action] = []
     for _ in range(rng.randint(5, 10) if maker.timed else rng.randint(5, 18)):
         steps += maker.step()
-    return Scenario(seed, number, "servers", setup, tuple(steps), timed=maker.timed)
+    return Scenario(
+        seed,
+        number,
+        "servers",
+        setup,
+        tuple(steps),
+        timed="fine" if maker.timed else "",
+    )

@@ -1,7 +1,7 @@
 """Static supervisors: strategies, restarts, failing starts, requests, suspensions."""
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 from tests.differential.scenario import Action, Scenario
 
@@ -21,13 +21,29 @@ RESTARTS = ("permanent", "permanent", "transient", "transient", "temporary")
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 
 
+# What a scenario is about, and how often.
+KINDS = {
+    "flat": 30,
+    "nested": 14,
+    "auto": 14,
+    "killing": 8,
+    "hanging": 9,
+    "starting": 12,
+    "matrix": 12,
+    "window": 4,
+    "changing": 6,
+}
+
+
+TIMED: dict[str, Literal["fine", "coarse"]] = {"hanging": "fine", "window": "coarse"}
+
+
 class Maker:
     """Makes one scenario about a static supervisor."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        kinds = ("flat", "nested", "auto", "killing", "hanging", "starting")
-        (self.kind,) = rng.choices(kinds, (38, 16, 14, 8, 10, 14))
+        (self.kind,) = rng.choices(list(KINDS), list(KINDS.values()))
         self.auto = "never"
         if self.kind == "auto" or rng.random() < 0.1:
             self.auto = rng.choice(("any_significant", "all_significant"))
@@ -57,19 +73,20 @@ class Maker:
         rng = self.rng
         trap = rng.random() < 0.5
         term = "crash" if trap and rng.random() < 0.06 else "ok"
-        grace = rng.choice((50, 50, "infinity", "brutal_kill"))
+        grace = rng.choice((40, 40, "infinity", "brutal_kill"))
         if self.kind == "hanging" and rng.random() < 0.5 and len(self.hanging) < 3:
             trap, term = True, "hang"
             grace = rng.choice((4, 14, 14, "infinity", "brutal_kill"))
             self.hanging.add(id)
         restart = rng.choice(RESTARTS)
-        return (
-            id,
-            restart,
-            grace,
-            self.significant(restart),
-            ("worker", self.plan(first_fails=first_fails), trap, term),
-        )
+        what: Any = ("worker", self.plan(first_fails=first_fails), trap, term)
+        if self.kind != "matrix" and rng.random() < 0.15:
+            # Mostly a name of its own; sometimes one that another child has.
+            name = "na" if rng.random() < 0.15 else f"n{id}"
+            what = ("named", name, *what[1:])
+        if rng.random() < 0.05 and id not in self.hanging:
+            return (id, "default", "default", False, what)
+        return (id, restart, grace, self.significant(restart), what)
 
     def significant(self, restart: str) -> bool:
         if restart == "permanent":
@@ -103,8 +120,59 @@ class Maker:
         if self.kind == "nested" or (self.kind == "killing" and rng.random() < 0.7):
             children.insert(rng.randint(0, len(children)), self.inner())
         intensity = rng.choice((0, 1, 2, 2, 3, 3, 6, 6))
+        if self.kind == "window":
+            intensity = rng.choice((1, 2))
+            children = [self.steady(id) for id in ids]
+            what = ("windowed", rng.choice(STRATEGIES), intensity, children)
+            return ("root", "s", what)
+        if self.kind == "matrix":
+            intensity = 30
+            children = [self.steady(id) for id in ids]
         what = ("sup", rng.choice(STRATEGIES), intensity, self.auto, children)
         return ("root", "s", what)
+
+    def steady(self, id: str) -> Any:
+        """A child whose starts all succeed."""
+        id, restart, grace, _, (*_, trap, _term) = self.worker(id)
+        return (id, restart, grace, False, ("worker", ["ok"], trap, "ok"))
+
+    # --- supervisors that are asked for later, some of which cannot start
+
+    def newcomer(self) -> Any:
+        rng = self.rng
+        id = f"u{self.number()}"
+        children = [self.worker(f"{id}{letter}") for letter in "ab"]
+        intensity, auto = rng.randint(0, 3), "never"
+        match rng.randrange(6):
+            case 0:
+                intensity = -1
+            case 1:
+                children.append(children[0])
+            case 2:
+                # Significant for nothing.
+                children[1] = (children[1][0], "transient", 40, True, children[1][4])
+            case 3:
+                failing = ["ok", rng.choice(FAILURES)]
+                children[1] = (*children[1][:4], ("worker", failing[1:], False, "ok"))
+            case 4:
+                children[0] = (*children[0][:4], ("worker", ["ignore"], True, "ok"))
+            case _:
+                auto = "any_significant"
+        what = ("sup", rng.choice(STRATEGIES), intensity, auto, children)
+        return (id, rng.choice(RESTARTS), "infinity", False, what)
+
+    def change(self) -> Action:
+        """New code: other flags, other specs for some children, and a new child."""
+        rng = self.rng
+        children = [self.worker(id) for id in self.ids if rng.random() < 0.7]
+        if rng.random() < 0.5:
+            id = f"w{self.number()}"
+            self.ids.append(id)
+            children.append(self.worker(id))
+        children = list({child[0]: child for child in children}.values())
+        intensity = rng.choice((0, 1, 3, 6))
+        what = ("sup", rng.choice(STRATEGIES), intensity, "never", children)
+        return self.request(("change", "s", what), "s")
 
     # --- actions
 
@@ -114,9 +182,12 @@ class Maker:
     def sup(self) -> str:
         return self.rng.choice(self.sups)
 
-    def request(self, request: Any, sup: str | None = None) -> Action:
+    def number(self) -> int:
         self.requests += 1
-        return ("req", self.requests, sup or self.sup(), request)
+        return self.requests
+
+    def request(self, request: Any, sup: str | None = None) -> Action:
+        return ("req", self.number(), sup or self.sup(), request)
 
     def death(self) -> Action:
         whom = self.whom()
@@ -153,6 +224,8 @@ class Maker:
                 return self.request((kind, whom))
 
     def start(self) -> Action:
+        if self.rng.random() < 0.2:
+            return self.request(("start", self.newcomer()))
         free = [id for id in NEW if id not in self.ids]
         if free and self.rng.random() < 0.7:
             (id, *_) = free
@@ -179,8 +252,42 @@ class Maker:
             return ("cmd", "x", [("exit", self.sup(), reason)])
         return ("tell", self.sup(), "boom")
 
+    def blow(self) -> Action:
+        """One death in many: each child and each reason is as likely as the other."""
+        whom, reason = self.whom(), self.rng.choice((*REASONS, "crash", "kill"))
+        match reason:
+            case "kill":
+                return ("cmd", "x", [("exit", whom, "kill")])
+            case "crash":
+                return ("tell", whom, "crash")
+            case _:
+                return ("tell", whom, ("stop", reason))
+
+    def revive(self) -> Action:
+        return self.request(("restart", self.whom()), "s")
+
+    def matrix(self) -> list[Action]:
+        steps: list[Action] = []
+        for _ in range(self.rng.randint(12, 24)):
+            steps.append(self.blow())
+            if self.rng.random() < 0.5:
+                steps.append(self.revive())
+        return [*steps, self.request("which", "s")]
+
+    def window(self) -> list[Action]:
+        """Deaths far inside the window, or far outside."""
+        rng = self.rng
+        before = [self.blow() for _ in range(rng.randint(1, 3))]
+        after = [self.blow() for _ in range(rng.randint(1, 4))]
+        pause = [("advance", 36)] if rng.random() < 0.8 else []
+        return [*before, *pause, *after, self.request("which", "s")]
+
     def steps(self) -> list[Action]:
         steps: list[Action] = []
+        if self.kind == "matrix":
+            return self.matrix()
+        if self.kind == "window":
+            return self.window()
         for _ in range(self.rng.randint(5, 14)):
             chance = self.rng.random()
             if self.kind == "hanging" and chance < 0.35:
@@ -189,6 +296,8 @@ class Maker:
                 steps.append(self.death())
             elif chance < 0.68 and self.kind != "hanging":
                 steps += self.burst()
+            elif self.kind == "changing" and chance < 0.78:
+                steps.append(self.change())
             elif chance < 0.94:
                 steps.append(self.ask())
             elif chance < 0.97:
@@ -213,7 +322,7 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
         "supervisors",
         setup,
         tuple(maker.steps()),
-        timed=maker.kind == "hanging",
+        timed=TIMED.get(maker.kind, ""),
         # A killed supervisor's children end in no order, and in Erlang after it.
         strict=maker.kind != "killing",
     )
@@ -231,7 +340,7 @@ def generate_dynamic(rng: random.Random, seed: int, number: int) -> Scenario:
         "dynamic",
         (("plain", "x"), maker.root()),
         tuple(maker.steps()),
-        timed=maker.hangs,
+        timed="fine" if maker.hangs else "",
     )
 
 
@@ -244,7 +353,7 @@ class _Dynamic:
 
     def root(self) -> Action:
         rng = self.rng
-        grace = 4 if self.hangs else rng.choice((50, "infinity", "brutal_kill"))
+        grace = 4 if self.hangs else rng.choice((40, "infinity", "brutal_kill"))
         trap = self.hangs or rng.random() < 0.5
         term = "hang" if self.hangs else "ok"
         intensity = rng.choice((0, 1, 2, 3, 6, 6))

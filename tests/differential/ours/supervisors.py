@@ -13,6 +13,7 @@ from .words import (
     Do,
     OnPurpose,
     die,
+    real,
     shutdown_of,
     tenths,
     term_to_reason,
@@ -23,18 +24,12 @@ from .world import World
 
 def start_of(world: World, id: str, what: Any) -> Callable[[], Any]:
     match what:
-        case ("sup", strategy, intensity, auto, children):
+        case ("sup" | "windowed", *_):
 
             def start_sup() -> supervision.Supervisor:
                 _, name = world.born(id)
                 world.ev(("init", name, "sup"))
-                return supervision.Supervisor(
-                    [spec_of(world, child) for child in children],
-                    strategy=strategy,
-                    max_restarts=intensity,
-                    max_seconds=3600.0,
-                    auto_shutdown=auto,
-                )
+                return sup_of(world, what)
 
             return start_sup
         case ("dynamic", intensity, restart, grace, trap, term):
@@ -44,25 +39,46 @@ def start_of(world: World, id: str, what: Any) -> Callable[[], Any]:
                 world.ev(("init", name, "sup"))
                 world.template = (restart, grace, trap, term)
                 return supervision.DynamicSupervisor(
-                    max_restarts=intensity, max_seconds=3600.0
+                    max_restarts=intensity, max_seconds=YEARS
                 )
 
             return start_dynamic
-        case ("worker", plan, trap, term):
+        case ("named", _, plan, trap, term) | ("worker", plan, trap, term):
             return partial(Worker, world, id, plan, trap, term)
         case _:
             raise ValueError(what)
 
 
+def sup_of(world: World, what: Any) -> supervision.Supervisor:
+    match what:
+        case ("sup", strategy, intensity, auto, children):
+            seconds = YEARS
+        case (_, strategy, intensity, children):
+            auto, seconds = "never", WINDOW
+        case _:
+            raise ValueError(what)
+    return supervision.Supervisor(
+        [spec_of(world, child) for child in children],
+        strategy=strategy,
+        max_restarts=intensity,
+        max_seconds=seconds,
+        auto_shutdown=auto,
+    )
+
+
 def spec_of(world: World, child: Any) -> ChildSpec:
     id, restart, grace, significant, what = child
+    name = real(what[1]) if what[0] == "named" else None
+    if restart == "default":
+        return ChildSpec(id, start_of(world, id, what), name=name)
     return ChildSpec(
         id,
         start_of(world, id, what),
         restart=restart,
         shutdown=shutdown_of(grace),
         significant=significant,
-        type="worker" if what[0] == "worker" else "supervisor",
+        type="worker" if what[0] in ("worker", "named") else "supervisor",
+        name=name,
     )
 
 
@@ -139,6 +155,13 @@ async def ask(world: World, sup: Pid, request: Any) -> Any:
             await supervision.sys.suspend(sup, timeout=None)
         case "resume":
             await supervision.sys.resume(sup, timeout=None)
+        case ("change", _, what):
+            await supervision.sys.suspend(sup, timeout=None)
+            try:
+                changed = sup_of(world, what)
+                await supervision.sys.change_code(sup, lambda _: changed, timeout=None)
+            finally:
+                await supervision.sys.resume(sup, timeout=None)
         case ("statistics", "get"):
             counts = await supervision.sys.statistics(sup, "get", timeout=None)
             if counts is None:
@@ -183,6 +206,12 @@ def listed(world: World, sup: Pid, child: supervision.ChildInfo) -> Any:
         return (id, world.name_of(child.pid), child.type)
     resting = "restarting" if child.status == "restarting" else "undefined"
     return (id, resting, child.type)
+
+
+# The windows for restarts: one that no scenario leaves, and one of a second of real time
+# in units (those of scenarios with windows are far longer or far shorter).
+YEARS = 3600.0
+WINDOW = 1000 / 60
 
 
 class Worker(supervision.Server):

@@ -119,11 +119,16 @@ def real(name: str) -> str:
     return name + "_"
 
 
+DEFAULT_SHUTDOWN = 5.0
+
+
 def shutdown_of(grace: Any) -> Any:
     return supervision.BRUTAL_KILL if grace == "brutal_kill" else seconds(grace)
 
 
 def tenths(grace: Any) -> Any:
+    if grace == DEFAULT_SHUTDOWN:
+        return "default"
     if grace is None:
         return "infinity"
     return "brutal_kill" if grace is supervision.BRUTAL_KILL else round(grace * 10)
