@@ -404,6 +404,18 @@ async def test_a_receive_that_times_out_loses_nothing(autojump_clock):
         assert await supervision.receive(timeout=0) == "kept"
 
 
+@pytest.mark.otp("23")
+async def test_a_poll_finds_what_is_there_and_only_that():
+    async with actor() as here:
+        for message in ("a", 1, "b"):
+            supervision.send(here, message)
+        assert await supervision.receive(int, timeout=0) == 1
+        assert await supervision.receive(lambda m: m == "b", timeout=0) == "b"
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(int, timeout=0)
+        assert await supervision.receive(timeout=0) == "a"
+
+
 @pytest.mark.otp("24")
 async def test_mailboxes_are_unbounded_and_send_never_waits():
     async with actor():
@@ -487,12 +499,20 @@ async def test_all_effects_of_a_death_come_in_one_step():
         assert supervision.members("g") == [pid]
         supervision.exit(pid, "too late")
         supervision.send(pid, "vanishes")
+        seen = []
+        task = pid.process.task
+
+        class AtTheEnd(trio.abc.Instrument):
+            def task_exited(self, exited):
+                if exited is task:
+                    told = supervision.info(here).mailbox
+                    name, group = supervision.whereis("held"), supervision.members("g")
+                    seen.append((supervision.is_alive(pid), name, group, told))
+
+        trio.lowlevel.add_instrument(AtTheEnd())
         release.set()
         exit_ = await supervision.receive()
-        assert supervision.info(here).mailbox == 1
-        assert not supervision.is_alive(pid)
-        assert supervision.whereis("held") is None
-        assert supervision.members("g") == []
+        assert seen == [(False, None, [], 2)]
         supervision.register("held")
         down = await supervision.receive()
         assert {exit_.reason, down.reason} == {Exited("x")}

@@ -255,7 +255,8 @@ async def test_stop_with_a_reply_terminates_first():
 
     class Ordered(Echo):
         async def terminate(self, reason):
-            await trio.lowlevel.checkpoint()
+            # Nobody can have had the reply before everybody has had time for it.
+            await wait_all_tasks_blocked()
             log.append("terminated")
             raise OnPurpose
 
