@@ -199,6 +199,9 @@ def check_spec(spec: ChildSpec) -> None:
     cool_down = cast("object", spec.cool_down)
     if cool_down is not None and not isinstance(cool_down, CoolDown):
         raise BadChildSpec(f"{id!r}: cool_down is a CoolDown, not {cool_down!r}")
+    mailbox = cast("object", spec.mailbox)
+    if mailbox is not None and not isinstance(mailbox, MailboxLimit):
+        raise BadChildSpec(f"{id!r}: mailbox is a MailboxLimit, not {mailbox!r}")
     if spec.significant and spec.restart == "permanent":
         raise BadChildSpec(
             f"{spec.id!r}: a permanent child cannot be significant, it never just ends",

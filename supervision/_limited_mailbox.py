@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Final
+from typing import Final, cast
 
 import trio
 
@@ -146,6 +146,8 @@ class LimitedMailbox(Mailbox):
 
 def limit_mailbox(process: Process, limit: MailboxLimit) -> None:
     """Give *process*, which nobody knows yet, its limited mailbox."""
+    if not isinstance(cast("object", limit), MailboxLimit):
+        raise TypeError(f"mailbox is a MailboxLimit, not {limit!r}")
     process.mailbox = LimitedMailbox(process, limit)
 
 

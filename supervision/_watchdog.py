@@ -16,6 +16,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
@@ -24,6 +25,7 @@ import attrs
 import trio
 
 from ._process import Process, current_process, process_of_task
+from ._reasons import Crash
 from ._reports import points_of_frame
 from ._steps import Rest
 from ._telemetry import LAG, emit
@@ -170,6 +172,10 @@ class Sampler:
                 self._beat()
         except trio.RunFinishedError:
             pass  # the whole run was abandoned, without an exit step
+        except Exception as error:  # noqa: BLE001 - the edge of the thread
+            # Its supervisor decides, as if it had happened in the process.
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._fail, error)
 
     def _beat(self) -> None:
         self._seen = None
@@ -206,6 +212,10 @@ class Sampler:
         )
 
     # --- in the loop
+
+    def _fail(self, error: Exception) -> None:
+        if not self._stopped.is_set():
+            self._process.end(Crash(error))
 
     def _answer(self, asked: float) -> None:
         if self._stopped.is_set():

@@ -286,6 +286,16 @@ async def test_every_way_to_start_takes_a_limit():
                 assert (info.mailbox, info.dropped) == (2, 3), name
 
 
+async def test_what_is_no_limit_is_refused_before_anything_starts():
+    with pytest.raises(supervision.BadChildSpec, match="MailboxLimit, not 5"):
+        ChildSpec("it", wait, mailbox=5)  # type: ignore[arg-type]
+    async with tree():
+        before = supervision.statistics()
+        with pytest.raises(TypeError, match="MailboxLimit, not 5"):
+            supervision.spawn(wait, mailbox=5)  # type: ignore[arg-type]
+        assert supervision.statistics() == before
+
+
 async def test_a_supervisor_with_a_limit_does_its_work_and_refuses_requests():
     started, ended = trio.Event(), trio.Event()
 

@@ -149,7 +149,9 @@ async def test_a_child_that_begins_in_the_end_of_another_is_found():
 
     async with tree(child("it", begins)):
         await wait_all_tasks_blocked()
-        supervision.exit(supervision.whereis("it"), "why")
+        pid = supervision.whereis("it")
+        assert pid is not None
+        supervision.exit(pid, "why")
         await wait_all_tasks_blocked()
         assert [seen(each)[:3] for each in found] == [("it", "it", "begins")] * 2
         pids = {each.process.pid for each in found if each.process is not None}
@@ -213,7 +215,7 @@ async def test_who_holds_the_loop_for_long_is_told_while_it_does(
 
     def hold_until_it_is_told() -> None:
         end = perf_counter() + 5
-        while not caplog.records and perf_counter() < end:
+        while len(caplog.records) < 2 and perf_counter() < end:
             pass
         lines.extend(record.getMessage() for record in caplog.records)
 
@@ -221,7 +223,7 @@ async def test_who_holds_the_loop_for_long_is_told_while_it_does(
         async def handle_cast(self, message: Any) -> None:
             hold_until_it_is_told()
 
-    dog = partial(Watchdog, 0.02, stuck=0.05)
+    dog = partial(Watchdog, 0.02, stuck=0.05)  # and again after 0.1 s
     with caplog.at_level(logging.CRITICAL, "supervision"):
         async with tree(child("dog", dog), child("stuck", Stuck)):
             supervision.cast("stuck", None)
@@ -229,6 +231,7 @@ async def test_who_holds_the_loop_for_long_is_told_while_it_does(
     assert lines
     assert "more than 0.05 s by <process" in lines[0]
     assert "stuck" in lines[0]
+    assert "more than 0.1 s by <process" in lines[1]
     assert any(line.endswith("hold_until_it_is_told") for line in lines[0].splitlines())
 
 
@@ -335,6 +338,24 @@ async def test_however_it_ends_its_thread_does(ending):
             supervision.cast(pid, "die")
             await wait_exit(pid)
         assert watchdogs() == before
+
+
+@pytest.mark.slow
+async def test_a_thread_that_fails_crashes_its_process(monkeypatch):
+    def fail(_: Sampler) -> Culprit:
+        raise RuntimeError("on purpose")
+
+    async with tree(child("dog", Watchdog, 0.01)):
+        pid = supervision.whereis("dog")
+        assert pid is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(Sampler, "_look", fail)
+            hold_the_loop(0.1)
+            reason = await wait_exit(pid)
+        assert isinstance(reason, supervision.Crash)
+        assert isinstance(reason.error, RuntimeError)
+        await settle()
+        assert supervision.whereis("dog") is not None
 
 
 def test_the_thread_ends_when_the_run_is_over_without_an_exit_step():
