@@ -11,7 +11,7 @@ check:
 
 # All tests but the live ones, or those named: just test tests/supervision -k strategies
 test *what:
-    python -m pytest -m "not live" {{ what }}
+    @scripts/test {{ what }}
 
 # Put right what a program can put right
 fix:
