@@ -9,6 +9,6 @@ pytest_plugins = ["tests.peers.plugin"]
 # their names, from top to bottom.
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
-    patterns=["README.md", "docs/*/*.md", "docs/*/*/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/*/*.md", "docs/*/*/*.md"],
     excludes=["docs/_build/**"],
 ).pytest()
