@@ -2,11 +2,13 @@
 
 import gc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 import supervision
@@ -26,6 +28,7 @@ from supervision import (
     Pid,
     StateMachine,
 )
+from supervision._limited_mailbox import LimitedMailbox
 from supervision.testing import Recorder, settle, wait_exit
 from tests.supervision.stage import Ask, Echo, actor, child, tree, wait
 
@@ -650,6 +653,120 @@ async def test_refused_calls_are_told_like_dropped_messages(events: Recorder):
         await settle()
         told = [event.measurements["dropped"] for event in events.named(OVERLOADED)]
         assert sum(told) == 5
+
+
+# --- against a naive model
+
+
+@attrs.define
+class Naive:
+    """Two lists, and the policy in one place."""
+
+    limit: MailboxLimit
+    signals: list[Any] = attrs.field(factory=list[Any])
+    messages: list[Any] = attrs.field(factory=list[Any])
+    dropped: int = 0
+    ended: bool = False
+    seen: list[Any] = attrs.field(factory=list[Any])
+
+    def append(self, message: Any) -> None:
+        if isinstance(message, Exit):
+            self.signals.append(message)
+        elif len(self.messages) < self.limit.size:
+            self.messages.append(message)
+        else:
+            self.dropped += 1
+            if self.limit.overload == "drop_oldest":
+                self.messages = [*self.messages[1:], message]
+            self.ended = self.ended or self.limit.overload == "exit"
+
+    def popleft(self) -> Any:
+        return (self.signals or self.messages).pop(0)
+
+    def mark(self) -> None:
+        self.seen = [*self.signals, *self.messages]
+
+    def take(self, accepts: Callable[[Any], bool], *, unseen: bool) -> Any:
+        for lane in (self.signals, self.messages):
+            for message in lane:
+                known = unseen and any(message is each for each in self.seen)
+                if not known and accepts(message):
+                    lane.remove(message)
+                    return message
+        return None
+
+
+@attrs.define(eq=False)
+class Owner:
+    """The process, as far as its mailbox knows it."""
+
+    name: str = "owner"
+    label: str = "owner"
+    pid: Pid = attrs.field(factory=Pid)
+    ended: bool = False
+
+    def end(self, reason: Any) -> None:
+        self.ended = True
+
+
+@attrs.frozen(eq=False)
+class Number:
+    value: int
+
+
+async def play(limit: MailboxLimit, steps: list[tuple[str, int]]) -> None:
+    owner = Owner()
+    box, naive = LimitedMailbox(cast("Any", owner), limit), Naive(limit)
+    start = 0
+    for what, number in steps:
+        match what:
+            case "message" | "signal":
+                message: Any = Number(number)
+                if what == "signal":
+                    message = Exit(owner.pid, Exited(number))
+                box.append(message)
+                naive.append(message)
+            case "pop" if len(naive.signals) + len(naive.messages):
+                assert box.popleft() is naive.popleft()
+                start = 0  # who takes one begins anew
+            case "mark":
+                start = box.mark()
+                naive.mark()
+            case "take":
+
+                def accepts(got: Any, number: int = number) -> bool:
+                    value = got.value if isinstance(got, Number) else got.reason.term
+                    return value == number
+
+                found = naive.take(accepts, unseen=bool(start))
+                assert box.take(accepts, start) == (found is not None, found)
+                if found is not None:
+                    start = 0
+            case _:
+                pass
+        assert list(box) == [*naive.signals, *naive.messages]
+        assert (len(box), bool(box)) == (len(list(box)), bool(list(box)))
+        assert (box.dropped, owner.ended) == (naive.dropped, naive.ended)
+
+
+@pytest.mark.slow
+@given(
+    st.builds(
+        lambda size, overload: MailboxLimit(size, overload=overload),
+        st.integers(1, 4),
+        st.sampled_from(["drop_newest", "drop_oldest", "exit"]),
+    ),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["message", "message", "signal", "pop", "mark", "take"]),
+            st.integers(0, 3),
+        ),
+        max_size=40,
+    ),
+)
+@settings(deadline=None)
+def test_a_limited_mailbox_is_what_a_naive_one_is(limit, steps):
+    trio.run(play, limit, steps)
 
 
 # --- loads that are out of scale
