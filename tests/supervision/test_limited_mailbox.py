@@ -688,11 +688,10 @@ class Naive:
 
     def take(self, accepts: Callable[[Any], bool], *, unseen: bool) -> Any:
         for lane in (self.signals, self.messages):
-            for message in lane:
+            for at, message in enumerate(lane):
                 known = unseen and any(message is each for each in self.seen)
                 if not known and accepts(message):
-                    lane.remove(message)
-                    return message
+                    return lane.pop(at)
         return None
 
 
