@@ -469,6 +469,9 @@ class Process:
             self.splice = Splice(self.task, "exit signal")
 
 
+RUNS: Final = Process.run.__code__
+"""By which a task that is a process can be told from others."""
+
 _NO_CALLS: Final[Any] = frozenset[From]()
 
 

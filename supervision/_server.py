@@ -162,6 +162,8 @@ class _Loop(Rest):
         if isinstance(error, Stopping):
             await terminate(process, last, error.reason, error.after)
             raise ProcessExit(error.reason) from None
+        if last is None:
+            return
         reason = reason_to_terminate(process, error)
         if reason is not None:
             await terminate(process, last, reason)

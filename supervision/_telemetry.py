@@ -74,6 +74,8 @@ def emit(
     metadata: Mapping[str, object] = _NOTHING,
 ) -> None:
     """Tell every handler; never raises, never waits."""
+    if not _handlers and name not in _LEVELS and name != TRACE:
+        return
     event = Event(name, measurements, metadata)
     if not _handlers:
         _log(event)
@@ -132,7 +134,7 @@ def _log(event: Event) -> None:
         details = " ".join(f"{key}={value}" for key, value in event.metadata.items())
         logging.getLogger("supervision").info("%s %s", event.name, details)
         return
-    if event.name not in _LEVELS or not _rate.admit(int(time.monotonic())):
+    if not _rate.admit(int(time.monotonic())):
         return
     suppressed, _rate.suppressed = _rate.suppressed, 0
     reason = event.metadata.get("reason")

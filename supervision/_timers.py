@@ -22,13 +22,14 @@ from ._mailbox import Match, as_predicate, as_types
 from ._pid import Dest, Pid
 from ._process import (
     IN_RECEIVE,
+    RUNS,
     Process,
     by_task,
     current_process,
     find,
 )
 from ._signals import Signal
-from ._trio_parts import running
+from ._trio_parts import begin_newest, running
 
 _PRUNE_ABOVE: Final = 64
 _FOREVER: Final = float("inf")
@@ -321,6 +322,8 @@ async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
         # Process.park, here because every coroutine in between costs.
         here.accept = None
         while not here.mailbox:
+            if begin_newest(RUNS):
+                continue
             here.waiting = IN_RECEIVE
             await wait_task_rescheduled(here.abort)
         message = here.mailbox.popleft()

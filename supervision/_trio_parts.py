@@ -28,6 +28,7 @@ import os
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from importlib import import_module
+from types import CodeType
 from typing import Any, Final
 
 import attrs
@@ -160,6 +161,7 @@ def starting_is_known() -> bool:
             and {"coro", "_parent_nursery", "_runner", "name", "context"} <= fields
             and hasattr(_run, "Value")
             and hasattr(_run, "Error")
+            and {"runq", "instruments"} <= {f.name for f in attrs.fields(_run.Runner)}
             and hasattr(_traps, "PermanentlyDetachCoroutineObject")
         )
     except (AttributeError, TypeError, ValueError):
@@ -208,22 +210,59 @@ def begin_task(
 
     The arguments are those of `start_task`.
     """
-    global _nested  # noqa: PLW0603 - of the one thread that is in a step of Trio
-    if (
+    if _may_begin() and not nursery._closed:  # noqa: SLF001
+        _take_first_step(_make(nursery, context, name, async_fn(*args)))
+    else:
+        start_task(nursery, context, name, async_fn, *args)
+
+
+def begin_newest(code: CodeType) -> bool:
+    """Take the first step of the task that was started last, if that is possible.
+
+    For whoever is about to wait: what it waits for may come from there, and then nobody
+    has to wait. It is a step that Trio would take next, or nearly so, as its order is
+    left to chance.
+
+    Args:
+        code: Of the function that the task runs; one that runs another is left alone.
+
+    Returns:
+        Whether there was such a task.
+    """
+    if not _may_begin():
+        return False
+    runq = GLOBAL_RUN_CONTEXT.runner.runq
+    if not runq:
+        return False
+    task = runq[-1]
+    # Only its very first step is given None, and not an outcome.
+    if task._next_send is not None or task.coro.cr_code is not code:  # noqa: SLF001
+        return False
+    runq.pop()
+    task._next_send_fn = None  # noqa: SLF001
+    _take_first_step(task)
+    return True
+
+
+def _may_begin() -> bool:
+    return not (
         PLAIN_TASKS
         or _nested >= _MOST_NESTED
-        or nursery._closed  # noqa: SLF001
         or GLOBAL_RUN_CONTEXT.runner.instruments.data["_all"]
-    ):
-        start_task(nursery, context, name, async_fn, *args)
-        return
-    task = _make(nursery, context, name, async_fn(*args))
+    )
+
+
+def _take_first_step(task: Any) -> None:
+    """Do what Trio's loop does, in the middle of another task's step."""
+    # Of the thread that is in a step of Trio. Where there are several they may see each
+    # other's, which costs a switch of tasks and nothing else.
+    global _nested  # noqa: PLW0603
     outside = GLOBAL_RUN_CONTEXT.task
     GLOBAL_RUN_CONTEXT.task = task
     _nested += 1
     final = message = None
     try:
-        message = context.run(task.coro.send, None)
+        message = task.context.run(task.coro.send, None)
     except StopIteration as stop:
         final = _run.Value(stop.value)
     except BaseException as error:  # noqa: BLE001 - as in Trio's loop
