@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 
 import attrs
 import trio
@@ -30,6 +30,8 @@ from ._process import (
 )
 from ._signals import Signal
 from ._trio_parts import begin_newest, running
+
+T = TypeVar("T")
 
 _PRUNE_ABOVE: Final = 64
 _FOREVER: Final = float("inf")
@@ -291,6 +293,12 @@ def send_interval(seconds: float, dest: Dest, message: object) -> Timer:
     return timer
 
 
+@overload
+async def receive(match: type[T], *, timeout: float | None = None) -> T: ...
+@overload
+async def receive(match: tuple[type[T], ...], *, timeout: float | None = None) -> T: ...
+@overload
+async def receive(match: Match = None, *, timeout: float | None = None) -> Any: ...
 async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
     """Take the oldest message that *match* accepts out of the mailbox, or wait for one.
 

@@ -533,9 +533,11 @@ async def test_groups_of_one_unwrap_and_larger_ones_stay():
     async with actor():
         supervision.spawn_monitor(nested, OnPurpose())
         down = await supervision.receive(Down)
+        assert isinstance(down.reason, supervision.Crash)
         assert isinstance(down.reason.error, OnPurpose)
         supervision.spawn_monitor(nested, OnPurpose(), ValueError())
         down = await supervision.receive(Down)
+        assert isinstance(down.reason, supervision.Crash)
         assert isinstance(down.reason.error, ExceptionGroup)
         assert len(down.reason.error.exceptions) in (1, 2)
 

@@ -393,6 +393,7 @@ async def test_a_bad_return_ends_the_server_after_terminate(kind):
             with pytest.raises(supervision.ServerExited):
                 await supervision.call(pid, Ask())
         down = await supervision.receive(supervision.Down)
+        assert isinstance(down.reason, supervision.Crash)
         assert isinstance(down.reason.error, supervision.BadReturn)
         assert log[-1] == ("terminate", down.reason)
 

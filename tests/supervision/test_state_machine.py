@@ -389,6 +389,7 @@ async def test_a_state_without_a_method_crashes_it_and_says_what_to_do(state):
         pid, _ = supervision.spawn_monitor(Lost)
         supervision.cast(pid, "event")
         down = await supervision.receive(supervision.Down)
+        assert isinstance(down.reason, supervision.Crash)
         assert isinstance(down.reason.error, NotImplementedError)
         assert "override handle_event" in str(down.reason.error)
 
@@ -590,6 +591,7 @@ async def test_what_is_no_result_ends_it_after_terminate(result):
         pid, _ = supervision.spawn_monitor(Obedient, log)
         supervision.cast(pid, result)
         down = await supervision.receive(supervision.Down)
+        assert isinstance(down.reason, supervision.Crash)
         assert isinstance(down.reason.error, supervision.BadReturn)
         assert log == ["terminate"]
 

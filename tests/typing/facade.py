@@ -52,3 +52,20 @@ async def a_supervisor_in_a_program_gives_its_pid() -> None:
     children = [supervision.ChildSpec("shelf", partial(Shelf, 3))]
     async with supervision.open_supervisor(children) as pid:
         assert_type(pid, supervision.Pid)
+
+
+async def a_receive_has_the_type_that_it_names() -> None:
+    assert_type(await supervision.receive(supervision.Down), supervision.Down)
+    both = (supervision.Down, supervision.Exit)
+    got = await supervision.receive(both, timeout=1.0)
+    assert_type(got, supervision.Down | supervision.Exit)
+    await supervision.receive("stop")  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def a_destination_is_a_pid_a_name_or_a_via(pid: supervision.Pid) -> None:
+    supervision.exit("shelf", supervision.KILL)
+    assert_type(supervision.whereis(pid), supervision.Pid | None)
+    assert_type(
+        supervision.whereis(supervision.Via("shelves", 1)), supervision.Pid | None
+    )
+    supervision.exit(None, supervision.KILL)  # pyright: ignore[reportArgumentType]
