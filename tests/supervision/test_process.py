@@ -464,6 +464,25 @@ async def test_without_a_supervisor_there_is_no_process():
     assert supervision.whereis("nobody") is None
 
 
+async def test_what_only_a_process_can_do_is_refused_to_others():
+    async with tree():
+        pid = supervision.spawn(wait)
+        ref = supervision._process.notify_end(pid.process, lambda down: None)
+        for refused in (
+            partial(supervision.exit, "x"),
+            partial(supervision.trap_exits, True),
+            partial(supervision.link, pid),
+            partial(supervision.unlink, pid),
+            partial(supervision.monitor, pid),
+            partial(supervision.demonitor, ref),
+            partial(supervision.spawn_link, wait),
+            partial(supervision.spawn_monitor, wait),
+            partial(supervision.join, "g"),
+        ):
+            with pytest.raises(supervision.NotAProcess):
+                refused()
+
+
 @pytest.mark.otp("T2")
 async def test_a_childs_exception_never_reaches_a_nursery():
     async with tree() as root:
@@ -500,11 +519,11 @@ async def test_all_effects_of_a_death_come_in_one_step():
         supervision.exit(pid, "too late")
         supervision.send(pid, "vanishes")
         seen = []
-        task = pid.process.task
+        dying = pid.process.task
 
         class AtTheEnd(trio.abc.Instrument):
-            def task_exited(self, exited):
-                if exited is task:
+            def task_exited(self, task):
+                if task is dying:
                     told = supervision.info(here).mailbox
                     name, group = supervision.whereis("held"), supervision.members("g")
                     seen.append((supervision.is_alive(pid), name, group, told))
