@@ -388,7 +388,12 @@ class StaticEngine(Engine):
     async def _stop_group(self, failed: Child) -> list[Child]:
         group = concerned(self.strategy, self._children, failed)
         await self._stop_all([child for child in group if child is not failed])
-        return [child for child in group if child in self._children]
+        # Stopped temporary ones are forgotten by now.
+        return [
+            child
+            for child in group
+            if child is failed or child.spec.restart != "temporary"
+        ]
 
     async def _restart_group(self, failed: Child) -> None:
         group = await self._stop_group(failed)

@@ -250,6 +250,79 @@ async def test_groups_of_exceptions_are_crashes_like_any_other(make):
         assert isinstance(info.last_reason, Crash)
 
 
+# --- who never waits
+
+
+class Feeds(Echo):
+    """Has something to do for ever, without ever waiting for it."""
+
+    async def init(self) -> None:
+        supervision.cast(supervision.self_pid(), "more")
+
+    async def handle_cast(self, message: Any) -> None:
+        supervision.cast(supervision.self_pid(), message)
+
+
+class FeedsMachine(supervision.StateMachine[str]):
+    async def init(self):
+        return supervision.NextState("only", self.more())
+
+    @staticmethod
+    def more() -> supervision.NextEvent:
+        return supervision.NextEvent(supervision.InternalEvent("more"))
+
+    async def only(self, event: Any):
+        return supervision.KeepState(self.more())
+
+
+async def feed_itself() -> None:
+    while True:
+        supervision.send(supervision.self_pid(), "more")
+        assert await supervision.receive() == "more"
+
+
+async def ask_for_ever() -> None:
+    while True:
+        assert await supervision.call("echo", Ask(1)) == 1
+
+
+async def spawn_for_ever() -> None:
+    while True:
+        spec = ChildSpec("short", trio.lowlevel.checkpoint, restart="temporary")
+        await supervision.start_child("sup", spec)
+
+
+NEVER_WAITS = [Feeds, FeedsMachine, feed_itself, ask_for_ever, spawn_for_ever]
+
+
+@pytest.mark.otp("T4", "T12", "12")
+@pytest.mark.parametrize("body", NEVER_WAITS, ids=lambda body: body.__name__)
+@pytest.mark.parametrize("signal, reason", [("why", Exited("why")), (KILL, KILLED)])
+async def test_who_never_waits_lets_others_run_and_can_be_ended(body, signal, reason):
+    sup = child("sup", supervision.DynamicSupervisor, type="supervisor")
+    it = child("it", body, restart="temporary", shutdown=BRUTAL_KILL)
+    async with tree(child("echo", Echo), sup, it):
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        assert supervision.whereis("it") is not None
+        assert await end_of("it", signal) == reason
+
+
+@pytest.mark.otp("7", "T4", "T7")
+async def test_who_never_reaches_a_checkpoint_still_ends_with_its_signal():
+    async def never_waits() -> None:
+        supervision.exit(supervision.self_pid(), "why")
+        for _ in range(1000):
+            supervision.send("other", "still here")
+
+    async with actor(), tree(child("other", wait)):
+        pid, ref = supervision.spawn_monitor(never_waits)
+        assert await supervision.receive() == Down(ref, pid, Exited("why"))
+        info = supervision.info("other")
+        assert info is not None
+        assert info.mailbox == 1000
+
+
 # --- who cannot be ended
 
 
@@ -575,6 +648,50 @@ async def test_a_supervisor_killed_at_any_moment_leaves_nothing(
         assert supervision.names() == []
 
 
+@pytest.mark.otp("T9", "Q5", "61")
+@pytest.mark.parametrize("moment", ["starting", "restarting", "stopping", "cooling"])
+@pytest.mark.parametrize(
+    "kind", [supervision.DynamicSupervisor, supervision.TaskSupervisor]
+)
+async def test_a_dynamic_supervisor_killed_at_any_moment_leaves_nothing(
+    kind, moment, autojump_clock
+):
+    rule = CoolDown(after=(0, 5.0), first=60, jitter=0) if moment == "cooling" else None
+    which = "restarting" if moment == "starting" else moment
+    counts: list[int] = []
+    slow = child("slow", Slow, which, counts, shutdown=10.0, cool_down=rule)
+    sup = ChildSpec("sup", kind, name="sup", type="supervisor", restart="temporary")
+
+    async with actor(), trio.open_nursery() as nursery:
+        supervisors = supervision.tree().children[0].pid
+        assert supervisors is not None
+        pid = await supervision.start_child(supervisors, sup)
+        assert pid is not None
+        await supervision.start_child("sup", child("other", wait))
+        supervision.start_task("sup", wait)
+        if moment == "starting":
+            counts.append(0)
+
+            async def start_it() -> None:
+                with pytest.raises(supervision.NoProcess):
+                    await supervision.start_child(pid, slow)
+
+            nursery.start_soon(start_it)
+        else:
+            await supervision.start_child("sup", slow)
+        await wait_all_tasks_blocked()
+        match moment:
+            case "restarting" | "cooling":
+                supervision.exit(pid_of("slow"), KILL)
+            case "stopping":
+                nursery.start_soon(stop_in_vain, pid)
+        await wait_all_tasks_blocked()
+        ref = supervision.monitor(pid)
+        supervision.exit(pid, KILL)
+        assert await supervision.receive(Down) == Down(ref, pid, KILLED)
+        assert supervision.names() == []
+
+
 async def test_a_killed_supervisor_is_restarted_with_all_of_its_children():
     specs = [child("a", wait), child("b", raise_in_cleanup)]
     inner = child("inner", supervision.Supervisor, specs, type="supervisor")
@@ -613,6 +730,33 @@ async def test_a_name_that_many_race_for_has_one_holder_at_any_time():
             winners.clear()
             losers.clear()
             assert supervision.whereis("prize") is None
+
+
+@pytest.mark.otp("91")
+async def test_a_key_that_many_race_for_has_one_holder_at_any_time():
+    async with tree(child("keys", supervision.Registry, "unique")):
+        key = supervision.Via("keys", "prize")
+        outcomes: list[Any] = []
+
+        async def race() -> None:
+            try:
+                outcomes.append(supervision.spawn(wait, name=key))
+            except supervision.NameTaken as taken:
+                outcomes.append(taken)
+            await trio.lowlevel.checkpoint()
+
+        for _ in range(20):
+            async with trio.open_nursery() as nursery:
+                for _ in range(50):
+                    nursery.start_soon(race)
+            (winner,) = [each for each in outcomes if isinstance(each, supervision.Pid)]
+            assert key.whereis() is winner
+            losers = [each for each in outcomes if each is not winner]
+            assert [each.pid for each in losers] == [winner] * 49
+            outcomes.clear()
+            supervision.exit(winner, KILL)
+            await wait_exit(winner)
+            assert key.whereis() is None
 
 
 async def test_children_of_one_name_race_for_it_and_one_wins():
@@ -706,9 +850,19 @@ async def test_children_that_all_die_in_one_moment(restart, number):
 
 
 @pytest.mark.otp("43", "54")
-@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
-async def test_a_static_supervisor_is_back_after_a_burst(strategy):
-    number = 200
+@pytest.mark.parametrize(
+    "strategy, number",
+    [
+        ("one_for_one", 200),
+        ("one_for_all", 200),
+        ("rest_for_one", 200),
+        pytest.param("one_for_one", 10_000, marks=pytest.mark.slow),
+        pytest.param("one_for_all", 10_000, marks=pytest.mark.slow),
+        # Each of them may cycle all that follow it.
+        pytest.param("rest_for_one", 1000, marks=pytest.mark.slow),
+    ],
+)
+async def test_a_static_supervisor_is_back_after_a_burst(strategy, number):
     specs = [child(f"c{each}", wait) for each in range(number)]
     start = partial(
         supervision.Supervisor, specs, strategy=strategy, max_restarts=number
