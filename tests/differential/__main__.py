@@ -57,6 +57,7 @@ def summary(report: Report, seed: int, first: int) -> str:
     return (
         f"seed {seed}, scenarios {first} to {first + done - 1}: "
         f"{report.played} compared ({kinds}), {report.untimed} could not be timed, "
+        f"{report.quirks} only in part, "
         f"{report.seconds:.0f} s, {len(report.different)} different"
     )
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from .compare import Difference, canonical, compare
+from .compare import Difference, compare, quirks, uncompared
 from .erlang import Batch
 from .families import generate
-from .occurrences import occurrences
 from .play import play
 from .scenario import Scenario, Trace
+from .shown import shown
 
 BATCH = 500
 
@@ -23,6 +23,7 @@ class Report:
     Attributes:
         played: How many scenarios were compared.
         untimed: How many could not be: a time-out fell too close to an action.
+        quirks: How many were compared only up to where OTP did what it should not do.
         seconds: How long it took.
         families: How many there were of each family.
         occurred: How often each item, action and combination occurred.
@@ -31,6 +32,7 @@ class Report:
 
     played: int = 0
     untimed: int = 0
+    quirks: int = 0
     seconds: float = 0.0
     families: Counter[str] = attrs.field(factory=Counter[str])
     occurred: Counter[str] = attrs.field(factory=Counter[str])
@@ -44,11 +46,13 @@ class Report:
         if difference is not None:
             self.different.append((scenario, difference))
         if isinstance(erlang, str) or isinstance(ours, str):
-            self.untimed += difference is None
+            self.untimed += uncompared(erlang, ours) != ""
             return
         self.played += 1
         self.families[scenario.family] += 1
-        self.occurred += occurrences(scenario, canonical(scenario, erlang))
+        odd = next((at for at, step in enumerate(erlang) if quirks(step)), len(erlang))
+        self.quirks += odd < len(erlang)
+        self.occurred += shown(scenario, erlang[:odd])
 
 
 def both(

@@ -6,18 +6,18 @@ from typing import TypeAlias
 
 from tests.differential.scenario import Scenario
 
-from . import machines, processes, servers, supervisors
+from . import machines, plain, servers, supervisors
 
 Generator: TypeAlias = Callable[[random.Random, int, int], Scenario]
 
 # How often each family occurs in a hundred scenarios.
 SHARES: dict[str, tuple[int, Generator]] = {
-    "processes": (30, processes.generate),
-    "groups": (5, processes.generate_groups),
-    "supervisors": (40, supervisors.generate),
-    "dynamic": (10, supervisors.generate_dynamic),
-    "servers": (20, servers.generate),
-    "machines": (20, machines.generate),
+    "processes": (28, plain.generate),
+    "groups": (9, plain.generate_groups),
+    "supervisors": (56, supervisors.generate),
+    "dynamic": (15, supervisors.generate_dynamic),
+    "servers": (26, servers.generate),
+    "machines": (24, machines.generate),
 }
 
 

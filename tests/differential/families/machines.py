@@ -19,7 +19,7 @@ class Maker:
         self.rng = rng
         self.timed = rng.random() < 0.4
         self.known = ["m1", "m2"]
-        self.later = ["m3", "m4", "m5"]
+        self.later = ["m3", "m4", "m5", "m6"]
         self.serial = 0
 
     def number(self) -> int:
@@ -132,7 +132,7 @@ class Maker:
             return ("repeat", actions)
         if chance < 0.92:
             return ("next", state, actions)
-        if chance < 0.94:
+        if chance < 0.95:
             return ("next", rng.choice(STATES), actions)
         if chance < 0.96:
             return ("stop", rng.choice(REASONS))
@@ -156,7 +156,7 @@ class Maker:
             ]
             if rng.random() < 0.4:
                 first = rng.choice(failures)
-        term = "crash" if rng.random() < 0.1 else "ok"
+        term = "crash" if rng.random() < 0.2 else "ok"
         trap = rng.random() < 0.5
         return ("machine", name, rng.choice(MODES), trap, first, term, self.enters())
 
@@ -190,17 +190,17 @@ class Maker:
             return [self.event()]
         if chance < 0.80:
             return self.burst()
-        if chance < 0.84:
+        if chance < 0.825:
             return [self.request(self.whom(), "get_state")]
-        if chance < 0.87:
+        if chance < 0.85:
             change = ("replace", rng.choice(STATES), self.number())
             return [self.request(self.whom(), change)]
-        if chance < 0.91:
+        if chance < 0.90:
             reasons = ("normal", "shutdown", "boom", "kill", "killed")
             return [("cmd", "x", [("exit", self.whom(), rng.choice(reasons))])]
-        if chance < 0.93:
+        if chance < 0.935:
             return [("parent", self.whom(), rng.choice((*REASONS, "kill")))]
-        if chance < 0.96 and self.later:
+        if chance < 0.975 and self.later:
             name = self.later.pop(0)
             self.known.append(name)
             return [self.machine(name)]
@@ -212,7 +212,7 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
     maker = Maker(rng)
     setup = ("home", ("plain", "x"), *(maker.machine(name) for name in maker.known))
     steps: list[Action] = []
-    for _ in range(rng.randint(5, 14)):
+    for _ in range(rng.randint(6, 10) if maker.timed else rng.randint(12, 24)):
         steps += maker.step()
     return Scenario(
         seed,

@@ -29,11 +29,12 @@ class Maker:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.timed = rng.random() < 0.3
+        self.timed = rng.random() < 0.4
         self.known = [*FIRST]
         self.later = [*LATER]
         self.serial = 0
         self.labels = 0
+        self.fresh_ones = 0
         self.asked: list[str] = []
 
     def whom(self) -> str:
@@ -152,7 +153,7 @@ class Maker:
         elif chance < 0.70:
             label = f"c{self.number()}"
             command = ("collect", self.whom(), self.call(), label)
-        elif chance < 0.94:
+        elif chance < 0.88:
             command = ("receive_any", rng.choice(times))
         else:
             command = rng.choice(("collected", "collected", "give_up"))
@@ -213,6 +214,138 @@ class Maker:
         reason = self.rng.choice(REASONS)
         return [("stop", self.number(), self.anyone(), reason, "infinity")]
 
+    # --- situations that chance alone would bring about too seldom
+
+    def fresh(self, *, term: str = "ok", name: str = "none", first: Any = None) -> Any:
+        self.fresh_ones += 1
+        id = f"f{self.fresh_ones}"
+        first = first or ("ok", "none")
+        return id, ("server", id, name, self.rng.random() < 0.5, first, term)
+
+    def failing_first(self) -> Any:
+        rng = self.rng
+        failures: tuple[Any, ...] = (
+            ("ignore",),
+            ("stop", rng.choice(REASONS)),
+            ("bad",),
+            ("die", rng.choice(("crash", "boom"))),
+        )
+        return rng.choice(failures)
+
+    def situation(self) -> list[Action]:
+        return getattr(self, self.rng.choice(SITUATIONS))()
+
+    def name_freed(self) -> list[Action]:
+        name = f"k{self.number()}"
+        first = self.failing_first()
+        if first == ("bad",):
+            first = ("ignore",)  # OTP forgets the name of this one
+        _, failing = self.fresh(name=name, first=first)
+        _, good = self.fresh(name=name)
+        _, late = self.fresh(name=name)
+        return [failing, good, late]
+
+    def cannot_start(self) -> list[Action]:
+        return [self.fresh(first=self.failing_first())[1] for _ in range(2)]
+
+    def held(self) -> list[Action]:
+        id, start = self.fresh()
+        before = ("req", self.number(), id, "suspend")
+        call = ("call", self.number(), id, self.program(2), "infinity")
+        reason = self.rng.choice(REASONS)
+        after: list[Action] = [("parent", id, reason)]
+        if self.rng.random() < 0.3:
+            after = [("req", self.number(), id, "resume")]
+        return [start, before, call, *after]
+
+    def looked_into(self) -> list[Action]:
+        id, start = self.fresh()
+        requests: list[Any] = [
+            ("statistics", "start"),
+            ("statistics", "get"),
+            "get_state",
+            ("replace", "s", self.number()),
+            ("replace", "raise", self.number()),
+            ("statistics", "get"),
+        ]
+        steps: list[Action] = [start]
+        for request in requests:
+            if self.rng.random() < 0.5:
+                steps.append(("cast", id, self.program(2)))
+            steps.append(("req", self.number(), id, request))
+        return steps
+
+    def last_words(self) -> list[Action]:
+        rng = self.rng
+        id, start = self.fresh(term=rng.choice(("ok", "crash")))
+        reason = rng.choice(REASONS)
+        results: tuple[Any, ...] = (
+            ("stop", reason, self.number()),
+            ("stop", reason, self.number()),
+            ("stop", "normal"),
+            ("stop", reason),
+            "bad",
+        )
+        todo = (self.number(), [], rng.choice(results))
+        return [start, ("call", self.number(), id, todo, "infinity")]
+
+    def parted(self) -> list[Action]:
+        id, start = self.fresh()
+        end: Action = ("parent", id, self.rng.choice((*REASONS, "kill")))
+        if self.rng.random() < 0.3:
+            end = ("stop", self.number(), id, self.rng.choice(REASONS), "infinity")
+        return [start, end, ("cast", id, self.program(2))]
+
+    def slow(self) -> list[Action]:
+        if not self.timed:
+            return self.twice()
+        id, start = self.fresh()
+        todo = (self.number(), [("sleep", 14)], ("reply", self.number(), "none"))
+        if self.rng.random() < 0.5:
+            ask: list[Action] = [("call", self.number(), id, todo, 6)]
+        else:
+            label = f"q{self.number()}"
+            ask = [("cmd", ASKER, [("send_request", id, todo, label)])]
+            ask.append(("cmd", ASKER, [("receive_response", label, 6)]))
+        return [start, *ask, ("advance", 2)]
+
+    def twice(self) -> list[Action]:
+        id, start = self.fresh()
+        later = (self.number(), ["stash"], ("noreply", "none"))
+        now = (self.number(), [("reply_stashed", self.number())], ("noreply", "none"))
+        both = [("reply_now", self.number())]
+        again = (self.number(), both, ("reply", self.number(), "none"))
+        return [
+            start,
+            ("call", self.number(), id, later, "infinity"),
+            ("cast", id, now),
+            ("call", self.number(), id, again, "infinity"),
+        ]
+
+    def many(self) -> list[Action]:
+        """Requests of one collection, some to a server that ends."""
+        rng = self.rng
+        steps: list[Action] = []
+        for _ in range(rng.randint(1, 3)):
+            id, start = self.fresh()
+            replies = ("reply", self.number(), "none")
+            result = replies if rng.random() < 0.6 else ("stop", "boom")
+            todo = (self.number(), [], result)
+            steps.append(start)
+            steps.append(("cmd", ASKER, [("collect", id, todo, f"c{self.number()}")]))
+        times = range(rng.randint(1, 4))
+        return steps + [("cmd", ASKER, [("receive_any", 0)]) for _ in times]
+
+    def one(self) -> list[Action]:
+        id, start = self.fresh()
+        todo = (self.number(), [], self.result(2))
+        label = f"q{self.number()}"
+        return [
+            start,
+            ("cmd", ASKER, [("send_request", id, todo, label)]),
+            ("cmd", ASKER, [("receive_response", label, 0)]),
+        ]
+
     def suspension(self) -> list[Action]:
         whom = self.whom()
         inside = [
@@ -228,6 +361,21 @@ class Maker:
         ]
 
 
+SITUATIONS = (
+    "name_freed",
+    "cannot_start",
+    "cannot_start",
+    "held",
+    "looked_into",
+    "last_words",
+    "last_words",
+    "parted",
+    "slow",
+    "slow",
+    "twice",
+    "many",
+    "one",
+)
 WEIGHTS = {
     "ask": 24,
     "cast": 10,
@@ -254,8 +402,10 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
         *(maker.server(name) for name in FIRST),
     )
     steps: list[Action] = []
-    for _ in range(rng.randint(5, 10) if maker.timed else rng.randint(5, 18)):
-        steps += maker.step()
+    for _ in range(5):
+        for _ in range(rng.randint(0, 3) if maker.timed else rng.randint(0, 5)):
+            steps += maker.step()
+        steps += maker.situation()
     return Scenario(
         seed,
         number,

@@ -23,18 +23,20 @@ STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 
 # What a scenario is about, and how often.
 KINDS = {
-    "flat": 30,
-    "nested": 14,
-    "auto": 14,
-    "killing": 8,
-    "hanging": 9,
-    "starting": 12,
-    "matrix": 12,
-    "window": 4,
-    "changing": 6,
+    "flat": 14,
+    "nested": 24,
+    "auto": 30,
+    "killing": 14,
+    "hanging": 14,
+    "starting": 22,
+    "retrying": 30,
+    "matrix": 34,
+    "window": 10,
+    "changing": 22,
 }
 
 
+ENDINGS = ("terminate", "terminate", "delete")
 TIMED: dict[str, Literal["fine", "coarse"]] = {"hanging": "fine", "window": "coarse"}
 
 
@@ -101,6 +103,8 @@ class Maker:
         rng = self.rng
         self.sups.append("t")
         children = [self.worker(id) for id in INNER[: rng.randint(1, 3)]]
+        if self.kind == "nested":
+            children[0] = (INNER[0], "permanent", *self.steady(INNER[0])[2:])
         self.ids += [child[0] for child in children]
         graces: tuple[Any, ...] = ("infinity",)
         if self.kind == "killing":
@@ -122,19 +126,54 @@ class Maker:
         intensity = rng.choice((0, 1, 2, 2, 3, 3, 6, 6))
         if self.kind == "window":
             intensity = rng.choice((1, 2))
-            children = [self.steady(id) for id in ids]
+            children = [(id, "permanent", *self.steady(id)[2:]) for id in ids]
+            self.intensity = intensity
             what = ("windowed", rng.choice(STRATEGIES), intensity, children)
             return ("root", "s", what)
         if self.kind == "matrix":
-            intensity = 30
+            intensity = 100
             children = [self.steady(id) for id in ids]
+            self.specs = {child[0]: child for child in children}
+        if self.kind == "retrying":
+            children = [self.stumbling(id) for id in ids]
+            intensity = 8
+        if self.kind == "starting":
+            children = [self.steady(id) for id in ids]
+        if self.kind == "auto":
+            children = [self.mattering(id) for id in ids]
+            intensity = 6
+        if self.kind in ("nested", "starting"):
+            intensity = 6
         what = ("sup", rng.choice(STRATEGIES), intensity, self.auto, children)
         return ("root", "s", what)
 
     def steady(self, id: str) -> Any:
         """A child whose starts all succeed."""
-        id, restart, grace, _, (*_, trap, _term) = self.worker(id)
+        id, _, grace, _, (*_, trap, _term) = self.worker(id)
+        restart = self.rng.choice(("permanent", "transient", "temporary"))
+        grace = 40 if grace == "default" else grace
         return (id, restart, grace, False, ("worker", ["ok"], trap, "ok"))
+
+    def stumbling(self, id: str) -> Any:
+        """A child whose first restarts fail."""
+        rng = self.rng
+        id, restart, grace, _, (*_, trap, _term) = self.worker(id)
+        fails = [rng.choice(FAILURES) for _ in range(rng.randint(1, 2))]
+        plan = ["ok", *fails, rng.choice(("ok", "ignore")), *fails, "ok"]
+        if rng.random() < 0.3:
+            plan = ["ok", rng.choice(("ok", "ignore"))]
+        if restart in ("default", "temporary"):
+            restart = "permanent"
+        what: Any = ("worker", plan, trap, "ok")
+        if rng.random() < 0.4:
+            what = ("named", f"n{id}", *what[1:])
+        return (id, restart, grace if grace != "default" else 40, False, what)
+
+    def mattering(self, id: str) -> Any:
+        """A child that is significant more often than not."""
+        id, _, _, _, what = self.steady(id)
+        restart = self.rng.choice(("transient", "transient", "temporary"))
+        return (id, restart, 40, self.rng.random() < 0.8, what)
 
     # --- supervisors that are asked for later, some of which cannot start
 
@@ -224,8 +263,13 @@ class Maker:
                 return self.request((kind, whom))
 
     def start(self) -> Action:
-        if self.rng.random() < 0.2:
+        if self.rng.random() < (0.75 if self.kind == "starting" else 0.2):
             return self.request(("start", self.newcomer()))
+        if self.auto == "never" and self.rng.random() < 0.1:
+            # Refused: significant for nothing.
+            spec = self.worker(self.whom())
+            spec = (f"z{self.number()}", "transient", 40, True, spec[4])
+            return self.request(("start", spec))
         free = [id for id in NEW if id not in self.ids]
         if free and self.rng.random() < 0.7:
             (id, *_) = free
@@ -267,28 +311,137 @@ class Maker:
         return self.request(("restart", self.whom()), "s")
 
     def matrix(self) -> list[Action]:
+        """Each death finds its child alive."""
         steps: list[Action] = []
-        for _ in range(self.rng.randint(12, 24)):
-            steps.append(self.blow())
-            if self.rng.random() < 0.5:
-                steps.append(self.revive())
+        for _ in range(self.rng.randint(30, 40)):
+            blow = self.blow()
+            whom = blow[1] if blow[0] == "tell" else blow[2][0][1]
+            steps.append(blow)
+            restart = self.specs[whom][1]
+            if restart == "temporary" and self.rng.random() < 0.1:
+                steps.append(self.request(("restart", whom), "s"))
+            if restart == "temporary":
+                # The siblings may be gone, too.
+                steps += [
+                    self.request(("start", spec), "s")
+                    for spec in self.specs.values()
+                    if spec[1] == "temporary"
+                ]
+            elif restart == "transient" and self.rng.random() < 0.8:
+                steps.append(self.request(("restart", whom), "s"))
+        return [*steps, self.request("which", "s"), self.end()]
+
+    def starts(self) -> list[Action]:
+        """Children that are asked for later: good ones, and all that are refused."""
+        rng = self.rng
+        steps: list[Action] = []
+        for _ in range(rng.randint(8, 12)):
+            id = f"y{self.number()}"
+            kinds = ("newcomer", "refused", "default", "ignored", "failed", "again")
+            match rng.choices(kinds, (14, 2, 2, 2, 2, 3)):
+                case ["newcomer"]:
+                    spec = self.newcomer()
+                case ["refused"]:
+                    spec = (id, "transient", 40, True, ("worker", ["ok"], True, "ok"))
+                case ["default"]:
+                    what = ("worker", ["ok"], False, "ok")
+                    spec = (id, "default", "default", False, what)
+                case ["ignored"]:
+                    spec = (*self.steady(id)[:4], ("worker", ["ignore"], True, "ok"))
+                case ["failed"]:
+                    plan = [rng.choice(FAILURES)]
+                    spec = (*self.steady(id)[:4], ("worker", plan, True, "ok"))
+                case _:
+                    whom = self.whom()
+                    steps.append(self.request((rng.choice(ENDINGS), whom), "s"))
+                    spec = self.steady(whom)
+            steps.append(self.request(("start", spec), "s"))
+            if rng.random() < 0.4:
+                steps.append(self.request(("spec", spec[0]), "s"))
+            if rng.random() < 0.15:
+                steps.append(self.noise())
+        return [*steps, self.request("which", "s"), self.end()]
+
+    def retrying(self) -> list[Action]:
+        """Requests that come while a child waits for its next attempt."""
+        rng = self.rng
+        steps: list[Action] = []
+        for _ in range(rng.randint(3, 5)):
+            whom = self.whom()
+            steps.append(self.request("suspend", "s"))
+            steps.append(("cmd", "x", [("exit", whom, "kill")]))
+            if rng.random() < 0.25:
+                steps.append(("cmd", "x", [("exit", self.whom(), "kill")]))
+            kinds = ("terminate", "restart", "delete", "which", "start", "none")
+            match rng.choices(kinds, (4, 3, 3, 3, 2, 2)):
+                case ["which"]:
+                    steps.append(self.request("which", "s"))
+                case ["start"]:
+                    steps.append(self.request(("start", self.stumbling(whom)), "s"))
+                case ["none"]:
+                    steps.append(("tell", self.whom(), "boom"))
+                case [word]:
+                    steps.append(self.request((word, whom), "s"))
+            steps.append(self.request("resume", "s"))
+            word = rng.choice(("restart", "restart", "terminate", "delete"))
+            steps.append(self.request((word, whom), "s"))
+            if rng.random() < 0.5:
+                steps.append(self.request(("start", self.stumbling(whom)), "s"))
+            steps.append(("tell", self.whom(), "boom"))
+        return [*steps, self.request("which", "s"), self.request("count", "s")]
+
+    def automatic(self) -> list[Action]:
+        """Significant children end: on order, by a crash, and by themselves."""
+        rng = self.rng
+        steps: list[Action] = []
+        if rng.random() < 0.4:
+            steps.append(self.request(("terminate", self.whom()), "s"))
+        if rng.random() < 0.6:
+            steps.append(("tell", self.whom(), rng.choice(("boom", "crash"))))
+        ids = list(self.ids)
+        rng.shuffle(ids)
+        reasons = ("normal", "shutdown", "normal", "boom")
+        steps += [("tell", id, ("stop", rng.choice(reasons))) for id in ids]
         return [*steps, self.request("which", "s")]
+
+    def exhausting(self) -> list[Action]:
+        """The inner supervisor gives up."""
+        return [self.blow_of(INNER[0]) for _ in range(4)]
+
+    def blow_of(self, id: str) -> Action:
+        return ("tell", id, self.rng.choice(("boom", "crash")))
 
     def window(self) -> list[Action]:
         """Deaths far inside the window, or far outside."""
         rng = self.rng
-        before = [self.blow() for _ in range(rng.randint(1, 3))]
-        after = [self.blow() for _ in range(rng.randint(1, 4))]
-        pause = [("advance", 36)] if rng.random() < 0.8 else []
-        return [*before, *pause, *after, self.request("which", "s")]
+        before = [self.blow_of(self.whom()) for _ in range(self.intensity)]
+        after = [self.blow_of(self.whom()) for _ in range(self.intensity)]
+        if rng.random() < 0.8:
+            after.append(self.blow_of(self.whom()))
+        return [*before, ("advance", 36), *after, self.request("which", "s")]
 
     def steps(self) -> list[Action]:
         steps: list[Action] = []
-        if self.kind == "matrix":
-            return self.matrix()
-        if self.kind == "window":
-            return self.window()
-        for _ in range(self.rng.randint(5, 14)):
+        match self.kind:
+            case "matrix":
+                return self.matrix()
+            case "window":
+                return self.window()
+            case "retrying":
+                return self.retrying()
+            case "auto":
+                return self.automatic()
+            case "starting":
+                return self.starts()
+            case "changing":
+                steps += [self.change(), self.death(), self.change()]
+            case "nested" if self.rng.random() < 0.7:
+                steps += self.exhausting()
+            case "killing" if self.rng.random() < 0.5:
+                steps += [self.ask(), ("cmd", "x", [("exit", self.sup(), "kill")])]
+            case _:
+                pass
+        for _ in range(self.rng.randint(5, 12)):
             chance = self.rng.random()
             if self.kind == "hanging" and chance < 0.35:
                 steps.append(("advance", self.rng.choice((1, 1, 2))))
@@ -348,6 +501,7 @@ class _Dynamic:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.hangs = rng.random() < 0.1
+        self.matrix = not self.hangs and rng.random() < 0.6
         self.ids: list[str] = []
         self.requests = 0
 
@@ -356,8 +510,11 @@ class _Dynamic:
         grace = 4 if self.hangs else rng.choice((40, "infinity", "brutal_kill"))
         trap = self.hangs or rng.random() < 0.5
         term = "hang" if self.hangs else "ok"
-        intensity = rng.choice((0, 1, 2, 3, 6, 6))
-        what = ("dynamic", intensity, rng.choice(RESTARTS), grace, trap, term)
+        intensity = 100 if self.matrix else rng.choice((0, 1, 2, 3, 6, 6))
+        restart = rng.choice(RESTARTS)
+        if self.matrix:
+            restart = rng.choice(("permanent", "transient", "temporary"))
+        what = ("dynamic", intensity, restart, grace, trap, term)
         return ("root", "dyn", what)
 
     def request(self, request: Any) -> Action:
@@ -393,6 +550,8 @@ class _Dynamic:
 
     def steps(self) -> list[Action]:
         rng = self.rng
+        if self.matrix:
+            return self.deaths()
         steps = [self.start() for _ in range(rng.randint(1, 4))]
         for _ in range(rng.randint(3, 6) if self.hangs else rng.randint(4, 14)):
             chance = rng.random()
@@ -414,6 +573,26 @@ class _Dynamic:
         # While OTP's supervisor waits for a child that hangs it serves nobody; ours does.
         paused = [(step, ("advance", 1)) for step in steps]
         return [step for pair in paused for step in pair]
+
+    def deaths(self) -> list[Action]:
+        """Each reason finds a child alive; then the end of several."""
+        steps: list[Action] = []
+        for _ in range(self.rng.randint(8, 14)):
+            id = f"c{len(self.ids) + 1}"
+            self.ids.append(id)
+            steps.append(self.request(("start_dynamic", id, ["ok"])))
+            reason = self.rng.choice((*REASONS, "crash", "kill", "order"))
+            match reason:
+                case "order":
+                    steps += [self.request(("terminate_pid", id)) for _ in range(2)]
+                case "kill":
+                    steps.append(("cmd", "x", [("exit", id, "kill")]))
+                case "crash":
+                    steps.append(("tell", id, "crash"))
+                case _:
+                    steps.append(("tell", id, ("stop", reason)))
+        steps += [self.request("which"), self.start(), self.start(), self.start()]
+        return [*steps, self.request("count"), self.end()]
 
     def end(self) -> Action:
         chance = self.rng.random()
