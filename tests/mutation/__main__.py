@@ -14,7 +14,7 @@ from typing import TypeVar
 from . import copies, erlang
 from .fault import ROOT, Fault
 from .faults import FAULTS
-from .items import Verdict, judge
+from .items import LEFT, Verdict, judge
 
 T = TypeVar("T")
 
@@ -85,6 +85,8 @@ def by_items(
     lines.sort(key=lambda line: in_order(line[1].item))
     for fault, verdict in lines:
         test = verdict.test.rpartition("/")[2]
+        if verdict.says.startswith(LEFT):
+            test += " (by what it leaves behind)"
         print(f"{verdict.item:>4}  {fault.id:32}  {verdict.colour:6}  {test}")
     items = {verdict.item for _, verdict in lines}
     red = sum(verdict.is_found for _, verdict in lines)

@@ -17,6 +17,8 @@ from .fault import ROOT, Fault
 PATIENCE = 15.0
 # Runs with one fault: after a test that hangs, the others have to have their turn.
 MOST_RUNS = 4
+# How it begins what a test says that failed only by what was left behind.
+LEFT = "left behind"
 
 Colour: TypeAlias = Literal["red", "hangs", "green", "broken"]
 
@@ -82,28 +84,31 @@ class _Story:
     @classmethod
     def read(cls, path: Path) -> "_Story":
         story = cls()
-        lines: list[list[Any]] = []
-        if path.exists():
-            lines = [json.loads(line) for line in path.read_text().splitlines()]
-        for line in lines:
-            match line:
-                case ["collected", tests]:
-                    story.collected = tests
-                case ["broken", why]:
-                    story.broken = why
-                case ["begins", test]:
-                    story.hangs = test
-                case ["failed", test, "setup", says]:
-                    story.broken = f"{test}: {says}"
-                case ["failed", test, _, says]:
-                    story.failed.setdefault(test, says)
-                case ["ends", test]:
-                    story.hangs = ""
-                case ["finished"]:
-                    story.finished = True
-                case _:
-                    raise AssertionError(line)
+        for line in path.read_text().splitlines() if path.exists() else ():
+            story.hear(json.loads(line))
         return story
+
+    def hear(self, line: list[Any]) -> None:
+        """Take in one line."""
+        match line:
+            case ["collected", tests]:
+                self.collected = tests
+            case ["broken", why]:
+                self.broken = why
+            case ["begins", test]:
+                self.hangs = test
+            case ["failed", test, "setup", says]:
+                self.broken = f"{test}: {says}"
+            case ["failed", test, "teardown", says]:
+                self.failed.setdefault(test, f"{LEFT}: {says}")
+            case ["failed", test, _, says]:
+                self.failed.setdefault(test, says)
+            case ["ends", _]:
+                self.hangs = ""
+            case ["finished"]:
+                self.finished = True
+            case _:
+                raise AssertionError(line)
 
     def verdict(self, item: str) -> Verdict | None:
         """What the tests of *item* have said so far."""
