@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from supervision import KILL, NORMAL, SHUTDOWN, ChildSpec, Exited, Shutdown
-from supervision.testing import Recorder
+from supervision.testing import Change, Recorder, watching
 
 REASONS = {
     "normal": NORMAL,
@@ -64,11 +64,13 @@ def end(name: str, reason: object) -> None:
         supervision.send(pid, reason)
 
 
-def fate(name: str, before: supervision.Pid | None, specs: set[str]) -> str:
-    now = supervision.whereis(name)
-    if now is None:
-        return "resting" if name in specs else "forgotten"
-    return "untouched" if now is before else "restarted"
+def fate(change: Change) -> str:
+    if change.after is None:
+        return "forgotten"
+    if change.after.status == "undefined":
+        return "resting"
+    assert change.restarted is not change.unchanged
+    return "restarted" if change.restarted else "untouched"
 
 
 @pytest.mark.otp("41", "42", "46", "47", "48")
@@ -78,12 +80,11 @@ def fate(name: str, before: supervision.Pid | None, specs: set[str]) -> str:
 @pytest.mark.parametrize("strategy", CYCLED)
 async def test_what_becomes_of_the_children(strategy, restart, reason, sibling):
     children = [child("a", sibling), child("b", restart), child("c", sibling)]
-    async with supervision.open_supervisor(children, strategy=strategy) as root:
-        before = {name: supervision.whereis(name) for name in "abc"}
-        end("b", REASONS[reason])
-        await wait_all_tasks_blocked()
-        specs = {info.id for info in await supervision.which_children(root)}
-        got = {name: fate(name, before[name], specs) for name in "abc"}
+    async with supervision.open_supervisor(children, strategy=strategy):
+        with watching() as watched:
+            end("b", REASONS[reason])
+            await wait_all_tasks_blocked()
+    got = {change.path: fate(change) for change in watched.changes()}
     outcome = OUTCOME[restart, reason in ORDERLY]
     cycled = CYCLED[strategy] if outcome == "restarted" else ""
     assert got == {
