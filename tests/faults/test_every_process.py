@@ -1,7 +1,6 @@
 """Each process of the tree killed once: the tree is back as it was, and answers."""
 # ruff: noqa: ASYNC110 -- another process, and what a file says, is looked at
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,31 +8,24 @@ import trio
 
 import supervision
 from beamclaw.tree import Row, outline
-from tests.support.inside import Inside, configuration, open_inside
+from supervision.testing import Change, Watched, watching
+from tests.support.inside import configuration, open_inside
 from tests.support.model import open_model
 
 TREE = outline(configuration(Path("data"), "http://127.0.0.1:9/v1"))
 PATHS = ["/".join(row.path) for row in TREE]
 BACK = 2.0  # seconds until a restart that takes longer is a failure; P6 says 0.1
 
-Pids = dict[tuple[str, ...], supervision.Pid | None]
 
-
-def running(node: Inside) -> Pids:
-    """Path to pid of every process of the tree; nobody's connections."""
-
-    def below(
-        info: supervision.ProcessInfo, path: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[str, ...], supervision.Pid | None]]:
-        for child in info.children:
-            if child.restart != "temporary" and child.kind != "adopted":
-                here = (*path, child.id)
-                ready = child.status in ("running", "waiting")
-                yield here, child.pid if ready else None
-                yield from below(child, here)
-
-    (top,) = supervision.tree(node.root).children
-    return dict(below(top, ()))
+def lasting(watched: Watched) -> list[Change]:
+    """Every process of the tree, then and now; nobody's connections."""
+    return [
+        change
+        for change in watched.changes()
+        if (info := change.before or change.after) is not None
+        and info.restart != "temporary"
+        and info.kind != "adopted"
+    ]
 
 
 def fallen(path: tuple[str, ...]) -> set[tuple[str, ...]]:
@@ -57,6 +49,20 @@ def test_the_outline_is_the_running_tree():
     assert len({row.path for row in TREE}) == len(TREE)
 
 
+def kill(watched: Watched, path: str) -> None:
+    (victim,) = [change for change in watched.changes() if change.path == path]
+    assert victim.before is not None
+    assert victim.before.pid is not None
+    supervision.exit(victim.before.pid, supervision.KILL)
+
+
+def is_back(watched: Watched, victim: str) -> bool:
+    """Whether everybody runs again, the one that was killed as another process."""
+    return victim in watched.restarted() and all(
+        change.unchanged or change.restarted for change in lasting(watched)
+    )
+
+
 @pytest.mark.parametrize("row", TREE, ids=PATHS)
 async def test_a_killed_process_is_back_with_those_it_took_along(
     tmp_path: Path, row: Row
@@ -64,21 +70,18 @@ async def test_a_killed_process_is_back_with_those_it_took_along(
     async with open_model() as model:
         config = configuration(tmp_path / "data", model.url)
         async with open_inside(config) as node:
-            before = running(node)
-            assert set(before) >= {entry.path for entry in TREE}
-            victim = before[row.path]
-            assert victim is not None
+            with watching(node.root) as watched:
+                # Their paths begin with the one at the top.
+                (top, *_) = watched.changes()
+                victim = "/".join((top.path, *row.path))
+                paths = {change.path for change in lasting(watched)}
+                assert paths >= {"/".join((top.path, *each.path)) for each in TREE}
+                kill(watched, victim)
+                with trio.fail_after(BACK):
+                    while not is_back(watched, victim):
+                        await trio.sleep(0.001)
 
-            supervision.exit(victim, supervision.KILL)
-            with trio.fail_after(BACK):
-                while (
-                    (after := running(node)).keys() != before.keys()
-                    or None in after.values()
-                    or after[row.path] == victim
-                ):
-                    await trio.sleep(0.001)
-
-            changed = {path for path in before if before[path] != after[path]}
-            assert names_of(changed) == names_of(fallen(row.path))
+            names = [f"{top.path}/{name}" for name in names_of(fallen(row.path))]
+            assert sorted(watched.restarted()) == names
             answer = await node.ask("hello <<a>>", node.headers("a", "t5-w0-g0"))
             assert answer.status == 200, answer.body
