@@ -70,8 +70,7 @@ html_title = "BeamClaw"
 for facade in (supervision, supervision.testing):
     for name in facade.__all__:
         value = getattr(facade, name)
-        code = inspect.isclass(value) or inspect.isfunction(value)
-        if code and value.__module__.startswith("supervision."):
+        if inspect.isclass(value) and value.__module__.startswith("supervision."):
             value.__module__ = facade.__name__
 
 
@@ -100,8 +99,9 @@ def skip_plumbing(app, what, name, value, skip, options):  # noqa: ANN001, ANN20
 
 def tidy_signature(app, what, name, value, options, arguments, returns):  # noqa: ANN001, ANN201, PLR0917
     """Leave out constructors that nobody calls; show aliases in unions by their names."""
-    del app, what, options
-    if name.removeprefix("supervision.") in MADE_FOR_YOU and isinstance(value, type):
+    del app, name, options
+    error = what == "exception" and issubclass(value, supervision.SupervisionError)
+    if error or (what == "class" and value.__qualname__ in MADE_FOR_YOU):
         return "", None
     alias = re.compile(r"(?:~?[\w.]*\.)?TypeAliasForwardRef\('([\w.]+)'\)")
     return tuple(text and alias.sub(r"\1", text) for text in (arguments, returns))

@@ -36,14 +36,14 @@ class _ByStart(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<that of the class>"
+        return "..."
 
 
 class _ByType(BrutalKill):
     """The shutdown value was left to the type of the child; replaced at once."""
 
     def __repr__(self) -> str:
-        return "<5.0 for a worker, None for a supervisor>"
+        return "..."
 
 
 _BY_START: Final[Any] = _ByStart()

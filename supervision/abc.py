@@ -178,7 +178,7 @@ class _Unset:
     """No reply was given with a `Stop`."""
 
     def __repr__(self) -> str:
-        return "<none>"
+        return "..."
 
 
 _UNSET: Final = _Unset()

@@ -34,7 +34,7 @@ def test_a_public_name_has_a_docstring(facade: ModuleType, name: str):
 @exported
 def test_a_public_name_is_on_the_reference_page(facade: ModuleType, name: str):
     page = PAGE.read_text()
-    entry = rf"^\.\. (auto\w+|py:type):: {name}$|^\|.*`{name}`.*\|"
+    entry = rf"^\.\. (auto\w+|py:(type|data|class)):: {name}(\(.*)?$"
     assert re.search(entry, page, re.MULTILINE), (
         f"{name} is not in {PAGE.relative_to(ROOT)}"
     )
