@@ -102,7 +102,7 @@ def tidy_signature(app, what, name, value, options, arguments, returns):  # noqa
     del app, name, options
     error = what == "exception" and issubclass(value, supervision.SupervisionError)
     if error or (what == "class" and value.__qualname__ in MADE_FOR_YOU):
-        return "", None
+        return arguments and "", None
     alias = re.compile(r"(?:~?[\w.]*\.)?TypeAliasForwardRef\('([\w.]+)'\)")
     return tuple(text and alias.sub(r"\1", text) for text in (arguments, returns))
 
