@@ -25,7 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names that no page of ours describes …
     ("py:.*", r"(trio|attrs|attr|collections|pathlib|typing|types|contextlib|abc)\b.*"),
-    ("py:.*", r"(.*\.)?[A-Z](_co)?"),
+    ("py:.*", r"(.*\.)?[A-Z]s?(_co)?"),
     # … and those that a reader needs no page for: what they may be stands beside them.
     (
         "py:class",

@@ -1,4 +1,4 @@
-"""Private parts of Trio: the only module, beside ``_steps``, that touches them.
+"""Private parts of Trio: beside ``_steps``, and ``testing``'s seeds, only we touch them.
 
 *Ending a task.* An exit signal for a process that waits somewhere in Trio is the
 cancellation of that process alone. Opening a cancel scope around every process would

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import trio
 import trio.testing
@@ -19,6 +19,7 @@ from supervision._links import trap_exits as set_trap_exits
 from supervision._pid import Pid
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # Trio's scheduler has a source of chance of its own, and a switch that Hypothesis uses.
 # They are private; in a Trio without them a seed decides less.
@@ -27,8 +28,8 @@ _SWITCH = "_ALLOW_DETERMINISTIC_SCHEDULING"
 
 
 def run(
-    fn: Callable[..., Awaitable[T]],
-    *args: object,
+    fn: Callable[[*Ts], Awaitable[T]],
+    *args: *Ts,
     seed: int | None = None,
 ) -> T:
     """Run an async function in a Trio of its own, whose clock jumps over all waiting.
@@ -52,8 +53,8 @@ def run(
 
 
 def run_seeds(
-    fn: Callable[..., Awaitable[T]],
-    *args: object,
+    fn: Callable[[*Ts], Awaitable[T]],
+    *args: *Ts,
     seeds: int | Iterable[int] = 20,
 ) -> list[T]:
     """Run a scenario once for each seed, so in as many orders of scheduling.

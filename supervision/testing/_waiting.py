@@ -82,6 +82,7 @@ async def wait_at_rest(*, timeout: float = 10.0, ignoring: Iterable[Dest] = ()) 
     behaviour, with nothing in its mailbox that it would take. Not at rest is one that
     starts or ends, sleeps, waits for a reply, a thread, a socket or inner tasks; nor is
     a supervisor with a child that starts, ends, is about to be restarted or cools down.
+    What the inner tasks of a process do that itself waits for messages is its own affair.
 
     Timers that will bring a message later change nothing: only what has happened
     counts. While somebody is not at rest, time goes on; under the virtual clock it jumps.

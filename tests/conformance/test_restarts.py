@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from supervision import KILL, NORMAL, SHUTDOWN, ChildSpec, Exited, Shutdown
-from supervision.testing import Change, Recorder, watching
+from supervision.testing import Change, Recorder, assert_no_leaks, watching
 
 REASONS = {
     "normal": NORMAL,
@@ -40,7 +40,8 @@ SIBLING = {"permanent": "restarted", "transient": "restarted", "temporary": "for
 
 @pytest.fixture(autouse=True)
 def events():
-    with Recorder.attached() as recorder:
+    # The errors above are kept, and with their tracebacks the processes.
+    with assert_no_leaks(memory=False), Recorder.attached() as recorder:
         yield recorder
 
 

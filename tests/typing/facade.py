@@ -10,6 +10,7 @@ from typing import assert_type
 import attrs
 
 import supervision
+import supervision.testing
 
 
 @attrs.frozen
@@ -69,3 +70,19 @@ def a_destination_is_a_pid_a_name_or_a_via(pid: supervision.Pid) -> None:
         supervision.whereis(supervision.Via("shelves", 1)), supervision.Pid | None
     )
     supervision.exit(None, supervision.KILL)  # pyright: ignore[reportArgumentType]
+
+
+async def a_probe_gives_what_was_expected(probe: supervision.testing.Probe) -> None:
+    assert_type(await probe.expect(supervision.Down), supervision.Down)
+    both = (supervision.Down, supervision.Exit)
+    assert_type(await probe.expect(both), supervision.Down | supervision.Exit)
+
+
+async def count(to: int) -> str:
+    return str(to)
+
+
+def a_run_has_the_arguments_and_the_result_of_its_function() -> None:
+    assert_type(supervision.testing.run(count, 3, seed=1), str)
+    assert_type(supervision.testing.run_seeds(count, 3), list[str])
+    supervision.testing.run(count, "3")  # pyright: ignore[reportArgumentType]
