@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 from .copies import check_package
 
@@ -23,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.story:
+        # What fails need not be made smaller.
+        settings.register_profile("faults", phases=[Phase.explicit, Phase.generate])
+        settings.load_profile("faults")
         config.pluginmanager.register(Story(config), "story")
 
 

@@ -297,7 +297,9 @@ async def test_a_supervisor_takes_over_new_specs_by_id():
             await sys.change_code(root, lambda _: Counter())
         await sys.change_code(
             root,
-            lambda _: supervision.Supervisor(new, strategy="rest_for_one"),
+            lambda _: supervision.Supervisor(
+                new, strategy="rest_for_one", auto_shutdown="any_significant"
+            ),
         )
         await sys.resume(root)
         assert {name: supervision.whereis(name) for name in "abcd"} == pids
@@ -308,6 +310,9 @@ async def test_a_supervisor_takes_over_new_specs_by_id():
         supervision.exit(pids["c"], "x")
         await wait_all_tasks_blocked()
         assert await sys.get_state("c") == {"count": 0}
+        # Refused under the flags that were given up.
+        last = child("last", Echo, restart="temporary", significant=True)
+        assert await supervision.start_child(root, last) is not None
 
 
 @pytest.mark.otp("43", "74")

@@ -143,4 +143,12 @@ FAULTS = (
         "a supervisor that changes its code keeps its strategy",
         ("74",),
     ),
+    Fault(
+        "new-code-old-auto-shutdown",
+        "_supervisor.py",
+        "        self.auto_shutdown = behaviour.auto_shutdown\n",
+        "",
+        "a supervisor that changes its code keeps its automatic shutdown",
+        ("74",),
+    ),
 )
