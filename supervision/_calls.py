@@ -16,8 +16,8 @@ from ._pid import Dest
 from ._process import IDLE, Process, find, forget, notify_end, process_of_task
 from ._reasons import NORMAL, ExitReason, as_reason
 from ._signals import Cast, Down, From, StopOrder
-from ._steps import is_cancelled
 from ._timers import timers
+from ._trio_parts import is_cancelled
 from .abc import Call
 
 T = TypeVar("T")

@@ -28,8 +28,9 @@ from ._process import (
 )
 from ._reasons import ProcessExit
 from ._signals import TIMEOUT, Cast, Exit, From, SystemMessage
-from ._steps import INLINE, LATER, Rest, may_take
+from ._steps import LATER, Rest, may_take
 from ._timers import timers
+from ._trio_parts import INLINE
 from .abc import (
     Continue,
     Ignore,

@@ -11,62 +11,26 @@ what it waits for becomes what the server's task is parked in, at once, as if it
 there itself; from then on it goes on in its own task, and the caller waits. If it raises,
 the server's task is woken to raise that in its loop.
 
-This is, beside ``_trio_parts``, the only module that touches private parts of Trio. They are
-looked for at import; without them, or with ``SUPERVISION_QUEUED_CALLS=1``, every call
-goes over the mailbox, and nothing else changes.
+What that needs of Trio's private parts is in ``_trio_parts``. Without them, or with
+``SUPERVISION_QUEUED_CALLS=1``, every call goes over the mailbox, and nothing else changes.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
 from types import CoroutineType, FrameType
 from typing import Any, Final, NoReturn, cast
 
-import attrs
 import trio
 from trio.lowlevel import Task, reschedule
 
-# In another Trio they stay None, and every call goes over the mailbox.
-_context: Any = None
-_Park: Any = None
-_Yield: Any = None
-with suppress(ImportError, AttributeError):
-    from trio._core import _run, _traps  # pyright: ignore[reportPrivateUsage]
-
-    _context = _run.GLOBAL_RUN_CONTEXT
-    _Park = _traps.WaitTaskRescheduled
-    _Yield = _traps.CancelShieldedCheckpoint
+from ._trio_parts import Parking, after_step, step_of_parked
 
 # However many steps are taken in a row, every so often one waits for its turn; and they
 # are not stacked higher than this, because the stack is the caller's.
 _IN_A_ROW: Final = 511
 _STACKED: Final = 16
-
-
-def _private_parts_are_there() -> bool:
-    """Look for the parts of Trio that taking a step needs, without running anything."""
-    if None in (_context, _Park, _Yield):
-        return False
-    try:
-        fields = {field.name for field in attrs.fields(Task)}
-    except (TypeError, ValueError):
-        return False
-    return (
-        {"_abort_func", "_cancel_status", "_cancel_points", "context"} <= fields
-        and hasattr(Task, "_attempt_delivery_of_any_pending_cancel")
-        and "abort_func" in _Park.__init__.__code__.co_varnames
-        and isinstance(_Yield, type)
-    )
-
-
-INLINE: bool = (
-    os.environ.get("SUPERVISION_QUEUED_CALLS", "") in ("", "0")
-    and _private_parts_are_there()
-)
-"""Whether the caller of an idle server takes the first step of its handler."""
 
 
 class _Turns:
@@ -138,7 +102,7 @@ class Rest:
 
     def __next__(self) -> object:
         # Made anew each time, because an idle server would keep it.
-        return _Park(self._abort)
+        return Parking(self._abort)
 
     def send(self, outcome: Any) -> object:
         """Be resumed by Trio."""
@@ -193,30 +157,27 @@ class Rest:
         Returns:
             What the handler returned, and *task* is as it was; or `LATER`.
         """
-        parked: Any = task
-        caller: Task = _context.task
-        abort, parked._abort_func = parked._abort_func, None  # noqa: SLF001
         failure: BaseException | None = None
         result: object = None
-        _context.task = task
         _turns.stacked += 1
         try:
-            result = task.context.run(self._first_step, handler, request, sender)
+            result = step_of_parked(
+                task, LATER, self._first_step, handler, request, sender
+            )
         except BaseException as error:  # noqa: BLE001 - raised again in its own task
             failure = error
         finally:
             _turns.stacked -= 1
-            _context.task = caller
         if failure is not None:
             self._going_on = _Ended(None, _as_if_alone(failure))
             del failure
             reschedule(task)
             return LATER
-        if result is not LATER:
-            parked._abort_func = abort  # noqa: SLF001
-            return result
-        self._park_in_trap(task)
-        return LATER
+        if result is LATER:
+            # It waits for what the handler waits for, as if it had gone there itself.
+            trap, self._trap = self._trap, None
+            after_step(task, trap)
+        return result
 
     @trio.lowlevel.disable_ki_protection
     def _first_step(
@@ -236,20 +197,6 @@ class Rest:
         self._going_on = coroutine
         return LATER
 
-    def _park_in_trap(self, task: Task) -> None:
-        """Have *task* wait for what the handler waits for, as Trio does it."""
-        parked: Any = task
-        trap, self._trap = self._trap, None
-        if trap is _Yield:
-            reschedule(task)
-        elif type(trap) is _Park:
-            parked._cancel_points += 1  # noqa: SLF001
-            parked._abort_func = trap.abort_func  # noqa: SLF001
-            parked._attempt_delivery_of_any_pending_cancel()  # noqa: SLF001
-        else:
-            self._going_on.close()
-            self.hand_over(task, None, TypeError(f"Trio has no use for {trap!r}"))
-
     def hand_over(
         self,
         task: Task,
@@ -264,7 +211,7 @@ class Rest:
 def _as_if_alone(error: BaseException) -> BaseException:
     """Remove from *error* what it has only because the caller took the step."""
     traceback = error.__traceback__
-    for _ in range(2):
+    for _ in range(3):
         traceback = traceback and traceback.tb_next
     outer = sys.exc_info()[1]
     inner = error
@@ -274,9 +221,3 @@ def _as_if_alone(error: BaseException) -> BaseException:
             break
         inner = inner.__context__
     return error.with_traceback(traceback)
-
-
-def is_cancelled(task: Task) -> bool:
-    """Say whether the next checkpoint of *task* would raise ``Cancelled``."""
-    status: Any = task._cancel_status  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    return status.effectively_cancelled

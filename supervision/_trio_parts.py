@@ -1,4 +1,4 @@
-"""Private parts of Trio: beside ``_steps``, and ``testing``'s seeds, only we touch them.
+"""Private parts of Trio: beside ``testing``'s seeds, only we touch them.
 
 *Ending a task.* An exit signal for a process that waits somewhere in Trio is the
 cancellation of that process alone. Opening a cancel scope around every process would
@@ -16,10 +16,14 @@ anyway, a supervisor or the caller of ``start_child``. What is done after that s
 what Trio's loop does after any. Each is a task of its own, in its nursery, with its
 context; its step runs as that task.
 
+*A step of a parked task*, taken by another one, is `step_of_parked`; what it is good for
+is told in ``_steps``.
+
 What is needed is looked for at import, down to the names that the functions of Trio use,
 so another Trio is left to itself: each process then has its scope from its first moment
 (also with ``SUPERVISION_EAGER_SCOPES=1``), tasks are started by their nursery (also with
-``SUPERVISION_PLAIN_TASKS=1``), and nothing else changes.
+``SUPERVISION_PLAIN_TASKS=1``), calls go over mailboxes (also with
+``SUPERVISION_QUEUED_CALLS=1``), and nothing else changes.
 """
 
 from __future__ import annotations
@@ -273,7 +277,7 @@ def _take_first_step(task: Any) -> None:
     if final is not None:
         task._runner.task_exited(task, final)  # noqa: SLF001
     else:
-        _after_step(task, message)
+        after_step(task, message)
 
 
 def _make(
@@ -299,7 +303,7 @@ def _make(
     return task
 
 
-def _after_step(task: Any, message: Any) -> None:
+def after_step(task: Any, message: Any) -> None:
     """Do what Trio's loop does with what a step has yielded."""
     task._schedule_points += 1  # noqa: SLF001
     runner = task._runner  # noqa: SLF001
@@ -318,3 +322,59 @@ def _after_step(task: Any, message: Any) -> None:
         )
         runner.reschedule(task, error)
         task._next_send_fn = task.coro.throw  # noqa: SLF001
+
+
+# --- a step of a parked task
+
+
+def stepping_is_known() -> bool:
+    """Say whether a parked task of this Trio is as we know it."""
+    try:
+        fields = {field.name for field in attrs.fields(Task)}
+        return (
+            {"_abort_func", "_cancel_status", "_cancel_points", "context"} <= fields
+            and frozenset[str](_run.unrolled_run.__code__.co_names) >= _OF_STEP
+            and hasattr(Task, "_attempt_delivery_of_any_pending_cancel")
+            and "abort_func" in _traps.WaitTaskRescheduled.__init__.__code__.co_varnames
+            and isinstance(_traps.CancelShieldedCheckpoint, type)
+            and GLOBAL_RUN_CONTEXT is not None
+        )
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+INLINE: bool = not _asked("SUPERVISION_QUEUED_CALLS") and stepping_is_known()
+"""Whether the caller of an idle server takes the first step of its handler."""
+
+Parking: Final[Any] = getattr(_traps, "WaitTaskRescheduled", None)
+"""Yielded by a task that parks, with the function that aborts that."""
+
+
+def step_of_parked(
+    task: Any, later: object, function: Callable[..., object], *args: object
+) -> object:
+    """Call *function* as *task*, which is parked, in the middle of another task's step.
+
+    Args:
+        task: It stays parked where it is when *function* returns.
+        later: What *function* returns when *task* is not to be parked there any more; nor
+            is it when *function* raises. Whoever called has to see to it.
+        function: A plain function.
+        args: Its arguments.
+    """
+    abort, task._abort_func = task._abort_func, None  # noqa: SLF001
+    outside = GLOBAL_RUN_CONTEXT.task
+    GLOBAL_RUN_CONTEXT.task = task
+    try:
+        result = task.context.run(function, *args)
+    finally:
+        GLOBAL_RUN_CONTEXT.task = outside
+    if result is not later:
+        task._abort_func = abort  # noqa: SLF001
+    return result
+
+
+def is_cancelled(task: trio.lowlevel.Task) -> bool:
+    """Say whether the next checkpoint of *task* would raise ``Cancelled``."""
+    status: Any = task._cancel_status  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return status.effectively_cancelled

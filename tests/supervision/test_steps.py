@@ -294,6 +294,73 @@ async def test_a_call_is_a_cancellation_point():
         assert scope.cancelled_caught
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_handler_may_cancel_its_caller(waits, autojump_clock):
+    log = []
+
+    async def cancels(server):
+        scope.cancel()
+        if waits:
+            await trio.sleep(1)
+        server.log.append("done")
+        return "nobody gets it"
+
+    async with tree(child("it", Does, log)):
+        await wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            log.append(await supervision.call("it", Ask(cancels)))
+        assert scope.cancelled_caught
+        await trio.sleep(2)
+        # Nothing of the cancellation is left with the server.
+        assert await supervision.call("it", Ask(identity)) == (
+            supervision.whereis("it"),
+            supervision.whereis("it").process.task,
+            "nobody's",
+        )
+    assert log == ["init", "done"]
+
+
+async def test_a_handler_is_not_cancelled_with_its_caller(autojump_clock):
+    """What the caller has open is not around what it does as the server."""
+
+    async def waits(server):
+        deadlines.append(trio.current_effective_deadline())
+        with trio.CancelScope(shield=True):
+            await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+        return "done"
+
+    deadlines = []
+    async with tree(child("it", Does)):
+        await wait_all_tasks_blocked()
+        with trio.move_on_after(1):
+            assert await supervision.call("it", Ask(waits)) == "done"
+    assert deadlines == [float("inf")]
+
+
+async def test_what_ends_the_program_does_not_leave_by_the_caller():
+    async def leaves(server):
+        raise SystemExit(3)
+
+    async def calls():
+        with pytest.raises(supervision.ServerExited):
+            await supervision.call("it", Ask(leaves))
+        log.append("told")
+
+    log = []
+    with pytest.raises(BaseException) as exited:  # noqa: PT011 - a group or not
+        async with tree(child("it", Does)):
+            await wait_all_tasks_blocked()
+            await calls()
+            await trio.sleep_forever()
+    error = exited.value
+    while isinstance(error, BaseExceptionGroup):
+        (error,) = error.exceptions
+    assert isinstance(error, SystemExit)
+    assert log == ["told"]
+    del exited, error
+
+
 async def test_what_waits_shows_where():
     async def waits(server):
         await trio.sleep_forever()
@@ -729,14 +796,6 @@ async def test_an_idle_server_is_called_without_a_switch(way, monkeypatch):
         trio.lowlevel.remove_instrument(instrument)
     # One call in 512 is queued, so that others run; it may be one of these.
     assert (len(steps) <= 4) is (way == "inline")
-
-
-def test_without_the_private_parts_calls_are_queued(monkeypatch):
-    assert _steps._private_parts_are_there()
-    for name, other in (("_context", None), ("_Yield", 1), ("Task", int)):
-        with monkeypatch.context() as patch:
-            patch.setattr(_steps, name, other)
-            assert not _steps._private_parts_are_there()
 
 
 async def test_a_run_that_is_abandoned_unwinds():

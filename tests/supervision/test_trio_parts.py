@@ -199,6 +199,7 @@ async def test_an_instrument_sees_every_step():
 def test_parts_that_are_not_as_we_know_them_are_left_alone(monkeypatch):
     assert _trio_parts.splicing_is_possible()
     assert _trio_parts.starting_is_known()
+    assert _trio_parts.stepping_is_known()
     for name, other, probe in (
         ("CancelStatus", None, _trio_parts.splicing_is_possible),
         ("CancelStatus", int, _trio_parts.splicing_is_possible),
@@ -208,6 +209,10 @@ def test_parts_that_are_not_as_we_know_them_are_left_alone(monkeypatch):
         ("_traps", None, _trio_parts.starting_is_known),
         ("_OF_SPAWN", frozenset("another"), _trio_parts.starting_is_known),
         ("_OF_STEP", frozenset("another"), _trio_parts.starting_is_known),
+        ("_OF_STEP", frozenset("another"), _trio_parts.stepping_is_known),
+        ("GLOBAL_RUN_CONTEXT", None, _trio_parts.stepping_is_known),
+        ("_traps", None, _trio_parts.stepping_is_known),
+        ("Task", int, _trio_parts.stepping_is_known),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(_trio_parts, name, other)
