@@ -107,8 +107,10 @@ class DynamicEngine(Engine):
         )
         self._max_children = definition.max_children
         self._children: dict[Child, None] = {}
-        # An id stands for the newest child that has it.
+        # An id stands for the newest child that has it. Invariant: that one, or nobody
+        # when it was forgotten; whether there may be older ones is in _shared_ids.
         self._by_id: dict[str, Child] = {}
+        self._shared_ids = False
         self._started = 0
 
     def children(self) -> Sequence[Child]:
@@ -126,13 +128,21 @@ class DynamicEngine(Engine):
     def find(self, key: str | Pid) -> Child:
         """The child with that id or pid."""
         if isinstance(key, str):
-            child = self._by_id.get(key)
+            child = self._by_id.get(key) or self._older(key)
         else:
             process: Process | None = key.process
             child = None if process is None else self.by_process.get(process)
         if child is None:
             raise NotFound(f"{self.process.label!r} has no child {key!r}")
         return child
+
+    def _older(self, id: str) -> Child | None:  # noqa: A002
+        """The newest child with *id*, once a newer one was forgotten."""
+        for child in reversed(self._children) if self._shared_ids else ():
+            if child.spec.id == id:
+                self._by_id[id] = child
+                return child
+        return None
 
     # --- steps in other tasks
 
@@ -148,6 +158,7 @@ class DynamicEngine(Engine):
 
     def _keep(self, child: Child) -> None:
         self._children[child] = None
+        self._shared_ids = self._shared_ids or child.spec.id in self._by_id
         self._by_id[child.spec.id] = child
 
     def _forget(self, child: Child) -> None:

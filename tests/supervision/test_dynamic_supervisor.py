@@ -502,3 +502,16 @@ async def test_a_failing_restart_of_a_transient_child_is_tried_again():
         await wait_all_tasks_blocked()
         assert supervision.whereis("m") is not None
     assert len(log) == 3
+
+
+async def test_an_id_that_several_have_stands_for_the_newest_that_is_left():
+    spec = ChildSpec("it", wait)
+    async with tree(dynamic(), child("holder")):
+        pids = [await supervision.start_child("d", spec) for _ in range(3)]
+        with pytest.raises(supervision.AlreadyStarted):
+            await supervision.start_child("d", ChildSpec("it", wait, name="holder"))
+        for pid in reversed(pids):
+            await supervision.terminate_child("d", "it")
+            assert not supervision.is_alive(pid)
+        with pytest.raises(supervision.NotFound):
+            await supervision.terminate_child("d", "it")

@@ -33,6 +33,7 @@ from supervision import (
     Exit,
     Exited,
     Pid,
+    _dynamic_supervisor,
     _life,
     _supervisor,
 )
@@ -133,12 +134,24 @@ def trees(draw: Any, id: str, depth: int) -> Tree:
     )
 
 
-OFTEN = (
-    *("exit", "kill", "held") * 4,
-    *("signal", "link", "monitor", "trap", "sleep", "start tree") * 2,
-    *("spawn", "unlink", "demonitor", "register", "unregister", "send"),
-    *("kill supervisor", "stop tree", "terminate", "restart", "delete", "start child"),
-)
+# What an example is mostly about, so that things come together that belong together.
+THEMES = {
+    "supervisors": (
+        *("exit", "kill", "held", "held") * 2,
+        *("sleep", "start tree", "start tree", "trap", "kill supervisor", "stop tree"),
+        *("terminate", "restart", "delete", "start child", "monitor"),
+    ),
+    "ties": (
+        *("link", "signal", "exit", "kill") * 3,
+        *("spawn", "unlink", "monitor", "demonitor", "trap") * 2,
+        *("register", "unregister", "send", "start tree"),
+    ),
+    "dynamic": (
+        *("start dynamic",) * 6,
+        *("exit", "kill", "terminate") * 2,
+        *("held", "sleep", "trap", "link", "monitor", "kill supervisor", "delete"),
+    ),
+}
 REASONS = ("normal", "shutdown", "crash", "term")
 indices = st.integers(0, 9)
 
@@ -146,8 +159,9 @@ indices = st.integers(0, 9)
 @st.composite
 def actions(draw: Any) -> list[Do]:
     done = [Do("start tree", term=draw(trees("t", 1))), Do("spawn"), Do("spawn")]
+    theme = THEMES[draw(st.sampled_from(sorted(THEMES)))]
     for step in range(draw(st.integers(5, 30))):
-        what = draw(st.sampled_from(OFTEN))
+        what = draw(st.sampled_from(theme))
         term: Any = None
         if what in ("signal", "exit"):
             term = draw(st.sampled_from(REASONS))
@@ -155,10 +169,9 @@ def actions(draw: Any) -> list[Do]:
             term = draw(st.sampled_from(NAMES))
         elif what == "start tree":
             term = draw(trees(f"t{step}", 1))
-        elif what == "start child":
-            significant = draw(st.booleans())
-            again = draw(st.integers(0, 2)) == 0
-            id = "t0" if again else f"n{step}"
+        elif what in ("start child", "start dynamic"):
+            significant = what == "start child" and draw(st.booleans())
+            id = draw(st.sampled_from(["t0", f"n{step}"]))
             term = draw(workers(id, significant=significant))
         elif what == "sleep":
             term = draw(st.sampled_from([1, WINDOW, WINDOW + 1]))
@@ -216,6 +229,11 @@ class Refused(Exception):
     """What a request of the model ends with."""
 
 
+# The supervisor of children that come and go; the one above it restarts it, empty.
+DYNAMIC = Tree("dynamic", "permanent", "dynamic", 3, "never", ())
+MOST_CHILDREN = 3
+
+
 class Model:
     """The rules."""
 
@@ -223,10 +241,17 @@ class Model:
         self.now: float = 0
         self.processes: list[Process] = []
         self.sups: list[Sup] = []
+        self.dynamic = self.new_dynamic()
         self.names: dict[str, Process] = {}
         self.refs: dict[int, tuple[Process, Process]] = {}
         self.starts: dict[int, int] = {}  # of each worker's spec
         self.dying: deque[Process] = deque()
+
+    def new_dynamic(self) -> Sup:
+        process = self.make()
+        sup = process.is_sup = Sup(DYNAMIC, process)
+        self.sups.append(sup)
+        return sup
 
     # processes
 
@@ -275,6 +300,8 @@ class Model:
         for entry in process.sup.entries if process.sup else ():
             if entry.process is process and process.sup is not None:
                 process.sup.inbox.append((entry, process, reason))
+        if process is self.dynamic.process:
+            self.dynamic = self.new_dynamic()
 
     def rest(self) -> None:
         """Let everything happen that follows from what was done."""
@@ -321,7 +348,7 @@ class Model:
         if number in spec.fails:
             return False
         if number in spec.ignores:
-            if spec.restart == "temporary":
+            if spec.restart == "temporary" or sup.spec is DYNAMIC:
                 sup.entries.remove(entry)
             return True
         process = entry.process = self.make(sup)
@@ -338,7 +365,8 @@ class Model:
             if process is not None and process.alive:
                 self.stop_process(process, "shutdown")
         for entry in list(entries):
-            if entry.spec.restart == "temporary" and entry in sup.entries:
+            forgotten = entry.spec.restart == "temporary" or sup.spec is DYNAMIC
+            if forgotten and entry in sup.entries:
                 sup.entries.remove(entry)
 
     def stop_process(self, process: Process, reason: Reason) -> None:
@@ -367,7 +395,7 @@ class Model:
         if kind == "permanent" or (kind == "transient" and abnormal):
             self.recover(sup, entry)
             return
-        if kind == "temporary":
+        if kind == "temporary" or sup.spec is DYNAMIC:
             sup.entries.remove(entry)
         left = [
             other
@@ -393,7 +421,7 @@ class Model:
             return
         at = sup.entries.index(entry)
         match sup.spec.strategy:
-            case "one_for_one":
+            case "one_for_one" | "dynamic":
                 group = [entry]
             case "one_for_all":
                 group = list(sup.entries)
@@ -414,17 +442,28 @@ class Model:
         return sup.entries[number % len(sup.entries)]
 
     def restart_child(self, sup: Sup, entry: Entry) -> None:
+        if sup.spec is DYNAMIC:
+            raise Refused("ChildError")
         if entry.process is not None:
             raise Refused("ChildRunning")
         if not self.start(sup, entry):
             taken = isinstance(entry.spec, Worker) and entry.spec.name in self.names
             raise Refused("AlreadyStarted" if taken else "StartFailed")
 
+    def delete_child(self, sup: Sup, entry: Entry) -> None:
+        if sup.spec is DYNAMIC:
+            raise Refused("ChildError")
+        if entry.process is not None:
+            raise Refused("ChildRunning")
+        sup.entries.remove(entry)
+
     def start_child(self, sup: Sup, spec: Worker) -> None:
+        if sup.spec is DYNAMIC and len(sup.entries) >= MOST_CHILDREN:
+            raise Refused("BadChildSpec" if spec.significant else "MaxChildren")
         if spec.significant and sup.spec.auto == "never":
             raise Refused("BadChildSpec")
         for entry in sup.entries:
-            if entry.spec.id == spec.id:
+            if entry.spec.id == spec.id and sup.spec is not DYNAMIC:
                 taken = entry.process is not None
                 raise Refused("AlreadyStarted" if taken else "AlreadyPresent")
         entry = Entry(spec)
@@ -518,12 +557,19 @@ def leave(reason: Reason) -> None:
 class Both:
     """Does each action twice and compares."""
 
-    def __init__(self, lab: Pid) -> None:
-        self.lab = lab
+    def __init__(self, root: Pid) -> None:
+        self.root = root
+        self.lab = self.below_root(0)
         self.model = Model()
         self.pids: dict[Process, Pid] = {}
         self.numbers: dict[Pid, int] = {}
         self.refs: dict[supervision.Ref, int] = {}
+        self.know(self.model.dynamic.process, self.below_root(1))
+
+    def below_root(self, number: int) -> Pid:
+        pid = supervision.tree(self.root).children[number].pid
+        assert pid is not None
+        return pid
 
     def know(self, process: Process, pid: Pid) -> None:
         """A process of the model is this one from now on."""
@@ -545,6 +591,7 @@ class Both:
         self.compare()
 
     def compare(self) -> None:
+        self.know(self.model.dynamic.process, self.below_root(1))
         for sup in self.model.sups:
             if sup.process.alive and sup.process in self.pids:
                 self.compare_children(sup)
@@ -610,7 +657,8 @@ class Both:
         alive = [each for each in self.pids if each.alive and each.is_sup is None]
         children = [each for each in alive if each.sup is not None]
         trapping = [each for each in alive if each.trap]
-        wanted = (children, trapping, alive, children)[action.whom % 4] or alive
+        tied = [each for each in alive if each.links]
+        wanted = (children, trapping, alive, tied)[action.whom % 4] or alive
         return wanted[action.who % len(wanted)] if wanted else None
 
     def some_sup(self, number: int) -> Sup | None:
@@ -798,7 +846,7 @@ class Both:
 
     async def stop_tree(self, action: Do) -> None:
         sup = self.some_sup(action.who)
-        if sup is not None and sup.process.sup is None:
+        if sup is not None and sup.process.sup is None and sup.spec is not DYNAMIC:
             await supervision.terminate_child(self.lab, self.pids[sup.process])
             self.model.stop_process(sup.process, "shutdown")
 
@@ -836,12 +884,7 @@ class Both:
         )
 
     async def delete(self, action: Do) -> None:
-        def delete(sup: Sup, entry: Entry) -> None:
-            if entry.process is not None:
-                raise Refused("ChildRunning")
-            sup.entries.remove(entry)
-
-        await self._of_child(action, supervision.delete_child, delete)
+        await self._of_child(action, supervision.delete_child, self.model.delete_child)
 
     async def _of_child(
         self,
@@ -855,12 +898,19 @@ class Both:
         if sup.entries:
             entry = self.model.find(sup, action.whom)
             id = entry.spec.id
+            # Of several an id means the newest.
+            entry = [each for each in sup.entries if each.spec.id == id][-1]
             await self.request(
                 action.who, lambda pid: asks(pid, id), lambda sup: models(sup, entry)
             )
         else:
-            with pytest.raises(supervision.NotFound):
+            with pytest.raises(supervision.ChildError):
                 await asks(self.pids[sup.process], "nobody")
+
+    async def start_dynamic(self, action: Do) -> None:
+        sups = [sup for sup in self.model.sups if sup.process.alive]
+        which = len(sups) - 1 - sups.index(self.model.dynamic)
+        await self.start_child(attrs.evolve(action, who=which))
 
     async def start_child(self, action: Do) -> None:
         spec = real_spec(action.term)
@@ -873,10 +923,10 @@ class Both:
 
 async def play(done: list[Do]) -> None:
     lab = ChildSpec("lab", supervision.DynamicSupervisor, type="supervisor")
-    async with supervision.open_supervisor([lab]) as root:
-        (child,) = supervision.tree(root).children
-        assert child.pid is not None
-        both = Both(child.pid)
+    start = partial(supervision.DynamicSupervisor, max_children=MOST_CHILDREN)
+    dynamic = ChildSpec("dynamic", start, type="supervisor")
+    async with supervision.open_supervisor([lab, dynamic], max_restarts=1000) as root:
+        both = Both(root)
         for action in done:
             await both.do(action)
 
@@ -1005,6 +1055,30 @@ def the_dead_are_not_told_of(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(supervision, "monitor", watch)
 
 
+def one_child_too_many(patch: pytest.MonkeyPatch) -> None:
+    admit = _dynamic_supervisor.DynamicEngine._admit
+
+    def admit_more(engine: Any, spec: ChildSpec, dest: Any) -> Any:
+        engine._max_children = MOST_CHILDREN + 1
+        return admit(engine, spec, dest)
+
+    patch.setattr(_dynamic_supervisor.DynamicEngine, "_admit", admit_more)
+
+
+def dynamic_restarts_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_dynamic_supervisor, "wants_restart", lambda kind, reason: True)
+
+
+def an_id_means_the_oldest(patch: pytest.MonkeyPatch) -> None:
+    def find(engine: Any, key: Any) -> Any:
+        for child in engine.children():
+            if key in (child.spec.id, child.pid):
+                return child
+        raise supervision.NotFound
+
+    patch.setattr(_dynamic_supervisor.DynamicEngine, "find", find)
+
+
 FAULTS = [
     one_restart_too_many,
     no_window,
@@ -1018,6 +1092,9 @@ FAULTS = [
     half_an_unlink,
     demonitor_forgets_to,
     the_dead_are_not_told_of,
+    one_child_too_many,
+    dynamic_restarts_all,
+    an_id_means_the_oldest,
 ]
 
 
