@@ -6,8 +6,8 @@ Everything public is here; `supervision.abc` has what one derives from, and
 
 from . import _server as _server  # who imports it has servers run
 from . import _state_machine as _state_machine  # the same for state machines
-from . import _sys as sys
-from . import _telemetry as telemetry
+from . import sys as sys
+from . import telemetry as telemetry
 from ._application import Application, open_supervisor, run
 from ._calls import call, reply, reply_error, stop
 from ._calls import cast_ as cast
@@ -63,7 +63,15 @@ from ._groups import (
     members,
     monitor_group,
 )
-from ._introspect import ProcessInfo, info, state, statistics, tree, wait_point
+from ._introspect import (
+    ProcessInfo,
+    info,
+    processes,
+    state,
+    statistics,
+    tree,
+    wait_point,
+)
 from ._keys import (
     KeyEntry,
     KeyRegistered,
@@ -360,6 +368,7 @@ __all__ = [
     "monitor_group",
     "names",
     "open_supervisor",
+    "processes",
     "receive",
     "receive_response",
     "register",

@@ -143,6 +143,14 @@ def tree(root: Dest | None = None) -> ProcessInfo:
     return _process_info(process, _child_of(process))
 
 
+def processes() -> list[Pid]:
+    """List all processes, the oldest first: also those that are in no tree."""
+    tables = runtime_or_none()
+    homes = () if tables is None else tables.homes
+    pids = [process.pid for home in homes for process in home.processes]
+    return sorted(pids, key=lambda pid: pid.serial)
+
+
 def info(dest: Dest) -> ProcessInfo | None:
     """Show one process, with what is below it; ``None`` when there is no such process."""
     process = find(dest)

@@ -125,3 +125,16 @@ async def test_statistics_count():
         await wait_exit(supervision.spawn(crash))
         assert supervision.statistics().processes == 4
         assert supervision.statistics().spawned == 5
+
+
+async def test_all_processes_also_those_without_a_supervisor():
+    assert supervision.processes() == []
+    async with tree(child("it", wait)) as root:
+        spawned = supervision.spawn(wait)
+        assert supervision.processes() == [root, supervision.whereis("it"), spawned]
+        supervision.exit("it", supervision.KILL)
+        await wait_all_tasks_blocked()
+        first, second, third = supervision.processes()
+        assert (first, second) == (root, spawned)
+        assert third == supervision.whereis("it")
+    assert supervision.processes() == []

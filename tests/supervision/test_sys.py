@@ -18,8 +18,8 @@ from supervision import (
     Reply,
     Timeout,
     sys,
-    telemetry,
 )
+from supervision import _telemetry as telemetry
 from supervision._life import Process
 from supervision.testing import wait_exit
 from tests.supervision.stage import Ask, Echo, Trapping, actor, child, tree, wait

@@ -6,7 +6,7 @@ import pytest
 from trio.testing import wait_all_tasks_blocked
 
 import supervision
-from supervision import telemetry
+from supervision import _telemetry as telemetry
 from supervision.testing import wait_exit
 from tests.supervision.stage import child, crash, tree, wait
 
