@@ -2,7 +2,8 @@
 
 Each ``bench_*.py`` is a program that prints a JSON line per row; it runs in a process of
 its own, one after the other. At the end stands a table of all rows. ``--json`` keeps
-them with what they were measured on; ``docs/reference/performance.md`` is made from
+them with what they were measured on, beside those of benchmarks that were not run;
+``docs/reference/performance.md`` is made from
 that file by ``python -m tests.benchmarks.page``.
 """
 
@@ -48,14 +49,16 @@ def main() -> int:
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"no benchmark {min(unknown)!r}; there are {NAMES}")
     rows = [
-        attrs.evolve(row, against=row.against or BASELINES.get(name, ""))
+        attrs.evolve(
+            row, against=row.against or BASELINES.get(name, ""), benchmark=name
+        )
         for name in chosen.names or NAMES
         for row in report.parse(run(name))
     ]
     print()
     print(report.table(rows))
     if chosen.json is not None:
-        kept = page.kept(rows)
+        kept = page.kept(page.merged(chosen.json, rows))
         options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         chosen.json.write_bytes(orjson.dumps(kept, option=options))
     return 0 if all(row.holds(row.must) is not False for row in rows) else 1

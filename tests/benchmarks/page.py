@@ -40,6 +40,17 @@ def machine() -> dict[str, str]:
     }
 
 
+def merged(data: Path, rows: Sequence[Row]) -> list[Row]:
+    """*rows*, in the place of the older ones of their benchmarks in *data*."""
+    if not data.exists():
+        return list(rows)
+    before = [Row(**row) for row in orjson.loads(data.read_bytes())["rows"]]
+    now = {row.benchmark for row in rows}
+    names = {row.name for row in rows}
+    left = [row for row in before if row.benchmark not in now and row.name not in names]
+    return [*left, *rows]
+
+
 def kept(rows: Sequence[Row]) -> dict[str, Any]:
     """What ``performance.json`` holds."""
     return {"measured": machine(), "rows": [attrs.asdict(row) for row in rows]}

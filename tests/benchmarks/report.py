@@ -28,6 +28,7 @@ class Row:
         aim: The same, for what we should like.
         peers: What others take for it, by their names, in the row's unit; a text says why
             there is no figure.
+        benchmark: The program that measured it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Row:
     aim: str = ""
     note: str = ""
     peers: dict[str, float | str] = attrs.Factory(dict[str, float | str])
+    benchmark: str = ""
 
     def __attrs_post_init__(self) -> None:
         if self.ratio is None and self.baseline and self.value:

@@ -6,7 +6,7 @@ import attrs
 import orjson
 
 from tests.benchmarks import peers
-from tests.benchmarks.page import DATA, PAGE, page, rendered
+from tests.benchmarks.page import DATA, PAGE, merged, page, rendered
 from tests.benchmarks.report import Row, beside, parse, table
 
 
@@ -35,6 +35,18 @@ def test_lines_that_are_no_rows_are_left_out():
     lines = ["warming up\n", '{"name":"n","value":1,"unit":"s","more":2}\n']
 
     assert parse(lines) == [Row(name="n", value=1, unit="s")]
+
+
+def test_rows_of_a_benchmark_that_was_not_run_stay(tmp_path):
+    data = tmp_path / "data.json"
+    old = [
+        Row(name="gone", value=1, unit="s", benchmark="a"),
+        Row(name="stays", value=1, unit="s", benchmark="b"),
+    ]
+    assert merged(data, old) == old
+    data.write_bytes(orjson.dumps({"rows": [attrs.asdict(row) for row in old]}))
+    new = [Row(name="new", value=2, unit="s", benchmark="a")]
+    assert merged(data, new) == [old[1], *new]
 
 
 def test_peers_stand_in_a_table_of_their_own():
