@@ -29,7 +29,7 @@ main([In, Out, UnitText]) ->
         lists:partition(fun(X) -> element(2, X) =/= false end, binary_to_term(Binary)),
     Length = fun({_, _, _, Steps}) -> -lists:sum([N || {advance, N} <- Steps]) end,
     Longest = lists:keysort(1, [{Length(X), X} || X <- Timed]),
-    Results = pool([X || {_, X} <- Longest], [], 40, Unit) ++ [play(X, Unit) || X <- Untimed],
+    Results = pool([X || {_, X} <- Longest], [], 100, Unit) ++ [play(X, Unit) || X <- Untimed],
     ok = file:write_file(Out, term_to_binary(Results)),
     halt(0).
 

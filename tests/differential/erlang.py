@@ -16,7 +16,7 @@ from .terms import decode, encode
 SOURCES = [
     Path(__file__).with_name(f"{name}.erl") for name in ("difftest", "difftest_machine")
 ]
-UNIT = 60  # milliseconds of real time for one unit of a scenario with a clock
+UNIT = 100  # milliseconds of real time for one unit of a scenario with a clock
 
 
 # The callback modules of state machines, and what each says of its callbacks.

@@ -58,14 +58,24 @@ class Report:
 def both(
     scenarios: list[Scenario],
 ) -> Iterator[tuple[Scenario, Trace | str, Trace | str]]:
-    """Play *scenarios* on both sides at the same time, a batch after the other."""
-    chunks = [scenarios[at : at + BATCH] for at in range(0, len(scenarios), BATCH)]
+    """Play *scenarios* on both sides at the same time, in any order.
+
+    Those that need real time are played all together by an Erlang of their own: it
+    waits more than it works.
+    """
+    timed = [scenario for scenario in scenarios if scenario.timed]
+    quick = [scenario for scenario in scenarios if not scenario.timed]
+    slow = Batch(timed) if timed else None
+    chunks = [quick[at : at + BATCH] for at in range(0, len(quick), BATCH)]
     batches = [Batch(chunks[0])] if chunks else []
     for number, chunk in enumerate(chunks):
         if number + 1 < len(chunks):
             batches.append(Batch(chunks[number + 1]))
         ours = [play(scenario) for scenario in chunk]
         yield from zip(chunk, batches[number].traces(), ours, strict=True)
+    if slow is not None:
+        ours = [play(scenario) for scenario in timed]
+        yield from zip(timed, slow.traces(), ours, strict=True)
 
 
 def run(
@@ -85,4 +95,5 @@ def run(
             report.note(scenario, erlang, ours)
         report.seconds = time.monotonic() - begin
         progress(report)
+    report.different.sort(key=lambda found: found[0].number)
     return report

@@ -12,12 +12,12 @@ Generator: TypeAlias = Callable[[random.Random, int, int], Scenario]
 
 # How often each family occurs in a hundred scenarios.
 SHARES: dict[str, tuple[int, Generator]] = {
-    "processes": (28, plain.generate),
-    "groups": (9, plain.generate_groups),
-    "supervisors": (56, supervisors.generate),
-    "dynamic": (15, supervisors.generate_dynamic),
-    "servers": (26, servers.generate),
-    "machines": (24, machines.generate),
+    "processes": (30, plain.generate),
+    "groups": (16, plain.generate_groups),
+    "supervisors": (118, supervisors.generate),
+    "dynamic": (20, supervisors.generate_dynamic),
+    "servers": (39, servers.generate),
+    "machines": (56, machines.generate),
 }
 
 

@@ -17,9 +17,9 @@ class Maker:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.timed = rng.random() < 0.4
+        self.timed = rng.random() < 0.28
         self.known = ["m1", "m2"]
-        self.later = ["m3", "m4", "m5", "m6"]
+        self.later = [f"m{number}" for number in range(3, 13)]
         self.serial = 0
 
     def number(self) -> int:
@@ -66,7 +66,7 @@ class Maker:
             return ("keep", self.postponed(actions, may=True))
         if chance < 0.91:
             return ("repeat", self.postponed(actions, may=True))
-        if chance < 0.95:
+        if chance < 0.955:
             return ("stop_reply", rng.choice(REASONS), self.number())
         if chance < 0.97:
             return ("stop", rng.choice(REASONS))
@@ -132,9 +132,9 @@ class Maker:
             return ("repeat", actions)
         if chance < 0.92:
             return ("next", state, actions)
-        if chance < 0.95:
+        if chance < 0.965:
             return ("next", rng.choice(STATES), actions)
-        if chance < 0.96:
+        if chance < 0.967:
             return ("stop", rng.choice(REASONS))
         if chance < 0.97:
             return ("keep", ["postpone"])
@@ -186,19 +186,19 @@ class Maker:
         chance = rng.random()
         if self.timed and chance < 0.3:
             return [("advance", rng.choice((1, 1, 2)))]
-        if chance < 0.68:
+        if chance < 0.62:
             return [self.event()]
-        if chance < 0.80:
+        if chance < 0.75:
             return self.burst()
-        if chance < 0.825:
+        if chance < 0.78:
             return [self.request(self.whom(), "get_state")]
-        if chance < 0.85:
+        if chance < 0.81:
             change = ("replace", rng.choice(STATES), self.number())
             return [self.request(self.whom(), change)]
-        if chance < 0.90:
-            reasons = ("normal", "shutdown", "boom", "kill", "killed")
+        if chance < 0.89:
+            reasons = ("normal", "shutdown", "boom", "kill", "kill", "killed")
             return [("cmd", "x", [("exit", self.whom(), rng.choice(reasons))])]
-        if chance < 0.935:
+        if chance < 0.93:
             return [("parent", self.whom(), rng.choice((*REASONS, "kill")))]
         if chance < 0.975 and self.later:
             name = self.later.pop(0)
@@ -212,7 +212,7 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
     maker = Maker(rng)
     setup = ("home", ("plain", "x"), *(maker.machine(name) for name in maker.known))
     steps: list[Action] = []
-    for _ in range(rng.randint(6, 10) if maker.timed else rng.randint(12, 24)):
+    for _ in range(rng.randint(9, 12) if maker.timed else rng.randint(34, 54)):
         steps += maker.step()
     return Scenario(
         seed,

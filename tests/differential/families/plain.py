@@ -10,7 +10,7 @@ from .situations import Situations
 
 def generate(rng: random.Random, seed: int, number: int) -> Scenario:
     """Make a scenario about processes alone."""
-    return _generate(rng, seed, number, "processes", timed=rng.random() < 0.25)
+    return _generate(rng, seed, number, "processes", timed=rng.random() < 0.28)
 
 
 def generate_groups(rng: random.Random, seed: int, number: int) -> Scenario:
@@ -24,8 +24,11 @@ def _generate(
     maker = Situations(rng, timed=timed, groups=family == "groups")
     setup = tuple(("plain", name) for name in FIRST)
     steps: list[Action] = []
-    for _ in range(3 if timed else 6):
-        steps += [maker.step() for _ in range(rng.randint(0, 6))]
+    rounds = 7 if timed else 16
+    if maker.groups:
+        rounds = 6
+    for _ in range(rounds):
+        steps += [maker.step() for _ in range(rng.randint(0, 5))]
         steps += maker.situation()
     timing = "fine" if timed else ""
     return Scenario(seed, number, family, setup, tuple(steps), timed=timing)

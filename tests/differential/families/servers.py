@@ -29,7 +29,7 @@ class Maker:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.timed = rng.random() < 0.4
+        self.timed = rng.random() < 0.33
         self.known = [*FIRST]
         self.later = [*LATER]
         self.serial = 0
@@ -285,6 +285,7 @@ class Maker:
             ("stop", "normal"),
             ("stop", reason),
             "bad",
+            "bad",
         )
         todo = (self.number(), [], rng.choice(results))
         return [start, ("call", self.number(), id, todo, "infinity")]
@@ -315,11 +316,13 @@ class Maker:
         now = (self.number(), [("reply_stashed", self.number())], ("noreply", "none"))
         both = [("reply_now", self.number())]
         again = (self.number(), both, ("reply", self.number(), "none"))
+        at_once = (self.number(), both, ("noreply", "none"))
         return [
             start,
             ("call", self.number(), id, later, "infinity"),
             ("cast", id, now),
             ("call", self.number(), id, again, "infinity"),
+            ("call", self.number(), id, at_once, "infinity"),
         ]
 
     def many(self) -> list[Action]:
@@ -335,6 +338,37 @@ class Maker:
             steps.append(("cmd", ASKER, [("collect", id, todo, f"c{self.number()}")]))
         times = range(rng.randint(1, 4))
         return steps + [("cmd", ASKER, [("receive_any", 0)]) for _ in times]
+
+    def unanswered(self) -> list[Action]:
+        id, start = self.fresh()
+        todo = (self.number(), ["stash"], ("noreply", "none"))
+        label = f"q{self.number()}"
+        sent: list[Any] = [("give_up"), ("collect", id, todo, f"c{self.number()}")]
+        received: list[Any] = [("receive_any", 0), "collected"]
+        if self.rng.random() < 0.5:
+            sent = [("send_request", id, todo, label)]
+            received = [("receive_response", label, 0)]
+        answer = (self.number(), [("reply_stashed", 1)], ("noreply", "none"))
+        late: Action = ("cast", id, answer)
+        asks = [("cmd", ASKER, [command]) for command in (*sent, *received)]
+        return [start, *asks, late, ("cmd", ASKER, [("receive_any", 0)])]
+
+    def itself(self) -> list[Action]:
+        id, start = self.fresh()
+        effects = [("call", id, self.program(2), "infinity")]
+        todo = (self.number(), effects, ("reply", self.number(), "none"))
+        return [start, ("call", self.number(), id, todo, "infinity")]
+
+    def handed_over(self) -> list[Action]:
+        id, start = self.fresh()
+        other, start_other = self.fresh()
+        todo = (self.number(), [("hand_over", other)], ("noreply", "none"))
+        return [start, start_other, ("call", self.number(), id, todo, "infinity")]
+
+    def struck(self) -> list[Action]:
+        id, start = self.fresh()
+        reason = self.rng.choice(("kill", "normal", "boom", "shutdown"))
+        return [start, ("cmd", "x", [("exit", id, reason)])]
 
     def one(self) -> list[Action]:
         id, start = self.fresh()
@@ -366,15 +400,23 @@ SITUATIONS = (
     "cannot_start",
     "cannot_start",
     "held",
+    "held",
     "looked_into",
+    "last_words",
     "last_words",
     "last_words",
     "parted",
     "slow",
     "slow",
+    "slow",
     "twice",
     "many",
     "one",
+    "unanswered",
+    "unanswered",
+    "itself",
+    "handed_over",
+    "struck",
 )
 WEIGHTS = {
     "ask": 24,
@@ -402,7 +444,7 @@ def generate(rng: random.Random, seed: int, number: int) -> Scenario:
         *(maker.server(name) for name in FIRST),
     )
     steps: list[Action] = []
-    for _ in range(5):
+    for _ in range(9):
         for _ in range(rng.randint(0, 3) if maker.timed else rng.randint(0, 5)):
             steps += maker.step()
         steps += maker.situation()

@@ -81,11 +81,13 @@ class Situations(Maker):
         one, other, steps = self.pair()
         steps += [self.tell(one, ("link", other)), self.tell(one, ("link", other))]
         steps.append(self.tell(one, ("link", one)))
-        return [*steps, self.tell(other, ("die", self.rng.choice(ENDS)))]
+        ends = (*ENDS, "return", "normal", "normal")
+        return [*steps, self.tell(other, ("die", self.rng.choice(ends)))]
 
     def too_late(self) -> list[Action]:
         one, other, steps = self.pair()
         steps.append(self.tell(other, ("die", self.rng.choice(ENDS))))
+        steps.append(self.tell(one, ("send", other, self.tag())))
         return [*steps, self.tell(one, ("link", other))]
 
     def killed(self) -> list[Action]:
@@ -156,4 +158,4 @@ SITUATIONS = (
     "born_dead",
 )
 GROUP_SITUATIONS = ("member",)
-TIMED_SITUATIONS = ("timed_out", "selective")
+TIMED_SITUATIONS = ("timed_out", "timed_out", "timed_out", "selective")

@@ -24,15 +24,15 @@ STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 # What a scenario is about, and how often.
 KINDS = {
     "flat": 14,
-    "nested": 24,
-    "auto": 30,
-    "killing": 14,
-    "hanging": 14,
-    "starting": 22,
-    "retrying": 30,
-    "matrix": 34,
-    "window": 10,
-    "changing": 22,
+    "nested": 84,
+    "auto": 124,
+    "killing": 32,
+    "hanging": 68,
+    "starting": 46,
+    "retrying": 80,
+    "matrix": 46,
+    "window": 42,
+    "changing": 38,
 }
 
 
@@ -48,7 +48,8 @@ class Maker:
         (self.kind,) = rng.choices(list(KINDS), list(KINDS.values()))
         self.auto = "never"
         if self.kind == "auto" or rng.random() < 0.1:
-            self.auto = rng.choice(("any_significant", "all_significant"))
+            autos = ("any_significant", "all_significant")
+            (self.auto,) = rng.choices(autos, (2, 3))
         self.ids: list[str] = []
         self.sups = ["s"]
         self.hanging: set[str] = set()
@@ -76,7 +77,7 @@ class Maker:
         trap = rng.random() < 0.5
         term = "crash" if trap and rng.random() < 0.06 else "ok"
         grace = rng.choice((40, 40, "infinity", "brutal_kill"))
-        if self.kind == "hanging" and rng.random() < 0.5 and len(self.hanging) < 3:
+        if self.kind == "hanging" and rng.random() < 0.7 and len(self.hanging) < 3:
             trap, term = True, "hang"
             grace = rng.choice((4, 14, 14, "infinity", "brutal_kill"))
             self.hanging.add(id)
@@ -109,7 +110,7 @@ class Maker:
         graces: tuple[Any, ...] = ("infinity",)
         if self.kind == "killing":
             graces = ("infinity", "brutal_kill")
-        restart = rng.choice(RESTARTS)
+        restart = rng.choice(("permanent", *("transient", "temporary") * 2))
         what = ("sup", rng.choice(STRATEGIES), rng.randint(0, 3), "never", children)
         return ("t", restart, rng.choice(graces), False, what)
 
@@ -136,7 +137,7 @@ class Maker:
             self.specs = {child[0]: child for child in children}
         if self.kind == "retrying":
             children = [self.stumbling(id) for id in ids]
-            intensity = 8
+            intensity = rng.choice((4, 100, 100, 100))
         if self.kind == "starting":
             children = [self.steady(id) for id in ids]
         if self.kind == "auto":
@@ -158,10 +159,11 @@ class Maker:
         """A child whose first restarts fail."""
         rng = self.rng
         id, restart, grace, _, (*_, trap, _term) = self.worker(id)
-        fails = [rng.choice(FAILURES) for _ in range(rng.randint(1, 2))]
-        plan = ["ok", *fails, rng.choice(("ok", "ignore")), *fails, "ok"]
-        if rng.random() < 0.3:
-            plan = ["ok", rng.choice(("ok", "ignore"))]
+        plan: list[Any] = ["ok"]
+        for _ in range(6):
+            plan += [rng.choice(FAILURES) for _ in range(rng.randint(1, 2))] + ["ok"]
+        if rng.random() < 0.5:
+            plan = ["ok", rng.choice(("ignore", "ignore", "ok"))]
         if restart in ("default", "temporary"):
             restart = "permanent"
         what: Any = ("worker", plan, trap, "ok")
@@ -313,12 +315,12 @@ class Maker:
     def matrix(self) -> list[Action]:
         """Each death finds its child alive."""
         steps: list[Action] = []
-        for _ in range(self.rng.randint(30, 40)):
+        for _ in range(self.rng.randint(100, 120)):
             blow = self.blow()
             whom = blow[1] if blow[0] == "tell" else blow[2][0][1]
             steps.append(blow)
             restart = self.specs[whom][1]
-            if restart == "temporary" and self.rng.random() < 0.1:
+            if restart == "temporary" and self.rng.random() < 0.15:
                 steps.append(self.request(("restart", whom), "s"))
             if restart == "temporary":
                 # The siblings may be gone, too.
@@ -327,7 +329,7 @@ class Maker:
                     for spec in self.specs.values()
                     if spec[1] == "temporary"
                 ]
-            elif restart == "transient" and self.rng.random() < 0.8:
+            elif restart == "transient" and self.rng.random() < 0.9:
                 steps.append(self.request(("restart", whom), "s"))
         return [*steps, self.request("which", "s"), self.end()]
 
@@ -335,10 +337,10 @@ class Maker:
         """Children that are asked for later: good ones, and all that are refused."""
         rng = self.rng
         steps: list[Action] = []
-        for _ in range(rng.randint(8, 12)):
+        for _ in range(rng.randint(11, 15)):
             id = f"y{self.number()}"
             kinds = ("newcomer", "refused", "default", "ignored", "failed", "again")
-            match rng.choices(kinds, (14, 2, 2, 2, 2, 3)):
+            match rng.choices(kinds, (14, 3, 5, 3, 2, 3)):
                 case ["newcomer"]:
                     spec = self.newcomer()
                 case ["refused"]:
@@ -366,14 +368,14 @@ class Maker:
         """Requests that come while a child waits for its next attempt."""
         rng = self.rng
         steps: list[Action] = []
-        for _ in range(rng.randint(3, 5)):
+        for _ in range(rng.randint(13, 18)):
             whom = self.whom()
             steps.append(self.request("suspend", "s"))
             steps.append(("cmd", "x", [("exit", whom, "kill")]))
-            if rng.random() < 0.25:
+            if rng.random() < 0.6:
                 steps.append(("cmd", "x", [("exit", self.whom(), "kill")]))
             kinds = ("terminate", "restart", "delete", "which", "start", "none")
-            match rng.choices(kinds, (4, 3, 3, 3, 2, 2)):
+            match rng.choices(kinds, (3, 7, 7, 5, 2, 1)):
                 case ["which"]:
                     steps.append(self.request("which", "s"))
                 case ["start"]:
@@ -406,7 +408,7 @@ class Maker:
 
     def exhausting(self) -> list[Action]:
         """The inner supervisor gives up."""
-        return [self.blow_of(INNER[0]) for _ in range(4)]
+        return [self.blow_of(INNER[0]) for _ in range(9)]
 
     def blow_of(self, id: str) -> Action:
         return ("tell", id, self.rng.choice(("boom", "crash")))
@@ -416,9 +418,9 @@ class Maker:
         rng = self.rng
         before = [self.blow_of(self.whom()) for _ in range(self.intensity)]
         after = [self.blow_of(self.whom()) for _ in range(self.intensity)]
-        if rng.random() < 0.8:
+        if rng.random() < 0.95:
             after.append(self.blow_of(self.whom()))
-        return [*before, ("advance", 36), *after, self.request("which", "s")]
+        return [*before, ("advance", 24), *after, self.request("which", "s")]
 
     def steps(self) -> list[Action]:
         steps: list[Action] = []
@@ -435,9 +437,9 @@ class Maker:
                 return self.starts()
             case "changing":
                 steps += [self.change(), self.death(), self.change()]
-            case "nested" if self.rng.random() < 0.7:
+            case "nested" if self.rng.random() < 0.95:
                 steps += self.exhausting()
-            case "killing" if self.rng.random() < 0.5:
+            case "killing" if self.rng.random() < 0.8:
                 steps += [self.ask(), ("cmd", "x", [("exit", self.sup(), "kill")])]
             case _:
                 pass
@@ -577,10 +579,11 @@ class _Dynamic:
     def deaths(self) -> list[Action]:
         """Each reason finds a child alive; then the end of several."""
         steps: list[Action] = []
-        for _ in range(self.rng.randint(8, 14)):
+        for _ in range(self.rng.randint(22, 28)):
             id = f"c{len(self.ids) + 1}"
             self.ids.append(id)
-            steps.append(self.request(("start_dynamic", id, ["ok"])))
+            plan = ["ignore"] if self.rng.random() < 0.06 else ["ok"]
+            steps.append(self.request(("start_dynamic", id, plan)))
             reason = self.rng.choice((*REASONS, "crash", "kill", "order"))
             match reason:
                 case "order":

@@ -211,7 +211,7 @@ def listed(world: World, sup: Pid, child: supervision.ChildInfo) -> Any:
 # The windows for restarts: one that no scenario leaves, and one of a second of real time
 # in units (those of scenarios with windows are far longer or far shorter).
 YEARS = 3600.0
-WINDOW = 1000 / 60
+WINDOW = 1000 / 100
 
 
 class Worker(supervision.Server):

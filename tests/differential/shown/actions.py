@@ -34,10 +34,6 @@ def read(scenario: Scenario, trace: Trace, counts: Counter[str]) -> None:
                 counts[f"action {word}"] += 1
             case _:
                 pass
-    for event in (event for step in trace for event in step):
-        if event[0] == "result" and isinstance(event[2], tuple):
-            if event[2][:1] == ("error",):
-                counts["start that fails"] += isinstance(event[1], str)
 
 
 def word_of(term: Any) -> str:

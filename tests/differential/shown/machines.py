@@ -12,7 +12,7 @@ def read(scenario: Scenario, trace: Trace, counts: Counter[str]) -> None:
     """Count what *trace* shows of state machines."""
     if scenario.family != "machines":
         return
-    seen: dict[str, Any] = {}
+    seen: dict[Any, Any] = {}
     for action, events in zip(("setup", *scenario.steps), trace, strict=False):
         for before, event in zip((None, *events), events, strict=False):
             for item, what in _of(event, seen):
@@ -26,7 +26,7 @@ def read(scenario: Scenario, trace: Trace, counts: Counter[str]) -> None:
                 _end(action, event, events, counts)
 
 
-def _of(event: Any, seen: dict[str, Any]) -> list[tuple[int, str]]:
+def _of(event: Any, seen: dict[Any, Any]) -> list[tuple[int, str]]:
     """What one event shows, as items."""
     match event:
         case ("ev", name, _, "message", _):

@@ -68,9 +68,11 @@ class Reader:
                     pass
         self.look(action, events)
         self.dead |= ended.keys()
-        if action[0] == "cast" and not isinstance(action[1], tuple):
-            if action[1] in self.dead and not events:
+        match action:
+            case ("cast", str() as whom, _) if whom in self.dead and not events:
                 self.item(81)
+            case _:
+                pass
 
     def ends(
         self,
@@ -117,10 +119,10 @@ class Reader:
                 self.item(84, "by another")
             case _:
                 self.failure(result)
-        if result == ("exit", "timeout") and id in self.run:
-            if after[0] == "reply":
-                self.item(20)
-                self.item(78)
+        late = result == ("exit", "timeout") and id in self.run
+        if late and after[0] == "reply":
+            self.item(20)
+            self.item(78)
 
     def failure(self, result: Any) -> None:
         match result:
@@ -137,7 +139,6 @@ class Reader:
 
     def response(self, action: Any, result: Any) -> None:
         if action[0] != "cmd" or action[1] != "p2":
-            self.item(86, "waited for")
             return
         match action[2][0], result:
             case ("receive_response", *_), ("reply", _):

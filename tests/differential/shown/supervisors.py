@@ -68,15 +68,18 @@ class Reader:
             self.tree(id, what)
 
     def tree(self, id: str, what: Any) -> None:
+        auto = "never"
         match what:
             case ("sup", strategy, intensity, auto, children):
-                self.autos[id] = auto
+                pass
             case ("windowed", strategy, intensity, children):
-                self.autos[id] = "never"
-            case ("dynamic", intensity, *template):
-                strategy, children = "dynamic", []
-                self.autos[id] = "never"
+                pass
+            case (strategy, intensity, *template):
+                children: list[Any] = []
                 self.template = template
+            case _:
+                raise ValueError(what)
+        self.autos[id] = auto
         self.strategies[id] = strategy
         self.limits[id] = intensity
         for child in children:
@@ -126,13 +129,14 @@ class Reader:
                 if not ended:
                     self.item(40, "message")
             case ("advance", units):
-                self.paused_after = self.deaths if units > 30 else 0
+                self.paused_after = self.deaths if units > 20 else 0
             case _:
                 pass
         self.brutally(events, ended)
         for event in events:
             if event[0] == "result" and event[1] in self.open:
-                self.answer(*self.open.pop(event[1]), event[2], events, action)
+                sup, request, running = self.open.pop(event[1])
+                self.answer(sup, request, running, event[2], events)
         self.waiting(action, events)
         self.follow(events)
 
@@ -145,9 +149,10 @@ class Reader:
 
     def waiting(self, action: Any, events: list[Any]) -> None:
         """A supervisor that waits for a child that hangs serves nobody."""
-        if action[0] == "req" and action[1] in self.open:
-            if action[2] not in self.suspended and action[2] in self.running:
-                self.item(58)
+        if action[0] != "req" or action[1] not in self.open:
+            return
+        if action[2] not in self.suspended and action[2] in self.running:
+            self.item(58)
 
     # --- a child died by itself
 
@@ -261,6 +266,13 @@ class Reader:
     def resumed(self, sup: str, events: list[Any], inits: list[Any]) -> None:
         self.suspended.discard(sup)
         dead, self.unhandled = self.unhandled, []
+        alive = sup in self.running and not any(
+            e[:2] == ("ended", self.running[sup]) for e in events
+        )
+        for id in dead if alive and len(dead) == 1 else ():
+            again = [e for e in inits if e[1].startswith(id + "#")]
+            if again and id in self.children:
+                self.restarted(id, self.children[id], events, again)
         if len(dead) > 1:
             self.item(54, "one by one")
             if self.strategies.get(sup) in ("one_for_all", "rest_for_one") and inits:
@@ -294,6 +306,8 @@ class Reader:
 
     def brutally(self, events: list[Any], ended: dict[str, Any]) -> None:
         """How children ended that their supervisor terminated."""
+        if any(e[:2] == ("did", "x") for e in events):
+            return  # somebody else did it
         terms = {e[1] for e in events if e[0] == "term"}
         for name, reason in ended.items():
             id = name.partition("#")[0]
@@ -302,16 +316,13 @@ class Reader:
                 continue
             *_, trap, term = child.what
             if reason == "killed" and child.grace == "brutal_kill":
-                if name not in terms and not any(
-                    e[0] == "did" and e[1] == "x" for e in events
-                ):
+                if name not in terms:
                     self.item(56, "brutal_kill")
             elif reason == "shutdown" and trap and name in terms:
                 word = "no limit" if child.grace == "infinity" else "in time"
                 self.item(56, word)
             elif reason == "killed" and term == "hang" and name not in terms:
-                if not any(e[0] == "did" and e[1] == "x" for e in events):
-                    self.item(56, "not in time")
+                self.item(56, "not in time")
 
     # --- requests
 
@@ -322,7 +333,6 @@ class Reader:
         running: dict[str, str],
         result: Any,
         events: list[Any],
-        action: Any,
     ) -> None:
         match request:
             case _ if result == "skip":
@@ -340,7 +350,7 @@ class Reader:
                 self.asked_to_restart(id, result)
             case ("delete", id):
                 self.item(69, _word(result))
-            case ("terminate_pid", _):
+            case ("terminate_pid", _) if _word(result) != "failed":
                 self.item(71, "terminate: " + _word(result))
             case "which" if isinstance(result, list):
                 self.item(70, "which_children")
@@ -352,7 +362,7 @@ class Reader:
                 self.item(72, "found" if result[0] == "ok" else "not found")
                 if result[0] == "ok" and result[3] == "default":
                     self.item(34, "defaults")
-            case ("stop", reason) if result == "ok":
+            case ("stop", _) if result == "ok":
                 self.together(sum(e[0] == "ended" for e in events) - 1)
             case ("change", _, what):
                 self.item(74, "refused" if result != "ok" else "taken over")
@@ -362,7 +372,7 @@ class Reader:
                 pass
 
     def started(self, sup: str, spec: Any, result: Any, events: list[Any]) -> None:
-        id, restart, _, significant, what = spec
+        id, _, _, significant, what = spec
         match result:
             case ("ok", "undefined"):
                 self.item(66, "ignored")
@@ -406,7 +416,7 @@ class Reader:
                 else:
                     self.item(35, "in a list")
             case ("error", ("shutdown", ("failed", *_))):
-                self.item(38, "later" if len(inits) > 1 else "the first")
+                self.item(38)
             case _:
                 pass
 
