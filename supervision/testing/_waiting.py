@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
 
 import trio
 import trio.testing
@@ -25,7 +27,12 @@ from supervision._reasons import NOPROC, ExitReason
 from supervision._registry import whereis
 from supervision._signals import Down
 
-_RESTING = frozenset({"running", "undefined"})
+_RESTING: Final = frozenset({"running", "undefined"})
+# Frames that say nothing to the reader: ours, and those of Trio's core.
+_INNER: Final = (
+    str(Path(__file__).parents[1]),
+    str(Path(trio.lowlevel.__file__).parent / "_core"),
+)
 
 
 async def wait_exit(pid: Pid) -> ExitReason:
@@ -155,6 +162,5 @@ def _unrest(process: Process) -> Iterator[str]:
 
 
 def _where(process: Process) -> str:
-    points = wait_points(process)
-    # The innermost frames are Trio's own, or ours; the reader's own are above them.
-    return "".join(f"\n    at {point}" for point in points[-4:])
+    told = [point for point in wait_points(process) if not point.startswith(_INNER)]
+    return "".join(f"\n    at {point}" for point in told)
