@@ -149,6 +149,7 @@ FAULTS = (
         "    before = here.trapping = flag",
         "trap_exits returns the new setting",
         ("11",),
+        by_erlang=True,
     ),
     Fault(
         "untrap-forgets",
@@ -168,6 +169,7 @@ FAULTS = (
         "        if self.nursery is not None or self.waiting != IN_RECEIVE:",
         "a process that waits for anything but a message outlives its signal",
         ("12",),
+        by_erlang=True,
     ),
     Fault(
         "unknown-name-is-silent",
@@ -245,6 +247,7 @@ FAULTS = (
         "    name = None",
         "the Down of a monitor by name does not carry the name",
         ("18",),
+        by_erlang=True,
     ),
     Fault(
         "late-reply-reaches-the-mailbox",
@@ -336,6 +339,7 @@ FAULTS = (
         "            )\n",
         "a name is free only some time after links and monitors know of the death",
         ("29", "89", "T13", "Q6"),
+        by_erlang=True,
     ),
     Fault(
         "via-is-no-name",
@@ -386,5 +390,6 @@ FAULTS = (
         "            for _ in range(1):\n",
         "a process that had joined twice stays a member after its death",
         ("92",),
+        by_erlang=True,
     ),
 )

@@ -51,6 +51,7 @@ FAULTS = (
         '        if child.status == "cooling-down":\n',
         "a child that is about to be started can be started and deleted by hand",
         ("68", "69"),
+        by_erlang=True,
     ),
     Fault(
         "running-can-be-deleted",

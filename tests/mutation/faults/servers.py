@@ -207,6 +207,7 @@ FAULTS = (
 """,
         "handle_continue runs after the messages that wait",
         ("82",),
+        by_erlang=True,
     ),
     Fault(
         "any-result-will-do",
@@ -263,6 +264,7 @@ FAULTS = (
         "        return self._open.pop(self._answered.pop())",
         "of several responses the newest is received first",
         ("86",),
+        by_erlang=True,
     ),
     Fault(
         "second-response-counts",
@@ -271,6 +273,7 @@ FAULTS = (
         "        if self.state not in (From.WAITING, From.REPLIED):\n            return\n",
         "a second reply replaces the first one until somebody asks for it",
         ("86",),
+        by_erlang=True,
     ),
     Fault(
         "code-changes-at-any-time",
@@ -314,6 +317,7 @@ FAULTS = (
         "isinstance(message, SystemMessage)",
         "a suspended server does not end with its parent",
         ("93",),
+        by_erlang=True,
     ),
     Fault(
         "everybody-is-watched",

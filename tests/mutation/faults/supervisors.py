@@ -203,6 +203,7 @@ FAULTS = (
         "now - self._times[0] > 2 * self.max_seconds + 3",
         "restarts count long after max_seconds",
         ("43", "44"),
+        by_erlang=True,
     ),
     Fault(
         "group-counts-each",
@@ -343,6 +344,7 @@ FAULTS = (
         "        if retry.token is None:\n",
         "a child that was terminated while it waited for its retry is started",
         ("51",),
+        by_erlang=True,
     ),
     Fault(
         "ignored-restart-is-a-failure",

@@ -127,6 +127,7 @@ FAULTS = (
         "    current_trio_token().run_sync_soon(target.signal, sender, signalled)",
         "an exit signal is not there when exit returns",
         ("T11",),
+        by_erlang=True,
     ),
     Fault(
         "receive-never-yields",
