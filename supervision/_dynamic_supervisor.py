@@ -31,7 +31,7 @@ from ._errors import (
 )
 from ._limited_mailbox import limit_mailbox
 from ._mailbox_limit import MailboxLimit
-from ._pid import Dest, Pid
+from ._pid import Dest, Name, Pid
 from ._process import (
     IGNORED,
     RUNNING,
@@ -428,7 +428,7 @@ async def adopt(
     sup: Dest,
     id: str,  # noqa: A002
     *,
-    name: str | None = None,
+    name: Name | None = None,
     value: object = None,
     mailbox: MailboxLimit | None = None,
 ) -> AsyncGenerator[Pid]:
@@ -442,7 +442,7 @@ async def adopt(
         sup: The dynamic supervisor.
         id: Its id among the children.
         name: Registered for the length of the block.
-        value: Registered with the name.
+        value: Registered with the name; a `Via` has one of its own.
         mailbox: The limit of its mailbox; it has none when ``None``.
 
     An exit signal cancels the block: control goes on *behind* it, as with
@@ -464,7 +464,7 @@ async def adopt(
         id, _nobody_restarts, name=name, restart="temporary", mailbox=mailbox
     )
     process = engine.adopt(spec, sup)
-    if name is not None and value is not None:
+    if isinstance(name, str) and value is not None:
         set_value(process, name, value)
     try:
         with trio.CancelScope() as process.scope:

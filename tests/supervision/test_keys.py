@@ -8,6 +8,7 @@ from functools import partial
 
 import attrs
 import pytest
+import trio
 
 import supervision
 from supervision import (
@@ -317,3 +318,16 @@ def test_two_vias_to_one_key_are_equal():
     assert Via("r", 1, value="a") == Via("r", 1)
     assert len({Via("r", 1), Via("r", 1), Via("r", 2)}) == 2
     assert repr(Via("r", 1)) == "Via(registry='r', key=1)"
+
+
+async def test_an_adopted_task_is_registered_by_a_via():
+    tasks = ChildSpec("tasks", supervision.TaskSupervisor, name="tasks")
+    rooms = ChildSpec("rooms", partial(Registry, "unique"), name="rooms")
+    async with supervision.open_supervisor([rooms, tasks]):
+        name = Via("rooms", 7, "a value")
+        async with supervision.adopt("tasks", "me", name=name) as pid:
+            (entry,) = Registry.at("rooms").lookup(7)
+            assert (entry.pid, entry.value) == (pid, "a value")
+            with pytest.raises(supervision.AlreadyStarted):
+                supervision.start_task("tasks", trio.sleep_forever, name=name)
+        assert Registry.at("rooms").lookup(7) == []
