@@ -315,6 +315,16 @@ async def test_a_supervisor_takes_over_new_specs_by_id():
         assert await supervision.start_child(root, last) is not None
 
 
+@pytest.mark.otp("93")
+@pytest.mark.parametrize("senseless", [{"max_restarts": -1}, {"max_seconds": 0.0}])
+async def test_a_supervisor_takes_no_limits_that_make_no_sense(senseless):
+    async with tree(child("a")) as root:
+        before = await sys.get_state(root)
+        with pytest.raises(supervision.BadChildSpec):
+            await sys.replace_state(root, lambda state: {**state, **senseless})
+        assert await sys.get_state(root) == before
+
+
 @pytest.mark.otp("43", "74")
 async def test_with_other_limits_a_supervisor_still_counts_earlier_restarts():
     def start():
