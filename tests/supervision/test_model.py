@@ -145,6 +145,7 @@ THEMES = {
         *("link", "signal", "exit", "kill") * 3,
         *("spawn", "unlink", "monitor", "demonitor", "trap") * 2,
         *("register", "unregister", "send", "start tree"),
+        *("join", "join", "leave"),
     ),
     "dynamic": (
         *("start dynamic",) * 6,
@@ -243,6 +244,7 @@ class Model:
         self.sups: list[Sup] = []
         self.dynamic = self.new_dynamic()
         self.names: dict[str, Process] = {}
+        self.group: list[Process] = []  # as often as each has joined
         self.refs: dict[int, tuple[Process, Process]] = {}
         self.starts: dict[int, int] = {}  # of each worker's spec
         self.dying: deque[Process] = deque()
@@ -287,6 +289,7 @@ class Model:
         process.alive = False
         for name in process.names:
             del self.names[name]
+        self.group = [member for member in self.group if member is not process]
         links, process.links = process.links, set()
         for other in links:
             other.links.discard(process)
@@ -602,6 +605,8 @@ class Both:
             assert supervision.is_alive(pid) == process.alive, f"{process.number} {pid}"
             if process.alive and process.is_sup is None:
                 assert self.told(process) == sorted(process.told), process.number
+        members = [self.numbers[pid] for pid in supervision.members("group")]
+        assert sorted(members) == sorted(each.number for each in self.model.group)
         holders = {entry.name: entry.pid for entry in supervision.names()}
         assert holders == {
             name: self.pids[process] for name, process in self.model.names.items()
@@ -829,6 +834,20 @@ class Both:
             await self.tell(who, supervision.unregister, action.term)
             who.names.discard(action.term)
             del self.model.names[action.term]
+
+    async def join(self, action: Do) -> None:
+        if (who := self.some(action.who)) is not None:
+            await self.tell(who, supervision.join, "group")
+            self.model.group.append(who)
+
+    async def leave(self, action: Do) -> None:
+        group = self.model.group
+        who = group[action.who % len(group)] if group else self.some(action.who)
+        if who is not None:
+            got = await self.tell(who, supervision.leave, "group")
+            assert isinstance(got, supervision.NotAMember) == (who not in group)
+            if who in group:
+                group.remove(who)
 
     async def send(self, action: Do) -> None:
         holder = self.model.names.get(action.term)
@@ -1079,6 +1098,17 @@ def an_id_means_the_oldest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_dynamic_supervisor.DynamicEngine, "find", find)
 
 
+def leaving_once_is_leaving(patch: pytest.MonkeyPatch) -> None:
+    leave = supervision.leave
+
+    def leave_all(group: str) -> None:
+        leave(group)
+        while supervision.self_pid() in supervision.members(group):
+            leave(group)
+
+    patch.setattr(supervision, "leave", leave_all)
+
+
 FAULTS = [
     one_restart_too_many,
     no_window,
@@ -1095,6 +1125,7 @@ FAULTS = [
     one_child_too_many,
     dynamic_restarts_all,
     an_id_means_the_oldest,
+    leaving_once_is_leaving,
 ]
 
 
@@ -1108,7 +1139,7 @@ def test_a_planted_fault_is_found(plant, monkeypatch, leaks):
     leaks.ignore = True
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=10 * EXAMPLES,  # it ends with the first that shows it
         derandomize=True,
         database=None,
         deadline=None,
