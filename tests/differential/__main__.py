@@ -9,6 +9,8 @@ from .families import SHARES, generate
 from .play import play
 from .run import Report, run
 from .scenario import Scenario
+from .shown import elsewhere
+from .shown.expected import expected
 from .shrink import command, shrink, told
 
 
@@ -22,7 +24,9 @@ def main() -> int:
         "--scenario", type=int, help="play only this one, and shrink it"
     )
     parser.add_argument("--no-shrink", action="store_true")
-    parser.add_argument("--counts", action="store_true", help="print what occurred")
+    parser.add_argument(
+        "--counts", action="store_true", help="print what the traces show"
+    )
     options = parser.parse_args()
     if options.scenario is not None:
         return repeat(
@@ -35,8 +39,7 @@ def main() -> int:
     print()
     print(summary(report, options.seed, options.first))
     if options.counts:
-        for what, times in sorted(report.occurred.items()):
-            print(f"  {times:7}  {what}")
+        print(table(report))
     for scenario, _ in report.different[1:6]:
         print("it differs, too:", command(scenario))
     for scenario, difference in report.different[:1]:
@@ -49,6 +52,20 @@ def progress(report: Report) -> None:
     rate = done / report.seconds
     text = f"\r{done} played, {rate:.0f} per second, {len(report.different)} different"
     print(text, end="", file=sys.stderr, flush=True)
+
+
+def table(report: Report) -> str:
+    """How often everything occurred, and where the rest is shown."""
+    lines = ["what the traces show, and how often:"]
+    lines += [f"  {report.occurred[key]:7}  {key}" for key in expected()]
+    others = sorted(report.occurred.keys() - set(expected()))
+    lines += [f"  {report.occurred[key]:7}  {key}" for key in others]
+    lines.append("what they do not show, and the tests that do:")
+    for item, tests in elsewhere().items():
+        where = tests[0] if tests else "none; docs/reference/otp.md says why"
+        more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+        lines.append(f"  {item:>7}  {where}{more}")
+    return "\n".join(lines)
 
 
 def summary(report: Report, seed: int, first: int) -> str:
@@ -80,6 +97,7 @@ def tell(scenario: Scenario, difference: Difference, *, shrinking: bool) -> None
     print(f"scenario {scenario.number} of seed {scenario.seed} ({scenario.family}):")
     if shrinking:
         small, less = shrink(scenario, difference)
+        print("made small:")
         print(told(small))
         print(less)
     else:

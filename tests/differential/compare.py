@@ -54,6 +54,9 @@ def _sorted_inside(scenario: Scenario, event: Any) -> Any:
             return ("state", name, (trap, links, named, tags, others))
         case ("did", name, (list() as tags, list() as others)):
             return ("did", name, (tags, sorted(others, key=repr)))
+        case ("did", name, (str() as label, ("exit", reason))):
+            # Of several requests to one server that has ended any may come first.
+            return ("did", name, (label.partition("_")[0], ("exit", reason)))
         case ("result", number, [("none", *_), *_] as children) if (
             scenario.family == "dynamic"
         ):

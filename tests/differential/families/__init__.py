@@ -24,8 +24,7 @@ SHARES: dict[str, tuple[int, Generator]] = {
 def generate(seed: int, number: int, family: str | None = None) -> Scenario:
     """Make the scenario *number* of *seed*; only of *family* if one is named."""
     rng = random.Random(f"{seed}/{number}")
-    if family is None:
-        shares = [share for share, _ in SHARES.values()]
-        (family,) = rng.choices(list(SHARES), shares)
-    _, make = SHARES[family]
+    # Chosen in any case: a scenario is the same whether its family is named or not.
+    (chosen,) = rng.choices(list(SHARES), [share for share, _ in SHARES.values()])
+    _, make = SHARES[family or chosen]
     return make(rng, seed, number)

@@ -151,8 +151,8 @@ class Maker:
             label = self.asked.pop(rng.randrange(len(self.asked)))
             command = ("receive_response", label, rng.choice(times))
         elif chance < 0.70:
-            label = f"c{self.number()}"
-            command = ("collect", self.whom(), self.call(), label)
+            whom = self.whom()
+            command = ("collect", whom, self.call(), f"{whom}_{self.number()}")
         elif chance < 0.88:
             command = ("receive_any", rng.choice(times))
         else:
@@ -335,7 +335,8 @@ class Maker:
             result = replies if rng.random() < 0.6 else ("stop", "boom")
             todo = (self.number(), [], result)
             steps.append(start)
-            steps.append(("cmd", ASKER, [("collect", id, todo, f"c{self.number()}")]))
+            label = f"{id}_{self.number()}"
+            steps.append(("cmd", ASKER, [("collect", id, todo, label)]))
         times = range(rng.randint(1, 4))
         return steps + [("cmd", ASKER, [("receive_any", 0)]) for _ in times]
 
@@ -343,7 +344,7 @@ class Maker:
         id, start = self.fresh()
         todo = (self.number(), ["stash"], ("noreply", "none"))
         label = f"q{self.number()}"
-        sent: list[Any] = [("give_up"), ("collect", id, todo, f"c{self.number()}")]
+        sent: list[Any] = [("give_up"), ("collect", id, todo, f"{id}_{self.number()}")]
         received: list[Any] = [("receive_any", 0), "collected"]
         if self.rng.random() < 0.5:
             sent = [("send_request", id, todo, label)]

@@ -442,7 +442,6 @@ class Reader:
             return
         child = self.children.get(id)
         name = running.get(id)
-        at = [e[0] for e in events].index("result") if events else 0
         starts = [e for e in events if e[0] == "init" and e[1].startswith(id + "#")]
         if name is not None and any(e[:2] == ("ended", name) for e in events):
             self.item(67, "running")
@@ -450,8 +449,7 @@ class Reader:
             if child is not None and child.significant:
                 self.item(64, "terminate_child")
         elif starts and starts[-1][2] not in ("ok", "ignore"):
-            if events.index(starts[-1]) < at:
-                self.item(51)
+            self.item(51)
         else:
             self.item(67, "not running")
 
