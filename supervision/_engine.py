@@ -62,8 +62,10 @@ class Engine:
         self.reasons: dict[Process, ExitReason] = {}
         self.stopping = False
         self.gave_up = False
-        # The child that made it do so, and that one's last reason.
+        # The child that made it do so, with the path to it, and that one's last reason.
         self.gave_up_over: tuple[str, ExitReason | None] | None = None
+        # The last child that gave up itself, and over whom.
+        self._given_up: tuple[Child, tuple[str, ExitReason | None]] | None = None
         # Whether the loop was parked for want of messages; see `is_idle`.
         self.parked = False
 
@@ -184,6 +186,9 @@ class Engine:
 
     def note_awaited(self, child: Process, reason: ExitReason) -> bool:
         """Take note of an end that `await_end` waits for."""
+        if child.engine is not None and child.engine.gave_up_over is not None:
+            entry = self.by_process.get(child)
+            self._given_up = entry and (entry, child.engine.gave_up_over)
         if child not in self.awaited:
             return False
         self.awaited.discard(child)
@@ -214,7 +219,11 @@ class Engine:
     def give_up(self, child: Child) -> None:
         """Report that the restarts of *child* are too many."""
         self.gave_up = True
-        self.gave_up_over = (child.spec.id, child.last_reason)
+        over, reason = child.spec.id, child.last_reason
+        if self._given_up is not None and self._given_up[0] is child:
+            inner, reason = self._given_up[1]
+            over = f"{over} > {inner}"
+        self.gave_up_over = over, reason
         emit(
             GAVE_UP,
             {"max_restarts": self.window.max_restarts},

@@ -324,7 +324,8 @@ class SupervisorGaveUp(SupervisionError):
 
     Attributes:
         reason: The reason with which its root ended.
-        id: The child whose restarts were too many; ``None`` if the root was killed.
+        id: The child whose restarts were too many, with the path to it, as in
+            ``storage > disk``; ``None`` if the root was killed.
         child_reason: The reason with which that child ended last.
     """
 

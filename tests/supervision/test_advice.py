@@ -1,5 +1,6 @@
 """What one is told who does something wrong: what it was, and what to do instead."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -376,6 +377,32 @@ async def test_who_gave_up_says_over_whom():
     assert told in str(error.value)
     assert error.value.id == "bad"
     assert error.value.child_reason == supervision.Crash(error.value.__cause__)
+    assert isinstance(error.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("inner", ["static", "dynamic"])
+async def test_who_gave_up_over_somebody_who_gave_up_names_the_first(inner):
+    async def breaks():
+        raise ValueError("on purpose")
+
+    bad = ChildSpec("bad", breaks)
+
+    async def start():
+        while True:
+            with suppress(supervision.CallFailed, supervision.ChildError):
+                await supervision.start_child("branch", bad)
+            await trio.lowlevel.checkpoint()
+
+    if inner == "static":
+        branch = ChildSpec("branch", partial(supervision.Supervisor, [bad]))
+        specs = [branch]
+    else:
+        branch = ChildSpec("branch", DynamicSupervisor, name="branch")
+        specs = [branch, ChildSpec("starts", start)]
+    with pytest.raises(supervision.SupervisorGaveUp) as error:
+        async with supervision.open_supervisor(specs):
+            await trio.sleep_forever()
+    assert error.value.id == "branch > bad"
     assert isinstance(error.value.__cause__, ValueError)
 
 
