@@ -14,10 +14,10 @@ Generator: TypeAlias = Callable[[random.Random, int, int], Scenario]
 SHARES: dict[str, tuple[int, Generator]] = {
     "processes": (30, plain.generate),
     "groups": (16, plain.generate_groups),
-    "supervisors": (118, supervisors.generate),
+    "supervisors": (124, supervisors.generate),
     "dynamic": (20, supervisors.generate_dynamic),
     "servers": (39, servers.generate),
-    "machines": (56, machines.generate),
+    "machines": (60, machines.generate),
 }
 
 

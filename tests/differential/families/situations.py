@@ -46,7 +46,7 @@ class Situations(Maker):
         one, other, steps = self.pair()
         labels = [self.label(one) for _ in range(3)]
         steps += [self.tell(one, ("monitor", other, label)) for label in labels]
-        if self.rng.random() < 0.3:
+        if self.rng.random() < 0.6:
             steps.append(self.tell(one, ("demonitor", labels[0], False)))
         steps.append(self.tell(other, ("die", self.rng.choice(ENDS))))
         flushing = [(labels[0], False), (labels[1], True), (labels[2], False)]

@@ -23,16 +23,16 @@ STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 
 # What a scenario is about, and how often.
 KINDS = {
-    "flat": 14,
-    "nested": 84,
-    "auto": 124,
-    "killing": 32,
-    "hanging": 68,
-    "starting": 46,
+    "flat": 10,
+    "nested": 102,
+    "auto": 136,
+    "killing": 38,
+    "hanging": 78,
+    "starting": 52,
     "retrying": 80,
-    "matrix": 46,
-    "window": 42,
-    "changing": 38,
+    "matrix": 52,
+    "window": 50,
+    "changing": 42,
 }
 
 
@@ -77,7 +77,7 @@ class Maker:
         trap = rng.random() < 0.5
         term = "crash" if trap and rng.random() < 0.06 else "ok"
         grace = rng.choice((40, 40, "infinity", "brutal_kill"))
-        if self.kind == "hanging" and rng.random() < 0.7 and len(self.hanging) < 3:
+        if self.kind == "hanging" and rng.random() < 0.85 and len(self.hanging) < 4:
             trap, term = True, "hang"
             grace = rng.choice((4, 14, 14, "infinity", "brutal_kill"))
             self.hanging.add(id)
@@ -318,18 +318,18 @@ class Maker:
         for _ in range(self.rng.randint(100, 120)):
             blow = self.blow()
             whom = blow[1] if blow[0] == "tell" else blow[2][0][1]
-            steps.append(blow)
             restart = self.specs[whom][1]
-            if restart == "temporary" and self.rng.random() < 0.15:
-                steps.append(self.request(("restart", whom), "s"))
             if restart == "temporary":
-                # The siblings may be gone, too.
+                # It may be gone, with a sibling or by itself, and so may they.
                 steps += [
                     self.request(("start", spec), "s")
                     for spec in self.specs.values()
                     if spec[1] == "temporary"
                 ]
-            elif restart == "transient" and self.rng.random() < 0.9:
+            steps.append(blow)
+            if restart == "temporary" and self.rng.random() < 0.15:
+                steps.append(self.request(("restart", whom), "s"))
+            if restart == "transient" and self.rng.random() < 0.9:
                 steps.append(self.request(("restart", whom), "s"))
         return [*steps, self.request("which", "s"), self.end()]
 
@@ -340,7 +340,7 @@ class Maker:
         for _ in range(rng.randint(11, 15)):
             id = f"y{self.number()}"
             kinds = ("newcomer", "refused", "default", "ignored", "failed", "again")
-            match rng.choices(kinds, (14, 3, 5, 3, 2, 3)):
+            match rng.choices(kinds, (14, 3, 9, 3, 2, 3)):
                 case ["newcomer"]:
                     spec = self.newcomer()
                 case ["refused"]:
@@ -368,14 +368,14 @@ class Maker:
         """Requests that come while a child waits for its next attempt."""
         rng = self.rng
         steps: list[Action] = []
-        for _ in range(rng.randint(13, 18)):
+        for _ in range(rng.randint(28, 34)):
             whom = self.whom()
             steps.append(self.request("suspend", "s"))
             steps.append(("cmd", "x", [("exit", whom, "kill")]))
             if rng.random() < 0.6:
                 steps.append(("cmd", "x", [("exit", self.whom(), "kill")]))
             kinds = ("terminate", "restart", "delete", "which", "start", "none")
-            match rng.choices(kinds, (3, 7, 7, 5, 2, 1)):
+            match rng.choices(kinds, (12, 9, 11, 7, 2, 1)):
                 case ["which"]:
                     steps.append(self.request("which", "s"))
                 case ["start"]:
