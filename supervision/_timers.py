@@ -324,14 +324,15 @@ async def receive(match: Match = None, *, timeout: float | None = None) -> Any:
     if not left:
         await trio.lowlevel.checkpoint()
         here.take_turn()
+    # What is waited for may come from what was just started; a poll does not wait.
+    while timeout != 0 and not here.mailbox and begin_newest(RUNS):
+        pass
     if match is not None or timeout is not None:
         message = await _wait(here, match, timeout)
     else:
         # Process.park, here because every coroutine in between costs.
         here.accept = None
         while not here.mailbox:
-            if begin_newest(RUNS):
-                continue
             here.waiting = IN_RECEIVE
             await wait_task_rescheduled(here.abort)
         message = here.mailbox.popleft()

@@ -58,7 +58,8 @@ async def test_a_process_that_is_waited_for_runs_as_itself():
     assert seen == [(pid, name, "the parent's"), (pid, name, "the child's")]
 
 
-async def test_nobody_else_runs_before_a_process_that_is_waited_for(tasks):
+@pytest.mark.parametrize("options", [{}, {"match": Down}, {"timeout": 1}])
+async def test_nobody_else_runs_before_a_process_that_is_waited_for(tasks, options):
     others = []
 
     async def other():
@@ -71,7 +72,7 @@ async def test_nobody_else_runs_before_a_process_that_is_waited_for(tasks):
         await trio.lowlevel.checkpoint()
         others.clear()
         supervision.spawn_monitor(nothing)
-        await supervision.receive()
+        await supervision.receive(**options)
         assert (others == []) is (tasks == "begun")
         nursery.cancel_scope.cancel()
 
@@ -175,6 +176,35 @@ async def test_whoever_is_cancelled_and_waits_is_cancelled():
         assert scope.cancelled_caught
         await trio.testing.wait_all_tasks_blocked()
     assert ran == [1]
+
+
+async def test_what_is_not_waited_for_stays_while_processes_are_begun(autojump_clock):
+    async def tells(pid, message):
+        supervision.send(pid, message)
+
+    async with actor() as here, tree():
+        for number in range(20):
+            supervision.spawn(tells, here, number)
+        supervision.spawn(tells, here, "wanted")
+        supervision.spawn(tells, here, "last")
+        assert await supervision.receive(lambda got: got == "wanted") == "wanted"
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(float, timeout=1)
+        rest = [await supervision.receive() for _ in range(21)]
+        assert sorted(map(str, rest)) == sorted([*map(str, range(20)), "last"])
+
+
+async def test_a_poll_runs_nobody():
+    ran = []
+
+    async def body():
+        ran.append(1)
+
+    async with actor(), tree():
+        supervision.spawn(body)
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(timeout=0)
+        assert ran == []
 
 
 async def test_an_instrument_sees_every_step():
