@@ -163,7 +163,10 @@ def count(children: Iterable[Child]) -> ChildCounts:
     supervisors = sum(child.spec.type == "supervisor" for child in listed)
     return ChildCounts(
         specs=len(listed),
-        active=sum(child.process is not None for child in listed),
+        # As in OTP: one whose end waits in the mailbox does not run any more.
+        active=sum(
+            child.process is not None and child.process.alive for child in listed
+        ),
         supervisors=supervisors,
         workers=len(listed) - supervisors,
     )

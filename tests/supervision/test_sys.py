@@ -550,3 +550,24 @@ async def test_nobody_pays_who_does_not_look(monkeypatch):
         await sys.get_state("it")
         assert set(looked) == {"debug", "suspended"}
         monkeypatch.undo()
+
+
+@pytest.mark.otp("70")
+async def test_a_child_whose_end_waits_in_the_mailbox_is_not_counted_as_active():
+    def start():
+        return supervision.Supervisor([child("a", Echo), child("b", Echo)])
+
+    counts = []
+
+    async def count():
+        counts.append(await supervision.count_children("s"))
+
+    async with tree(child("s", start, type="supervisor")):
+        await sys.suspend("s")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            await wait_all_tasks_blocked()
+            supervision.exit(supervision.whereis("a"), "x")
+            await wait_all_tasks_blocked()
+            await sys.resume("s")
+        assert (counts[0].specs, counts[0].active) == (2, 1)
