@@ -28,7 +28,6 @@ FAULTS = (
         "",
         "enter may postpone",
         ("95",),
-        by_erlang=True,
     ),
     Fault(
         "newest-postponed-first",

@@ -192,7 +192,6 @@ FAULTS = (
                     self.take(await server.handle_cast""",
         "the time-out of a server runs on when a cast comes",
         ("82",),
-        by_erlang=True,
     ),
     Fault(
         "continuation-waits",
@@ -207,7 +206,6 @@ FAULTS = (
 """,
         "handle_continue runs after the messages that wait",
         ("82",),
-        by_erlang=True,
     ),
     Fault(
         "any-result-will-do",

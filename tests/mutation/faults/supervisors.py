@@ -203,7 +203,6 @@ FAULTS = (
         "now - self._times[0] > 2 * self.max_seconds + 3",
         "restarts count long after max_seconds",
         ("43", "44"),
-        by_erlang=True,
     ),
     Fault(
         "group-counts-each",
