@@ -34,6 +34,10 @@ bench *what:
 faults *what:
     python -m tests.mutation {{ what }}
 
+# Play random scenarios on Erlang and on supervision, and compare: just erlang --count 50000
+erlang *options:
+    python -m tests.differential {{ options }}
+
 # Build the documentation; a warning is an error
 docs:
     sphinx-build -q -n -W --keep-going -b html docs docs/_build/html

@@ -37,11 +37,11 @@ def _canonical_step(scenario: Scenario, step: list[Any]) -> list[Any]:
 def _raced(event: Any, ended: set[str]) -> bool:
     """Say whether it is a message that was received in the moment of the death.
 
-    A message and after it an exit signal, both sent before the receiver runs: whether it
-    still takes the message depends, in Erlang, on when it is scheduled.
+    A message or a reply and after it an exit signal, both sent before the receiver runs:
+    whether it still takes the message depends, in Erlang, on when it is scheduled.
     """
     match event:
-        case ("did", name, ("tag" | "exit" | "down", *_)):
+        case ("did", name, ("tag" | "exit" | "down" | "reply", *_)):
             return name in ended
         case _:
             return False
