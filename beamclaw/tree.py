@@ -4,7 +4,7 @@ Nothing else happens here. What a part needs from another it gets from this page
 value, a factory or a name; no part imports another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import attrs
@@ -24,6 +24,7 @@ from beamclaw import (
     store,
     telemetry,
     tenants,
+    tools,
 )
 from beamclaw.config import Config, ConfigServer
 from beamclaw.contracts import names
@@ -35,6 +36,8 @@ from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
+from beamclaw.contracts.tools import Tool
+from beamclaw.contracts.turns import TurnLimits
 from supervision import ChildSpec, Supervisor
 
 REAL = Outside()
@@ -44,13 +47,25 @@ COUNT_EVERY = 0.1
 LAST_WORDS_SECONDS = 1.0
 
 
-def tree(config: Config, outside: Outside = REAL) -> Supervisor:
+Toolbox = Callable[[str], Mapping[str, Tool]]
+
+
+def no_tools(agent: str) -> Mapping[str, Tool]:
+    """The tools of a node that has none."""
+    del agent
+    return {}
+
+
+def tree(
+    config: Config, outside: Outside = REAL, toolbox: Toolbox = no_tools
+) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
     References are names, so nothing below is invalid when one above restarts.
+    *toolbox* says which tools an agent (by its id) has.
     """
     carrier = bus.LocalBus()
-    tenant = partial(_tenant, config, outside, carrier, names.DEFAULT_TENANT)
+    tenant = partial(_tenant, config, outside, carrier, toolbox, names.DEFAULT_TENANT)
     return Supervisor(
         [
             _subtree("shell", partial(shell.supervisor, config, carrier, outside)),
@@ -75,14 +90,18 @@ def _subtree(part: str, start: Callable[[], Supervisor]) -> ChildSpec:
 
 
 def _tenant(
-    config: Config, outside: Outside, carrier: bus.LocalBus, tenant: str
+    config: Config,
+    outside: Outside,
+    carrier: bus.LocalBus,
+    toolbox: Toolbox,
+    tenant: str,
 ) -> Supervisor:
     """One tenant; who loses the ledger below them must read again."""
 
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
-    wiring = _run_wiring(config, outside, carrier, tenant)
+    wiring = _run_wiring(config, outside, carrier, toolbox, tenant)
     connect = partial(_connect, config)
     keeper = partial(
         ledger.LedgerServer,
@@ -95,6 +114,14 @@ def _tenant(
     )
     return Supervisor(
         [
+            # Before the ledger: a tool that works outlives the death of all below.
+            ChildSpec(
+                "calls",
+                partial(tools.supervisor, config.tools.max_calls),
+                name=names.of_tenant(tenant, "calls"),
+                type="supervisor",
+                shutdown=None,
+            ),
             part("ledger", keeper),
             _subtree("runs", partial(runs.supervisor, wiring, connect)),
             _subtree("sessions", partial(_sessions, config, wiring)),
@@ -118,7 +145,11 @@ def _max_output(config: Config, provider: str, model: str) -> int:
 
 
 def _run_wiring(
-    config: Config, outside: Outside, carrier: bus.LocalBus, tenant: str
+    config: Config,
+    outside: Outside,
+    carrier: bus.LocalBus,
+    toolbox: Toolbox,
+    tenant: str,
 ) -> runs.Wiring:
     numbers = config.sessions
     flusher = runs.Flusher(
@@ -138,6 +169,10 @@ def _run_wiring(
             for name, provider in config.providers.items()
         },
         max_output=partial(_max_output, config),
+        limits=TurnLimits(**attrs.asdict(config.limits.turn)),
+        tools=toolbox,
+        begin_call=tools.begin_call,
+        max_result=config.tools.max_result,
     )
 
 

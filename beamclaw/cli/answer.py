@@ -11,6 +11,7 @@ _PHASES: Final[Mapping[str, str]] = {
     "queue": "an earlier message of this conversation",
     "permit": "leave to call the provider",
     "model": "the model",
+    "tools": "tools",
 }
 
 Event = Mapping[str, Any]
@@ -31,7 +32,7 @@ class Answer:
 
     Attributes:
         run_id: Of the turn, once it is accepted; with ``session_key``.
-        text: What is shown of the present attempt.
+        text: What is shown of the turn.
         ended: The last event, when it is there.
     """
 
@@ -58,7 +59,7 @@ class Answer:
                 self._wait(event, now)
                 return []
             case "Reset":
-                return self._turn_to(event["attempt"])
+                return self._turn_to(event["attempt"], event.get("offset", 0))
             case "Delta":
                 return self._delta(event, now)
             case "RunEnded":
@@ -92,18 +93,28 @@ class Answer:
     def _delta(self, event: Event, now: float) -> list[Show]:
         if event["attempt"] < self._attempt:
             return []
-        before = self._turn_to(event["attempt"])
-        fresh = event["text"][max(0, len(self.text) - event["offset"]) :]
         # A gap cannot come: the node looks again before it passes one on.
+        offset, text = event["offset"], event["text"]
+        before: list[Show] = []
+        if event["attempt"] > self._attempt:
+            have = self.text[offset : offset + len(text)]
+            agreed = len(have) if text.startswith(have) else 0
+            before = self._turn_to(event["attempt"], offset + agreed)
+        fresh = text[max(0, len(self.text) - offset) :]
         self.text += fresh
         self._waiting, self._until, self._waiting_since = None, None, now
         return [*before, Show("text", fresh)] if fresh else before
 
-    def _turn_to(self, attempt: int) -> list[Show]:
+    def _turn_to(self, attempt: int, offset: int) -> list[Show]:
+        """Model call *attempt* begins; what was shown behind *offset* is void."""
         if attempt <= self._attempt:
             return []
-        shown, self._attempt, self.text = self.text, attempt, ""
-        return [Show("again")] if shown else []
+        self._attempt = attempt
+        shown, self.text = self.text, self.text[:offset]
+        if len(shown) <= offset:
+            return []
+        kept = [Show("text", self.text)] if self.text else []
+        return [Show("again"), *kept]
 
     def _rest(self, whole: str) -> list[Show]:
         """The whole answer is known: what is still missing, or all of it anew."""

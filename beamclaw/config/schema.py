@@ -220,6 +220,42 @@ class SessionsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class TurnLimitsConfig:
+    """How much one turn may do before it is ended, in words."""
+
+    model_calls: Count = _key(100, "Answers that are asked of a model.")
+    tool_calls: Count = _key(500, "Tool calls.")
+    seconds: Seconds = _key(21_600.0, "Seconds that it may take.")
+    tokens: Count = _key(10_000_000, "Tokens that models read and write in it.")
+    repeats: Annotated[int, Range(2, 32)] = _key(
+        8, "The same tool call with the same result: then it goes round in circles."
+    )
+    begins: Count = _key(
+        3,
+        "Times that a tool call is begun again after deaths, where that does no harm.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LimitsConfig:
+    """Where the node stops by itself."""
+
+    turn: TurnLimitsConfig = attrs.field(factory=TurnLimitsConfig)
+
+
+@attrs.frozen(kw_only=True)
+class ToolsConfig:
+    """What agents may use."""
+
+    max_calls: Count = _key(
+        1_000, "Tool calls in progress at once; one more is refused."
+    )
+    max_result: Count = _key(
+        50_000, "Characters of a tool's output that the model gets; the middle goes."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class LedgerConfig:
     """What is written to disk, and how."""
 
@@ -276,6 +312,8 @@ class Config:
     )
     gateway: GatewayConfig = attrs.field(factory=GatewayConfig)
     sessions: SessionsConfig = attrs.field(factory=SessionsConfig)
+    tools: ToolsConfig = attrs.field(factory=ToolsConfig)
+    limits: LimitsConfig = attrs.field(factory=LimitsConfig)
     ledger: LedgerConfig = attrs.field(factory=LedgerConfig)
     logging: LoggingConfig = attrs.field(factory=LoggingConfig)
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)

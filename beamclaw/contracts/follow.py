@@ -24,22 +24,33 @@ LOOK_AGAIN_MOST = 1.0
 
 @attrs.define
 class Shown:
-    """What a reader has been given of a run: sorts out repeats, gaps and resets.
+    """What a reader has been given of a run: sorts out repeats, gaps and new beginnings.
 
     A decision without I/O; ``sees`` turns what arrived into what to pass on.
     """
 
     run_id: str
     attempt: int = 0
-    length: int = 0
+    length: int = attrs.field(default=0, init=False)
+    _pieces: list[str] = attrs.field(factory=list[str], init=False)
+
+    @property
+    def text(self) -> str:
+        """What the reader has."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
 
     def sees(self, value: TopicValue) -> tuple[TopicValue, ...] | None:
         """What to pass on for *value*; ``None``: a gap, look at the run again."""
         if value.run_id != self.run_id:
             return ()
         match value:
-            case Reset(attempt=attempt):
-                return self._turn_to(attempt)
+            case Reset(attempt=attempt, offset=offset):
+                if attempt <= self.attempt:
+                    return ()
+                self.attempt = attempt
+                return self._cut(offset)
             case Delta():
                 return self._piece(value)
             case _:
@@ -48,23 +59,34 @@ class Shown:
     def _piece(self, value: Delta) -> tuple[TopicValue, ...] | None:
         if value.attempt < self.attempt:
             return ()
-        # A gap changes nothing here: the look that follows brings the whole attempt.
-        reached = self.length if value.attempt == self.attempt else 0
-        if value.offset > reached:
+        # A gap changes nothing here: the look that follows brings the whole text.
+        if value.offset > self.length:
             return None
-        before = self._turn_to(value.attempt)
+        cut: tuple[TopicValue, ...] = ()
+        if value.attempt > self.attempt:
+            self.attempt = value.attempt
+            cut = self._cut(value.offset + self._agrees(value))
         fresh = value.text[self.length - value.offset :]
         if not fresh:
-            return before
+            return cut
         start = self.length
+        self._pieces.append(fresh)
         self.length += len(fresh)
-        return (*before, Delta(self.run_id, self.attempt, start, fresh))
+        return (*cut, Delta(self.run_id, self.attempt, start, fresh))
 
-    def _turn_to(self, attempt: int) -> tuple[TopicValue, ...]:
-        if attempt <= self.attempt:
+    def _agrees(self, value: Delta) -> int:
+        """How many characters of *value*, of a later call, the reader has already."""
+        overlap = min(len(value.text), self.length - value.offset)
+        have = self.text[value.offset : value.offset + overlap] if overlap else ""
+        return overlap if value.text.startswith(have) else 0
+
+    def _cut(self, offset: int) -> tuple[TopicValue, ...]:
+        """Take back what the reader has from *offset* on."""
+        if offset >= self.length:
             return ()
-        shown, self.attempt, self.length = self.length, attempt, 0
-        return (Reset(self.run_id, attempt),) if shown else ()
+        self._pieces = [self.text[:offset]]
+        self.length = offset
+        return (Reset(self.run_id, self.attempt, offset),)
 
 
 async def follow(
@@ -85,7 +107,7 @@ async def follow(
             (or, with *join*, at any time before this call) and already entered.
         join: The run may be in progress or over already: begin by looking at it.
 
-    A ``Reset`` is given only when text was given before it. A tenant that is down while
+    A ``Reset`` is given only when it takes text back that was given. A tenant that is down while
     it has to be asked is asked again until it is back, for the run is durable; what the
     subscription brings meanwhile is passed on. Close the generator
     (``contextlib.aclosing``) to stop following; the run goes on.

@@ -1,12 +1,11 @@
-"""What stands in a session's journal, and what it adds up to.
+"""What stands in a session's journal: the kinds of events, to JSON and back.
 
-``evolve`` is the only reading of a journal: the session and the run that works for it
-keep their state with it event by event, and recovery is the same function over the
-same events. Bodies are versioned; an old version is lifted to today's by the table of
-upcasters before it is read.
+Bodies are versioned; an old version is lifted to today's by the table of upcasters
+before it is read. What the events of a session add up to is in
+:mod:`beamclaw.contracts.transcript`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -14,8 +13,9 @@ import orjson
 
 from beamclaw.contracts.codec import converter
 from beamclaw.contracts.ledger import Event, NewEvent, Outcome
-from beamclaw.contracts.messages import Message, ModelParams, Usage
+from beamclaw.contracts.messages import Message, ModelParams, ToolResult, Usage
 from beamclaw.contracts.providers import ErrorKind, StopReason
+from beamclaw.contracts.tools import CallOutcome, Effect
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +71,44 @@ class Answered:
 
 
 @attrs.frozen(kw_only=True)
+class ToolBegun:
+    """The intent of a tool call: written before the tool may do anything.
+
+    *attempt* counts how often the call has been begun, *key* is the same each time.
+    """
+
+    call_id: str
+    tool: str
+    effect: Effect
+    key: str
+    attempt: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class ToolEnded:
+    """The one result of a tool call, as the model gets it.
+
+    Attributes:
+        digest: Of all that the tool said; tells a repetition.
+        size: Bytes of all that it said.
+        rest: Where the part is kept that *result* leaves out.
+    """
+
+    outcome: CallOutcome
+    result: ToolResult
+    digest: str = ""
+    size: int = 0
+    rest: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Noted:
+    """Words of the node to the person, which the model sees as its own."""
+
+    text: str
+
+
+@attrs.frozen(kw_only=True)
 class RunOver:
     """The turn is over; *error* is in words for a person."""
 
@@ -80,7 +118,17 @@ class RunOver:
     error: str | None = None
 
 
-Body = InboundTaken | RunStarted | Asked | AttemptFailed | Answered | RunOver
+Body = (
+    InboundTaken
+    | RunStarted
+    | Asked
+    | AttemptFailed
+    | Answered
+    | ToolBegun
+    | ToolEnded
+    | Noted
+    | RunOver
+)
 
 # kind: (version written today, class)
 KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
@@ -89,6 +137,9 @@ KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "asked": (1, Asked),
     "attempt-failed": (1, AttemptFailed),
     "answered": (1, Answered),
+    "tool-begun": (1, ToolBegun),
+    "tool-ended": (1, ToolEnded),
+    "noted": (1, Noted),
     "run-over": (1, RunOver),
 }
 _KIND_OF: Final = {cls: (kind, version) for kind, (version, cls) in KINDS.items()}
@@ -140,93 +191,3 @@ def read(stored: Event | NewEvent) -> Body:
     for older in range(stored.version, version):
         body = UPCASTERS[stored.kind, older](body)
     return converter.structure(body, cls)
-
-
-@attrs.frozen(kw_only=True)
-class OpenTurn:
-    """The turn in progress.
-
-    Attributes:
-        attempt: The last model call begun, counted from 1; 0: none yet.
-        failed: How many of them failed and were followed by another.
-        asking: A call was begun and has neither answer nor failure in the journal.
-    """
-
-    run_id: str
-    epoch: int
-    agent: str
-    definition: str
-    params: ModelParams
-    retractable: bool
-    attempt: int = 0
-    failed: int = 0
-    asking: bool = False
-    usage: Usage = Usage()
-    answer: Message | None = None
-    stop_reason: StopReason | None = None
-
-
-@attrs.frozen
-class Transcript:
-    """A session's journal, added up."""
-
-    seq: int = 0
-    messages: tuple[Message, ...] = ()
-    turn: OpenTurn | None = None
-
-
-def evolve(state: Transcript, seq: int, run_id: str | None, body: Body) -> Transcript:
-    """*state* after the event *body* with number *seq*, one case per kind."""
-    turn = state.turn
-    match body:
-        case InboundTaken():
-            return Transcript(seq, (*state.messages, *body.messages), turn)
-        case RunStarted():
-            return Transcript(seq, state.messages, _started(turn, run_id or "", body))
-        case Asked() if turn is not None:
-            turn = attrs.evolve(turn, attempt=body.attempt, asking=True)
-        case AttemptFailed() if turn is not None:
-            turn = attrs.evolve(turn, asking=False, failed=turn.failed + 1)
-        case Answered():
-            kept = (body.message,) if body.message.parts else ()
-            if turn is not None:
-                turn = attrs.evolve(
-                    turn,
-                    asking=False,
-                    answer=body.message,
-                    stop_reason=body.stop_reason,
-                    usage=turn.usage + body.usage,
-                )
-            return Transcript(seq, (*state.messages, *kept), turn)
-        case RunOver():
-            return Transcript(seq, state.messages, None)
-        case _:
-            pass  # of a turn that is over: counts only as having been
-    return Transcript(seq, state.messages, turn)
-
-
-def _started(turn: OpenTurn | None, run_id: str, body: RunStarted) -> OpenTurn:
-    if turn is not None and turn.run_id == run_id:
-        return attrs.evolve(turn, epoch=body.epoch, asking=False)
-    return OpenTurn(
-        run_id=run_id,
-        epoch=body.epoch,
-        agent=body.agent,
-        definition=body.definition,
-        params=body.params,
-        retractable=body.retractable,
-    )
-
-
-def extend(state: Transcript, events: Iterable[Event]) -> Transcript:
-    """*state* after *events* as read from the ledger."""
-    for stored in events:
-        state = evolve(state, stored.seq, stored.run_id, read(stored))
-    return state
-
-
-def advance(state: Transcript, bodies: Iterable[tuple[str | None, Body]]) -> Transcript:
-    """*state* after (run id, body) pairs that have just been committed in this order."""
-    for run_id, body in bodies:
-        state = evolve(state, state.seq + 1, run_id, body)
-    return state

@@ -14,7 +14,7 @@ import supervision
 from beamclaw.contracts.messages import Usage
 
 RunState = Literal["queued", "running", "ended"]
-Outcome = Literal["ok", "error", "aborted", "quarantined"]
+Outcome = Literal["ok", "limited", "error", "aborted", "quarantined"]
 
 
 class LedgerError(Exception):

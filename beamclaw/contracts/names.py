@@ -23,6 +23,11 @@ def run(tenant: str, run_id: str) -> str:
     return f"{tenant}/run/{run_id}"
 
 
+def call(tenant: str, run_id: str, call_id: str) -> str:
+    """The name of the process of a tool call, until its result is in the journal."""
+    return f"{tenant}/call/{run_id}/{call_id}"
+
+
 def topic(tenant: str, key: str) -> str:
     """The bus topic on which everything visible in session *key* is published."""
     return f"{tenant}/topic/{key}"

@@ -8,9 +8,17 @@ import attrs
 
 import supervision
 from beamclaw.contracts.messages import Message, ModelParams, Usage
+from beamclaw.contracts.tools import ToolSpec
 
 StopReason = Literal[
-    "stop", "length", "tool_calls", "refusal", "context_length", "aborted", "error"
+    "stop",
+    "length",
+    "tool_calls",
+    "refusal",
+    "context_length",
+    "limit",
+    "aborted",
+    "error",
 ]
 ErrorKind = Literal[
     "auth",
@@ -32,11 +40,15 @@ TRANSIENT: frozenset[ErrorKind] = frozenset(
 
 @attrs.frozen(kw_only=True)
 class ModelRequest:
-    """One call of a model. *messages* may begin with system messages."""
+    """One call of a model, which may ask for *tools*.
+
+    *messages* may begin with system messages.
+    """
 
     model: str
     messages: tuple[Message, ...]
     params: ModelParams = ModelParams()
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @attrs.frozen

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from beamclaw.contracts.journal import Transcript
 from beamclaw.contracts.ledger import Claim
 from beamclaw.contracts.sessions import RunEnded, Waiting
+from beamclaw.contracts.transcript import Transcript, told
 
 ABORTED = "aborted"  # the term of the exit signal that stops a run for a person
 
@@ -19,9 +19,12 @@ class Progress:
     its session, so that a stopped turn keeps its text.
 
     Attributes:
-        pieces: The text of this attempt; ``published`` characters of it (in the last
-            ``len(unpublished)`` pieces: none) have been on the topic.
         transcript: After the run's last commit.
+        attempt: The model call in progress, or the last one.
+        base: The turn's text before that call.
+        pieces: The text of that call.
+        unpublished: What has to be published yet, up to the end of ``text``; of which
+            ``published`` characters have been on the topic.
         ended: Set in the moment the end is committed.
     """
 
@@ -29,6 +32,7 @@ class Progress:
     topic: str
     transcript: Transcript
     attempt: int = 0
+    base: str = ""
     pieces: list[str] = attrs.field(factory=list[str])
     unpublished: list[str] = attrs.field(factory=list[str])
     unpublished_length: int = 0
@@ -38,8 +42,8 @@ class Progress:
 
     @property
     def text(self) -> str:
-        """The attempt's text so far."""
-        return "".join(self.pieces)
+        """The turn's text so far."""
+        return told(self.base, "".join(self.pieces))
 
 
 @attrs.frozen(kw_only=True)

@@ -18,6 +18,7 @@ from beamclaw.contracts.ledger import (
     RunRow,
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
+from beamclaw.contracts.tools import CallOutcome
 
 
 @attrs.frozen(kw_only=True)
@@ -57,12 +58,15 @@ class Inbound:
 
 # --- what is published on a session's topic
 
-Phase = Literal["queue", "permit", "model", "retry"]
+Phase = Literal["queue", "permit", "model", "retry", "tools"]
 
 
 @attrs.frozen
 class Delta:
-    """Text of an answer. *offset* counts characters from the attempt's first."""
+    """Text of an answer. *offset* counts characters from the turn's first.
+
+    *attempt* is the model call it comes from; it goes on where the one before ended.
+    """
 
     run_id: str
     attempt: int
@@ -72,10 +76,11 @@ class Delta:
 
 @attrs.frozen
 class Reset:
-    """A new attempt begins: what earlier attempts showed is void."""
+    """With model call *attempt* a part begins anew: text from *offset* on is void."""
 
     run_id: str
     attempt: int
+    offset: int = 0
 
 
 @attrs.frozen
@@ -102,7 +107,17 @@ class RunEnded:
     model: str = ""
 
 
-TopicValue = Delta | Reset | Waiting | RunEnded
+@attrs.frozen
+class ToolUse:
+    """A tool call begins (*outcome* None) or has come out; committed."""
+
+    run_id: str
+    call_id: str
+    tool: str
+    outcome: CallOutcome | None = None
+
+
+TopicValue = Delta | Reset | Waiting | ToolUse | RunEnded
 
 
 # --- what the sessions' door understands (registered as ``<tenant>/sessions``)
@@ -133,7 +148,10 @@ class Peek(supervision.Call["RunView"]):
 
 @attrs.frozen(kw_only=True)
 class RunView:
-    """A run in progress; ``running`` False: not in memory, ask the ledger."""
+    """A run in progress; ``running`` False: not in memory, ask the ledger.
+
+    *text* is the turn's so far, with model call *attempt* the last.
+    """
 
     run_id: str
     running: bool

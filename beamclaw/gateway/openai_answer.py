@@ -30,7 +30,7 @@ def failed(end: RunEnded, *, ephemeral: bool) -> Problem | None:
     OpenAI's clients ask again by themselves after most errors; for a turn that is in
     a conversation to stay this would say everything twice, so they are told not to.
     """
-    if end.outcome == "ok":
+    if end.outcome in ("ok", "limited"):
         return None
     if end.outcome == "aborted":
         return Problem(

@@ -6,6 +6,7 @@ The supervisor's children: ``clients`` (the tenant's own connections to provider
 
 from beamclaw.runs._supervisor import supervisor
 from beamclaw.runs.flush import Flusher
-from beamclaw.runs.run import Wiring, run_turn
+from beamclaw.runs.run import run_turn
+from beamclaw.runs.wiring import Wiring
 
 __all__ = ["Flusher", "Wiring", "run_turn", "supervisor"]

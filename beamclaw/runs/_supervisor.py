@@ -7,7 +7,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.providers import Connect
 from beamclaw.runs.clients import Clients, ClientsServer
 from beamclaw.runs.flush import flush
-from beamclaw.runs.run import Wiring
+from beamclaw.runs.wiring import Wiring
 
 
 def supervisor(wiring: Wiring, connect: Connect) -> supervision.Supervisor:

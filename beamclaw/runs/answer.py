@@ -1,40 +1,176 @@
 """One model call's answer while it comes in, and what it adds up to."""
 
+import re
+from collections.abc import Collection
+from typing import assert_never
+
 import attrs
 
 from beamclaw.contracts import tokens
-from beamclaw.contracts.messages import Message, Text, Thinking, Usage
-from beamclaw.contracts.providers import StopReason
+from beamclaw.contracts.messages import Message, Part, Text, Thinking, ToolCall, Usage
+from beamclaw.contracts.providers import (
+    End,
+    ProviderEvent,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
+
+# What every provider takes as the id of a tool call.
+_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_ID = 48
+
+
+@attrs.define
+class _Words:
+    pieces: list[str] = attrs.field(factory=list[str])
+
+    def part(self) -> Part:
+        return Text("".join(self.pieces))
+
+
+@attrs.define
+class _Thoughts:
+    pieces: list[str] = attrs.field(factory=list[str])
+    signature: str | None = None
+    redacted: str | None = None
+
+    def part(self) -> Part:
+        return Thinking("".join(self.pieces), self.signature, self.redacted)
+
+
+@attrs.define
+class _Wish:
+    index: int
+    id: str = ""
+    name: str = ""
+    pieces: list[str] = attrs.field(factory=list[str])
+
+    def part(self) -> Part:
+        return ToolCall(self.id, self.name, "".join(self.pieces))
 
 
 @attrs.define
 class Answer:
-    """What there is of an answer.
+    """What there is of an answer: its parts in the order in which they began.
 
     Attributes:
         usage: The provider's figures; None while it gave none.
         stop_reason: Why it ended; None while it did not.
+        begun: The provider has said anything at all.
     """
 
-    text: list[str] = attrs.field(factory=list[str])
-    thinking: list[str] = attrs.field(factory=list[str])
-    signature: str | None = None
     usage: Usage | None = None
     stop_reason: StopReason | None = None
+    begun: bool = False
+    _parts: list[_Words | _Thoughts | _Wish] = attrs.field(
+        factory=list[_Words | _Thoughts | _Wish], init=False
+    )
 
-    def message(self) -> Message:
-        """What there is of it, as a message."""
-        thinking, text = "".join(self.thinking), "".join(self.text)
-        parts: list[Thinking | Text] = []
-        if thinking or self.signature:
-            parts.append(Thinking(thinking, self.signature))
-        if text:
-            parts.append(Text(text))
+    def take(self, event: ProviderEvent) -> str:
+        """Add *event*; returns the text in it that a person sees."""
+        match event:
+            case TextDelta(text):
+                self._words().pieces.append(text)
+                self.begun = self.begun or bool(text)
+                return text
+            case ThinkingDelta():
+                self._think(event)
+            case ToolCallDelta():
+                self._wish(event)
+            case UsageReport(usage):
+                self.usage = usage
+            case End(stop_reason):
+                self.stop_reason = stop_reason
+            case _:
+                assert_never(event)
+        return ""
+
+    def _words(self) -> _Words:
+        last = self._parts[-1] if self._parts else None
+        if not isinstance(last, _Words):
+            last = _Words()
+            self._parts.append(last)
+        return last
+
+    def _thoughts(self) -> _Thoughts:
+        """The block of reasoning that goes on; a signature has ended the one before."""
+        last = self._parts[-1] if self._parts else None
+        if not isinstance(last, _Thoughts) or last.signature or last.redacted:
+            last = _Thoughts()
+            self._parts.append(last)
+        return last
+
+    def _think(self, event: ThinkingDelta) -> None:
+        self.begun = True
+        if event.redacted is not None:
+            self._parts.append(_Thoughts(redacted=event.redacted))
+            return
+        block = self._thoughts()
+        if event.text:
+            block.pieces.append(event.text)
+        block.signature = event.signature
+
+    def _wish(self, event: ToolCallDelta) -> None:
+        self.begun = True
+        for part in self._parts:
+            if isinstance(part, _Wish) and part.index == event.index:
+                break
+        else:
+            part = _Wish(event.index)
+            self._parts.append(part)
+        part.id = part.id or event.id or ""
+        part.name = part.name or event.name or ""
+        part.pieces.append(event.arguments)
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        words = (part for part in self._parts if isinstance(part, _Words))
+        return "".join(piece for part in words for piece in part.pieces)
+
+    def message(self, taken: Collection[str] = (), *, whole: bool = True) -> Message:
+        """What there is of it, as a message.
+
+        Args:
+            taken: Ids of tool calls before this one: each of ours gets one of its own,
+                since some servers count from nought in every answer.
+            whole: False: it broke off. Tool calls are left out then, because nobody
+                knows whether they are complete.
+        """
+        parts: list[Part] = []
+        used = set(taken)
+        for part in self._parts:
+            made = part.part()
+            if isinstance(made, ToolCall):
+                if not whole:
+                    continue
+                made = attrs.evolve(made, id=own_id(made.id, used))
+                used.add(made.id)
+            if not (isinstance(made, Text) and not made.text):
+                parts.append(made)
         return Message("assistant", tuple(parts))
 
     def cost(self, asked: Usage) -> Usage:
         """The provider's figures, or an estimate from what was sent and received."""
         if self.usage is not None:
             return self.usage
-        received = tokens.of_text("".join(self.text) + "".join(self.thinking))
-        return Usage(asked.input, received, estimated=True)
+        received = "".join(piece for part in self._parts for piece in part.pieces)
+        return Usage(asked.input, tokens.of_text(received), estimated=True)
+
+
+def own_id(given: str, taken: Collection[str]) -> str:
+    """*given* as an id that every provider takes and no call before has.
+
+    >>> own_id("call_0", {"call_0", "call_0_2"})
+    'call_0_3'
+    >>> own_id("functions.read:0", ())
+    'functions_read_0'
+    """
+    base = _FOREIGN.sub("_", given)[:_LONGEST_ID] or "call"
+    candidate, number = base, 2
+    while candidate in taken:
+        candidate, number = f"{base}_{number}", number + 1
+    return candidate

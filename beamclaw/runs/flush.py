@@ -10,6 +10,7 @@ import trio
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import Delta
+from beamclaw.contracts.transcript import PARAGRAPH
 
 
 @attrs.define(eq=False)
@@ -30,9 +31,11 @@ class Flusher:
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def add(self, progress: Progress, text: str) -> None:
-        """Append *text* to the attempt; publish now, or leave it to the tick."""
+        """Append *text* to the answer; publish now, or leave it to the tick."""
         first = not progress.pieces
         progress.pieces.append(text)
+        if first and progress.base:
+            text = PARAGRAPH + text
         progress.unpublished.append(text)
         progress.unpublished_length += len(text)
         if first or progress.unpublished_length >= self.size:
@@ -54,14 +57,14 @@ class Flusher:
             progress.topic, Delta(progress.run_id, progress.attempt, offset, text)
         )
 
-    def restart(self, progress: Progress, attempt: int) -> None:
-        """A new attempt: what was gathered for the last one is void."""
+    def restart(self, progress: Progress, attempt: int, base: str) -> None:
+        """A new model call begins, after *base*: what it is not in is void."""
         self._dirty.pop(progress.run_id, None)
-        progress.attempt = attempt
+        progress.attempt, progress.base = attempt, base
         progress.pieces.clear()
         progress.unpublished.clear()
         progress.unpublished_length = 0
-        progress.published = 0
+        progress.published = len(base)
 
     async def wait(self) -> None:
         """Until some text waits for a tick."""

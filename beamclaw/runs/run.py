@@ -2,11 +2,12 @@
 
 It owns the turn's writes while it lives. Killed at any await it leaves the journal as
 it stands; its session then either closes the turn (a person stopped it) or starts a
-successor, which claims the run's next epoch before it does anything else.
+successor, which claims the run's next epoch before it does anything else. Tool calls
+are processes of their own: a successor finds those that live.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NoReturn, assert_never
+from collections.abc import Mapping
+from typing import assert_never
 
 import attrs
 import trio
@@ -14,61 +15,32 @@ import trio
 import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names, tokens
-from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.journal import (
     Answered,
     Asked,
     AttemptFailed,
     Body,
-    OpenTurn,
+    Noted,
     RunStarted,
-    advance,
-    event,
+    ToolBegun,
+    ToolEnded,
 )
-from beamclaw.contracts.messages import ModelParams, Usage
-from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.providers import (
-    Acquire,
-    End,
-    ErrorKind,
-    ModelRequest,
-    Permit,
-    ProviderBusy,
-    ProviderError,
-    Release,
-    StopReason,
-    TextDelta,
-    ThinkingDelta,
-    ToolCallDelta,
-    UsageReport,
-)
-from beamclaw.contracts.retry import RetryPolicy, give_up_words
+from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
+from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
+from beamclaw.contracts.results import ended
 from beamclaw.contracts.retry import decide as decide_retry
+from beamclaw.contracts.retry import give_up_words
 from beamclaw.contracts.runs import RunOrder
-from beamclaw.contracts.sessions import Phase, Reset, RunEnded, Waiting
+from beamclaw.contracts.sessions import Phase, Reset, RunEnded, ToolUse, Waiting
+from beamclaw.contracts.tools import Order, Tool
+from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.runs.answer import Answer
-from beamclaw.runs.clients import Clients
-from beamclaw.runs.flush import Flusher
-from beamclaw.runs.turn import Ask, Finish, decide
-
-
-@attrs.frozen(kw_only=True)
-class Wiring:
-    """What all runs of a tenant share.
-
-    Attributes:
-        policies: Retries, by provider name.
-        max_output: Tokens to expect at most of an answer of a provider's (first) model
-            (second) that nobody limits.
-    """
-
-    tenant: str
-    bus: Bus
-    outside: Outside
-    flusher: Flusher
-    policies: Mapping[str, RetryPolicy]
-    max_output: Callable[[str, str], int]
+from beamclaw.runs.calls import Calls
+from beamclaw.runs.draft import Draft
+from beamclaw.runs.model_call import ModelCall
+from beamclaw.runs.turn import Ask, Await, Begin, Conclude, Finish, decide
+from beamclaw.runs.wiring import Wiring
 
 
 async def run_turn(wiring: Wiring, order: RunOrder) -> None:
@@ -78,7 +50,7 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
         beamclaw.contracts.ledger.LedgerError: Another writer was faster; the session
             reads again.
 
-    Cancelled, it leaves the journal at its last commit.
+    Cancelled, it leaves the journal at its last commit, and its tool calls in progress.
     """
     await _Run(wiring, order).work()
 
@@ -93,33 +65,84 @@ class _Run:
         self._body = order.definition
         self._id = order.progress.run_id
         self._ledger = names.of_tenant(order.tenant, "ledger")
+        self._draft = Draft(self._id, order.progress.transcript)
+        self._calls = Calls(wiring.tenant, self._id, wiring.max_result)
+        # Calls whose intent is in the draft: begun when that is committed.
+        self._to_begin: list[Begin] = []
+        # Told to whoever follows the run when the draft is committed.
+        self._news: list[Reset | ToolUse] = []
+        self._ended: RunEnded | None = None
 
     @property
     def _turn(self) -> OpenTurn:
-        turn = self._progress.transcript.turn
+        turn = self._draft.state.turn
         if turn is None or turn.run_id != self._id:
             msg = f"run {self._id} is not the open turn of its session"
             raise ledger.LedgerError(msg)
         return turn
+
+    # --- from step to step
 
     async def work(self) -> None:
         supervision.update_value(
             names.run(self._wiring.tenant, self._id), self._progress
         )
         if self._successor:
-            await self._take_over()
+            self._take_over()
+            await self._commit()
         definition = await self._definition()
-        while self._progress.ended is None:
-            step = decide(self._progress.transcript, system=definition.system)
-            match step:
-                case Ask():
-                    await self._ask(step, definition)
-                case Finish():
-                    await self._finish(step.outcome, step.stop_reason, step.text)
-                case _:
-                    assert_never(step)
+        tools = self._wiring.tools(definition.id)
+        self._calls.find(call.asked.id for call in self._turn.open_calls)
+        while True:
+            step = self._plan(definition, tools)
+            await self._commit()
+            if step is None:
+                return
+            await self._begin(tools)
+            if isinstance(step, Ask):
+                await self._ask(step, definition, tools)
+            else:
+                await self._results()
 
-    async def _take_over(self) -> None:
+    def _plan(
+        self, definition: AgentDefinition, tools: Mapping[str, Tool]
+    ) -> Ask | Await | None:
+        """Decide, and draft what that means, up to the next step that has to wait.
+
+        None: the turn is over.
+        """
+        specs = {name: tool.spec for name, tool in tools.items()}
+        while self._ended is None:
+            steps = decide(
+                self._draft.state,
+                now=self._now(),
+                limits=self._wiring.limits,
+                system=definition.system,
+                tools=specs,
+                running={*self._calls.running, *self._beginning},
+            )
+            for step in steps:
+                match step:
+                    case Ask():
+                        self._draft_ask(step, definition)
+                        return step
+                    case Await():
+                        return step
+                    case Begin():
+                        self._draft_begin(step)
+                    case Conclude():
+                        self._draft_conclude(step)
+                    case Finish():
+                        self._draft_end(step.outcome, step.stop_reason, note=step.note)
+                    case _:
+                        assert_never(step)
+        return None
+
+    @property
+    def _beginning(self) -> set[str]:
+        return {step.call.asked.id for step in self._to_begin}
+
+    def _take_over(self) -> None:
         turn = self._turn
         started = RunStarted(
             epoch=self._claim.run_epoch,
@@ -128,7 +151,7 @@ class _Run:
             params=turn.params,
             retractable=turn.retractable,
         )
-        await self._commit(started, ops=(ledger.ClaimRun(self._now()),))
+        self._add(started, ledger.ClaimRun(self._now()))
 
     async def _definition(self) -> AgentDefinition:
         hash_ = self._turn.definition
@@ -140,129 +163,94 @@ class _Run:
             raise ledger.LedgerError(msg)
         return AgentDefinition.load(body)
 
-    async def _ask(self, step: Ask, definition: AgentDefinition) -> None:
+    # --- asking the model
+
+    def _draft_ask(self, step: Ask, definition: AgentDefinition) -> None:
+        """Note the call, and what it may cost, before it is made."""
         provider, model = definition.provider, definition.model
+        asked = Asked(attempt=step.attempt, provider=provider, model=model)
+        reserve = ledger.Reserve(
+            run_id=self._id,
+            attempt=step.attempt,
+            agent=definition.id,
+            provider=provider,
+            model=model,
+            at=self._now(),
+            bound=self._bound(step, definition),
+        )
+        turn = self._turn
+        if turn.unanswered:
+            self._news.append(Reset(self._id, step.attempt, len(turn.text)))
+        self._add(asked, reserve)
+
+    def _bound(self, step: Ask, definition: AgentDefinition) -> Usage:
+        most = _params(step, definition).max_tokens
+        return Usage(
+            tokens.of_messages(step.messages),
+            most or self._wiring.max_output(definition.provider, definition.model),
+            estimated=True,
+        )
+
+    async def _ask(
+        self, step: Ask, definition: AgentDefinition, tools: Mapping[str, Tool]
+    ) -> None:
+        provider, model = definition.provider, definition.model
+        bound = self._bound(step, definition)
         if provider not in self._wiring.policies:
             words = (
                 f"the turn began with the provider {provider!r}, which is not "
                 "configured any more (providers)"
             )
-            error = ProviderError("invalid", words)
-            await self._finish("error", "error", "", error=error)
+            self._fail(definition, Answer(), Usage(), ProviderError("invalid", words))
             return
-        params = _params(step, definition)
-        request = ModelRequest(model=model, messages=step.messages, params=params)
-        bound = Usage(
-            tokens.of_messages(step.messages),
-            params.max_tokens or self._wiring.max_output(provider, model),
-            estimated=True,
+        request = ModelRequest(
+            model=model,
+            messages=step.messages,
+            params=_params(step, definition),
+            tools=tuple(tool.spec for tool in tools.values()),
         )
-        await self._reserve(step.attempt, definition, bound)
-        if step.attempt > 1:
-            self._publish(Reset(self._id, step.attempt))
-        self._wiring.flusher.restart(self._progress, step.attempt)
+        flusher, progress = self._wiring.flusher, self._progress
+        flusher.publish(progress)
+        flusher.restart(progress, step.attempt, self._turn.text)
         answer = Answer()
+        call = ModelCall(
+            self._wiring, self._progress, provider, request, self._wait_for
+        )
         try:
-            await self._call(definition, request, answer)
+            await call.make(answer)
         except ProviderError as error:
             await self._failed(definition, answer, bound, error)
             return
         usage = answer.cost(bound)
         reason = answer.stop_reason or "stop"
-        # The answer and the end of the turn are one commit: a crash leaves both or
-        # neither, so an answer that was paid for is never asked for again.
-        await self._finish(
-            "ok",
-            reason,
-            "".join(answer.text),
-            answered=self._answered(definition, answer, reason, usage),
-            settle=usage,
-        )
+        self._draft_answer(definition, answer, reason, usage)
 
-    async def _reserve(
-        self, attempt: int, definition: AgentDefinition, bound: Usage
+    def _draft_answer(
+        self,
+        definition: AgentDefinition,
+        answer: Answer,
+        reason: StopReason,
+        usage: Usage,
     ) -> None:
-        """Note the call, and what it may cost, before it is made."""
-        provider, model = definition.provider, definition.model
-        reserve = ledger.Reserve(
-            run_id=self._id,
+        attempt, whole = self._turn.attempt, reason != "error"
+        message = answer.message(self._call_ids(), whole=whole)
+        answered = Answered(
             attempt=attempt,
-            agent=definition.id,
-            provider=provider,
-            model=model,
-            at=self._now(),
-            bound=bound,
+            message=message,
+            stop_reason=reason,
+            usage=usage,
+            provider=definition.provider,
+            model=definition.model,
         )
-        asked = Asked(attempt=attempt, provider=provider, model=model)
-        await self._commit(asked, ops=(reserve,))
+        self._add(answered, ledger.Settle(self._id, attempt, self._now(), usage))
 
-    async def _call(
-        self, definition: AgentDefinition, request: ModelRequest, answer: Answer
-    ) -> None:
-        permits = names.permits(definition.provider)
-        self._wait_for("permit", definition.provider)
-        permit = await self._permit(permits)
-        release = Release(permit.id)
-        try:
-            self._wait_for("model", f"{definition.provider}/{definition.model}")
-            await self._stream(definition, request, answer)
-            release = Release(permit.id, answer.usage or Usage())
-        except ProviderError as error:
-            release = Release(permit.id, Usage(), error.kind, error.retry_after)
-            raise
-        finally:
-            self._progress.waiting = None
-            self._wiring.bus.cast(permits, release)
-
-    async def _permit(self, permits: str) -> Permit:
-        try:
-            return await self._wiring.bus.call(permits, Acquire(self._id), timeout=None)
-        except ProviderBusy as busy:
-            raise ProviderError(
-                "overloaded", str(busy), retry_after=busy.retry_after
-            ) from None
-        except supervision.CallFailed as error:
-            # The permit server is being restarted: wait for it like for a provider.
-            raise ProviderError("overloaded", f"no permit: {error}") from error
-
-    async def _stream(
-        self, definition: AgentDefinition, request: ModelRequest, answer: Answer
-    ) -> None:
-        progress, flusher = self._progress, self._wiring.flusher
-        clients = self._clients()
-        async with clients.get(definition.provider).stream(request) as events:
-            async for received in events:
-                match received:
-                    case TextDelta(text):
-                        if not answer.text:
-                            progress.waiting = None
-                        answer.text.append(text)
-                        flusher.add(progress, text)
-                    case ThinkingDelta(text, signature):
-                        answer.thinking.append(text)
-                        answer.signature = signature or answer.signature
-                    case UsageReport(usage):
-                        answer.usage = usage
-                    case End(stop_reason):
-                        answer.stop_reason = stop_reason
-                    case ToolCallDelta():
-                        self._refuse_tools(definition)
-                    case _:
-                        assert_never(received)
-
-    def _refuse_tools(self, definition: AgentDefinition) -> NoReturn:
-        msg = (
-            f"{definition.provider}/{definition.model} asked for a tool, "
-            "but it was offered none"
-        )
-        raise ProviderError("invalid", msg)
-
-    def _clients(self) -> Clients:
-        entry = supervision.lookup(names.of_tenant(self._wiring.tenant, "clients"))
-        if entry is None or not isinstance(entry.value, Clients):
-            msg = "the tenant's connections to providers are being restarted"
-            raise ProviderError("network", msg)
-        return entry.value
+    def _call_ids(self) -> set[str]:
+        return {
+            part.id
+            for message in self._draft.state.messages
+            for part in message.parts
+            if isinstance(part, ToolCall)
+        }
 
     async def _failed(
         self,
@@ -274,9 +262,9 @@ class _Run:
         """Another attempt, if the policy has one left; else the turn fails in words."""
         turn = self._turn
         # What the provider refused before it said anything, it does not bill.
-        spent = answer.cost(bound) if answer.text or answer.thinking else Usage()
+        spent = answer.cost(bound) if answer.begun else Usage()
         policy = self._wiring.policies[definition.provider]
-        attempt, text_left = turn.failed + 1, bool(answer.text)
+        attempt, text_left = turn.failed_in_a_row + 1, bool(answer.text)
         wait = decide_retry(
             policy,
             attempt,
@@ -287,93 +275,151 @@ class _Run:
         )
         if wait is None:
             words = give_up_words(policy, attempt, error, text_left=text_left)
-            await self._finish(
-                "error",
-                "error",
-                "".join(answer.text),
-                error=ProviderError(error.kind, words),
-                answered=self._answered(definition, answer, "error", spent),
-                settle=spent,
-            )
+            self._fail(definition, answer, spent, ProviderError(error.kind, words))
             return
         failed = AttemptFailed(
             attempt=turn.attempt, kind=error.kind, error=error.message
         )
-        await self._commit(
-            failed, ops=(ledger.Settle(self._id, turn.attempt, self._now(), spent),)
-        )
+        self._add(failed, ledger.Settle(self._id, turn.attempt, self._now(), spent))
+        await self._commit()
         self._wait_for("retry", error.message, wait)
         await trio.sleep(wait)
 
-    def _answered(
+    def _fail(
         self,
         definition: AgentDefinition,
         answer: Answer,
-        reason: StopReason,
-        usage: Usage,
-    ) -> Answered:
-        return Answered(
-            attempt=self._turn.attempt,
-            message=answer.message(),
-            stop_reason=reason,
-            usage=usage,
-            provider=definition.provider,
-            model=definition.model,
-        )
+        spent: Usage,
+        error: ProviderError,
+    ) -> None:
+        self._draft_answer(definition, answer, "error", spent)
+        self._draft_end("error", "error", error=error)
 
-    async def _finish(
+    # --- tool calls
+
+    def _draft_begin(self, step: Begin) -> None:
+        id_ = step.call.asked.id
+        begun = ToolBegun(
+            call_id=id_,
+            tool=step.spec.name,
+            effect=step.spec.effect,
+            key=self._call_key(id_),
+            attempt=step.attempt,
+        )
+        self._add(begun)
+        self._to_begin.append(step)
+        self._news.append(ToolUse(self._id, id_, step.spec.name))
+
+    def _call_key(self, call_id: str) -> str:
+        return f"{self._id}/{call_id}"
+
+    def _draft_conclude(self, step: Conclude) -> None:
+        id_ = step.call.asked.id
+        self._calls.stop(id_)
+        self._add_result(ended(id_, step.outcome, step.text), step.call.asked.name)
+
+    def _add_result(self, result: ToolEnded, tool: str) -> None:
+        self._add(result)
+        use = ToolUse(self._id, result.result.id, tool, result.outcome)
+        self._news.append(use)
+
+    async def _begin(self, tools: Mapping[str, Tool]) -> None:
+        """Begin the calls whose intent has just become durable."""
+        for step in self._to_begin:
+            order = Order(
+                tenant=self._wiring.tenant,
+                session_key=self._key,
+                run_id=self._id,
+                call_id=step.call.asked.id,
+                tool=step.spec.name,
+                arguments=step.arguments,
+                key=self._call_key(step.call.asked.id),
+                attempt=step.attempt,
+            )
+            try:
+                pid = await self._wiring.begin_call(
+                    tools[order.tool], order, check=step.check
+                )
+            except (supervision.MaxChildren, supervision.NoProcess) as error:
+                words = f"it was not carried out, try again later: {error}"
+                result = ended(order.call_id, "refused", words)
+                self._add_result(result, order.tool)
+            else:
+                self._calls.watch(order.call_id, pid)
+        self._to_begin.clear()
+
+    async def _results(self) -> None:
+        """Draft the results that are there; wait for one, to the end of the turn's time."""
+        turn = self._turn
+        names_ = {call.asked.id: call.asked.name for call in turn.calls}
+        self._wait_for("tools", ", ".join(names_[id_] for id_ in self._calls.running))
+        end = turn.started_at + self._wiring.limits.seconds
+        results = await self._calls.results(max(0.0, end - self._now()))
+        self._progress.waiting = None
+        for result in results:
+            self._add_result(result, names_[result.result.id])
+
+    # --- the end
+
+    def _draft_end(
         self,
         outcome: ledger.Outcome,
         reason: StopReason,
-        text: str,
         *,
+        note: str = "",
         error: ProviderError | None = None,
-        answered: Answered | None = None,
-        settle: Usage | None = None,
     ) -> None:
+        if note:
+            self._add(Noted(text=note))
         turn = self._turn
-        usage = turn.usage + (settle or Usage())
-        kind: ErrorKind | None = None if error is None else error.kind
-        message = None if error is None else error.message
-        ended = RunEnded(
+        ended_ = RunEnded(
             run_id=self._id,
             outcome=outcome,
             stop_reason=reason,
-            text=text,
-            usage=usage,
-            error_kind=kind,
-            error=message,
-            model="" if answered is None else f"{answered.provider}/{answered.model}",
+            text=turn.text,
+            usage=turn.usage,
+            error_kind=None if error is None else error.kind,
+            error=None if error is None else error.message,
+            model=turn.model,
         )
-        over = run_over(ended)
-        bodies: tuple[Body, ...] = (over,) if answered is None else (answered, over)
-        at = self._now()
-        ops: list[ledger.Op] = [end_run(ended, at=at)]
-        if settle is not None:
-            ops.insert(0, ledger.Settle(self._id, turn.attempt, at, settle))
-        await self._commit(*bodies, ops=tuple(ops))
-        self._progress.ended = ended
-        self._wiring.flusher.publish(self._progress)
-        self._publish(ended)
+        self._add(run_over(ended_), end_run(ended_, at=self._now()))
+        self._ended = ended_
 
-    async def _commit(self, *bodies: Body, ops: tuple[ledger.Op, ...]) -> None:
-        """Commit *bodies*; the state moves on only when they are durable."""
-        at = self._now()
-        progress = self._progress
+    # --- writing and telling
+
+    def _add(self, body: Body, *ops: ledger.Op) -> None:
+        self._draft.add(body, *ops, at=self._now())
+
+    async def _commit(self) -> None:
+        """Commit the draft; the state moves on, and is told, only when it is durable."""
+        draft, progress = self._draft, self._progress
+        if not draft.events:
+            return
         await supervision.call(
             self._ledger,
             ledger.Commit(
                 claim=self._claim,
                 session_key=self._key,
                 expected_seq=progress.transcript.seq,
-                events=tuple(event(body, at=at, run_id=self._id) for body in bodies),
-                ops=ops,
+                events=tuple(draft.events),
+                ops=tuple(draft.ops),
             ),
             timeout=None,
         )
-        progress.transcript = advance(
-            progress.transcript, ((self._id, body) for body in bodies)
-        )
+        progress.transcript = draft.state
+        self._draft = Draft(self._id, draft.state)
+        for value in self._news:
+            self._tell(value)
+        self._news.clear()
+        if self._ended is not None:
+            progress.ended = self._ended
+            self._wiring.flusher.publish(progress)
+            self._publish(self._ended)
+
+    def _tell(self, value: Reset | ToolUse) -> None:
+        if isinstance(value, ToolUse) and value.outcome is not None:
+            self._calls.dismiss(value.call_id)
+        self._publish(value)
 
     def _wait_for(
         self, phase: Phase, detail: str, seconds: float | None = None

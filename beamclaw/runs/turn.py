@@ -1,15 +1,21 @@
 """The turn machine: what comes next in a turn, decided from the journal alone.
 
-``evolve`` is in :mod:`beamclaw.contracts.journal`; here is ``decide``. Both are pure, so
-that recovery after a crash is the same code as progress without one.
+``evolve`` is in :mod:`beamclaw.contracts.transcript`; here is ``decide``. Both are pure,
+so that recovery after a crash is the same code as progress without one.
 """
 
-import attrs
+from collections.abc import Collection, Mapping
+from typing import Any, cast
 
-from beamclaw.contracts.journal import Transcript
+import attrs
+import orjson
+
 from beamclaw.contracts.ledger import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, said
 from beamclaw.contracts.providers import StopReason
+from beamclaw.contracts.tools import CallOutcome, ToolSpec
+from beamclaw.contracts.transcript import Call, Did, OpenTurn, Transcript
+from beamclaw.contracts.turns import TurnLimits
 
 
 @attrs.frozen(kw_only=True)
@@ -22,23 +28,67 @@ class Ask:
 
 
 @attrs.frozen(kw_only=True)
-class Finish:
-    """Commit the end of the turn."""
+class Begin:
+    """Commit the intent of a tool call, then carry it out.
 
-    outcome: Outcome
-    stop_reason: StopReason
+    With *check* the tool is first asked what became of it.
+    """
+
+    call: Call
+    spec: ToolSpec
+    arguments: Mapping[str, Any]
+    attempt: int
+    check: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Conclude:
+    """Commit a result for a tool call that is not carried out, or not any longer."""
+
+    call: Call
+    outcome: CallOutcome
     text: str
 
 
-Step = Ask | Finish
+@attrs.frozen
+class Await:
+    """Calls are in progress: wait for the first of them to end."""
+
+
+@attrs.frozen(kw_only=True)
+class Finish:
+    """Commit the end of the turn; *note* is told to the person before."""
+
+    outcome: Outcome
+    stop_reason: StopReason
+    note: str = ""
+
+
+Step = Ask | Begin | Conclude | Await | Finish
 
 
 class NoOpenTurnError(Exception):
     """There is nothing to decide: the journal has no turn in progress."""
 
 
-def decide(state: Transcript, *, system: str | None) -> Step:
-    """The next step of the open turn, one case per rule.
+def decide(
+    state: Transcript,
+    *,
+    now: float,
+    limits: TurnLimits,
+    system: str | None,
+    tools: Mapping[str, ToolSpec],
+    running: Collection[str],
+) -> tuple[Step, ...]:
+    """The next steps of the open turn; those of tool calls are taken together.
+
+    Args:
+        state: The journal, added up.
+        now: Seconds since the epoch.
+        limits: Where the turn is ended in words.
+        system: The agent's own instructions.
+        tools: What the model may ask for, by name.
+        running: Ids of calls that have a process, also one that outlived its run.
 
     Raises:
         NoOpenTurnError: The turn is over.
@@ -46,21 +96,142 @@ def decide(state: Transcript, *, system: str | None) -> Step:
     turn = state.turn
     if turn is None:
         raise NoOpenTurnError
-    if turn.answer is not None:
-        return Finish(
-            outcome="ok",
-            stop_reason=turn.stop_reason or "stop",
-            text=turn.answer.text,
-        )
+    if turn.open_calls:
+        return _of_calls(turn, now, limits, tools, running)
+    if turn.answer is not None and not turn.calls:
+        return (Finish(outcome="ok", stop_reason=turn.stop_reason or "stop"),)
+    reached = _reached(turn, limits, now)
+    if reached:
+        return (Finish(outcome="limited", stop_reason="limit", note=reached),)
     # Also when a call was cut by a crash (``asking``): its answer is nowhere, so it is
     # made again, as the next attempt.
-    return Ask(
-        attempt=turn.attempt + 1,
-        messages=prompt(state.messages, system),
-        params=turn.params,
+    return (
+        Ask(
+            attempt=turn.attempt + 1,
+            messages=prompt(state.messages, system),
+            params=turn.params,
+        ),
     )
 
 
 def prompt(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:
     """What is sent: the agent's own instructions before everything said."""
     return messages if system is None else (said("system", system), *messages)
+
+
+# --- tool calls
+
+
+def _of_calls(
+    turn: OpenTurn,
+    now: float,
+    limits: TurnLimits,
+    tools: Mapping[str, ToolSpec],
+    running: Collection[str],
+) -> tuple[Step, ...]:
+    if now - turn.started_at >= limits.seconds:
+        return tuple(map(_too_late, turn.open_calls))
+    steps: list[Step] = []
+    for place, call in enumerate(turn.open_calls, turn.tool_calls + 1):
+        if call.asked.id in running:
+            continue
+        if call.begun is not None:
+            steps.append(_again(call, tools.get(call.asked.name), limits))
+        elif place > limits.tool_calls:
+            steps.append(_refused(call, _LIMIT))
+        else:
+            steps.append(_first(call, tools))
+    return tuple(steps) or (Await(),)
+
+
+_LIMIT = "it was not carried out: the turn has come to a limit"
+
+
+def _first(call: Call, tools: Mapping[str, ToolSpec]) -> Step:
+    spec = tools.get(call.asked.name)
+    if spec is None:
+        have = ", ".join(sorted(tools)) or "there are none"
+        return _refused(call, f"there is no tool {call.asked.name!r}; tools: {have}")
+    arguments = parse(call.asked.arguments)
+    if isinstance(arguments, str):
+        return _refused(call, arguments)
+    return Begin(call=call, spec=spec, arguments=arguments, attempt=1)
+
+
+def _again(call: Call, spec: ToolSpec | None, limits: TurnLimits) -> Step:
+    """A call was begun, has no process any more, and no result in the journal."""
+    begun = call.begun
+    assert begun is not None
+    if begun.effect == "unsafe" or spec is None:
+        text = (
+            "the node died while this was carried out. Whether it was done is not "
+            "known; it was not tried again. Look before you repeat it"
+        )
+        return Conclude(call=call, outcome="unknown", text=text)
+    arguments = parse(call.asked.arguments)
+    if begun.attempt >= limits.begins or isinstance(arguments, str):
+        harmless = begun.effect == "pure"
+        text = f"it was begun {begun.attempt} times and never came to an end"
+        return Conclude(
+            call=call, outcome="error" if harmless else "unknown", text=text
+        )
+    return Begin(
+        call=call,
+        spec=spec,
+        arguments=arguments,
+        attempt=begun.attempt + 1,
+        check=begun.effect == "checkable",
+    )
+
+
+def _too_late(call: Call) -> Conclude:
+    if call.begun is None:
+        return _refused(call, _LIMIT)
+    text = "stopped: the turn has come to its limit of time; what it did is not known"
+    return Conclude(call=call, outcome="stopped", text=text)
+
+
+def _refused(call: Call, text: str) -> Conclude:
+    return Conclude(call=call, outcome="refused", text=text)
+
+
+def parse(text: str) -> dict[str, Any] | str:
+    """The arguments of a call; or, in words for the model, why they are none."""
+    try:
+        found: object = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError as error:
+        return f"the arguments are no JSON: {error}"
+    if not isinstance(found, dict):
+        return "the arguments have to be a JSON object"
+    return cast("dict[str, Any]", found)
+
+
+# --- limits
+
+
+def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
+    """Which limit the turn has come to, in words for a person; else nothing."""
+    figures = (
+        (turn.model_calls, limits.model_calls, "calls of the model", "model_calls"),
+        (turn.tool_calls, limits.tool_calls, "tool calls", "tool_calls"),
+        (turn.usage.input + turn.usage.output, limits.tokens, "tokens", "tokens"),
+        (now - turn.started_at, limits.seconds, "seconds", "seconds"),
+    )
+    for figure, limit, what, key in figures:
+        if figure >= limit:
+            return (
+                f"I stopped: this turn has come to its limit of {limit:,.0f} {what} "
+                f"(limits.turn.{key}). Say that I should go on, and I do."
+            )
+    times = _repeated(turn.done)
+    if times >= limits.repeats:
+        return (
+            f"I stopped: I made the same call of {turn.done[-1].tool} {times} times "
+            "and always got the same (limits.turn.repeats). What should I try instead?"
+        )
+    return ""
+
+
+def _repeated(done: tuple[Did, ...]) -> int:
+    """How often the last call came to the same as now, of those remembered."""
+    return done.count(done[-1]) if done else 0

@@ -8,9 +8,11 @@ import attrs
 
 from beamclaw.contracts import ledger, tokens
 from beamclaw.contracts.ends import end_run, run_over
-from beamclaw.contracts.journal import Answered, Body, InboundTaken, Transcript
+from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
 from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.results import ended
 from beamclaw.contracts.sessions import RunEnded
+from beamclaw.contracts.transcript import Call, Transcript, told
 from beamclaw.sessions import lane
 from beamclaw.sessions.lane import Pending
 
@@ -32,9 +34,10 @@ def closed(
     at: float,
     error: str | None = None,
 ) -> End:
-    """The open turn is ended in its run's place, with what there is of its answer.
+    """The open turn is ended in its run's place.
 
-    A model call that was under way is settled by an estimate: it may have been billed.
+    *text* is what there is of the answer that was under way. That model call is settled
+    by an estimate: it may have been billed. Tool calls without a result get one.
     """
     turn = transcript.turn
     assert turn is not None
@@ -49,22 +52,36 @@ def closed(
         run_id=turn.run_id,
         outcome=outcome,
         stop_reason=reason,
-        text=text,
+        text=told(turn.text, text),
         usage=turn.usage + spent,
         error_kind=None if error is None else "server",
         error=error,
     )
     ops.append(end_run(end, at=at))
-    bodies: list[Body] = [run_over(end)]
+    bodies: list[Body] = [_cut_off(call, outcome) for call in turn.open_calls]
     if text:
-        answered = Answered(
-            attempt=turn.attempt,
-            message=said("assistant", text),
-            stop_reason=reason,
-            usage=spent,
+        bodies.append(
+            Answered(
+                attempt=turn.attempt,
+                message=said("assistant", text),
+                stop_reason=reason,
+                usage=spent,
+            )
         )
-        bodies.insert(0, answered)
+    bodies.append(run_over(end))
     return End(tuple((turn.run_id, body) for body in bodies), tuple(ops), end)
+
+
+def _cut_off(call: Call, outcome: ledger.Outcome) -> ToolEnded:
+    """The result of a tool call whose turn is over before it has come to one."""
+    id_ = call.asked.id
+    if call.begun is None:
+        return ended(id_, "refused", "it was not carried out: the turn was ended")
+    if outcome == "aborted":
+        words = "stopped by the person; what it had done by then is not known"
+        return ended(id_, "stopped", words)
+    words = "the turn was given up; whether this was carried out is not known"
+    return ended(id_, "unknown", words)
 
 
 def withdrawn(pending: Pending, *, at: float) -> End:

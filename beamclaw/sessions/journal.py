@@ -2,8 +2,9 @@
 
 import supervision
 from beamclaw.contracts import ledger
-from beamclaw.contracts.journal import Body, Transcript, advance, event, extend
+from beamclaw.contracts.journal import Body, event
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
 from beamclaw.sessions.wiring import Wiring
 
 
@@ -72,7 +73,8 @@ class Journal:
             for run_id, body in bodies
         )
         await self._write(events, ops, expected_seq=self.transcript.seq)
-        self.transcript = advance(self.transcript, bodies)
+        facts = [Fact(body, run_id, at) for run_id, body in bodies]
+        self.transcript = advance(self.transcript, facts)
 
     async def commit_beside(self, ops: tuple[ledger.Op, ...]) -> None:
         """Commit *ops* without events while a run may be writing the journal."""

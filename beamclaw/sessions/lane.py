@@ -5,9 +5,9 @@ A decision without I/O over the journal, the inbox and what is in progress.
 
 import attrs
 
-from beamclaw.contracts.journal import Transcript
 from beamclaw.contracts.messages import Message
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.transcript import Transcript
 
 
 @attrs.frozen

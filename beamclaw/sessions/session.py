@@ -17,6 +17,7 @@ from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.journal import InboundTaken, RunStarted
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder
 from beamclaw.contracts.sessions import Inbound, Ring, TopicValue, Waiting
+from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.sessions import ends, lane
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.lane import Lane, Pending
@@ -304,6 +305,7 @@ class Session(supervision.Server):
         running = self._running
         if running is not None and running.progress.run_id == run_id:
             running.stops.append(sender)
+            self._stop_calls(running.progress.transcript.turn)
             supervision.exit(running.pid, supervision.Shutdown(ABORTED))
             return
         queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
@@ -327,10 +329,27 @@ class Session(supervision.Server):
                 await self._tell_end(progress.run_id)
                 return False
             try:
-                await self._close_turn("aborted", progress.text)
+                await self._close_turn("aborted", self._partial(progress))
             except ledger.SequenceConflict:
                 continue
             return True
+
+    def _partial(self, progress: Progress) -> str:
+        """What there is of an answer that is not in the journal."""
+        turn = self._journal.transcript.turn
+        if turn is None or not turn.asking or turn.attempt != progress.attempt:
+            return ""
+        return "".join(progress.pieces)
+
+    def _stop_calls(self, turn: OpenTurn | None) -> None:
+        """End the tool calls of a turn: nobody waits for them any more."""
+        if turn is None:
+            return
+        for call in turn.open_calls:
+            name = names.call(self._wiring.tenant, turn.run_id, call.asked.id)
+            pid = supervision.whereis(name)
+            if pid is not None:
+                supervision.exit(pid, supervision.Shutdown(ABORTED))
 
     async def _quarantine(self, revivals: int) -> None:
         error = (
@@ -349,6 +368,7 @@ class Session(supervision.Server):
         self, outcome: ledger.Outcome, text: str = "", error: str | None = None
     ) -> None:
         """End the open turn in the run's place; a late commit of it is refused."""
+        self._stop_calls(self._journal.transcript.turn)
         at = self._wiring.outside.wall()
         end = ends.closed(self._journal.transcript, outcome, text, at=at, error=error)
         await self._journal.commit(*end.bodies, ops=end.ops)

@@ -34,6 +34,17 @@ def test_a_new_attempt_voids_what_was_shown():
     assert shown(*events, delta("late", 2)) == expected
 
 
+def test_what_an_earlier_model_call_said_stays():
+    more = {"type": "Reset", "attempt": 3, "offset": 2}
+    assert shown(delta("ab"), delta("cd", 2, 2), more, delta("x", 2, 3)) == [
+        Show("text", "ab"),
+        Show("text", "cd"),
+        Show("again"),
+        Show("text", "ab"),
+        Show("text", "x"),
+    ]
+
+
 def test_a_reset_before_any_text_is_nothing():
     assert shown({"type": "Reset", "attempt": 2}, delta("x", attempt=2)) == [
         Show("text", "x")

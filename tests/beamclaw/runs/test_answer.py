@@ -1,28 +1,98 @@
 """What an answer adds up to, whole or cut off."""
 
-from beamclaw.contracts.messages import Text, Thinking, Usage
+import pytest
+
+from beamclaw.contracts.messages import Part, Text, Thinking, ToolCall, Usage
+from beamclaw.contracts.providers import (
+    End,
+    ProviderEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    UsageReport,
+)
 from beamclaw.runs.answer import Answer
 
 ASKED = Usage(40, 1_000, estimated=True)
 
 
-def test_pieces_become_a_message():
-    answer = Answer(text=["he", "llo"], thinking=["h", "m"], signature="s")
-    assert answer.message().parts == (Thinking("hm", "s"), Text("hello"))
+def answer(*events: ProviderEvent) -> Answer:
+    made = Answer()
+    for event in events:
+        made.take(event)
+    return made
 
 
-def test_of_nothing_there_is_nothing():
-    assert Answer().message().parts == ()
+def call(index: int, id_: str | None, text: str = "", name: str = "f") -> ToolCallDelta:
+    return ToolCallDelta(index, id_, name if id_ is not None else None, text)
 
 
-def test_what_only_a_signature_tells_of_is_kept():
-    assert Answer(signature="s").message().parts == (Thinking("", "s"),)
+@pytest.mark.parametrize(
+    ("events", "parts"),
+    [
+        ((), ()),
+        ((TextDelta("he"), TextDelta("llo")), (Text("hello"),)),
+        (
+            (ThinkingDelta("h"), ThinkingDelta("m", "s"), TextDelta("so")),
+            (Thinking("hm", "s"), Text("so")),
+        ),
+        # What only a signature tells of is kept.
+        ((ThinkingDelta("", "s"),), (Thinking("", "s"),)),
+        # A signature ends a block of reasoning; so does anything else that comes.
+        (
+            (ThinkingDelta("a", "1"), ThinkingDelta("b", "2")),
+            (Thinking("a", "1"), Thinking("b", "2")),
+        ),
+        (
+            (ThinkingDelta("", redacted="x"), ThinkingDelta("a")),
+            (Thinking("", redacted="x"), Thinking("a")),
+        ),
+        (
+            (TextDelta("a"), ThinkingDelta("b"), TextDelta("c")),
+            (Text("a"), Thinking("b"), Text("c")),
+        ),
+        (
+            (TextDelta("so"), call(0, "x", '{"a"'), call(0, None, ":1}")),
+            (Text("so"), ToolCall("x", "f", '{"a":1}')),
+        ),
+        # Two at once, their pieces mixed.
+        (
+            (
+                call(0, "x", "{"),
+                call(1, "y", "["),
+                call(0, None, "}"),
+                call(1, None, "]"),
+            ),
+            (ToolCall("x", "f", "{}"), ToolCall("y", "f", "[]")),
+        ),
+    ],
+)
+def test_pieces_become_a_message(
+    events: tuple[ProviderEvent, ...], parts: tuple[Part, ...]
+) -> None:
+    assert answer(*events).message().parts == parts
+
+
+def test_every_call_gets_an_id_of_its_own():
+    twice = answer(call(0, "a"), call(1, "a"), call(2, ""), call(3, "no good"))
+    ids = [part.id for part in twice.message({"call"}).parts]  # pyright: ignore
+    assert ids == ["a", "a_2", "call_2", "no_good"]
+
+
+def test_of_what_broke_off_no_call_is_kept():
+    cut = answer(TextDelta("so"), call(0, "x", '{"pa'))
+    assert cut.message(whole=False).parts == (Text("so"),)
+
+
+def test_only_text_is_for_a_person():
+    events = TextDelta("a"), ThinkingDelta("b"), call(0, "x"), End("stop")
+    assert [Answer().take(event) for event in events] == ["a", "", "", ""]
 
 
 def test_the_figures_of_the_provider_count():
-    assert Answer(text=["hello"], usage=Usage(7, 3)).cost(ASKED) == Usage(7, 3)
+    assert answer(TextDelta("a"), UsageReport(Usage(7, 3))).cost(ASKED) == Usage(7, 3)
 
 
 def test_without_figures_what_was_said_is_estimated():
-    cost = Answer(text=["abc"], thinking=["def"]).cost(ASKED)
-    assert cost == Usage(40, 2, estimated=True)
+    said = answer(TextDelta("abc"), ThinkingDelta("def"), call(0, "x", "{1}"))
+    assert said.cost(ASKED) == Usage(40, 3, estimated=True)

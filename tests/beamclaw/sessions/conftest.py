@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import supervision
-from beamclaw import bus, ledger, limits, runs, sessions
+from beamclaw import bus, ledger, limits, runs, sessions, tools
 from beamclaw.agents import AgentDefinition, UnknownAgent
 from beamclaw.contracts import names
 from beamclaw.contracts.follow import follow
@@ -30,11 +30,16 @@ from beamclaw.contracts.providers import (
 )
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
+from beamclaw.contracts.tools import Tool
+from beamclaw.contracts.turns import TurnLimits
 from beamclaw.testing.strict_bus import StrictBus
 from supervision.testing import wait_exit
 
 KEY = "agent:main:main"
 MAX_OUTPUT = 4_096
+TURN_LIMITS = TurnLimits(
+    model_calls=20, tool_calls=20, seconds=3600.0, tokens=10_000, repeats=5, begins=3
+)
 Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
 
 
@@ -53,6 +58,7 @@ class Model:
     name: str = "test"
     scripts: list[Script] = attrs.field(factory=lambda: [echo])
     calls: list[ModelRequest] = attrs.field(factory=list[ModelRequest])
+    tools: dict[str, Tool] = attrs.field(factory=dict[str, Tool])
 
     @asynccontextmanager
     async def stream(
@@ -157,7 +163,12 @@ def _resolve(agent: str, model: str | None) -> AgentDefinition:
 
 @asynccontextmanager
 async def _tenant(
-    folder: Path, model: Model, *, idle_seconds: float = 300.0, max_awake: int = 100
+    folder: Path,
+    model: Model,
+    *,
+    idle_seconds: float = 300.0,
+    max_awake: int = 100,
+    turn_limits: TurnLimits = TURN_LIMITS,
 ) -> AsyncIterator[Tenant]:
     outside = Outside(worker=InlineWorker, threads=False, random=lambda: 0.5)
     carrier = StrictBus()
@@ -172,6 +183,10 @@ async def _tenant(
         flusher=runs.Flusher(carrier, tick=0.04, size=1024),
         policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
         max_output=lambda provider, model: MAX_OUTPUT,
+        limits=turn_limits,
+        tools=lambda agent: model.tools,
+        begin_call=tools.begin_call,
+        max_result=1_000,
     )
     session_wiring = sessions.Wiring(
         tenant="default",
@@ -200,6 +215,12 @@ async def _tenant(
     parts = [
         spec("bus", bus.BusServer, name="bus"),
         spec("permits", Permits, name="providers/test"),
+        spec(
+            "calls",
+            partial(tools.supervisor, 10),
+            name="default/calls",
+            type="supervisor",
+        ),
         spec("ledger", keeper, name="default/ledger"),
         spec("limits", partial(limits.LimitsServer, "default"), name="default/limits"),
         spec(

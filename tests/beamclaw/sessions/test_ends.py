@@ -3,16 +3,11 @@
 import attrs
 import pytest
 
-from beamclaw.contracts.journal import (
-    Answered,
-    InboundTaken,
-    OpenTurn,
-    RunOver,
-    Transcript,
-)
+from beamclaw.contracts.journal import Answered, InboundTaken, RunOver, ToolEnded
 from beamclaw.contracts.ledger import EndRun, Settle, Take
-from beamclaw.contracts.messages import ModelParams, Usage, said
+from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.transcript import Begun, Call, OpenTurn, Transcript
 from beamclaw.sessions.ends import closed, refused, withdrawn
 from beamclaw.sessions.lane import Pending
 
@@ -51,6 +46,35 @@ def test_what_was_said_of_a_stopped_turn_stays():
     assert answered.message == said("assistant", "so far")
     assert (run_id, over) == ("r", RunOver(outcome="aborted", stop_reason="aborted"))
     assert end.told.text == "so far"
+
+
+def test_what_an_earlier_model_call_said_is_told_and_not_said_again():
+    before = attrs.evolve(OPEN, turn=attrs.evolve(TURN, text="first"))
+    end = closed(before, "aborted", "so far", at=9.0)
+    assert end.bodies[0][1].message == said("assistant", "so far")
+    assert end.told.text == "first\n\nso far"
+
+
+@pytest.mark.parametrize(
+    ("begun", "outcome", "expected"),
+    [
+        (None, "aborted", "refused"),
+        (Begun(effect="pure", key="k", attempt=1), "aborted", "stopped"),
+        (Begun(effect="unsafe", key="k", attempt=1), "quarantined", "unknown"),
+    ],
+)
+def test_a_tool_call_without_a_result_gets_one(begun, outcome, expected):
+    calls = (
+        Call(asked=ToolCall("a", "f", "{}"), outcome="ok"),
+        Call(asked=ToolCall("b", "f", "{}"), begun=begun),
+    )
+    end = closed(
+        attrs.evolve(OPEN, turn=attrs.evolve(TURN, calls=calls)), outcome, at=9.0
+    )
+    (_, result), (_, over) = end.bodies
+    assert isinstance(result, ToolEnded)
+    assert (result.result.id, result.outcome) == ("b", expected)
+    assert isinstance(over, RunOver)
 
 
 def test_where_nothing_was_said_there_is_no_answer():

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from beamclaw.contracts.journal import OpenTurn, Transcript
+from beamclaw.contracts.transcript import OpenTurn, Transcript
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.sessions.lane import (

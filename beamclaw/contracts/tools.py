@@ -1,0 +1,129 @@
+"""Tools: what a model may ask for, how often it may be done, and what comes back.
+
+A tool call is an effect on the world, and a crash may lie between the effect and its
+record. What is then true depends on the tool, so each says which of four classes its
+effect is of; ``beamclaw.runs.turn`` decides by it.
+"""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Literal, Protocol
+
+import attrs
+
+import supervision
+
+Effect = Literal["pure", "idempotent", "checkable", "unsafe"]
+"""What running a tool twice does.
+
+``pure``: nothing, it only reads. ``idempotent``: the same as once, under the same key.
+``checkable``: harm, but the tool can say what became of a key. ``unsafe``: harm, and
+nobody can say; it is never run again by itself.
+"""
+
+CallOutcome = Literal["ok", "error", "unknown", "refused", "stopped"]
+"""How a tool call came out.
+
+``ok`` and ``error`` are what the tool said. ``unknown``: it was begun, and whether it did
+its work nobody knows. ``refused``: it was never begun. ``stopped``: a person stopped it.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class ToolSpec:
+    """A tool as a model and the turn machine know it.
+
+    Attributes:
+        name: As the model calls it.
+        description: What it does, for the model.
+        parameters: JSON Schema of its arguments, an object.
+        effect: See :data:`Effect`.
+        asks: A person has to agree before it runs.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    effect: Effect
+    asks: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """One call of a tool, to be carried out.
+
+    Attributes:
+        call_id: Unique in the session's transcript.
+        key: The same however often the call is carried out, and no other call's.
+        attempt: How often it has been begun, this time included.
+    """
+
+    tenant: str
+    session_key: str
+    run_id: str
+    call_id: str
+    tool: str
+    arguments: Mapping[str, Any]
+    key: str
+    attempt: int = 1
+
+
+@attrs.frozen
+class Output:
+    """What a tool says when it is done; *is_error* tells the model that it failed."""
+
+    text: str
+    is_error: bool = False
+
+
+class ToolFailed(Exception):  # noqa: N818 -- a situation
+    """Raised by a tool: it did not work, in words for the model."""
+
+
+class Tool(Protocol):
+    """One tool. An instance serves all calls of a tenant, many at a time."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What it is."""
+        ...
+
+    async def run(self, order: Order) -> Output:
+        """Do it, in a process of its own; cancelled, it stops at once.
+
+        Raises:
+            ToolFailed: It did not work. Any other exception is a fault of the tool, is
+                reported, and told to the model without its text.
+        """
+        ...
+
+    async def check(self, order: Order) -> Output | None:
+        """What became of an order that was begun before, by its key; None: nothing.
+
+        Only called on tools whose effect is ``checkable``. After None it is run again.
+        """
+        ...
+
+
+@attrs.frozen
+class Collect(supervision.Call[Output]):
+    """Ask the process of a call for its output; it keeps that until `Dismiss`."""
+
+
+@attrs.frozen
+class Dismiss:
+    """Cast to the process of a call: its result is in the journal, it may end."""
+
+
+class BeginCall(Protocol):
+    """Begin the process of a call, registered as :func:`beamclaw.contracts.names.call`.
+
+    With *check* it asks the tool what became of the order before it runs it. Raises
+    ``MaxChildren`` when too many calls are in progress, ``NoProcess`` when nobody is
+    there to take it; then nothing was begun.
+    """
+
+    def __call__(
+        self, tool: Tool, order: Order, *, check: bool
+    ) -> Awaitable[supervision.Pid]:
+        """See the class."""
+        ...

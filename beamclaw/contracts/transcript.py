@@ -1,0 +1,264 @@
+"""What a session's journal adds up to: the transcript, and the turn in progress.
+
+``evolve`` is the only reading of a journal: the session and the run that works for it
+keep their state with it event by event, and recovery is the same function over the
+same events.
+"""
+
+from collections.abc import Iterable
+
+import attrs
+
+from beamclaw.contracts.journal import (
+    Answered,
+    Asked,
+    AttemptFailed,
+    Body,
+    InboundTaken,
+    Noted,
+    RunOver,
+    RunStarted,
+    ToolBegun,
+    ToolEnded,
+    read,
+)
+from beamclaw.contracts.ledger import Event
+from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage, said
+from beamclaw.contracts.providers import StopReason
+from beamclaw.contracts.tools import CallOutcome, Effect
+
+
+@attrs.frozen(kw_only=True)
+class Begun:
+    """The last intent of a call: see :class:`beamclaw.contracts.journal.ToolBegun`."""
+
+    effect: Effect
+    key: str
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """A tool call of the model's last answer.
+
+    Attributes:
+        begun: None: the tool cannot have done anything.
+        outcome: None: it has no result yet.
+    """
+
+    asked: ToolCall
+    begun: Begun | None = None
+    outcome: CallOutcome | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Did:
+    """What a model asked for and got, as far as it tells a loop from progress.
+
+    *digest* is of the result, see :class:`beamclaw.contracts.journal.ToolEnded`.
+    """
+
+    tool: str
+    arguments: str
+    digest: str
+
+
+@attrs.frozen(kw_only=True)
+class OpenTurn:
+    """The turn in progress.
+
+    Attributes:
+        started_at: When it began, seconds since the epoch.
+        attempt: The last model call begun, counted from 1; 0: none yet.
+        failed: How many of them failed and were followed by another.
+        failed_in_a_row: How many of those since the last answer.
+        asking: A call was begun and has neither answer nor failure in the journal.
+        unanswered: A call was begun since the last answer.
+        model_calls: Answers that were asked for, attempts that failed not counted.
+        tool_calls: Tool calls that have come to a result.
+        text: What the person has been told in this turn so far, see ``told``.
+        answer: The model's last answer; *model* is who gave it, ``provider/model``.
+        calls: Its tool calls, in its order.
+        done: What they and all before them came to, the last one last.
+        progress: Answers and results since the turn was begun or taken over.
+    """
+
+    run_id: str
+    epoch: int
+    agent: str
+    definition: str
+    params: ModelParams
+    retractable: bool
+    started_at: float = 0.0
+    attempt: int = 0
+    failed: int = 0
+    failed_in_a_row: int = 0
+    asking: bool = False
+    unanswered: bool = False
+    model_calls: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    text: str = ""
+    answer: Message | None = None
+    model: str = ""
+    stop_reason: StopReason | None = None
+    calls: tuple[Call, ...] = ()
+    done: tuple[Did, ...] = ()
+    progress: int = 0
+
+    @property
+    def open_calls(self) -> tuple[Call, ...]:
+        """The calls that have no result yet."""
+        return tuple(call for call in self.calls if call.outcome is None)
+
+
+@attrs.frozen
+class Transcript:
+    """A session's journal, added up."""
+
+    seq: int = 0
+    messages: tuple[Message, ...] = ()
+    turn: OpenTurn | None = None
+
+
+@attrs.frozen
+class Fact:
+    """One event as it is read: what, for which run, and when."""
+
+    body: Body
+    run_id: str | None = None
+    at: float = 0.0
+
+
+# A turn remembers so many of its tool calls, to tell a loop.
+REMEMBERED = 32
+# Between two answers of one turn that both have text.
+PARAGRAPH = "\n\n"
+
+
+def told(before: str, text: str) -> str:
+    """What a person reads of a turn that said *before* and then *text*."""
+    return f"{before}{PARAGRAPH}{text}" if before and text else before or text
+
+
+def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
+    """*state* after the event *fact* with number *seq*."""
+    body, messages, turn = fact.body, state.messages, state.turn
+    match body:
+        case InboundTaken():
+            messages = (*messages, *body.messages)
+        case RunStarted():
+            turn = _started(turn, fact, body)
+        case RunOver():
+            turn = None
+        case Answered(message=message):
+            if message.parts:
+                messages = (*messages, message)
+        case ToolEnded(result=result):
+            messages = (*messages, Message("tool", (result,)))
+        case Noted(text=text):
+            messages = (*messages, said("assistant", text))
+        case _:
+            pass
+    if turn is not None and turn is state.turn:
+        turn = _goes_on(turn, body)
+    return Transcript(seq, messages, turn)
+
+
+def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
+    if turn is not None and turn.run_id == fact.run_id:
+        return attrs.evolve(turn, epoch=body.epoch, asking=False, progress=0)
+    return OpenTurn(
+        run_id=fact.run_id or "",
+        epoch=body.epoch,
+        agent=body.agent,
+        definition=body.definition,
+        params=body.params,
+        retractable=body.retractable,
+        started_at=fact.at,
+    )
+
+
+def _goes_on(turn: OpenTurn, body: Body) -> OpenTurn:  # noqa: PLR0911 -- a table
+    """The open turn after an event of its own, one case per kind."""
+    match body:
+        case Asked():
+            return attrs.evolve(
+                turn, attempt=body.attempt, asking=True, unanswered=True
+            )
+        case AttemptFailed():
+            return attrs.evolve(
+                turn,
+                asking=False,
+                failed=turn.failed + 1,
+                failed_in_a_row=turn.failed_in_a_row + 1,
+            )
+        case Answered():
+            return _answered(turn, body)
+        case ToolBegun():
+            begun = Begun(effect=body.effect, key=body.key, attempt=body.attempt)
+            return attrs.evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
+        case ToolEnded():
+            return _ended(turn, body)
+        case Noted():
+            return attrs.evolve(turn, text=told(turn.text, body.text))
+        case _:
+            return turn
+
+
+def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
+    return attrs.evolve(
+        turn,
+        asking=False,
+        unanswered=False,
+        failed_in_a_row=0,
+        model_calls=turn.model_calls + 1,
+        usage=turn.usage + body.usage,
+        text=told(turn.text, body.message.text),
+        answer=body.message,
+        model=f"{body.provider}/{body.model}" if body.provider else "",
+        stop_reason=body.stop_reason,
+        calls=tuple(
+            Call(asked=part)
+            for part in body.message.parts
+            if isinstance(part, ToolCall)
+        ),
+        progress=turn.progress + 1,
+    )
+
+
+def _ended(turn: OpenTurn, body: ToolEnded) -> OpenTurn:
+    id_ = body.result.id
+    asked = next((call.asked for call in turn.calls if call.asked.id == id_), None)
+    if asked is None:
+        return turn
+    did = Did(tool=asked.name, arguments=asked.arguments, digest=body.digest)
+    return attrs.evolve(
+        turn,
+        calls=_changed(turn, id_, outcome=body.outcome),
+        tool_calls=turn.tool_calls + 1,
+        done=(*turn.done[1 - REMEMBERED :], did),
+        progress=turn.progress + 1,
+    )
+
+
+def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...]:
+    return tuple(
+        attrs.evolve(call, **changes) if call.asked.id == call_id else call
+        for call in turn.calls
+    )
+
+
+def extend(state: Transcript, events: Iterable[Event]) -> Transcript:
+    """*state* after *events* as read from the ledger."""
+    for stored in events:
+        fact = Fact(read(stored), stored.run_id, stored.at)
+        state = evolve(state, stored.seq, fact)
+    return state
+
+
+def advance(state: Transcript, facts: Iterable[Fact]) -> Transcript:
+    """*state* after *facts* that have just been committed in this order."""
+    for fact in facts:
+        state = evolve(state, state.seq + 1, fact)
+    return state

@@ -1,0 +1,25 @@
+"""The limits of one turn."""
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class TurnLimits:
+    """How much one turn may do before it is ended in words.
+
+    Attributes:
+        model_calls: Answers of a model.
+        tool_calls: Tool calls, those that were refused included.
+        seconds: Time from its start.
+        tokens: Tokens read and written by the model altogether.
+        repeats: The same tool, with the same arguments and the same result.
+        begins: How often one tool call is begun again after a death of the node, if its
+            tool allows that at all.
+    """
+
+    model_calls: int
+    tool_calls: int
+    seconds: float
+    tokens: int
+    repeats: int
+    begins: int

@@ -1,0 +1,30 @@
+"""What a run is about to commit, and what the journal will add up to then."""
+
+import attrs
+
+from beamclaw.contracts.journal import Body, event
+from beamclaw.contracts.ledger import NewEvent, Op
+from beamclaw.contracts.transcript import Fact, Transcript, evolve
+
+
+@attrs.define
+class Draft:
+    """Events and operations that become durable together or not at all.
+
+    Attributes:
+        state: The journal, added up, as if all of it had been written.
+        events: To be written.
+        ops: With them.
+    """
+
+    run_id: str
+    state: Transcript
+    events: list[NewEvent] = attrs.field(factory=list[NewEvent], init=False)
+    ops: list[Op] = attrs.field(factory=list[Op], init=False)
+
+    def add(self, body: Body, *ops: Op, at: float) -> None:
+        """Add an event of this run, and the operations that belong to it."""
+        fact = Fact(body, self.run_id, at)
+        self.state = evolve(self.state, self.state.seq + 1, fact)
+        self.events.append(event(body, at=at, run_id=self.run_id))
+        self.ops += ops

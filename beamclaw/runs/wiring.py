@@ -1,0 +1,38 @@
+"""What all runs of a tenant share."""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.retry import RetryPolicy
+from beamclaw.contracts.tools import BeginCall, Tool
+from beamclaw.contracts.turns import TurnLimits
+from beamclaw.runs.flush import Flusher
+
+
+@attrs.frozen(kw_only=True)
+class Wiring:
+    """See the module.
+
+    Attributes:
+        policies: Retries, by provider name.
+        max_output: Tokens to expect at most of an answer of a provider's (first) model
+            (second) that nobody limits.
+        limits: Of one turn.
+        tools: Those of an agent (by its id), by their names.
+        begin_call: Begins the process of a call of a tool.
+        max_result: Characters of a tool's output that the model gets.
+    """
+
+    tenant: str
+    bus: Bus
+    outside: Outside
+    flusher: Flusher
+    policies: Mapping[str, RetryPolicy]
+    max_output: Callable[[str, str], int]
+    limits: TurnLimits
+    tools: Callable[[str], Mapping[str, Tool]]
+    begin_call: BeginCall
+    max_result: int

@@ -1,0 +1,101 @@
+"""A small world that tools change, one tool of each effect class, and what was done to it.
+
+The world is a file with one line per effect, so that it outlives the node, and a test
+can compare what was done with what the journal says.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
+
+_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}},
+    "additionalProperties": True,
+}
+EFFECTS: Mapping[str, Effect] = {
+    "look": "pure",
+    "put": "idempotent",
+    "order": "checkable",
+    "send": "unsafe",
+}
+
+
+async def _at_once(order: Order) -> None:
+    del order
+
+
+@attrs.define
+class World:
+    """What there is of effects.
+
+    Attributes:
+        file: Where they are written down.
+        before: Waited for in a tool, before its effect.
+        after: The same, between its effect and its end.
+    """
+
+    file: Path
+    before: Callable[[Order], Awaitable[None]] = _at_once
+    after: Callable[[Order], Awaitable[None]] = _at_once
+
+    def effects(self, tool: str | None = None) -> list[dict[str, Any]]:
+        """All that was done, in order; by *tool*, if one is given."""
+        if not self.file.exists():
+            return []
+        lines = self.file.read_bytes().splitlines()
+        found = [orjson.loads(line) for line in lines]
+        return [one for one in found if tool is None or one["tool"] == tool]
+
+    def add(self, order: Order) -> None:
+        """Do the effect of *order*."""
+        line = {"tool": order.tool, "key": order.key, "arguments": order.arguments}
+        with self.file.open("ab") as file:
+            file.write(orjson.dumps(line) + b"\n")
+
+    def tools(self) -> dict[str, Tool]:
+        """One tool of each class: ``look``, ``put``, ``order`` and ``send``."""
+        return {name: _Worldly(self, name) for name in EFFECTS}
+
+
+@attrs.frozen
+class _Worldly:
+    world: World
+    name: str
+
+    @property
+    def spec(self) -> ToolSpec:
+        return ToolSpec(
+            name=self.name,
+            description=f"{self.name}, which is {EFFECTS[self.name]}",
+            parameters=_SCHEMA,
+            effect=EFFECTS[self.name],
+        )
+
+    async def run(self, order: Order) -> Output:
+        text = order.arguments.get("text", "")
+        if text == "fail":
+            raise ToolFailed("it was told to fail")
+        if text == "crash":
+            raise RuntimeError("it was told to crash")
+        await self.world.before(order)
+        done = self.world.effects(self.name)
+        if self.name == "look":
+            self.world.add(order)
+            answer = f"{len(done)} looks before"
+        else:
+            if self.name != "put" or all(one["key"] != order.key for one in done):
+                self.world.add(order)
+            answer = f"{self.name}: {text}"
+        await self.world.after(order)
+        return Output(answer)
+
+    async def check(self, order: Order) -> Output | None:
+        if all(one["key"] != order.key for one in self.world.effects(self.name)):
+            return None
+        return Output(f"{self.name}: {order.arguments.get('text', '')} (found)")

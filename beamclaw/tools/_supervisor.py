@@ -1,0 +1,33 @@
+"""The supervisor of a tenant's tool calls, and how one is begun."""
+
+from functools import partial
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.tools import Order, Tool
+from beamclaw.tools.call import CallServer
+
+
+def supervisor(max_calls: int) -> supervision.DynamicSupervisor:
+    """At most *max_calls* calls at a time; a call that dies is not begun again."""
+    return supervision.DynamicSupervisor(max_children=max_calls)
+
+
+async def begin_call(tool: Tool, order: Order, *, check: bool) -> supervision.Pid:
+    """Begin the process of *order*; see :class:`beamclaw.contracts.tools.BeginCall`.
+
+    Raises:
+        supervision.MaxChildren: Too many calls are in progress.
+        supervision.AlreadyStarted: This one is in progress already.
+    """
+    pid = await supervision.start_child(
+        names.of_tenant(order.tenant, "calls"),
+        supervision.ChildSpec(
+            order.call_id,
+            partial(CallServer, tool, order, check=check),
+            name=names.call(order.tenant, order.run_id, order.call_id),
+            restart="temporary",
+        ),
+    )
+    assert pid is not None
+    return pid

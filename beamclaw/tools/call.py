@@ -1,0 +1,65 @@
+"""The process of one tool call: does it, and keeps the output until it is taken.
+
+It knows nothing of turns and journals. When it dies by a fault of the tool nobody starts
+it again: whether that may be done is decided where the effects are written down.
+"""
+
+from typing import Any
+
+import supervision
+from beamclaw.contracts.tools import Collect, Dismiss, Order, Output, Tool, ToolFailed
+
+
+class CallServer(supervision.Server):
+    """See the module.
+
+    Args:
+        tool: Whose call.
+        order: The call.
+        check: Ask the tool first what became of an earlier beginning.
+    """
+
+    def __init__(self, tool: Tool, order: Order, *, check: bool) -> None:
+        self._tool = tool
+        self._order = order
+        self._check = check
+        self._output: Output | None = None
+
+    async def init(self) -> supervision.Continue:
+        """Whoever begins the call does not wait for it."""
+        return supervision.Continue(None)
+
+    async def handle_continue(self, term: object) -> None:
+        """Do it; whoever wants the output meanwhile waits in the mailbox."""
+        try:
+            output = await self._tool.check(self._order) if self._check else None
+            self._output = output or await self._tool.run(self._order)
+        except ToolFailed as failed:
+            self._output = Output(str(failed), is_error=True)
+
+    async def handle_call(
+        self, request: supervision.Call[Any], sender: supervision.From
+    ) -> object:
+        """The output; once there, any number of times."""
+        if isinstance(request, Collect):
+            assert self._output is not None
+            return self._output
+        return await super().handle_call(request, sender)
+
+    async def handle_cast(self, message: object) -> supervision.Stop | None:
+        """The result is in the journal."""
+        if isinstance(message, Dismiss):
+            return supervision.Stop(supervision.NORMAL)
+        await super().handle_cast(message)
+        return None
+
+    def describe(self) -> dict[str, object]:
+        """Which call; not what it says."""
+        order = self._order
+        return {
+            "tool": order.tool,
+            "session": order.session_key,
+            "run": order.run_id,
+            "attempt": order.attempt,
+            "done": self._output is not None,
+        }
