@@ -116,9 +116,9 @@ def _tenant(
         [
             # Before the ledger: a tool that works outlives the death of all below.
             ChildSpec(
-                "calls",
+                "tools",
                 partial(tools.supervisor, config.tools.max_calls),
-                name=names.of_tenant(tenant, "calls"),
+                name=names.of_tenant(tenant, "tools"),
                 type="supervisor",
                 shutdown=None,
             ),

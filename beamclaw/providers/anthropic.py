@@ -26,6 +26,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
+from beamclaw.contracts.tools import ToolSpec
 from beamclaw.providers._json import count, dumps, fields, items, loads_object
 from beamclaw.providers._wire import Wire
 from beamclaw.providers.errors import Failures
@@ -116,9 +117,18 @@ def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
         "top_p": params.top_p,
         # One of white space only is refused.
         "stop_sequences": [stop for stop in params.stop if stop.strip()] or None,
+        "tools": [_tool(tool) for tool in request.tools] or None,
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "input_schema": tool.parameters,
+    }
 
 
 def _system(messages: tuple[Message, ...]) -> str | None:

@@ -9,11 +9,15 @@ with one it follows it:
     - match: weather in (\w+)     # a regular expression, looked for in what was said
       reply: It rains in \1.      # with its groups
       delay: 0.1                  # seconds between words; providers.demo.delay without it
+    - match: send (\w+) to (\w+)
+      calls:                      # tools, all of them at once
+        - {tool: send, arguments: {text: \1, to: \2}}
+      reply: Done. {results}      # when they have answered, with what they said
     - reply: I have nothing to say about that.   # no match: fits everything
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -23,15 +27,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+import orjson
 import trio
 
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import Message, ToolResult, Usage
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
     ProviderError,
     ProviderEvent,
     TextDelta,
+    ToolCallDelta,
     UsageReport,
 )
 
@@ -45,19 +51,45 @@ _QUOTED = 2_000
 
 
 @attrs.frozen
+class Wish:
+    """A tool call of a script."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@attrs.frozen
 class Scene:
     """One entry of a script: what to answer where *match* is found."""
 
     match: re.Pattern[str] | None
     reply: str
     delay: float | None = None
+    calls: tuple[Wish, ...] = ()
 
-    def answer(self, said: str) -> str | None:
-        """The reply to *said*; ``None`` if this entry is not about it."""
+    def about(self, said: str) -> "Scene | None":
+        """The scene with the groups of *said* in it; ``None``: it is not about that."""
         if self.match is None:
-            return self.reply
+            return self
         found = self.match.search(said)
-        return None if found is None else found.expand(self.reply)
+        if found is None:
+            return None
+        calls = tuple(
+            Wish(call.tool, _expanded(call.arguments, found)) for call in self.calls
+        )
+        return attrs.evolve(self, reply=found.expand(self.reply), calls=calls)
+
+
+def _expanded(value: Any, found: re.Match[str]) -> Any:
+    """*value* with the groups of *found* in every text."""
+    if isinstance(value, str):
+        return found.expand(value)
+    if isinstance(value, dict):
+        given = cast("dict[str, Any]", value)
+        return {key: _expanded(item, found) for key, item in given.items()}
+    if isinstance(value, list):
+        return [_expanded(item, found) for item in cast("list[Any]", value)]
+    return value
 
 
 class ScriptError(ValueError):
@@ -84,11 +116,11 @@ def read_script(path: Path) -> tuple[Scene, ...]:
 
 def _scene(where: str, entry: object) -> Scene:
     if not isinstance(entry, dict):
-        raise ScriptError(f"{where}: not a mapping with match, reply and delay")
+        raise ScriptError(f"{where}: not a mapping with match, reply, delay and calls")
     given = cast("dict[str, Any]", entry)
-    if unknown := given.keys() - {"match", "reply", "delay"}:
+    if unknown := given.keys() - {"match", "reply", "delay", "calls"}:
         names = ", ".join(sorted(map(str, unknown)))
-        raise ScriptError(f"{where}: unknown key {names} (match, reply, delay)")
+        raise ScriptError(f"{where}: unknown key {names} (match, reply, delay, calls)")
     reply, match, delay = given.get("reply"), given.get("match"), given.get("delay")
     if not isinstance(reply, str) or not reply.strip():
         raise ScriptError(f"{where}: reply has to be text")
@@ -98,14 +130,43 @@ def _scene(where: str, entry: object) -> Scene:
         not isinstance(delay, int | float) or isinstance(delay, bool) or delay < 0
     ):
         raise ScriptError(f"{where}: delay has to be seconds, 0 or more")
+    calls = _wishes(where, given.get("calls", []))
     try:
         pattern = None if match is None else re.compile(match, re.IGNORECASE)
-        scene = Scene(pattern, reply, delay)
+        scene = Scene(pattern, reply, delay, calls)
         if pattern is not None:
-            re.sub(pattern, reply, "")  # groups of the reply that do not exist
+            # Groups of the reply, or of an argument, that do not exist.
+            for text in (reply, *_texts([call.arguments for call in calls])):
+                re.sub(pattern, text, "")
     except re.error as error:
         raise ScriptError(f"{where}: {error}") from None
     return scene
+
+
+def _wishes(where: str, calls: object) -> tuple[Wish, ...]:
+    if not isinstance(calls, list):
+        raise ScriptError(f"{where}: calls has to be a list")
+    wishes: list[Wish] = []
+    for call in cast("list[Any]", calls):
+        match call:
+            case {"tool": str(tool), **rest} if tool and rest.keys() <= {"arguments"}:
+                arguments = rest.get("arguments", {})
+            case _:
+                raise ScriptError(f"{where}: a call has tool and arguments")
+        if not isinstance(arguments, dict):
+            raise ScriptError(f"{where}: the arguments of {tool} have to be a mapping")
+        wishes.append(Wish(tool, cast("dict[str, Any]", arguments)))
+    return tuple(wishes)
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(list(cast("dict[str, Any]", value).values()))
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _texts(item)
 
 
 class Demo:
@@ -150,13 +211,20 @@ class Demo:
         if not said.strip():
             msg = f"provider {self._name}: there is no message with text to answer"
             raise ProviderError("invalid", msg)
-        reply, delay = self._reply(said)
+        scene = self._scene(said)
+        delay = self._delay if scene.delay is None else scene.delay
         sent = sum(len(message.text.split()) for message in request.messages)
         limit = request.params.max_tokens
-        async with aclosing(_speak(reply, delay, sent, limit)) as events:
-            yield events
+        results = _results(request.messages)
+        if scene.calls and results is None:
+            events = _wish(scene.calls, sent)
+        else:
+            reply = scene.reply.replace("{results}", "; ".join(results or ()))
+            events = _speak(reply, delay, sent, limit)
+        async with aclosing(events) as speaking:
+            yield speaking
 
-    def _reply(self, said: str) -> tuple[str, float]:
+    def _scene(self, said: str) -> Scene:
         if self._scenes is None:
             assert self._script is not None
             try:
@@ -165,10 +233,33 @@ class Demo:
                 msg = f"provider {self._name}: its script cannot be used: {error}"
                 raise ProviderError("invalid", msg) from None
         for scene in self._scenes:
-            answer = scene.answer(said)
-            if answer is not None:
-                return answer, self._delay if scene.delay is None else scene.delay
-        return _HELLO.format(said=said[:_QUOTED]), self._delay
+            found = scene.about(said)
+            if found is not None:
+                return found
+        return Scene(None, _HELLO.format(said=said[:_QUOTED]))
+
+
+def _results(messages: tuple[Message, ...]) -> list[str] | None:
+    """What tools have said since a person did; ``None``: none was asked."""
+    if messages[-1].role != "tool":
+        return None
+    results: list[str] = []
+    for message in reversed(messages):
+        if message.role == "user":
+            break
+        results += [part.text for part in message.parts if isinstance(part, ToolResult)]
+    return results[::-1]
+
+
+async def _wish(
+    calls: tuple[Wish, ...], sent: int
+) -> AsyncGenerator[ProviderEvent, None]:
+    """The tool calls of a script."""
+    for index, call in enumerate(calls):
+        arguments = orjson.dumps(call.arguments).decode()
+        yield ToolCallDelta(index, f"call_{index}", call.tool, arguments)
+    yield UsageReport(Usage(sent, len(calls)))
+    yield End("tool_calls")
 
 
 async def _speak(

@@ -35,6 +35,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
+from beamclaw.contracts.tools import ToolSpec
 from beamclaw.providers._json import count, dumps, fields, items, loads_object
 from beamclaw.providers._wire import Wire
 from beamclaw.providers.errors import Failures
@@ -134,9 +135,19 @@ def chat_body(request: ModelRequest, limit: str) -> dict[str, Any]:
         "frequency_penalty": params.frequency_penalty,
         "seed": params.seed,
         "stop": list(params.stop) or None,
+        "tools": [_function(tool) for tool in request.tools] or None,
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
+
+
+def _function(tool: ToolSpec) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
+    return {"type": "function", "function": function}
 
 
 def _message(message: Message) -> Iterable[dict[str, Any]]:

@@ -11,6 +11,7 @@ As a process, printing its base URL: ``python -m beamclaw.testing.fake_openai --
 ``GET /__ledger`` gives its ledger as JSON lines.
 """
 
+import re
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -55,6 +56,7 @@ _KNOWN = frozenset(
         "service_tier",
     }
 )
+_TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 _RANGES = {
@@ -123,6 +125,7 @@ class FakeOpenAI(FakeProvider):
             )
             yield Refused(404, "model_not_found", message)
         yield from _check_settings(body)
+        yield from _check_tools(body.get("tools"))
         yield from _check_messages(body.get("messages"))
         yield from self._check_window(request, body)
 
@@ -269,6 +272,31 @@ def _check_settings(body: Body) -> Iterable[Refused]:
             "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         )
         yield _invalid(message, "stream_options")
+
+
+def _check_tools(tools: object) -> Iterable[Refused]:
+    if tools is None:
+        return
+    if not isinstance(tools, list) or not tools:
+        yield _invalid("Invalid 'tools': empty array.", "tools")
+        return
+    for n, tool in enumerate(cast("list[Body]", tools)):
+        function = cast("Body", tool.get("function") or {})
+        if tool.get("type") != "function":
+            yield _invalid(f"Missing required parameter: 'tools[{n}].type'.", "tools")
+        elif not _TOOL_NAME.match(str(function.get("name"))):
+            where = f"tools[{n}].function.name"
+            yield _invalid(
+                f"Invalid '{where}': string does not match pattern. Expected a string "
+                f"that matches the pattern '{_TOOL_NAME.pattern}'.",
+                where,
+            )
+        elif cast("Body", function.get("parameters") or {}).get("type") != "object":
+            message = (
+                f"Invalid schema for function '{function['name']}': schema must be a "
+                "JSON Schema of 'type: \"object\"'."
+            )
+            yield _invalid(message, f"tools[{n}].function.parameters")
 
 
 def _check_messages(messages: object) -> Iterable[Refused]:

@@ -21,7 +21,7 @@ async def begin_call(tool: Tool, order: Order, *, check: bool) -> supervision.Pi
         supervision.AlreadyStarted: This one is in progress already.
     """
     pid = await supervision.start_child(
-        names.of_tenant(order.tenant, "calls"),
+        names.of_tenant(order.tenant, "tools"),
         supervision.ChildSpec(
             order.call_id,
             partial(CallServer, tool, order, check=check),

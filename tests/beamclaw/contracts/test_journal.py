@@ -12,11 +12,11 @@ from beamclaw.contracts.journal import (
     AttemptFailed,
     Body,
     InboundTaken,
+    Noted,
     RunOver,
     RunStarted,
-    Transcript,
-    advance,
-    extend,
+    ToolBegun,
+    ToolEnded,
 )
 from beamclaw.contracts.ledger import Event, NewEvent
 from beamclaw.contracts.messages import (
@@ -30,14 +30,34 @@ from beamclaw.contracts.messages import (
     Usage,
     said,
 )
+from beamclaw.contracts.results import ended
+from beamclaw.contracts.transcript import (
+    REMEMBERED,
+    Begun,
+    Fact,
+    Transcript,
+    advance,
+    extend,
+)
 
-TURN: list[tuple[str | None, Body]] = [
-    (None, InboundTaken(messages=(said("user", "hi"),), inbox_id=7)),
-    ("r", RunStarted(epoch=1, agent="main", definition="h")),
-    ("r", Asked(attempt=1, provider="p", model="m")),
-    ("r", AttemptFailed(attempt=1, kind="overloaded", error="busy")),
-    ("r", Asked(attempt=2, provider="p", model="m")),
+TURN = [
+    Fact(InboundTaken(messages=(said("user", "hi"),), inbox_id=7)),
+    Fact(RunStarted(epoch=1, agent="main", definition="h"), "r", 5.0),
+    Fact(Asked(attempt=1, provider="p", model="m"), "r"),
+    Fact(AttemptFailed(attempt=1, kind="overloaded", error="busy"), "r"),
+    Fact(Asked(attempt=2, provider="p", model="m"), "r"),
 ]
+WISH = Answered(
+    attempt=2,
+    message=Message(
+        "assistant",
+        (Text("so"), ToolCall("a", "f", "{}"), ToolCall("b", "g", "{}")),
+    ),
+    stop_reason="tool_calls",
+    usage=Usage(3, 1),
+    provider="p",
+    model="m",
+)
 ANSWER = Answered(
     attempt=2, message=said("assistant", "ho"), stop_reason="stop", usage=Usage(3, 1)
 )
@@ -88,56 +108,129 @@ bodies = st.one_of(
         usage=st.builds(Usage, counts, counts, counts, st.booleans()),
     ),
     st.builds(
+        ToolBegun,
+        call_id=st.sampled_from(["", "0", "1"]),
+        tool=texts,
+        effect=st.sampled_from(["pure", "unsafe"]),
+        key=texts,
+        attempt=counts,
+    ),
+    st.builds(
+        ToolEnded,
+        outcome=st.sampled_from(["ok", "unknown"]),
+        result=st.builds(ToolResult, st.sampled_from(["", "0", "1"]), texts),
+        digest=texts,
+        size=counts,
+    ),
+    st.builds(Noted, text=texts),
+    st.builds(
         RunOver, outcome=st.sampled_from(["ok", "error"]), stop_reason=st.just("stop")
     ),
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from([None, "r", "s"]), bodies), max_size=12))
+facts = st.builds(Fact, bodies, st.sampled_from([None, "r", "s"]), st.floats(0, 1e9))
+
+
+@given(st.lists(facts, max_size=12))
 def test_state_kept_event_by_event_equals_state_read_from_the_ledger(
-    history: list[tuple[str | None, Body]],
+    history: list[Fact],
 ) -> None:
     kept = advance(Transcript(), history)
     events = [
-        stored(journal.event(body, at=0.0, run_id=run_id), seq)
-        for seq, (run_id, body) in enumerate(history, 1)
+        stored(journal.event(fact.body, at=fact.at, run_id=fact.run_id), seq)
+        for seq, fact in enumerate(history, 1)
     ]
     half = len(events) // 2
     assert extend(Transcript(), events) == kept
     assert extend(extend(Transcript(), events[:half]), events[half:]) == kept
 
 
+def after(*bodies: Body) -> Transcript:
+    return advance(Transcript(), [*TURN, *(Fact(body, "r") for body in bodies)])
+
+
 def test_a_turn_in_progress_knows_its_attempts() -> None:
-    turn = advance(Transcript(), TURN).turn
+    turn = after().turn
     assert turn is not None
     assert (turn.attempt, turn.failed, turn.asking, turn.answer) == (2, 1, True, None)
+    assert (turn.failed_in_a_row, turn.unanswered, turn.started_at) == (1, True, 5.0)
 
 
 def test_an_answer_is_part_of_the_transcript_and_counted() -> None:
-    state = advance(Transcript(), [*TURN, ("r", ANSWER)])
+    state = after(ANSWER)
     assert [message.text for message in state.messages] == ["hi", "ho"]
-    assert state.turn is not None
-    assert state.turn.usage == Usage(3, 1)
+    turn = state.turn
+    assert turn is not None
+    assert (turn.usage, turn.model_calls, turn.text) == (Usage(3, 1), 1, "ho")
+    assert (turn.failed, turn.failed_in_a_row, turn.unanswered) == (1, 0, False)
 
 
 def test_an_empty_answer_leaves_no_message() -> None:
     empty = attrs.evolve(ANSWER, message=Message("assistant", ()))
-    state = advance(Transcript(), [*TURN, ("r", empty)])
+    state = after(empty)
     assert [message.text for message in state.messages] == ["hi"]
 
 
 def test_the_end_of_a_run_closes_the_turn() -> None:
-    over = RunOver(outcome="ok", stop_reason="stop")
-    state = advance(Transcript(), [*TURN, ("r", ANSWER), ("r", over)])
+    state = after(ANSWER, RunOver(outcome="ok", stop_reason="stop"))
     assert state.turn is None
     assert state.seq == 7
 
 
 def test_a_successor_keeps_the_attempts_and_raises_the_epoch() -> None:
-    started = RunStarted(epoch=2, agent="main", definition="h")
-    turn = advance(Transcript(), [*TURN, ("r", started)]).turn
+    turn = after(RunStarted(epoch=2, agent="main", definition="h")).turn
     assert turn is not None
     assert (turn.epoch, turn.attempt, turn.asking) == (2, 2, False)
+    assert turn.unanswered
+    assert turn.started_at == 5.0
+
+
+# --- tool calls
+
+BEGUN = ToolBegun(call_id="b", tool="g", effect="unsafe", key="r/b")
+
+
+def test_an_answer_with_calls_opens_them() -> None:
+    turn = after(WISH).turn
+    assert turn is not None
+    assert [call.asked.id for call in turn.open_calls] == ["a", "b"]
+    assert turn.model == "p/m"
+
+
+def test_a_call_that_is_begun_says_how_often() -> None:
+    turn = after(WISH, BEGUN, attrs.evolve(BEGUN, attempt=2)).turn
+    assert turn is not None
+    first, second = turn.calls
+    assert first.begun is None
+    assert second.begun == Begun(effect="unsafe", key="r/b", attempt=2)
+
+
+def test_a_result_ends_its_call_and_is_said_by_the_tool() -> None:
+    state = after(WISH, BEGUN, ended("b", "unknown", "who knows"))
+    turn = state.turn
+    assert turn is not None
+    assert [call.asked.id for call in turn.open_calls] == ["a"]
+    assert (turn.tool_calls, len(turn.done), turn.progress) == (1, 1, 2)
+    result = ToolResult("b", "who knows", is_error=True)
+    assert state.messages[-1] == Message("tool", (result,))
+
+
+def test_a_turn_remembers_so_many_of_its_calls() -> None:
+    turn = after(*([WISH, ended("a", "ok", "x")] * (REMEMBERED + 5))).turn
+    assert turn is not None
+    assert turn.tool_calls == REMEMBERED + 5
+    assert len(turn.done) == REMEMBERED
+
+
+def test_what_a_person_is_told_in_a_turn_is_all_its_text() -> None:
+    state = after(WISH, ended("a", "ok", "x"), ended("b", "ok", "x"), Noted(text="end"))
+    assert state.turn is not None
+    assert state.turn.text == "so\n\nend"
+    assert state.messages[-1] == said("assistant", "end")
+
+
+# --- versions
 
 
 def test_an_event_of_a_later_release_is_refused_in_words() -> None:

@@ -3,12 +3,20 @@
 import pytest
 import trio
 
-from beamclaw.contracts.messages import ModelParams, Usage, said
+from beamclaw.contracts.messages import (
+    Message,
+    ModelParams,
+    ToolCall,
+    ToolResult,
+    Usage,
+    said,
+)
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
     ProviderError,
     TextDelta,
+    ToolCallDelta,
     UsageReport,
 )
 from beamclaw.providers.demo import Demo, ScriptError, read_script
@@ -66,6 +74,31 @@ async def test_a_script_is_followed(autojump_clock, tmp_path):
     assert text(await ask(demo, "else")) == "Sorry.\n"
 
 
+async def test_a_script_asks_for_tools_and_tells_what_they_said(tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text(
+        "- match: send (\\w+)\n  reply: Done. {results}\n  calls:\n"
+        "    - {tool: send, arguments: {texts: [\\1], n: 1}}\n    - {tool: look}\n"
+    )
+    demo = Demo("demo", delay=0, script=script)
+    events = await ask(demo, "send this")
+    assert events == [
+        ToolCallDelta(0, "call_0", "send", '{"texts":["this"],"n":1}'),
+        ToolCallDelta(1, "call_1", "look", "{}"),
+        UsageReport(Usage(4, 2)),
+        End("tool_calls"),
+    ]
+    messages = (
+        said("user", "send this"),
+        Message("assistant", (ToolCall("call_0", "send", "{}"),)),
+        Message("tool", (ToolResult("call_0", "sent"),)),
+        Message("tool", (ToolResult("call_1", "seen"),)),
+    )
+    request = ModelRequest(model="demo", messages=messages)
+    async with demo.stream(request) as stream:
+        assert text([event async for event in stream]) == "Done. sent; seen"
+
+
 async def test_where_the_script_says_nothing_it_answers_as_without(tmp_path):
     script = tmp_path / "script.yaml"
     script.write_text("- match: xyz\n  reply: x\n")
@@ -80,12 +113,23 @@ async def test_where_the_script_says_nothing_it_answers_as_without(tmp_path):
         ("", "a list of entries with match and reply is wanted"),
         ("a: 1", "a list of entries"),
         ("- text", "entry 1: not a mapping"),
-        ("- reply: a\n- rely: b", "entry 2: unknown key rely (match, reply, delay)"),
+        (
+            "- reply: a\n- rely: b",
+            "entry 2: unknown key rely (match, reply, delay, calls)",
+        ),
         ("- match: a", "entry 1: reply has to be text"),
         ("- reply: 1", "entry 1: reply has to be text"),
         ("- {match: 1, reply: a}", "entry 1: match has to be a regular expression"),
         ("- {match: (, reply: a}", "entry 1: "),
         ("- {match: a, reply: '\\7'}", "entry 1: invalid group reference"),
+        ("- {reply: a, calls: x}", "entry 1: calls has to be a list"),
+        ("- {reply: a, calls: [x]}", "entry 1: a call has tool and arguments"),
+        ("- {reply: a, calls: [{tool: x, y: 1}]}", "a call has tool and arguments"),
+        ("- {reply: a, calls: [{tool: x, arguments: 1}]}", "the arguments of x have"),
+        (
+            "- {match: a, reply: a, calls: [{tool: x, arguments: {y: '\\7'}}]}",
+            "entry 1: invalid group reference",
+        ),
         ("- {reply: a, delay: soon}", "entry 1: delay has to be seconds, 0 or more"),
         ("- {reply: a, delay: -1}", "entry 1: delay has to be seconds, 0 or more"),
     ],

@@ -1,11 +1,23 @@
-"""The turn machine's decisions, as a table."""
+"""The turn machine's decisions, as tables."""
 
 import attrs
 import pytest
 
-from beamclaw.contracts.journal import OpenTurn, Transcript
-from beamclaw.contracts.messages import ModelParams, said
-from beamclaw.runs.turn import Ask, Finish, NoOpenTurnError, Step, decide
+from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
+from beamclaw.contracts.tools import Effect, ToolSpec
+from beamclaw.contracts.transcript import Begun, Call, Did, OpenTurn, Transcript
+from beamclaw.contracts.turns import TurnLimits
+from beamclaw.runs.turn import (
+    Ask,
+    Await,
+    Begin,
+    Conclude,
+    Finish,
+    NoOpenTurnError,
+    Step,
+    decide,
+    parse,
+)
 
 TURN = OpenTurn(
     run_id="r",
@@ -16,10 +28,43 @@ TURN = OpenTurn(
     retractable=True,
 )
 SAID = (said("user", "hi"),)
+LIMITS = TurnLimits(
+    model_calls=10, tool_calls=10, seconds=100.0, tokens=1_000, repeats=3, begins=2
+)
+EFFECTS: dict[str, Effect] = {
+    "look": "pure",
+    "put": "idempotent",
+    "order": "checkable",
+    "send": "unsafe",
+}
+TOOLS = {
+    name: ToolSpec(name=name, description="", parameters={}, effect=effect)
+    for name, effect in EFFECTS.items()
+}
+
+
+def steps(
+    turn: OpenTurn | None,
+    *,
+    now: float = 1.0,
+    running: set[str] | None = None,
+    system: str | None = None,
+) -> tuple[Step, ...]:
+    return decide(
+        Transcript(3, SAID, turn),
+        now=now,
+        limits=LIMITS,
+        system=system,
+        tools=TOOLS,
+        running=running or set(),
+    )
 
 
 def ask(attempt: int) -> Ask:
     return Ask(attempt=attempt, messages=SAID, params=ModelParams(seed=1))
+
+
+# --- asking and finishing
 
 
 @pytest.mark.parametrize(
@@ -30,24 +75,181 @@ def ask(attempt: int) -> Ask:
         (attrs.evolve(TURN, attempt=2, failed=2), ask(3)),
         (
             attrs.evolve(TURN, attempt=1, answer=said("assistant", "ho")),
-            Finish(outcome="ok", stop_reason="stop", text="ho"),
+            Finish(outcome="ok", stop_reason="stop"),
         ),
         (
             attrs.evolve(TURN, answer=said("assistant", "h"), stop_reason="length"),
-            Finish(outcome="ok", stop_reason="length", text="h"),
+            Finish(outcome="ok", stop_reason="length"),
         ),
     ],
 )
 def test_the_next_step_of_a_turn(turn: OpenTurn, step: Step) -> None:
-    assert decide(Transcript(3, SAID, turn), system=None) == step
+    assert steps(turn) == (step,)
 
 
 def test_the_agents_own_words_go_before_everything_said() -> None:
-    step = decide(Transcript(3, SAID, TURN), system="be kind")
+    (step,) = steps(TURN, system="be kind")
     assert isinstance(step, Ask)
     assert step.messages == (said("system", "be kind"), *SAID)
 
 
 def test_a_closed_turn_has_no_next_step() -> None:
     with pytest.raises(NoOpenTurnError):
-        decide(Transcript(3, SAID, None), system=None)
+        steps(None)
+
+
+# --- tool calls
+
+
+def call(name: str = "look", *, id_: str = "a", text: str = "{}") -> Call:
+    return Call(asked=ToolCall(id_, name, text))
+
+
+def begun(effect: Effect, attempt: int = 1, name: str = "look") -> Call:
+    return attrs.evolve(
+        call(name), begun=Begun(effect=effect, key="k", attempt=attempt)
+    )
+
+
+def wanting(*calls: Call, **more: object) -> OpenTurn:
+    turn = attrs.evolve(TURN, attempt=1, answer=said("assistant", ""), calls=calls)
+    return attrs.evolve(turn, **more)
+
+
+def test_a_call_is_begun_with_its_arguments() -> None:
+    one = call("put", text='{"a":1}')
+    begin = Begin(call=one, spec=TOOLS["put"], arguments={"a": 1}, attempt=1)
+    assert steps(wanting(one)) == (begin,)
+
+
+def test_all_calls_of_an_answer_are_begun_together() -> None:
+    both = call(id_="a"), call("put", id_="b")
+    begins = steps(wanting(*both))
+    assert [step.call for step in begins if isinstance(step, Begin)] == [*both]
+
+
+def test_what_runs_is_waited_for() -> None:
+    assert steps(wanting(begun("pure")), running={"a"}) == (Await(),)
+    other = call("put", id_="b")
+    (step,) = steps(wanting(begun("unsafe"), other), running={"a"})
+    assert isinstance(step, Begin)
+    assert step.call == other
+
+
+def test_when_all_have_a_result_the_model_is_asked_again() -> None:
+    done = attrs.evolve(begun("pure"), outcome="ok")
+    assert steps(wanting(done, tool_calls=1)) == (ask(2),)
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (call("dance"), "there is no tool 'dance'; tools: look, order, put, send"),
+        (call(text="{"), "the arguments are no JSON"),
+        (call(text="3"), "have to be a JSON object"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_in_words(one: Call, words: str) -> None:
+    (step,) = steps(wanting(one))
+    assert isinstance(step, Conclude)
+    assert step.outcome == "refused"
+    assert words in step.text
+
+
+def test_no_arguments_are_an_empty_object() -> None:
+    assert parse("") == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "attempt", "check"),
+    [
+        (begun("pure"), 2, False),
+        (begun("idempotent", name="put"), 2, False),
+        (begun("checkable", name="order"), 2, True),
+    ],
+)
+def test_a_call_that_lost_its_process_is_begun_again(
+    one: Call, attempt: int, check: bool
+) -> None:
+    (step,) = steps(wanting(one))
+    assert isinstance(step, Begin)
+    assert (step.attempt, step.check) == (attempt, check)
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome"),
+    [
+        (begun("unsafe", name="send"), "unknown"),
+        # Its tool is not there any more: nobody can repeat it or look.
+        (begun("pure", name="gone"), "unknown"),
+        (begun("pure", attempt=2), "error"),
+        (begun("idempotent", attempt=2, name="put"), "unknown"),
+        (begun("checkable", attempt=2, name="order"), "unknown"),
+        # The effect at the beginning counts, whatever the tool says today.
+        (begun("unsafe", name="look"), "unknown"),
+    ],
+)
+def test_a_call_that_lost_its_process_for_good(one: Call, outcome: str) -> None:
+    (step,) = steps(wanting(one))
+    assert isinstance(step, Conclude)
+    assert step.outcome == outcome
+
+
+# --- limits
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "words"),
+    [
+        ({"model_calls": 10}, 1.0, "limit of 10 calls of the model"),
+        ({"tool_calls": 10}, 1.0, "limit of 10 tool calls"),
+        ({"usage": Usage(900, 100)}, 1.0, "limit of 1,000 tokens"),
+        ({}, 100.0, "limit of 100 seconds"),
+        (
+            {"done": (Did(tool="f", arguments="{}", digest="d"),) * 3},
+            1.0,
+            "the same call of f 3 times",
+        ),
+    ],
+)
+def test_a_turn_at_a_limit_is_ended_in_words(
+    changes: dict[str, object], now: float, words: str
+) -> None:
+    done = attrs.evolve(begun("pure"), outcome="ok")
+    (step,) = steps(wanting(done, **changes), now=now)
+    assert isinstance(step, Finish)
+    assert step.outcome == "limited"
+    assert words in step.note
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_calls": 9, "tool_calls": 9, "usage": Usage(900, 99)},
+        {"done": (Did(tool="f", arguments="{}", digest="d"),) * 2},
+        {"done": tuple(Did(tool="f", arguments="{}", digest=str(n)) for n in range(9))},
+    ],
+)
+def test_below_the_limits_it_goes_on(changes: dict[str, object]) -> None:
+    done = attrs.evolve(begun("pure"), outcome="ok")
+    assert steps(wanting(done, **changes), now=99.0) == (ask(2),)
+
+
+def test_an_answer_that_is_there_is_not_lost_to_a_limit() -> None:
+    turn = attrs.evolve(TURN, answer=said("assistant", "ho"), model_calls=10)
+    assert steps(turn, now=1e9) == (Finish(outcome="ok", stop_reason="stop"),)
+
+
+def test_calls_above_the_limit_are_refused() -> None:
+    many = wanting(call(id_="a"), call(id_="b"), call(id_="c"), tool_calls=8)
+    kinds = [type(step) for step in steps(many)]
+    assert kinds == [Begin, Begin, Conclude]
+
+
+def test_when_the_time_is_over_what_runs_is_stopped() -> None:
+    turn = wanting(begun("unsafe", name="send"), call(id_="b"))
+    ends = steps(turn, now=100.0, running={"a"})
+    assert [step.outcome for step in ends if isinstance(step, Conclude)] == [
+        "stopped",
+        "refused",
+    ]

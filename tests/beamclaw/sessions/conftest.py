@@ -216,9 +216,9 @@ async def _tenant(
         spec("bus", bus.BusServer, name="bus"),
         spec("permits", Permits, name="providers/test"),
         spec(
-            "calls",
+            "tools",
             partial(tools.supervisor, 10),
-            name="default/calls",
+            name="default/tools",
             type="supervisor",
         ),
         spec("ledger", keeper, name="default/ledger"),

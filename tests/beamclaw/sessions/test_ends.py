@@ -51,7 +51,9 @@ def test_what_was_said_of_a_stopped_turn_stays():
 def test_what_an_earlier_model_call_said_is_told_and_not_said_again():
     before = attrs.evolve(OPEN, turn=attrs.evolve(TURN, text="first"))
     end = closed(before, "aborted", "so far", at=9.0)
-    assert end.bodies[0][1].message == said("assistant", "so far")
+    (_, answered), _ = end.bodies
+    assert isinstance(answered, Answered)
+    assert answered.message == said("assistant", "so far")
     assert end.told.text == "first\n\nso far"
 
 

@@ -3,9 +3,9 @@
 import attrs
 import pytest
 
-from beamclaw.contracts.transcript import OpenTurn, Transcript
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.transcript import OpenTurn, Transcript
 from beamclaw.sessions.lane import (
     Begin,
     Idle,

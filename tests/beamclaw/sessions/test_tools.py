@@ -1,18 +1,19 @@
 """Turns that use tools: the loop, and what becomes of an effect at every death."""
+# ruff: noqa: PLR0917 -- fixtures, and the columns of tables
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 import trio
 from trio.testing import MockClock
 
 import supervision
-from beamclaw.contracts import ledger, names
-from beamclaw.contracts.messages import Message, Text, ToolCall, ToolResult
+from beamclaw.contracts import names
+from beamclaw.contracts.messages import Message, ToolCall, ToolResult
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
@@ -21,13 +22,13 @@ from beamclaw.contracts.providers import (
     TextDelta,
     ToolCallDelta,
 )
-from beamclaw.contracts.sessions import Delta, Reset, ToolUse, abort
+from beamclaw.contracts.sessions import Delta, Reset, RunEnded, ToolUse, abort
 from beamclaw.contracts.tools import Order
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.testing.world import World
 from tests.beamclaw.sessions.conftest import KEY, TURN_LIMITS, Model, Script, Tenant
 
-CALLS = names.of_tenant("default", "calls")
+TOOLS = names.of_tenant("default", "tools")
 
 
 def use(*calls: tuple[str, Any], say: str = "") -> Script:
@@ -295,14 +296,15 @@ async def test_a_tool_that_takes_the_node_with_it_is_begun_so_often_only(
     open_tenant, world: World, model: Model, autojump_clock: MockClock
 ) -> None:
     model.scripts = [use(("put", {"text": "x"})), report]
-    world.before = Hold(times=99)
+    receipt = None
     for _ in range(3):
         hold = world.before = Hold()
         async with open_tenant() as tenant:
-            if not model.calls:
+            if receipt is None:
                 receipt = await tenant.send("hello")
             await hold.reached.wait()
     async with open_tenant() as tenant:
+        assert receipt is not None
         end = await tenant.end(receipt)
     assert "begun 3 times and never came to an end" in end.text
 
@@ -336,7 +338,7 @@ async def test_a_stop_ends_the_tools_at_once_and_leaves_a_good_transcript(
     assert (end.outcome, end.text) == ("aborted", "wait")
     await trio.testing.wait_all_tasks_blocked()
     assert hold.cancelled == 2
-    assert (await supervision.count_children(CALLS)).active == 0
+    assert (await supervision.count_children(TOOLS)).active == 0
     await tenant.ask("and now?")
     assert are_paired(tenant.model.calls[-1].messages)
     stopped = results(tenant.model.calls[-1].messages)
@@ -363,8 +365,6 @@ async def test_a_turn_that_is_put_aside_leaves_a_good_transcript(
 
 
 def with_limits(**numbers: float) -> TurnLimits:
-    import attrs
-
     return attrs.evolve(TURN_LIMITS, **numbers)
 
 
@@ -415,6 +415,7 @@ async def test_only_the_part_that_was_begun_anew_is_taken_back(
     values = await tenant.values(receipt)
     resets = [value for value in values if isinstance(value, Reset)]
     assert resets == [Reset("run-1", 3, 5)]
+    assert isinstance(values[-1], RunEnded)
     assert values[-1].text == "first\n\nsecond"
 
 
