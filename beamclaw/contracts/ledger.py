@@ -13,7 +13,8 @@ import attrs
 import supervision
 from beamclaw.contracts.messages import Usage
 
-RunState = Literal["queued", "running", "ended"]
+RunState = Literal["queued", "running", "joined", "ended"]
+Verdict = Literal["allow", "deny", "expired"]
 Outcome = Literal["ok", "limited", "error", "aborted", "quarantined"]
 
 
@@ -41,6 +42,14 @@ class Overloaded(LedgerError):  # noqa: N818 -- a situation
 
 class IdempotencyConflict(LedgerError):  # noqa: N818 -- a situation
     """The same sender id came before with another content."""
+
+
+class NoSuchWait(LedgerError):  # noqa: N818 -- a situation
+    """Nothing waits for an answer under this id, or not any more."""
+
+
+class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
+    """Somebody has answered before."""
 
 
 class StorageFailed(LedgerError):  # noqa: N818 -- a situation
@@ -125,9 +134,59 @@ class ClaimRun:
 
 @attrs.frozen
 class NoteRevival:
-    """Counts a revival of an open run, before it is tried; no claim on the run."""
+    """Counts a revival of an open run, before it is tried; no claim on the run.
+
+    With *again* the run got further the last time, or only waited: the count begins
+    anew.
+    """
 
     run_id: str
+    again: bool = False
+
+
+@attrs.frozen
+class JoinRun:
+    """A message that waits is answered by the run *into*; take it in the same commit."""
+
+    run_id: str
+    into: str
+
+
+@attrs.frozen(kw_only=True)
+class OpenWait:
+    """A question to a person, on which the run waits. It is closed with the run."""
+
+    wait_id: str
+    run_id: str
+    question: str
+    at: float
+    expires_at: float
+
+
+@attrs.frozen(kw_only=True)
+class AnswerWait:
+    """A person's answer; the first one counts.
+
+    Refused with :class:`AnsweredAlready` or :class:`NoSuchWait`.
+    """
+
+    wait_id: str
+    verdict: Verdict
+    by: str
+    text: str = ""
+    at: float
+
+
+@attrs.frozen
+class CloseWait:
+    """What became of the question stands in the journal.
+
+    With *unanswered* it has expired: refused with :class:`AnsweredAlready` if somebody
+    was faster.
+    """
+
+    wait_id: str
+    unanswered: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -191,6 +250,10 @@ Op = (
     | OpenRun
     | ClaimRun
     | NoteRevival
+    | JoinRun
+    | OpenWait
+    | AnswerWait
+    | CloseWait
     | EndRun
     | Reserve
     | Settle
@@ -264,7 +327,7 @@ class Receipt:
 
 @attrs.frozen
 class ReadSession(supervision.Call["SessionRead"]):
-    """Journal after *after_seq*, waiting inbox rows and open run of a session."""
+    """Journal after *after_seq*, waiting messages, open run and its open questions."""
 
     session_key: str
     after_seq: int = 0
@@ -278,6 +341,7 @@ class SessionRead:
     events: tuple[Event, ...]
     inbox: tuple[InboxRow, ...]
     open_run: "RunRow | None" = None
+    waits: "tuple[WaitRow, ...]" = ()
 
 
 @attrs.frozen
@@ -289,7 +353,7 @@ class ReadRun(supervision.Call["RunRow | None"]):
 
 @attrs.frozen(kw_only=True)
 class RunRow:
-    """What is durably known of a run."""
+    """What is durably known of a run; *joined* is the one that answers in its place."""
 
     run_id: str
     session_key: str
@@ -302,6 +366,27 @@ class RunRow:
     usage: Usage = Usage()
     error_kind: str | None = None
     error: str | None = None
+    joined: str | None = None
+
+
+@attrs.frozen
+class ReadWaits(supervision.Call[tuple["WaitRow", ...]]):
+    """Questions that wait for a person, oldest first."""
+
+
+@attrs.frozen(kw_only=True)
+class WaitRow:
+    """A question, and what was answered if that is not in the journal yet."""
+
+    wait_id: str
+    session_key: str
+    run_id: str
+    question: str
+    at: float
+    expires_at: float
+    verdict: Verdict | None = None
+    by: str | None = None
+    text: str = ""
 
 
 @attrs.frozen

@@ -105,8 +105,21 @@ class Tool(Protocol):
 
 
 @attrs.frozen
-class Collect(supervision.Call[Output]):
-    """Ask the process of a call for its output; it keeps that until `Dismiss`."""
+class Collect:
+    """Cast to the process of a call: send *to* a :class:`CallDone`, when it is done.
+
+    It keeps the output until `Dismiss`, for whoever else asks.
+    """
+
+    to: supervision.Pid
+
+
+@attrs.frozen
+class CallDone:
+    """Sent by the process of a call: what the tool has said."""
+
+    call_id: str
+    output: Output
 
 
 @attrs.frozen

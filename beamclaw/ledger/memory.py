@@ -47,6 +47,7 @@ class Run:
     opened_at: float | None = None
     claimed_at: float | None = None
     end: EndRun | None = None
+    joined: str | None = None
 
     def copy(self) -> "Run":
         """Another one with the same values."""
@@ -61,7 +62,25 @@ class Run:
             self.opened_at,
             self.claimed_at,
             self.end,
+            self.joined,
         )
+
+
+@attrs.define(eq=False)
+class Wait:
+    """A question's row."""
+
+    wait_id: str
+    session: int
+    run_id: str
+    question: str
+    at: float
+    expires_at: float
+    verdict: str | None = None
+    by: str | None = None
+    text: str = ""
+    answered_at: float | None = None
+    closed_at: float | None = None
 
 
 @attrs.define(eq=False)
@@ -76,6 +95,8 @@ class Memory:
         factory=dict[int, tuple[int, str]]
     )
     waiting_runs: set[str] = attrs.field(factory=set[str])
+    # Questions that are not closed. Never more than turns in progress ask.
+    waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     # Messages of this transaction, and those they may repeat: fingerprint and receipt.
     accepted: dict[InboxKey, tuple[str, Receipt]] = attrs.field(
         factory=dict[InboxKey, tuple[str, Receipt]]
@@ -130,6 +151,8 @@ class Memory:
         waiting = query(sql.WAITING).fetchall()
         self.waiting = {row[0]: (row[1], row[2]) for row in waiting}
         self.waiting_runs = {row[2] for row in waiting}
+        waits = [Wait(*row) for row in query(sql.OPEN_WAITS).fetchall()]
+        self.waits = {wait.wait_id: wait for wait in waits}
         self._known = True
 
     def _recall_sessions(self, keys: Iterable[str]) -> None:

@@ -13,10 +13,12 @@ from beamclaw.contracts.ledger import (
     ReadSession,
     ReadSessions,
     ReadUsage,
+    ReadWaits,
     RunRow,
     SessionRead,
     SessionRow,
     UsageRow,
+    WaitRow,
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import journal
@@ -24,12 +26,21 @@ from beamclaw.storage import Connection
 
 _RUN = """
     SELECT r.run_id, s.key, r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
-        r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error
+        r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
+        r.joined
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
 """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
 _RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
 
+_WAITS = """
+    SELECT w.wait_id, s.key, w.run_id, w.question, w.at, w.expires_at, w.verdict, w.by,
+        w.text
+    FROM waits AS w JOIN sessions AS s ON s.id = w.session
+    WHERE w.closed_at IS NULL
+"""
+_WAITS_OPEN = f"{_WAITS} AND w.verdict IS NULL ORDER BY w.at, w.id"
+_WAITS_OF = f"{_WAITS} AND w.session = ? ORDER BY w.id"
 _INBOX = """
     SELECT id, run_id, body FROM inbox
     WHERE session = ? AND taken_at IS NULL ORDER BY id
@@ -80,6 +91,7 @@ Read = (
     | ReadDefinition
     | ReadSessions
     | ReadUsage
+    | ReadWaits
     | GetLedgerStatus
 )
 
@@ -113,6 +125,7 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
             for row in inbox
         ),
         open_run=None if run is None else _run_row(run),
+        waits=_wait_rows(query(_WAITS_OF, (session,)).fetchall()),
     )
 
 
@@ -134,7 +147,29 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         usage=Usage(row[8], row[9], row[10], bool(row[11])),
         error_kind=row[12],
         error=row[13],
+        joined=row[14],
     )
+
+
+def _wait_rows(rows: list[tuple[Any, ...]]) -> tuple[WaitRow, ...]:
+    return tuple(
+        WaitRow(
+            wait_id=row[0],
+            session_key=row[1],
+            run_id=row[2],
+            question=row[3],
+            at=row[4],
+            expires_at=row[5],
+            verdict=row[6],
+            by=row[7],
+            text=row[8],
+        )
+        for row in rows
+    )
+
+
+def _waits(connection: Connection, _: ReadWaits) -> tuple[WaitRow, ...]:
+    return _wait_rows(connection.execute(_WAITS_OPEN).fetchall())
 
 
 def _open_work(connection: Connection, _: ReadOpenWork) -> tuple[str, ...]:
@@ -202,5 +237,6 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadDefinition: _definition,
     ReadSessions: _sessions,
     ReadUsage: _usage,
+    ReadWaits: _waits,
     GetLedgerStatus: _status,
 }

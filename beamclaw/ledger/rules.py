@@ -10,13 +10,19 @@ from typing import Any
 import attrs
 
 from beamclaw.contracts.ledger import (
+    AnsweredAlready,
+    AnswerWait,
     Claim,
     ClaimRun,
+    CloseWait,
     EndRun,
+    JoinRun,
     LedgerError,
+    NoSuchWait,
     NoteRevival,
     Op,
     OpenRun,
+    OpenWait,
     PutDefinition,
     PutOutbound,
     Reserve,
@@ -24,7 +30,7 @@ from beamclaw.contracts.ledger import (
     StaleClaim,
     Take,
 )
-from beamclaw.ledger.memory import Memory, Run, Session
+from beamclaw.ledger.memory import Memory, Run, Session, Wait
 from beamclaw.ledger.writing import Writing
 
 
@@ -40,6 +46,8 @@ class Step:
     # Runs as they will be after this commit: copies of those that are remembered.
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
     taken: list[int] = attrs.field(factory=list[int])
+    # Questions as they will be after this commit.
+    waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     # Rows to be, each with the list of the writing that it belongs to.
     rows: list[tuple[list[Any], tuple[Any, ...]]] = attrs.field(
         factory=list[tuple[list[Any], tuple[Any, ...]]]
@@ -64,6 +72,12 @@ class Step:
             _, run_id = memory.waiting.pop(row)
             memory.waiting_runs.discard(run_id)
         writing.taken += self.taken
+        for wait in self.waits.values():
+            writing.waits[wait.wait_id] = wait
+            if wait.closed_at is None:
+                memory.waits[wait.wait_id] = wait
+            else:
+                memory.waits.pop(wait.wait_id, None)
         for target, row in self.rows:
             target.extend(row)
 
@@ -81,9 +95,21 @@ class Step:
             run = self.runs[run_id] = run.copy()
         return run
 
+    def change_wait(self, wait_id: str) -> Wait:
+        """An open question, to be changed."""
+        wait = self.waits.get(wait_id) or self.memory.waits.get(wait_id)
+        if (
+            wait is None
+            or wait.closed_at is not None
+            or wait.session != self.session.id
+        ):
+            raise NoSuchWait(f"nothing waits for an answer as {wait_id}")
+        if wait_id not in self.waits:
+            wait = self.waits[wait_id] = attrs.evolve(wait)
+        return wait
+
 
 def _take(step: Step, op: Take) -> None:
-    _own(step, op)
     for row in op.inbox_ids:
         session, _ = step.memory.waiting.get(row, (0, ""))
         if session != step.session.id or row in step.taken:
@@ -127,7 +153,43 @@ def _note_revival(step: Step, op: NoteRevival) -> None:
     run = step.change(op.run_id)
     if run.state != "running":
         raise LedgerError(f"run {op.run_id} is not in progress")
-    run.revivals += 1
+    run.revivals = 1 if op.again else run.revivals + 1
+
+
+def _join_run(step: Step, op: JoinRun) -> None:
+    run = step.change(op.run_id)
+    if run.state != "queued":
+        raise LedgerError(f"run {op.run_id} was begun before")
+    if step.see(op.into).state != "running" or step.open_run != op.into:
+        raise LedgerError(f"run {op.into} is not in progress")
+    _taken(step, op.run_id)
+    run.state, run.joined = "joined", op.into
+
+
+def _open_wait(step: Step, op: OpenWait) -> None:
+    _of_claim(step, op.run_id)
+    if op.wait_id in step.waits or op.wait_id in step.memory.waits:
+        raise LedgerError(f"the question {op.wait_id} was asked before")
+    step.waits[op.wait_id] = Wait(
+        op.wait_id, step.session.id, op.run_id, op.question, op.at, op.expires_at
+    )
+
+
+def _answer_wait(step: Step, op: AnswerWait) -> None:
+    _own(step, op)
+    wait = step.change_wait(op.wait_id)
+    if wait.verdict is not None:
+        raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
+    wait.verdict, wait.by, wait.text = op.verdict, op.by, op.text
+    wait.answered_at = op.at
+
+
+def _close_wait(step: Step, op: CloseWait) -> None:
+    wait = step.change_wait(op.wait_id)
+    _of_claim(step, wait.run_id)
+    if op.unanswered and wait.verdict is not None:
+        raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
+    wait.closed_at = wait.answered_at or wait.expires_at
 
 
 def _end_run(step: Step, op: EndRun) -> None:
@@ -140,6 +202,9 @@ def _end_run(step: Step, op: EndRun) -> None:
         step.open_run = None
         if step.claim.run_id is None:
             run.epoch += 1  # so that the run, if it lives, is refused from now on
+        for wait_id, wait in {**step.memory.waits, **step.waits}.items():
+            if wait.run_id == op.run_id and wait.closed_at is None:
+                step.change_wait(wait_id).closed_at = op.at
     run.state, run.end = "ended", op
 
 
@@ -192,6 +257,10 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     OpenRun: _open_run,
     ClaimRun: _claim_run,
     NoteRevival: _note_revival,
+    JoinRun: _join_run,
+    OpenWait: _open_wait,
+    AnswerWait: _answer_wait,
+    CloseWait: _close_wait,
     EndRun: _end_run,
     Reserve: _reserve,
     Settle: _settle,

@@ -148,8 +148,31 @@ _FIRST = (
     """,
 )
 
+_SECOND = (
+    "ALTER TABLE runs ADD COLUMN joined TEXT",
+    """
+    CREATE TABLE waits (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        wait_id TEXT NOT NULL UNIQUE,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        run_id TEXT NOT NULL,
+        question TEXT NOT NULL,
+        at REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        verdict TEXT,
+        by TEXT,
+        text TEXT NOT NULL,
+        answered_at REAL,
+        closed_at REAL
+    )
+    """,
+    "CREATE INDEX waits_open ON waits (session) WHERE closed_at IS NULL",
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
-    migrations=(statements(*_FIRST),),
+    migrations=(statements(*_FIRST), statements(*_SECOND)),
 )

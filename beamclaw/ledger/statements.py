@@ -14,6 +14,12 @@ LAST_IDS = """
 """
 WAITING = "SELECT id, session, run_id FROM inbox WHERE taken_at IS NULL"
 
+OPEN_WAITS = """
+    SELECT wait_id, session, run_id, question, at, expires_at, verdict, by, text,
+        answered_at, closed_at
+    FROM waits WHERE closed_at IS NULL
+"""
+
 SESSIONS_BY_KEY = Rows(
     """
     SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.last_event, s.created_at,
@@ -92,10 +98,10 @@ PUT_RUNS = Rows(
     """
     INSERT INTO runs (tenant, owner_epoch, run_epoch, id, run_id, session, state,
         revivals, queued_at, opened_at, claimed_at, ended_at, outcome, stop_reason,
-        text, input, output, cached, estimated, error_kind, error)
+        text, input, output, cached, estimated, error_kind, error, joined)
     VALUES
     """,
-    width=19,
+    width=20,
     tail="""
     ON CONFLICT (id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -113,7 +119,8 @@ PUT_RUNS = Rows(
         cached = excluded.cached,
         estimated = excluded.estimated,
         error_kind = excluded.error_kind,
-        error = excluded.error
+        error = excluded.error,
+        joined = excluded.joined
     """,
     shared=2,
 )
@@ -156,5 +163,23 @@ PUT_OUTBOX = Rows(
     """,
     width=7,
     tail="ON CONFLICT (key) DO NOTHING",
+    shared=2,
+)
+PUT_WAITS = Rows(
+    """
+    INSERT INTO waits (tenant, owner_epoch, wait_id, session, run_id, question, at,
+        expires_at, verdict, by, text, answered_at, closed_at)
+    VALUES
+    """,
+    width=11,
+    tail="""
+    ON CONFLICT (wait_id) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        verdict = excluded.verdict,
+        by = excluded.by,
+        text = excluded.text,
+        answered_at = excluded.answered_at,
+        closed_at = excluded.closed_at
+    """,
     shared=2,
 )

@@ -7,7 +7,7 @@ import attrs
 
 from beamclaw.contracts.ledger import EndRun
 from beamclaw.ledger import statements as sql
-from beamclaw.ledger.memory import Run, Session
+from beamclaw.ledger.memory import Run, Session, Wait
 from beamclaw.storage import Connection
 
 
@@ -24,6 +24,7 @@ class Writing:
     settled: list[Any] = attrs.field(factory=list[Any])
     definitions: list[Any] = attrs.field(factory=list[Any])
     outbox: list[Any] = attrs.field(factory=list[Any])
+    waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
 
     def put_run(self, run: Run) -> None:
         """Write *run*; last in order, because one ends before the next may open."""
@@ -43,6 +44,7 @@ class Writing:
             (sql.PUT_USAGE, shared, self.reserved),
             (sql.PUT_DEFINITIONS, shared, self.definitions),
             (sql.PUT_OUTBOX, shared, self.outbox),
+            (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
         )
         for statement, common, rows in tables:
             if rows:
@@ -82,6 +84,7 @@ def _run_rows(runs: Iterable[Run]) -> list[Any]:
         rows += (run.epoch, run.id, run.run_id, run.session, run.state, run.revivals)
         rows += (run.queued_at, run.opened_at, run.claimed_at)
         rows += _NO_END if run.end is None else _end_row(run.end)
+        rows.append(run.joined)
     return rows
 
 
@@ -99,3 +102,7 @@ def _end_row(end: EndRun) -> tuple[Any, ...]:
         end.error_kind,
         end.error,
     )
+
+
+def _wait_rows(waits: Iterable[Wait]) -> list[Any]:
+    return [value for wait in waits for value in attrs.astuple(wait)]
