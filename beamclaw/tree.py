@@ -275,9 +275,11 @@ async def _turns_end(door: str, report: Callable[[int], None]) -> None:
     told = 0
     while True:
         status = await supervision.call(door, GetSessionsStatus())
-        if status.running != told:
-            told = status.running
+        # Who waits for a person goes on waiting after the next start.
+        working = status.running - status.asking
+        if working != told:
+            told = working
             report(told)
-        if status.running == 0:
+        if working == 0:
             return
         await trio.sleep(COUNT_EVERY)

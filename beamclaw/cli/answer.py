@@ -12,6 +12,7 @@ _PHASES: Final[Mapping[str, str]] = {
     "permit": "leave to call the provider",
     "model": "the model",
     "tools": "tools",
+    "person": "a person's answer",
 }
 
 Event = Mapping[str, Any]

@@ -225,7 +225,9 @@ class TurnLimitsConfig:
 
     model_calls: Count = _key(100, "Answers that are asked of a model.")
     tool_calls: Count = _key(500, "Tool calls.")
-    seconds: Seconds = _key(21_600.0, "Seconds that it may take.")
+    seconds: Seconds = _key(
+        21_600.0, "Seconds that it may take, not counting waits for a person."
+    )
     tokens: Count = _key(10_000_000, "Tokens that models read and write in it.")
     repeats: Annotated[int, Range(2, 32)] = _key(
         8, "The same tool call with the same result: then it goes round in circles."
@@ -233,6 +235,9 @@ class TurnLimitsConfig:
     begins: Count = _key(
         3,
         "Times that a tool call is begun again after deaths, where that does no harm.",
+    )
+    wait_seconds: Seconds = _key(
+        604_800.0, "Seconds that a person has to answer a question of the turn."
     )
 
 

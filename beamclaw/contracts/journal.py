@@ -12,7 +12,7 @@ import attrs
 import orjson
 
 from beamclaw.contracts.codec import converter
-from beamclaw.contracts.ledger import Event, NewEvent, Outcome
+from beamclaw.contracts.ledger import Event, NewEvent, Outcome, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolResult, Usage
 from beamclaw.contracts.providers import ErrorKind, StopReason
 from beamclaw.contracts.tools import CallOutcome, Effect
@@ -38,6 +38,11 @@ class RunStarted:
     definition: str
     params: ModelParams = ModelParams()
     retractable: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Revived:
+    """The turn is about to be taken up again after a death."""
 
 
 @attrs.frozen(kw_only=True)
@@ -102,6 +107,26 @@ class ToolEnded:
 
 
 @attrs.frozen(kw_only=True)
+class WaitBegun:
+    """A tool call waits for a person to agree. Until *expires_at*, on the wall's clock."""
+
+    wait_id: str
+    call_id: str
+    question: str
+    expires_at: float
+
+
+@attrs.frozen(kw_only=True)
+class WaitOver:
+    """The person has answered, or has not in time; *by* says who, *text* what else."""
+
+    wait_id: str
+    verdict: Verdict
+    by: str = ""
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Noted:
     """Words of the node to the person, which the model sees as its own."""
 
@@ -121,11 +146,14 @@ class RunOver:
 Body = (
     InboundTaken
     | RunStarted
+    | Revived
     | Asked
     | AttemptFailed
     | Answered
     | ToolBegun
     | ToolEnded
+    | WaitBegun
+    | WaitOver
     | Noted
     | RunOver
 )
@@ -134,11 +162,14 @@ Body = (
 KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "inbound": (1, InboundTaken),
     "run-started": (1, RunStarted),
+    "revived": (1, Revived),
     "asked": (1, Asked),
     "attempt-failed": (1, AttemptFailed),
     "answered": (1, Answered),
     "tool-begun": (1, ToolBegun),
     "tool-ended": (1, ToolEnded),
+    "wait-begun": (1, WaitBegun),
+    "wait-over": (1, WaitOver),
     "noted": (1, Noted),
     "run-over": (1, RunOver),
 }

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from beamclaw.contracts.ledger import Claim
+from beamclaw.contracts.ledger import Claim, WaitRow
 from beamclaw.contracts.sessions import RunEnded, Waiting
 from beamclaw.contracts.transcript import Transcript, told
 
@@ -55,6 +55,7 @@ class RunOrder:
             by its first commit (*successor*).
         definition: The agent definition as JSON, where the session has it at hand;
             else it is read from the ledger.
+        answers: What persons have answered that is not in the journal yet.
     """
 
     tenant: str
@@ -63,6 +64,7 @@ class RunOrder:
     progress: Progress
     successor: bool
     definition: bytes | None = None
+    answers: tuple[WaitRow, ...] = ()
 
 
 # Carries a turn out; a plain process, ends when the turn's end is committed.

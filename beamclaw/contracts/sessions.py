@@ -16,6 +16,7 @@ from beamclaw.contracts.ledger import (
     ReadRun,
     Receipt,
     RunRow,
+    Verdict,
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.tools import CallOutcome
@@ -58,7 +59,7 @@ class Inbound:
 
 # --- what is published on a session's topic
 
-Phase = Literal["queue", "permit", "model", "retry", "tools"]
+Phase = Literal["queue", "permit", "model", "retry", "tools", "person"]
 
 
 @attrs.frozen
@@ -117,7 +118,19 @@ class ToolUse:
     outcome: CallOutcome | None = None
 
 
-TopicValue = Delta | Reset | Waiting | ToolUse | RunEnded
+@attrs.frozen
+class Question:
+    """A person is asked (*verdict* None), or has answered; committed."""
+
+    run_id: str
+    wait_id: str
+    question: str
+    expires_at: float
+    verdict: Verdict | None = None
+    by: str = ""
+
+
+TopicValue = Delta | Reset | Waiting | ToolUse | Question | RunEnded
 
 
 # --- what the sessions' door understands (registered as ``<tenant>/sessions``)
@@ -178,7 +191,7 @@ class SessionsStatus:
 
     Attributes:
         awake: Sessions with a process.
-        running: Turns in progress.
+        running: Turns in progress; *asking* of them wait for a person.
         reviving: Sessions that died and are being brought back.
         parked: Sessions with work and no place (``sessions.max_awake``).
         intake: Whether turns may be started.
@@ -186,6 +199,7 @@ class SessionsStatus:
 
     awake: int
     running: int
+    asking: int
     reviving: int
     parked: int
     intake: bool

@@ -16,13 +16,16 @@ from beamclaw.contracts.journal import (
     Body,
     InboundTaken,
     Noted,
+    Revived,
     RunOver,
     RunStarted,
     ToolBegun,
     ToolEnded,
+    WaitBegun,
+    WaitOver,
     read,
 )
-from beamclaw.contracts.ledger import Event
+from beamclaw.contracts.ledger import Event, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, Effect
@@ -38,15 +41,28 @@ class Begun:
 
 
 @attrs.frozen(kw_only=True)
+class Wait:
+    """A question to a person; *verdict* is None until it is answered or has expired."""
+
+    id: str
+    expires_at: float
+    verdict: Verdict | None = None
+    by: str = ""
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Call:
     """A tool call of the model's last answer.
 
     Attributes:
+        wait: None: no person was asked.
         begun: None: the tool cannot have done anything.
         outcome: None: it has no result yet.
     """
 
     asked: ToolCall
+    wait: Wait | None = None
     begun: Begun | None = None
     outcome: CallOutcome | None = None
 
@@ -69,6 +85,8 @@ class OpenTurn:
 
     Attributes:
         started_at: When it began, seconds since the epoch.
+        waited: Seconds of that in which it waited for a person.
+        waiting_since: When it began to do so; None: it does not.
         attempt: The last model call begun, counted from 1; 0: none yet.
         failed: How many of them failed and were followed by another.
         failed_in_a_row: How many of those since the last answer.
@@ -80,7 +98,7 @@ class OpenTurn:
         answer: The model's last answer; *model* is who gave it, ``provider/model``.
         calls: Its tool calls, in its order.
         done: What they and all before them came to, the last one last.
-        progress: Answers and results since the turn was begun or taken over.
+        progress: Answers and results since the turn was begun or revived.
     """
 
     run_id: str
@@ -90,6 +108,8 @@ class OpenTurn:
     params: ModelParams
     retractable: bool
     started_at: float = 0.0
+    waited: float = 0.0
+    waiting_since: float | None = None
     attempt: int = 0
     failed: int = 0
     failed_in_a_row: int = 0
@@ -105,6 +125,22 @@ class OpenTurn:
     calls: tuple[Call, ...] = ()
     done: tuple[Did, ...] = ()
     progress: int = 0
+
+    def busy_seconds(self, now: float) -> float:
+        """Seconds that the turn has taken, those without in which a person was asked."""
+        since = now if self.waiting_since is None else self.waiting_since
+        return now - self.started_at - self.waited - (now - since)
+
+    @property
+    def open_waits(self) -> tuple[Wait, ...]:
+        """The questions that nobody has answered yet."""
+        waits = (call.wait for call in self.open_calls)
+        return tuple(wait for wait in waits if wait and wait.verdict is None)
+
+    @property
+    def moves(self) -> bool:
+        """Whether a death says nothing against it: it got further, or only waited."""
+        return self.progress > 0 or bool(self.open_waits)
 
     @property
     def open_calls(self) -> tuple[Call, ...]:
@@ -161,13 +197,13 @@ def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
         case _:
             pass
     if turn is not None and turn is state.turn:
-        turn = _goes_on(turn, body)
+        turn = _goes_on(turn, fact)
     return Transcript(seq, messages, turn)
 
 
 def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
     if turn is not None and turn.run_id == fact.run_id:
-        return attrs.evolve(turn, epoch=body.epoch, asking=False, progress=0)
+        return attrs.evolve(turn, epoch=body.epoch, asking=False)
     return OpenTurn(
         run_id=fact.run_id or "",
         epoch=body.epoch,
@@ -179,9 +215,12 @@ def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
     )
 
 
-def _goes_on(turn: OpenTurn, body: Body) -> OpenTurn:  # noqa: PLR0911 -- a table
+def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: PLR0911 -- a table
     """The open turn after an event of its own, one case per kind."""
+    body = fact.body
     match body:
+        case Revived():
+            return attrs.evolve(turn, progress=0)
         case Asked():
             return attrs.evolve(
                 turn, attempt=body.attempt, asking=True, unanswered=True
@@ -200,6 +239,13 @@ def _goes_on(turn: OpenTurn, body: Body) -> OpenTurn:  # noqa: PLR0911 -- a tabl
             return attrs.evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
         case ToolEnded():
             return _ended(turn, body)
+        case WaitBegun():
+            wait = Wait(id=body.wait_id, expires_at=body.expires_at)
+            since = fact.at if turn.waiting_since is None else turn.waiting_since
+            calls = _changed(turn, body.call_id, wait=wait)
+            return attrs.evolve(turn, calls=calls, waiting_since=since)
+        case WaitOver():
+            return _answered_wait(turn, body, fact.at)
         case Noted():
             return attrs.evolve(turn, text=told(turn.text, body.text))
         case _:
@@ -240,6 +286,25 @@ def _ended(turn: OpenTurn, body: ToolEnded) -> OpenTurn:
         done=(*turn.done[1 - REMEMBERED :], did),
         progress=turn.progress + 1,
     )
+
+
+def _answered_wait(turn: OpenTurn, body: WaitOver, at: float) -> OpenTurn:
+    calls = tuple(
+        attrs.evolve(
+            call,
+            wait=attrs.evolve(
+                call.wait, verdict=body.verdict, by=body.by, text=body.text
+            ),
+        )
+        if call.wait is not None and call.wait.id == body.wait_id
+        else call
+        for call in turn.calls
+    )
+    turn = attrs.evolve(turn, calls=calls)
+    if turn.waiting_since is None or turn.open_waits:
+        return turn
+    waited = turn.waited + max(0.0, at - turn.waiting_since)
+    return attrs.evolve(turn, waited=waited, waiting_since=None)
 
 
 def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...]:

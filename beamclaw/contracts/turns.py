@@ -10,11 +10,12 @@ class TurnLimits:
     Attributes:
         model_calls: Answers of a model.
         tool_calls: Tool calls, those that were refused included.
-        seconds: Time from its start.
+        seconds: Time from its start, without that in which a person was asked.
         tokens: Tokens read and written by the model altogether.
         repeats: The same tool, with the same arguments and the same result.
         begins: How often one tool call is begun again after a death of the node, if its
             tool allows that at all.
+        wait_seconds: Time that a person has to answer a question.
     """
 
     model_calls: int
@@ -23,3 +24,4 @@ class TurnLimits:
     tokens: int
     repeats: int
     begins: int
+    wait_seconds: float

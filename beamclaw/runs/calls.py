@@ -10,7 +10,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.journal import ToolEnded
 from beamclaw.contracts.results import of_output
-from beamclaw.contracts.tools import Collect, Dismiss, Output
+from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Output
 
 _FAULT = (
     "the tool failed by a fault of its own, which is in the log of the node; whether it "
@@ -19,7 +19,7 @@ _FAULT = (
 
 
 class Calls:
-    """See the module. Belongs to one run.
+    """See the module. Belongs to one run, which hands it the messages about calls.
 
     Args:
         tenant: Whose run.
@@ -31,8 +31,8 @@ class Calls:
         self._tenant = tenant
         self._run_id = run_id
         self._most = most
-        self._waiting: supervision.RequestIds[Output] = supervision.RequestIds()
         self._pids: dict[str, supervision.Pid] = {}
+        self._monitors: dict[supervision.Ref, str] = {}
 
     @property
     def running(self) -> Collection[str]:
@@ -47,36 +47,26 @@ class Calls:
                 self.watch(id_, pid)
 
     def watch(self, call_id: str, pid: supervision.Pid) -> None:
-        """Wait for the output of a call that has just been begun."""
+        """Wait for the output of a call: it comes as a message, and so does its end."""
         self._pids[call_id] = pid
-        self._waiting.send(pid, Collect(), label=call_id)
+        self._monitors[supervision.monitor(pid)] = call_id
+        supervision.cast(pid, Collect(supervision.self_pid()))
 
-    async def results(self, patience: float) -> list[ToolEnded]:
-        """The results that are there; waits for one, at most *patience* seconds."""
-        found: list[ToolEnded] = []
-        try:
-            while len(self._waiting):
-                seconds = 0.0 if found else patience
-                response = await self._waiting.receive(timeout=seconds)
-                call_id = str(response.label)
-                if call_id in self._pids:
-                    found.append(self._result(call_id, response))
-        except supervision.CallTimeout:
-            pass
-        return found
-
-    def _result(
-        self, call_id: str, response: supervision.Response[Output]
-    ) -> ToolEnded:
-        try:
-            output = response.result()
-        except supervision.CallFailed:
+    def result(self, message: CallDone | supervision.Down) -> ToolEnded | None:
+        """The result that *message* brings; None: of a call that is over already."""
+        if isinstance(message, CallDone):
+            call_id, output = message.call_id, message.output
+        else:
+            call_id = self._monitors.pop(message.ref, "")
             output = Output(_FAULT, is_error=True)
+        if self._pids.pop(call_id, None) is None:
+            return None
         return of_output(call_id, output, most=self._most)
 
     def dismiss(self, call_id: str) -> None:
         """The result of the call is in the journal: its process may end."""
-        pid = self._pids.pop(call_id, None)
+        name = names.call(self._tenant, self._run_id, call_id)
+        pid = supervision.whereis(name)
         if pid is not None:
             supervision.cast(pid, Dismiss())
 

@@ -14,7 +14,7 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import ledger, names, tokens
+from beamclaw.contracts import ledger, names, tokens, waits
 from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.journal import (
     Answered,
@@ -25,6 +25,8 @@ from beamclaw.contracts.journal import (
     RunStarted,
     ToolBegun,
     ToolEnded,
+    WaitBegun,
+    WaitOver,
 )
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
@@ -32,14 +34,30 @@ from beamclaw.contracts.results import ended
 from beamclaw.contracts.retry import decide as decide_retry
 from beamclaw.contracts.retry import give_up_words
 from beamclaw.contracts.runs import RunOrder
-from beamclaw.contracts.sessions import Phase, Reset, RunEnded, ToolUse, Waiting
-from beamclaw.contracts.tools import Order, Tool
-from beamclaw.contracts.transcript import OpenTurn
+from beamclaw.contracts.sessions import (
+    Phase,
+    Question,
+    Reset,
+    RunEnded,
+    ToolUse,
+    Waiting,
+)
+from beamclaw.contracts.tools import CallDone, Order, Tool
+from beamclaw.contracts.transcript import OpenTurn, Wait
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.calls import Calls
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.model_call import ModelCall
-from beamclaw.runs.turn import Ask, Await, Begin, Conclude, Finish, decide
+from beamclaw.runs.turn import (
+    Ask,
+    AskPerson,
+    Await,
+    Begin,
+    Conclude,
+    Expire,
+    Finish,
+    decide,
+)
 from beamclaw.runs.wiring import Wiring
 
 
@@ -63,6 +81,7 @@ class _Run:
         self._successor = order.successor
         self._progress = order.progress
         self._body = order.definition
+        self._answers = order.answers
         self._id = order.progress.run_id
         self._ledger = names.of_tenant(order.tenant, "ledger")
         self._draft = Draft(self._id, order.progress.transcript)
@@ -70,7 +89,7 @@ class _Run:
         # Calls whose intent is in the draft: begun when that is committed.
         self._to_begin: list[Begin] = []
         # Told to whoever follows the run when the draft is committed.
-        self._news: list[Reset | ToolUse] = []
+        self._news: list[Reset | ToolUse | Question] = []
         self._ended: RunEnded | None = None
 
     @property
@@ -93,16 +112,24 @@ class _Run:
         definition = await self._definition()
         tools = self._wiring.tools(definition.id)
         self._calls.find(call.asked.id for call in self._turn.open_calls)
+        for row in self._answers:
+            self._hear_answer(row)
         while True:
             step = self._plan(definition, tools)
-            await self._commit()
+            try:
+                await self._commit()
+            except ledger.AnsweredAlready:
+                # In the moment a question expired; the answer is on its way to us.
+                self._forget_draft()
+                self._hear(await supervision.receive(waits.Answered))
+                continue
             if step is None:
                 return
             await self._begin(tools)
             if isinstance(step, Ask):
                 await self._ask(step, definition, tools)
             else:
-                await self._results()
+                await self._listen()
 
     def _plan(
         self, definition: AgentDefinition, tools: Mapping[str, Tool]
@@ -130,6 +157,10 @@ class _Run:
                         return step
                     case Begin():
                         self._draft_begin(step)
+                    case AskPerson():
+                        self._draft_question(step)
+                    case Expire():
+                        self._draft_verdict(step.wait, "expired", expired=True)
                     case Conclude():
                         self._draft_conclude(step)
                     case Finish():
@@ -348,16 +379,91 @@ class _Run:
                 self._calls.watch(order.call_id, pid)
         self._to_begin.clear()
 
-    async def _results(self) -> None:
-        """Draft the results that are there; wait for one, to the end of the turn's time."""
+    async def _listen(self) -> None:
+        """Hear of calls and answers: wait for one, then take all that are there."""
+        self._say_what_for()
+        patience = self._patience()
+        try:
+            while True:
+                message = await supervision.receive(
+                    (CallDone, supervision.Down, waits.Answered), timeout=patience
+                )
+                self._hear(message)
+                patience = 0.0
+        except supervision.ReceiveTimeout:
+            self._progress.waiting = None
+
+    def _say_what_for(self) -> None:
         turn = self._turn
-        names_ = {call.asked.id: call.asked.name for call in turn.calls}
-        self._wait_for("tools", ", ".join(names_[id_] for id_ in self._calls.running))
-        end = turn.started_at + self._wiring.limits.seconds
-        results = await self._calls.results(max(0.0, end - self._now()))
-        self._progress.waiting = None
-        for result in results:
-            self._add_result(result, names_[result.result.id])
+        tools = {call.asked.id: call.asked.name for call in turn.calls}
+        working = [tools[id_] for id_ in self._calls.running]
+        if working:
+            self._wait_for("tools", ", ".join(working))
+        else:
+            self._wait_for("person", "")
+
+    def _patience(self) -> float:
+        """Seconds until something is due though nothing is heard."""
+        turn, now = self._turn, self._now()
+        due = [wait.expires_at - now for wait in turn.open_waits]
+        if self._calls.running:
+            due.append(self._wiring.limits.seconds - turn.busy_seconds(now))
+        return max(0.0, min(due))
+
+    def _hear(self, message: CallDone | supervision.Down | waits.Answered) -> None:
+        if isinstance(message, waits.Answered):
+            self._hear_answer(message.row)
+            return
+        result = self._calls.result(message)
+        if result is None:
+            return
+        id_ = result.result.id
+        for call in self._turn.open_calls:
+            if call.asked.id == id_:
+                self._add_result(result, call.asked.name)
+
+    # --- persons
+
+    def _draft_question(self, step: AskPerson) -> None:
+        asked = step.call.asked
+        wait_id = self._call_key(asked.id)
+        question = f"{asked.name}({asked.arguments})"
+        at = self._now()
+        expires_at = at + self._wiring.limits.wait_seconds
+        self._add(
+            WaitBegun(
+                wait_id=wait_id,
+                call_id=asked.id,
+                question=question,
+                expires_at=expires_at,
+            ),
+            ledger.OpenWait(
+                wait_id=wait_id,
+                run_id=self._id,
+                question=question,
+                at=at,
+                expires_at=expires_at,
+            ),
+        )
+        self._news.append(Question(self._id, wait_id, question, expires_at))
+
+    def _hear_answer(self, row: ledger.WaitRow) -> None:
+        for wait in self._turn.open_waits:
+            if wait.id == row.wait_id and row.verdict is not None:
+                self._draft_verdict(wait, row.verdict, by=row.by or "", text=row.text)
+
+    def _draft_verdict(
+        self,
+        wait: Wait,
+        verdict: ledger.Verdict,
+        *,
+        by: str = "",
+        text: str = "",
+        expired: bool = False,
+    ) -> None:
+        over = WaitOver(wait_id=wait.id, verdict=verdict, by=by, text=text)
+        self._add(over, ledger.CloseWait(wait.id, unanswered=expired))
+        self._news.append(Question(self._id, wait.id, "", wait.expires_at, verdict, by))
 
     # --- the end
 
@@ -395,17 +501,14 @@ class _Run:
         draft, progress = self._draft, self._progress
         if not draft.events:
             return
-        await supervision.call(
-            self._ledger,
-            ledger.Commit(
-                claim=self._claim,
-                session_key=self._key,
-                expected_seq=progress.transcript.seq,
-                events=tuple(draft.events),
-                ops=tuple(draft.ops),
-            ),
-            timeout=None,
+        commit = ledger.Commit(
+            claim=self._claim,
+            session_key=self._key,
+            expected_seq=progress.transcript.seq,
+            events=tuple(draft.events),
+            ops=tuple(draft.ops),
         )
+        await supervision.call(self._ledger, commit, timeout=None)
         progress.transcript = draft.state
         self._draft = Draft(self._id, draft.state)
         for value in self._news:
@@ -416,7 +519,13 @@ class _Run:
             self._wiring.flusher.publish(progress)
             self._publish(self._ended)
 
-    def _tell(self, value: Reset | ToolUse) -> None:
+    def _forget_draft(self) -> None:
+        self._draft = Draft(self._id, self._progress.transcript)
+        self._to_begin.clear()
+        self._news.clear()
+        self._ended = None
+
+    def _tell(self, value: Reset | ToolUse | Question) -> None:
         if isinstance(value, ToolUse) and value.outcome is not None:
             self._calls.dismiss(value.call_id)
         self._publish(value)

@@ -14,7 +14,7 @@ from beamclaw.contracts.ledger import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, said
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, ToolSpec
-from beamclaw.contracts.transcript import Call, Did, OpenTurn, Transcript
+from beamclaw.contracts.transcript import Call, Did, OpenTurn, Transcript, Wait
 from beamclaw.contracts.turns import TurnLimits
 
 
@@ -41,6 +41,20 @@ class Begin:
     check: bool = False
 
 
+@attrs.frozen
+class AskPerson:
+    """Commit a question to a person, whether the call may be carried out."""
+
+    call: Call
+
+
+@attrs.frozen
+class Expire:
+    """Commit that nobody has answered in time."""
+
+    wait: Wait
+
+
 @attrs.frozen(kw_only=True)
 class Conclude:
     """Commit a result for a tool call that is not carried out, or not any longer."""
@@ -52,7 +66,7 @@ class Conclude:
 
 @attrs.frozen
 class Await:
-    """Calls are in progress: wait for the first of them to end."""
+    """Wait for a call in progress to end, or for a person's answer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +78,7 @@ class Finish:
     note: str = ""
 
 
-Step = Ask | Begin | Conclude | Await | Finish
+Step = Ask | Begin | AskPerson | Expire | Conclude | Await | Finish
 
 
 class NoOpenTurnError(Exception):
@@ -129,7 +143,7 @@ def _of_calls(
     tools: Mapping[str, ToolSpec],
     running: Collection[str],
 ) -> tuple[Step, ...]:
-    if now - turn.started_at >= limits.seconds:
+    if turn.busy_seconds(now) >= limits.seconds:
         return tuple(map(_too_late, turn.open_calls))
     steps: list[Step] = []
     for place, call in enumerate(turn.open_calls, turn.tool_calls + 1):
@@ -140,14 +154,17 @@ def _of_calls(
         elif place > limits.tool_calls:
             steps.append(_refused(call, _LIMIT))
         else:
-            steps.append(_first(call, tools))
+            step = _first(call, tools, now)
+            if step is not None:
+                steps.append(step)
     return tuple(steps) or (Await(),)
 
 
 _LIMIT = "it was not carried out: the turn has come to a limit"
 
 
-def _first(call: Call, tools: Mapping[str, ToolSpec]) -> Step:
+def _first(call: Call, tools: Mapping[str, ToolSpec], now: float) -> Step | None:
+    """What is done with a call that was not begun; None: a person is thinking."""
     spec = tools.get(call.asked.name)
     if spec is None:
         have = ", ".join(sorted(tools)) or "there are none"
@@ -155,7 +172,26 @@ def _first(call: Call, tools: Mapping[str, ToolSpec]) -> Step:
     arguments = parse(call.asked.arguments)
     if isinstance(arguments, str):
         return _refused(call, arguments)
+    if spec.asks and not _is_allowed(call):
+        return _with_person(call, now)
     return Begin(call=call, spec=spec, arguments=arguments, attempt=1)
+
+
+def _is_allowed(call: Call) -> bool:
+    return call.wait is not None and call.wait.verdict == "allow"
+
+
+def _with_person(call: Call, now: float) -> Step | None:
+    wait = call.wait
+    if wait is None:
+        return AskPerson(call)
+    if wait.verdict is None:
+        return Expire(wait) if now >= wait.expires_at else None
+    if wait.verdict == "expired":
+        words = "nobody answered in time whether it may be carried out"
+    else:
+        words = f"{wait.by} said no" + (f": {wait.text}" if wait.text else "")
+    return _refused(call, f"it was not carried out: {words}")
 
 
 def _again(call: Call, spec: ToolSpec | None, limits: TurnLimits) -> Step:
@@ -215,7 +251,7 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
         (turn.model_calls, limits.model_calls, "calls of the model", "model_calls"),
         (turn.tool_calls, limits.tool_calls, "tool calls", "tool_calls"),
         (turn.usage.input + turn.usage.output, limits.tokens, "tokens", "tokens"),
-        (now - turn.started_at, limits.seconds, "seconds", "seconds"),
+        (turn.busy_seconds(now), limits.seconds, "seconds", "seconds"),
     )
     for figure, limit, what, key in figures:
         if figure >= limit:

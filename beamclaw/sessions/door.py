@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 import supervision
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
     Abort,
@@ -22,7 +22,13 @@ from beamclaw.contracts.sessions import (
     SetIntake,
 )
 from beamclaw.sessions import lane
-from beamclaw.sessions.session import AbortFor, Intake, LookAgain, Session
+from beamclaw.sessions.session import (
+    AbortFor,
+    AnswerFor,
+    Intake,
+    LookAgain,
+    Session,
+)
 from beamclaw.sessions.wiring import Wiring
 
 
@@ -76,7 +82,7 @@ class Door(supervision.Server):
             case _:
                 await super().handle_cast(message)
 
-    async def handle_call(
+    async def handle_call(  # noqa: PLR0911 -- a table
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """Stops, looks, drains."""
@@ -87,6 +93,8 @@ class Door(supervision.Server):
                     return False
                 supervision.cast(pid, AbortFor(sender, run_id))
                 return supervision.NO_REPLY
+            case waits.Answer():
+                return await self._answer(request, sender)
             case Peek(run_id):
                 return self._peek(run_id)
             case SetIntake(is_open):
@@ -156,6 +164,15 @@ class Door(supervision.Server):
             del self._parked[key]
             await self._ensure(key)
 
+    async def _answer(self, given: waits.Answer, sender: supervision.From) -> object:
+        pid = await self._ensure(given.session_key)
+        if pid is None:
+            msg = f"no place for session {given.session_key} (sessions.max_awake)"
+            supervision.reply_error(sender, ledger.LedgerError(msg))
+        else:
+            supervision.cast(pid, AnswerFor(sender, given))
+        return supervision.NO_REPLY
+
     def _peek(self, run_id: str) -> RunView:
         entry = supervision.lookup(names.run(self._wiring.tenant, run_id))
         if entry is None or not isinstance(entry.value, Progress):
@@ -175,7 +192,13 @@ class Door(supervision.Server):
         return SessionsStatus(
             awake=len(self._monitors),
             running=len(runs),
+            asking=sum(_asks(entry.value) for entry in runs),
             reviving=len(self._deaths),
             parked=len(self._parked),
             intake=self._intake,
         )
+
+
+def _asks(progress: object) -> bool:
+    waiting = progress.waiting if isinstance(progress, Progress) else None
+    return waiting is not None and waiting.phase == "person"

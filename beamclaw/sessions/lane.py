@@ -75,7 +75,7 @@ def decide(lane: Lane, *, revive_limit: int) -> Step:
         case Lane(running=True) | Lane(resting=True):
             return Wait()
         case Lane(transcript=Transcript(turn=turn)) if turn is not None:
-            if lane.revivals >= revive_limit:
+            if lane.revivals >= revive_limit and not turn.moves:
                 return Quarantine(lane.revivals)
             return Revive() if lane.intake else Wait()
         case Lane(pending=(first, *_)):

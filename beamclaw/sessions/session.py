@@ -11,10 +11,10 @@ import attrs
 
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ends import run_ended
-from beamclaw.contracts.journal import InboundTaken, RunStarted
+from beamclaw.contracts.journal import InboundTaken, Revived, RunStarted
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder
 from beamclaw.contracts.sessions import Inbound, Ring, TopicValue, Waiting
 from beamclaw.contracts.transcript import OpenTurn
@@ -32,6 +32,14 @@ class AbortFor:
 
     sender: supervision.From
     run_id: str
+
+
+@attrs.frozen
+class AnswerFor:
+    """The door hands on a person's answer; the session answers whoever gave it."""
+
+    sender: supervision.From
+    given: waits.Answer
 
 
 @attrs.frozen
@@ -73,6 +81,8 @@ class Session(supervision.Server):
         # Inbox ids that were read from the ledger; their ring may still come.
         self._rung: set[int] = set()
         self._revivals = 0
+        # What persons have answered and the journal does not say yet.
+        self._answers: dict[str, ledger.WaitRow] = {}
         self._running: _Running | None = None
         self._resting = False
         self._ephemeral = False
@@ -101,6 +111,8 @@ class Session(supervision.Server):
                 self._add_all((await self._journal.look()).inbox)
             case AbortFor(sender, run_id):
                 await self._stop(sender, run_id)
+            case AnswerFor(sender, given):
+                await self._answer(sender, given)
             case _:
                 await super().handle_cast(message)
         return await self._advance()
@@ -207,14 +219,16 @@ class Session(supervision.Server):
         )
         del self._pending[pending.inbox_id]
         self._revivals = 0
+        self._answers = {}
         await self._start_run(run_id, 1, successor=False, definition=body)
 
     async def _revive(self) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
         turn = self._journal.transcript.turn
         assert turn is not None
-        await self._journal.commit(ops=(ledger.NoteRevival(turn.run_id),))
-        self._revivals += 1
+        note = ledger.NoteRevival(turn.run_id, again=turn.moves)
+        await self._journal.commit((turn.run_id, Revived()), ops=(note,))
+        self._revivals = 1 if turn.moves else self._revivals + 1
         await self._start_run(turn.run_id, turn.epoch + 1, successor=True)
 
     async def _start_run(
@@ -234,6 +248,7 @@ class Session(supervision.Server):
             progress=progress,
             successor=successor,
             definition=definition,
+            answers=tuple(self._answers.values()),
         )
         pid = await supervision.start_child(
             names.of_tenant(tenant, "runs"),
@@ -256,6 +271,8 @@ class Session(supervision.Server):
         if entry is not None and isinstance(entry.value, Progress):
             monitor = supervision.monitor(entry.pid)
             self._running = _Running(monitor, entry.pid, entry.value)
+            for row in self._answers.values():
+                supervision.send(entry.pid, waits.Answered(row))
 
     # --- ends
 
@@ -317,6 +334,28 @@ class Session(supervision.Server):
         supervision.reply(
             sender, bool(queued) or self._journal.transcript.turn is not turn
         )
+
+    async def _answer(self, sender: supervision.From, given: waits.Answer) -> None:
+        """A person answers a question: durable first, then the run hears of it."""
+        op = ledger.AnswerWait(
+            wait_id=given.wait_id,
+            verdict=given.verdict,
+            by=given.by,
+            text=given.text,
+            at=self._wiring.outside.wall(),
+        )
+        try:
+            await self._journal.commit_beside((op,))
+        except (ledger.AnsweredAlready, ledger.NoSuchWait) as refusal:
+            supervision.reply_error(sender, refusal)
+            return
+        supervision.reply(sender, None)
+        found = await self._journal.look()
+        for row in found.waits:
+            if row.wait_id == given.wait_id:
+                self._answers[row.wait_id] = row
+                if self._running is not None:
+                    supervision.send(self._running.pid, waits.Answered(row))
 
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before.
@@ -395,6 +434,9 @@ class Session(supervision.Server):
         """Bring transcript, inbox and open run up to what is durable."""
         found = await self._journal.read()
         self._add_all(found.inbox)
+        self._answers = {
+            row.wait_id: row for row in found.waits if row.verdict is not None
+        }
         self._revivals = 0 if found.open_run is None else found.open_run.revivals
 
     def _add(self, row: ledger.InboxRow) -> None:

@@ -36,11 +36,13 @@ class World:
 
     Attributes:
         file: Where they are written down.
+        asks: A person has to agree before any of its tools runs.
         before: Waited for in a tool, before its effect.
         after: The same, between its effect and its end.
     """
 
     file: Path
+    asks: bool = False
     before: Callable[[Order], Awaitable[None]] = _at_once
     after: Callable[[Order], Awaitable[None]] = _at_once
 
@@ -75,6 +77,7 @@ class _Worldly:
             description=f"{self.name}, which is {EFFECTS[self.name]}",
             parameters=_SCHEMA,
             effect=EFFECTS[self.name],
+            asks=self.world.asks,
         )
 
     async def run(self, order: Order) -> Output:

@@ -4,10 +4,16 @@ It knows nothing of turns and journals. When it dies by a fault of the tool nobo
 it again: whether that may be done is decided where the effects are written down.
 """
 
-from typing import Any
-
 import supervision
-from beamclaw.contracts.tools import Collect, Dismiss, Order, Output, Tool, ToolFailed
+from beamclaw.contracts.tools import (
+    CallDone,
+    Collect,
+    Dismiss,
+    Order,
+    Output,
+    Tool,
+    ToolFailed,
+)
 
 
 class CallServer(supervision.Server):
@@ -37,20 +43,16 @@ class CallServer(supervision.Server):
         except ToolFailed as failed:
             self._output = Output(str(failed), is_error=True)
 
-    async def handle_call(
-        self, request: supervision.Call[Any], sender: supervision.From
-    ) -> object:
-        """The output; once there, any number of times."""
-        if isinstance(request, Collect):
-            assert self._output is not None
-            return self._output
-        return await super().handle_call(request, sender)
-
     async def handle_cast(self, message: object) -> supervision.Stop | None:
-        """The result is in the journal."""
-        if isinstance(message, Dismiss):
-            return supervision.Stop(supervision.NORMAL)
-        await super().handle_cast(message)
+        """Somebody wants the output; or the result is in the journal."""
+        match message:
+            case Collect(to):
+                assert self._output is not None
+                supervision.send(to, CallDone(self._order.call_id, self._output))
+            case Dismiss():
+                return supervision.Stop(supervision.NORMAL)
+            case _:
+                await super().handle_cast(message)
         return None
 
     def describe(self) -> dict[str, object]:

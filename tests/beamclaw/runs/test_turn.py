@@ -29,7 +29,13 @@ TURN = OpenTurn(
 )
 SAID = (said("user", "hi"),)
 LIMITS = TurnLimits(
-    model_calls=10, tool_calls=10, seconds=100.0, tokens=1_000, repeats=3, begins=2
+    model_calls=10,
+    tool_calls=10,
+    seconds=100.0,
+    tokens=1_000,
+    repeats=3,
+    begins=2,
+    wait_seconds=60.0,
 )
 EFFECTS: dict[str, Effect] = {
     "look": "pure",

@@ -38,7 +38,13 @@ from supervision.testing import wait_exit
 KEY = "agent:main:main"
 MAX_OUTPUT = 4_096
 TURN_LIMITS = TurnLimits(
-    model_calls=20, tool_calls=20, seconds=3600.0, tokens=10_000, repeats=5, begins=3
+    model_calls=20,
+    tool_calls=20,
+    seconds=3600.0,
+    tokens=10_000,
+    repeats=5,
+    begins=3,
+    wait_seconds=600.0,
 )
 Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
 
@@ -85,9 +91,23 @@ class Permits(supervision.Server):
 
 
 @attrs.define
+class Wall:
+    """The wall's clock: goes with Trio's, and may be put on."""
+
+    seconds: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds + trio.current_time()
+
+    def add(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@attrs.define
 class Tenant:
     """What a test sees of it."""
 
+    wall: Wall
     model: Model
     bus: bus.LocalBus
     top: supervision.Pid
@@ -170,7 +190,8 @@ async def _tenant(
     max_awake: int = 100,
     turn_limits: TurnLimits = TURN_LIMITS,
 ) -> AsyncIterator[Tenant]:
-    outside = Outside(worker=InlineWorker, threads=False, random=lambda: 0.5)
+    wall = Wall()
+    outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
     carrier = StrictBus()
 
     async def claim(tenant: str) -> int:
@@ -235,7 +256,7 @@ async def _tenant(
     async with supervision.open_supervisor(
         parts, strategy="rest_for_one", max_restarts=20
     ) as top:
-        yield Tenant(model, carrier, top)
+        yield Tenant(wall, model, carrier, top)
 
 
 @pytest.fixture

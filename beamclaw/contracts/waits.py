@@ -1,0 +1,52 @@
+"""Durable waits: a turn goes on when a person has answered, however long that takes.
+
+A question is one row of the ledger, open until somebody answers it or it expires; the
+first answer counts. It survives every restart, and so does the answer.
+"""
+
+import attrs
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.ledger import ReadWaits, Verdict, WaitRow
+
+
+@attrs.frozen(kw_only=True)
+class Answer(supervision.Call[None]):
+    """To the sessions' door: a person's answer to a question of that session.
+
+    Raises (in the caller):
+        beamclaw.contracts.ledger.AnsweredAlready: Somebody was faster.
+        beamclaw.contracts.ledger.NoSuchWait: Nothing waits under this id any more.
+    """
+
+    session_key: str
+    wait_id: str
+    verdict: Verdict
+    by: str
+    text: str = ""
+
+
+@attrs.frozen
+class Answered:
+    """To a run, from its session: this question has an answer in the ledger."""
+
+    row: WaitRow
+
+
+async def read_waits(bus: Bus, tenant: str) -> tuple[WaitRow, ...]:
+    """The questions that wait for a person, oldest first."""
+    return await bus.call(names.of_tenant(tenant, "ledger"), ReadWaits())
+
+
+async def answer(bus: Bus, tenant: str, given: Answer) -> None:
+    """Answer a question. When this returns, the answer is durable and counts.
+
+    Raises:
+        beamclaw.contracts.ledger.AnsweredAlready: Somebody was faster.
+        beamclaw.contracts.ledger.NoSuchWait: Nothing waits under this id any more.
+        supervision.CallFailed: The tenant is not up; whether the answer counts is
+            unknown: ask again.
+    """
+    await bus.call(names.of_tenant(tenant, "sessions"), given, timeout=None)
