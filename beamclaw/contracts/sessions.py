@@ -1,7 +1,7 @@
 """Sessions and runs, as the edge sees them: hand a message in, follow its run."""
 
 import hashlib
-from typing import Literal
+from typing import Literal, TypeVar
 
 import attrs
 
@@ -20,6 +20,9 @@ from beamclaw.contracts.ledger import (
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.tools import CallOutcome
+from supervision import Call
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -145,11 +148,14 @@ class Ring:
 
 
 @attrs.frozen
-class Abort(supervision.Call[bool]):
-    """Stop a run, queued or running; its text so far stays. False: not in progress."""
+class Wake(supervision.Call[None]):
+    """Have a process for this session, whether there is anything to do or not.
+
+    Raises (in the caller): :class:`beamclaw.contracts.ledger.LedgerError`: there is no
+    place for one at the moment.
+    """
 
     session_key: str
-    run_id: str
 
 
 @attrs.frozen
@@ -203,6 +209,16 @@ class SessionsStatus:
     reviving: int
     parked: int
     intake: bool
+
+
+# --- what a session itself understands (registered by its key)
+
+
+@attrs.frozen
+class Abort(supervision.Call[bool]):
+    """Stop a run, queued or running; its text so far stays. False: not in progress."""
+
+    run_id: str
 
 
 # --- client functions
@@ -274,7 +290,27 @@ async def read_run(bus: Bus, tenant: str, run_id: str) -> RunRow | None:
 
 
 async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
-    """Stop the run; whether it was in progress."""
-    return await bus.call(
-        names.of_tenant(tenant, "sessions"), Abort(session_key, run_id)
-    )
+    """Stop the run; whether it was in progress.
+
+    Raises:
+        supervision.CallFailed: The session died over it; ask again.
+    """
+    return await ask(bus, tenant, session_key, Abort(run_id))
+
+
+async def ask(bus: Bus, tenant: str, session_key: str, request: Call[T]) -> T:
+    """Call a session itself; it is woken first, behind all rings that came before.
+
+    Raises:
+        beamclaw.contracts.ledger.LedgerError: There is no place for it at the moment.
+        supervision.CallFailed: The tenant is not up, or the session died over it.
+    """
+    door = names.of_tenant(tenant, "sessions")
+    while True:
+        await bus.call(door, Wake(session_key), timeout=None)
+        try:
+            return await bus.call(
+                names.session(tenant, session_key), request, timeout=None
+            )
+        except supervision.NoProcess:
+            continue  # it fell asleep in between

@@ -10,18 +10,18 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ledger import ReadWaits, Verdict, WaitRow
+from beamclaw.contracts.sessions import ask
 
 
 @attrs.frozen(kw_only=True)
 class Answer(supervision.Call[None]):
-    """To the sessions' door: a person's answer to a question of that session.
+    """To a session: a person's answer to one of its questions.
 
     Raises (in the caller):
         beamclaw.contracts.ledger.AnsweredAlready: Somebody was faster.
         beamclaw.contracts.ledger.NoSuchWait: Nothing waits under this id any more.
     """
 
-    session_key: str
     wait_id: str
     verdict: Verdict
     by: str
@@ -40,13 +40,13 @@ async def read_waits(bus: Bus, tenant: str) -> tuple[WaitRow, ...]:
     return await bus.call(names.of_tenant(tenant, "ledger"), ReadWaits())
 
 
-async def answer(bus: Bus, tenant: str, given: Answer) -> None:
+async def answer(bus: Bus, tenant: str, session_key: str, given: Answer) -> None:
     """Answer a question. When this returns, the answer is durable and counts.
 
     Raises:
         beamclaw.contracts.ledger.AnsweredAlready: Somebody was faster.
         beamclaw.contracts.ledger.NoSuchWait: Nothing waits under this id any more.
-        supervision.CallFailed: The tenant is not up; whether the answer counts is
-            unknown: ask again.
+        supervision.CallFailed: The tenant is not up, or the session died over it;
+            whether the answer counts is unknown: ask again.
     """
-    await bus.call(names.of_tenant(tenant, "sessions"), given, timeout=None)
+    await ask(bus, tenant, session_key, given)

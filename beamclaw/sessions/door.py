@@ -10,25 +10,19 @@ from typing import Any
 import attrs
 
 import supervision
-from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts import ledger, names
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
-    Abort,
     GetSessionsStatus,
     Peek,
     Ring,
     RunView,
     SessionsStatus,
     SetIntake,
+    Wake,
 )
 from beamclaw.sessions import lane
-from beamclaw.sessions.session import (
-    AbortFor,
-    AnswerFor,
-    Intake,
-    LookAgain,
-    Session,
-)
+from beamclaw.sessions.session import Intake, LookAgain, Session
 from beamclaw.sessions.wiring import Wiring
 
 
@@ -82,19 +76,17 @@ class Door(supervision.Server):
             case _:
                 await super().handle_cast(message)
 
-    async def handle_call(  # noqa: PLR0911 -- a table
+    async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
-        """Stops, looks, drains."""
+        """Looks, drains."""
         match request:
-            case Abort(key, run_id):
-                pid = supervision.whereis(self._prefix + key)
-                if pid is None:
-                    return False
-                supervision.cast(pid, AbortFor(sender, run_id))
-                return supervision.NO_REPLY
-            case waits.Answer():
-                return await self._answer(request, sender)
+            case Wake(key):
+                if await self._ensure(key) is None:
+                    words = f"no place for session {key} (sessions.max_awake)"
+                    supervision.reply_error(sender, ledger.LedgerError(words))
+                    return supervision.NO_REPLY
+                return None
             case Peek(run_id):
                 return self._peek(run_id)
             case SetIntake(is_open):
@@ -163,15 +155,6 @@ class Door(supervision.Server):
             key = next(iter(self._parked))
             del self._parked[key]
             await self._ensure(key)
-
-    async def _answer(self, given: waits.Answer, sender: supervision.From) -> object:
-        pid = await self._ensure(given.session_key)
-        if pid is None:
-            msg = f"no place for session {given.session_key} (sessions.max_awake)"
-            supervision.reply_error(sender, ledger.LedgerError(msg))
-        else:
-            supervision.cast(pid, AnswerFor(sender, given))
-        return supervision.NO_REPLY
 
     def _peek(self, run_id: str) -> RunView:
         entry = supervision.lookup(names.run(self._wiring.tenant, run_id))

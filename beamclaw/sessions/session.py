@@ -6,6 +6,7 @@ at any of them is made good by reading again.
 """
 
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -16,30 +17,15 @@ from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.journal import InboundTaken, Revived, RunStarted
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder
-from beamclaw.contracts.sessions import Inbound, Ring, TopicValue, Waiting
+from beamclaw.contracts.sessions import Abort, Inbound, Ring, TopicValue, Waiting
 from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.sessions import ends, lane
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.lane import Lane, Pending
 from beamclaw.sessions.wiring import Wiring
+from supervision.abc import NoReply
 
 Next = supervision.Timeout | supervision.Stop | None
-
-
-@attrs.frozen
-class AbortFor:
-    """The door hands on a stop; the session answers whoever asked."""
-
-    sender: supervision.From
-    run_id: str
-
-
-@attrs.frozen
-class AnswerFor:
-    """The door hands on a person's answer; the session answers whoever gave it."""
-
-    sender: supervision.From
-    given: waits.Answer
 
 
 @attrs.frozen
@@ -103,19 +89,29 @@ class Session(supervision.Server):
         return await self._advance()
 
     async def handle_cast(self, message: object) -> Next:
-        """A ring, a stop."""
+        """A ring."""
         match message:
             case Ring(row):
                 self._add(row)
             case LookAgain():
                 self._add_all((await self._journal.look()).inbox)
-            case AbortFor(sender, run_id):
-                await self._stop(sender, run_id)
-            case AnswerFor(sender, given):
-                await self._answer(sender, given)
             case _:
                 await super().handle_cast(message)
         return await self._advance()
+
+    async def handle_call(
+        self, request: supervision.Call[Any], sender: supervision.From
+    ) -> object:
+        """A stop, a person's answer; what they ask for may need a while."""
+        match request:
+            case Abort(run_id):
+                await self._stop(sender, run_id)
+            case waits.Answer():
+                await self._answer(sender, request)
+            case _:
+                return await super().handle_call(request, sender)
+        after = await self._advance()
+        return after if isinstance(after, supervision.Stop) else NoReply(after)
 
     async def handle_info(self, message: object) -> Next:
         """The end of a run, the end of a back-off, a drain, or having been idle."""

@@ -28,6 +28,7 @@ from beamclaw.contracts.sessions import (
     Ring,
     RunEnded,
     RunView,
+    Wake,
 )
 from supervision import ChildSpec
 
@@ -157,9 +158,14 @@ class FakeSessions(supervision.Server):
         inbound = decode(message.row.body, Inbound)
         run = Run(inbound, message.row.run_id, self.tenant)
         self.tenant.runs.append(run)
+        name = names.session("default", message.row.session_key)
+        if supervision.whereis(name) is None:
+            supervision.register(name)
         supervision.start_task("default/runs", self.tenant.think, run)
 
     async def handle_call(self, request: Any, sender: supervision.From) -> Any:
+        if isinstance(request, Wake):
+            return None
         run = next((r for r in self.tenant.runs if r.run_id == request.run_id), None)
         if isinstance(request, Abort):
             if run is not None:

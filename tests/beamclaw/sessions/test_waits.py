@@ -13,6 +13,7 @@ from beamclaw.contracts.ledger import (
     AnsweredAlready,
     LedgerError,
     NoSuchWait,
+    ReadSession,
     Verdict,
     WaitRow,
 )
@@ -43,10 +44,8 @@ async def asked(tenant: Tenant, number: int = 1) -> tuple[WaitRow, ...]:
 
 
 async def answer(tenant: Tenant, verdict: Verdict = "allow", id_: str = ID) -> None:
-    given = waits.Answer(
-        session_key=KEY, wait_id=id_, verdict=verdict, by="anna", text="so be it"
-    )
-    await waits.answer(tenant.bus, "default", given)
+    given = waits.Answer(wait_id=id_, verdict=verdict, by="anna", text="so be it")
+    await waits.answer(tenant.bus, "default", KEY, given)
 
 
 async def test_a_tool_runs_when_a_person_has_agreed(
@@ -230,6 +229,8 @@ async def test_an_answer_in_the_moment_of_expiry_counts(
         await trio.sleep(601)
         await sys.resume("default/ledger")
     assert (await tenant.end(receipt)).text == "call_0=send: x;"
+    read = await supervision.call("default/ledger", ReadSession(KEY))
+    assert "revived" not in [event.kind for event in read.events]
 
 
 async def test_some_calls_run_while_others_wait(

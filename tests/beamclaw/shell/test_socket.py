@@ -66,6 +66,10 @@ class FakeDoor(supervision.Server):
     def __init__(self, seen):
         self.seen = seen
 
+    async def init(self):
+        for key in ("work", "main"):
+            supervision.register(names.session("default", f"agent:main:{key}"))
+
     async def handle_cast(self, message):
         self.seen.append(message)
 
@@ -75,6 +79,8 @@ class FakeDoor(supervision.Server):
                 return sessions.RunView(
                     run_id=run_id, running=True, attempt=1, text="so far"
                 )
+            case sessions.Wake():
+                return None
             case sessions.Abort():
                 self.seen.append(request)
                 return True
