@@ -188,9 +188,14 @@ def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
             settings=sessions.Settings(
                 idle_seconds=numbers.idle_seconds,
                 max_awake=numbers.max_awake,
-                revive_limit=numbers.revive_limit,
+                collect_seconds=numbers.collect_ms / 1000,
                 revive_first=numbers.revive_first,
                 revive_most=numbers.revive_most,
+            ),
+            rules=sessions.Rules(
+                revive_limit=numbers.revive_limit,
+                queue=numbers.queue,
+                collect_most=numbers.collect_most,
             ),
         )
     )

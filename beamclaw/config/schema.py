@@ -14,6 +14,7 @@ import attrs
 
 from beamclaw.config.models import DEFAULT_MODELS, Api
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.contracts.sessions import QueueMode
 
 # More than this is not meant by any number here; said only to whoever tries.
 ENDLESS: Final = 1_000_000_000
@@ -206,6 +207,17 @@ class SessionsConfig:
         10_000, "Accepted messages that wait; one more is refused with 429."
     )
     max_awake: Count = _key(50_000, "Sessions in memory at once, at most.")
+    queue: QueueMode = _key(
+        "steer",
+        "What is done with a message that comes while a turn is in progress. steer:\n"
+        "the turn takes it before it asks the model again; followup: it gets a turn of\n"
+        "its own; collect: one turn for all that came; interrupt: the turn is stopped.\n"
+        "Who asks over HTTP or in the terminal gets a turn of its own in any case.",
+    )
+    collect_ms: Count = _key(
+        500, "Milliseconds of quiet before messages are taken together."
+    )
+    collect_most: Count = _key(20, "Messages that one turn takes together, at most.")
     revive_limit: Count = _key(
         5, "Times that a turn is taken up again after deaths, before it is given up."
     )

@@ -10,6 +10,7 @@ from beamclaw.contracts.bus import Bus, Lost, Subscription
 from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.sessions import (
     Delta,
+    Joined,
     Reset,
     RunEnded,
     TopicValue,
@@ -46,6 +47,10 @@ class Shown:
         if value.run_id != self.run_id:
             return ()
         match value:
+            case Joined(into=into):
+                # What it says is the other's from here on; all of it, so look.
+                self.run_id = into
+                return None
             case Reset(attempt=attempt, offset=offset):
                 if attempt <= self.attempt:
                     return ()
@@ -115,7 +120,8 @@ async def follow(
     steps = _Steps(bus, tenant, subscription, Shown(run_id), look=join)
     while True:
         for item in await steps.next():
-            yield item
+            # A message that another run answers has its answer under its own name.
+            yield attrs.evolve(item, run_id=run_id)
             if isinstance(item, RunEnded):
                 return
 
@@ -161,5 +167,8 @@ class _Steps:
             waiting = () if view.waiting is None else (view.waiting,)
             return (*(self.shown.sees(text) or ()), *waiting)
         row = await read_run(self.bus, self.tenant, run_id)
+        if row is not None and row.joined is not None:
+            self.shown.run_id = row.joined
+            return await self._look()
         end = None if row is None else run_ended(row)
         return () if end is None else (end,)

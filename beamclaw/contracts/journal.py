@@ -15,6 +15,7 @@ from beamclaw.contracts.codec import converter
 from beamclaw.contracts.ledger import Event, NewEvent, Outcome, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolResult, Usage
 from beamclaw.contracts.providers import ErrorKind, StopReason
+from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.tools import CallOutcome, Effect
 
 
@@ -187,12 +188,9 @@ def event(
     *,
     at: float,
     run_id: str | None = None,
-    parent: int | None = None,
-    sender: str | None = None,
-    reply_to: str | None = None,
-    origin: str = "node",
+    inbound: Inbound | None = None,
 ) -> NewEvent:
-    """*body* as an event to commit."""
+    """*body* as an event to commit; *inbound* is the message that brought it about."""
     kind, version = _KIND_OF[type(body)]
     return NewEvent(
         kind=kind,
@@ -200,10 +198,9 @@ def event(
         at=at,
         body=orjson.dumps(converter.unstructure(body)),
         run_id=run_id,
-        parent=parent,
-        origin=origin,
-        sender=sender,
-        reply_to=reply_to,
+        origin="node" if inbound is None else inbound.source,
+        sender=None if inbound is None else inbound.sender,
+        reply_to=None if inbound is None else inbound.reply_to,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from beamclaw.contracts.ledger import Claim, WaitRow
-from beamclaw.contracts.sessions import RunEnded, Waiting
+from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
 from beamclaw.contracts.transcript import Transcript, told
 
 ABORTED = "aborted"  # the term of the exit signal that stops a run for a person
@@ -65,6 +65,21 @@ class RunOrder:
     successor: bool
     definition: bytes | None = None
     answers: tuple[WaitRow, ...] = ()
+
+
+@attrs.frozen
+class Steer:
+    """To a run, from its session: take this message before the model is asked again."""
+
+    inbox_id: int
+    inbound: Inbound
+
+
+@attrs.frozen
+class Steered:
+    """Cast to a session by its run: these messages are part of the journal."""
+
+    inbox_ids: tuple[int, ...]
 
 
 # Carries a turn out; a plain process, ends when the turn's end is committed.

@@ -25,6 +25,15 @@ from supervision import Call
 T = TypeVar("T")
 
 
+QueueMode = Literal["steer", "followup", "collect", "interrupt"]
+"""What is done with a message that comes while a turn is in progress.
+
+``steer``: the turn takes it before it asks the model again; what comes too late for that
+is taken with the next turn. ``followup``: a turn of its own, afterwards. ``collect``: one
+turn for all that came meanwhile, once it is quiet. ``interrupt``: the turn is stopped.
+"""
+
+
 @attrs.frozen(kw_only=True)
 class Inbound:
     """A message from outside, as the edge hands it in.
@@ -41,6 +50,7 @@ class Inbound:
         retractable: Whether the reader can take back text it has shown. If not, a
             model call that breaks off after text has left fails, it is never restarted.
         ephemeral: A session of this one request: a client that leaves cancels it.
+        queue: What to do with it while a turn is in progress; None: as configured.
     """
 
     tenant: str
@@ -58,6 +68,7 @@ class Inbound:
     reply_to: str | None = None
     retractable: bool = True
     ephemeral: bool = False
+    queue: QueueMode | None = None
 
 
 # --- what is published on a session's topic
@@ -122,6 +133,14 @@ class ToolUse:
 
 
 @attrs.frozen
+class Joined:
+    """The message of this run is answered by the run *into*; committed."""
+
+    run_id: str
+    into: str
+
+
+@attrs.frozen
 class Question:
     """A person is asked (*verdict* None), or has answered; committed."""
 
@@ -133,7 +152,7 @@ class Question:
     by: str = ""
 
 
-TopicValue = Delta | Reset | Waiting | ToolUse | Question | RunEnded
+TopicValue = Delta | Reset | Waiting | ToolUse | Joined | Question | RunEnded
 
 
 # --- what the sessions' door understands (registered as ``<tenant>/sessions``)

@@ -62,6 +62,7 @@ class Ask:
             sender=self.user,
             retractable=not self.stream,
             ephemeral=self.session is None,
+            queue="followup",
         )
 
 

@@ -4,6 +4,7 @@ import attrs
 
 from beamclaw.contracts.journal import Body, event
 from beamclaw.contracts.ledger import NewEvent, Op
+from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.transcript import Fact, Transcript, evolve
 
 
@@ -22,9 +23,15 @@ class Draft:
     events: list[NewEvent] = attrs.field(factory=list[NewEvent], init=False)
     ops: list[Op] = attrs.field(factory=list[Op], init=False)
 
-    def add(self, body: Body, *ops: Op, at: float) -> None:
-        """Add an event of this run, and the operations that belong to it."""
+    def add(
+        self, body: Body, *ops: Op, at: float, inbound: Inbound | None = None
+    ) -> None:
+        """Add an event of this run, and the operations that belong to it.
+
+        *inbound* is the message that brought it about, if one did.
+        """
         fact = Fact(body, self.run_id, at)
         self.state = evolve(self.state, self.state.seq + 1, fact)
-        self.events.append(event(body, at=at, run_id=self.run_id))
+        new = event(body, at=at, run_id=self.run_id, inbound=inbound)
+        self.events.append(new)
         self.ops += ops

@@ -7,7 +7,8 @@ are processes of their own: a successor finds those that live.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
+from contextlib import suppress
+from typing import Final, assert_never
 
 import attrs
 import trio
@@ -16,11 +17,13 @@ import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names, tokens, waits
 from beamclaw.contracts.ends import end_run, run_over
+from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import (
     Answered,
     Asked,
     AttemptFailed,
     Body,
+    InboundTaken,
     Noted,
     RunStarted,
     ToolBegun,
@@ -33,8 +36,9 @@ from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.retry import decide as decide_retry
 from beamclaw.contracts.retry import give_up_words
-from beamclaw.contracts.runs import RunOrder
+from beamclaw.contracts.runs import RunOrder, Steer, Steered
 from beamclaw.contracts.sessions import (
+    Joined,
     Phase,
     Question,
     Reset,
@@ -59,6 +63,9 @@ from beamclaw.runs.turn import (
     decide,
 )
 from beamclaw.runs.wiring import Wiring
+
+# What a run is told by others while it works.
+_HEARD: Final = (CallDone, supervision.Down, waits.Answered, Steer)
 
 
 async def run_turn(wiring: Wiring, order: RunOrder) -> None:
@@ -86,10 +93,14 @@ class _Run:
         self._ledger = names.of_tenant(order.tenant, "ledger")
         self._draft = Draft(self._id, order.progress.transcript)
         self._calls = Calls(wiring.tenant, self._id, wiring.max_result)
+        # Messages that came meanwhile; those in the draft; those that were ever given.
+        self._steer: list[Steer] = []
+        self._steered: list[int] = []
+        self._given: set[int] = set()
         # Calls whose intent is in the draft: begun when that is committed.
         self._to_begin: list[Begin] = []
         # Told to whoever follows the run when the draft is committed.
-        self._news: list[Reset | ToolUse | Question] = []
+        self._news: list[Reset | ToolUse | Question | Joined] = []
         self._ended: RunEnded | None = None
 
     @property
@@ -115,6 +126,7 @@ class _Run:
         for row in self._answers:
             self._hear_answer(row)
         while True:
+            await self._look_up()
             step = self._plan(definition, tools)
             try:
                 await self._commit()
@@ -149,25 +161,31 @@ class _Run:
                 running={*self._calls.running, *self._beginning},
             )
             for step in steps:
-                match step:
-                    case Ask():
-                        self._draft_ask(step, definition)
-                        return step
-                    case Await():
-                        return step
-                    case Begin():
-                        self._draft_begin(step)
-                    case AskPerson():
-                        self._draft_question(step)
-                    case Expire():
-                        self._draft_verdict(step.wait, "expired", expired=True)
-                    case Conclude():
-                        self._draft_conclude(step)
-                    case Finish():
-                        self._draft_end(step.outcome, step.stop_reason, note=step.note)
-                    case _:
-                        assert_never(step)
+                if isinstance(step, Ask):
+                    if self._steer:
+                        self._draft_steering()
+                        break
+                    self._draft_ask(step, definition)
+                    return step
+                if isinstance(step, Await):
+                    return step
+                self._draft_step(step)
         return None
+
+    def _draft_step(self, step: Begin | AskPerson | Expire | Conclude | Finish) -> None:
+        match step:
+            case Begin():
+                self._draft_begin(step)
+            case AskPerson():
+                self._draft_question(step)
+            case Expire():
+                self._draft_verdict(step.wait, "expired", expired=True)
+            case Conclude():
+                self._draft_conclude(step)
+            case Finish():
+                self._draft_end(step.outcome, step.stop_reason, note=step.note)
+            case _:
+                assert_never(step)
 
     @property
     def _beginning(self) -> set[str]:
@@ -385,10 +403,7 @@ class _Run:
         patience = self._patience()
         try:
             while True:
-                message = await supervision.receive(
-                    (CallDone, supervision.Down, waits.Answered), timeout=patience
-                )
-                self._hear(message)
+                self._hear(await supervision.receive(_HEARD, timeout=patience))
                 patience = 0.0
         except supervision.ReceiveTimeout:
             self._progress.waiting = None
@@ -410,9 +425,22 @@ class _Run:
             due.append(self._wiring.limits.seconds - turn.busy_seconds(now))
         return max(0.0, min(due))
 
-    def _hear(self, message: CallDone | supervision.Down | waits.Answered) -> None:
+    async def _look_up(self) -> None:
+        """Hear what came while the model was asked."""
+        with suppress(supervision.ReceiveTimeout):
+            while True:
+                self._hear(await supervision.receive(_HEARD, timeout=0))
+
+    def _hear(
+        self, message: CallDone | supervision.Down | waits.Answered | Steer
+    ) -> None:
         if isinstance(message, waits.Answered):
             self._hear_answer(message.row)
+            return
+        if isinstance(message, Steer):
+            if message.inbox_id not in self._given:
+                self._given.add(message.inbox_id)
+                self._steer.append(message)
             return
         result = self._calls.result(message)
         if result is None:
@@ -423,6 +451,23 @@ class _Run:
                 self._add_result(result, call.asked.name)
 
     # --- persons
+
+    def _draft_steering(self) -> None:
+        """Take the messages that came meanwhile, before the model is asked again."""
+        for steer in self._steer:
+            inbound = steer.inbound
+            self._draft.add(
+                InboundTaken(
+                    messages=taken(inbound, fresh=False), inbox_id=steer.inbox_id
+                ),
+                ledger.Take((steer.inbox_id,)),
+                ledger.JoinRun(inbound.run_id, self._id),
+                at=self._now(),
+                inbound=inbound,
+            )
+            self._steered.append(steer.inbox_id)
+            self._news.append(Joined(inbound.run_id, self._id))
+        self._steer.clear()
 
     def _draft_question(self, step: AskPerson) -> None:
         asked = step.call.asked
@@ -511,6 +556,10 @@ class _Run:
         await supervision.call(self._ledger, commit, timeout=None)
         progress.transcript = draft.state
         self._draft = Draft(self._id, draft.state)
+        if self._steered:
+            session = names.session(self._wiring.tenant, self._key)
+            supervision.cast(session, Steered(tuple(self._steered)))
+            self._steered.clear()
         for value in self._news:
             self._tell(value)
         self._news.clear()
@@ -523,9 +572,10 @@ class _Run:
         self._draft = Draft(self._id, self._progress.transcript)
         self._to_begin.clear()
         self._news.clear()
+        self._steered.clear()
         self._ended = None
 
-    def _tell(self, value: Reset | ToolUse | Question) -> None:
+    def _tell(self, value: Reset | ToolUse | Question | Joined) -> None:
         if isinstance(value, ToolUse) and value.outcome is not None:
             self._calls.dismiss(value.call_id)
         self._publish(value)

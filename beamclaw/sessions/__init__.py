@@ -5,6 +5,7 @@ The supervisor's children: ``awake`` (a dynamic supervisor of sessions) and ``do
 """
 
 from beamclaw.sessions._supervisor import supervisor
+from beamclaw.sessions.lane import Rules
 from beamclaw.sessions.wiring import Resolve, Settings, Wiring
 
-__all__ = ["Resolve", "Settings", "Wiring", "supervisor"]
+__all__ = ["Resolve", "Rules", "Settings", "Wiring", "supervisor"]

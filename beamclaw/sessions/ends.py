@@ -8,12 +8,12 @@ import attrs
 
 from beamclaw.contracts import ledger, tokens
 from beamclaw.contracts.ends import end_run, run_over
+from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
 from beamclaw.contracts.messages import Usage, said
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.transcript import Call, Transcript, told
-from beamclaw.sessions import lane
 from beamclaw.sessions.lane import Pending
 
 
@@ -106,11 +106,12 @@ def refused(transcript: Transcript, pending: Pending, error: str, *, at: float) 
         error_kind="invalid",
         error=error,
     )
-    taken = InboundTaken(
-        messages=lane.taken(transcript, inbound), inbox_id=pending.inbox_id
+    kept = InboundTaken(
+        messages=taken(inbound, fresh=transcript.seq == 0),
+        inbox_id=pending.inbox_id,
     )
     return End(
-        ((None, taken), (inbound.run_id, run_over(end))),
+        ((None, kept), (inbound.run_id, run_over(end))),
         (ledger.Take((pending.inbox_id,)), end_run(end, at=at)),
         end,
     )

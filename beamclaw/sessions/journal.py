@@ -1,8 +1,11 @@
 """A session's side of the ledger: what it has read of its journal, what it writes."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import supervision
 from beamclaw.contracts import ledger
-from beamclaw.contracts.journal import Body, event
+from beamclaw.contracts.journal import Body, InboundTaken, event
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
 from beamclaw.sessions.wiring import Wiring
@@ -54,11 +57,11 @@ class Journal:
         self,
         *bodies: tuple[str | None, Body],
         ops: tuple[ledger.Op, ...],
-        inbound: Inbound | None = None,
+        inbounds: Mapping[int, Inbound] = MappingProxyType({}),
     ) -> None:
         """Commit (run id, body) pairs, then move on: a refusal leaves all as it was.
 
-        *inbound* is the message that they are about, if they are about one.
+        *inbounds* are the messages that are taken with it, by their ids in the inbox.
         """
         at = self._wiring.outside.wall()
         events = tuple(
@@ -66,9 +69,7 @@ class Journal:
                 body,
                 at=at,
                 run_id=run_id,
-                origin="node" if inbound is None else inbound.source,
-                sender=None if inbound is None else inbound.sender,
-                reply_to=None if inbound is None else inbound.reply_to,
+                inbound=_inbound(body, inbounds),
             )
             for run_id, body in bodies
         )
@@ -98,3 +99,10 @@ class Journal:
             ),
             timeout=None,
         )
+
+
+def _inbound(body: Body, inbounds: Mapping[int, Inbound]) -> Inbound | None:
+    """The message that *body* is about: its own, or else the one that began the turn."""
+    if isinstance(body, InboundTaken):
+        return inbounds.get(body.inbox_id)
+    return next(iter(inbounds.values()), None)

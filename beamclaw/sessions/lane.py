@@ -3,10 +3,11 @@
 A decision without I/O over the journal, the inbox and what is in progress.
 """
 
+from collections.abc import Collection
+
 import attrs
 
-from beamclaw.contracts.messages import Message
-from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.transcript import Transcript
 
 
@@ -23,10 +24,14 @@ class Lane:
     """A session at one moment.
 
     Attributes:
+        pending: In the order in which they came.
         running: A run process works for the open turn.
         resting: A successor is to be started later (back-off).
         intake: Runs may be started (False while the node drains).
         revivals: How often the open turn was revived so far.
+        handed: Ids of the messages that the run was given already.
+        stopping: The run was told to end.
+        gathering: Messages came a moment ago, and more may follow.
     """
 
     transcript: Transcript
@@ -35,13 +40,44 @@ class Lane:
     resting: bool
     intake: bool
     revivals: int
+    handed: Collection[int] = ()
+    stopping: bool = False
+    gathering: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """How messages queue; see :data:`beamclaw.contracts.sessions.QueueMode`.
+
+    Attributes:
+        revive_limit: Revivals of one turn that gets no further.
+        queue: The mode of messages that name none.
+        collect_most: Messages that one turn may take together.
+    """
+
+    revive_limit: int
+    queue: QueueMode = "followup"
+    collect_most: int = 20
 
 
 @attrs.frozen
 class Begin:
-    """Take this message and start its run."""
+    """Take this message, and *more* with it, and start their run."""
 
     pending: Pending
+    more: tuple[Pending, ...] = ()
+
+
+@attrs.frozen
+class Hand:
+    """Give these messages to the run in progress."""
+
+    pending: tuple[Pending, ...]
+
+
+@attrs.frozen
+class Interrupt:
+    """Stop the run in progress."""
 
 
 @attrs.frozen
@@ -66,36 +102,76 @@ class Idle:
     """There is nothing to do; the session may fall asleep."""
 
 
-Step = Begin | Revive | Quarantine | Wait | Idle
+Step = Begin | Hand | Interrupt | Revive | Quarantine | Wait | Idle
 
 
-def decide(lane: Lane, *, revive_limit: int) -> Step:
+def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
     """The session's next step, one case per rule."""
     match lane:
-        case Lane(running=True) | Lane(resting=True):
+        case Lane(running=True):
+            return _meanwhile(lane, rules)
+        case Lane(resting=True):
             return Wait()
         case Lane(transcript=Transcript(turn=turn)) if turn is not None:
-            if lane.revivals >= revive_limit and not turn.moves:
+            if lane.revivals >= rules.revive_limit and not turn.moves:
                 return Quarantine(lane.revivals)
             return Revive() if lane.intake else Wait()
         case Lane(pending=(first, *_)):
-            return Begin(first) if lane.intake else Wait()
+            if not lane.intake or (lane.gathering and _mode(first, rules) == "collect"):
+                return Wait()
+            return Begin(first, _together(lane.pending, rules))
         case _:
             return Idle()
 
 
-def taken(transcript: Transcript, inbound: Inbound) -> tuple[Message, ...]:
-    """Which of the given messages become part of the transcript.
+def _meanwhile(lane: Lane, rules: Rules) -> Step:
+    """A turn is in progress, and messages may have come."""
+    if lane.stopping:
+        return Wait()
+    new = [each for each in lane.pending if each.inbox_id not in lane.handed]
+    if any(_mode(each, rules) == "interrupt" for each in new):
+        return Interrupt()
+    steering = tuple(each for each in new if _mode(each, rules) == "steer")
+    # The order in which they came is kept: behind one that waits nobody steers.
+    if steering and all(_mode(each, rules) == "steer" for each in lane.pending):
+        return Hand(steering)
+    return Wait()
 
-    All of them where the session is new; the last message of the user where it has a
-    history of its own, which the sender's copy of it must not repeat.
-    """
-    if transcript.seq == 0:
-        return inbound.messages
-    for message in reversed(inbound.messages):
-        if message.role == "user":
-            return (message,)
-    return inbound.messages[-1:]
+
+def _together(pending: tuple[Pending, ...], rules: Rules) -> tuple[Pending, ...]:
+    """Those behind the first that its turn takes, too."""
+    first, *rest = pending
+    more: list[Pending] = []
+    for each in rest:
+        modes = {_mode(first, rules), _mode(each, rules)}
+        if (
+            not modes <= {"collect", "steer"}
+            or _address(each) != _address(first)
+            or len(more) + 1 >= rules.collect_most
+        ):
+            break
+        more.append(each)
+    return tuple(more)
+
+
+def _mode(pending: Pending, rules: Rules) -> QueueMode:
+    return pending.inbound.queue or rules.queue
+
+
+def _address(pending: Pending) -> tuple[object, ...]:
+    """Where an answer goes and how it is made: one turn has one of each."""
+    inbound = pending.inbound
+    return (
+        inbound.source,
+        inbound.account,
+        inbound.conversation,
+        inbound.reply_to,
+        inbound.agent,
+        inbound.model,
+        inbound.params,
+        inbound.retractable,
+        inbound.ephemeral,
+    )
 
 
 def back_off(revivals: int, *, first: float, most: float) -> float:

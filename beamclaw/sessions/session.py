@@ -15,9 +15,17 @@ from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ends import run_ended
+from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import InboundTaken, Revived, RunStarted
-from beamclaw.contracts.runs import ABORTED, Progress, RunOrder
-from beamclaw.contracts.sessions import Abort, Inbound, Ring, TopicValue, Waiting
+from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
+from beamclaw.contracts.sessions import (
+    Abort,
+    Inbound,
+    Joined,
+    Ring,
+    TopicValue,
+    Waiting,
+)
 from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.sessions import ends, lane
 from beamclaw.sessions.journal import Journal
@@ -45,11 +53,19 @@ class _Rested:
     """The back-off is over."""
 
 
+@attrs.frozen
+class _Quiet:
+    """A while has passed since message number *count* came."""
+
+    count: int
+
+
 @attrs.define
 class _Running:
     monitor: supervision.Ref
     pid: supervision.Pid
     progress: Progress
+    stopping: bool = False
     stops: list[supervision.From] = attrs.field(factory=list[supervision.From])
 
 
@@ -64,6 +80,10 @@ class Session(supervision.Server):
         self._intake = intake
         self._journal = Journal(wiring, key)
         self._pending: dict[int, Pending] = {}
+        # Of those, what the run in progress was given; and whether more may come.
+        self._handed: set[int] = set()
+        self._gathering = False
+        self._arrived = 0
         # Inbox ids that were read from the ledger; their ring may still come.
         self._rung: set[int] = set()
         self._revivals = 0
@@ -89,12 +109,15 @@ class Session(supervision.Server):
         return await self._advance()
 
     async def handle_cast(self, message: object) -> Next:
-        """A ring."""
+        """A ring; or the run has taken messages."""
         match message:
             case Ring(row):
                 self._add(row)
             case LookAgain():
                 self._add_all((await self._journal.look()).inbox)
+            case Steered(inbox_ids):
+                for inbox_id in inbox_ids:
+                    self._pending.pop(inbox_id, None)
             case _:
                 await super().handle_cast(message)
         return await self._advance()
@@ -122,6 +145,8 @@ class Session(supervision.Server):
                 await self._run_is_over(self._running, reason)
             case _Rested():
                 self._resting = False
+            case _Quiet(count):
+                self._gathering = self._gathering and count != self._arrived
             case Intake(is_open):
                 self._intake = is_open
             case supervision.TIMEOUT:
@@ -157,12 +182,19 @@ class Session(supervision.Server):
                     resting=self._resting,
                     intake=self._intake,
                     revivals=self._revivals,
+                    handed=self._handed,
+                    stopping=self._running is not None and self._running.stopping,
+                    gathering=self._gathering,
                 ),
-                revive_limit=self._wiring.settings.revive_limit,
+                self._wiring.rules,
             )
             match step:
-                case lane.Begin(pending):
-                    await self._begin(pending)
+                case lane.Begin(pending, more):
+                    await self._begin(pending, more)
+                case lane.Hand(pending):
+                    self._hand(pending)
+                case lane.Interrupt():
+                    self._interrupt()
                 case lane.Revive():
                     await self._revive()
                 case lane.Quarantine(revivals):
@@ -180,8 +212,11 @@ class Session(supervision.Server):
 
     # --- beginning, reviving
 
-    async def _begin(self, pending: Pending) -> None:
-        """Take the message and open its run in one commit; then start the run."""
+    async def _begin(self, pending: Pending, more: tuple[Pending, ...]) -> None:
+        """Take the message and open its run in one commit; then start the run.
+
+        *more* are taken with it, and get its answer.
+        """
         inbound = pending.inbound
         at = self._wiring.outside.wall()
         self._ephemeral = inbound.ephemeral
@@ -191,10 +226,15 @@ class Session(supervision.Server):
             await self._refuse(pending, str(error))
             return
         run_id = inbound.run_id
-        taken = InboundTaken(
-            messages=lane.taken(self._journal.transcript, inbound),
-            inbox_id=pending.inbox_id,
-        )
+        fresh = self._journal.transcript.seq == 0
+        together = (pending, *more)
+        kept = [
+            InboundTaken(
+                messages=taken(each.inbound, fresh=fresh and each is pending),
+                inbox_id=each.inbox_id,
+            )
+            for each in together
+        ]
         started = RunStarted(
             epoch=1,
             agent=inbound.agent,
@@ -204,19 +244,39 @@ class Session(supervision.Server):
         )
         body = definition.body
         await self._journal.commit(
-            (None, taken),
+            *((None, each) for each in kept),
             (run_id, started),
-            inbound=inbound,
+            inbounds={each.inbox_id: each.inbound for each in together},
             ops=(
                 ledger.PutDefinition(definition.hash, body),
-                ledger.Take((pending.inbox_id,)),
+                ledger.Take(tuple(each.inbox_id for each in together)),
                 ledger.OpenRun(run_id, at),
+                *(ledger.JoinRun(each.inbound.run_id, run_id) for each in more),
             ),
         )
-        del self._pending[pending.inbox_id]
+        for each in together:
+            del self._pending[each.inbox_id]
+        for each in more:
+            self._publish(Joined(each.inbound.run_id, run_id))
+        self._handed = set()
         self._revivals = 0
         self._answers = {}
         await self._start_run(run_id, 1, successor=False, definition=body)
+
+    def _hand(self, pending: tuple[Pending, ...]) -> None:
+        """Give messages to the run; what it takes it says, what it does not stays."""
+        assert self._running is not None
+        for each in pending:
+            self._handed.add(each.inbox_id)
+            supervision.send(self._running.pid, Steer(each.inbox_id, each.inbound))
+
+    def _interrupt(self) -> None:
+        """Stop the run for the message behind it; its text so far stays."""
+        running = self._running
+        assert running is not None
+        running.stopping = True
+        self._stop_calls(running.progress.transcript.turn)
+        supervision.exit(running.pid, supervision.Shutdown(ABORTED))
 
     async def _revive(self) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
@@ -276,6 +336,7 @@ class Session(supervision.Server):
         self, running: _Running, reason: supervision.ExitReason
     ) -> None:
         self._running = None
+        self._handed = set()
         stopped = False
         if running.progress.ended is not None:
             self._journal.transcript = running.progress.transcript
@@ -389,7 +450,7 @@ class Session(supervision.Server):
     async def _quarantine(self, revivals: int) -> None:
         error = (
             f"the turn was begun {revivals + 1} times and never ended "
-            f"(sessions.revive_limit: {self._wiring.settings.revive_limit}); "
+            f"(sessions.revive_limit: {self._wiring.rules.revive_limit}); "
             "it is put aside, the conversation goes on"
         )
         supervision.emit(
@@ -420,7 +481,8 @@ class Session(supervision.Server):
         """Take a message that can have no run, and say why."""
         at = self._wiring.outside.wall()
         end = ends.refused(self._journal.transcript, pending, error, at=at)
-        await self._journal.commit(*end.bodies, ops=end.ops, inbound=pending.inbound)
+        inbounds = {pending.inbox_id: pending.inbound}
+        await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
         del self._pending[pending.inbox_id]
         self._publish(end.told)
 
@@ -429,6 +491,9 @@ class Session(supervision.Server):
     async def _read_again(self) -> None:
         """Bring transcript, inbox and open run up to what is durable."""
         found = await self._journal.read()
+        waiting = {row.id for row in found.inbox}
+        for inbox_id in self._pending.keys() - waiting:
+            del self._pending[inbox_id]  # a run took it
         self._add_all(found.inbox)
         self._answers = {
             row.wait_id: row for row in found.waits if row.verdict is not None
@@ -442,6 +507,15 @@ class Session(supervision.Server):
         self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
         if self._running is not None:
             self._publish(Waiting(row.run_id, "queue"))
+        if self._running is not None or self._gathering:
+            self._gather()
+
+    def _gather(self) -> None:
+        """More may follow the message that has just come."""
+        self._arrived += 1
+        self._gathering = True
+        seconds = self._wiring.settings.collect_seconds
+        supervision.send_after(seconds, supervision.self_pid(), _Quiet(self._arrived))
 
     def _add_all(self, rows: tuple[ledger.InboxRow, ...]) -> None:
         for row in rows:

@@ -11,6 +11,7 @@ from beamclaw.contracts import ledger, names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.runs import RunTurn
+from beamclaw.sessions.lane import Rules
 
 # agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
 Resolve = Callable[[str, str | None], AgentDefinition]
@@ -18,11 +19,15 @@ Resolve = Callable[[str, str | None], AgentDefinition]
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Numbers of the configuration's ``sessions`` section."""
+    """Numbers of the configuration's ``sessions`` section.
+
+    *collect_seconds* have to pass without a message before those that came are taken
+    together.
+    """
 
     idle_seconds: float
     max_awake: int
-    revive_limit: int
+    collect_seconds: float
     revive_first: float
     revive_most: float
 
@@ -37,6 +42,7 @@ class Wiring:
     resolve: Resolve
     run_turn: RunTurn
     settings: Settings
+    rules: Rules
 
     @property
     def ledger(self) -> str:

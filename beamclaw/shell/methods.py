@@ -229,6 +229,7 @@ def _inbound(node: Node, params: Params) -> Inbound:
         messages=(said("user", message),),
         run_id=node.outside.new_id(),
         model=model,
+        queue="followup",
     )
 
 

@@ -218,10 +218,11 @@ async def _tenant(
         settings=sessions.Settings(
             idle_seconds=idle_seconds,
             max_awake=max_awake,
-            revive_limit=3,
+            collect_seconds=0.5,
             revive_first=0.05,
             revive_most=1.0,
         ),
+        rules=sessions.Rules(revive_limit=3),
     )
     keeper = partial(
         ledger.LedgerServer,

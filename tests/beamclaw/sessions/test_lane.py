@@ -3,21 +3,24 @@
 import attrs
 import pytest
 
+from beamclaw.contracts.intake import taken
 from beamclaw.contracts.messages import ModelParams, said
-from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.transcript import OpenTurn, Transcript
 from beamclaw.sessions.lane import (
     Begin,
+    Hand,
     Idle,
+    Interrupt,
     Lane,
     Pending,
     Quarantine,
     Revive,
+    Rules,
     Step,
     Wait,
     back_off,
     decide,
-    taken,
 )
 
 TURN = OpenTurn(
@@ -49,6 +52,7 @@ QUIET = Lane(
     revivals=0,
 )
 OPEN = attrs.evolve(QUIET, transcript=Transcript(3, (), TURN))
+GOING = attrs.evolve(OPEN, transcript=Transcript(3, (), attrs.evolve(TURN, progress=1)))
 FULL = attrs.evolve(QUIET, pending=(FIRST, Pending(2, INBOUND)))
 
 
@@ -66,24 +70,94 @@ FULL = attrs.evolve(QUIET, pending=(FIRST, Pending(2, INBOUND)))
         (attrs.evolve(OPEN, intake=False), Wait()),
         (attrs.evolve(OPEN, revivals=4), Revive()),
         (attrs.evolve(OPEN, revivals=5), Quarantine(5)),
+        # Who gets further between two deaths is not put aside for dying.
+        (attrs.evolve(GOING, revivals=5), Revive()),
         (attrs.evolve(OPEN, revivals=5, intake=False), Quarantine(5)),
     ],
 )
 def test_the_next_step_of_a_session(lane: Lane, step: Step) -> None:
-    assert decide(lane, revive_limit=5) == step
+    assert decide(lane, Rules(revive_limit=5)) == step
+
+
+# --- messages that come while a turn is in progress
+
+
+def queued(*modes: QueueMode | None, **more: object) -> tuple[Pending, ...]:
+    return tuple(
+        Pending(n, attrs.evolve(INBOUND, queue=mode, **more))
+        for n, mode in enumerate(modes, 1)
+    )
+
+
+NINE: list[QueueMode] = ["collect"] * 9
+BUSY = attrs.evolve(OPEN, running=True)
+FREE = QUIET
+
+
+@pytest.mark.parametrize(
+    ("lane", "step"),
+    [
+        (attrs.evolve(BUSY, pending=queued("followup", "collect")), Wait()),
+        (attrs.evolve(BUSY, pending=queued("steer")), Hand(queued("steer"))),
+        (attrs.evolve(BUSY, pending=queued("steer"), handed={1}), Wait()),
+        (
+            attrs.evolve(BUSY, pending=queued("steer", "steer"), handed={1}),
+            Hand(queued("steer", "steer")[1:]),
+        ),
+        # Nobody overtakes.
+        (attrs.evolve(BUSY, pending=queued("followup", "steer")), Wait()),
+        (attrs.evolve(BUSY, pending=queued("followup", "interrupt")), Interrupt()),
+        (attrs.evolve(BUSY, pending=queued("interrupt"), stopping=True), Wait()),
+        (attrs.evolve(BUSY, pending=queued("steer"), stopping=True), Wait()),
+        # The configuration's mode, where a message names none.
+        (attrs.evolve(BUSY, pending=queued(None)), Hand(queued(None))),
+    ],
+)
+def test_a_message_meanwhile(lane: Lane, step: Step) -> None:
+    assert decide(lane, Rules(revive_limit=5, queue="steer")) == step
+
+
+@pytest.mark.parametrize(
+    ("pending", "together"),
+    [
+        (queued("followup", "followup"), 1),
+        (queued("collect", "collect", "collect"), 3),
+        (queued("steer", "collect", "followup", "collect"), 2),
+        (queued("interrupt", "collect"), 1),
+        (queued("collect", "interrupt"), 1),
+        (queued(*NINE), 4),
+        (queued("collect") + queued("collect", conversation="d"), 1),
+        (queued("collect") + queued("collect", reply_to="d"), 1),
+        (queued("collect") + queued("collect", model="other"), 1),
+    ],
+)
+def test_what_one_turn_takes_together(
+    pending: tuple[Pending, ...], together: int
+) -> None:
+    step = decide(
+        attrs.evolve(FREE, pending=pending), Rules(revive_limit=5, collect_most=4)
+    )
+    assert step == Begin(pending[0], pending[1:together])
+
+
+def test_messages_are_collected_until_it_is_quiet() -> None:
+    gathering = attrs.evolve(FREE, pending=queued("collect"), gathering=True)
+    assert decide(gathering, Rules(revive_limit=5)) == Wait()
+    other = attrs.evolve(gathering, pending=queued("followup"))
+    assert decide(other, Rules(revive_limit=5)) == Begin(other.pending[0])
 
 
 def test_a_new_session_takes_everything_that_was_given() -> None:
-    assert taken(Transcript(), INBOUND) == INBOUND.messages
+    assert taken(INBOUND, fresh=True) == INBOUND.messages
 
 
 def test_a_session_with_a_history_takes_the_last_message_of_the_user() -> None:
-    assert taken(Transcript(seq=4), INBOUND) == (said("user", "a"),)
+    assert taken(INBOUND, fresh=False) == (said("user", "a"),)
 
 
 def test_without_a_message_of_the_user_the_last_one_counts() -> None:
     inbound = attrs.evolve(INBOUND, messages=(said("system", "x"),))
-    assert taken(Transcript(seq=4), inbound) == (said("system", "x"),)
+    assert taken(inbound, fresh=False) == (said("system", "x"),)
 
 
 def test_the_pause_before_a_revival_doubles_up_to_its_limit() -> None:
