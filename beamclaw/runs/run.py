@@ -128,24 +128,20 @@ class _Run:
         while True:
             await self._look_up()
             step = self._plan(definition, tools)
-            try:
-                await self._commit()
-            except ledger.AnsweredAlready:
-                # In the moment a question expired; the answer is on its way to us.
-                self._forget_draft()
-                self._hear(await supervision.receive(waits.Answered))
-                continue
+            await self._commit()
             if step is None:
                 return
             await self._begin(tools)
-            if isinstance(step, Ask):
+            if isinstance(step, Expire):
+                await self._expire(step)
+            elif isinstance(step, Ask):
                 await self._ask(step, definition, tools)
             else:
                 await self._listen()
 
     def _plan(
         self, definition: AgentDefinition, tools: Mapping[str, Tool]
-    ) -> Ask | Await | None:
+    ) -> Ask | Await | Expire | None:
         """Decide, and draft what that means, up to the next step that has to wait.
 
         None: the turn is over.
@@ -167,19 +163,17 @@ class _Run:
                         break
                     self._draft_ask(step, definition)
                     return step
-                if isinstance(step, Await):
+                if isinstance(step, Await | Expire):
                     return step
                 self._draft_step(step)
         return None
 
-    def _draft_step(self, step: Begin | AskPerson | Expire | Conclude | Finish) -> None:
+    def _draft_step(self, step: Begin | AskPerson | Conclude | Finish) -> None:
         match step:
             case Begin():
                 self._draft_begin(step)
             case AskPerson():
                 self._draft_question(step)
-            case Expire():
-                self._draft_verdict(step.wait, "expired", expired=True)
             case Conclude():
                 self._draft_conclude(step)
             case Finish():
@@ -497,6 +491,16 @@ class _Run:
             if wait.id == row.wait_id and row.verdict is not None:
                 self._draft_verdict(wait, row.verdict, by=row.by or "", text=row.text)
 
+    async def _expire(self, step: Expire) -> None:
+        """Nobody has answered in time; or somebody has, in this very moment."""
+        self._draft_verdict(step.wait, "expired", expired=True)
+        try:
+            await self._commit()
+        except ledger.AnsweredAlready:
+            self._draft = Draft(self._id, self._progress.transcript)
+            self._news.clear()
+            self._hear(await supervision.receive(waits.Answered))
+
     def _draft_verdict(
         self,
         wait: Wait,
@@ -567,13 +571,6 @@ class _Run:
             progress.ended = self._ended
             self._wiring.flusher.publish(progress)
             self._publish(self._ended)
-
-    def _forget_draft(self) -> None:
-        self._draft = Draft(self._id, self._progress.transcript)
-        self._to_begin.clear()
-        self._news.clear()
-        self._steered.clear()
-        self._ended = None
 
     def _tell(self, value: Reset | ToolUse | Question | Joined) -> None:
         if isinstance(value, ToolUse) and value.outcome is not None:
