@@ -27,7 +27,9 @@ from beamclaw import (
     tools,
 )
 from beamclaw.config import Config, ConfigServer
+from beamclaw.config.schema import BudgetConfig
 from beamclaw.contracts import names
+from beamclaw.contracts.budgets import MICRO, Cap, Price, Scope
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
 from beamclaw.contracts.gateway import drain as drain_gateway
@@ -144,6 +146,30 @@ def _max_output(config: Config, provider: str, model: str) -> int:
     return providers.max_output(model, config.providers[provider].models)
 
 
+def _price(config: Config, provider: str, model: str) -> Price:
+    return providers.price(model, config.providers[provider].models)
+
+
+def _caps(config: Config, agent: str) -> tuple[Cap, ...]:
+    """What a call of *agent* must not go beyond, by the configuration."""
+    del agent
+    scopes: tuple[tuple[Scope, str, BudgetConfig], ...] = (
+        ("tenant", "day", config.limits.day),
+        ("agent", "agent", config.limits.agent),
+        ("session", "session", config.limits.session),
+    )
+    caps: list[Cap] = []
+    for scope, key, budget in scopes:
+        if budget.tokens is not None:
+            caps.append(Cap(scope, "tokens", budget.tokens, f"limits.{key}.tokens"))
+        if budget.cost is not None:
+            micro = round(budget.cost * MICRO)
+            caps.append(Cap(scope, "cost", micro, f"limits.{key}.cost"))
+        if budget.calls is not None:
+            caps.append(Cap(scope, "calls", budget.calls, f"limits.{key}.calls"))
+    return tuple(caps)
+
+
 def _run_wiring(
     config: Config,
     outside: Outside,
@@ -169,6 +195,8 @@ def _run_wiring(
             for name, provider in config.providers.items()
         },
         max_output=partial(_max_output, config),
+        price=partial(_price, config),
+        caps=partial(_caps, config),
         limits=TurnLimits(**attrs.asdict(config.limits.turn)),
         tools=toolbox,
         begin_call=tools.begin_call,

@@ -69,6 +69,11 @@ class ModelInfo:
 
     context_window: Count | None = _key(None, "Tokens the model reads at most.")
     max_output: Count | None = _key(None, "Tokens the model writes at most.")
+    input_price: Wait | None = _key(None, "Dollars for a million tokens it reads.")
+    output_price: Wait | None = _key(None, "Dollars for a million tokens it writes.")
+    cached_price: Wait | None = _key(
+        None, "Dollars for a million tokens that it had read before."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -254,9 +259,23 @@ class TurnLimitsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class BudgetConfig:
+    """How much may be spent on models. What is not set has no limit."""
+
+    tokens: Count | None = _key(None, "Tokens read and written.")
+    cost: Wait | None = _key(
+        None, "Dollars, by the prices of the models; without a price a model is free."
+    )
+    calls: Count | None = _key(None, "Calls of a model.")
+
+
+@attrs.frozen(kw_only=True)
 class LimitsConfig:
     """Where the node stops by itself."""
 
+    day: BudgetConfig = attrs.field(factory=lambda: BudgetConfig(cost=50.0))
+    agent: BudgetConfig = attrs.field(factory=BudgetConfig)
+    session: BudgetConfig = attrs.field(factory=BudgetConfig)
     turn: TurnLimitsConfig = attrs.field(factory=TurnLimitsConfig)
 
 

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import attrs
 
 import supervision
+from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.messages import Usage
 
 RunState = Literal["queued", "running", "joined", "ended"]
@@ -50,6 +51,10 @@ class NoSuchWait(LedgerError):  # noqa: N818 -- a situation
 
 class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
     """Somebody has answered before."""
+
+
+class BudgetReached(LedgerError):  # noqa: N818 -- a situation
+    """The call could go beyond a cap; the message says in words which."""
 
 
 class StorageFailed(LedgerError):  # noqa: N818 -- a situation
@@ -205,7 +210,11 @@ class EndRun:
 
 @attrs.frozen(kw_only=True)
 class Reserve:
-    """Reserve an upper bound for one model call, before it is made."""
+    """Reserve an upper bound for one model call, before it is made.
+
+    Refused with :class:`BudgetReached` where one of *caps* would not hold. *cost* is in
+    micro-dollars.
+    """
 
     run_id: str
     attempt: int
@@ -214,16 +223,22 @@ class Reserve:
     model: str
     at: float
     bound: Usage
+    cost: int = 0
+    caps: tuple[Cap, ...] = ()
 
 
 @attrs.frozen
 class Settle:
-    """Replace the reservation of (run, attempt) by what it did cost."""
+    """Replace the reservation of (run, attempt) by what it did cost.
+
+    Without *usage* by all that was reserved: nobody knows how far the call had come.
+    """
 
     run_id: str
     attempt: int
     at: float
-    usage: Usage
+    usage: Usage | None
+    cost: int = 0
 
 
 @attrs.frozen
@@ -429,9 +444,19 @@ class ReadUsage(supervision.Call[tuple["UsageRow", ...]]):
     since: float = 0.0
 
 
+@attrs.frozen
+class ReadSpent(supervision.Call[tuple[tuple[Purse, Spent], ...]]):
+    """What was spent out of the purses of these days; sessions have none: ``""``."""
+
+    days: tuple[str, ...]
+
+
 @attrs.frozen(kw_only=True)
 class UsageRow:
-    """A sum. *reserved* is what open reservations may still cost."""
+    """A sum. *reserved* is what open reservations may still cost.
+
+    ``cost`` is in micro-dollars, reservations included.
+    """
 
     day: str
     agent: str
@@ -440,6 +465,7 @@ class UsageRow:
     calls: int
     usage: Usage
     reserved: Usage
+    cost: int = 0
 
 
 @attrs.frozen

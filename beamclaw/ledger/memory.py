@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from beamclaw.contracts.budgets import Purse, Spent, purses
 from beamclaw.contracts.ledger import Accept, Commit, EndRun, OpenRun, Receipt, RunState
+from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import statements as sql
 from beamclaw.storage import Connection
 
@@ -83,6 +85,15 @@ class Wait:
     closed_at: float | None = None
 
 
+@attrs.frozen
+class Reserved:
+    """A reservation that is not settled, and the purses it is in."""
+
+    bound: Usage
+    cost: int
+    purses: tuple[Purse, ...]
+
+
 @attrs.define(eq=False)
 class Memory:
     """See the module."""
@@ -97,6 +108,11 @@ class Memory:
     waiting_runs: set[str] = attrs.field(factory=set[str])
     # Questions that are not closed. Never more than turns in progress ask.
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    # Sums out of purses; reservations that are open, by run (its number) and attempt.
+    spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
+    reserved: dict[tuple[int, int], Reserved] = attrs.field(
+        factory=dict[tuple[int, int], Reserved]
+    )
     # Messages of this transaction, and those they may repeat: fingerprint and receipt.
     accepted: dict[InboxKey, tuple[str, Receipt]] = attrs.field(
         factory=dict[InboxKey, tuple[str, Receipt]]
@@ -111,6 +127,8 @@ class Memory:
         """Remember nothing."""
         self.sessions.clear()
         self.runs.clear()
+        self.spent.clear()
+        self.reserved.clear()
         self._known = False
 
     def recall(self, jobs: Sequence[Commit | Accept]) -> None:
@@ -121,6 +139,10 @@ class Memory:
             self.sessions.clear()
         if len(self.runs) > REMEMBERED:
             self.runs.clear()
+        if len(self.spent) > REMEMBERED:
+            self.spent.clear()
+        if len(self.reserved) > REMEMBERED:
+            self.reserved.clear()
         sessions = self.sessions
         keys = {job.session_key for job in jobs if job.session_key not in sessions}
         if keys:
@@ -142,6 +164,25 @@ class Memory:
             self._recall_runs((run_id,))
             run = self.runs.get(run_id)
         return run
+
+    def spent_out_of(self, purse: Purse) -> Spent:
+        """What was spent out of *purse*, looked up if need be."""
+        found = self.spent.get(purse)
+        if found is None:
+            row = self._connection.execute(sql.SPENT, purse).fetchone()
+            found = self.spent[purse] = Spent() if row is None else Spent(*row)
+        return found
+
+    def reservation(self, run: int, attempt: int, session: str) -> Reserved | None:
+        """The open reservation of a run's model call, looked up if need be."""
+        found = self.reserved.get((run, attempt))
+        if found is None:
+            row = self._connection.execute(sql.RESERVED, (run, attempt)).fetchone()
+            if row is not None:
+                agent, at, *bound, cost = row
+                paid_from = purses(agent, session, at)
+                found = Reserved(Usage(*bound, estimated=True), cost, paid_from)
+        return found
 
     def _recall_counts(self) -> None:
         query = self._connection.execute

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import (
     GetLedgerStatus,
     InboxRow,
@@ -12,6 +13,7 @@ from beamclaw.contracts.ledger import (
     ReadRun,
     ReadSession,
     ReadSessions,
+    ReadSpent,
     ReadUsage,
     ReadWaits,
     RunRow,
@@ -33,6 +35,7 @@ _RUN = """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
 _RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
 
+_SPENT = "SELECT scope, key, tokens, cost, calls FROM spent WHERE day = ?"
 _WAITS = """
     SELECT w.wait_id, s.key, w.run_id, w.question, w.at, w.expires_at, w.verdict, w.by,
         w.text
@@ -69,7 +72,8 @@ _USAGE = """
         coalesce(max(estimated), 0),
         coalesce(sum(bound_input) FILTER (WHERE settled_at IS NULL), 0),
         coalesce(sum(bound_output) FILTER (WHERE settled_at IS NULL), 0),
-        coalesce(sum(bound_cached) FILTER (WHERE settled_at IS NULL), 0)
+        coalesce(sum(bound_cached) FILTER (WHERE settled_at IS NULL), 0),
+        coalesce(sum(coalesce(cost, bound_cost)), 0)
     FROM usage WHERE at >= ?
     GROUP BY day, agent, provider, model ORDER BY day, agent, provider, model
 """
@@ -92,6 +96,7 @@ Read = (
     | ReadSessions
     | ReadUsage
     | ReadWaits
+    | ReadSpent
     | GetLedgerStatus
 )
 
@@ -168,6 +173,16 @@ def _wait_rows(rows: list[tuple[Any, ...]]) -> tuple[WaitRow, ...]:
     )
 
 
+def _spent(
+    connection: Connection, request: ReadSpent
+) -> tuple[tuple[Purse, Spent], ...]:
+    found: list[tuple[Purse, Spent]] = []
+    for day in request.days:
+        for scope, key, *figures in connection.execute(_SPENT, (day,)):
+            found.append((Purse(scope, key, day), Spent(*figures)))
+    return tuple(found)
+
+
 def _waits(connection: Connection, _: ReadWaits) -> tuple[WaitRow, ...]:
     return _wait_rows(connection.execute(_WAITS_OPEN).fetchall())
 
@@ -210,6 +225,7 @@ def _usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
             calls=row[4],
             usage=Usage(row[5], row[6], row[7], bool(row[8])),
             reserved=Usage(row[9], row[10], row[11]),
+            cost=row[12],
         )
         for row in rows
     )
@@ -238,5 +254,6 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadSessions: _sessions,
     ReadUsage: _usage,
     ReadWaits: _waits,
+    ReadSpent: _spent,
     GetLedgerStatus: _status,
 }

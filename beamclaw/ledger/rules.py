@@ -9,9 +9,11 @@ from typing import Any
 
 import attrs
 
+from beamclaw.contracts.budgets import Purse, Spent, in_words, purses, reached
 from beamclaw.contracts.ledger import (
     AnsweredAlready,
     AnswerWait,
+    BudgetReached,
     Claim,
     ClaimRun,
     CloseWait,
@@ -30,7 +32,7 @@ from beamclaw.contracts.ledger import (
     StaleClaim,
     Take,
 )
-from beamclaw.ledger.memory import Memory, Run, Session, Wait
+from beamclaw.ledger.memory import Memory, Reserved, Run, Session, Wait
 from beamclaw.ledger.writing import Writing
 
 
@@ -46,6 +48,11 @@ class Step:
     # Runs as they will be after this commit: copies of those that are remembered.
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
     taken: list[int] = attrs.field(factory=list[int])
+    # Sums and reservations as they will be after this commit; None: settled.
+    spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
+    reserved: dict[tuple[int, int], Reserved | None] = attrs.field(
+        factory=dict[tuple[int, int], Reserved | None]
+    )
     # Questions as they will be after this commit.
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     # Rows to be, each with the list of the writing that it belongs to.
@@ -72,6 +79,13 @@ class Step:
             _, run_id = memory.waiting.pop(row)
             memory.waiting_runs.discard(run_id)
         writing.taken += self.taken
+        memory.spent.update(self.spent)
+        writing.spent.update(self.spent)
+        for place, reserved in self.reserved.items():
+            if reserved is None:
+                memory.reserved.pop(place, None)
+            else:
+                memory.reserved[place] = reserved
         for wait in self.waits.values():
             writing.waits[wait.wait_id] = wait
             if wait.closed_at is None:
@@ -94,6 +108,10 @@ class Step:
         if run_id not in self.runs:
             run = self.runs[run_id] = run.copy()
         return run
+
+    def spent_out_of(self, purse: Purse) -> Spent:
+        """The sum as it stands in this commit."""
+        return self.spent.get(purse) or self.memory.spent_out_of(purse)
 
     def change_wait(self, wait_id: str) -> Wait:
         """An open question, to be changed."""
@@ -211,6 +229,14 @@ def _end_run(step: Step, op: EndRun) -> None:
 def _reserve(step: Step, op: Reserve) -> None:
     _of_claim(step, op.run_id)
     run, bound = step.see(op.run_id), op.bound
+    paid_from = purses(op.agent, step.session.key, op.at)
+    for purse in paid_from:
+        spent = step.spent_out_of(purse)
+        for cap in op.caps:
+            if cap.scope == purse.scope and reached(cap, spent, bound, op.cost):
+                raise BudgetReached(in_words(cap, spent))
+        step.spent[purse] = spent.plus(bound, op.cost, 1)
+    step.reserved[run.id, op.attempt] = Reserved(bound, op.cost, paid_from)
     row = (
         run.id,
         op.attempt,
@@ -222,13 +248,27 @@ def _reserve(step: Step, op: Reserve) -> None:
         bound.input,
         bound.output,
         bound.cached,
+        op.cost,
     )
     step.rows.append((step.writing.reserved, row))
 
 
 def _settle(step: Step, op: Settle) -> None:
     _of_claim(step, op.run_id)
-    run, usage = step.see(op.run_id), op.usage
+    run = step.see(op.run_id)
+    reserved = step.reserved.get((run.id, op.attempt)) or step.memory.reservation(
+        run.id, op.attempt, step.session.key
+    )
+    usage, cost = op.usage, op.cost
+    if reserved is not None:
+        if usage is None:
+            usage, cost = attrs.evolve(reserved.bound, estimated=True), reserved.cost
+        for purse in reserved.purses:
+            spent = step.spent_out_of(purse).plus(usage, cost)
+            step.spent[purse] = spent.minus(reserved.bound, reserved.cost)
+        step.reserved[run.id, op.attempt] = None
+    elif usage is None:
+        raise LedgerError(f"nothing is reserved for call {op.attempt} of {op.run_id}")
     row = (
         run.id,
         op.attempt,
@@ -237,6 +277,7 @@ def _settle(step: Step, op: Settle) -> None:
         usage.output,
         usage.cached,
         int(usage.estimated),
+        cost,
     )
     step.rows.append((step.writing.settled, row))
 

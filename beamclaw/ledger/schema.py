@@ -149,6 +149,21 @@ _FIRST = (
 )
 
 _SECOND = (
+    "ALTER TABLE usage ADD COLUMN bound_cost INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE usage ADD COLUMN cost INTEGER",
+    """
+    CREATE TABLE spent (
+        scope TEXT NOT NULL,
+        key TEXT NOT NULL,
+        day TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        calls INTEGER NOT NULL,
+        PRIMARY KEY (day, scope, key)
+    ) WITHOUT ROWID
+    """,
     "ALTER TABLE runs ADD COLUMN joined TEXT",
     """
     CREATE TABLE waits (

@@ -20,6 +20,14 @@ OPEN_WAITS = """
     FROM waits WHERE closed_at IS NULL
 """
 
+SPENT = """
+    SELECT tokens, cost, calls FROM spent WHERE scope = ? AND key = ? AND day = ?
+"""
+RESERVED = """
+    SELECT agent, at, bound_input, bound_output, bound_cached, bound_cost
+    FROM usage WHERE run = ? AND attempt = ? AND settled_at IS NULL
+"""
+
 SESSIONS_BY_KEY = Rows(
     """
     SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.last_event, s.created_at,
@@ -127,10 +135,10 @@ PUT_RUNS = Rows(
 PUT_USAGE = Rows(
     """
     INSERT INTO usage (tenant, owner_epoch, run, attempt, run_epoch, agent, provider,
-        model, at, bound_input, bound_output, bound_cached)
+        model, at, bound_input, bound_output, bound_cached, bound_cost)
     VALUES
     """,
-    width=10,
+    width=11,
     shared=2,
 )
 SETTLE_USAGE = Rows(
@@ -140,10 +148,11 @@ SETTLE_USAGE = Rows(
         input = given.column4,
         output = given.column5,
         cached = given.column6,
-        estimated = given.column7
+        estimated = given.column7,
+        cost = given.column8
     FROM (VALUES
     """,
-    width=7,
+    width=8,
     tail=""") AS given
     WHERE usage.run = given.column1 AND usage.attempt = given.column2
         AND usage.settled_at IS NULL
@@ -180,6 +189,20 @@ PUT_WAITS = Rows(
         text = excluded.text,
         answered_at = excluded.answered_at,
         closed_at = excluded.closed_at
+    """,
+    shared=2,
+)
+PUT_SPENT = Rows(
+    """
+    INSERT INTO spent (tenant, owner_epoch, scope, key, day, tokens, cost, calls) VALUES
+    """,
+    width=6,
+    tail="""
+    ON CONFLICT (day, scope, key) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        tokens = excluded.tokens,
+        cost = excluded.cost,
+        calls = excluded.calls
     """,
     shared=2,
 )

@@ -1,10 +1,11 @@
 """What a transaction is going to write: collected, then written table by table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
+from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import EndRun
 from beamclaw.ledger import statements as sql
 from beamclaw.ledger.memory import Run, Session, Wait
@@ -25,6 +26,7 @@ class Writing:
     definitions: list[Any] = attrs.field(factory=list[Any])
     outbox: list[Any] = attrs.field(factory=list[Any])
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
 
     def put_run(self, run: Run) -> None:
         """Write *run*; last in order, because one ends before the next may open."""
@@ -45,6 +47,7 @@ class Writing:
             (sql.PUT_DEFINITIONS, shared, self.definitions),
             (sql.PUT_OUTBOX, shared, self.outbox),
             (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
+            (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
         )
         for statement, common, rows in tables:
             if rows:
@@ -106,3 +109,10 @@ def _end_row(end: EndRun) -> tuple[Any, ...]:
 
 def _wait_rows(waits: Iterable[Wait]) -> list[Any]:
     return [value for wait in waits for value in attrs.astuple(wait)]
+
+
+def _spent_rows(spent: Mapping[Purse, Spent]) -> list[Any]:
+    rows: list[Any] = []
+    for purse, sum_ in spent.items():
+        rows += (*purse, sum_.tokens, sum_.cost, sum_.calls)
+    return rows

@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+import attrs
+
 from beamclaw.config.schema import ModelInfo
+from beamclaw.contracts.budgets import Price
 
 MAX_OUTPUT: Final = 4096
 """Tokens of an answer where nothing is known of the model, and an API wants a limit."""
@@ -18,25 +21,31 @@ MAX_OUTPUT: Final = 4096
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
 
 MODELS: Final[Mapping[str, ModelInfo]] = {
-    name: ModelInfo(context_window=window, max_output=output)
-    for name, window, output in (
-        ("gpt-4.1", 1_047_576, 32_768),
-        ("gpt-4.1-mini", 1_047_576, 32_768),
-        ("gpt-4.1-nano", 1_047_576, 32_768),
-        ("gpt-4o", 128_000, 16_384),
-        ("gpt-4o-mini", 128_000, 16_384),
-        ("gpt-5", 400_000, 128_000),
-        ("gpt-5-mini", 400_000, 128_000),
-        ("gpt-5-nano", 400_000, 128_000),
-        ("gpt-5.1", 400_000, 128_000),
-        ("gpt-5.2", 400_000, 128_000),
-        ("claude-opus-4-1", 200_000, 32_000),
-        ("claude-opus-4-5", 200_000, 64_000),
-        ("claude-sonnet-4-5", 200_000, 64_000),
-        ("claude-haiku-4-5", 200_000, 64_000),
+    name: ModelInfo(
+        context_window=window,
+        max_output=output,
+        input_price=reads,
+        output_price=writes,
+        cached_price=cached,
+    )
+    for name, window, output, reads, writes, cached in (
+        ("gpt-4.1", 1_047_576, 32_768, 2.0, 8.0, 0.5),
+        ("gpt-4.1-mini", 1_047_576, 32_768, 0.4, 1.6, 0.1),
+        ("gpt-4.1-nano", 1_047_576, 32_768, 0.1, 0.4, 0.025),
+        ("gpt-4o", 128_000, 16_384, 2.5, 10.0, 1.25),
+        ("gpt-4o-mini", 128_000, 16_384, 0.15, 0.6, 0.075),
+        ("gpt-5", 400_000, 128_000, 1.25, 10.0, 0.125),
+        ("gpt-5-mini", 400_000, 128_000, 0.25, 2.0, 0.025),
+        ("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, 0.005),
+        ("gpt-5.1", 400_000, 128_000, 1.25, 10.0, 0.125),
+        ("gpt-5.2", 400_000, 128_000, 1.75, 14.0, 0.175),
+        ("claude-opus-4-1", 200_000, 32_000, 15.0, 75.0, 1.5),
+        ("claude-opus-4-5", 200_000, 64_000, 5.0, 25.0, 0.5),
+        ("claude-sonnet-4-5", 200_000, 64_000, 3.0, 15.0, 0.3),
+        ("claude-haiku-4-5", 200_000, 64_000, 1.0, 5.0, 0.1),
     )
 }
-"""Tokens that a model reads, and writes, at most."""
+"""Tokens that a model reads and writes at most, and dollars for a million of them."""
 
 
 def known(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
@@ -44,9 +53,20 @@ def known(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
     name = _DATE.sub("", model)
     mine = configured.get(model) or configured.get(name) or ModelInfo()
     ours = MODELS.get(name) or ModelInfo()
-    return ModelInfo(
-        context_window=mine.context_window or ours.context_window,
-        max_output=mine.max_output or ours.max_output,
+    fields = [field.name for field in attrs.fields(ModelInfo)]
+    given = {field: getattr(mine, field) for field in fields}
+    return attrs.evolve(
+        ours, **{field: value for field, value in given.items() if value is not None}
+    )
+
+
+def price(model: str, configured: Mapping[str, ModelInfo]) -> Price:
+    """What a call of *model* costs; nothing where no price is known."""
+    found = known(model, configured)
+    return Price(
+        input=found.input_price or 0.0,
+        output=found.output_price or 0.0,
+        cached=found.cached_price,
     )
 
 

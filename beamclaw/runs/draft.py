@@ -23,6 +23,13 @@ class Draft:
     events: list[NewEvent] = attrs.field(factory=list[NewEvent], init=False)
     ops: list[Op] = attrs.field(factory=list[Op], init=False)
 
+    def copy(self) -> "Draft":
+        """Another one with the same in it."""
+        other = Draft(self.run_id, self.state)
+        other.events += self.events
+        other.ops += self.ops
+        return other
+
     def add(
         self, body: Body, *ops: Op, at: float, inbound: Inbound | None = None
     ) -> None:

@@ -92,6 +92,8 @@ class _Run:
         self._id = order.progress.run_id
         self._ledger = names.of_tenant(order.tenant, "ledger")
         self._draft = Draft(self._id, order.progress.transcript)
+        # The draft, and how much news there was, before the last call was put into it.
+        self._before_ask = self._draft, 0
         self._calls = Calls(wiring.tenant, self._id, wiring.max_result)
         # Messages that came meanwhile; those in the draft; those that were ever given.
         self._steer: list[Steer] = []
@@ -128,7 +130,12 @@ class _Run:
         while True:
             await self._look_up()
             step = self._plan(definition, tools)
-            await self._commit()
+            try:
+                await self._commit()
+            except ledger.BudgetReached as reached:
+                self._take_back_ask(str(reached))
+                await self._commit()
+                return
             if step is None:
                 return
             await self._begin(tools)
@@ -194,7 +201,11 @@ class _Run:
             params=turn.params,
             retractable=turn.retractable,
         )
-        self._add(started, ledger.ClaimRun(self._now()))
+        ops: list[ledger.Op] = [ledger.ClaimRun(self._now())]
+        if turn.asking:
+            # How far that call had come nobody knows: it counts as all it could cost.
+            ops.append(ledger.Settle(self._id, turn.attempt, self._now(), None))
+        self._add(started, *ops)
 
     async def _definition(self) -> AgentDefinition:
         hash_ = self._turn.definition
@@ -212,6 +223,7 @@ class _Run:
         """Note the call, and what it may cost, before it is made."""
         provider, model = definition.provider, definition.model
         asked = Asked(attempt=step.attempt, provider=provider, model=model)
+        bound = self._bound(step, definition)
         reserve = ledger.Reserve(
             run_id=self._id,
             attempt=step.attempt,
@@ -219,12 +231,21 @@ class _Run:
             provider=provider,
             model=model,
             at=self._now(),
-            bound=self._bound(step, definition),
+            bound=bound,
+            cost=self._wiring.price(provider, model).cost(bound),
+            caps=self._wiring.caps(definition.id),
         )
+        self._before_ask = self._draft.copy(), len(self._news)
         turn = self._turn
         if turn.unanswered:
             self._news.append(Reset(self._id, step.attempt, len(turn.text)))
         self._add(asked, reserve)
+
+    def _take_back_ask(self, words: str) -> None:
+        """The call would be too dear: what was drafted before it stays, and is the end."""
+        self._draft, news = self._before_ask
+        del self._news[news:]
+        self._draft_end("limited", "limit", note=words)
 
     def _bound(self, step: Ask, definition: AgentDefinition) -> Usage:
         most = _params(step, definition).max_tokens
@@ -285,7 +306,12 @@ class _Run:
             provider=definition.provider,
             model=definition.model,
         )
-        self._add(answered, ledger.Settle(self._id, attempt, self._now(), usage))
+        self._add(answered, self._settle(definition, usage))
+
+    def _settle(self, definition: AgentDefinition, usage: Usage) -> ledger.Settle:
+        price = self._wiring.price(definition.provider, definition.model)
+        attempt = self._turn.attempt
+        return ledger.Settle(self._id, attempt, self._now(), usage, price.cost(usage))
 
     def _call_ids(self) -> set[str]:
         return {
@@ -323,7 +349,7 @@ class _Run:
         failed = AttemptFailed(
             attempt=turn.attempt, kind=error.kind, error=error.message
         )
-        self._add(failed, ledger.Settle(self._id, turn.attempt, self._now(), spent))
+        self._add(failed, self._settle(definition, spent))
         await self._commit()
         self._wait_for("retry", error.message, wait)
         await trio.sleep(wait)

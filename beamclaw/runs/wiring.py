@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from beamclaw.contracts.budgets import Cap, Price
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.retry import RetryPolicy
@@ -20,6 +21,8 @@ class Wiring:
         policies: Retries, by provider name.
         max_output: Tokens to expect at most of an answer of a provider's (first) model
             (second) that nobody limits.
+        price: What a provider's (first) model (second) takes.
+        caps: What a call of an agent (by its id) must not go beyond.
         limits: Of one turn.
         tools: Those of an agent (by its id), by their names.
         begin_call: Begins the process of a call of a tool.
@@ -32,6 +35,8 @@ class Wiring:
     flusher: Flusher
     policies: Mapping[str, RetryPolicy]
     max_output: Callable[[str, str], int]
+    price: Callable[[str, str], Price]
+    caps: Callable[[str], tuple[Cap, ...]]
     limits: TurnLimits
     tools: Callable[[str], Mapping[str, Tool]]
     begin_call: BeginCall

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from beamclaw.config.schema import ModelInfo, ProviderConfig
+from beamclaw.contracts.budgets import Price
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.contracts.secret import Secret
@@ -163,10 +164,12 @@ async def test_a_server_that_refuses_the_name_of_the_limit_is_asked_with_the_oth
 
 
 def test_what_is_known_of_models_is_replaced_by_the_configuration():
-    mine = {"gpt-4.1": ModelInfo(max_output=5)}
-    assert catalogue.known("gpt-4.1", mine) == ModelInfo(
-        context_window=1_047_576, max_output=5
-    )
+    mine = {"gpt-4.1": ModelInfo(max_output=5, input_price=0.0)}
+    known = catalogue.known("gpt-4.1", mine)
+    assert (known.context_window, known.max_output) == (1_047_576, 5)
+    assert catalogue.price("gpt-4.1", mine) == Price(input=0.0, output=8.0, cached=0.5)
+    assert catalogue.price("gpt-4.1-2025-04-14", {}).input == 2.0
+    assert catalogue.price("never-heard-of", {}) == Price()
     assert catalogue.known("gpt-4.1-2025-04-14", {}).max_output == 32_768
     assert catalogue.known("never-heard-of", {}) == ModelInfo()
 

@@ -15,6 +15,7 @@ import supervision
 from beamclaw import bus, ledger, limits, runs, sessions, tools
 from beamclaw.agents import AgentDefinition, UnknownAgent
 from beamclaw.contracts import names
+from beamclaw.contracts.budgets import Cap, Price
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import Receipt
 from beamclaw.contracts.messages import Usage, said
@@ -189,6 +190,7 @@ async def _tenant(
     idle_seconds: float = 300.0,
     max_awake: int = 100,
     turn_limits: TurnLimits = TURN_LIMITS,
+    caps: tuple[Cap, ...] = (),
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -204,6 +206,8 @@ async def _tenant(
         flusher=runs.Flusher(carrier, tick=0.04, size=1024),
         policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
         max_output=lambda provider, model: MAX_OUTPUT,
+        price=lambda provider, model: Price(input=1.0, output=10.0),
+        caps=lambda agent: caps,
         limits=turn_limits,
         tools=lambda agent: model.tools,
         begin_call=tools.begin_call,

@@ -90,6 +90,7 @@ def test_a_call_that_was_under_way_is_settled_by_an_estimate():
     settle, end_run = closed(ASKING, "aborted", "so far", at=9.0).ops
     assert isinstance(settle, Settle)
     assert isinstance(end_run, EndRun)
+    assert settle.usage is not None
     assert settle.usage.estimated
     assert end_run.usage == TURN.usage + settle.usage
 

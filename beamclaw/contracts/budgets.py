@@ -1,0 +1,118 @@
+"""Budgets: how much a tenant, an agent or a session may spend on models.
+
+A model call reserves what it may cost at most before it is made, and settles what it did
+cost afterwards; both stand in the ledger, in one commit with what they are for. A call
+whose reservation would go beyond a cap is not made.
+"""
+
+import datetime as dt
+from typing import Literal, NamedTuple
+
+import attrs
+
+from beamclaw.contracts.messages import Usage
+
+Scope = Literal["tenant", "agent", "session"]
+Measure = Literal["tokens", "cost", "calls"]
+
+# Money is counted in millionths of a dollar: a price in dollars for a million tokens is
+# the cost of one token in these.
+MICRO = 1_000_000
+
+
+class Purse(NamedTuple):
+    """What is summed up: one tenant or agent for a day, one session for ever.
+
+    ``day`` is a date (UTC) or empty, ``key`` names agent or session.
+    """
+
+    scope: Scope
+    key: str
+    day: str
+
+
+@attrs.frozen
+class Spent:
+    """What was spent out of one purse, reservations included; cost in micro-dollars."""
+
+    tokens: int = 0
+    cost: int = 0
+    calls: int = 0
+
+    def plus(self, usage: Usage, cost: int, calls: int = 0) -> "Spent":
+        """More of it."""
+        tokens = usage.input + usage.output
+        return Spent(self.tokens + tokens, self.cost + cost, self.calls + calls)
+
+    def minus(self, usage: Usage, cost: int) -> "Spent":
+        """Without a reservation, whose call stays counted."""
+        tokens = usage.input + usage.output
+        return Spent(self.tokens - tokens, self.cost - cost, self.calls)
+
+    def of(self, measure: Measure) -> int:
+        """One figure."""
+        return getattr(self, measure)
+
+
+@attrs.frozen
+class Cap:
+    """No more than *limit* out of the purses of this scope; *name* is its key in words."""
+
+    scope: Scope
+    measure: Measure
+    limit: int
+    name: str
+
+
+@attrs.frozen(kw_only=True)
+class Price:
+    """Dollars for a million tokens."""
+
+    input: float = 0.0
+    output: float = 0.0
+    cached: float | None = None
+
+    def cost(self, usage: Usage) -> int:
+        """What *usage* costs, in micro-dollars, rounded up."""
+        cached = self.input if self.cached is None else self.cached
+        cost = (
+            (usage.input - usage.cached) * self.input
+            + usage.cached * cached
+            + usage.output * self.output
+        )
+        return -int(-cost // 1)
+
+
+def purses(agent: str, session: str, at: float) -> tuple[Purse, ...]:
+    """The purses that a call of *agent* in *session* is paid from."""
+    day = dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
+    return (
+        Purse("tenant", "", day),
+        Purse("agent", agent, day),
+        Purse("session", session, ""),
+    )
+
+
+def reached(cap: Cap, spent: Spent, usage: Usage, cost: int) -> bool:
+    """Whether a call that may use so much would go beyond *cap*."""
+    after = spent.plus(usage, cost, 1)
+    return after.of(cap.measure) > cap.limit
+
+
+def in_words(cap: Cap, spent: Spent) -> str:
+    """What to tell a person whose turn has come to *cap*."""
+    figure, limit = spent.of(cap.measure), cap.limit
+    if cap.measure == "cost":
+        used, most = f"${figure / MICRO:,.2f}", f"${limit / MICRO:,.2f}"
+    else:
+        unit = "calls of the model" if cap.measure == "calls" else "tokens"
+        used, most = f"{figure:,}", f"{limit:,} {unit}"
+    whose = {
+        "tenant": "today, all agents together",
+        "agent": "today, this agent",
+        "session": "this conversation",
+    }[cap.scope]
+    return (
+        f"I stopped: {whose} may use {most} ({cap.name}), {used} are used or reserved, "
+        "and the next step could go beyond."
+    )

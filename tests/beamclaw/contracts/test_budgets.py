@@ -1,0 +1,68 @@
+"""Prices, purses and caps."""
+
+import pytest
+
+from beamclaw.contracts.budgets import (
+    Cap,
+    Price,
+    Purse,
+    Spent,
+    in_words,
+    purses,
+    reached,
+)
+from beamclaw.contracts.messages import Usage
+
+PRICE = Price(input=3.0, output=15.0, cached=0.3)
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "cost"),
+    [
+        (PRICE, Usage(1_000_000, 0), 3_000_000),
+        (PRICE, Usage(0, 1_000_000), 15_000_000),
+        (PRICE, Usage(1_000_000, 0, 1_000_000), 300_000),
+        (PRICE, Usage(100, 10, 50), 150 + 15 + 150),
+        (Price(input=3.0, output=0.0), Usage(100, 0, 50), 300),
+        (Price(input=0.1, output=0.0), Usage(1, 0), 1),  # never for nothing
+        (Price(), Usage(1_000, 1_000), 0),
+    ],
+)
+def test_what_a_call_costs(price: Price, usage: Usage, cost: int) -> None:
+    assert price.cost(usage) == cost
+
+
+def test_the_purses_of_a_call() -> None:
+    assert purses("main", "agent:main:main", 86_400.0 * 365) == (
+        Purse("tenant", "", "1971-01-01"),
+        Purse("agent", "main", "1971-01-01"),
+        Purse("session", "agent:main:main", ""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("cap", "beyond"),
+    [
+        (Cap("agent", "tokens", 130, "x"), False),
+        (Cap("agent", "tokens", 129, "x"), True),
+        (Cap("agent", "cost", 9, "x"), False),
+        (Cap("agent", "cost", 8, "x"), True),
+        (Cap("agent", "calls", 3, "x"), False),
+        (Cap("agent", "calls", 2, "x"), True),
+    ],
+)
+def test_a_cap_is_reached_when_the_next_call_could_go_beyond(
+    cap: Cap, beyond: bool
+) -> None:
+    assert reached(cap, Spent(100, 5, 2), Usage(20, 10), 4) is beyond
+
+
+def test_a_reservation_is_taken_back_but_the_call_stays_counted() -> None:
+    spent = Spent().plus(Usage(10, 90), 50, 1)
+    assert spent.plus(Usage(10, 5), 3).minus(Usage(10, 90), 50) == Spent(15, 3, 1)
+
+
+def test_a_cap_says_in_words_what_it_is() -> None:
+    cap = Cap("tenant", "cost", 2_500_000, "limits.day.cost")
+    words = in_words(cap, Spent(cost=2_400_000))
+    assert "today, all agents together may use $2.50 (limits.day.cost), $2.40" in words
