@@ -146,6 +146,10 @@ def _max_output(config: Config, provider: str, model: str) -> int:
     return providers.max_output(model, config.providers[provider].models)
 
 
+def _window(config: Config, provider: str, model: str) -> int:
+    return providers.window(model, config.providers[provider].models)
+
+
 def _price(config: Config, provider: str, model: str) -> Price:
     return providers.price(model, config.providers[provider].models)
 
@@ -197,6 +201,9 @@ def _run_wiring(
         max_output=partial(_max_output, config),
         price=partial(_price, config),
         caps=partial(_caps, config),
+        window=partial(_window, config),
+        keep_tokens=numbers.keep_tokens,
+        summary_seconds=numbers.summary_seconds,
         limits=TurnLimits(**attrs.asdict(config.limits.turn)),
         tools=toolbox,
         begin_call=tools.begin_call,

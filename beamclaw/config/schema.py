@@ -219,6 +219,14 @@ class SessionsConfig:
         "its own; collect: one turn for all that came; interrupt: the turn is stopped.\n"
         "Who asks over HTTP or in the terminal gets a turn of its own in any case.",
     )
+    keep_tokens: Count = _key(
+        20_000,
+        "Tokens of the latest messages that stay as they are when a conversation does\n"
+        "not fit into its model any more and what came before is summed up.",
+    )
+    summary_seconds: Seconds = _key(
+        120.0, "Seconds that a model may take for that; then it is done without one."
+    )
     collect_ms: Count = _key(
         500, "Milliseconds of quiet before messages are taken together."
     )

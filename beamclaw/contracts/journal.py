@@ -6,7 +6,7 @@ before it is read. What the events of a session add up to is in
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 import orjson
@@ -17,6 +17,8 @@ from beamclaw.contracts.messages import Message, ModelParams, ToolResult, Usage
 from beamclaw.contracts.providers import ErrorKind, StopReason
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.tools import CallOutcome, Effect
+
+Purpose = Literal["answer", "summary"]
 
 
 @attrs.frozen(kw_only=True)
@@ -48,11 +50,15 @@ class Revived:
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """A model call is about to be made; attempts of one turn count from 1."""
+    """A model call is about to be made; attempts of one turn count from 1.
+
+    *purpose* is ``answer``, or ``summary``: of a compaction, nobody sees its text.
+    """
 
     attempt: int
     provider: str
     model: str
+    purpose: Purpose = "answer"
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +134,28 @@ class WaitOver:
 
 
 @attrs.frozen(kw_only=True)
+class Compacted:
+    """A summary stands for all messages up to event *last*, from event *first* on.
+
+    What it stands for stays in the journal. No event is covered twice: *first* follows
+    the *last* of the compaction before, whose summary this one takes in.
+
+    Attributes:
+        method: ``model``: it was written by one; ``trim``: made of the beginnings of
+            what was said, without any call.
+        before: Tokens of the prompt before, estimated.
+        usage: Of the call that wrote it.
+    """
+
+    first: int
+    last: int
+    summary: str
+    method: Literal["model", "trim"]
+    before: int
+    usage: Usage = Usage()
+
+
+@attrs.frozen(kw_only=True)
 class Noted:
     """Words of the node to the person, which the model sees as its own."""
 
@@ -155,6 +183,7 @@ Body = (
     | ToolEnded
     | WaitBegun
     | WaitOver
+    | Compacted
     | Noted
     | RunOver
 )
@@ -171,6 +200,7 @@ KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "tool-ended": (1, ToolEnded),
     "wait-begun": (1, WaitBegun),
     "wait-over": (1, WaitOver),
+    "compacted": (1, Compacted),
     "noted": (1, Noted),
     "run-over": (1, RunOver),
 }

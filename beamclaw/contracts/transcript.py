@@ -14,6 +14,7 @@ from beamclaw.contracts.journal import (
     Asked,
     AttemptFailed,
     Body,
+    Compacted,
     InboundTaken,
     Noted,
     Revived,
@@ -98,6 +99,8 @@ class OpenTurn:
         answer: The model's last answer; *model* is who gave it, ``provider/model``.
         calls: Its tool calls, in its order.
         done: What they and all before them came to, the last one last.
+        compactions: How often the transcript was compacted since the last answer.
+        overflow: The model has refused the prompt as too long.
         progress: Answers and results since the turn was begun or revived.
     """
 
@@ -124,6 +127,8 @@ class OpenTurn:
     stop_reason: StopReason | None = None
     calls: tuple[Call, ...] = ()
     done: tuple[Did, ...] = ()
+    compactions: int = 0
+    overflow: bool = False
     progress: int = 0
 
     def busy_seconds(self, now: float) -> float:
@@ -150,11 +155,25 @@ class OpenTurn:
 
 @attrs.frozen
 class Transcript:
-    """A session's journal, added up."""
+    """A session's journal, added up.
+
+    Attributes:
+        seq: The number of its last event.
+        messages: What a model is told: everything since the last compaction, and its
+            summary before.
+        turn: The turn in progress.
+        seqs: The event that each message is from.
+        covered: The last event that a summary stands for.
+        counted: What a provider has counted: how many messages, with how many tokens
+            (those of the system's words and the tools included).
+    """
 
     seq: int = 0
     messages: tuple[Message, ...] = ()
     turn: OpenTurn | None = None
+    seqs: tuple[int, ...] = ()
+    covered: int = 0
+    counted: tuple[int, int] = (0, 0)
 
 
 @attrs.frozen
@@ -179,26 +198,47 @@ def told(before: str, text: str) -> str:
 
 def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
     """*state* after the event *fact* with number *seq*."""
-    body, messages, turn = fact.body, state.messages, state.turn
+    body, turn, new = fact.body, state.turn, ()
     match body:
         case InboundTaken():
-            messages = (*messages, *body.messages)
+            new = body.messages
         case RunStarted():
             turn = _started(turn, fact, body)
         case RunOver():
             turn = None
         case Answered(message=message):
-            if message.parts:
-                messages = (*messages, message)
+            new = (message,) if message.parts else ()
         case ToolEnded(result=result):
-            messages = (*messages, Message("tool", (result,)))
+            new = (Message("tool", (result,)),)
         case Noted(text=text):
-            messages = (*messages, said("assistant", text))
+            new = (said("assistant", text),)
+        case Compacted():
+            state = _compacted(state, body)
         case _:
             pass
     if turn is not None and turn is state.turn:
         turn = _goes_on(turn, fact)
-    return Transcript(seq, messages, turn)
+    messages = (*state.messages, *new) if new else state.messages
+    seqs = (*state.seqs, *((seq,) * len(new))) if new else state.seqs
+    counted = state.counted
+    if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
+        counted = len(messages), body.usage.input + body.usage.output
+    return Transcript(seq, messages, turn, seqs, state.covered, counted)
+
+
+SUMMARY = "[What was said before, in short]\n"
+
+
+def _compacted(state: Transcript, body: Compacted) -> Transcript:
+    kept = sum(seq > body.last for seq in state.seqs)
+    summary = said("user", SUMMARY + body.summary)
+    return attrs.evolve(
+        state,
+        messages=(summary, *state.messages[len(state.messages) - kept :]),
+        seqs=(body.last, *state.seqs[len(state.seqs) - kept :]),
+        covered=body.last,
+        counted=(0, 0),
+    )
 
 
 def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
@@ -215,20 +255,30 @@ def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
     )
 
 
-def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: PLR0911 -- a table
+def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: C901, PLR0911 -- a table
     """The open turn after an event of its own, one case per kind."""
     body = fact.body
     match body:
         case Revived():
             return attrs.evolve(turn, progress=0)
         case Asked():
+            unanswered = turn.unanswered or body.purpose == "answer"
             return attrs.evolve(
-                turn, attempt=body.attempt, asking=True, unanswered=True
+                turn, attempt=body.attempt, asking=True, unanswered=unanswered
+            )
+        case Compacted():
+            return attrs.evolve(
+                turn,
+                asking=False,
+                overflow=False,
+                compactions=turn.compactions + 1,
+                usage=turn.usage + body.usage,
             )
         case AttemptFailed():
             return attrs.evolve(
                 turn,
                 asking=False,
+                overflow=body.kind == "context_length",
                 failed=turn.failed + 1,
                 failed_in_a_row=turn.failed_in_a_row + 1,
             )
@@ -258,6 +308,7 @@ def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
         asking=False,
         unanswered=False,
         failed_in_a_row=0,
+        compactions=0,
         model_calls=turn.model_calls + 1,
         usage=turn.usage + body.usage,
         text=told(turn.text, body.message.text),

@@ -1,12 +1,12 @@
 """Providers: connections to models, and the permit servers in front of them.
 
 ``connect`` makes a connection (OpenAI-compatible, Anthropic, or the ``demo`` inside the
-node); ``max_output`` and ``price`` are what to expect of a model; ``supervisor`` is the subsystem in
+node); ``max_output``, ``window`` and ``price`` are what to expect of a model; ``supervisor`` is the subsystem in
 the tree, one permit server per provider.
 """
 
-from beamclaw.providers.catalogue import max_output, price
+from beamclaw.providers.catalogue import max_output, price, window
 from beamclaw.providers.connect import connect
 from beamclaw.providers.permits import supervisor
 
-__all__ = ["connect", "max_output", "price", "supervisor"]
+__all__ = ["connect", "max_output", "price", "supervisor", "window"]

@@ -14,6 +14,9 @@ import attrs
 from beamclaw.config.schema import ModelInfo
 from beamclaw.contracts.budgets import Price
 
+WINDOW: Final = 128_000
+"""Tokens that a model reads and writes of which nothing is known."""
+
 MAX_OUTPUT: Final = 4096
 """Tokens of an answer where nothing is known of the model, and an API wants a limit."""
 
@@ -73,3 +76,8 @@ def price(model: str, configured: Mapping[str, ModelInfo]) -> Price:
 def max_output(model: str, configured: Mapping[str, ModelInfo]) -> int:
     """Tokens to expect of *model* at most, where the request sets no limit."""
     return known(model, configured).max_output or MAX_OUTPUT
+
+
+def window(model: str, configured: Mapping[str, ModelInfo]) -> int:
+    """Tokens that *model* reads and writes at most."""
+    return known(model, configured).context_window or WINDOW

@@ -15,7 +15,6 @@ from beamclaw.contracts.providers import (
     ProviderError,
     Release,
 )
-from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import Phase
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.clients import Clients
@@ -27,14 +26,17 @@ class ModelCall:
     """One call; a value that is used once.
 
     Attributes:
-        wait_for: Tells whoever follows the run what it waits for.
+        run_id: For whom the leave is asked.
+        wait_for: Is told what is waited for: the provider's leave, then the model.
+        say: Is given the text that a person sees, as it comes.
     """
 
     wiring: Wiring
-    progress: Progress
+    run_id: str
     provider: str
     request: ModelRequest
     wait_for: Callable[[Phase, str], None]
+    say: Callable[[str], None]
 
     async def make(self, answer: Answer) -> None:
         """Ask; what comes is added to *answer*, and passed on, as it comes.
@@ -54,13 +56,12 @@ class ModelCall:
             release = Release(permit.id, Usage(), error.kind, error.retry_after)
             raise
         finally:
-            self.progress.waiting = None
             bus.cast(permits, release)
 
     async def _permit(self, permits: str) -> Permit:
-        run_id = self.progress.run_id
+        bus = self.wiring.bus
         try:
-            return await self.wiring.bus.call(permits, Acquire(run_id), timeout=None)
+            return await bus.call(permits, Acquire(self.run_id), timeout=None)
         except ProviderBusy as busy:
             raise ProviderError(
                 "overloaded", str(busy), retry_after=busy.retry_after
@@ -70,14 +71,12 @@ class ModelCall:
             raise ProviderError("overloaded", f"no permit: {error}") from error
 
     async def _stream(self, answer: Answer) -> None:
-        progress, flusher = self.progress, self.wiring.flusher
         client = self._clients().get(self.provider)
         async with client.stream(self.request) as events:
             async for event in events:
                 text = answer.take(event)
                 if text:
-                    progress.waiting = None
-                    flusher.add(progress, text)
+                    self.say(text)
 
     def _clients(self) -> Clients:
         entry = supervision.lookup(names.of_tenant(self.wiring.tenant, "clients"))

@@ -11,11 +11,13 @@ from contextlib import suppress
 from typing import Final, assert_never
 
 import attrs
+import orjson
 import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import ledger, names, tokens, waits
+from beamclaw.contracts import context, ledger, names, tokens, waits
+from beamclaw.contracts.context import Window
 from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import (
@@ -23,6 +25,7 @@ from beamclaw.contracts.journal import (
     Asked,
     AttemptFailed,
     Body,
+    Compacted,
     InboundTaken,
     Noted,
     RunStarted,
@@ -31,7 +34,7 @@ from beamclaw.contracts.journal import (
     WaitBegun,
     WaitOver,
 )
-from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
+from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.retry import decide as decide_retry
@@ -46,8 +49,9 @@ from beamclaw.contracts.sessions import (
     ToolUse,
     Waiting,
 )
-from beamclaw.contracts.tools import CallDone, Order, Tool
+from beamclaw.contracts.tools import CallDone, Order, Tool, ToolSpec
 from beamclaw.contracts.transcript import OpenTurn, Wait
+from beamclaw.runs import compaction
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.calls import Calls
 from beamclaw.runs.draft import Draft
@@ -57,6 +61,7 @@ from beamclaw.runs.turn import (
     AskPerson,
     Await,
     Begin,
+    Compact,
     Conclude,
     Expire,
     Finish,
@@ -103,6 +108,7 @@ class _Run:
         self._to_begin: list[Begin] = []
         # Told to whoever follows the run when the draft is committed.
         self._news: list[Reset | ToolUse | Question | Joined] = []
+        self._room: Window | None = None
         self._ended: RunEnded | None = None
 
     @property
@@ -141,6 +147,8 @@ class _Run:
             await self._begin(tools)
             if isinstance(step, Expire):
                 await self._expire(step)
+            elif isinstance(step, Compact):
+                await self._compact(step, definition)
             elif isinstance(step, Ask):
                 await self._ask(step, definition, tools)
             else:
@@ -148,17 +156,20 @@ class _Run:
 
     def _plan(
         self, definition: AgentDefinition, tools: Mapping[str, Tool]
-    ) -> Ask | Await | Expire | None:
+    ) -> Ask | Await | Compact | Expire | None:
         """Decide, and draft what that means, up to the next step that has to wait.
 
         None: the turn is over.
         """
         specs = {name: tool.spec for name, tool in tools.items()}
         while self._ended is None:
+            if self._room is None:
+                self._room = self._window(definition, specs)
             steps = decide(
                 self._draft.state,
                 now=self._now(),
                 limits=self._wiring.limits,
+                window=self._room,
                 system=definition.system,
                 tools=specs,
                 running={*self._calls.running, *self._beginning},
@@ -170,7 +181,7 @@ class _Run:
                         break
                     self._draft_ask(step, definition)
                     return step
-                if isinstance(step, Await | Expire):
+                if isinstance(step, Await | Compact | Expire):
                     return step
                 self._draft_step(step)
         return None
@@ -184,7 +195,12 @@ class _Run:
             case Conclude():
                 self._draft_conclude(step)
             case Finish():
-                self._draft_end(step.outcome, step.stop_reason, note=step.note)
+                error = (
+                    ProviderError("context_length", step.error) if step.error else None
+                )
+                self._draft_end(
+                    step.outcome, step.stop_reason, note=step.note, error=error
+                )
             case _:
                 assert_never(step)
 
@@ -278,16 +294,22 @@ class _Run:
         flusher.restart(progress, step.attempt, self._turn.text)
         answer = Answer()
         call = ModelCall(
-            self._wiring, self._progress, provider, request, self._wait_for
+            self._wiring, self._id, provider, request, self._wait_for, self._say
         )
         try:
             await call.make(answer)
         except ProviderError as error:
             await self._failed(definition, answer, bound, error)
             return
+        finally:
+            progress.waiting = None
         usage = answer.cost(bound)
         reason = answer.stop_reason or "stop"
         self._draft_answer(definition, answer, reason, usage)
+
+    def _say(self, text: str) -> None:
+        self._progress.waiting = None
+        self._wiring.flusher.add(self._progress, text)
 
     def _draft_answer(
         self,
@@ -332,6 +354,13 @@ class _Run:
         turn = self._turn
         # What the provider refused before it said anything, it does not bill.
         spent = answer.cost(bound) if answer.begun else Usage()
+        if error.kind == "context_length" and not answer.begun:
+            # Our own count was wrong: what is done about it is decided from this.
+            failed = AttemptFailed(
+                attempt=turn.attempt, kind=error.kind, error=error.message
+            )
+            self._add(failed, self._settle(definition, spent))
+            return
         policy = self._wiring.policies[definition.provider]
         attempt, text_left = turn.failed_in_a_row + 1, bool(answer.text)
         wait = decide_retry(
@@ -363,6 +392,90 @@ class _Run:
     ) -> None:
         self._draft_answer(definition, answer, "error", spent)
         self._draft_end("error", "error", error=error)
+
+    # --- making it shorter
+
+    def _window(
+        self, definition: AgentDefinition, specs: Mapping[str, ToolSpec]
+    ) -> Window:
+        wiring, provider, model = self._wiring, definition.provider, definition.model
+        output = self._turn.params.max_tokens or definition.max_tokens
+        spoken = [definition.system or ""]
+        for spec in specs.values():
+            spoken += (
+                spec.name,
+                spec.description,
+                orjson.dumps(spec.parameters).decode(),
+            )
+        return Window(
+            tokens=wiring.window(provider, model),
+            output=output or wiring.max_output(provider, model),
+            overhead=sum(map(tokens.of_text, spoken)),
+            keep=wiring.keep_tokens,
+        )
+
+    async def _compact(self, step: Compact, definition: AgentDefinition) -> None:
+        """Put a summary in the place of what was said first; it stays in the journal."""
+        state = self._draft.state
+        covered = state.messages[: step.cut]
+        first, last = state.covered + 1, state.seqs[step.cut - 1]
+        before = tokens.of_messages(state.messages)
+        text, usage = "", Usage()
+        if step.model:
+            text, usage = await self._summary(covered, definition)
+        compacted = Compacted(
+            first=first,
+            last=last,
+            summary=text or context.trimmed(covered),
+            method="model" if text else "trim",
+            before=before,
+            usage=usage,
+        )
+        self._add(compacted)
+
+    async def _summary(
+        self, covered: tuple[Message, ...], definition: AgentDefinition
+    ) -> tuple[str, Usage]:
+        """What a model writes, and what that took; nothing if there is no model to ask."""
+        wiring, provider, model = self._wiring, definition.provider, definition.model
+        if provider not in wiring.policies:
+            return "", Usage()
+        room = wiring.window(provider, model) // 2
+        asked = compaction.request(covered, model, room)
+        bound = Usage(
+            tokens.of_messages(asked.messages),
+            compaction.OUTPUT_TOKENS,
+            estimated=True,
+        )
+        attempt = self._turn.attempt + 1
+        self._add(
+            Asked(attempt=attempt, provider=provider, model=model, purpose="summary"),
+            ledger.Reserve(
+                run_id=self._id,
+                attempt=attempt,
+                agent=definition.id,
+                provider=provider,
+                model=model,
+                at=self._now(),
+                bound=bound,
+                cost=wiring.price(provider, model).cost(bound),
+                caps=wiring.caps(definition.id),
+            ),
+        )
+        try:
+            await self._commit()
+        except ledger.BudgetReached:
+            self._draft = Draft(self._id, self._progress.transcript)
+            return "", Usage()
+        self._wait_for("model", f"a summary by {provider}/{model}")
+        summary = await compaction.summarise(wiring, self._id, provider, asked, bound)
+        self._progress.waiting = None
+        settled = summary.usage
+        cost = 0 if settled is None else wiring.price(provider, model).cost(settled)
+        self._draft.ops.append(
+            ledger.Settle(self._id, attempt, self._now(), settled, cost)
+        )
+        return summary.text, settled or bound
 
     # --- tool calls
 

@@ -10,6 +10,8 @@ from typing import Any, cast
 import attrs
 import orjson
 
+from beamclaw.contracts import context
+from beamclaw.contracts.context import Window
 from beamclaw.contracts.ledger import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, said
 from beamclaw.contracts.providers import StopReason
@@ -42,6 +44,17 @@ class Begin:
 
 
 @attrs.frozen
+class Compact:
+    """Put a summary in the place of the first *cut* messages.
+
+    With *model* one is asked to write it.
+    """
+
+    cut: int
+    model: bool
+
+
+@attrs.frozen
 class AskPerson:
     """Commit a question to a person, whether the call may be carried out."""
 
@@ -71,14 +84,18 @@ class Await:
 
 @attrs.frozen(kw_only=True)
 class Finish:
-    """Commit the end of the turn; *note* is told to the person before."""
+    """Commit the end of the turn.
+
+    *note* is told to the person before; *error* is what went wrong, in words.
+    """
 
     outcome: Outcome
     stop_reason: StopReason
     note: str = ""
+    error: str = ""
 
 
-Step = Ask | Begin | AskPerson | Expire | Conclude | Await | Finish
+Step = Ask | Compact | Begin | AskPerson | Expire | Conclude | Await | Finish
 
 
 class NoOpenTurnError(Exception):
@@ -90,6 +107,7 @@ def decide(
     *,
     now: float,
     limits: TurnLimits,
+    window: Window,
     system: str | None,
     tools: Mapping[str, ToolSpec],
     running: Collection[str],
@@ -100,6 +118,7 @@ def decide(
         state: The journal, added up.
         now: Seconds since the epoch.
         limits: Where the turn is ended in words.
+        window: What fits into the model.
         system: The agent's own instructions.
         tools: What the model may ask for, by name.
         running: Ids of calls that have a process, also one that outlived its run.
@@ -117,6 +136,9 @@ def decide(
     reached = _reached(turn, limits, now)
     if reached:
         return (Finish(outcome="limited", stop_reason="limit", note=reached),)
+    squeeze = _squeeze(state, turn, window)
+    if squeeze is not None:
+        return (squeeze,)
     # Also when a call was cut by a crash (``asking``): its answer is nowhere, so it is
     # made again, as the next attempt.
     return (
@@ -131,6 +153,37 @@ def decide(
 def prompt(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:
     """What is sent: the agent's own instructions before everything said."""
     return messages if system is None else (said("system", system), *messages)
+
+
+# --- what fits
+
+
+_TOO_LONG = (
+    "the conversation does not fit into the model any more, and cannot be made shorter; "
+    "begin a new one, or use a model with a larger window"
+)
+
+
+def _squeeze(
+    state: Transcript, turn: OpenTurn, window: Window
+) -> Compact | Finish | None:
+    """What is done about a prompt that is too long; None: it is not, or so it seems.
+
+    A model writes at most one summary before each of its answers. When that was not
+    enough, all but the last message is trimmed; then it is the provider's to refuse.
+    """
+    if not turn.overflow and context.size(state, window.overhead) <= window.room:
+        return None
+    tried = turn.compactions
+    at = None if tried >= _SQUEEZES else context.cut(state, 0 if tried else window.keep)
+    if at is not None:
+        return Compact(at, model=not tried)
+    if turn.overflow:
+        return Finish(outcome="error", stop_reason="context_length", error=_TOO_LONG)
+    return None
+
+
+_SQUEEZES = 2
 
 
 # --- tool calls

@@ -24,6 +24,9 @@ class Wiring:
         price: What a provider's (first) model (second) takes.
         caps: What a call of an agent (by its id) must not go beyond.
         limits: Of one turn.
+        window: Tokens that a provider's (first) model (second) reads and writes.
+        keep_tokens: What a compaction leaves of the latest messages.
+        summary_seconds: How long a model may take to write a summary.
         tools: Those of an agent (by its id), by their names.
         begin_call: Begins the process of a call of a tool.
         max_result: Characters of a tool's output that the model gets.
@@ -38,6 +41,9 @@ class Wiring:
     price: Callable[[str, str], Price]
     caps: Callable[[str], tuple[Cap, ...]]
     limits: TurnLimits
+    window: Callable[[str, str], int]
+    keep_tokens: int
+    summary_seconds: float
     tools: Callable[[str], Mapping[str, Tool]]
     begin_call: BeginCall
     max_result: int

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from beamclaw.contracts.context import Window
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.tools import Effect, ToolSpec
 from beamclaw.contracts.transcript import Begun, Call, Did, OpenTurn, Transcript
@@ -43,6 +44,7 @@ EFFECTS: dict[str, Effect] = {
     "order": "checkable",
     "send": "unsafe",
 }
+WINDOW = Window(tokens=10_000, output=100, overhead=10, keep=1_000)
 TOOLS = {
     name: ToolSpec(name=name, description="", parameters={}, effect=effect)
     for name, effect in EFFECTS.items()
@@ -55,11 +57,13 @@ def steps(
     now: float = 1.0,
     running: set[str] | None = None,
     system: str | None = None,
+    window: Window = WINDOW,
 ) -> tuple[Step, ...]:
     return decide(
-        Transcript(3, SAID, turn),
+        Transcript(3, SAID, turn, seqs=(1,)),
         now=now,
         limits=LIMITS,
+        window=window,
         system=system,
         tools=TOOLS,
         running=running or set(),

@@ -191,6 +191,7 @@ async def _tenant(
     max_awake: int = 100,
     turn_limits: TurnLimits = TURN_LIMITS,
     caps: tuple[Cap, ...] = (),
+    window: int = 1_000_000,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -208,6 +209,9 @@ async def _tenant(
         max_output=lambda provider, model: MAX_OUTPUT,
         price=lambda provider, model: Price(input=1.0, output=10.0),
         caps=lambda agent: caps,
+        window=lambda provider, model: window,
+        keep_tokens=100,
+        summary_seconds=60.0,
         limits=turn_limits,
         tools=lambda agent: model.tools,
         begin_call=tools.begin_call,

@@ -1,0 +1,127 @@
+"""What fits into a model's window, and where a conversation may be cut.
+
+Decisions without I/O: how many tokens a prompt has, whether it has to be compacted, what
+a compaction covers, and the summary that needs no model.
+"""
+
+from collections.abc import Sequence
+
+import attrs
+
+from beamclaw.contracts import tokens
+from beamclaw.contracts.messages import Image, Message, ToolCall, ToolResult
+from beamclaw.contracts.results import shortened
+from beamclaw.contracts.transcript import Transcript
+
+
+@attrs.frozen(kw_only=True)
+class Window:
+    """The room that a prompt has.
+
+    Attributes:
+        tokens: What the model reads and writes at most.
+        output: Of that, what its answer may need.
+        overhead: Tokens of the system's words and of the tools.
+        keep: Tokens of the latest messages that a compaction leaves as they are.
+    """
+
+    tokens: int
+    output: int
+    overhead: int
+    keep: int
+
+    @property
+    def room(self) -> int:
+        """Tokens that messages may have; a twentieth is kept for bad estimates."""
+        return max(0, self.tokens - self.tokens // 20 - self.output - self.overhead)
+
+
+def size(state: Transcript, overhead: int) -> int:
+    """Tokens of the messages: as the provider counted them, the rest estimated."""
+    upto, counted = state.counted
+    if not upto:
+        return tokens.of_messages(state.messages)
+    return max(0, counted - overhead) + tokens.of_messages(state.messages[upto:])
+
+
+def cut(state: Transcript, keep: int) -> int | None:
+    """How many of the first messages a compaction covers; None: none can be.
+
+    The latest *keep* tokens stay, and at least the last message. A cut never parts a
+    tool call from its result. What a summary stands for already is not worth one.
+    """
+    messages = state.messages
+    left, at = keep, len(messages) - 1
+    while at > 0 and (left := left - tokens.of_messages(messages[at - 1 : at])) >= 0:
+        at -= 1
+    at = max(at, 1)
+    open_calls: set[str] = set()
+    best = None
+    for index, message in enumerate(messages):
+        if index and not open_calls and state.seqs[index - 1] != state.seqs[index]:
+            covers = state.seqs[index - 1] > state.covered
+            if covers and (index <= at or best is None):
+                best = index
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                open_calls.add(part.id)
+            elif isinstance(part, ToolResult):
+                open_calls.discard(part.id)
+    return best
+
+
+_LINE = 200
+_TRIMMED = 4_000
+
+
+def trimmed(messages: Sequence[Message]) -> str:
+    """A summary that needs no model: how each message begins, the latest ones at least."""
+    lines: list[str] = []
+    for message in messages:
+        text = " ".join(_words(message).split())
+        if text:
+            short = text if len(text) <= _LINE else f"{text[:_LINE]} …"
+            lines.append(f"{message.role}: {short}")
+    kept: list[str] = []
+    length = 0
+    for line in reversed(lines):
+        length += len(line) + 1
+        if length > _TRIMMED:
+            kept.append(f"… {len(lines) - len(kept)} messages before are left out")
+            break
+        kept.append(line)
+    return "\n".join(reversed(kept))
+
+
+def _words(message: Message) -> str:
+    words: list[str] = []
+    for part in message.parts:
+        match part:
+            case ToolCall(name=name, arguments=arguments):
+                words.append(f"calls {name}({arguments})")
+            case ToolResult(text=text):
+                words.append(text)
+            case Image():
+                words.append("(an image)")
+            case _:
+                pass
+    return " ".join([message.text, *words])
+
+
+def script(messages: Sequence[Message], room: int) -> str:
+    """*messages* as text for a model that is to sum them up, within *room* tokens.
+
+    What is too long is shortened in its middle: first the long ones, then all.
+    """
+    texts = [f"{message.role}: {_words(message)}" for message in messages]
+    allowed = room * tokens.BYTES_PER_TOKEN
+    longest = max(map(len, texts), default=0)
+    while longest > _LINE and sum(map(_bytes, texts)) > allowed:
+        longest //= 2
+        texts = [shortened(text, longest) for text in texts]
+    whole = "\n\n".join(texts)
+    return whole if _bytes(whole) <= allowed else shortened(whole, allowed // 4)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

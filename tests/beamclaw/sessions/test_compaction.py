@@ -1,0 +1,210 @@
+"""Conversations that do not fit any more: summed up, never twice, never for ever."""
+
+from collections.abc import AsyncGenerator
+from itertools import pairwise
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import supervision
+from beamclaw.contracts.budgets import Cap
+from beamclaw.contracts.context import trimmed
+from beamclaw.contracts.journal import Compacted, read
+from beamclaw.contracts.ledger import ReadSession, ReadUsage
+from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.providers import (
+    End,
+    ModelRequest,
+    ProviderError,
+    ProviderEvent,
+    TextDelta,
+    UsageReport,
+)
+from tests.beamclaw.sessions.conftest import KEY, MAX_OUTPUT, Model, Script, Tenant
+from tests.beamclaw.sessions.test_session import Held
+from tests.beamclaw.sessions.test_tools import are_paired
+
+LONG = "word " * 400  # about 670 tokens
+WINDOW = MAX_OUTPUT + 3_000
+
+
+def is_summary(request: ModelRequest) -> bool:
+    return "too long to go on with" in request.messages[0].text
+
+
+def model_of(summary: Script | str, answer: str = "ok") -> Script:
+    """A script that answers, and sums up by *summary*, text or another script."""
+
+    async def script(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        if not is_summary(request):
+            yield TextDelta(answer)
+            yield End("stop")
+        elif not isinstance(summary, str):
+            async for event in summary(request):
+                yield event
+        else:
+            yield TextDelta(summary)
+            yield UsageReport(Usage(900, 20))
+            yield End("stop")
+
+    return script
+
+
+async def compactions() -> list[Compacted]:
+    found = await supervision.call("default/ledger", ReadSession(KEY))
+    bodies = [read(event) for event in found.events]
+    return [body for body in bodies if isinstance(body, Compacted)]
+
+
+async def talk(tenant: Tenant, times: int) -> None:
+    for number in range(times):
+        end = await tenant.ask(f"number {number}: {LONG}")
+        assert end.outcome == "ok"
+
+
+def summaries(model: Model) -> list[ModelRequest]:
+    return [call for call in model.calls if is_summary(call)]
+
+
+async def test_what_does_not_fit_is_summed_up(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("they counted words")]
+    async with open_tenant(window=WINDOW) as tenant:
+        await talk(tenant, 5)
+        (one,) = await compactions()
+    assert (one.method, one.summary, one.first) == ("model", "they counted words", 1)
+    assert one.usage == Usage(900, 20)
+    (asked,) = summaries(model)
+    assert "user: number 0" in asked.messages[1].text
+    last = model.calls[-1].messages
+    assert last[0].text.endswith("they counted words")
+    assert last[-1].text.startswith("number 4")
+    assert are_paired(last)
+
+
+async def test_nothing_is_summed_up_twice_and_nothing_is_lost_from_the_journal(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("short")]
+    async with open_tenant(window=WINDOW) as tenant:
+        await talk(tenant, 14)
+        found = await compactions()
+        journal = await supervision.call("default/ledger", ReadSession(KEY))
+    assert len(found) >= 3
+    for before, after in pairwise(found):
+        assert after.first == before.last + 1
+        assert after.last > before.last
+    assert [event.kind for event in journal.events].count("inbound") == 14
+    # Once for what has come since the last time, not once for each turn.
+    assert len(summaries(model)) == len(found) < 7
+
+
+async def fails(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    raise ProviderError("server", "down")
+    yield
+
+
+async def dies(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    raise RuntimeError("on purpose")
+    yield
+
+
+async def hangs(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    yield TextDelta("and ")
+    await trio.sleep_forever()
+
+
+async def empty(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    yield End("stop")
+
+
+@pytest.mark.parametrize("summary", [fails, dies, hangs, empty])
+async def test_without_a_summary_of_a_model_it_goes_on(
+    open_tenant, model: Model, autojump_clock: MockClock, summary
+) -> None:
+    model.scripts = [model_of(summary)]
+    async with open_tenant(window=WINDOW) as tenant:
+        await talk(tenant, 5)
+        (one,) = await compactions()
+        rows = await supervision.call("default/ledger", ReadUsage())
+    assert one.method == "trim"
+    assert "user: number 0: word word" in one.summary
+    assert len(summaries(model)) == 1
+    # Nothing stays reserved.
+    assert all(row.reserved == Usage() for row in rows)
+
+
+async def test_where_money_is_short_no_model_is_asked_for_a_summary(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("short")]
+    cap = Cap("session", "calls", 3, "limits.session.calls")
+    async with open_tenant(window=WINDOW, caps=(cap,)) as tenant:
+        await talk(tenant, 3)
+        end = await tenant.ask(LONG)
+        (one,) = await compactions()
+    assert one.method == "trim"
+    assert end.outcome == "limited"
+    assert summaries(model) == []
+
+
+def refusing(most: int):
+    """A model whose window is smaller than anybody has told."""
+
+    async def script(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        if is_summary(request):
+            yield TextDelta("short")
+            yield End("stop")
+            return
+        if sum(len(message.text) for message in request.messages) > most:
+            raise ProviderError("context_length", "too long")
+        yield TextDelta("ok")
+        yield End("stop")
+
+    return script
+
+
+async def test_a_model_that_refuses_a_prompt_gets_a_shorter_one(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [refusing(5_000)]
+    await talk(tenant, 6)
+    assert 2 <= len(await compactions()) <= 5
+
+
+async def test_what_cannot_be_made_shorter_fails_in_words_after_few_calls(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [refusing(5_000)]
+    await talk(tenant, 2)
+    before = len(model.calls)
+    end = await tenant.ask(LONG * 5)
+    assert (end.outcome, end.error_kind) == ("error", "context_length")
+    assert "does not fit into the model any more" in (end.error or "")
+    assert len(model.calls) - before <= 4
+    assert (await tenant.ask("short")).outcome in ("ok", "error")
+
+
+async def test_a_death_while_a_summary_is_written_does_no_harm(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held("half of it ")
+    model.scripts = [model_of("short")]
+    async with open_tenant(window=WINDOW) as tenant:
+        await talk(tenant, 4)
+        model.scripts = [held, model_of("short")]
+        receipt = await tenant.send(f"number 4: {LONG}")
+        await held.reached.wait()
+        await tenant.kill("default/run/run-5")
+        assert (await tenant.end(receipt)).text == "ok"
+        (one,) = await compactions()
+    assert one.summary == "short"
+
+
+def test_the_summary_without_a_model_is_bounded() -> None:
+    text = trimmed([said("user", f"{n} {LONG}") for n in range(1_000)])
+    assert len(text) < 4_500
+    assert "messages before are left out" in text
+    assert "999 word" in text
