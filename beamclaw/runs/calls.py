@@ -1,16 +1,21 @@
-"""The tool calls that a run has in progress.
+"""The tool calls of a run: intents, processes, results.
 
-Each is a process of its own that outlives the run: it keeps its output until the run, or
-a successor of it, has written that into the journal.
+Each call is a process of its own that outlives the run: it keeps its output until the
+run, or a successor of it, has written that into the journal.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
+from functools import partial
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.contracts.journal import ToolEnded
-from beamclaw.contracts.results import of_output
-from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Output
+from beamclaw.contracts.journal import ToolBegun, ToolEnded
+from beamclaw.contracts.results import ended, of_output
+from beamclaw.contracts.sessions import ToolUse
+from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output, Tool
+from beamclaw.runs.record import Record
+from beamclaw.runs.turn import Begin, Conclude
+from beamclaw.runs.wiring import Wiring
 
 _FAULT = (
     "the tool failed by a fault of its own, which is in the log of the node; whether it "
@@ -18,60 +23,126 @@ _FAULT = (
 )
 
 
+def call_key(run_id: str, call_id: str) -> str:
+    """What stands for a call of a run and for no other, however often it is begun."""
+    return f"{run_id}/{call_id}"
+
+
 class Calls:
-    """See the module. Belongs to one run, which hands it the messages about calls.
+    """See the module. Belongs to one run, which hands it the messages about calls."""
 
-    Args:
-        tenant: Whose run.
-        run_id: Which run.
-        most: Characters of an output that the model gets.
-    """
-
-    def __init__(self, tenant: str, run_id: str, most: int) -> None:
-        self._tenant = tenant
-        self._run_id = run_id
-        self._most = most
+    def __init__(
+        self, wiring: Wiring, record: Record, tools: Mapping[str, Tool]
+    ) -> None:
+        self._wiring = wiring
+        self._record = record
+        self._tools = tools
+        # Intents in the draft: begun when that is committed.
+        self._drafted: dict[str, Begin] = {}
         self._pids: dict[str, supervision.Pid] = {}
         self._monitors: dict[supervision.Ref, str] = {}
 
     @property
     def running(self) -> Collection[str]:
-        """The ids of the calls that have a process."""
-        return self._pids.keys()
+        """The ids of the calls that have a process, or will have one."""
+        return {*self._pids, *self._drafted}
 
-    def find(self, call_ids: Iterable[str]) -> None:
-        """Watch those of *call_ids* that outlived an earlier run."""
-        for id_ in call_ids:
-            pid = supervision.whereis(names.call(self._tenant, self._run_id, id_))
+    @property
+    def working(self) -> str:
+        """Which tools work, in words."""
+        calls = self._record.turn.calls
+        return ", ".join(
+            call.asked.name for call in calls if call.asked.id in self._pids
+        )
+
+    # --- beginning
+
+    def find(self) -> None:
+        """Watch those that outlived an earlier run."""
+        for call in self._record.turn.open_calls:
+            pid = supervision.whereis(self._name(call.asked.id))
             if pid is not None:
-                self.watch(id_, pid)
+                self._watch(call.asked.id, pid)
 
-    def watch(self, call_id: str, pid: supervision.Pid) -> None:
-        """Wait for the output of a call: it comes as a message, and so does its end."""
+    def draft(self, step: Begin) -> None:
+        """Draft the intent of a call."""
+        record, id_ = self._record, step.call.asked.id
+        record.add(
+            ToolBegun(
+                call_id=id_,
+                tool=step.spec.name,
+                effect=step.spec.effect,
+                key=call_key(record.id, id_),
+                attempt=step.attempt,
+            )
+        )
+        record.tell(ToolUse(record.id, id_, step.spec.name))
+        self._drafted[id_] = step
+
+    async def begin(self) -> None:
+        """Begin the calls whose intent has just become durable."""
+        while self._drafted:
+            id_, step = self._drafted.popitem()
+            order = Order(
+                tenant=self._wiring.tenant,
+                session_key=self._record.key,
+                run_id=self._record.id,
+                call_id=id_,
+                tool=step.spec.name,
+                arguments=step.arguments,
+                key=call_key(self._record.id, id_),
+                attempt=step.attempt,
+            )
+            tool = self._tools[order.tool]
+            try:
+                pid = await self._wiring.begin_call(tool, order, check=step.check)
+            except (supervision.MaxChildren, supervision.NoProcess) as error:
+                words = f"it was not carried out, try again later: {error}"
+                self._add(ended(id_, "refused", words), order.tool)
+            else:
+                self._watch(id_, pid)
+
+    def _watch(self, call_id: str, pid: supervision.Pid) -> None:
+        """Wait for the output: it comes as a message, and so does the process's end."""
         self._pids[call_id] = pid
         self._monitors[supervision.monitor(pid)] = call_id
         supervision.cast(pid, Collect(supervision.self_pid()))
 
-    def result(self, message: CallDone | supervision.Down) -> ToolEnded | None:
-        """The result that *message* brings; None: of a call that is over already."""
+    def _name(self, call_id: str) -> str:
+        return names.call(self._wiring.tenant, self._record.id, call_id)
+
+    # --- ending
+
+    def hear(self, message: CallDone | supervision.Down) -> None:
+        """Draft the result that *message* brings, if the call is not over already."""
         if isinstance(message, CallDone):
-            call_id, output = message.call_id, message.output
+            id_, output = message.call_id, message.output
         else:
-            call_id = self._monitors.pop(message.ref, "")
+            id_ = self._monitors.pop(message.ref, "")
             output = Output(_FAULT, is_error=True)
-        if self._pids.pop(call_id, None) is None:
-            return None
-        return of_output(call_id, output, most=self._most)
+        if self._pids.pop(id_, None) is None:
+            return
+        for call in self._record.turn.open_calls:
+            if call.asked.id == id_:
+                result = of_output(id_, output, most=self._wiring.max_result)
+                self._add(result, call.asked.name)
 
-    def dismiss(self, call_id: str) -> None:
-        """The result of the call is in the journal: its process may end."""
-        name = names.call(self._tenant, self._run_id, call_id)
-        pid = supervision.whereis(name)
-        if pid is not None:
-            supervision.cast(pid, Dismiss())
-
-    def stop(self, call_id: str) -> None:
-        """End the process of a call, if it has one: its output is not wanted."""
-        pid = self._pids.pop(call_id, None)
+    def conclude(self, step: Conclude) -> None:
+        """Draft the result of a call that is not carried out, or not any longer."""
+        asked = step.call.asked
+        pid = self._pids.pop(asked.id, None)
         if pid is not None:
             supervision.exit(pid, supervision.SHUTDOWN)
+        self._add(ended(asked.id, step.outcome, step.text), asked.name)
+
+    def _add(self, result: ToolEnded, tool: str) -> None:
+        record, id_ = self._record, result.result.id
+        record.add(result)
+        record.afterwards(partial(self._dismiss, id_))
+        record.tell(ToolUse(record.id, id_, tool, result.outcome))
+
+    def _dismiss(self, call_id: str) -> None:
+        """The result is in the journal: the process may end."""
+        pid = supervision.whereis(self._name(call_id))
+        if pid is not None:
+            supervision.cast(pid, Dismiss())

@@ -1,7 +1,7 @@
-"""The summary that takes the place of what was said: written by a model, in a process.
+"""The summary that takes the place of what was said first.
 
-The process is not the run's: however it ends, the run goes on, with the summary that
-needs no model if there is no other.
+A model writes it, in a process that is not the run's: however that ends, the run goes
+on, with the summary that needs no model if there is no other.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ from typing import Final
 import attrs
 
 import supervision
-from beamclaw.contracts import names
-from beamclaw.contracts.context import script
+from beamclaw.contracts import context, ledger, names, tokens
+from beamclaw.contracts.journal import Compacted
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
 from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.runs.answer import Answer
+from beamclaw.runs.asking import Asking
 from beamclaw.runs.model_call import ModelCall
+from beamclaw.runs.turn import Compact
 from beamclaw.runs.wiring import Wiring
 
 OUTPUT_TOKENS: Final = 2_000
@@ -32,49 +34,92 @@ _ORDER: Final = (
 
 
 @attrs.frozen
-class Summary:
-    """What came of it; *text* is empty if nothing did, *usage* None if that is open."""
+class _Summary:
+    """What came of it; *usage* None: how far the call had come nobody knows."""
 
-    text: str
-    usage: Usage | None
+    text: str = ""
+    usage: Usage | None = Usage()
 
 
-def request(messages: Sequence[Message], model: str, room: int) -> ModelRequest:
-    """What a model is asked, with as much of *messages* as has room (in tokens)."""
-    return ModelRequest(
-        model=model,
-        messages=(said("system", _ORDER), said("user", script(messages, room))),
-        params=ModelParams(max_tokens=OUTPUT_TOKENS),
+async def compact(asking: Asking, step: Compact) -> None:
+    """Draft a summary for the first messages; they stay in the journal."""
+    record = asking.record
+    state = record.state
+    covered = state.messages[: step.cut]
+    summary = await _ask(asking, covered) if step.model else _Summary()
+    record.add(
+        Compacted(
+            first=state.covered + 1,
+            last=state.seqs[step.cut - 1],
+            summary=summary.text or context.trimmed(covered),
+            method="model" if summary.text else "trim",
+            before=tokens.of_messages(state.messages),
+            usage=summary.usage or Usage(),
+        )
     )
 
 
-async def summarise(
-    wiring: Wiring, run_id: str, provider: str, asked: ModelRequest, bound: Usage
-) -> Summary:
-    """Have a model write a summary; never raises because of the model.
+async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
+    """What a model writes; nothing if it is not there, or too dear."""
+    if not asking.is_configured:
+        return _Summary()
+    wiring, record, definition = asking.wiring, asking.record, asking.definition
+    room = wiring.window(definition.provider, definition.model) // 2
+    request = ModelRequest(
+        model=definition.model,
+        messages=(
+            said("system", _ORDER),
+            said("user", context.script(covered, room)),
+        ),
+        params=ModelParams(max_tokens=OUTPUT_TOKENS),
+    )
+    asked = tokens.of_messages(request.messages)
+    bound = Usage(asked, OUTPUT_TOKENS, estimated=True)
+    record.mark()
+    asking.reserve(record.turn.attempt + 1, bound, "summary")
+    try:
+        await record.commit()
+    except ledger.BudgetReached:
+        record.back()
+        return _Summary()
+    record.wait_for("model", f"a summary by {definition.provider}/{definition.model}")
+    summary = await _written(wiring, record.id, definition.provider, request, bound)
+    record.progress.waiting = None
+    record.add_op(asking.settle(summary.usage))
+    return summary
 
-    Cancelled, it ends the process that does it.
-    """
+
+async def _written(
+    wiring: Wiring, run_id: str, provider: str, request: ModelRequest, bound: Usage
+) -> _Summary:
+    """Have it written in a process of its own, which ends with this at the latest."""
     task = supervision.async_nolink(
-        names.of_tenant(wiring.tenant, "runs"), _write, wiring, run_id, provider, asked
+        names.of_tenant(wiring.tenant, "runs"),
+        _write,
+        wiring,
+        run_id,
+        provider,
+        request,
     )
     try:
         outcome = await task.poll(timeout=wiring.summary_seconds)
     finally:
         supervision.exit(task.pid, supervision.KILL)
     if not isinstance(outcome, supervision.TaskOk):
-        return Summary("", None)
+        return _Summary(usage=None)
     answer = outcome.value
-    spent = answer.cost(bound) if answer.begun else Usage()
     whole = answer.stop_reason in ("stop", "length")
-    return Summary(answer.text.strip() if whole else "", spent)
+    return _Summary(
+        answer.text.strip() if whole else "",
+        answer.cost(bound) if answer.begun else Usage(),
+    )
 
 
 async def _write(
-    wiring: Wiring, run_id: str, provider: str, asked: ModelRequest
+    wiring: Wiring, run_id: str, provider: str, request: ModelRequest
 ) -> Answer:
     answer = Answer()
-    call = ModelCall(wiring, run_id, provider, asked, _tell_nobody, _tell_nobody)
+    call = ModelCall(wiring, run_id, provider, request, _tell_nobody, _tell_nobody)
     try:
         await call.make(answer)
     except ProviderError:

@@ -1,0 +1,205 @@
+"""Asking the model: the reservation before, the call, its answer or its failure."""
+
+from collections.abc import Collection
+
+import attrs
+import orjson
+import trio
+
+from beamclaw.agents import AgentDefinition
+from beamclaw.contracts import ledger, tokens
+from beamclaw.contracts.context import Window
+from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
+from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
+from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
+from beamclaw.contracts.retry import decide, give_up_words
+from beamclaw.contracts.sessions import Reset
+from beamclaw.contracts.tools import ToolSpec
+from beamclaw.runs.answer import Answer
+from beamclaw.runs.model_call import ModelCall
+from beamclaw.runs.record import Record
+from beamclaw.runs.turn import Ask
+from beamclaw.runs.wiring import Wiring
+
+
+@attrs.frozen
+class Asking:
+    """The model calls of one run, by the agent's definition and with these tools."""
+
+    wiring: Wiring
+    record: Record
+    definition: AgentDefinition
+    tools: tuple[ToolSpec, ...]
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the provider is still there."""
+        return self.definition.provider in self.wiring.policies
+
+    def window(self) -> Window:
+        """What fits into the model."""
+        wiring, definition = self.wiring, self.definition
+        provider, model = definition.provider, definition.model
+        output = self.record.turn.params.max_tokens or definition.max_tokens
+        spoken = [definition.system or ""]
+        for spec in self.tools:
+            schema = orjson.dumps(spec.parameters).decode()
+            spoken += (spec.name, spec.description, schema)
+        return Window(
+            tokens=wiring.window(provider, model),
+            output=output or wiring.max_output(provider, model),
+            overhead=sum(map(tokens.of_text, spoken)),
+            keep=wiring.keep_tokens,
+        )
+
+    # --- before
+
+    def reserve(self, attempt: int, bound: Usage, purpose: Purpose = "answer") -> None:
+        """Draft that a call is about to be made, and what it may cost at most."""
+        wiring, definition, record = self.wiring, self.definition, self.record
+        provider, model = definition.provider, definition.model
+        record.add(
+            Asked(attempt=attempt, provider=provider, model=model, purpose=purpose),
+            ledger.Reserve(
+                run_id=record.id,
+                attempt=attempt,
+                agent=definition.id,
+                provider=provider,
+                model=model,
+                at=record.now(),
+                bound=bound,
+                cost=wiring.price(provider, model).cost(bound),
+                caps=wiring.caps(definition.id),
+            ),
+        )
+
+    def settle(self, usage: Usage | None) -> ledger.Settle:
+        """What the last call did cost; None: nobody knows, so all that was reserved."""
+        record, definition = self.record, self.definition
+        price = self.wiring.price(definition.provider, definition.model)
+        cost = 0 if usage is None else price.cost(usage)
+        return ledger.Settle(record.id, record.turn.attempt, record.now(), usage, cost)
+
+    def draft(self, step: Ask) -> None:
+        """Draft the call, in a way that can be taken back if it is too dear."""
+        record, turn = self.record, self.record.turn
+        record.mark()
+        if turn.unanswered:
+            record.tell(Reset(record.id, step.attempt, len(turn.text)))
+        self.reserve(step.attempt, self._bound(step))
+
+    def _bound(self, step: Ask) -> Usage:
+        most = self._params(step).max_tokens
+        output = most or self.wiring.max_output(
+            self.definition.provider, self.definition.model
+        )
+        return Usage(tokens.of_messages(step.messages), output, estimated=True)
+
+    def _params(self, step: Ask) -> ModelParams:
+        """The client's settings; the agent's where it has none."""
+        params, definition = step.params, self.definition
+        if params.max_tokens is None and definition.max_tokens is not None:
+            params = attrs.evolve(params, max_tokens=definition.max_tokens)
+        if params.temperature is None and definition.temperature is not None:
+            params = attrs.evolve(params, temperature=definition.temperature)
+        return params
+
+    # --- the call
+
+    async def ask(self, step: Ask) -> None:
+        """Make the call that was committed; draft what came of it."""
+        record, flusher, provider = (
+            self.record,
+            self.wiring.flusher,
+            self.definition.provider,
+        )
+        answer = Answer()
+        if not self.is_configured:
+            words = (
+                f"the turn began with the provider {provider!r}, which is not "
+                "configured any more (providers)"
+            )
+            self._give_up(answer, Usage(), ProviderError("invalid", words))
+            return
+        request = ModelRequest(
+            model=self.definition.model,
+            messages=step.messages,
+            params=self._params(step),
+            tools=self.tools,
+        )
+        flusher.publish(record.progress)
+        flusher.restart(record.progress, step.attempt, record.turn.text)
+        call = ModelCall(
+            self.wiring, record.id, provider, request, record.wait_for, self._say
+        )
+        bound = self._bound(step)
+        try:
+            await call.make(answer)
+        except ProviderError as error:
+            await self._failed(answer, bound, error)
+        else:
+            reason = answer.stop_reason or "stop"
+            self._answered(answer, reason, answer.cost(bound))
+        finally:
+            record.progress.waiting = None
+
+    def _say(self, text: str) -> None:
+        self.record.progress.waiting = None
+        self.wiring.flusher.add(self.record.progress, text)
+
+    def _answered(self, answer: Answer, reason: StopReason, usage: Usage) -> None:
+        message = answer.message(self._call_ids(), whole=reason != "error")
+        answered = Answered(
+            attempt=self.record.turn.attempt,
+            message=message,
+            stop_reason=reason,
+            usage=usage,
+            provider=self.definition.provider,
+            model=self.definition.model,
+        )
+        self.record.add(answered, self.settle(usage))
+
+    def _call_ids(self) -> Collection[str]:
+        return {
+            part.id
+            for message in self.record.state.messages
+            for part in message.parts
+            if isinstance(part, ToolCall)
+        }
+
+    async def _failed(self, answer: Answer, bound: Usage, error: ProviderError) -> None:
+        """Another attempt, if the policy has one left; else the turn fails in words."""
+        turn = self.record.turn
+        # What the provider refused before it said anything, it does not bill.
+        spent = answer.cost(bound) if answer.begun else Usage()
+        if error.kind == "context_length" and not answer.begun:
+            # Our own count was wrong: what is done about it is decided from this.
+            self._note_failure(error, spent)
+            return
+        policy = self.wiring.policies[self.definition.provider]
+        attempt, text_left = turn.failed_in_a_row + 1, bool(answer.text)
+        wait = decide(
+            policy,
+            attempt,
+            error,
+            self.wiring.outside.random(),
+            text_left=text_left,
+            retractable=turn.retractable,
+        )
+        if wait is None:
+            words = give_up_words(policy, attempt, error, text_left=text_left)
+            self._give_up(answer, spent, ProviderError(error.kind, words))
+            return
+        self._note_failure(error, spent)
+        await self.record.commit()
+        self.record.wait_for("retry", error.message, wait)
+        await trio.sleep(wait)
+
+    def _note_failure(self, error: ProviderError, spent: Usage) -> None:
+        attempt = self.record.turn.attempt
+        failed = AttemptFailed(attempt=attempt, kind=error.kind, error=error.message)
+        self.record.add(failed, self.settle(spent))
+
+    def _give_up(self, answer: Answer, spent: Usage, error: ProviderError) -> None:
+        self._answered(answer, "error", spent)
+        self.record.end("error", "error", error=error)

@@ -1,0 +1,115 @@
+"""Persons in the middle of a turn: questions to them, and what they say meanwhile."""
+
+from functools import partial
+
+import supervision
+from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts.intake import taken
+from beamclaw.contracts.journal import InboundTaken, WaitBegun, WaitOver
+from beamclaw.contracts.runs import Steer, Steered
+from beamclaw.contracts.sessions import Joined, Question
+from beamclaw.contracts.transcript import Wait
+from beamclaw.runs.calls import call_key
+from beamclaw.runs.record import Record
+from beamclaw.runs.turn import AskPerson, Expire
+from beamclaw.runs.wiring import Wiring
+
+
+class Persons:
+    """See the module. Belongs to one run, which hands it the messages about persons."""
+
+    def __init__(self, wiring: Wiring, record: Record) -> None:
+        self._wiring = wiring
+        self._record = record
+        # Messages that came meanwhile, and the ids of all that ever did.
+        self._came: list[Steer] = []
+        self._known: set[int] = set()
+
+    # --- what they say meanwhile
+
+    def hear(self, steer: Steer) -> None:
+        """A message for this turn; taken before the model is asked again."""
+        if steer.inbox_id not in self._known:
+            self._known.add(steer.inbox_id)
+            self._came.append(steer)
+
+    def draft_messages(self) -> bool:
+        """Draft the messages that came; False: none did."""
+        if not self._came:
+            return False
+        record = self._record
+        for steer in self._came:
+            inbound = steer.inbound
+            record.add(
+                InboundTaken(
+                    messages=taken(inbound, fresh=False), inbox_id=steer.inbox_id
+                ),
+                ledger.Take((steer.inbox_id,)),
+                ledger.JoinRun(inbound.run_id, record.id),
+                inbound=inbound,
+            )
+            record.tell(Joined(inbound.run_id, record.id))
+        session = names.session(self._wiring.tenant, record.key)
+        said = Steered(tuple(steer.inbox_id for steer in self._came))
+        record.afterwards(partial(supervision.cast, session, said))
+        self._came.clear()
+        return True
+
+    # --- questions
+
+    def draft_question(self, step: AskPerson) -> None:
+        """Draft the question whether a call may be carried out."""
+        record, asked = self._record, step.call.asked
+        wait_id = call_key(record.id, asked.id)
+        question = f"{asked.name}({asked.arguments})"
+        at = record.now()
+        expires_at = at + self._wiring.limits.wait_seconds
+        record.add(
+            WaitBegun(
+                wait_id=wait_id,
+                call_id=asked.id,
+                question=question,
+                expires_at=expires_at,
+            ),
+            ledger.OpenWait(
+                wait_id=wait_id,
+                run_id=record.id,
+                question=question,
+                at=at,
+                expires_at=expires_at,
+            ),
+        )
+        record.tell(Question(record.id, wait_id, question, expires_at))
+
+    def hear_answer(self, row: ledger.WaitRow) -> None:
+        """Draft a person's answer, which is in the ledger already."""
+        for wait in self._record.turn.open_waits:
+            if wait.id == row.wait_id and row.verdict is not None:
+                over = WaitOver(
+                    wait_id=wait.id,
+                    verdict=row.verdict,
+                    by=row.by or "",
+                    text=row.text,
+                )
+                self._add(over, wait, ledger.CloseWait(wait.id))
+
+    async def expire(self, step: Expire) -> None:
+        """Nobody has answered in time; or somebody has, in this very moment."""
+        wait, record = step.wait, self._record
+        record.mark()
+        over = WaitOver(wait_id=wait.id, verdict="expired")
+        self._add(over, wait, ledger.CloseWait(wait.id, unanswered=True))
+        try:
+            await record.commit()
+        except ledger.AnsweredAlready:
+            record.back()
+            # It is on its way to us.
+            answered = await supervision.receive(waits.Answered)
+            self.hear_answer(answered.row)
+
+    def _add(self, over: WaitOver, wait: Wait, close: ledger.CloseWait) -> None:
+        self._record.add(over, close)
+        question = Question(
+            self._record.id, wait.id, "", wait.expires_at, over.verdict, over.by
+        )
+        self._record.tell(question)

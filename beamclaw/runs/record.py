@@ -1,0 +1,159 @@
+"""What a run writes: drafted, committed together, and told only when it is durable."""
+
+from collections.abc import Callable
+from functools import partial
+
+import supervision
+from beamclaw.contracts import ledger, names
+from beamclaw.contracts.ends import end_run, run_over
+from beamclaw.contracts.journal import Body, Noted
+from beamclaw.contracts.providers import ProviderError, StopReason
+from beamclaw.contracts.runs import RunOrder
+from beamclaw.contracts.sessions import (
+    Inbound,
+    Phase,
+    RunEnded,
+    TopicValue,
+    Waiting,
+)
+from beamclaw.contracts.transcript import OpenTurn, Transcript
+from beamclaw.runs.draft import Draft
+from beamclaw.runs.wiring import Wiring
+
+
+class Record:
+    """The writing side of one run.
+
+    Attributes:
+        id: Of the run.
+        key: Of its session.
+        progress: What others see of it.
+        ended: Set when the end is drafted.
+    """
+
+    def __init__(self, wiring: Wiring, order: RunOrder) -> None:
+        self.id = order.progress.run_id
+        self.key = order.session_key
+        self.progress = order.progress
+        self.ended: RunEnded | None = None
+        self._wiring = wiring
+        self._claim = order.claim
+        self._ledger = names.of_tenant(order.tenant, "ledger")
+        self._draft = Draft(self.id, order.progress.transcript)
+        # Done when the draft is committed.
+        self._afterwards: list[Callable[[], object]] = []
+        self._mark = self._draft, 0
+
+    @property
+    def state(self) -> Transcript:
+        """The journal, added up, as if the draft had been written."""
+        return self._draft.state
+
+    @property
+    def turn(self) -> OpenTurn:
+        """The turn in it.
+
+        Raises:
+            beamclaw.contracts.ledger.LedgerError: It is not this run's any more.
+        """
+        turn = self.state.turn
+        if turn is None or turn.run_id != self.id:
+            msg = f"run {self.id} is not the open turn of its session"
+            raise ledger.LedgerError(msg)
+        return turn
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._wiring.outside.wall()
+
+    # --- drafting
+
+    def add(self, body: Body, *ops: ledger.Op, inbound: Inbound | None = None) -> None:
+        """Draft an event, and the operations that belong to it."""
+        self._draft.add(body, *ops, at=self.now(), inbound=inbound)
+
+    def add_op(self, op: ledger.Op) -> None:
+        """Draft an operation that goes with the next event."""
+        self._draft.ops.append(op)
+
+    def afterwards(self, do: Callable[[], object]) -> None:
+        """Do something when the draft is durable."""
+        self._afterwards.append(do)
+
+    def tell(self, value: TopicValue) -> None:
+        """Publish *value* when the draft is durable."""
+        self._afterwards.append(partial(self.publish, value))
+
+    def end(
+        self,
+        outcome: ledger.Outcome,
+        reason: StopReason,
+        *,
+        note: str = "",
+        error: ProviderError | None = None,
+    ) -> None:
+        """Draft the end of the turn; *note* is said to the person before."""
+        if note:
+            self.add(Noted(text=note))
+        turn = self.turn
+        ended = RunEnded(
+            run_id=self.id,
+            outcome=outcome,
+            stop_reason=reason,
+            text=turn.text,
+            usage=turn.usage,
+            error_kind=None if error is None else error.kind,
+            error=None if error is None else error.message,
+            model=turn.model,
+        )
+        self.add(run_over(ended), end_run(ended, at=self.now()))
+        self.ended = ended
+
+    def mark(self) -> None:
+        """Remember the draft as it is, for :meth:`back`."""
+        self._mark = self._draft.copy(), len(self._afterwards)
+
+    def back(self) -> None:
+        """Take back what was drafted since :meth:`mark`, after it was refused."""
+        self._draft, count = self._mark
+        del self._afterwards[count:]
+
+    # --- committing
+
+    async def commit(self) -> None:
+        """Commit the draft, if there is one; then it is what the journal says.
+
+        Refused, it stays a draft.
+        """
+        draft, progress = self._draft, self.progress
+        if not draft.events:
+            return
+        commit = ledger.Commit(
+            claim=self._claim,
+            session_key=self.key,
+            expected_seq=progress.transcript.seq,
+            events=tuple(draft.events),
+            ops=tuple(draft.ops),
+        )
+        await supervision.call(self._ledger, commit, timeout=None)
+        progress.transcript = draft.state
+        self._draft = Draft(self.id, draft.state)
+        for do in self._afterwards:
+            do()
+        self._afterwards.clear()
+        if self.ended is not None:
+            progress.ended = self.ended
+            self._wiring.flusher.publish(progress)
+            self.publish(self.ended)
+
+    # --- telling at once
+
+    def wait_for(self, phase: Phase, detail: str, seconds: float | None = None) -> None:
+        """Tell what the run waits for."""
+        waiting = Waiting(self.id, phase, detail, seconds)
+        self.progress.waiting = waiting
+        self.publish(waiting)
+
+    def publish(self, value: TopicValue) -> None:
+        """Tell it now."""
+        self._wiring.bus.publish(self.progress.topic, value)
