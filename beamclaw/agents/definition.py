@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -17,6 +18,11 @@ class UnknownModel(LookupError):  # noqa: N818 -- a situation
     """No such provider, or no model named; the message says how to write it."""
 
 
+def _pairs(given: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    """Pairs as they come from JSON, too."""
+    return tuple((provider, model) for provider, model in given)
+
+
 @attrs.frozen(kw_only=True)
 class AgentDefinition:
     """All that a turn has to know of its agent, to its end, whatever is set since."""
@@ -27,6 +33,14 @@ class AgentDefinition:
     system: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    fallbacks: tuple[tuple[str, str], ...] = attrs.field(
+        default=(), converter=_pairs
+    )
+
+    def model_at(self, link: int) -> tuple[str, str]:
+        """Provider and model: 0 the agent's own, then its fallbacks in order."""
+        chain = ((self.provider, self.model), *self.fallbacks)
+        return chain[min(link, len(chain) - 1)]
 
     @property
     def body(self) -> bytes:
@@ -89,6 +103,7 @@ def resolve(
         system=agent.system,
         max_tokens=agent.max_tokens,
         temperature=agent.temperature,
+        fallbacks=tuple(_split_model(config, name) for name in agent.fallbacks),
     )
 
 

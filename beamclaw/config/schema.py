@@ -145,6 +145,11 @@ class AgentConfig:
         "provider/model, or a provider for that one's default model. Without it, the\n"
         "model in BEAMCLAW_MODEL, else the first provider there is a key for.",
     )
+    fallbacks: tuple[str, ...] = _key(
+        (),
+        "Models, as provider/model, that are asked in this order when the one before\n"
+        "cannot answer. A turn that has changed to one stays with it.",
+    )
     system: str | None = _key(None, "What it is told before every conversation.")
     max_tokens: Count | None = _key(None, "Tokens of one answer, at most.")
     temperature: Temperature | None = _key(None, "How freely it chooses its words.")
@@ -254,6 +259,9 @@ class TurnLimitsConfig:
         21_600.0, "Seconds that it may take, not counting waits for a person."
     )
     tokens: Count = _key(10_000_000, "Tokens that models read and write in it.")
+    failures: Count = _key(
+        20, "Calls of a model that fail and are followed by another."
+    )
     repeats: Annotated[int, Range(2, 32)] = _key(
         8, "The same tool call with the same result: then it goes round in circles."
     )

@@ -63,11 +63,15 @@ class Asked:
 
 @attrs.frozen(kw_only=True)
 class AttemptFailed:
-    """That call failed, and another one follows."""
+    """That call failed, and another one follows.
+
+    *link* is which of the agent's models it goes to: 0 the first, 1 its first fallback.
+    """
 
     attempt: int
     kind: ErrorKind
     error: str
+    link: int = 0
 
 
 @attrs.frozen(kw_only=True)

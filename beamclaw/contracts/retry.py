@@ -2,7 +2,7 @@
 
 import attrs
 
-from beamclaw.contracts.providers import ProviderError
+from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 
 
 @attrs.frozen(kw_only=True)
@@ -63,6 +63,24 @@ def decide(
     if asked > policy.patience:
         return None
     return max(asked, ours)
+
+
+# Another model may answer though this one never will.
+_ELSEWHERE: frozenset[ErrorKind] = TRANSIENT.union(("auth", "quota", "model_not_found"))
+# A wait longer than this, in seconds, is not waited for where there is another model.
+PATIENCE = 5.0
+
+
+def falls_back(
+    error: ProviderError, wait: float | None, *, text_left: bool, retractable: bool
+) -> bool:
+    """Whether the next model of a chain is asked in place of waiting, or of giving up.
+
+    *wait* is what :func:`decide` said.
+    """
+    if error.kind not in _ELSEWHERE or (text_left and not retractable):
+        return False
+    return wait is None or wait > PATIENCE
 
 
 def give_up_words(

@@ -90,7 +90,8 @@ class OpenTurn:
         waiting_since: When it began to do so; None: it does not.
         attempt: The last model call begun, counted from 1; 0: none yet.
         failed: How many of them failed and were followed by another.
-        failed_in_a_row: How many of those since the last answer.
+        failed_in_a_row: How many of those since the last answer, by the same model.
+        link: Which of the agent's models is asked: 0 the first, 1 its first fallback.
         asking: A call was begun and has neither answer nor failure in the journal.
         unanswered: A call was begun since the last answer.
         model_calls: Answers that were asked for, attempts that failed not counted.
@@ -116,6 +117,7 @@ class OpenTurn:
     attempt: int = 0
     failed: int = 0
     failed_in_a_row: int = 0
+    link: int = 0
     asking: bool = False
     unanswered: bool = False
     model_calls: int = 0
@@ -280,7 +282,10 @@ def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: C901, PLR0911 -- 
                 asking=False,
                 overflow=body.kind == "context_length",
                 failed=turn.failed + 1,
-                failed_in_a_row=turn.failed_in_a_row + 1,
+                failed_in_a_row=turn.failed_in_a_row + 1
+                if body.link == turn.link
+                else 0,
+                link=body.link,
             )
         case Answered():
             return _answered(turn, body)

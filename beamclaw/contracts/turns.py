@@ -12,6 +12,7 @@ class TurnLimits:
         tool_calls: Tool calls, those that were refused included.
         seconds: Time from its start, without that in which a person was asked.
         tokens: Tokens read and written by the model altogether.
+        failures: Model calls that failed and were followed by another.
         repeats: The same tool, with the same arguments and the same result.
         begins: How often one tool call is begun again after a death of the node, if its
             tool allows that at all.
@@ -22,6 +23,7 @@ class TurnLimits:
     tool_calls: int
     seconds: float
     tokens: int
+    failures: int
     repeats: int
     begins: int
     wait_seconds: float

@@ -12,7 +12,7 @@ from beamclaw.contracts.context import Window
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
-from beamclaw.contracts.retry import decide, give_up_words
+from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
 from beamclaw.contracts.tools import ToolSpec
 from beamclaw.runs.answer import Answer
@@ -22,7 +22,7 @@ from beamclaw.runs.turn import Ask
 from beamclaw.runs.wiring import Wiring
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Asking:
     """The model calls of one run, by the agent's definition and with these tools."""
 
@@ -30,25 +30,33 @@ class Asking:
     record: Record
     definition: AgentDefinition
     tools: tuple[ToolSpec, ...]
+    _overhead: int = attrs.field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        spoken = [self.definition.system or ""]
+        for spec in self.tools:
+            schema = orjson.dumps(spec.parameters).decode()
+            spoken += (spec.name, spec.description, schema)
+        self._overhead = sum(map(tokens.of_text, spoken))
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Provider and model that are asked now."""
+        return self.definition.model_at(self.record.turn.link)
 
     @property
     def is_configured(self) -> bool:
         """Whether the provider is still there."""
-        return self.definition.provider in self.wiring.policies
+        return self.target[0] in self.wiring.policies
 
     def window(self) -> Window:
         """What fits into the model."""
-        wiring, definition = self.wiring, self.definition
-        provider, model = definition.provider, definition.model
-        output = self.record.turn.params.max_tokens or definition.max_tokens
-        spoken = [definition.system or ""]
-        for spec in self.tools:
-            schema = orjson.dumps(spec.parameters).decode()
-            spoken += (spec.name, spec.description, schema)
+        wiring = self.wiring
+        most = self.record.turn.params.max_tokens or self.definition.max_tokens
         return Window(
-            tokens=wiring.window(provider, model),
-            output=output or wiring.max_output(provider, model),
-            overhead=sum(map(tokens.of_text, spoken)),
+            tokens=wiring.window(*self.target),
+            output=most or wiring.max_output(*self.target),
+            overhead=self._overhead,
             keep=wiring.keep_tokens,
         )
 
@@ -56,27 +64,27 @@ class Asking:
 
     def reserve(self, attempt: int, bound: Usage, purpose: Purpose = "answer") -> None:
         """Draft that a call is about to be made, and what it may cost at most."""
-        wiring, definition, record = self.wiring, self.definition, self.record
-        provider, model = definition.provider, definition.model
+        wiring, record = self.wiring, self.record
+        provider, model = self.target
         record.add(
             Asked(attempt=attempt, provider=provider, model=model, purpose=purpose),
             ledger.Reserve(
                 run_id=record.id,
                 attempt=attempt,
-                agent=definition.id,
+                agent=self.definition.id,
                 provider=provider,
                 model=model,
                 at=record.now(),
                 bound=bound,
                 cost=wiring.price(provider, model).cost(bound),
-                caps=wiring.caps(definition.id),
+                caps=wiring.caps(self.definition.id),
             ),
         )
 
     def settle(self, usage: Usage | None) -> ledger.Settle:
         """What the last call did cost; None: nobody knows, so all that was reserved."""
-        record, definition = self.record, self.definition
-        price = self.wiring.price(definition.provider, definition.model)
+        record = self.record
+        price = self.wiring.price(*self.target)
         cost = 0 if usage is None else price.cost(usage)
         return ledger.Settle(record.id, record.turn.attempt, record.now(), usage, cost)
 
@@ -90,9 +98,7 @@ class Asking:
 
     def _bound(self, step: Ask) -> Usage:
         most = self._params(step).max_tokens
-        output = most or self.wiring.max_output(
-            self.definition.provider, self.definition.model
-        )
+        output = most or self.wiring.max_output(*self.target)
         return Usage(tokens.of_messages(step.messages), output, estimated=True)
 
     def _params(self, step: Ask) -> ModelParams:
@@ -111,7 +117,7 @@ class Asking:
         record, flusher, provider = (
             self.record,
             self.wiring.flusher,
-            self.definition.provider,
+            self.target[0],
         )
         answer = Answer()
         if not self.is_configured:
@@ -122,7 +128,7 @@ class Asking:
             self._give_up(answer, Usage(), ProviderError("invalid", words))
             return
         request = ModelRequest(
-            model=self.definition.model,
+            model=self.target[1],
             messages=step.messages,
             params=self._params(step),
             tools=self.tools,
@@ -154,8 +160,8 @@ class Asking:
             message=message,
             stop_reason=reason,
             usage=usage,
-            provider=self.definition.provider,
-            model=self.definition.model,
+            provider=self.target[0],
+            model=self.target[1],
         )
         self.record.add(answered, self.settle(usage))
 
@@ -176,17 +182,26 @@ class Asking:
             # Our own count was wrong: what is done about it is decided from this.
             self._note_failure(error, spent)
             return
-        policy = self.wiring.policies[self.definition.provider]
+        policy = self.wiring.policies[self.target[0]]
         attempt, text_left = turn.failed_in_a_row + 1, bool(answer.text)
+        retractable = turn.retractable
         wait = decide(
             policy,
             attempt,
             error,
             self.wiring.outside.random(),
             text_left=text_left,
-            retractable=turn.retractable,
+            retractable=retractable,
         )
-        if wait is None:
+        budget_left = turn.failed + 1 < self.wiring.limits.failures
+        if (
+            budget_left
+            and turn.link < len(self.definition.fallbacks)
+            and falls_back(error, wait, text_left=text_left, retractable=retractable)
+        ):
+            self._note_failure(error, spent, link=turn.link + 1)
+            return
+        if wait is None or not budget_left:
             words = give_up_words(policy, attempt, error, text_left=text_left)
             self._give_up(answer, spent, ProviderError(error.kind, words))
             return
@@ -195,10 +210,18 @@ class Asking:
         self.record.wait_for("retry", error.message, wait)
         await trio.sleep(wait)
 
-    def _note_failure(self, error: ProviderError, spent: Usage) -> None:
-        attempt = self.record.turn.attempt
-        failed = AttemptFailed(attempt=attempt, kind=error.kind, error=error.message)
-        self.record.add(failed, self.settle(spent))
+    def _note_failure(
+        self, error: ProviderError, spent: Usage, *, link: int | None = None
+    ) -> None:
+        turn = self.record.turn
+        settle = self.settle(spent)
+        failed = AttemptFailed(
+            attempt=turn.attempt,
+            kind=error.kind,
+            error=error.message,
+            link=turn.link if link is None else link,
+        )
+        self.record.add(failed, settle)
 
     def _give_up(self, answer: Answer, spent: Usage, error: ProviderError) -> None:
         self._answered(answer, "error", spent)

@@ -81,8 +81,8 @@ class Calls:
 
     async def begin(self) -> None:
         """Begin the calls whose intent has just become durable."""
-        while self._drafted:
-            id_, step = self._drafted.popitem()
+        for id_ in tuple(self._drafted):
+            step = self._drafted.pop(id_)
             order = Order(
                 tenant=self._wiring.tenant,
                 session_key=self._record.key,

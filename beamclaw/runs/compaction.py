@@ -63,10 +63,11 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     """What a model writes; nothing if it is not there, or too dear."""
     if not asking.is_configured:
         return _Summary()
-    wiring, record, definition = asking.wiring, asking.record, asking.definition
-    room = wiring.window(definition.provider, definition.model) // 2
+    wiring, record = asking.wiring, asking.record
+    provider, model = asking.target
+    room = wiring.window(provider, model) // 2
     request = ModelRequest(
-        model=definition.model,
+        model=model,
         messages=(
             said("system", _ORDER),
             said("user", context.script(covered, room)),
@@ -82,8 +83,8 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     except ledger.BudgetReached:
         record.back()
         return _Summary()
-    record.wait_for("model", f"a summary by {definition.provider}/{definition.model}")
-    summary = await _written(wiring, record.id, definition.provider, request, bound)
+    record.wait_for("model", f"a summary by {provider}/{model}")
+    summary = await _written(wiring, record.id, provider, request, bound)
     record.progress.waiting = None
     record.add_op(asking.settle(summary.usage))
     return summary

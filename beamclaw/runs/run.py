@@ -105,7 +105,6 @@ class _Run:
         self._calls = Calls(wiring, record, tools)
         self._persons = Persons(wiring, record)
         self._answers = answers
-        self._window = self._asking.window()
 
     async def work(self) -> None:
         self._calls.find()
@@ -148,7 +147,7 @@ class _Run:
                 record.state,
                 now=record.now(),
                 limits=self._limits,
-                window=self._window,
+                window=self._asking.window(),
                 system=self._system,
                 tools=self._specs,
                 running=self._calls.running,

@@ -62,11 +62,11 @@ def test_unknown_things_are_told_with_those_that_exist():
 def test_the_hash_is_that_of_the_bytes_and_stays():
     found = resolve(Config(), "main")
     assert found.body == (
-        b'{"id":"main","max_tokens":null,"model":"demo","provider":"demo",'
-        b'"system":null,"temperature":null}'
+        b'{"fallbacks":[],"id":"main","max_tokens":null,"model":"demo",'
+        b'"provider":"demo","system":null,"temperature":null}'
     )
     assert found.hash == (
-        "3845a363c2c5f660ce18ff6c1b624b95048e9a684e76541f596c8c27d098649a"
+        "8bd8ff681a2d4e24a73335543aa8bd18a3e1dd63fd992dfb1e2a7d009e5d633f"
     )
     assert AgentDefinition.load(found.body) == found
 
@@ -78,3 +78,22 @@ def test_a_definition_of_a_later_version_can_be_read():
     for bad in (b"[]", b"{", b'{"id":"a"}'):
         with pytest.raises(ValueError, match=r"definition|JSON|line 1"):
             AgentDefinition.load(bad)
+
+
+def test_fallbacks_are_asked_in_their_order():
+    config = Config(agents={"main": AgentConfig(fallbacks=("demo", "demo/other"))})
+    found = resolve(config, "main")
+    again = AgentDefinition.load(found.body)
+    assert again == found
+    assert [again.model_at(link) for link in range(4)] == [
+        ("demo", "demo"),
+        ("demo", "demo"),
+        ("demo", "other"),
+        ("demo", "other"),
+    ]
+
+
+def test_a_fallback_that_is_no_model_is_told_in_words():
+    config = Config(agents={"main": AgentConfig(fallbacks=("nobody/x",))})
+    with pytest.raises(UnknownModel, match="nobody/x"):
+        resolve(config, "main")

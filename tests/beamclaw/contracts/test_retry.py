@@ -3,7 +3,7 @@
 import pytest
 
 from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
-from beamclaw.contracts.retry import RetryPolicy, decide, give_up_words
+from beamclaw.contracts.retry import RetryPolicy, decide, falls_back, give_up_words
 
 POLICY = RetryPolicy(max_attempts=3, first=0.5, most=4.0)
 ALL = frozenset(
@@ -78,3 +78,24 @@ def test_only_what_passes_by_itself_is_tried_again(kind):
 )
 def test_giving_up_is_explained(attempt, error, text_left, words):
     assert words in give_up_words(POLICY, attempt, error, text_left=text_left)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wait", "left", "retractable", "falls"),
+    [
+        ("overloaded", None, False, True, True),
+        ("overloaded", 0.5, False, True, False),
+        ("rate_limit", 5.1, False, True, True),
+        ("auth", None, False, True, True),
+        ("quota", None, False, True, True),
+        ("model_not_found", None, False, True, True),
+        ("invalid", None, False, True, False),
+        ("refused", None, False, True, False),
+        ("network", None, True, True, True),
+        ("network", None, True, False, False),
+    ],
+)
+def test_when_the_next_model_is_asked(kind, wait, left, retractable, falls):
+    error = ProviderError(kind, "no")
+    found = falls_back(error, wait, text_left=left, retractable=retractable)
+    assert found is falls

@@ -34,6 +34,7 @@ LIMITS = TurnLimits(
     tool_calls=10,
     seconds=100.0,
     tokens=1_000,
+    failures=6,
     repeats=3,
     begins=2,
     wait_seconds=60.0,

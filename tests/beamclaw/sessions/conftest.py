@@ -43,6 +43,7 @@ TURN_LIMITS = TurnLimits(
     tool_calls=20,
     seconds=3600.0,
     tokens=10_000,
+    failures=6,
     repeats=5,
     begins=3,
     wait_seconds=600.0,
@@ -176,10 +177,15 @@ class Tenant:
 _epochs = itertools.count(1)
 
 
-def _resolve(agent: str, model: str | None) -> AgentDefinition:
+Chain = tuple[tuple[str, str], ...]
+
+
+def _resolve(fallbacks: Chain, agent: str, model: str | None) -> AgentDefinition:
     if agent != "main":
         raise UnknownAgent(f"there is no agent {agent!r}")
-    return AgentDefinition(id=agent, provider="test", model=model or "m")
+    return AgentDefinition(
+        id=agent, provider="test", model=model or "m", fallbacks=fallbacks
+    )
 
 
 @asynccontextmanager
@@ -192,6 +198,7 @@ async def _tenant(
     turn_limits: TurnLimits = TURN_LIMITS,
     caps: tuple[Cap, ...] = (),
     window: int = 1_000_000,
+    fallbacks: Chain = (),
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -221,7 +228,7 @@ async def _tenant(
         tenant="default",
         bus=carrier,
         outside=outside,
-        resolve=_resolve,
+        resolve=partial(_resolve, fallbacks),
         run_turn=partial(runs.run_turn, run_wiring),
         settings=sessions.Settings(
             idle_seconds=idle_seconds,
