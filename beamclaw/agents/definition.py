@@ -33,9 +33,7 @@ class AgentDefinition:
     system: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
-    fallbacks: tuple[tuple[str, str], ...] = attrs.field(
-        default=(), converter=_pairs
-    )
+    fallbacks: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_pairs)
 
     def model_at(self, link: int) -> tuple[str, str]:
         """Provider and model: 0 the agent's own, then its fallbacks in order."""

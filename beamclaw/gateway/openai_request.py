@@ -5,13 +5,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import attrs
 
 from beamclaw.contracts import keys
 from beamclaw.contracts.messages import Message, ModelParams
-from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.gateway.openai_fields import Wrong, header, number, value_of
 from beamclaw.gateway.openai_messages import read_messages
 from beamclaw.gateway.openai_models import MAX_NAME, Agents
@@ -19,6 +19,7 @@ from beamclaw.gateway.problem import Problem, invalid
 
 MAX_STOP: Final = 4
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_QUEUE: Final = "x-openclaw-queue-mode"
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 
 
@@ -31,6 +32,7 @@ class Ask:
         backend: ``provider/model`` in place of the agent's.
         session: The lasting conversation it belongs to; None: a new one for itself.
         idempotency_key: Under which a repeat joins the first one's run.
+        queue: What is done with it while a turn of its conversation is in progress.
     """
 
     agent: str
@@ -43,6 +45,7 @@ class Ask:
     include_usage: bool = False
     user: str | None = None
     idempotency_key: str | None = None
+    queue: QueueMode = "followup"
 
     def inbound(self, *, tenant: str, run_id: str, unique: str) -> Inbound:
         """The message as it is handed in; *unique* names a session of its own."""
@@ -62,7 +65,7 @@ class Ask:
             sender=self.user,
             retractable=not self.stream,
             ephemeral=self.session is None,
-            queue="followup",
+            queue=self.queue,
         )
 
 
@@ -101,6 +104,7 @@ def _read(
         include_usage=stream and options.get("include_usage") is True,
         user=user,
         idempotency_key=header(headers, "idempotency-key", _VISIBLE),
+        queue=_queue(headers),
     )
 
 
@@ -174,6 +178,16 @@ def _session(
     except keys.BadKey as bad:
         param = "user" if named is None else "x-openclaw-session-key"
         raise Wrong(f"{param}: {bad}", param) from None
+
+
+def _queue(headers: Mapping[str, str]) -> QueueMode:
+    named = headers.get(_QUEUE)
+    if named is None:
+        return "followup"
+    if named not in get_args(QueueMode):
+        modes = ", ".join(get_args(QueueMode))
+        raise Wrong(f"{_QUEUE} is one of {modes}, not {named[:MAX_NAME]!r}", _QUEUE)
+    return cast("QueueMode", named)
 
 
 def _params(body: dict[str, Any]) -> ModelParams:

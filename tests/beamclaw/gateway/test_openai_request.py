@@ -206,3 +206,15 @@ json = st.recursive(
 )
 def test_whatever_comes_is_an_ask_or_a_problem(body):
     assert isinstance(read(body), Ask | Problem)
+
+
+@pytest.mark.parametrize("mode", ["steer", "followup", "collect", "interrupt"])
+def test_a_request_says_how_it_queues(mode):
+    asked = ask({"x-openclaw-queue-mode": mode})
+    assert asked.inbound(tenant="t", run_id="r", unique="u").queue == mode
+    assert ask({}).queue == "followup"
+
+
+def test_a_queue_mode_that_is_none_is_refused_in_words():
+    problem = refused({"x-openclaw-queue-mode": "jump"})
+    assert "steer, followup, collect, interrupt, not 'jump'" in problem.message
