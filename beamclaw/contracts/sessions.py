@@ -1,7 +1,7 @@
 """Sessions and runs, as the edge sees them: hand a message in, follow its run."""
 
 import hashlib
-from typing import Literal, TypeVar
+from typing import Literal
 
 import attrs
 
@@ -20,10 +20,6 @@ from beamclaw.contracts.ledger import (
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.tools import CallOutcome
-from supervision import Call
-
-T = TypeVar("T")
-
 
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
 """What is done with a message that comes while a turn is in progress.
@@ -167,6 +163,13 @@ class Ring:
 
 
 @attrs.frozen
+class IsAwake(supervision.Call[bool]):
+    """Whether the session has a process; all rings sent before have reached it."""
+
+    session_key: str
+
+
+@attrs.frozen
 class Wake(supervision.Call[None]):
     """Have a process for this session, whether there is anything to do or not.
 
@@ -250,8 +253,9 @@ def fingerprint(inbound: Inbound) -> str:
         run_id="",
         session_key="",
         reply_to=None,
-        # Whether the answer is streamed is the reader's wish, not the message.
+        # How the answer is read, and when it is wanted, is not what was said.
         retractable=True,
+        queue=None,
     )
     return hashlib.sha256(encode(content)).hexdigest()
 
@@ -314,22 +318,11 @@ async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
     Raises:
         supervision.CallFailed: The session died over it; ask again.
     """
-    return await ask(bus, tenant, session_key, Abort(run_id))
-
-
-async def ask(bus: Bus, tenant: str, session_key: str, request: Call[T]) -> T:
-    """Call a session itself; it is woken first, behind all rings that came before.
-
-    Raises:
-        beamclaw.contracts.ledger.LedgerError: There is no place for it at the moment.
-        supervision.CallFailed: The tenant is not up, or the session died over it.
-    """
-    door = names.of_tenant(tenant, "sessions")
-    while True:
-        await bus.call(door, Wake(session_key), timeout=None)
-        try:
-            return await bus.call(
-                names.session(tenant, session_key), request, timeout=None
-            )
-        except supervision.NoProcess:
-            continue  # it fell asleep in between
+    door, session = names.of_tenant(tenant, "sessions"), names.session
+    # By way of the door, so that no ring that was sent before is overtaken.
+    if not await bus.call(door, IsAwake(session_key), timeout=None):
+        return False
+    try:
+        return await bus.call(session(tenant, session_key), Abort(run_id), timeout=None)
+    except supervision.NoProcess:
+        return False  # it fell asleep: there is nothing in progress

@@ -85,7 +85,9 @@ class OpenTurn:
     """The turn in progress.
 
     Attributes:
-        started_at: When it began, seconds since the epoch.
+        started_at: When it began, seconds since the epoch; put on by the time in which
+            nobody worked for it, between a death and who took it up again.
+        touched_at: When its run wrote its last event.
         waited: Seconds of that in which it waited for a person.
         waiting_since: When it began to do so; None: it does not.
         attempt: The last model call begun, counted from 1; 0: none yet.
@@ -112,6 +114,7 @@ class OpenTurn:
     params: ModelParams
     retractable: bool
     started_at: float = 0.0
+    touched_at: float = 0.0
     waited: float = 0.0
     waiting_since: float | None = None
     attempt: int = 0
@@ -200,32 +203,39 @@ def told(before: str, text: str) -> str:
 
 def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
     """*state* after the event *fact* with number *seq*."""
-    body, turn, new = fact.body, state.turn, ()
-    match body:
-        case InboundTaken():
-            new = body.messages
-        case RunStarted():
-            turn = _started(turn, fact, body)
-        case RunOver():
-            turn = None
-        case Answered(message=message):
-            new = (message,) if message.parts else ()
-        case ToolEnded(result=result):
-            new = (Message("tool", (result,)),)
-        case Noted(text=text):
-            new = (said("assistant", text),)
-        case Compacted():
-            state = _compacted(state, body)
-        case _:
-            pass
-    if turn is not None and turn is state.turn:
+    body, turn = fact.body, state.turn
+    if isinstance(body, RunStarted):
+        turn = _started(turn, fact, body)
+    elif isinstance(body, RunOver):
+        turn = None
+    elif turn is not None:
         turn = _goes_on(turn, fact)
-    messages = (*state.messages, *new) if new else state.messages
-    seqs = (*state.seqs, *((seq,) * len(new))) if new else state.seqs
+        if fact.run_id == turn.run_id and not isinstance(body, Revived):
+            turn = attrs.evolve(turn, touched_at=fact.at)
+    if isinstance(body, Compacted):
+        state = _compacted(state, body)
+    messages, seqs = state.messages, state.seqs
+    if new := _said(body):
+        messages, seqs = (*messages, *new), (*seqs, *((seq,) * len(new)))
     counted = state.counted
     if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
         counted = len(messages), body.usage.input + body.usage.output
     return Transcript(seq, messages, turn, seqs, state.covered, counted)
+
+
+def _said(body: Body) -> tuple[Message, ...]:
+    """The messages that an event adds to what a model is told."""
+    match body:
+        case InboundTaken(messages=messages):
+            return messages
+        case Answered(message=message):
+            return (message,) if message.parts else ()
+        case ToolEnded(result=result):
+            return (Message("tool", (result,)),)
+        case Noted(text=text):
+            return (said("assistant", text),)
+        case _:
+            return ()
 
 
 SUMMARY = "[What was said before, in short]\n"
@@ -245,7 +255,16 @@ def _compacted(state: Transcript, body: Compacted) -> Transcript:
 
 def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
     if turn is not None and turn.run_id == fact.run_id:
-        return attrs.evolve(turn, epoch=body.epoch, asking=False)
+        away = max(0.0, fact.at - turn.touched_at)
+        since = None if turn.waiting_since is None else turn.waiting_since + away
+        return attrs.evolve(
+            turn,
+            epoch=body.epoch,
+            asking=False,
+            started_at=turn.started_at + away,
+            touched_at=fact.at,
+            waiting_since=since,
+        )
     return OpenTurn(
         run_id=fact.run_id or "",
         epoch=body.epoch,
@@ -254,6 +273,7 @@ def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
         params=body.params,
         retractable=body.retractable,
         started_at=fact.at,
+        touched_at=fact.at,
     )
 
 

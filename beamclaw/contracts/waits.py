@@ -10,7 +10,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ledger import ReadWaits, Verdict, WaitRow
-from beamclaw.contracts.sessions import ask
+from beamclaw.contracts.sessions import Wake
 
 
 @attrs.frozen(kw_only=True)
@@ -49,4 +49,11 @@ async def answer(bus: Bus, tenant: str, session_key: str, given: Answer) -> None
         supervision.CallFailed: The tenant is not up, or the session died over it;
             whether the answer counts is unknown: ask again.
     """
-    await ask(bus, tenant, session_key, given)
+    door = names.of_tenant(tenant, "sessions")
+    while True:
+        await bus.call(door, Wake(session_key), timeout=None)
+        try:
+            await bus.call(names.session(tenant, session_key), given, timeout=None)
+        except supervision.NoProcess:
+            continue  # it fell asleep in between
+        return

@@ -14,6 +14,7 @@ from beamclaw.contracts import ledger, names
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
     GetSessionsStatus,
+    IsAwake,
     Peek,
     Ring,
     RunView,
@@ -76,11 +77,13 @@ class Door(supervision.Server):
             case _:
                 await super().handle_cast(message)
 
-    async def handle_call(
+    async def handle_call(  # noqa: PLR0911 -- a table
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """Looks, drains."""
         match request:
+            case IsAwake(key):
+                return supervision.whereis(self._prefix + key) is not None
             case Wake(key):
                 if await self._ensure(key) is None:
                     words = f"no place for session {key} (sessions.max_awake)"

@@ -13,10 +13,13 @@ from beamclaw.contracts.journal import (
     Body,
     InboundTaken,
     Noted,
+    Revived,
     RunOver,
     RunStarted,
     ToolBegun,
     ToolEnded,
+    WaitBegun,
+    WaitOver,
 )
 from beamclaw.contracts.ledger import Event, NewEvent
 from beamclaw.contracts.messages import (
@@ -183,7 +186,34 @@ def test_a_successor_keeps_the_attempts_and_raises_the_epoch() -> None:
     assert turn is not None
     assert (turn.epoch, turn.attempt, turn.asking) == (2, 2, False)
     assert turn.unanswered
-    assert turn.started_at == 5.0
+
+
+def test_time_in_which_nobody_worked_for_a_turn_does_not_count() -> None:
+    taken_over = RunStarted(epoch=2, agent="main", definition="h")
+    history = [
+        Fact(RunStarted(epoch=1, agent="main", definition="h"), "r", 100.0),
+        Fact(Asked(attempt=1, provider="p", model="m"), "r", 110.0),
+        Fact(Revived(), "r", 9_990.0),
+        Fact(taken_over, "r", 10_000.0),
+    ]
+    turn = advance(Transcript(), history).turn
+    assert turn is not None
+    assert turn.busy_seconds(10_005.0) == 15.0
+
+
+def test_a_wait_for_a_person_over_a_death_counts_once_as_nothing() -> None:
+    taken_over = RunStarted(epoch=2, agent="main", definition="h")
+    begun = WaitBegun(wait_id="w", call_id="a", question="?", expires_at=1e9)
+    history = [
+        Fact(RunStarted(epoch=1, agent="main", definition="h"), "r", 100.0),
+        Fact(WISH, "r", 110.0),
+        Fact(begun, "r", 110.0),
+        Fact(taken_over, "r", 10_000.0),
+        Fact(WaitOver(wait_id="w", verdict="allow"), "r", 10_100.0),
+    ]
+    turn = advance(Transcript(), history).turn
+    assert turn is not None
+    assert turn.busy_seconds(10_107.0) == 17.0
 
 
 # --- tool calls

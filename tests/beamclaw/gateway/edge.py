@@ -24,11 +24,11 @@ from beamclaw.contracts.sessions import (
     Abort,
     Delta,
     Inbound,
+    IsAwake,
     Peek,
     Ring,
     RunEnded,
     RunView,
-    Wake,
 )
 from supervision import ChildSpec
 
@@ -164,8 +164,9 @@ class FakeSessions(supervision.Server):
         supervision.start_task("default/runs", self.tenant.think, run)
 
     async def handle_call(self, request: Any, sender: supervision.From) -> Any:
-        if isinstance(request, Wake):
-            return None
+        if isinstance(request, IsAwake):
+            name = names.session("default", request.session_key)
+            return supervision.whereis(name) is not None
         run = next((r for r in self.tenant.runs if r.run_id == request.run_id), None)
         if isinstance(request, Abort):
             if run is not None:

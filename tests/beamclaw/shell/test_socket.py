@@ -79,8 +79,8 @@ class FakeDoor(supervision.Server):
                 return sessions.RunView(
                     run_id=run_id, running=True, attempt=1, text="so far"
                 )
-            case sessions.Wake():
-                return None
+            case sessions.IsAwake():
+                return True
             case sessions.Abort():
                 self.seen.append(request)
                 return True
