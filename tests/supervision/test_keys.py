@@ -191,7 +191,7 @@ async def test_a_listener_hears_of_every_entry_that_a_death_removes():
         assert heard == gone
 
 
-async def test_whoever_is_registered_falls_with_the_registry():
+async def test_whoever_is_registered_falls_with_the_registry(autojump_clock):
     async with keyed("unique") as (r, _):
         first = supervision.spawn(wait, name=Via("r", 1))
         left = supervision.spawn(wait, name=Via("r", 2))

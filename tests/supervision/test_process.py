@@ -138,7 +138,7 @@ async def test_kill_over_a_link_can_be_trapped():
 
 
 @pytest.mark.otp("7")
-async def test_a_normal_signal_is_ignored_by_others_and_ends_oneself():
+async def test_a_normal_signal_is_ignored_by_others_and_ends_oneself(autojump_clock):
     async with actor() as here:
         other = supervision.spawn(wait)
         supervision.exit(other, NORMAL)
@@ -183,7 +183,7 @@ async def test_unlink_and_flush_leaves_nothing():
 
 @pytest.mark.otp("2", "9")
 @pytest.mark.parametrize("mine", [True, False])
-async def test_after_unlink_neither_end_hears_of_the_other(mine):
+async def test_after_unlink_neither_end_hears_of_the_other(mine, autojump_clock):
     async with actor(trap=True):
         seen = []
         other = supervision.spawn(partial(keep, seen, trap=True))
