@@ -5,7 +5,8 @@ value, a factory or a name; no part imports another.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
+from typing import TypeVar
 
 import attrs
 import trio
@@ -42,7 +43,11 @@ from beamclaw.contracts.tools import Tool
 from beamclaw.contracts.turns import TurnLimits
 from supervision import ChildSpec, Supervisor
 
+T = TypeVar("T")
+
 REAL = Outside()
+# Clients may name any model, so what is remembered of them is bounded.
+REMEMBERED_MODELS = 256
 # Seconds between two counts of open turns while draining.
 COUNT_EVERY = 0.1
 # Seconds that finished answers get to leave before their streams are closed.
@@ -174,6 +179,11 @@ def _caps(config: Config, agent: str) -> tuple[Cap, ...]:
     return tuple(caps)
 
 
+def _remembered(look_up: Callable[[str, str], T]) -> Callable[[str, str], T]:
+    """*look_up* by provider and model, asked several times for each call of a model."""
+    return lru_cache(maxsize=REMEMBERED_MODELS)(look_up)
+
+
 def _run_wiring(
     config: Config,
     outside: Outside,
@@ -198,10 +208,10 @@ def _run_wiring(
             )
             for name, provider in config.providers.items()
         },
-        max_output=partial(_max_output, config),
-        price=partial(_price, config),
+        max_output=_remembered(partial(_max_output, config)),
+        price=_remembered(partial(_price, config)),
         caps=partial(_caps, config),
-        window=partial(_window, config),
+        window=_remembered(partial(_window, config)),
         keep_tokens=numbers.keep_tokens,
         summary_seconds=numbers.summary_seconds,
         limits=TurnLimits(**attrs.asdict(config.limits.turn)),

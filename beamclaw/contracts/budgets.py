@@ -83,13 +83,18 @@ class Price:
         return -int(-cost // 1)
 
 
+def session_purse(session: str) -> Purse:
+    """The purse of a session, by its key."""
+    return Purse("session", session, "")
+
+
 def purses(agent: str, session: str, at: float) -> tuple[Purse, ...]:
     """The purses that a call of *agent* in *session* is paid from."""
     day = dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
     return (
         Purse("tenant", "", day),
         Purse("agent", agent, day),
-        Purse("session", session, ""),
+        session_purse(session),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from beamclaw.contracts.budgets import Spent, session_purse
 from beamclaw.contracts.ledger import (
     Accept,
     Claim,
@@ -137,6 +138,8 @@ class LedgerBook:
             job.at,
         )
         memory.sessions[session.key] = session
+        # Known without a look: nothing was spent in it.
+        memory.spent[session_purse(session.key)] = Spent()
         self._writing.sessions[session.id] = session
         return session
 

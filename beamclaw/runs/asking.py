@@ -31,6 +31,8 @@ class Asking:
     definition: AgentDefinition
     tools: tuple[ToolSpec, ...]
     _overhead: int = attrs.field(init=False, default=0)
+    # What the call that was drafted last may use at most.
+    _bound: Usage = attrs.field(init=False, default=Usage())
 
     def __attrs_post_init__(self) -> None:
         spoken = [self.definition.system or ""]
@@ -94,9 +96,10 @@ class Asking:
         record.mark()
         if turn.unanswered:
             record.tell(Reset(record.id, step.attempt, len(turn.text)))
-        self.reserve(step.attempt, self._bound(step))
+        self._bound = self._most(step)
+        self.reserve(step.attempt, self._bound)
 
-    def _bound(self, step: Ask) -> Usage:
+    def _most(self, step: Ask) -> Usage:
         most = self._params(step).max_tokens
         output = most or self.wiring.max_output(*self.target)
         return Usage(tokens.of_messages(step.messages), output, estimated=True)
@@ -138,7 +141,7 @@ class Asking:
         call = ModelCall(
             self.wiring, record.id, provider, request, record.wait_for, self._say
         )
-        bound = self._bound(step)
+        bound = self._bound
         try:
             await call.make(answer)
         except ProviderError as error:
