@@ -33,25 +33,6 @@ from ._signals import Cast, From, SystemMessage
 from ._telemetry import TRACE, emit
 from .abc import Behaviour, describe
 
-__all__ = [
-    "DONE",
-    "Statistics",
-    "Status",
-    "SysEvent",
-    "change_code",
-    "get_state",
-    "get_status",
-    "install",
-    "log",
-    "remove",
-    "replace_state",
-    "resume",
-    "statistics",
-    "suspend",
-    "terminate",
-    "trace",
-]
-
 T = TypeVar("T")
 B = TypeVar("B", bound=Behaviour)
 
