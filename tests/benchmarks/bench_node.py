@@ -7,12 +7,12 @@ provider alone in turn, and the best round of each counts.
 import trio
 
 from tests.benchmarks.report import Row, emit
-from tests.benchmarks.stage import Stage, load, open_stage, resident
+from tests.benchmarks.stage import Stage, load, open_stage
 
 ROUNDS = 3
 SAMPLES = 140
 SECONDS = 3.0
-OPEN, STREAMS, TOKENS = 300, 200, 300
+STREAMS, TOKENS = 200, 300
 ALONE = "the provider alone"
 LIMITS = {1: ("> 80", "> 200"), 16: ("> 200", "> 500"), 64: ("> 200", "> 500")}
 
@@ -75,29 +75,6 @@ async def turns(stage: Stage) -> None:
         )
 
 
-async def open_turns(stage: Stage) -> None:
-    target = stage.through("t5-w5000-g0", stream=False)
-    ours = await load("open_turns", target=target, count=OPEN)
-    assert not ours["failed"], ours["failed"]
-    peak = (await stage.statistics())["peak"]
-    emit(
-        Row(
-            name="turns open at once, provider waits 5 s, all answered",
-            value=ours["answered"],
-            unit="",
-            baseline=OPEN,
-            against="asked for",
-            must=f"≥ {OPEN}",
-            note=f"{peak} at once at the provider; the last after {ours['last']:.1f} s",
-        ),
-        Row(
-            name="memory after 300 open turns",
-            value=resident(stage.node.pid),
-            unit="MB",
-        ),
-    )
-
-
 async def streams(stage: Stage) -> None:
     plan = f"t{TOKENS}-w0-g20-stamp"
     order = {"count": STREAMS, "tokens": TOKENS}
@@ -134,7 +111,7 @@ async def streams(stage: Stage) -> None:
 
 
 async def main() -> None:
-    for part in (first_token, turns, open_turns, streams):
+    for part in (first_token, turns, streams):
         async with open_stage() as stage:
             await part(stage)
 

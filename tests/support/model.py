@@ -6,7 +6,8 @@ is on record before its answer begins, so that an auditor can ask who was called
 
 ``t20-w100-g10`` answers with 20 tokens, the first after 100 ms, then one every 10 ms.
 ``t3-w0-g0-stamp``: each token is the time it was sent at. ``t4-w0-g0-hold2``: after two
-tokens it waits for :attr:`Model.release` (in the same program only).
+tokens it waits for :attr:`Model.release` (in the same program only). ``t5-w0-g0-tools2``:
+the first two calls of a turn ask for the first tool that they were told of.
 
 As a program: ``python -m tests.support.model --calls FILE`` prints its address.
 """
@@ -30,10 +31,11 @@ import trio
 
 from tests.support.wire import END, Closed, Stream
 
-_PLAN = re.compile(r"t(\d+)-w(\d+)-g(\d+)(-stamp)?(?:-hold(\d+))?")
+_PLAN = re.compile(r"t(\d+)-w(\d+)-g(\d+)(-stamp)?(?:-hold(\d+))?(?:-tools(\d+))?")
 _OK = b"HTTP/1.1 200 OK\r\n"
 _SSE = _OK + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _MARKER = re.compile(r"<<([^<>]+)>>")
+DONE, LAST = b"data: [DONE]\n\n", b"0\r\n\r\n"
 
 
 @attrs.frozen
@@ -45,19 +47,21 @@ class Plan:
     gap: float = 0.0
     stamp: bool = False
     hold: int | None = None
+    tools: int = 0
 
     @classmethod
     def of(cls, model: str) -> "Plan":
         found = _PLAN.fullmatch(model)
         if found is None:
             return cls()
-        tokens, wait, gap, stamp, hold = found.groups()
+        tokens, wait, gap, stamp, hold, tools = found.groups()
         return cls(
             int(tokens),
             int(wait) / 1000,
             int(gap) / 1000,
             stamp is not None,
             None if hold is None else int(hold),
+            int(tools or 0),
         )
 
 
@@ -65,6 +69,13 @@ def marker(text: str) -> str:
     """What stands between ``<<`` and ``>>``: which turn a message belongs to."""
     found = _MARKER.search(text)
     return found[1] if found else ""
+
+
+def used(asked: dict[str, Any]) -> int:
+    """How many results of tools came since the last message of a person."""
+    roles = [message["role"] for message in asked["messages"]]
+    since = len(roles) - roles[::-1].index("user") if "user" in roles else 0
+    return roles[since:].count("tool")
 
 
 def answer(marked: str, tokens: int) -> list[str]:
@@ -222,6 +233,11 @@ class Model:
         tokens = answer(call.marker, plan.tokens)
         usage = {"prompt_tokens": 10, "completion_tokens": plan.tokens}
         usage["total_tokens"] = 10 + plan.tokens
+        if used(asked) < plan.tools:
+            frame = Frame(call)
+            end = frame.usage(usage) + _chunk(DONE) + LAST
+            await stream.send(_SSE + frame.tool(asked) + end)
+            return
         if not asked.get("stream"):
             message = {"role": "assistant", "content": "".join(tokens)}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -234,7 +250,7 @@ class Model:
         options = asked.get("stream_options") or {}
         if options.get("include_usage"):
             tail += frame.usage(usage)
-        tail += _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+        tail += _chunk(DONE) + LAST
         if plan.gap:
             first = _stamp() if plan.stamp else tokens[0]
             await stream.send(_SSE + frame.role() + frame.token(first))
@@ -297,6 +313,16 @@ class Frame:
 
     def end(self) -> bytes:
         return self._event(b'[{"index":0,"delta":{},"finish_reason":"stop"}]')
+
+    def tool(self, asked: dict[str, Any]) -> bytes:
+        """One call of the first tool of *asked*, and the end of the answer."""
+        name = asked["tools"][0]["function"]["name"]
+        id_ = f"call_{self.call.number}"
+        function = {"name": name, "arguments": orjson.dumps({"text": id_}).decode()}
+        call = {"index": 0, "id": id_, "type": "function", "function": function}
+        begun = {"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}
+        ended = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+        return b"".join(self._event(orjson.dumps([each])) for each in (begun, ended))
 
     def usage(self, usage: dict[str, int]) -> bytes:
         return self._event(b'[],"usage":' + orjson.dumps(usage))
