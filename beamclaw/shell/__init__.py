@@ -12,7 +12,7 @@ from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.shell.connection import CONNECTIONS
 from beamclaw.shell.listener import listen
-from beamclaw.shell.methods import Node
+from beamclaw.shell.request import Node
 
 MAX_CONNECTIONS = 256
 

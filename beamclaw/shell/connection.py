@@ -11,7 +11,8 @@ import trio
 
 import supervision
 from beamclaw.contracts.shell import VERSION, Decoder, Frame, FrameError, encode
-from beamclaw.shell.methods import METHODS, Failed, Method, Node
+from beamclaw.shell.methods import METHODS
+from beamclaw.shell.request import Failed, Method, Node
 
 CONNECTIONS: Final = "shell/connections"
 # Seconds: to say hello, and for a command to take what it is sent.

@@ -15,7 +15,7 @@ import supervision
 from beamclaw.contracts.shell import BadSocketPath, socket_path
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.shell.connection import CONNECTIONS, serve
-from beamclaw.shell.methods import Node
+from beamclaw.shell.request import Node
 from beamclaw.storage import private_folder
 
 BACKLOG = 64

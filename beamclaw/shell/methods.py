@@ -6,69 +6,32 @@ command can do something about.
 """
 # ruff: noqa: ARG001 -- all methods have one signature
 
-import itertools
 import os
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
-import attrs
 import trio
 
 import supervision
-from beamclaw import __version__
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts import gateway, keys, names, sessions
-from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
-from beamclaw.contracts.ledger import (
-    GetLedgerStatus,
-    IdempotencyConflict,
-    LedgerError,
-    Overloaded,
-)
+from beamclaw.contracts.ledger import GetLedgerStatus
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT
-from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.contracts.sessions import GetSessionsStatus, Inbound, TopicValue
-from beamclaw.contracts.shell import UNAVAILABLE, UNKNOWN_RUN
+from beamclaw.contracts.shell import UNKNOWN_RUN
+from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.show import show_process, show_value
 
 T = TypeVar("T")
 MAX_TEXT: Final = 4 * 1024 * 1024
 # Seconds that `status` waits for one part before it says that it does not answer.
 PATIENCE: Final = 1.0
-
-Send = Callable[[object], Awaitable[None]]
-Params = Mapping[str, Any]
-Method = Callable[["Node", Params, Send], Awaitable[object]]
-
-
-class Failed(Exception):  # noqa: N818 -- becomes an error frame
-    """The request cannot be done; *code* for the command, the message for a person."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@attrs.frozen(kw_only=True)
-class Node:
-    """What the methods stand on."""
-
-    config: Config
-    bus: Bus
-    outside: Outside
-    version: str = attrs.field(factory=lambda: str(__version__))
-    _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
-
-    def next_connection(self) -> int:
-        """A number for the next connection."""
-        return next(self._connections)
-
 
 # --- looking
 
@@ -141,7 +104,7 @@ async def chat(node: Node, params: Params, send: Send) -> object:
     """
     inbound = _inbound(node, params)
     with node.bus.subscribe(_topic(inbound.session_key)) as subscription:
-        with _in_words():
+        with in_words():
             receipt = await sessions.submit(node.bus, inbound, at=node.outside.wall())
         await send(
             {
@@ -165,20 +128,20 @@ async def chat(node: Node, params: Params, send: Send) -> object:
 
 async def attach(node: Node, params: Params, send: Send) -> object:
     """Follow a turn that was begun before, from its first word."""
-    run_id, key = _text(params, "run_id"), _text(params, "session_key")
+    run_id, key = text(params, "run_id"), text(params, "session_key")
     return await _join(node, key, run_id, send)
 
 
 async def abort(node: Node, params: Params, send: Send) -> object:
     """Stop a turn, queued or running; ``False``: it was over already."""
-    run_id, key = _text(params, "run_id"), _text(params, "session_key")
-    with _in_words():
+    run_id, key = text(params, "run_id"), text(params, "session_key")
+    with in_words():
         return await sessions.abort(node.bus, DEFAULT_TENANT, key, run_id)
 
 
 async def _join(node: Node, key: str, run_id: str, send: Send) -> object:
     with node.bus.subscribe(_topic(key)) as subscription:
-        with _in_words():
+        with in_words():
             row = await sessions.read_run(node.bus, DEFAULT_TENANT, run_id)
         if row is None:
             raise Failed(UNKNOWN_RUN, f"nothing is known of the turn {run_id}")
@@ -190,7 +153,7 @@ async def _join(node: Node, key: str, run_id: str, send: Send) -> object:
 
 async def _pass_on(values: Any, send: Send) -> object:
     async with aclosing(values):
-        with _in_words():
+        with in_words():
             async for value in values:
                 await send(_event(value))
     return True
@@ -205,15 +168,15 @@ def _topic(key: str) -> str:
 
 
 def _inbound(node: Node, params: Params) -> Inbound:
-    message, external_id = _text(params, "message"), _text(params, "id")
+    message, external_id = text(params, "message"), text(params, "id")
     if len(message.encode()) > MAX_TEXT:
         raise Failed("params", f"a message has at most {MAX_TEXT} bytes")
     if not message.strip():
         raise Failed("params", "the message is empty")
-    agent = _text(params, "agent", "main")
-    model = _text(params, "model", "") or None
+    agent = text(params, "agent", "main")
+    model = text(params, "model", "") or None
     try:
-        key = keys.resolve_outside(_text(params, "session", keys.MAIN), agent)
+        key = keys.resolve_outside(text(params, "session", keys.MAIN), agent)
         agent = key.agent or agent
         resolve(node.config, agent, model)
     except (keys.BadKey, UnknownAgent, UnknownModel) as error:
@@ -231,32 +194,6 @@ def _inbound(node: Node, params: Params) -> Inbound:
         model=model,
         queue="followup",
     )
-
-
-def _text(params: Params, name: str, default: str | None = None) -> str:
-    value = params.get(name)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str):
-        raise Failed("params", f"{name} has to be a text")
-    if any("\ud800" <= char <= "\udfff" for char in value):
-        raise Failed("params", f"{name} is not valid Unicode")
-    return value
-
-
-@contextmanager
-def _in_words() -> Generator[None]:
-    """What goes wrong inside becomes an error that a person can read."""
-    try:
-        yield
-    except supervision.CallFailed as error:
-        raise Failed(UNAVAILABLE, f"a part of the node is down: {error}") from None
-    except Overloaded as error:
-        raise Failed("overloaded", str(error)) from None
-    except IdempotencyConflict as error:
-        raise Failed("conflict", str(error)) from None
-    except LedgerError as error:
-        raise Failed(UNAVAILABLE, str(error)) from None
 
 
 METHODS: Final[Mapping[str, Method]] = {

@@ -23,7 +23,7 @@ from beamclaw.contracts.shell import Decoder, encode, hello
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.shell import supervisor
 from beamclaw.shell.listener import listen
-from beamclaw.shell.methods import Node
+from beamclaw.shell.request import Node
 from supervision import ChildSpec
 from supervision.testing import settle, wait_exit, wait_name
 

@@ -1,0 +1,78 @@
+"""What all methods of a node's socket share: the node, errors in words, parameters."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+import supervision
+from beamclaw import __version__
+from beamclaw.config.schema import Config
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.ledger import (
+    IdempotencyConflict,
+    LedgerError,
+    Overloaded,
+)
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.shell import UNAVAILABLE
+
+Send = Callable[[object], Awaitable[None]]
+Params = Mapping[str, Any]
+Method = Callable[["Node", Params, Send], Awaitable[object]]
+
+
+class Failed(Exception):  # noqa: N818 -- becomes an error frame
+    """The request cannot be done; *code* for the command, the message for a person."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@attrs.frozen(kw_only=True)
+class Node:
+    """What the methods stand on."""
+
+    config: Config
+    bus: Bus
+    outside: Outside
+    version: str = attrs.field(factory=lambda: str(__version__))
+    _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+
+    def next_connection(self) -> int:
+        """A number for the next connection."""
+        return next(self._connections)
+
+
+def text(params: Params, name: str, default: str | None = None) -> str:
+    """The parameter *name*, or *default* where there is none.
+
+    Raises:
+        Failed: It is no text, or missing without a default.
+    """
+    value = params.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise Failed("params", f"{name} has to be a text")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise Failed("params", f"{name} is not valid Unicode")
+    return value
+
+
+@contextmanager
+def in_words() -> Generator[None]:
+    """What goes wrong inside becomes an error that a person can read."""
+    try:
+        yield
+    except supervision.CallFailed as error:
+        raise Failed(UNAVAILABLE, f"a part of the node is down: {error}") from None
+    except Overloaded as error:
+        raise Failed("overloaded", str(error)) from None
+    except IdempotencyConflict as error:
+        raise Failed("conflict", str(error)) from None
+    except LedgerError as error:
+        raise Failed(UNAVAILABLE, str(error)) from None
