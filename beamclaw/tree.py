@@ -35,6 +35,7 @@ from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
 from beamclaw.contracts.gateway import drain as drain_gateway
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
@@ -140,7 +141,10 @@ def _tenant(
 
 
 async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
-    return await carrier.call("store", ClaimTenant(tenant))
+    reach("tenant.claim.before")
+    epoch = await carrier.call("store", ClaimTenant(tenant))
+    reach("tenant.claim.after")
+    return epoch
 
 
 def _connect(config: Config, provider: str) -> Provider:

@@ -27,7 +27,7 @@ from beamclaw.contracts.gateway import CannotListen
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage import private_folder
 from beamclaw.telemetry import READY
-from beamclaw.tree import drain, tree
+from beamclaw.tree import Toolbox, drain, no_tools, tree
 
 # Seconds for the orderly stop of the tree, after the turns had theirs.
 GRACE = 10.0
@@ -37,9 +37,15 @@ class Node(supervision.Application):
     """What stands around the tree: the ready line, the drain and its words."""
 
     def __init__(
-        self, config: Config, *, as_json: bool, hints: tuple[str, ...] = ()
+        self,
+        config: Config,
+        *,
+        as_json: bool,
+        hints: tuple[str, ...] = (),
+        toolbox: Toolbox = no_tools,
     ) -> None:
         self._config = config
+        self._toolbox = toolbox
         self._as_json = as_json
         self._hints = hints
         # While it starts, failures are told by who started it, once and in words:
@@ -48,7 +54,7 @@ class Node(supervision.Application):
 
     def root(self) -> supervision.Supervisor:
         """The whole tree."""
-        return tree(self._config)
+        return tree(self._config, toolbox=self._toolbox)
 
     async def ready(self) -> None:
         """Say where it listens: programs wait for this line."""
@@ -75,12 +81,12 @@ def _count(turns: int) -> None:
         tell(f"stopping: {counted(turns, 'open turn')}")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, toolbox: Toolbox = no_tools) -> int:
     """Run the node until a signal; the exit code."""
     loaded = _load(options)
     config = _with_token(loaded)
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
-    node = Node(config, as_json=options.json, hints=hints)
+    node = Node(config, as_json=options.json, hints=hints, toolbox=toolbox)
     try:
         code = supervision.run(node, grace=GRACE)
     except supervision.StartFailed as error:

@@ -7,6 +7,7 @@ from typing import Final
 
 from beamclaw.config.checks import SHORTEST_TOKEN
 from beamclaw.config.problems import ConfigError, Problem, Where
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.secret import Secret
 
 FILE_NAME: Final = "token"
@@ -47,8 +48,12 @@ def _make(path: Path) -> None:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
             file.flush()
+            reach("token.sync.before")
             os.fsync(handle)
+            reach("token.sync.after")
+        reach("token.link.before")
         path.hardlink_to(draft)
+        reach("token.link.after")
     except FileExistsError:
         pass
     finally:

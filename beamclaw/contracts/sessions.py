@@ -19,6 +19,7 @@ from beamclaw.contracts.ledger import (
     Verdict,
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.tools import CallOutcome
 
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
@@ -275,6 +276,7 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
     Cancelling leaves the message either taken or not; the same id finds out.
     """
     body = encode(inbound)
+    reach("edge.accept.before")
     receipt = await bus.call(
         names.of_tenant(inbound.tenant, "ledger"),
         Accept(
@@ -291,6 +293,7 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
         ),
         timeout=None,
     )
+    reach("edge.accept.after")
     if not receipt.duplicate:
         row = InboxRow(
             id=receipt.inbox_id,
@@ -298,7 +301,9 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
             run_id=receipt.run_id,
             body=body,
         )
+        reach("edge.ring.before")
         bus.cast(names.of_tenant(inbound.tenant, "sessions"), Ring(row, receipt.fresh))
+        reach("edge.ring.after")
     return receipt
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import trio
 
 import supervision
+from beamclaw.contracts.points import reach
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.problem import Problem
 
@@ -86,7 +87,9 @@ class Exchange:
             given = {name.lower() for name, _ in message["headers"]}
             more = [pair for pair in self.headers if pair[0] not in given]
             message = {**message, "headers": [*message["headers"], *more]}
+        reach("http.send.before")
         await self._send(message)
+        reach("http.send.after")
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Begin the answer. It leaves together with the first piece of its body."""

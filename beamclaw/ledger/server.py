@@ -23,6 +23,7 @@ from beamclaw.contracts.ledger import (
     StorageFailed,
 )
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.points import reach
 from beamclaw.ledger.book import LedgerBook
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.schema import LEDGER
@@ -218,7 +219,9 @@ class LedgerServer(supervision.Server):
 
 def _answer(sender: Any, outcome: object) -> None:
     if not isinstance(outcome, Exception):
+        reach("ledger.reply.before")
         supervision.reply(sender, outcome)
+        reach("ledger.reply.after")
     elif isinstance(outcome, LedgerError):
         supervision.reply_error(sender, outcome)
     elif isinstance(outcome, StatementFailed):
@@ -242,7 +245,9 @@ def _own(connection: Connection, tenant: str, epoch: int) -> None:
         else:
             _check_owner(row, tenant, epoch)
             connection.execute("UPDATE meta SET owner_epoch = ?", (epoch,))
+        reach("storage.own.before")
         connection.execute("COMMIT")
+        reach("storage.own.after")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -17,6 +17,7 @@ import httpx2
 import orjson
 import trio
 
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import End, ProviderError, ProviderEvent
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
@@ -138,9 +139,13 @@ class Wire:
                     content=body,
                     extensions={"timeout": self._timeout},
                 )
-                return await transport.handle_async_request(request)
+                reach("provider.request.before")
+                response = await transport.handle_async_request(request)
+                reach("provider.request.after")
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 failure = self._why_not(error)
+            else:
+                return response
         # Outside of the except block: the client's exceptions hold the request with
         # its headers, and ours must not lead to them.
         raise failure or self._failures.too_long(self._deadlines.whole)

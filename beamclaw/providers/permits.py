@@ -17,6 +17,7 @@ import supervision
 from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import (
     Acquire,
     GetPermits,
@@ -144,7 +145,9 @@ class PermitServer(supervision.Server):
         now = trio.current_time()
         for grant in self._queue.grants(now):
             sender = self._askers.pop(grant.ticket)
+            reach("permit.grant.before")
             supervision.reply(sender, Permit(grant.ticket, grant.waited))
+            reach("permit.grant.after")
         wait = self._queue.next_look(now)
         return None if wait is None else supervision.Timeout(wait)
 

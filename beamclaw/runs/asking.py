@@ -11,6 +11,7 @@ from beamclaw.contracts import ledger, tokens
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
@@ -209,7 +210,9 @@ class Asking:
             self._give_up(answer, spent, ProviderError(error.kind, words))
             return
         self._note_failure(error, spent)
+        reach("run.retry.before")
         await self.record.commit()
+        reach("run.retry.after")
         self.record.wait_for("retry", error.message, wait)
         await trio.sleep(wait)
 

@@ -10,6 +10,7 @@ from functools import partial
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.journal import ToolBegun, ToolEnded
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.results import ended, of_output
 from beamclaw.contracts.sessions import ToolUse
 from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output, Tool
@@ -95,7 +96,9 @@ class Calls:
             )
             tool = self._tools[order.tool]
             try:
+                reach("run.call.before")
                 pid = await self._wiring.begin_call(tool, order, check=step.check)
+                reach("run.call.after")
             except (supervision.MaxChildren, supervision.NoProcess) as error:
                 words = f"it was not carried out, try again later: {error}"
                 self._add(ended(id_, "refused", words), order.tool)
@@ -106,7 +109,9 @@ class Calls:
         """Wait for the output: it comes as a message, and so does the process's end."""
         self._pids[call_id] = pid
         self._monitors[supervision.monitor(pid)] = call_id
+        reach("run.collect.before")
         supervision.cast(pid, Collect(supervision.self_pid()))
+        reach("run.collect.after")
 
     def _name(self, call_id: str) -> str:
         return names.call(self._wiring.tenant, self._record.id, call_id)
@@ -132,7 +137,9 @@ class Calls:
         asked = step.call.asked
         pid = self._pids.pop(asked.id, None)
         if pid is not None:
+            reach("run.drop-call.before")
             supervision.exit(pid, supervision.SHUTDOWN)
+            reach("run.drop-call.after")
         self._add(ended(asked.id, step.outcome, step.text), asked.name)
 
     def _add(self, result: ToolEnded, tool: str) -> None:
@@ -145,4 +152,6 @@ class Calls:
         """The result is in the journal: the process may end."""
         pid = supervision.whereis(self._name(call_id))
         if pid is not None:
+            reach("run.dismiss.before")
             supervision.cast(pid, Dismiss())
+            reach("run.dismiss.after")

@@ -13,6 +13,7 @@ import supervision
 from beamclaw.contracts import context, ledger, names, tokens
 from beamclaw.contracts.journal import Compacted
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.asking import Asking
@@ -79,7 +80,9 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     record.mark()
     asking.reserve(record.turn.attempt + 1, bound, "summary")
     try:
+        reach("run.reserve-summary.before")
         await record.commit()
+        reach("run.reserve-summary.after")
     except ledger.BudgetReached:
         record.back()
         return _Summary()
@@ -94,6 +97,7 @@ async def _written(
     wiring: Wiring, run_id: str, provider: str, request: ModelRequest, bound: Usage
 ) -> _Summary:
     """Have it written in a process of its own, which ends with this at the latest."""
+    reach("run.summary.before")
     task = supervision.async_nolink(
         names.of_tenant(wiring.tenant, "runs"),
         _write,
@@ -102,10 +106,13 @@ async def _written(
         provider,
         request,
     )
+    reach("run.summary.after")
     try:
         outcome = await task.poll(timeout=wiring.summary_seconds)
     finally:
+        reach("run.drop-summary.before")
         supervision.exit(task.pid, supervision.KILL)
+        reach("run.drop-summary.after")
     if not isinstance(outcome, supervision.TaskOk):
         return _Summary(usage=None)
     answer = outcome.value

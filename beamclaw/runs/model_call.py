@@ -7,6 +7,7 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import (
     Acquire,
     ModelRequest,
@@ -56,12 +57,16 @@ class ModelCall:
             release = Release(permit.id, Usage(), error.kind, error.retry_after)
             raise
         finally:
+            reach("permit.release.before")
             bus.cast(permits, release)
+            reach("permit.release.after")
 
     async def _permit(self, permits: str) -> Permit:
         bus = self.wiring.bus
         try:
-            return await bus.call(permits, Acquire(self.run_id), timeout=None)
+            reach("permit.acquire.before")
+            permit = await bus.call(permits, Acquire(self.run_id), timeout=None)
+            reach("permit.acquire.after")
         except ProviderBusy as busy:
             raise ProviderError(
                 "overloaded", str(busy), retry_after=busy.retry_after
@@ -69,6 +74,7 @@ class ModelCall:
         except supervision.CallFailed as error:
             # The permit server is being restarted: wait for it like for a provider.
             raise ProviderError("overloaded", f"no permit: {error}") from error
+        return permit
 
     async def _stream(self, answer: Answer) -> None:
         client = self._clients().get(self.provider)

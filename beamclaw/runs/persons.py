@@ -6,6 +6,7 @@ import supervision
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import InboundTaken, WaitBegun, WaitOver
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.runs import Steer, Steered
 from beamclaw.contracts.sessions import Joined, Question
 from beamclaw.contracts.transcript import Wait
@@ -49,11 +50,16 @@ class Persons:
                 inbound=inbound,
             )
             record.tell(Joined(inbound.run_id, record.id))
-        session = names.session(self._wiring.tenant, record.key)
         said = Steered(tuple(steer.inbox_id for steer in self._came))
-        record.afterwards(partial(supervision.cast, session, said))
+        record.afterwards(partial(self._tell_session, said))
         self._came.clear()
         return True
+
+    def _tell_session(self, said: Steered) -> None:
+        session = names.session(self._wiring.tenant, self._record.key)
+        reach("run.steered.before")
+        supervision.cast(session, said)
+        reach("run.steered.after")
 
     # --- questions
 
@@ -100,7 +106,9 @@ class Persons:
         over = WaitOver(wait_id=wait.id, verdict="expired")
         self._add(over, wait, ledger.CloseWait(wait.id, unanswered=True))
         try:
+            reach("run.expire.before")
             await record.commit()
+            reach("run.expire.after")
         except ledger.AnsweredAlready:
             record.back()
             # It is on its way to us.

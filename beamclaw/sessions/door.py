@@ -11,6 +11,7 @@ import attrs
 
 import supervision
 from beamclaw.contracts import ledger, names
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
     GetSessionsStatus,
@@ -65,7 +66,9 @@ class Door(supervision.Server):
                 await self._ensure(key)
             else:
                 # It lives, but a ring for it may have died with the last door.
+                reach("door.look.before")
                 supervision.cast(awake, LookAgain())
+                reach("door.look.after")
 
     async def handle_cast(self, message: object) -> None:
         """Rings."""
@@ -73,7 +76,9 @@ class Door(supervision.Server):
             case Ring(row, fresh):
                 pid = await self._ensure(row.session_key, fresh=fresh)
                 if pid is not None:
+                    reach("door.ring.before")
                     supervision.cast(pid, message)
+                    reach("door.ring.after")
             case _:
                 await super().handle_cast(message)
 
@@ -130,7 +135,9 @@ class Door(supervision.Server):
         session = partial(Session, self._wiring, key, fresh=fresh, intake=self._intake)
         spec = supervision.ChildSpec(key, session, name=name, restart="temporary")
         try:
+            reach("door.start.before")
             pid = await supervision.start_child(self._awake, spec)
+            reach("door.start.after")
         except supervision.MaxChildren:
             self._parked[key] = None
             return None

@@ -17,6 +17,7 @@ from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import InboundTaken, Revived, RunStarted
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
 from beamclaw.contracts.sessions import (
     Abort,
@@ -243,6 +244,7 @@ class Session(supervision.Server):
             retractable=inbound.retractable,
         )
         body = definition.body
+        reach("session.take.before")
         await self._journal.commit(
             *((None, each) for each in kept),
             (run_id, started),
@@ -254,6 +256,7 @@ class Session(supervision.Server):
                 *(ledger.JoinRun(each.inbound.run_id, run_id) for each in more),
             ),
         )
+        reach("session.take.after")
         for each in together:
             del self._pending[each.inbox_id]
         for each in more:
@@ -268,7 +271,9 @@ class Session(supervision.Server):
         assert self._running is not None
         for each in pending:
             self._handed.add(each.inbox_id)
+            reach("session.steer.before")
             supervision.send(self._running.pid, Steer(each.inbox_id, each.inbound))
+            reach("session.steer.after")
 
     def _interrupt(self) -> None:
         """Stop the run for the message behind it; its text so far stays."""
@@ -276,14 +281,18 @@ class Session(supervision.Server):
         assert running is not None
         running.stopping = True
         self._stop_calls(running.progress.transcript.turn)
+        reach("session.interrupt.before")
         supervision.exit(running.pid, supervision.Shutdown(ABORTED))
+        reach("session.interrupt.after")
 
     async def _revive(self) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
         turn = self._journal.transcript.turn
         assert turn is not None
         note = ledger.NoteRevival(turn.run_id, again=turn.moves)
+        reach("session.revive.before")
         await self._journal.commit((turn.run_id, Revived()), ops=(note,))
+        reach("session.revive.after")
         self._revivals = 1 if turn.moves else self._revivals + 1
         await self._start_run(turn.run_id, turn.epoch + 1, successor=True)
 
@@ -306,6 +315,7 @@ class Session(supervision.Server):
             definition=definition,
             answers=tuple(self._answers.values()),
         )
+        reach("session.run.before")
         pid = await supervision.start_child(
             names.of_tenant(tenant, "runs"),
             supervision.ChildSpec(
@@ -315,6 +325,7 @@ class Session(supervision.Server):
                 restart="temporary",
             ),
         )
+        reach("session.run.after")
         assert pid is not None
         self._running = _Running(supervision.monitor(pid), pid, progress)
 
@@ -328,7 +339,9 @@ class Session(supervision.Server):
             monitor = supervision.monitor(entry.pid)
             self._running = _Running(monitor, entry.pid, entry.value)
             for row in self._answers.values():
+                reach("session.tell-found.before")
                 supervision.send(entry.pid, waits.Answered(row))
+                reach("session.tell-found.after")
 
     # --- ends
 
@@ -345,7 +358,9 @@ class Session(supervision.Server):
         else:
             await self._after_death(running)
         for sender in running.stops:
+            reach("session.stopped.before")
             supervision.reply(sender, stopped)
+            reach("session.stopped.after")
 
     async def _after_death(self, running: _Running) -> None:
         """A run died: what it committed is read, then a successor after a back-off."""
@@ -380,7 +395,9 @@ class Session(supervision.Server):
         if running is not None and running.progress.run_id == run_id:
             running.stops.append(sender)
             self._stop_calls(running.progress.transcript.turn)
+            reach("session.stop.before")
             supervision.exit(running.pid, supervision.Shutdown(ABORTED))
+            reach("session.stop.after")
             return
         queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
         turn = self._journal.transcript.turn
@@ -388,9 +405,11 @@ class Session(supervision.Server):
             await self._withdraw(queued[0])
         elif turn is not None and turn.run_id == run_id:
             await self._close_turn("aborted")
+        reach("session.stopped-now.before")
         supervision.reply(
             sender, bool(queued) or self._journal.transcript.turn is not turn
         )
+        reach("session.stopped-now.after")
 
     async def _answer(self, sender: supervision.From, given: waits.Answer) -> None:
         """A person answers a question: durable first, then the run hears of it."""
@@ -402,17 +421,25 @@ class Session(supervision.Server):
             at=self._wiring.outside.wall(),
         )
         try:
+            reach("session.answer.before")
             await self._journal.commit_beside((op,))
+            reach("session.answer.after")
         except (ledger.AnsweredAlready, ledger.NoSuchWait) as refusal:
+            reach("session.answer-late.before")
             supervision.reply_error(sender, refusal)
+            reach("session.answer-late.after")
             return
+        reach("session.answered.before")
         supervision.reply(sender, None)
+        reach("session.answered.after")
         found = await self._journal.look()
         for row in found.waits:
             if row.wait_id == given.wait_id:
                 self._answers[row.wait_id] = row
                 if self._running is not None:
+                    reach("session.tell-answer.before")
                     supervision.send(self._running.pid, waits.Answered(row))
+                    reach("session.tell-answer.after")
 
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before.
@@ -445,7 +472,9 @@ class Session(supervision.Server):
             name = names.call(self._wiring.tenant, turn.run_id, call.asked.id)
             pid = supervision.whereis(name)
             if pid is not None:
+                reach("session.stop-call.before")
                 supervision.exit(pid, supervision.Shutdown(ABORTED))
+                reach("session.stop-call.after")
 
     async def _quarantine(self, revivals: int) -> None:
         error = (
@@ -467,13 +496,17 @@ class Session(supervision.Server):
         self._stop_calls(self._journal.transcript.turn)
         at = self._wiring.outside.wall()
         end = ends.closed(self._journal.transcript, outcome, text, at=at, error=error)
+        reach("session.close.before")
         await self._journal.commit(*end.bodies, ops=end.ops)
+        reach("session.close.after")
         self._publish(end.told)
 
     async def _withdraw(self, pending: Pending) -> None:
         """Stop a waiting message; the open turn's run may be writing meanwhile."""
         end = ends.withdrawn(pending, at=self._wiring.outside.wall())
+        reach("session.withdraw.before")
         await self._journal.commit_beside(end.ops)
+        reach("session.withdraw.after")
         del self._pending[pending.inbox_id]
         self._publish(end.told)
 
@@ -482,7 +515,9 @@ class Session(supervision.Server):
         at = self._wiring.outside.wall()
         end = ends.refused(self._journal.transcript, pending, error, at=at)
         inbounds = {pending.inbox_id: pending.inbound}
+        reach("session.refuse.before")
         await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
+        reach("session.refuse.after")
         del self._pending[pending.inbox_id]
         self._publish(end.told)
 

@@ -22,6 +22,7 @@ from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import GetLedgerStatus
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.contracts.sessions import GetSessionsStatus, Inbound, TopicValue
 from beamclaw.contracts.shell import UNKNOWN_RUN
@@ -106,6 +107,7 @@ async def chat(node: Node, params: Params, send: Send) -> object:
     with node.bus.subscribe(_topic(inbound.session_key)) as subscription:
         with in_words():
             receipt = await sessions.submit(node.bus, inbound, at=node.outside.wall())
+        reach("shell.accepted.before")
         await send(
             {
                 "type": "Accepted",
@@ -114,6 +116,7 @@ async def chat(node: Node, params: Params, send: Send) -> object:
                 "duplicate": receipt.duplicate,
             }
         )
+        reach("shell.accepted.after")
         if receipt.session_key == inbound.session_key:
             values = follow(
                 node.bus,

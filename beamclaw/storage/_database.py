@@ -14,6 +14,7 @@ from typing import Literal
 
 import attrs
 
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage._folder import private_file
 from beamclaw.storage._words import why
@@ -231,7 +232,9 @@ def _create(path: Path, schema: Schema, connect: Connect) -> None:
         _migrate(connection, schema, 0)
         _use_log(connection, path)
     _sync(new)
+    reach("storage.rename.before")
     new.rename(path)
+    reach("storage.rename.after")
     _sync(path.parent)
 
 
@@ -280,7 +283,9 @@ def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> No
         try:
             schema.migrations[number](connection)
             _set(connection, user_version=number + 1)
+            reach("storage.migrate.before")
             connection.execute("COMMIT")
+            reach("storage.migrate.after")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -290,6 +295,8 @@ def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> No
 def _sync(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     try:
+        reach("storage.sync.before")
         os.fsync(fd)
+        reach("storage.sync.after")
     finally:
         os.close(fd)

@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage._words import why
 
@@ -40,7 +41,9 @@ def _make(path: Path) -> None:
         return
     _make(path.parent)
     with contextlib.suppress(FileExistsError):
+        reach("folder.make.before")
         path.mkdir(mode=_FOLDER_MODE)
+        reach("folder.make.after")
         path.chmod(_FOLDER_MODE)  # whatever the umask took away
     if not path.is_dir():
         raise NotADirectoryError(path)

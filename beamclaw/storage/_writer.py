@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
+from beamclaw.contracts.points import reach
 from beamclaw.storage._driver import Broken
 from beamclaw.storage._words import why
 
@@ -79,7 +80,9 @@ class Writes(Generic[K]):
             self._undo()
             raise
         try:
+            reach("storage.commit.before")
             self._connection.execute("COMMIT")
+            reach("storage.commit.after")
         except sqlite3.Error as error:
             raise CommitFailed(why(error)) from error
         self.transactions += 1

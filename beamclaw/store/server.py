@@ -10,6 +10,7 @@ import attrs
 
 import supervision
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.store import ClaimTenant, DataFolderError, GetStoreStatus
 from beamclaw.storage import (
     Broken,
@@ -131,7 +132,9 @@ class StoreServer(supervision.Server):
 
 def _answer(sender: Any, outcome: object) -> None:
     if not isinstance(outcome, Exception):
+        reach("store.reply.before")
         supervision.reply(sender, outcome)
+        reach("store.reply.after")
         return
     error = DataFolderError(f"the node's own file cannot be written: {outcome}")
     error.__cause__ = outcome

@@ -4,6 +4,7 @@ from functools import partial
 
 import supervision
 from beamclaw.contracts import names
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.tools import Order, Tool
 from beamclaw.tools.call import CallServer
 
@@ -20,6 +21,7 @@ async def begin_call(tool: Tool, order: Order, *, check: bool) -> supervision.Pi
         supervision.MaxChildren: Too many calls are in progress.
         supervision.AlreadyStarted: This one is in progress already.
     """
+    reach("tool.begin.before")
     pid = await supervision.start_child(
         names.of_tenant(order.tenant, "tools"),
         supervision.ChildSpec(
@@ -29,5 +31,6 @@ async def begin_call(tool: Tool, order: Order, *, check: bool) -> supervision.Pi
             restart="temporary",
         ),
     )
+    reach("tool.begin.after")
     assert pid is not None
     return pid

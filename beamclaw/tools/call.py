@@ -5,6 +5,7 @@ it again: whether that may be done is decided where the effects are written down
 """
 
 import supervision
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.tools import (
     CallDone,
     Collect,
@@ -38,17 +39,30 @@ class CallServer(supervision.Server):
     async def handle_continue(self, term: object) -> None:
         """Do it; whoever wants the output meanwhile waits in the mailbox."""
         try:
-            output = await self._tool.check(self._order) if self._check else None
-            self._output = output or await self._tool.run(self._order)
+            self._output = await self._work()
         except ToolFailed as failed:
             self._output = Output(str(failed), is_error=True)
+
+    async def _work(self) -> Output:
+        if self._check:
+            reach("tool.check.before")
+            found = await self._tool.check(self._order)
+            reach("tool.check.after")
+            if found is not None:
+                return found
+        reach("tool.run.before")
+        output = await self._tool.run(self._order)
+        reach("tool.run.after")
+        return output
 
     async def handle_cast(self, message: object) -> supervision.Stop | None:
         """Somebody wants the output; or the result is in the journal."""
         match message:
             case Collect(to):
                 assert self._output is not None
+                reach("tool.done.before")
                 supervision.send(to, CallDone(self._order.call_id, self._output))
+                reach("tool.done.after")
             case Dismiss():
                 return supervision.Stop(supervision.NORMAL)
             case _:

@@ -1,0 +1,126 @@
+"""Points: the places in the program at which a test may look in, or end it.
+
+Around each step that others rely on (a commit, a sync, a rename, something sent, an
+acknowledgement, the beginning and the end of an effect) stand two calls of
+:func:`reach`. They do nothing, unless a test has put a hook in: the crash tests kill the
+process there, the simulation orders events by them. Nothing in the program itself can
+put one in, and no setting can.
+
+Each name below has two points, ``<name>.before`` and ``<name>.after``. *After* is
+reached when the step has worked; not when it was refused.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+Hook = Callable[[str], object]
+
+POINTS: Final[Mapping[str, str]] = {
+    # --- files
+    "folder.make": "a folder of the data folder is made",
+    "token.sync": "the gateway's token is written out",
+    "token.link": "the token gets its name",
+    "storage.commit": "a transaction of the ledger or node.db is made durable",
+    "storage.migrate": "one step of a file's schema is made durable",
+    "storage.own": "the ledger learns its new owner epoch",
+    "storage.sync": "a new file, then its folder, is written out",
+    "storage.rename": "a new file gets its name",
+    "tenant.claim": "a tenant's ledger asks node.db for a new owner epoch",
+    # --- the edge
+    "edge.accept": "a message is put into the inbox",
+    "edge.ring": "the door is told of it",
+    "http.accepted": "the first byte of a stream: the acknowledgement",
+    "http.stream": "words of the answer go to the client",
+    "http.end": "the end of a stream goes to the client",
+    "http.answer": "the answer in one piece, or the error in its place",
+    "http.send": "anything at all goes to a client over HTTP",
+    "shell.accepted": "the acknowledgement on the node's socket",
+    "shell.send": "a frame goes to a command",
+    # --- ledger and door
+    "ledger.reply": "whoever has committed or read hears of it",
+    "store.reply": "whoever has claimed a tenant hears of it",
+    "door.start": "a session's process is begun",
+    "door.ring": "the session is told of its message",
+    "door.look": "a session that lives is told to look into its inbox",
+    # --- a session
+    "session.take": "a message is taken, and its run opened",
+    "session.run": "the process of a run is begun",
+    "session.revive": "a revival is counted, before it is tried",
+    "session.steer": "a message is given to the run in progress",
+    "session.interrupt": "a run is stopped for the message behind it",
+    "session.stop": "a run is stopped for a person",
+    "session.stop-call": "a tool call of a turn that is over is stopped",
+    "session.stopped": "who has stopped a run hears that it is over",
+    "session.stopped-now": "who has stopped a turn without a run hears of it",
+    "session.close": "the end of a turn is written in its run's place",
+    "session.withdraw": "a message that waited is stopped",
+    "session.refuse": "a message that can have no run is taken, with the reason",
+    "session.answer": "a person's answer is written down",
+    "session.answered": "the person hears that the answer counts",
+    "session.answer-late": "the person hears that the answer does not count",
+    "session.tell-answer": "the run hears of the answer",
+    "session.tell-found": "a run that was found hears of an answer",
+    # --- a run
+    "run.take-over": "a successor claims the run's next epoch",
+    "run.commit": "a run writes what it has decided: a call of the model, intents, "
+    "results, questions, the end",
+    "run.budget": "a run ends because its next call would be too dear",
+    "run.retry": "a failed call of the model is written down, before the next one",
+    "run.reserve-summary": "a summary is about to be asked for",
+    "run.expire": "nobody has answered in time",
+    "run.steered": "the session hears which messages are in the journal",
+    "run.call": "a tool call is begun",
+    "run.collect": "a tool call is asked for its output",
+    "run.drop-call": "a tool call that takes too long is stopped",
+    "run.dismiss": "a tool call hears that its result is in the journal",
+    "run.summary": "the process that asks for a summary is begun",
+    "run.drop-summary": "the process that asked for a summary is ended",
+    "permit.acquire": "leave to call the provider is asked for",
+    "permit.grant": "leave is given",
+    "permit.release": "leave is given back",
+    "provider.request": "the request goes to the provider, its head comes back",
+    # --- a tool call
+    "tool.begin": "the process of a tool call is begun",
+    "tool.check": "a tool is asked what became of an earlier beginning",
+    "tool.run": "a tool works",
+    "tool.effect": "a tool has its effect (those of `beamclaw.testing.world`)",
+    "tool.done": "the run gets the output",
+}
+"""What happens between the two points of each name."""
+
+SIDES: Final = ("before", "after")
+
+_hook: Hook | None = None
+
+
+def reach(name: str) -> None:
+    """The program is at the point *name*. Costs next to nothing without a hook.
+
+    With one, what the hook raises is raised here. It may be called from the threads of
+    the databases, too.
+    """
+    if _hook is not None:
+        _hook(name)
+
+
+def names() -> tuple[str, ...]:
+    """All points, in the order of the table."""
+    return tuple(f"{name}.{side}" for name in POINTS for side in SIDES)
+
+
+@contextmanager
+def hooked(hook: Hook) -> Generator[None]:
+    """Put *hook* in while the block lasts. For ``beamclaw.testing`` and tests alone.
+
+    Raises:
+        RuntimeError: There is one already.
+    """
+    global _hook  # noqa: PLW0603 -- there is one program, and threads ask, too
+    if _hook is not None:
+        raise RuntimeError("a hook is in place already")
+    _hook = hook
+    try:
+        yield
+    finally:
+        _hook = None

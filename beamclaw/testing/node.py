@@ -1,0 +1,142 @@
+"""A node for the tests that kill it: ``python -m beamclaw.testing.node run ...``.
+
+It is ``beamclaw run``, with the same options, and two things beside: its agents have the
+tools of a :class:`~beamclaw.testing.world.World`, and the test says at which point it
+ends itself with ``kill -9``. Both are in the folder ``BEAMCLAW_TESTING``:
+
+``orders``
+    What the test wants, as JSON (see :class:`Orders`); write it beside and rename it.
+    Looked at whenever a point is reached, so it may change while the node runs.
+``reached``
+    One line per point reached since those orders came: what the test reads.
+``effects``
+    What the tools did: one line of JSON each, see :class:`~beamclaw.testing.world.World`.
+
+The agent ``careful`` asks a person before each of its tool calls. A tool call with the
+argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
+of that name in the folder.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import attrs
+import orjson
+import trio
+
+from beamclaw.cli.parser import parse
+from beamclaw.cli.run import run
+from beamclaw.contracts import points
+from beamclaw.contracts.tools import Order, Tool
+from beamclaw.testing.world import World
+
+FOLDER = "BEAMCLAW_TESTING"
+CAREFUL = "careful"
+
+
+@attrs.frozen(kw_only=True)
+class Orders:
+    """What a test wants of the node.
+
+    Attributes:
+        kill: The point at which the node ends itself; None: nowhere.
+        nth: At which time of reaching it, counted from when the orders were first seen.
+        record: Whether to write down the points that are reached.
+    """
+
+    kill: str | None = None
+    nth: int = 1
+    record: bool = True
+
+    def give(self, folder: Path) -> None:
+        """Put them into *folder*; those that a node has seen before are void."""
+        draft = folder / "orders.new"
+        draft.write_bytes(orjson.dumps(attrs.asdict(self)))
+        draft.rename(folder / "orders")
+
+
+def reached(folder: Path) -> list[str]:
+    """The points that the node has reached under its latest orders, in order."""
+    try:
+        return (folder / "reached").read_text().split()
+    except FileNotFoundError:
+        return []
+
+
+class Killer:
+    """The hook: writes down the points, and kills at one of them.
+
+    Args:
+        folder: Where orders come from.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "orders"
+        self._file = folder / "reached"
+        self._log = -1
+        self._seen = (0, 0)
+        self._orders = Orders(record=False)
+        self._counts: Counter[str] = Counter()
+        # Points are reached in the threads of the databases, too.
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str) -> None:
+        """The program is at the point *name*."""
+        with self._lock:
+            self._look()
+            self._counts[name] += 1
+            if self._orders.record:
+                os.write(self._log, name.encode() + b"\n")
+            if (self._orders.kill, self._orders.nth) == (name, self._counts[name]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _look(self) -> None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return
+        if self._seen == (found.st_ino, found.st_mtime_ns):
+            return
+        self._seen = found.st_ino, found.st_mtime_ns
+        self._orders = Orders(**orjson.loads(self._path.read_bytes()))
+        self._counts.clear()
+        if self._log >= 0:
+            os.close(self._log)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+        self._log = os.open(self._file, flags, 0o600)
+
+
+async def _take_time(folder: Path, order: Order) -> None:
+    await trio.sleep(float(order.arguments.get("seconds", 0)))
+    until = order.arguments.get("until")
+    if until:
+        while not (folder / str(until)).exists():  # noqa: ASYNC110 -- another program's
+            await trio.sleep(0.01)
+
+
+def toolbox(folder: Path, agent: str) -> Mapping[str, Tool]:
+    """The tools of *agent*."""
+    world = World(
+        folder / "effects", asks=agent == CAREFUL, before=partial(_take_time, folder)
+    )
+    return world.tools()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the node; the exit code."""
+    folder = Path(os.environ[FOLDER])
+    options = parse(arguments)
+    if options is None:
+        return 0
+    with points.hooked(Killer(folder)):
+        return run(options, partial(toolbox, folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,238 @@
+"""Every step that others rely on stands between two points that a test can reach.
+
+A commit, a sync, a file's new name, something sent, an acknowledgement, a process or an
+effect begun: whoever adds one puts ``reach("<name>.before")`` and
+``reach("<name>.after")`` around it and the name, with a sentence, into the table of
+:mod:`beamclaw.contracts.points`. The crash tests then kill the node there by themselves.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from beamclaw.contracts.points import POINTS, SIDES, hooked, names, reach
+
+ROOT = Path(__file__).parents[2]
+
+# What counts: by the text of the called function, as it stands in the source.
+STEPS: dict[str, str] = {
+    "a commit": r"\.(commit|commit_beside)$|^(ledger\.)?(Accept|Commit)$|^ClaimTenant$",
+    "a sync": r"^os\.(fsync|fdatasync)$",
+    "a name": r"\.(rename|hardlink_to|symlink_to|mkdir)$|^os\.(replace|rename|link|mkdir|makedirs)$",
+    "a message": r"^(supervision\.|bus\.|self\._bus\.|.*\.bus\.)(send|cast)$",
+    "a reply": r"^supervision\.(reply|reply_error)$",
+    "something sent": r"\.send_all$|\.handle_async_request$|^self\._send$",
+    "a process begun": r"^supervision\.(start_child|async_nolink|spawn\w*)$|\.begin_call$",
+    "a process ended": r"^supervision\.exit$",
+    "an effect": r"[tT]ool\.(run|check)$|\.effect$",
+}
+# Statements of SQL count by what they say.
+SQL = re.compile(r"^COMMIT\b")
+
+# Where one need not stand between points, and why. By file, or file and function. What
+# is not needed any more fails, so this stays the truth.
+EXEMPT: dict[str, str] = {
+    "beamclaw/bus/_local.py": "carries what others send; their sites are the points",
+    "beamclaw/gateway/connection.py": "carries what `Exchange` sends: http.send",
+    "beamclaw/gateway/exchange.py:run": "no more is to come: nothing is sent",
+    "beamclaw/gateway/listener.py": "about connections, of which nothing is kept",
+    "beamclaw/ledger/server.py:_answer": "a refusal: nothing was written",
+    "beamclaw/providers/permits.py:_ask": "a refusal: no leave was given",
+    "beamclaw/runs/record.py:commit": "what all commits of a run go through",
+    "beamclaw/sessions/journal.py:_write": "what all commits of a session go through",
+    "beamclaw/sessions/door.py:handle_call": "a refusal: nothing was begun",
+    "beamclaw/shell/connection.py:serve": "ends itself, with all of its connection",
+    "beamclaw/shell/connection.py:_begin": "a request's process; what it does counts",
+    "beamclaw/shell/listener.py": "a connection's process; what it does counts",
+    "beamclaw/storage/_writer.py:_one": "the end of a read: nothing is written",
+    "beamclaw/store/server.py:_answer": "a refusal: nothing was written",
+}
+
+# The fakes are the world outside; but for the tools, whose effects count.
+SKIPPED = re.compile(r"^beamclaw/testing/(?!world\.py)|^beamclaw/cli/")
+
+
+@attrs.frozen
+class Site:
+    """One call that counts."""
+
+    place: str
+    function: str
+    line: int
+    what: str
+    name: str | None
+
+    @property
+    def words(self) -> str:
+        return f"{self.place}:{self.line} ({self.function}): {self.what}"
+
+
+def sites(place: str, text: str) -> Iterator[Site]:
+    """Each call that counts in a module, with the points it stands between."""
+    tree = ast.parse(text)
+    above = {
+        child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (what := counts(node)):
+            function = _function(node, above)
+            yield Site(place, function, node.lineno, what, between(node, above))
+
+
+def counts(call: ast.Call) -> str | None:
+    """What kind of step it is."""
+    called = ast.unparse(call.func)
+    if called.endswith(".execute") and call.args:
+        sql = call.args[0]
+        said = sql.value if isinstance(sql, ast.Constant) else ""
+        return "a commit" if SQL.match(str(said)) else None
+    return next((kind for kind, rule in STEPS.items() if re.search(rule, called)), None)
+
+
+def between(node: ast.AST, above: dict[ast.AST, ast.AST]) -> str | None:
+    """The name of the points around *node*: the nearest pair in its function."""
+    while node in above and not isinstance(node, ast.FunctionDef | ast.Lambda):
+        parent = above[node]
+        for block in ("body", "orelse", "handlers", "finalbody"):
+            statements = getattr(parent, block, None)
+            if isinstance(statements, list) and node in statements:
+                name = _around(statements, statements.index(node))
+                if name:
+                    return name
+        if isinstance(parent, ast.AsyncFunctionDef):
+            break
+        node = parent
+    return None
+
+
+def _around(statements: list[ast.stmt], place: int) -> str | None:
+    """The pair that was opened last before *place* and is closed behind it."""
+    opened = [name for each in statements[:place] if (name := _reached(each))]
+    closed = [name for each in statements[place + 1 :] if (name := _reached(each))]
+    if not opened or not closed:
+        return None
+    before, after = opened[-1], closed[0]
+    name = before.removesuffix(".before")
+    return name if before.endswith(".before") and after == f"{name}.after" else None
+
+
+def _reached(statement: ast.stmt) -> str | None:
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return None
+    call = statement.value
+    if ast.unparse(call.func) != "reach" or not isinstance(call.args[0], ast.Constant):
+        return None
+    return str(call.args[0].value)
+
+
+def _function(node: ast.AST, above: dict[ast.AST, ast.AST]) -> str:
+    while node in above:
+        node = above[node]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return node.name
+    return ""
+
+
+def modules() -> Iterator[tuple[str, str]]:
+    for path in sorted((ROOT / "beamclaw").rglob("*.py")):
+        place = path.relative_to(ROOT).as_posix()
+        if not SKIPPED.search(place):
+            yield place, path.read_text()
+
+
+ALL = [site for place, text in modules() for site in sites(place, text)]
+MENTIONED = re.compile(r"reach\(\s*\"([^\"]+)\"\s*\)")
+
+
+def exempt(site: Site) -> str | None:
+    both = (site.place, f"{site.place}:{site.function}")
+    return next((key for key in both if key in EXEMPT), None)
+
+
+def test_every_step_that_counts_stands_between_points():
+    bare = [s.words for s in ALL if s.name is None and not exempt(s)]
+    assert not bare, (
+        'put reach("<name>.before") and reach("<name>.after") around it, and the name '
+        "into the table of beamclaw/contracts/points.py:\n" + "\n".join(bare)
+    )
+
+
+def test_every_exemption_is_one():
+    assert {exempt(s) for s in ALL if s.name is None} - {None} == set(EXEMPT)
+
+
+def test_every_point_is_reached_at_one_place():
+    found = Counter(name for _, text in modules() for name in MENTIONED.findall(text))
+    assert {name: found[name] for name in names()} == dict.fromkeys(names(), 1)
+    assert set(found) == set(names())
+
+
+def test_every_point_has_a_sentence():
+    assert all(" " in sentence for sentence in POINTS.values())
+    assert len(set(POINTS.values())) == len(POINTS)
+
+
+def test_nothing_but_tests_can_put_a_hook_in():
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "beamclaw").rglob("*.py")
+        if re.search(r"\bhooked\b|points\._hook", path.read_text())
+    ]
+    assert {u for u in users if not u.startswith("beamclaw/testing/")} == {
+        "beamclaw/contracts/points.py"
+    }
+
+
+def test_a_hook_hears_of_every_point_while_it_is_in():
+    heard: list[str] = []
+    with hooked(heard.append):
+        reach("run.commit.before")
+        with pytest.raises(RuntimeError), hooked(heard.append):
+            pass
+    reach("run.commit.after")
+
+    assert heard == ["run.commit.before"]
+    assert len(names()) == len(SIDES) * len(POINTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "os.fsync(handle)",
+        "path.rename(other)",
+        "await record.commit()",
+        "connection.execute('COMMIT')",
+        "supervision.send(pid, message)",
+        "x = await supervision.call(name, ledger.Accept(a=1))",
+        "await self._tool.run(order)",
+        'reach("a.before")\nos.fsync(handle)',
+        'reach("a.before")\nreach("a.after")\nos.fsync(handle)',
+        'reach("a.before")\nos.fsync(handle)\nreach("b.after")',
+        'reach("a.before")\ndef g():\n  os.fsync(handle)\nreach("a.after")',
+    ],
+)
+def test_a_bare_step_is_found(text):
+    (site,) = sites("x.py", _in_function(text))
+    assert site.name is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'reach("a.before")\nos.fsync(handle)\nreach("a.after")',
+        'reach("a.before")\ntry:\n  await r.commit()\nfinally:\n  x()\nreach("a.after")',
+        'try:\n  reach("a.before")\n  await r.commit()\n  reach("a.after")\nfinally:\n  x()',
+    ],
+)
+def test_a_step_between_its_points_is_left_alone(text):
+    (site,) = sites("x.py", _in_function(text))
+    assert site.name == "a"
+
+
+def _in_function(text: str) -> str:
+    return "async def f():\n" + "\n".join(f"  {line}" for line in text.splitlines())
