@@ -13,10 +13,17 @@ import attrs
 import supervision
 from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.subagents import ChildKind, Mode, Spend
 
 RunState = Literal["queued", "running", "joined", "ended"]
 Verdict = Literal["allow", "deny", "expired"]
 Outcome = Literal["ok", "limited", "error", "aborted", "quarantined"]
+ChildState = Literal["open", "ended", "cancelled", "closed"]
+"""How a turn stands that works for a tool call of another one.
+
+``open``: it may write. ``ended``: its result has not been taken. ``cancelled``: it may
+not write any more, but is not over. ``closed``: nobody waits for it, nor it for anybody.
+"""
 
 
 class LedgerError(Exception):
@@ -55,6 +62,10 @@ class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
 
 class BudgetReached(LedgerError):  # noqa: N818 -- a situation
     """The call could go beyond a cap; the message says in words which."""
+
+
+class TooManyChildren(LedgerError):  # noqa: N818 -- a situation
+    """So many sub-agents work already; the message says in words which limit that is."""
 
 
 class StorageFailed(LedgerError):  # noqa: N818 -- a situation
@@ -196,7 +207,12 @@ class CloseWait:
 
 @attrs.frozen(kw_only=True)
 class EndRun:
-    """The run is over. Its answer stands in the journal; this is what joins read."""
+    """The run is over. Its answer stands in the journal; this is what joins read.
+
+    If it works for a tool call that waits, this is the call's result from now on. Its own
+    sub-agents are cancelled, unless it has ended well and they announce their results.
+    *spend* is what it has used, all sub-agents included.
+    """
 
     run_id: str
     at: float
@@ -206,6 +222,7 @@ class EndRun:
     usage: Usage
     error_kind: str | None = None
     error: str | None = None
+    spend: Spend = Spend()
 
 
 @attrs.frozen(kw_only=True)
@@ -260,6 +277,56 @@ class PutOutbound:
     at: float
 
 
+@attrs.frozen
+class Deliver:
+    """Put a message into the inbox of any session, as ``Accept`` does; again is nothing.
+
+    Those beyond the limit of the inbox are taken, too: what is delivered so is owed.
+    """
+
+    message: "Accept"
+
+
+@attrs.frozen(kw_only=True)
+class OpenChild:
+    """A turn in another session begins to work for a tool call of this run.
+
+    Its message is put into that session's inbox. Refused with :class:`Overloaded`; a
+    sub-agent (``spawn``) also with :class:`TooManyChildren`, where *most_of_session*
+    or *most* (of the tenant) work already.
+    """
+
+    message: "Accept"
+    run_id: str
+    call_id: str
+    kind: ChildKind
+    mode: Mode
+    most_of_session: int
+    most: int
+
+
+@attrs.frozen
+class TakeChild:
+    """The result of the turn *run_id* stands in the journal of who waited for it."""
+
+    run_id: str
+
+
+@attrs.frozen
+class CancelChildren:
+    """The sub-agents of a run (or of one call of it) are to stop; they may not write."""
+
+    run_id: str
+    call_id: str | None = None
+
+
+@attrs.frozen
+class SetAgent:
+    """Whose session this is from now on."""
+
+    agent: str
+
+
 Op = (
     Take
     | OpenRun
@@ -274,6 +341,11 @@ Op = (
     | Settle
     | PutDefinition
     | PutOutbound
+    | Deliver
+    | OpenChild
+    | TakeChild
+    | CancelChildren
+    | SetAgent
 )
 
 
@@ -350,13 +422,22 @@ class ReadSession(supervision.Call["SessionRead"]):
 
 @attrs.frozen(kw_only=True)
 class SessionRead:
-    """One consistent view of a session."""
+    """One consistent view of a session.
+
+    Attributes:
+        children: Turns in other sessions that work for one of this, and are not closed.
+        cancelled: Runs of this session that are not over and may not go on.
+        owed: Sessions that wait for the result of a turn of this one, which is there.
+    """
 
     seq: int
     events: tuple[Event, ...]
     inbox: tuple[InboxRow, ...]
     open_run: "RunRow | None" = None
     waits: "tuple[WaitRow, ...]" = ()
+    children: "tuple[ChildRow, ...]" = ()
+    cancelled: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -382,6 +463,43 @@ class RunRow:
     error_kind: str | None = None
     error: str | None = None
     joined: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ChildRow:
+    """A turn that works for a tool call of another one, and what came of it.
+
+    *outcome*, *text* and *error* are there when it is over.
+    """
+
+    run_id: str
+    session_key: str
+    parent_session: str
+    parent_run: str
+    call_id: str
+    kind: ChildKind
+    mode: Mode
+    state: ChildState
+    at: float
+    outcome: Outcome | None = None
+    text: str = ""
+    error: str | None = None
+    spend: Spend = Spend()
+
+
+@attrs.frozen
+class ReadChildren(supervision.Call[tuple[ChildRow, ...]]):
+    """All turns that ever worked for the session, or for *run_id* of it; oldest first."""
+
+    session_key: str
+    run_id: str | None = None
+
+
+@attrs.frozen
+class ReadAncestors(supervision.Call[tuple[str, ...]]):
+    """The session that has spawned this one, the one that has spawned that, and so on."""
+
+    session_key: str
 
 
 @attrs.frozen
@@ -426,7 +544,7 @@ class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
 
 @attrs.frozen(kw_only=True)
 class SessionRow:
-    """A session as the ledger lists it."""
+    """A session as the ledger lists it; *parent* is the one that has spawned it."""
 
     key: str
     session_id: str
@@ -435,6 +553,7 @@ class SessionRow:
     created_at: float
     updated_at: float
     open_run: str | None = None
+    parent: str | None = None
 
 
 @attrs.frozen

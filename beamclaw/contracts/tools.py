@@ -20,6 +20,13 @@ Effect = Literal["pure", "idempotent", "checkable", "unsafe"]
 nobody can say; it is never run again by itself.
 """
 
+ToolKind = Literal["process", "session"]
+"""What a call is: a process of its own, or something done with sessions.
+
+The tool of the first is a :class:`Tool`, that of the second a
+:class:`beamclaw.contracts.subagents.SessionTool`.
+"""
+
 CallOutcome = Literal["ok", "error", "unknown", "refused", "stopped"]
 """How a tool call came out.
 
@@ -38,6 +45,7 @@ class ToolSpec:
         parameters: JSON Schema of its arguments, an object.
         effect: See :data:`Effect`.
         asks: A person has to agree before it runs.
+        kind: See :data:`ToolKind`.
     """
 
     name: str
@@ -45,6 +53,7 @@ class ToolSpec:
     parameters: Mapping[str, Any]
     effect: Effect
     asks: bool = False
+    kind: ToolKind = "process"
 
 
 @attrs.frozen(kw_only=True)

@@ -9,24 +9,23 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from beamclaw.contracts.budgets import Spent, session_purse
 from beamclaw.contracts.ledger import (
     Accept,
     Claim,
     ClaimRun,
     Commit,
-    IdempotencyConflict,
     LedgerError,
     NewEvent,
     Op,
-    Overloaded,
     Receipt,
     SequenceConflict,
     StaleClaim,
 )
-from beamclaw.ledger.memory import Memory, Run, Session, inbox_key
+from beamclaw.ledger.inbox import Inbox
+from beamclaw.ledger.memory import Memory, Run, Session
 from beamclaw.ledger.retention import Retention
-from beamclaw.ledger.rules import Step
+from beamclaw.ledger.rules import check
+from beamclaw.ledger.step import Step
 from beamclaw.ledger.writing import Writing
 from beamclaw.storage import Broken, Connection
 
@@ -53,10 +52,12 @@ class LedgerBook:
     commits: int = 0
     _retention: Retention = attrs.field(factory=Retention)
     _memory: Memory = attrs.field(init=False)
+    _inbox: Inbox = attrs.field(init=False)
     _writing: Writing = attrs.field(init=False, factory=Writing)
 
     def __attrs_post_init__(self) -> None:
         self._memory = Memory(self.connection)
+        self._inbox = Inbox(self._memory, self.inbox_limit, self.new_id)
 
     def apply(self, jobs: Sequence[Commit | Accept]) -> list[object]:
         """See :class:`beamclaw.storage.Book`."""
@@ -96,60 +97,13 @@ class LedgerBook:
                 f"this one at {self.owner_epoch}"
             )
 
-    # --- accepting
-
     def _accept(self, job: Accept) -> Receipt:
-        memory, key = self._memory, inbox_key(job)
-        before = memory.accepted.get(key)
-        if before is not None:
-            return _repeated(job, *before)
-        if len(memory.waiting) >= self.inbox_limit:
-            raise Overloaded(len(memory.waiting), self.inbox_limit)
-        if job.run_id in memory.runs:
-            raise LedgerError(f"run id {job.run_id} was given to another message")
-        session = memory.sessions.get(job.session_key)
-        fresh = session is None
-        if session is None:
-            session = self._new_session(job)
-        self._new_run(job, session)
-        memory.last_inbox += 1
-        row = memory.last_inbox
-        memory.waiting[row] = session.id, job.run_id
-        memory.waiting_runs.add(job.run_id)
-        self._writing.inbox += (row, *key, job.fingerprint, session.id)
-        self._writing.inbox += (job.run_id, job.at, job.body)
-        receipt = Receipt(
-            inbox_id=row, run_id=job.run_id, session_key=job.session_key, fresh=fresh
-        )
-        memory.accepted[key] = job.fingerprint, receipt
+        inbox = self._inbox
+        receipt = inbox.repeated(job)
+        if receipt is None:
+            inbox.check(job)
+            receipt = inbox.put(job, self._writing)
         return receipt
-
-    def _new_session(self, job: Accept) -> Session:
-        memory = self._memory
-        memory.last_session += 1
-        session = Session(
-            memory.last_session,
-            job.session_key,
-            self.new_id(),
-            job.agent,
-            0,
-            None,
-            job.at,
-            job.at,
-        )
-        memory.sessions[session.key] = session
-        # Known without a look: nothing was spent in it.
-        memory.spent[session_purse(session.key)] = Spent()
-        self._writing.sessions[session.id] = session
-        return session
-
-    def _new_run(self, job: Accept, session: Session) -> None:
-        memory = self._memory
-        memory.last_run += 1
-        run = Run(memory.last_run, job.run_id, session.id, "queued")
-        run.queued_at = job.at
-        memory.runs[run.run_id] = run
-        self._writing.put_run(run)
 
     # --- committing
 
@@ -167,9 +121,11 @@ class LedgerBook:
                 f"session {session.key} is at event {session.seq}, not at {expected}"
             )
         if job.ops:
-            step = Step(memory, self._writing, session, claim, session.open_run)
+            step = Step(
+                memory, self._writing, self._inbox, session, claim, session.open_run
+            )
             for op in job.ops:
-                step.check(op)
+                check(step, op)
             step.keep()
         # From here on nothing can be refused any more.
         if job.events:
@@ -191,6 +147,9 @@ class LedgerBook:
             raise StaleClaim(
                 f"run {claim.run_id} is not in progress in session {session.key}"
             )
+        child = self._memory.children.get(claim.run_id)
+        if child is not None and child.state == "cancelled":
+            raise StaleClaim(f"run {claim.run_id} was cancelled by who started it")
         if run.epoch != claim.run_epoch and not (
             run.epoch < claim.run_epoch and any(type(op) is ClaimRun for op in ops)
         ):
@@ -240,12 +199,3 @@ class LedgerBook:
         session.seq, session.last_event = seq, previous
         session.updated_at = events[-1].at
         self._writing.sessions[session.id] = session
-
-
-def _repeated(job: Accept, fingerprint: str, receipt: Receipt) -> Receipt:
-    if fingerprint != job.fingerprint:
-        raise IdempotencyConflict(
-            f"the id {job.external_id!r} came before with another content; send the "
-            "new message under a new id"
-        )
-    return attrs.evolve(receipt, duplicate=True, fresh=False)

@@ -5,13 +5,24 @@ rollback forgets it all. Sessions and runs are bounded; when there are too many,
 dropped, and what is needed again comes back with one statement per transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
 from beamclaw.contracts.budgets import Purse, Spent, purses
-from beamclaw.contracts.ledger import Accept, Commit, EndRun, OpenRun, Receipt, RunState
+from beamclaw.contracts.ledger import (
+    Accept,
+    ChildState,
+    Commit,
+    Deliver,
+    EndRun,
+    OpenChild,
+    OpenRun,
+    Receipt,
+    RunState,
+)
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.subagents import ChildKind, Mode
 from beamclaw.ledger import statements as sql
 from beamclaw.storage import Connection
 
@@ -85,6 +96,25 @@ class Wait:
     closed_at: float | None = None
 
 
+@attrs.define(eq=False)
+class Child:
+    """The row of a turn that works for a tool call of another one."""
+
+    run_id: str
+    session: int
+    parent_session: int
+    parent_run: str
+    call_id: str
+    kind: ChildKind
+    mode: Mode
+    state: ChildState
+    at: float
+    model_calls: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
 @attrs.frozen
 class Reserved:
     """A reservation that is not settled, and the purses it is in."""
@@ -108,6 +138,10 @@ class Memory:
     waiting_runs: set[str] = attrs.field(factory=set[str])
     # Questions that are not closed. Never more than turns in progress ask.
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    # Turns that work for others and are not closed, by their own run, and their runs by
+    # that of the other. Never more than what turns in progress wait for.
+    children: dict[str, Child] = attrs.field(factory=dict[str, Child])
+    children_of: dict[str, set[str]] = attrs.field(factory=dict[str, set[str]])
     # Sums out of purses; reservations that are open, by run (its number) and attempt.
     spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
     reserved: dict[tuple[int, int], Reserved] = attrs.field(
@@ -144,15 +178,18 @@ class Memory:
         if len(self.reserved) > REMEMBERED:
             self.reserved.clear()
         sessions = self.sessions
+        accepts = list(_messages(jobs))
         keys = {job.session_key for job in jobs if job.session_key not in sessions}
+        keys.update(job.session_key for job in accepts)
+        keys.difference_update(sessions)
         if keys:
             self._recall_sessions(keys)
         ids = set(map(_run_of, jobs))
+        ids.update(job.run_id for job in accepts)
         ids.difference_update(self.runs)
         ids.discard(None)
         if ids:
             self._recall_runs(tuple(ids))
-        accepts = [job for job in jobs if type(job) is Accept]
         self.accepted.clear()
         if accepts:
             self._recall_accepted(accepts)
@@ -164,6 +201,18 @@ class Memory:
             self._recall_runs((run_id,))
             run = self.runs.get(run_id)
         return run
+
+    def keep_child(self, child: Child) -> None:
+        """Remember how it stands; of one that is closed nothing."""
+        runs = self.children_of.setdefault(child.parent_run, set())
+        if child.state != "closed":
+            self.children[child.run_id] = child
+            runs.add(child.run_id)
+            return
+        self.children.pop(child.run_id, None)
+        runs.discard(child.run_id)
+        if not runs:
+            del self.children_of[child.parent_run]
 
     def spent_out_of(self, purse: Purse) -> Spent:
         """What was spent out of *purse*, looked up if need be."""
@@ -194,6 +243,10 @@ class Memory:
         self.waiting_runs = {row[2] for row in waiting}
         waits = [Wait(*row) for row in query(sql.OPEN_WAITS).fetchall()]
         self.waits = {wait.wait_id: wait for wait in waits}
+        self.children.clear()
+        self.children_of.clear()
+        for row in query(sql.OPEN_CHILDREN).fetchall():
+            self.keep_child(Child(*row))
         self._known = True
 
     def _recall_sessions(self, keys: Iterable[str]) -> None:
@@ -218,6 +271,17 @@ class Memory:
 def inbox_key(job: Accept) -> InboxKey:
     """What makes a message the same one as another."""
     return job.source, job.account, job.conversation, job.external_id
+
+
+def _messages(jobs: Iterable[Commit | Accept]) -> Iterator[Accept]:
+    """What goes into inboxes: from outside, and from one session to another."""
+    for job in jobs:
+        if type(job) is Accept:
+            yield job
+        elif type(job) is Commit and job.ops:
+            for op in job.ops:
+                if type(op) is OpenChild or type(op) is Deliver:
+                    yield op.message
 
 
 def _run_of(job: Commit | Accept) -> str | None:

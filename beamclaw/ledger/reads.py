@@ -5,9 +5,12 @@ from typing import Any
 
 from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import (
+    ChildRow,
     GetLedgerStatus,
     InboxRow,
     LedgerStatus,
+    ReadAncestors,
+    ReadChildren,
     ReadDefinition,
     ReadOpenWork,
     ReadRun,
@@ -23,6 +26,7 @@ from beamclaw.contracts.ledger import (
     WaitRow,
 )
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.subagents import Spend
 from beamclaw.ledger import journal
 from beamclaw.storage import Connection
 
@@ -48,6 +52,38 @@ _INBOX = """
     SELECT id, run_id, body FROM inbox
     WHERE session = ? AND taken_at IS NULL ORDER BY id
 """
+_CHILDREN = """
+    SELECT c.run_id, s.key, p.key, c.parent_run, c.call_id, c.kind, c.mode, c.state,
+        c.at, r.outcome, coalesce(r.text, ''), r.error, c.model_calls, c.tool_calls,
+        c.tokens, c.seconds
+    FROM children AS c
+    JOIN sessions AS s ON s.id = c.session
+    JOIN sessions AS p ON p.id = c.parent_session
+    LEFT JOIN runs AS r ON r.run_id = c.run_id
+"""
+_CHILDREN_OPEN = f"""{_CHILDREN}
+    WHERE c.parent_session = ? AND c.state <> 'closed' ORDER BY c.at, c.run_id
+"""
+_CHILDREN_OF = f"""{_CHILDREN}
+    WHERE p.key = ? AND (c.parent_run = ? OR ? IS NULL) ORDER BY c.at, c.run_id
+"""
+_WORKS_FOR = """
+    SELECT c.run_id, c.state, p.key
+    FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
+    WHERE c.session = ? AND c.state IN ('ended', 'cancelled') ORDER BY c.run_id
+"""
+# UNION, not UNION ALL: it ends, whatever the rows say.
+_ANCESTORS = """
+    WITH RECURSIVE up (session, depth) AS (
+        SELECT id, 0 FROM sessions WHERE key = ?
+        UNION
+        SELECT c.parent_session, depth + 1
+        FROM up JOIN children AS c ON c.session = up.session AND c.kind = 'spawn'
+        WHERE depth < 100
+    )
+    SELECT s.key FROM up JOIN sessions AS s ON s.id = up.session
+    WHERE depth > 0 ORDER BY depth
+"""
 _OPEN_WORK = """
     SELECT s.key FROM (
         SELECT session, opened_at AS since FROM runs WHERE state = 'running'
@@ -58,7 +94,11 @@ _OPEN_WORK = """
     GROUP BY work.session ORDER BY min(work.since), work.session
 """
 _SESSIONS = """
-    SELECT s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at, r.run_id
+    SELECT s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at, r.run_id,
+        (
+            SELECT p.key FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
+            WHERE c.session = s.id AND c.kind = 'spawn' LIMIT 1
+        )
     FROM (
         SELECT * FROM sessions ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?
     ) AS s
@@ -97,6 +137,8 @@ Read = (
     | ReadUsage
     | ReadWaits
     | ReadSpent
+    | ReadChildren
+    | ReadAncestors
     | GetLedgerStatus
 )
 
@@ -120,6 +162,7 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
     events = journal.read(connection, last, request.after_seq)
     inbox = query(_INBOX, (session,)).fetchall()
     run = query(_RUN_OPEN, (session,)).fetchone()
+    works_for = query(_WORKS_FOR, (session,)).fetchall()
     return SessionRead(
         seq=seq,
         events=events,
@@ -131,6 +174,9 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
         ),
         open_run=None if run is None else _run_row(run),
         waits=_wait_rows(query(_WAITS_OF, (session,)).fetchall()),
+        children=_child_rows(query(_CHILDREN_OPEN, (session,)).fetchall()),
+        cancelled=tuple(row[0] for row in works_for if row[1] == "cancelled"),
+        owed=tuple(dict.fromkeys(row[2] for row in works_for if row[1] == "ended")),
     )
 
 
@@ -173,6 +219,42 @@ def _wait_rows(rows: list[tuple[Any, ...]]) -> tuple[WaitRow, ...]:
     )
 
 
+def _child_rows(rows: list[tuple[Any, ...]]) -> tuple[ChildRow, ...]:
+    return tuple(
+        ChildRow(
+            run_id=row[0],
+            session_key=row[1],
+            parent_session=row[2],
+            parent_run=row[3],
+            call_id=row[4],
+            kind=row[5],
+            mode=row[6],
+            state=row[7],
+            at=row[8],
+            outcome=row[9],
+            text=row[10],
+            error=row[11],
+            spend=Spend(
+                model_calls=row[12],
+                tool_calls=row[13],
+                tokens=row[14],
+                seconds=row[15],
+            ),
+        )
+        for row in rows
+    )
+
+
+def _children(connection: Connection, request: ReadChildren) -> tuple[ChildRow, ...]:
+    given = request.session_key, request.run_id, request.run_id
+    return _child_rows(connection.execute(_CHILDREN_OF, given).fetchall())
+
+
+def _ancestors(connection: Connection, request: ReadAncestors) -> tuple[str, ...]:
+    rows = connection.execute(_ANCESTORS, (request.session_key,)).fetchall()
+    return tuple(row[0] for row in rows)
+
+
 def _spent(
     connection: Connection, request: ReadSpent
 ) -> tuple[tuple[Purse, Spent], ...]:
@@ -209,6 +291,7 @@ def _sessions(connection: Connection, request: ReadSessions) -> tuple[SessionRow
             created_at=row[4],
             updated_at=row[5],
             open_run=row[6],
+            parent=row[7],
         )
         for row in rows
     )
@@ -255,5 +338,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadUsage: _usage,
     ReadWaits: _waits,
     ReadSpent: _spent,
+    ReadChildren: _children,
+    ReadAncestors: _ancestors,
     GetLedgerStatus: _status,
 }

@@ -9,18 +9,16 @@ from typing import Any
 
 import attrs
 
-from beamclaw.contracts.budgets import Purse, Spent, in_words, purses, reached
+from beamclaw.contracts.budgets import in_words, purses, reached
 from beamclaw.contracts.ledger import (
     AnsweredAlready,
     AnswerWait,
     BudgetReached,
-    Claim,
     ClaimRun,
     CloseWait,
     EndRun,
     JoinRun,
     LedgerError,
-    NoSuchWait,
     NoteRevival,
     Op,
     OpenRun,
@@ -32,99 +30,18 @@ from beamclaw.contracts.ledger import (
     StaleClaim,
     Take,
 )
-from beamclaw.ledger.memory import Memory, Reserved, Run, Session, Wait
-from beamclaw.ledger.writing import Writing
+from beamclaw.ledger import children
+from beamclaw.ledger.memory import Reserved, Run, Wait
+from beamclaw.ledger.step import Step
 
 
-@attrs.define(eq=False)
-class Step:
-    """One commit while it is checked."""
+def check(step: Step, op: Op) -> None:
+    """Apply the rule for *op*.
 
-    memory: Memory
-    writing: Writing
-    session: Session
-    claim: Claim
-    open_run: str | None
-    # Runs as they will be after this commit: copies of those that are remembered.
-    runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
-    taken: list[int] = attrs.field(factory=list[int])
-    # Sums and reservations as they will be after this commit; None: settled.
-    spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
-    reserved: dict[tuple[int, int], Reserved | None] = attrs.field(
-        factory=dict[tuple[int, int], Reserved | None]
-    )
-    # Questions as they will be after this commit.
-    waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
-    # Rows to be, each with the list of the writing that it belongs to.
-    rows: list[tuple[list[Any], tuple[Any, ...]]] = attrs.field(
-        factory=list[tuple[list[Any], tuple[Any, ...]]]
-    )
-
-    def check(self, op: Op) -> None:
-        """Apply the rule for *op*.
-
-        Raises:
-            LedgerError: It demands something that is not so.
-        """
-        _RULES[type(op)](self, op)
-
-    def keep(self) -> None:
-        """The commit is agreed on: what was noted becomes what is."""
-        memory, writing = self.memory, self.writing
-        for run in self.runs.values():
-            memory.runs[run.run_id] = run
-            writing.put_run(run)
-        self.session.open_run = self.open_run
-        for row in self.taken:
-            _, run_id = memory.waiting.pop(row)
-            memory.waiting_runs.discard(run_id)
-        writing.taken += self.taken
-        memory.spent.update(self.spent)
-        writing.spent.update(self.spent)
-        for place, reserved in self.reserved.items():
-            if reserved is None:
-                memory.reserved.pop(place, None)
-            else:
-                memory.reserved[place] = reserved
-        for wait in self.waits.values():
-            writing.waits[wait.wait_id] = wait
-            if wait.closed_at is None:
-                memory.waits[wait.wait_id] = wait
-            else:
-                memory.waits.pop(wait.wait_id, None)
-        for target, row in self.rows:
-            target.extend(row)
-
-    def see(self, run_id: str) -> Run:
-        """The run as it stands in this commit."""
-        run = self.runs.get(run_id) or self.memory.run(run_id)
-        if run is None or run.session != self.session.id:
-            raise LedgerError(f"session {self.session.key} has no run {run_id}")
-        return run
-
-    def change(self, run_id: str) -> Run:
-        """The run, to be changed."""
-        run = self.see(run_id)
-        if run_id not in self.runs:
-            run = self.runs[run_id] = run.copy()
-        return run
-
-    def spent_out_of(self, purse: Purse) -> Spent:
-        """The sum as it stands in this commit."""
-        return self.spent.get(purse) or self.memory.spent_out_of(purse)
-
-    def change_wait(self, wait_id: str) -> Wait:
-        """An open question, to be changed."""
-        wait = self.waits.get(wait_id) or self.memory.waits.get(wait_id)
-        if (
-            wait is None
-            or wait.closed_at is not None
-            or wait.session != self.session.id
-        ):
-            raise NoSuchWait(f"nothing waits for an answer as {wait_id}")
-        if wait_id not in self.waits:
-            wait = self.waits[wait_id] = attrs.evolve(wait)
-        return wait
+    Raises:
+        LedgerError: It demands something that is not so.
+    """
+    _RULES[type(op)](step, op)
 
 
 def _take(step: Step, op: Take) -> None:
@@ -138,7 +55,7 @@ def _take(step: Step, op: Take) -> None:
 
 
 def _open_run(step: Step, op: OpenRun) -> None:
-    _own(step, op)
+    step.own(op)
     if step.open_run is not None:
         raise LedgerError(
             f"session {step.session.key} has run {step.open_run} in progress"
@@ -167,7 +84,7 @@ def _claim_run(step: Step, op: ClaimRun) -> None:
 
 
 def _note_revival(step: Step, op: NoteRevival) -> None:
-    _own(step, op)
+    step.own(op)
     run = step.change(op.run_id)
     if run.state != "running":
         raise LedgerError(f"run {op.run_id} is not in progress")
@@ -185,7 +102,7 @@ def _join_run(step: Step, op: JoinRun) -> None:
 
 
 def _open_wait(step: Step, op: OpenWait) -> None:
-    _of_claim(step, op.run_id)
+    step.of_claim(op.run_id)
     if op.wait_id in step.waits or op.wait_id in step.memory.waits:
         raise LedgerError(f"the question {op.wait_id} was asked before")
     step.waits[op.wait_id] = Wait(
@@ -194,7 +111,7 @@ def _open_wait(step: Step, op: OpenWait) -> None:
 
 
 def _answer_wait(step: Step, op: AnswerWait) -> None:
-    _own(step, op)
+    step.own(op)
     wait = step.change_wait(op.wait_id)
     if wait.verdict is not None:
         raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
@@ -204,14 +121,14 @@ def _answer_wait(step: Step, op: AnswerWait) -> None:
 
 def _close_wait(step: Step, op: CloseWait) -> None:
     wait = step.change_wait(op.wait_id)
-    _of_claim(step, wait.run_id)
+    step.of_claim(wait.run_id)
     if op.unanswered and wait.verdict is not None:
         raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
     wait.closed_at = wait.answered_at or wait.expires_at
 
 
 def _end_run(step: Step, op: EndRun) -> None:
-    _of_claim(step, op.run_id)
+    step.of_claim(op.run_id)
     run = step.change(op.run_id)
     if run.state == "ended":
         raise LedgerError(f"run {op.run_id} is over already")
@@ -223,11 +140,12 @@ def _end_run(step: Step, op: EndRun) -> None:
         for wait_id, wait in {**step.memory.waits, **step.waits}.items():
             if wait.run_id == op.run_id and wait.closed_at is None:
                 step.change_wait(wait_id).closed_at = op.at
+    children.over(step, op)
     run.state, run.end = "ended", op
 
 
 def _reserve(step: Step, op: Reserve) -> None:
-    _of_claim(step, op.run_id)
+    step.of_claim(op.run_id)
     run, bound = step.see(op.run_id), op.bound
     paid_from = purses(op.agent, step.session.key, op.at)
     for purse in paid_from:
@@ -254,7 +172,7 @@ def _reserve(step: Step, op: Reserve) -> None:
 
 
 def _settle(step: Step, op: Settle) -> None:
-    _of_claim(step, op.run_id)
+    step.of_claim(op.run_id)
     run = step.see(op.run_id)
     reserved = step.reserved.get((run.id, op.attempt)) or step.memory.reservation(
         run.id, op.attempt, step.session.key
@@ -287,7 +205,7 @@ def _put_definition(step: Step, op: PutDefinition) -> None:
 
 
 def _put_outbound(step: Step, op: PutOutbound) -> None:
-    _of_claim(step, op.run_id)
+    step.of_claim(op.run_id)
     run = step.see(op.run_id)
     row = run.epoch, op.key, step.session.id, op.run_id, op.reply_to, op.body, op.at
     step.rows.append((step.writing.outbox, row))
@@ -307,17 +225,8 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     Settle: _settle,
     PutDefinition: _put_definition,
     PutOutbound: _put_outbound,
+    **children.RULES,
 }
-
-
-def _own(step: Step, op: Op) -> None:
-    if step.claim.run_id is not None:
-        raise LedgerError(f"{type(op).__name__} is for the session's own claim")
-
-
-def _of_claim(step: Step, run_id: str) -> None:
-    if step.claim.run_id is not None and step.claim.run_id != run_id:
-        raise LedgerError(f"the claim is of run {step.claim.run_id}, not of {run_id}")
 
 
 def _taken(step: Step, run_id: str) -> None:

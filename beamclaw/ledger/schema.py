@@ -186,8 +186,38 @@ _SECOND = (
     "CREATE INDEX waits_open ON waits (session) WHERE closed_at IS NULL",
 )
 
+_THIRD = (
+    # Turns that work for a tool call of a turn in another session.
+    """
+    CREATE TABLE children (
+        run_id TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        parent_session INTEGER NOT NULL REFERENCES sessions (id),
+        parent_run TEXT NOT NULL,
+        call_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        mode TEXT NOT NULL,
+        state TEXT NOT NULL,
+        at REAL NOT NULL,
+        model_calls INTEGER NOT NULL,
+        tool_calls INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        seconds REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX children_open ON children (parent_session) WHERE state <> 'closed'",
+    "CREATE INDEX children_by_session ON children (session)",
+    "CREATE INDEX children_by_parent ON children (parent_session)",
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
-    migrations=(statements(*_FIRST), statements(*_SECOND)),
+    migrations=(
+        statements(*_FIRST),
+        statements(*_SECOND),
+        statements(*_THIRD),
+    ),
 )

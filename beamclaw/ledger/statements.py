@@ -20,6 +20,12 @@ OPEN_WAITS = """
     FROM waits WHERE closed_at IS NULL
 """
 
+OPEN_CHILDREN = """
+    SELECT run_id, session, parent_session, parent_run, call_id, kind, mode, state, at,
+        model_calls, tool_calls, tokens, seconds
+    FROM children WHERE state <> 'closed'
+"""
+
 SPENT = """
     SELECT tokens, cost, calls FROM spent WHERE scope = ? AND key = ? AND day = ?
 """
@@ -69,6 +75,7 @@ PUT_SESSIONS = Rows(
     tail="""
     ON CONFLICT (id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
+        agent = excluded.agent,
         seq = excluded.seq,
         last_event = excluded.last_event,
         updated_at = excluded.updated_at
@@ -189,6 +196,25 @@ PUT_WAITS = Rows(
         text = excluded.text,
         answered_at = excluded.answered_at,
         closed_at = excluded.closed_at
+    """,
+    shared=2,
+)
+PUT_CHILDREN = Rows(
+    """
+    INSERT INTO children (tenant, owner_epoch, run_id, session, parent_session,
+        parent_run, call_id, kind, mode, state, at, model_calls, tool_calls, tokens,
+        seconds)
+    VALUES
+    """,
+    width=13,
+    tail="""
+    ON CONFLICT (run_id) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        state = excluded.state,
+        model_calls = excluded.model_calls,
+        tool_calls = excluded.tool_calls,
+        tokens = excluded.tokens,
+        seconds = excluded.seconds
     """,
     shared=2,
 )

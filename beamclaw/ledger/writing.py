@@ -8,7 +8,7 @@ import attrs
 from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import EndRun
 from beamclaw.ledger import statements as sql
-from beamclaw.ledger.memory import Run, Session, Wait
+from beamclaw.ledger.memory import Child, Run, Session, Wait
 from beamclaw.storage import Connection
 
 
@@ -26,6 +26,7 @@ class Writing:
     definitions: list[Any] = attrs.field(factory=list[Any])
     outbox: list[Any] = attrs.field(factory=list[Any])
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    children: dict[str, Child] = attrs.field(factory=dict[str, Child])
     spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
 
     def put_run(self, run: Run) -> None:
@@ -47,6 +48,7 @@ class Writing:
             (sql.PUT_DEFINITIONS, shared, self.definitions),
             (sql.PUT_OUTBOX, shared, self.outbox),
             (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
+            (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
             (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
         )
         for statement, common, rows in tables:
@@ -109,6 +111,10 @@ def _end_row(end: EndRun) -> tuple[Any, ...]:
 
 def _wait_rows(waits: Iterable[Wait]) -> list[Any]:
     return [value for wait in waits for value in attrs.astuple(wait)]
+
+
+def _child_rows(children: Iterable[Child]) -> list[Any]:
+    return [value for child in children for value in attrs.astuple(child)]
 
 
 def _spent_rows(spent: Mapping[Purse, Spent]) -> list[Any]:

@@ -14,15 +14,21 @@ import trio
 
 import supervision
 from beamclaw.contracts.ledger import (
+    CancelChildren,
     ClaimRun,
+    Deliver,
     GetLedgerStatus,
     IdempotencyConflict,
     LedgerError,
     NoteRevival,
+    Op,
+    OpenChild,
     OpenRun,
     Overloaded,
     PutDefinition,
     PutOutbound,
+    ReadAncestors,
+    ReadChildren,
     ReadDefinition,
     ReadOpenWork,
     ReadRun,
@@ -33,11 +39,15 @@ from beamclaw.contracts.ledger import (
     RunRow,
     SequenceConflict,
     SessionRead,
+    SetAgent,
     Settle,
     StaleClaim,
     Take,
+    TakeChild,
+    TooManyChildren,
 )
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.subagents import Spend
 from tests.support.ledgers import (
     INLINE,
     KEY,
@@ -551,6 +561,203 @@ async def test_an_outbound_is_put_once_under_its_key(ledger):
         await ledger.commit(run="r1", ops=(piece,))
 
 
+# --- turns that work for others
+
+SUB = "agent:main:subagent:1"
+
+
+def spawn(run: str = "r1", child: str = "c1", **other: Any) -> OpenChild:
+    key = other.pop("key", SUB)
+    given: dict[str, Any] = {
+        "message": message(child, key, source="agent", conversation=run),
+        "run_id": run,
+        "call_id": f"call of {child}",
+        "kind": "spawn",
+        "mode": "wait",
+        "most_of_session": 5,
+        "most": 8,
+    }
+    return OpenChild(**(given | other))
+
+
+async def take_message(ledger: Client, key: str = SUB) -> None:
+    """Whoever the message is for begins its turn."""
+    (row,) = (await ledger.read(key)).inbox
+    await ledger.take(row, key=key)
+
+
+async def test_a_child_is_opened_with_its_message_in_one_commit(ledger):
+    await ledger.begin()
+    await ledger.commit(event("begun", "r1"), run="r1", ops=(spawn(),))
+    (row,) = (await ledger.read(SUB)).inbox
+    assert (row.run_id, row.body) == ("c1", b'{"say":"hello"}')
+    (child,) = (await ledger.read()).children
+    assert (child.run_id, child.session_key, child.state) == ("c1", SUB, "open")
+    assert (child.parent_session, child.parent_run) == (KEY, "r1")
+    assert set(await ledger.call(ReadOpenWork())) == {KEY, SUB}
+
+
+async def test_a_child_that_is_refused_leaves_no_message(ledger):
+    await ledger.begin()
+    with pytest.raises(StaleClaim):
+        await ledger.commit(ops=(spawn(),), run="r1", run_epoch=2)
+    with pytest.raises(LedgerError, match="session's own claim"):
+        await ledger.commit(run="r1", ops=(spawn(), OpenRun("r1", 1.0)))
+    assert await ledger.read(SUB) == SessionRead(seq=0, events=(), inbox=())
+    assert (await ledger.read()).children == ()
+
+
+@pytest.mark.parametrize(
+    "most, words",
+    [
+        ({"most": 2}, r"2 sub-agents work already \(limits.subagents.concurrent: 2\)"),
+        ({"most_of_session": 2}, r"2 sub-agents of this .*subagents.children: 2\)"),
+    ],
+)
+async def test_so_many_children_and_no_more(ledger, most, words):
+    await ledger.begin()
+    for number in range(2):
+        await ledger.commit(
+            run="r1", ops=(spawn(child=f"c{number}", key=f"k{number}", **most),)
+        )
+    with pytest.raises(TooManyChildren, match=words):
+        await ledger.commit(run="r1", ops=(spawn(child="c9", key="k9", **most),))
+    # A message to another session is none, and who has ended makes a place.
+    sent = spawn(child="s1", key="k8", kind="send", **most)
+    await ledger.commit(run="r1", ops=(sent,))
+    await take_message(ledger, "k0")
+    await ledger.commit(run="c0", key="k0", ops=(end("c0"),))
+    await ledger.commit(run="r1", ops=(spawn(child="c9", key="k9", **most),))
+
+
+async def test_a_full_inbox_takes_no_child_and_still_what_is_owed(opened):
+    async with opened(inbox_limit=1) as ledger:
+        await ledger.begin()
+        await ledger.accept("r2")
+        with pytest.raises(Overloaded):
+            await ledger.commit(run="r1", ops=(spawn(),))
+        owed = message("a1", source="agent")
+        for _ in range(2):
+            await ledger.commit(run="r1", ops=(Deliver(owed),))
+        assert [row.run_id for row in (await ledger.read()).inbox] == ["r2", "a1"]
+
+
+async def test_the_result_is_there_with_the_end_and_taken_once(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(spawn(),))
+    with pytest.raises(LedgerError, match="has no result yet"):
+        await ledger.commit(run="r1", ops=(TakeChild("c1"),))
+    await take_message(ledger)
+    used = Spend(model_calls=1, tool_calls=2, tokens=30, seconds=4.5)
+    await ledger.commit(run="c1", key=SUB, ops=(end("c1", text="done", spend=used),))
+    assert (await ledger.read(SUB)).owed == (KEY,)
+    (child,) = (await ledger.read()).children
+    assert (child.state, child.outcome, child.text) == ("ended", "ok", "done")
+    assert child.spend == used
+    await ledger.commit(event("ended", "r1"), run="r1", ops=(TakeChild("c1"),))
+    assert (await ledger.read()).children == ()
+    assert (await ledger.read(SUB)).owed == ()
+    with pytest.raises(LedgerError, match="waits for no run c1"):
+        await ledger.commit(run="r1", ops=(TakeChild("c1"),))
+
+
+async def test_nobody_else_takes_a_result(ledger):
+    await ledger.begin()
+    await ledger.begin("r2", OTHER)
+    await ledger.commit(run="r1", ops=(spawn(),))
+    await take_message(ledger)
+    await ledger.commit(run="c1", key=SUB, ops=(end("c1"),))
+    with pytest.raises(LedgerError, match="waits for no run"):
+        await ledger.commit(run="r2", key=OTHER, ops=(TakeChild("c1"),))
+
+
+ENDS = [
+    ("ok", "wait", "cancelled"),
+    ("ok", "announce", "open"),
+    ("aborted", "announce", "cancelled"),
+    ("limited", "wait", "cancelled"),
+    ("error", "announce", "cancelled"),
+    ("quarantined", "wait", "cancelled"),
+]
+
+
+@pytest.mark.parametrize("outcome, mode, state", ENDS)
+async def test_the_end_of_a_run_decides_about_its_children(
+    ledger, outcome, mode, state
+):
+    await ledger.begin()
+    ops: tuple[Op, ...] = (
+        spawn(mode=mode),
+        spawn(child="s1", key=OTHER, kind="send", mode="announce"),
+    )
+    await ledger.commit(run="r1", ops=ops)
+    await take_message(ledger)
+    await ledger.commit(run="r1", ops=(end("r1", outcome=outcome),))
+    rows = (await ledger.read()).children
+    assert [(row.run_id, row.state) for row in rows] == [("c1", state), ("s1", "open")]
+    assert (await ledger.read(SUB)).cancelled == (("c1",) * (state == "cancelled"))
+
+
+async def test_a_cancelled_run_writes_no_more_and_its_session_ends_it(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(spawn(),))
+    await take_message(ledger)
+    await ledger.commit(run="r1", ops=(CancelChildren("r1", "call of c1"),))
+    with pytest.raises(StaleClaim, match="was cancelled"):
+        await ledger.commit(event(), run="c1", key=SUB)
+    await ledger.commit(event(), key=SUB, ops=(end("c1", outcome="aborted"),))
+    read = await ledger.read(SUB)
+    assert (read.cancelled, read.owed) == ((), ())
+    assert (await ledger.read()).children == ()
+    (child,) = await ledger.call(ReadChildren(KEY))
+    assert (child.state, child.outcome) == ("closed", "aborted")
+
+
+async def test_a_result_that_nobody_wants_any_more_is_closed(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(spawn(),))
+    await take_message(ledger)
+    await ledger.commit(run="c1", key=SUB, ops=(end("c1"),))
+    await ledger.commit(run="r1", ops=(end("r1", outcome="aborted"),))
+    assert (await ledger.read()).children == ()
+    assert (await ledger.read(SUB)).owed == ()
+
+
+async def test_children_are_known_after_the_ledger_was_opened_again(opened):
+    epochs = Epochs()
+    async with opened(epochs) as ledger:
+        await ledger.begin()
+        await ledger.commit(run="r1", ops=(spawn(),))
+    async with opened(epochs) as ledger:
+        with pytest.raises(TooManyChildren):
+            ops = (spawn(child="c2", key="k2", most=1),)
+            await ledger.commit(run="r1", ops=ops, seq=None)
+        await take_message(ledger)
+        await ledger.commit(run="c1", key=SUB, ops=(end("c1"),))
+        await ledger.commit(run="r1", ops=(TakeChild("c1"),), seq=None)
+
+
+async def test_who_has_spawned_a_session_is_known(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(spawn(),))
+    await take_message(ledger)
+    await ledger.commit(run="c1", key=SUB, ops=(spawn("c1", "c2", key="leaf"),))
+    sent = spawn("c1", "c3", key=OTHER, kind="send")
+    await ledger.commit(run="c1", key=SUB, ops=(sent,))
+    assert await ledger.call(ReadAncestors("leaf")) == (SUB, KEY)
+    assert await ledger.call(ReadAncestors(OTHER)) == ()
+    parents = {row.key: row.parent for row in await ledger.call(ReadSessions())}
+    assert parents == {KEY: None, SUB: KEY, "leaf": SUB, OTHER: None}
+    assert await ledger.call(ReadChildren(KEY, "nobody")) == ()
+
+
+async def test_a_session_gets_another_agent(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(SetAgent("other"),))
+    (row,) = await ledger.call(ReadSessions())
+    assert row.agent == "other"
+
+
 # --- lists and figures
 
 
@@ -580,7 +787,7 @@ async def test_figures(ledger, tmp_path):
     await ledger.accept("r2", OTHER)
     status = await ledger.call(GetLedgerStatus())
     assert status.path == str(tmp_path / "ledger.db")
-    assert (status.schema, status.owner_epoch, status.sessions) == (2, 1, 2)
+    assert (status.schema, status.owner_epoch, status.sessions) == (3, 1, 2)
     assert (status.events, status.inbox_depth, status.open_runs) == (1, 1, 1)
     assert (status.commits, status.transactions) == (3, 3)
 

@@ -1,0 +1,111 @@
+"""Messages into inboxes: those from outside, and those that a commit has for a session."""
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from beamclaw.contracts.budgets import Spent, session_purse
+from beamclaw.contracts.ledger import (
+    Accept,
+    IdempotencyConflict,
+    LedgerError,
+    Overloaded,
+    Receipt,
+)
+from beamclaw.ledger.memory import Memory, Run, Session, inbox_key
+from beamclaw.ledger.writing import Writing
+
+
+@attrs.define(eq=False)
+class Inbox:
+    """The inbox of a tenant.
+
+    Attributes:
+        memory: What is known.
+        limit: Messages that may wait.
+        new_id: A fresh id for a new session.
+    """
+
+    memory: Memory
+    limit: int
+    new_id: Callable[[], str]
+
+    def repeated(self, job: Accept) -> Receipt | None:
+        """The receipt of the message that *job* repeats; None: it is new.
+
+        Raises:
+            IdempotencyConflict: Its id was used for another one.
+        """
+        before = self.memory.accepted.get(inbox_key(job))
+        if before is None:
+            return None
+        fingerprint, receipt = before
+        if fingerprint != job.fingerprint:
+            raise IdempotencyConflict(
+                f"the id {job.external_id!r} came before with another content; send "
+                "the new message under a new id"
+            )
+        return attrs.evolve(receipt, duplicate=True, fresh=False)
+
+    def check(
+        self, job: Accept, *, owed: bool = False, before: Sequence[Accept] = ()
+    ) -> None:
+        """Whether there is a place for *job*, after those of *before*.
+
+        Raises:
+            Overloaded: There is none; one that is *owed* has one always.
+            LedgerError: Its run is another message's.
+        """
+        depth = len(self.memory.waiting) + len(before)
+        if depth >= self.limit and not owed:
+            raise Overloaded(depth, self.limit)
+        given = job.run_id in self.memory.runs
+        if given or any(job.run_id == each.run_id for each in before):
+            raise LedgerError(f"run id {job.run_id} was given to another message")
+
+    def put(self, job: Accept, writing: Writing) -> Receipt:
+        """Take *job*, which was checked."""
+        memory, key = self.memory, inbox_key(job)
+        session = memory.sessions.get(job.session_key)
+        fresh = session is None
+        if session is None:
+            session = self._new_session(job, writing)
+        self._new_run(job, session, writing)
+        memory.last_inbox += 1
+        row = memory.last_inbox
+        memory.waiting[row] = session.id, job.run_id
+        memory.waiting_runs.add(job.run_id)
+        writing.inbox += (row, *key, job.fingerprint, session.id)
+        writing.inbox += (job.run_id, job.at, job.body)
+        receipt = Receipt(
+            inbox_id=row, run_id=job.run_id, session_key=job.session_key, fresh=fresh
+        )
+        memory.accepted[key] = job.fingerprint, receipt
+        return receipt
+
+    def _new_session(self, job: Accept, writing: Writing) -> Session:
+        memory = self.memory
+        memory.last_session += 1
+        session = Session(
+            memory.last_session,
+            job.session_key,
+            self.new_id(),
+            job.agent,
+            0,
+            None,
+            job.at,
+            job.at,
+        )
+        memory.sessions[session.key] = session
+        # Known without a look: nothing was spent in it.
+        memory.spent[session_purse(session.key)] = Spent()
+        writing.sessions[session.id] = session
+        return session
+
+    def _new_run(self, job: Accept, session: Session, writing: Writing) -> None:
+        memory = self.memory
+        memory.last_run += 1
+        run = Run(memory.last_run, job.run_id, session.id, "queued")
+        run.queued_at = job.at
+        memory.runs[run.run_id] = run
+        writing.put_run(run)

@@ -1,0 +1,150 @@
+"""One commit while it is checked: what it will change, nothing of which is so yet."""
+
+from typing import Any
+
+import attrs
+
+from beamclaw.contracts.budgets import Purse, Spent
+from beamclaw.contracts.ledger import Accept, Claim, LedgerError, NoSuchWait, Op
+from beamclaw.ledger.inbox import Inbox
+from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait
+from beamclaw.ledger.writing import Writing
+
+
+@attrs.define(eq=False)
+class Step:
+    """One commit while it is checked."""
+
+    memory: Memory
+    writing: Writing
+    inbox: Inbox
+    session: Session
+    claim: Claim
+    open_run: str | None
+    # Runs as they will be after this commit: copies of those that are remembered.
+    runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
+    taken: list[int] = attrs.field(factory=list[int])
+    # Sums and reservations as they will be after this commit; None: settled.
+    spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
+    reserved: dict[tuple[int, int], Reserved | None] = attrs.field(
+        factory=dict[tuple[int, int], Reserved | None]
+    )
+    # Questions as they will be after this commit.
+    waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    # Turns that work for others, as they will be, but for the new ones' sessions: those
+    # come with the messages for other sessions.
+    children: dict[str, Child] = attrs.field(factory=dict[str, Child])
+    messages: list[Accept] = attrs.field(factory=list[Accept])
+    agent: str | None = None
+    # Rows to be, each with the list of the writing that it belongs to.
+    rows: list[tuple[list[Any], tuple[Any, ...]]] = attrs.field(
+        factory=list[tuple[list[Any], tuple[Any, ...]]]
+    )
+
+    def keep(self) -> None:
+        """The commit is agreed on: what was noted becomes what is."""
+        memory, writing = self.memory, self.writing
+        for run in self.runs.values():
+            memory.runs[run.run_id] = run
+            writing.put_run(run)
+        self.session.open_run = self.open_run
+        for row in self.taken:
+            _, run_id = memory.waiting.pop(row)
+            memory.waiting_runs.discard(run_id)
+        writing.taken += self.taken
+        memory.spent.update(self.spent)
+        writing.spent.update(self.spent)
+        for place, reserved in self.reserved.items():
+            if reserved is None:
+                memory.reserved.pop(place, None)
+            else:
+                memory.reserved[place] = reserved
+        self._keep_waits()
+        self._keep_children()
+        if self.agent is not None:
+            self.session.agent = self.agent
+            writing.sessions[self.session.id] = self.session
+        for target, row in self.rows:
+            target.extend(row)
+
+    def _keep_waits(self) -> None:
+        for wait in self.waits.values():
+            self.writing.waits[wait.wait_id] = wait
+            if wait.closed_at is None:
+                self.memory.waits[wait.wait_id] = wait
+            else:
+                self.memory.waits.pop(wait.wait_id, None)
+
+    def _keep_children(self) -> None:
+        for message in self.messages:
+            self.inbox.put(message, self.writing)
+            if message.run_id in self.children:
+                session = self.memory.sessions[message.session_key]
+                self.children[message.run_id].session = session.id
+        for child in self.children.values():
+            self.memory.keep_child(child)
+            self.writing.children[child.run_id] = child
+
+    def child(self, run_id: str) -> Child | None:
+        """A turn that works for another one and is not closed, as it stands."""
+        return self.children.get(run_id) or self.memory.children.get(run_id)
+
+    def change_child(self, run_id: str) -> Child:
+        """The same, which there is, to be changed."""
+        child = self.children.get(run_id)
+        if child is None:
+            child = attrs.evolve(self.memory.children[run_id])
+            self.children[run_id] = child
+        return child
+
+    def children_of(self, run_id: str) -> tuple[Child, ...]:
+        """Those that work for a run."""
+        new = [c.run_id for c in self.children.values() if c.parent_run == run_id]
+        known = self.memory.children_of.get(run_id, ())
+        found = map(self.child, sorted({*new, *known}))
+        return tuple(child for child in found if child is not None)
+
+    def see(self, run_id: str) -> Run:
+        """The run as it stands in this commit."""
+        run = self.runs.get(run_id) or self.memory.run(run_id)
+        if run is None or run.session != self.session.id:
+            raise LedgerError(f"session {self.session.key} has no run {run_id}")
+        return run
+
+    def change(self, run_id: str) -> Run:
+        """The run, to be changed."""
+        run = self.see(run_id)
+        if run_id not in self.runs:
+            run = self.runs[run_id] = run.copy()
+        return run
+
+    def spent_out_of(self, purse: Purse) -> Spent:
+        """The sum as it stands in this commit."""
+        return self.spent.get(purse) or self.memory.spent_out_of(purse)
+
+    def change_wait(self, wait_id: str) -> Wait:
+        """An open question, to be changed."""
+        wait = self.waits.get(wait_id) or self.memory.waits.get(wait_id)
+        if (
+            wait is None
+            or wait.closed_at is not None
+            or wait.session != self.session.id
+        ):
+            raise NoSuchWait(f"nothing waits for an answer as {wait_id}")
+        if wait_id not in self.waits:
+            wait = self.waits[wait_id] = attrs.evolve(wait)
+        return wait
+
+    # --- who may
+
+    def own(self, op: Op) -> None:
+        """Refuse a run's claim."""
+        if self.claim.run_id is not None:
+            raise LedgerError(f"{type(op).__name__} is for the session's own claim")
+
+    def of_claim(self, run_id: str) -> None:
+        """Refuse the claim of another run."""
+        if self.claim.run_id is not None and self.claim.run_id != run_id:
+            raise LedgerError(
+                f"the claim is of run {self.claim.run_id}, not of {run_id}"
+            )
