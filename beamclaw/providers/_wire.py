@@ -19,6 +19,7 @@ import trio
 
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import End, ProviderError, ProviderEvent
+from beamclaw.providers._pools import SIZE, Pool, Pools
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
 
@@ -93,8 +94,9 @@ class Wire:
             write=deadlines.idle,
             pool=None,  # there is no limit to wait for: permits are the limit
         ).as_dict()
-        # The pool, and the address read once.
-        self._line: tuple[httpx2.AsyncHTTPTransport, httpx2.URL] | None = None
+        self._pools = Pools(self._open_pool)
+        # Read once.
+        self._address: httpx2.URL | None = None
 
     def __repr__(self) -> str:
         return f"<Wire to {self._failures.address}>"
@@ -111,36 +113,41 @@ class Wire:
         if self._refuse is not None:
             raise self._refuse()
         deadline = trio.current_time() + self._deadlines.whole
-        response = await self._open(body, deadline)
-        chunks = response.aiter_raw()
+        pool = self._pools.take()
         try:
-            answer = _Answer(chunks, parser, self._deadlines, deadline, self._failures)
-            await self._check(response, answer, model)
-            yield answer
-            await answer.rest()
+            response = await self._open(pool, body, deadline)
+            chunks = response.aiter_raw()
+            try:
+                answer = _Answer(
+                    chunks, parser, self._deadlines, deadline, self._failures
+                )
+                await self._check(response, answer, model)
+                yield answer
+                await answer.rest()
+            finally:
+                await _close(response, chunks)
         finally:
-            await _close(response, chunks)
+            await self._pools.give_back(pool)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        line, self._line = self._line, None
-        if line is not None:
-            await line[0].aclose()
+        await self._pools.aclose()
 
-    async def _open(self, body: bytes, deadline: float) -> httpx2.Response:
+    async def _open(self, pool: Pool, body: bytes, deadline: float) -> httpx2.Response:
         failure: ProviderError | None = None
         with trio.move_on_at(deadline):
             try:
-                transport, url = self._line or self._connect()
+                if self._address is None:
+                    self._address = httpx2.URL(self._url)
                 request = httpx2.Request(
                     "POST",
-                    url,
+                    self._address,
                     headers=self._headers,
                     content=body,
                     extensions={"timeout": self._timeout},
                 )
                 reach("provider.request.before")
-                response = await transport.handle_async_request(request)
+                response = await pool.transport.handle_async_request(request)
                 reach("provider.request.after")
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 failure = self._why_not(error)
@@ -150,19 +157,17 @@ class Wire:
         # its headers, and ours must not lead to them.
         raise failure or self._failures.too_long(self._deadlines.whole)
 
-    def _connect(self) -> tuple[httpx2.AsyncHTTPTransport, httpx2.URL]:
+    def _open_pool(self) -> httpx2.AsyncHTTPTransport:
         _hush()
         # Not a client around it: cookies, redirects and authentication of its own are
         # what no provider wants, and cost a fifth of a short call.
-        transport = httpx2.AsyncHTTPTransport(
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+        return httpx2.AsyncHTTPTransport(
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=SIZE),
             verify=_tls() if self._url.startswith("https:") else False,
             trust_env=False,
             http1=True,
             http2=False,
         )
-        self._line = transport, httpx2.URL(self._url)
-        return self._line
 
     def _why_not(self, error: Exception) -> ProviderError:
         match error:

@@ -52,14 +52,18 @@ def _body(model: str, *, stream: bool) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_stage() -> AsyncIterator[Stage]:
-    """Both running, the node on an empty data folder."""
+async def open_stage(**provider: Any) -> AsyncIterator[Stage]:
+    """Both running, the node on an empty data folder; *provider* is configured."""
     with tempfile.TemporaryDirectory() as folder:
-        async with (
-            open_program("tests.support.model") as (url, _),
-            open_node(Path(folder) / "data", env=uses(url)) as node,
-        ):
-            yield Stage(node, url)
+        async with open_program("tests.support.model") as (url, _):
+            config = Path(folder) / "beamclaw.yaml"
+            openai = {"api": "openai", "base_url": url, "api_key": "key-of-the-fake"}
+            config.write_bytes(
+                orjson.dumps({"providers": {"openai": openai | provider}})
+            )
+            data, options = Path(folder) / "data", ["--config", str(config)]
+            async with open_node(data, env=uses(url), options=options) as node:
+                yield Stage(node, url)
 
 
 async def load(kind: str, **order: Any) -> dict[str, Any]:

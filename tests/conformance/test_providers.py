@@ -94,7 +94,8 @@ def text(events):
 
 
 def idle_connections(provider):
-    return provider._wire._line[0]._pool.connections
+    pools = provider._wire._pools._pools
+    return [each for pool in pools for each in pool.transport._pool.connections]
 
 
 @pytest.fixture
