@@ -13,6 +13,8 @@ ROUNDS = 3
 SAMPLES = 140
 SECONDS = 3.0
 STREAMS, TOKENS = 200, 300
+# Of the model, in a turn with two tool calls.
+CALLS = 3
 ALONE = "the provider alone"
 LIMITS = {1: ("> 80", "> 200"), 16: ("> 200", "> 500"), 64: ("> 200", "> 500")}
 
@@ -75,6 +77,42 @@ async def turns(stage: Stage) -> None:
         )
 
 
+async def tool_turns() -> None:
+    """With two tool calls each, which is three calls of the model."""
+    async with (
+        open_stage() as plain,
+        open_stage(program="tests.benchmarks.tool_node") as tools,
+    ):
+        targets = (
+            plain.through("t5-w0-g0", stream=False),
+            tools.through("t5-w0-g0-tools2", stream=False),
+        )
+        for at_once, (must, aim) in LIMITS.items():
+            order = {"at_once": at_once, "seconds": SECONDS}
+            rounds = [
+                [await load("turns", target=target, **order) for target in targets]
+                for _ in range(ROUNDS)
+            ]
+            alone, ours = [
+                max(side, key=lambda measured: measured["per_second"])
+                for side in zip(*rounds, strict=True)
+            ]
+            emit(
+                Row(
+                    name=f"model calls per second in turns with two tool calls, "
+                    f"{at_once} at once",
+                    value=ours["per_second"] * CALLS,
+                    unit="/s",
+                    baseline=alone["per_second"],
+                    against="turns without tools",
+                    must=must,
+                    aim=aim,
+                    note=f"{ours['per_second']:.0f} turns per second, p99 of a turn: "
+                    f"{ours['p99'] * 1000:.0f} ms",
+                )
+            )
+
+
 async def streams(stage: Stage) -> None:
     plan = f"t{TOKENS}-w0-g20-stamp"
     order = {"count": STREAMS, "tokens": TOKENS}
@@ -114,6 +152,7 @@ async def main() -> None:
     for part in (first_token, turns, streams):
         async with open_stage() as stage:
             await part(stage)
+    await tool_turns()
 
 
 if __name__ == "__main__":

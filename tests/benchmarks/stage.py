@@ -52,7 +52,9 @@ def _body(model: str, *, stream: bool) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_stage(**provider: Any) -> AsyncIterator[Stage]:
+async def open_stage(
+    program: str = "beamclaw", **provider: Any
+) -> AsyncIterator[Stage]:
     """Both running, the node on an empty data folder; *provider* is configured."""
     with tempfile.TemporaryDirectory() as folder:
         async with open_program("tests.support.model") as (url, _):
@@ -62,7 +64,9 @@ async def open_stage(**provider: Any) -> AsyncIterator[Stage]:
                 orjson.dumps({"providers": {"openai": openai | provider}})
             )
             data, options = Path(folder) / "data", ["--config", str(config)]
-            async with open_node(data, env=uses(url), options=options) as node:
+            async with open_node(
+                data, env=uses(url), options=options, program=program
+            ) as node:
                 yield Stage(node, url)
 
 

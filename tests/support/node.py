@@ -51,6 +51,7 @@ class Node:
         data: The data folder; what the node writes to standard error is beside it.
         env: The environment, beside :func:`clean`'s.
         options: Of ``beamclaw run``, beside ``--data`` and ``--port``.
+        program: The module that is ``beamclaw``, or what takes its place.
         token: The gateway's shared secret.
         spawned: When it was started last (``time.monotonic``).
         ready_after: Seconds from start to ready, last time.
@@ -59,6 +60,7 @@ class Node:
     data: Path
     env: Mapping[str, str] = attrs.field(factory=dict)
     options: Sequence[str] = ()
+    program: str = "beamclaw"
     port: int = 0
     token: str = attrs.field(factory=lambda: secrets.token_hex(16))
     spawned: float = 0.0
@@ -93,7 +95,7 @@ class Node:
 
     async def spawn(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "beamclaw", "run", "--data", str(self.data)]
+        command = [sys.executable, "-m", self.program, "run", "--data", str(self.data)]
         command += ["--port", str(self.port), *self.options]
         self.spawned = time.monotonic()
         with self.errors.open("ab") as errors:
