@@ -82,7 +82,7 @@ def tree(
             ChildSpec(
                 "store", partial(store.StoreServer, config.data, outside), name="store"
             ),
-            _subtree("providers", partial(providers.supervisor, config)),
+            _subtree("providers", partial(providers.supervisor, config, outside)),
             ChildSpec("bus", bus.BusServer, name="bus"),
             _subtree(
                 "tenants", partial(tenants.supervisor, {names.DEFAULT_TENANT: tenant})
@@ -147,8 +147,8 @@ async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
     return epoch
 
 
-def _connect(config: Config, provider: str) -> Provider:
-    return providers.connect(provider, config.providers[provider])
+def _connect(config: Config, provider: str, key: int) -> Provider:
+    return providers.connect(provider, config.providers[provider], key)
 
 
 def _max_output(config: Config, provider: str, model: str) -> int:
@@ -212,6 +212,7 @@ def _run_wiring(
             )
             for name, provider in config.providers.items()
         },
+        keys={name: provider.key_count for name, provider in config.providers.items()},
         max_output=_remembered(partial(_max_output, config)),
         price=_remembered(partial(_price, config)),
         caps=partial(_caps, config),

@@ -42,11 +42,15 @@ def _providers(config: Config) -> Found:
             yield path, "a provider's name has letters, digits and ._- only"
         if provider.base_url is not None:
             yield from _url(f"{path}.base_url", provider.base_url)
-        if provider.api_key is not None:
-            yield from _credential(f"{path}.api_key", provider.api_key.reveal())
+        for key in provider.keys:
+            yield from _credential(f"{path}.api_key", key.reveal())
+        if isinstance(provider.api_key, tuple) and not provider.api_key:
+            yield f"{path}.api_key", "is an empty list; leave it out, or write null"
         yield from _headers(f"{path}.headers", provider.headers)
         if provider.retry_first > provider.retry_most:
             yield f"{path}.retry_first", "is more than retry_most"
+        if provider.breaker_first > provider.breaker_most:
+            yield f"{path}.breaker_first", "is more than breaker_most"
         if provider.api != "demo" and provider.script is not None:
             yield f"{path}.script", "is for api: demo only"
 

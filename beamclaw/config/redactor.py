@@ -38,7 +38,7 @@ def secrets_of(config: Config) -> list[Secret]:
     """Every secret of the configuration, for whoever has to keep them out of sight."""
     found = [config.gateway.auth.token]
     for provider in config.providers.values():
-        found.append(provider.api_key)
+        found += provider.keys
         # A header may be a key as well; nobody can tell by its name alone.
         found += [Secret(value) for value in provider.headers.values()]
     return [secret for secret in found if secret]

@@ -79,7 +79,8 @@ def words(kind: Any) -> str:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is types.UnionType or (arguments and type(None) in arguments):
         rest = [a for a in arguments if a is not type(None)]
-        return f"{words(rest[0])}, or null"
+        lists = ", or a list of them" if len(rest) > 1 else ""
+        return f"{words(rest[0])}{lists}, or null"
     if origin is Annotated:
         number = "whole number" if arguments[0] is int else "number"
         return f"{number} {cast('Range', arguments[1])}"

@@ -45,6 +45,7 @@ Count = Annotated[int, Range(1, ENDLESS)]
 Seconds = Annotated[float, Range(0, ENDLESS, above=True)]
 Wait = Annotated[float, Range(0, ENDLESS)]
 Temperature = Annotated[float, Range(0, 2)]
+Keys = Secret | tuple[Secret, ...] | None
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -89,8 +90,11 @@ class ProviderConfig:
         "Where it is, with the version: http://127.0.0.1:9999/v1. Without one, the\n"
         "provider's public address.",
     )
-    api_key: Secret | None = _key(
-        None, "Its key. Better as ${VARIABLE} than written out here."
+    api_key: Keys = _key(
+        None,
+        "Its key. Better as ${VARIABLE} than written out here. A list of several is\n"
+        "used in turns: each has the limits below for itself, and one that is limited\n"
+        "or refused is passed over.",
     )
     default_model: str | None = _key(
         None, "Which model is meant where only the provider is named."
@@ -101,6 +105,27 @@ class ProviderConfig:
     )
     requests_per_minute: Count | None = _key(
         None, "Calls that begin within a minute, at most."
+    )
+    tokens_per_minute: Count | None = _key(
+        None,
+        "Tokens that calls read and write within a minute, at most: by what they may\n"
+        "need when they begin, by what they did need when they end.",
+    )
+    breaker_failures: Count = _key(
+        5,
+        "Calls that fail one after the other as if the provider was ill: then it is\n"
+        "left alone for a while.",
+    )
+    breaker_window: Seconds = _key(60.0, "Seconds within which they fail.")
+    breaker_first: Seconds = _key(
+        5.0,
+        "Seconds that it is left alone; then one call is made as a probe. Doubled for\n"
+        "each probe that fails.",
+    )
+    breaker_most: Seconds = _key(120.0, "The longest such wait.")
+    key_hold: Seconds = _key(
+        300.0,
+        "Seconds that a key is left alone which was refused or has no credit left.",
     )
     connect_timeout: Seconds = _key(10.0, "Seconds to connect.")
     idle_timeout: Seconds = _key(
@@ -128,6 +153,17 @@ class ProviderConfig:
     delay: Wait = _key(0.02, "api demo only: seconds between two words.")
     # Filled in by the loader, no key: says in an error message where the key is from.
     key_source: str = attrs.field(default="", metadata={"internal": True})
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """Its keys; there may be none."""
+        keys = self.api_key
+        return keys if isinstance(keys, tuple) else () if keys is None else (keys,)
+
+    @property
+    def key_count(self) -> int:
+        """How many permit servers it has: without any key there is one, too."""
+        return max(1, len(self.keys))
 
     @property
     def chosen_model(self) -> str:

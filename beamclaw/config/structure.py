@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from beamclaw.config.document import Branch, Listing, Node, Scalar, child, found
 from beamclaw.config.problems import Problem, Wrong
-from beamclaw.config.schema import Range
+from beamclaw.config.schema import Keys, Range
 from beamclaw.contracts.secret import Secret
 
 T = TypeVar("T")
@@ -88,7 +88,19 @@ def _converter(folder: Path, warnings: list[Problem]) -> cattrs.Converter:
     for origin, factory in table:
         converter.register_structure_hook_factory(_has_origin(origin), factory)
     converter.register_structure_hook_factory(attrs.has, _maker(converter, warnings))
+    converter.register_structure_hook_func(
+        lambda kind: kind == Keys, lambda node, _: _secrets(node)
+    )
     return converter
+
+
+def _secrets(node: Any) -> Keys:
+    """One secret, or a list of them."""
+    if isinstance(node, Scalar) and node.null:
+        return None
+    if isinstance(node, Listing):
+        return tuple(Secret(_text(item, secret=True)) for item in node)
+    return Secret(_text(node, secret=True))
 
 
 def _has_origin(origin: object) -> Callable[[Any], bool]:

@@ -33,6 +33,11 @@ def topic(tenant: str, key: str) -> str:
     return f"{tenant}/topic/{key}"
 
 
-def permits(provider: str) -> str:
-    """The name of the permit server of *provider*."""
-    return f"providers/{provider}"
+def permits(provider: str, key: int = 0) -> str:
+    """The name of the permit server of *provider*, for one of its keys (0: the first)."""
+    return f"providers/{of_key(provider, key)}"
+
+
+def of_key(provider: str, key: int) -> str:
+    """How one of a provider's keys is called: ``openai``, ``openai#2``, ``openai#3``."""
+    return provider if key == 0 else f"{provider}#{key + 1}"

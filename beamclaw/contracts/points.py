@@ -78,6 +78,7 @@ POINTS: Final[Mapping[str, str]] = {
     "run.drop-summary": "the process that asked for a summary is ended",
     "permit.acquire": "leave to call the provider is asked for",
     "permit.grant": "leave is given",
+    "permit.alive": "others hear that the provider answers again",
     "permit.release": "leave is given back",
     "provider.request": "the request goes to the provider, its head comes back",
     # --- a tool call

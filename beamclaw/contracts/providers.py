@@ -87,6 +87,21 @@ class UsageReport:
     usage: Usage
 
 
+@attrs.frozen(kw_only=True)
+class Rates:
+    """What a provider says is left of its limits; None: it says nothing.
+
+    Attributes:
+        requests: Calls that may begin, until *requests_reset* seconds have passed.
+        tokens: Tokens that may be used, until *tokens_reset* seconds have passed.
+    """
+
+    requests: int | None = None
+    requests_reset: float = 0.0
+    tokens: int | None = None
+    tokens_reset: float = 0.0
+
+
 @attrs.frozen
 class End:
     """The call is complete; nothing follows."""
@@ -94,7 +109,7 @@ class End:
     stop_reason: StopReason
 
 
-ProviderEvent = TextDelta | ThinkingDelta | ToolCallDelta | UsageReport | End
+ProviderEvent = TextDelta | ThinkingDelta | ToolCallDelta | UsageReport | Rates | End
 
 
 class ProviderError(Exception):
@@ -106,6 +121,7 @@ class ProviderError(Exception):
             contains a key.
         retry_after: Seconds the provider asked to wait, if it did.
         status: HTTP status, if there was an answer.
+        rates: What the provider said is left of its limits, if it did.
     """
 
     def __init__(
@@ -121,11 +137,20 @@ class ProviderError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.status = status
+        self.rates: Rates | None = None
 
     @property
     def transient(self) -> bool:
         """Whether another attempt may succeed."""
         return self.kind in TRANSIENT
+
+
+class ProviderUnwell(ProviderError):  # noqa: N818 -- a situation
+    """The provider was not asked, because it is known that it would not answer.
+
+    *kind* and *message* are those of what is known; *retry_after* is when it will be
+    asked again.
+    """
 
 
 class Provider(Protocol):
@@ -141,8 +166,8 @@ class Provider(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         """Ask, in the caller's own task; leaving the block ends the call at once.
 
-        The iterator gives deltas, usage and exactly one :class:`End` as the last
-        event; everything else that can happen is a :class:`ProviderError`, also when
+        The iterator gives deltas, usage, perhaps rates, and exactly one :class:`End` as
+        the last event; everything else that can happen is a :class:`ProviderError`, also when
         the stream breaks off without its end.
         """
         ...
@@ -152,8 +177,9 @@ class Provider(Protocol):
         ...
 
 
-# Makes a tenant's own connection to the provider with this name.
-Connect = Callable[[str], Provider]
+# Makes a tenant's own connection to the provider with this name, by one of its keys (0
+# is the first).
+Connect = Callable[[str, int], Provider]
 
 
 class ProviderBusy(Exception):  # noqa: N818 -- a situation, named like trio.WouldBlock
@@ -167,29 +193,66 @@ class ProviderBusy(Exception):  # noqa: N818 -- a situation, named like trio.Wou
         self.retry_after = retry_after
 
 
+class KeyTaken(Exception):  # noqa: N818 -- a situation
+    """No call may begin by this key now; perhaps in *retry_after* seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"not before {retry_after:g} s")
+        self.retry_after = retry_after
+
+
 @attrs.frozen
 class Acquire(supervision.Call["Permit"]):
-    """Wait for leave to call the provider; freed by Release or the caller's death."""
+    """Wait for leave to call the provider; freed by Release or the caller's death.
+
+    Raises (in the caller): :class:`ProviderUnwell`, :class:`ProviderBusy`,
+    :class:`KeyTaken`.
+
+    Attributes:
+        tokens: What the call may use at most.
+        patient: Wait also for a provider that is ill (but not for ever).
+        wait: False: now or not at all.
+    """
 
     run_id: str
+    tokens: int = 0
+    patient: bool = False
+    wait: bool = True
 
 
 @attrs.frozen
 class Permit:
-    """Leave for one call."""
+    """Leave for one call. With *probe* others wait for its first sign of life."""
 
     id: int
     waited: float
+    probe: bool = False
+
+
+@attrs.frozen
+class Alive:
+    """Cast to the permit server: the call that is a probe is being answered."""
+
+    permit: int
 
 
 @attrs.frozen
 class Release:
-    """Cast to the permit server when the call is over."""
+    """Cast to the permit server when the call is over.
+
+    Attributes:
+        words: What went wrong, for a person.
+        rates: What the provider said is left.
+        unknown: Nobody knows how it went, or it was never made.
+    """
 
     permit: int
     usage: Usage = Usage()
     error: ErrorKind | None = None
     retry_after: float | None = None
+    words: str = ""
+    rates: Rates | None = None
+    unknown: bool = False
 
 
 @attrs.frozen
@@ -199,7 +262,14 @@ class GetPermits(supervision.Call["PermitStatus"]):
 
 @attrs.frozen(kw_only=True)
 class PermitStatus:
-    """Figures of one provider since the permit server started."""
+    """Figures of one key of a provider since its permit server started.
+
+    Attributes:
+        blocked_for: Seconds that are left of a pause that the provider asked for.
+        breaker: ``closed``, ``open`` or ``half-open``.
+        opens_in: Seconds until it is asked again, if it is open.
+        last_error: What went wrong last, for a person; empty: nothing has.
+    """
 
     provider: str
     in_use: int
@@ -209,3 +279,7 @@ class PermitStatus:
     errors: int
     usage: Usage
     blocked_for: float = 0.0
+    key: int = 0
+    breaker: str = "closed"
+    opens_in: float = 0.0
+    last_error: str = ""

@@ -2,7 +2,12 @@
 
 import attrs
 
-from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
+from beamclaw.contracts.providers import (
+    TRANSIENT,
+    ErrorKind,
+    ProviderError,
+    ProviderUnwell,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +39,7 @@ def decide(
     *,
     text_left: bool,
     retractable: bool,
+    keys: int = 1,
 ) -> float | None:
     """Seconds to wait before the next attempt; ``None``: give up.
 
@@ -46,15 +52,19 @@ def decide(
         text_left: Whether text of this attempt has been shown already.
         retractable: Whether the reader can take back what it was shown. If not, text
             that has left must not be followed by another beginning.
+        keys: How many the provider has: what is wrong with one of them is no reason to
+            wait for the next.
 
     >>> from beamclaw.contracts.providers import ProviderError
     >>> decide(RetryPolicy(), 1, ProviderError("overloaded", "busy"), 0.0,
     ...        text_left=False, retractable=True)
     0.25
     """
-    if not error.transient or attempt >= policy.max_attempts:
+    if isinstance(error, ProviderUnwell) or (text_left and not retractable):
         return None
-    if text_left and not retractable:
+    if error.kind in _OF_A_KEY and attempt < keys:
+        return 0.0
+    if not error.transient or attempt >= policy.max_attempts:
         return None
     ours = min(policy.most, policy.first * 2 ** (attempt - 1)) * (0.5 + random / 2)
     asked = error.retry_after
@@ -65,6 +75,8 @@ def decide(
     return max(asked, ours)
 
 
+# Another key of the same provider may be better.
+_OF_A_KEY: frozenset[ErrorKind] = frozenset({"rate_limit", "auth", "quota"})
 # Another model may answer though this one never will.
 _ELSEWHERE: frozenset[ErrorKind] = TRANSIENT.union(("auth", "quota", "model_not_found"))
 # A wait longer than this, in seconds, is not waited for where there is another model.
@@ -87,7 +99,7 @@ def give_up_words(
     policy: RetryPolicy, attempt: int, error: ProviderError, *, text_left: bool
 ) -> str:
     """What to tell the person after :func:`decide` said to give up."""
-    if not error.transient:
+    if not error.transient or isinstance(error, ProviderUnwell):
         return error.message
     asked = error.retry_after
     if asked is not None and asked > policy.patience and attempt < policy.max_attempts:

@@ -18,9 +18,10 @@ import orjson
 import trio
 
 from beamclaw.contracts.points import reach
-from beamclaw.contracts.providers import End, ProviderError, ProviderEvent
+from beamclaw.contracts.providers import End, ProviderError, ProviderEvent, Rates
 from beamclaw.providers._pools import SIZE, Pool, Pools
 from beamclaw.providers.errors import Failures
+from beamclaw.providers.rates import rates
 from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
 
 # After the answer is complete in all but its formal end (usage, [DONE]).
@@ -121,6 +122,7 @@ class Wire:
                 answer = _Answer(
                     chunks, parser, self._deadlines, deadline, self._failures
                 )
+                answer.note(rates(response.headers))
                 await self._check(response, answer, model)
                 yield answer
                 await answer.rest()
@@ -295,6 +297,11 @@ class _Answer:
         except httpx2.StreamError:
             return b""  # read to its end before
         raise failure
+
+    def note(self, rates: Rates | None) -> None:
+        """What the head of the response said, before all else."""
+        if rates is not None:
+            self._ready.append(rates)
 
     async def all(self, most: int) -> bytes:
         """The body as a whole, if it is no stream."""

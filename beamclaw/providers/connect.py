@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import attrs
+
 from beamclaw.config.models import Api
 from beamclaw.config.schema import ProviderConfig
 from beamclaw.contracts.providers import Provider
@@ -26,12 +28,21 @@ _OFFICIAL = re.compile(r"https://([\w-]+\.)*openai\.com(/|$)")
 _VARIABLES: Final[Mapping[Api, str]] = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}
 
 
-def connect(name: str, config: ProviderConfig) -> Provider:
+def connect(name: str, config: ProviderConfig, key: int = 0) -> Provider:
     """A connection to provider *name*; nothing is opened before the first call.
+
+    *key* is which of its keys is used, 0 the first.
 
     Settings that cannot work (an address that is none, a key with a line break) are
     told by each call, as :class:`~beamclaw.contracts.providers.ProviderError`.
     """
+    if config.keys:
+        # From here on it has one key.
+        source = config.key_source or f"providers.{name}.api_key"
+        nth = f" (key {key + 1} of {len(config.keys)})" if len(config.keys) > 1 else ""
+        config = attrs.evolve(
+            config, api_key=config.keys[key], key_source=f"{source}{nth}"
+        )
     match config.api:
         case "demo":
             return Demo(name, delay=config.delay, script=config.script)
@@ -101,11 +112,11 @@ def _wire(
 def _failures(name: str, config: ProviderConfig, base: str) -> Failures:
     # Under another name than the API's, the environment does not reach it.
     prefix = _VARIABLES[config.api] if name == config.api else ""
-    key = config.api_key
+    key = _key(config)
     return Failures(
         provider=name,
         address=show_url(base),
-        key=Secret(key.reveal().strip()) if key else None,
+        key=Secret(key) if key else None,
         others=tuple(map(Secret, config.headers.values())),
         key_source=config.key_source or f"providers.{name}.api_key",
         key_variable=prefix and f"{prefix}_API_KEY",
@@ -118,7 +129,7 @@ def _base(config: ProviderConfig) -> str:
 
 
 def _key(config: ProviderConfig) -> str:
-    return config.api_key.reveal().strip() if config.api_key else ""
+    return config.keys[0].reveal().strip() if config.keys else ""
 
 
 def _fits_header(value: str) -> bool:

@@ -17,6 +17,7 @@ import attrs
 from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.providers._json import fields, loads_object
+from beamclaw.providers.rates import rates
 
 _MOST_WORDS = 500
 # A piece of the key this long gives away too much to be shown.
@@ -293,8 +294,9 @@ class Failures:
             content_type = headers.get("content-type", "")
             return self.not_a_stream(status, f"404 and {content_type}")
         kind = _as_told(kind, headers.get("x-should-retry", ""))
-        wait = retry_after(headers)
-        return self._error(kind, message, model, status=status, wait=wait)
+        error = self._error(kind, message, model, status=status)
+        error.retry_after, error.rates = retry_after(headers), rates(headers)
+        return error
 
     def event(self, event: object, model: str) -> ProviderError:
         """From an error inside a stream."""
@@ -308,12 +310,11 @@ class Failures:
         model: str,
         *,
         status: int | None = None,
-        wait: float | None = None,
     ) -> ProviderError:
         said = self._fit(message)
         words = self._words(kind, self._fit(model), f" ({status})" if status else "")
         text = f"{words}; it says: {said}" if said else words
-        return ProviderError(kind, text, retry_after=wait, status=status)
+        return ProviderError(kind, text, status=status)
 
     def _words(  # noqa: PLR0911 - one per kind
         self, kind: ErrorKind, model: str, status: str

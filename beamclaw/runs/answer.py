@@ -11,6 +11,7 @@ from beamclaw.contracts.messages import Message, Part, Text, Thinking, ToolCall,
 from beamclaw.contracts.providers import (
     End,
     ProviderEvent,
+    Rates,
     StopReason,
     TextDelta,
     ThinkingDelta,
@@ -60,11 +61,17 @@ class Answer:
         usage: The provider's figures; None while it gave none.
         stop_reason: Why it ended; None while it did not.
         begun: The provider has said anything at all.
+        rates: What the provider said is left of its limits.
+        length: Characters so far, at least one for each piece.
+        broken_off: It was longer than it may be, so the rest was not read.
     """
 
     usage: Usage | None = None
     stop_reason: StopReason | None = None
     begun: bool = False
+    rates: Rates | None = None
+    length: int = 0
+    broken_off: bool = False
     _parts: list[_Words | _Thoughts | _Wish] = attrs.field(
         factory=list[_Words | _Thoughts | _Wish], init=False
     )
@@ -75,6 +82,7 @@ class Answer:
             case TextDelta(text):
                 self._words().pieces.append(text)
                 self.begun = self.begun or bool(text)
+                self.length += len(text) + 1
                 return text
             case ThinkingDelta():
                 self._think(event)
@@ -82,11 +90,19 @@ class Answer:
                 self._wish(event)
             case UsageReport(usage):
                 self.usage = usage
+            case Rates():
+                self.rates = event
             case End(stop_reason):
                 self.stop_reason = stop_reason
             case _:
                 assert_never(event)
         return ""
+
+    def break_off(self) -> None:
+        """It is over, though the provider would go on."""
+        self.broken_off = True
+        self.usage = None  # whatever it said so far is not the whole of it
+        self.stop_reason = "length"
 
     def _words(self) -> _Words:
         last = self._parts[-1] if self._parts else None
@@ -105,6 +121,7 @@ class Answer:
 
     def _think(self, event: ThinkingDelta) -> None:
         self.begun = True
+        self.length += len(event.text) + len(event.redacted or "") + 1
         if event.redacted is not None:
             self._parts.append(_Thoughts(redacted=event.redacted))
             return
@@ -115,6 +132,7 @@ class Answer:
 
     def _wish(self, event: ToolCallDelta) -> None:
         self.begun = True
+        self.length += len(event.arguments) + len(event.name or "") + 1
         for part in self._parts:
             if isinstance(part, _Wish) and part.index == event.index:
                 break
@@ -158,7 +176,10 @@ class Answer:
         if self.usage is not None:
             return self.usage
         received = "".join(piece for part in self._parts for piece in part.pieces)
-        return Usage(asked.input, tokens.of_text(received), estimated=True)
+        output = tokens.of_text(received)
+        if self.broken_off:
+            output = max(output, asked.output)
+        return Usage(asked.input, output, estimated=True)
 
 
 def own_id(given: str, taken: Collection[str]) -> str:

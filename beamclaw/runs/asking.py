@@ -1,6 +1,8 @@
 """Asking the model: the reservation before, the call, its answer or its failure."""
 
+import zlib
 from collections.abc import Collection
+from functools import partial
 
 import attrs
 import orjson
@@ -34,6 +36,8 @@ class Asking:
     _overhead: int = attrs.field(init=False, default=0)
     # What the call that was drafted last may use at most.
     _bound: Usage = attrs.field(init=False, default=Usage())
+    # Which key of a provider was used last: what it has in its cache is not paid again.
+    _key: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
     def __attrs_post_init__(self) -> None:
         spoken = [self.definition.system or ""]
@@ -51,6 +55,16 @@ class Asking:
     def is_configured(self) -> bool:
         """Whether the provider is still there."""
         return self.target[0] in self.wiring.policies
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """The provider's keys, the one first that is used with this conversation."""
+        provider = self.target[0]
+        count = self.wiring.keys.get(provider, 1)
+        first = self._key.get(provider)
+        if first is None:
+            first = zlib.crc32(self.record.key.encode("utf-8", "surrogatepass"))
+        return tuple((first + place) % count for place in range(count))
 
     def window(self) -> Window:
         """What fits into the model."""
@@ -139,10 +153,19 @@ class Asking:
         )
         flusher.publish(record.progress)
         flusher.restart(record.progress, step.attempt, record.turn.text)
-        call = ModelCall(
-            self.wiring, record.id, provider, request, record.wait_for, self._say
-        )
         bound = self._bound
+        call = ModelCall(
+            wiring=self.wiring,
+            run_id=record.id,
+            provider=provider,
+            request=request,
+            bound=bound,
+            keys=self.keys,
+            patient=not self._has_another,
+            wait_for=record.wait_for,
+            say=self._say,
+            use=partial(self._key.__setitem__, provider),
+        )
         try:
             await call.make(answer)
         except ProviderError as error:
@@ -153,12 +176,20 @@ class Asking:
         finally:
             record.progress.waiting = None
 
+    @property
+    def _has_another(self) -> bool:
+        """Whether there is a model that can be asked in place of this one."""
+        turn = self.record.turn
+        left = turn.failed + 1 < self.wiring.limits.failures
+        return left and turn.link < len(self.definition.fallbacks)
+
     def _say(self, text: str) -> None:
         self.record.progress.waiting = None
         self.wiring.flusher.add(self.record.progress, text)
 
     def _answered(self, answer: Answer, reason: StopReason, usage: Usage) -> None:
-        message = answer.message(self._call_ids(), whole=reason != "error")
+        whole = reason != "error" and not answer.broken_off
+        message = answer.message(self._call_ids(), whole=whole)
         answered = Answered(
             attempt=self.record.turn.attempt,
             message=message,
@@ -196,12 +227,13 @@ class Asking:
             self.wiring.outside.random(),
             text_left=text_left,
             retractable=retractable,
+            keys=len(self.keys),
         )
+        if wait == 0.0:
+            self._key[self.target[0]] = self.keys[1 % len(self.keys)]
         budget_left = turn.failed + 1 < self.wiring.limits.failures
-        if (
-            budget_left
-            and turn.link < len(self.definition.fallbacks)
-            and falls_back(error, wait, text_left=text_left, retractable=retractable)
+        if self._has_another and falls_back(
+            error, wait, text_left=text_left, retractable=retractable
         ):
             self._note_failure(error, spent, link=turn.link + 1)
             return

@@ -8,16 +8,18 @@ from beamclaw.contracts.providers import Connect, Provider
 
 @attrs.define(eq=False)
 class Clients:
-    """Provider name to connection. The registry value of the process ``clients``."""
+    """Provider and key to connection. The registry value of the process ``clients``."""
 
     _connect: Connect
-    _open: dict[str, Provider] = attrs.field(factory=dict[str, Provider], init=False)
+    _open: dict[tuple[str, int], Provider] = attrs.field(
+        factory=dict[tuple[str, int], Provider], init=False
+    )
 
-    def get(self, name: str) -> Provider:
-        """The connection to provider *name*."""
-        provider = self._open.get(name)
+    def get(self, name: str, key: int = 0) -> Provider:
+        """The connection to provider *name*, by one of its keys (0 is the first)."""
+        provider = self._open.get((name, key))
         if provider is None:
-            provider = self._open[name] = self._connect(name)
+            provider = self._open[name, key] = self._connect(name, key)
         return provider
 
     async def aclose(self) -> None:

@@ -87,24 +87,30 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         record.back()
         return _Summary()
     record.wait_for("model", f"a summary by {provider}/{model}")
-    summary = await _written(wiring, record.id, provider, request, bound)
+    call = ModelCall(
+        wiring=wiring,
+        run_id=record.id,
+        provider=provider,
+        request=request,
+        bound=bound,
+        keys=asking.keys,
+        # There is a summary that needs no model.
+        patient=False,
+        wait_for=_tell_nobody,
+        say=_tell_nobody,
+        use=_tell_nobody,
+    )
+    summary = await _written(wiring, call)
     record.progress.waiting = None
     record.add_op(asking.settle(summary.usage))
     return summary
 
 
-async def _written(
-    wiring: Wiring, run_id: str, provider: str, request: ModelRequest, bound: Usage
-) -> _Summary:
+async def _written(wiring: Wiring, call: ModelCall) -> _Summary:
     """Have it written in a process of its own, which ends with this at the latest."""
     reach("run.summary.before")
     task = supervision.async_nolink(
-        names.of_tenant(wiring.tenant, "runs"),
-        _write,
-        wiring,
-        run_id,
-        provider,
-        request,
+        names.of_tenant(wiring.tenant, "runs"), _write, call
     )
     reach("run.summary.after")
     try:
@@ -119,15 +125,12 @@ async def _written(
     whole = answer.stop_reason in ("stop", "length")
     return _Summary(
         answer.text.strip() if whole else "",
-        answer.cost(bound) if answer.begun else Usage(),
+        answer.cost(call.bound) if answer.begun else Usage(),
     )
 
 
-async def _write(
-    wiring: Wiring, run_id: str, provider: str, request: ModelRequest
-) -> Answer:
+async def _write(call: ModelCall) -> Answer:
     answer = Answer()
-    call = ModelCall(wiring, run_id, provider, request, _tell_nobody, _tell_nobody)
     try:
         await call.make(answer)
     except ProviderError:

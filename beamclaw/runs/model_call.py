@@ -1,6 +1,8 @@
 """One call of a model: wait for leave, ask, gather what comes, give the leave back."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import attrs
 
@@ -10,10 +12,15 @@ from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import (
     Acquire,
+    Alive,
+    KeyTaken,
     ModelRequest,
     Permit,
     ProviderBusy,
     ProviderError,
+    ProviderEvent,
+    ProviderUnwell,
+    Rates,
     Release,
 )
 from beamclaw.contracts.sessions import Phase
@@ -21,23 +28,38 @@ from beamclaw.runs.answer import Answer
 from beamclaw.runs.clients import Clients
 from beamclaw.runs.wiring import Wiring
 
+LONGEST_TOKEN: Final = 32
+"""Characters that an answer may have for each token that was allowed for it.
 
-@attrs.frozen
+Hardly any token has as many. Who sends more does not keep to the limit, and would not
+end by itself.
+"""
+
+
+@attrs.frozen(kw_only=True)
 class ModelCall:
     """One call; a value that is used once.
 
     Attributes:
         run_id: For whom the leave is asked.
+        bound: What the call may use at most.
+        keys: The provider's keys, in the order in which they are tried.
+        patient: There is no other model: wait for this one also if it is ill.
         wait_for: Is told what is waited for: the provider's leave, then the model.
         say: Is given the text that a person sees, as it comes.
+        use: Is told which key is used.
     """
 
     wiring: Wiring
     run_id: str
     provider: str
     request: ModelRequest
-    wait_for: Callable[[Phase, str], None]
+    bound: Usage
+    keys: tuple[int, ...]
+    patient: bool
+    wait_for: Callable[[Phase, str, float | None], None]
     say: Callable[[str], None]
+    use: Callable[[int], None]
 
     async def make(self, answer: Answer) -> None:
         """Ask; what comes is added to *answer*, and passed on, as it comes.
@@ -45,27 +67,66 @@ class ModelCall:
         Raises:
             ProviderError: It failed, at whatever point. What had come is in *answer*.
         """
-        bus, permits = self.wiring.bus, names.permits(self.provider)
-        self.wait_for("permit", self.provider)
-        permit = await self._permit(permits)
-        release = Release(permit.id)
+        self.wait_for("permit", self.provider, None)
+        key, permit = await self._permit()
+        self.use(key)
+        permits = names.permits(self.provider, key)
+        release = Release(permit.id, unknown=True)
         try:
-            self.wait_for("model", f"{self.provider}/{self.request.model}")
-            await self._stream(answer)
-            release = Release(permit.id, answer.usage or Usage())
-        except ProviderError as error:
-            release = Release(permit.id, Usage(), error.kind, error.retry_after)
-            raise
+            self.wait_for("model", f"{self.provider}/{self.request.model}", None)
+            client = self._clients().get(self.provider, key)
+            try:
+                await self._stream(client.stream(self.request), answer, permits, permit)
+            except ProviderError as error:
+                release = Release(
+                    permit.id,
+                    answer.cost(self.bound) if answer.begun else Usage(),
+                    error.kind,
+                    error.retry_after,
+                    error.message,
+                    error.rates or answer.rates,
+                )
+                raise
+            used = answer.cost(self.bound)
+            release = Release(permit.id, used, rates=answer.rates)
         finally:
             reach("permit.release.before")
-            bus.cast(permits, release)
+            self.wiring.bus.cast(permits, release)
             reach("permit.release.after")
 
-    async def _permit(self, permits: str) -> Permit:
-        bus = self.wiring.bus
+    # --- leave
+
+    async def _permit(self) -> tuple[int, Permit]:
+        key = self.keys[0]
+        if len(self.keys) > 1:
+            best = float("inf")
+            for other in self.keys:
+                try:
+                    return other, await self._acquire(other, wait=False)
+                except KeyTaken as taken:
+                    wait = taken.retry_after
+                except ProviderUnwell as unwell:
+                    # One that no time makes well is taken last.
+                    wait = (unwell.retry_after or 0.0) if unwell.transient else best
+                if wait < best:
+                    best, key = wait, other
+        try:
+            return key, await self._acquire(key)
+        except ProviderUnwell as unwell:
+            if not self.patient or not unwell.transient:
+                raise
+            self.wait_for("retry", unwell.message, unwell.retry_after)
+        return key, await self._acquire(key, patient=True)
+
+    async def _acquire(
+        self, key: int, *, wait: bool = True, patient: bool = False
+    ) -> Permit:
+        tokens = self.bound.input + self.bound.output
+        request = Acquire(self.run_id, tokens, patient, wait)
+        permits = names.permits(self.provider, key)
         try:
             reach("permit.acquire.before")
-            permit = await bus.call(permits, Acquire(self.run_id), timeout=None)
+            permit = await self.wiring.bus.call(permits, request, timeout=None)
             reach("permit.acquire.after")
         except ProviderBusy as busy:
             raise ProviderError(
@@ -76,13 +137,30 @@ class ModelCall:
             raise ProviderError("overloaded", f"no permit: {error}") from error
         return permit
 
-    async def _stream(self, answer: Answer) -> None:
-        client = self._clients().get(self.provider)
-        async with client.stream(self.request) as events:
+    # --- the call
+
+    async def _stream(
+        self,
+        stream: AbstractAsyncContextManager[AsyncIterator[ProviderEvent]],
+        answer: Answer,
+        permits: str,
+        permit: Permit,
+    ) -> None:
+        most = self.bound.output * LONGEST_TOKEN
+        waited_for = permit.probe
+        async with stream as events:
             async for event in events:
+                if waited_for and not isinstance(event, Rates):
+                    waited_for = False
+                    reach("permit.alive.before")
+                    self.wiring.bus.cast(permits, Alive(permit.id))
+                    reach("permit.alive.after")
                 text = answer.take(event)
                 if text:
                     self.say(text)
+                if answer.length > most:
+                    answer.break_off()
+                    return
 
     def _clients(self) -> Clients:
         entry = supervision.lookup(names.of_tenant(self.wiring.tenant, "clients"))

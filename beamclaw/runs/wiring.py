@@ -19,6 +19,7 @@ class Wiring:
 
     Attributes:
         policies: Retries, by provider name.
+        keys: How many keys a provider (by its name) has; 1 without any.
         max_output: Tokens to expect at most of an answer of a provider's (first) model
             (second) that nobody limits.
         price: What a provider's (first) model (second) takes.
@@ -37,6 +38,7 @@ class Wiring:
     outside: Outside
     flusher: Flusher
     policies: Mapping[str, RetryPolicy]
+    keys: Mapping[str, int]
     max_output: Callable[[str, str], int]
     price: Callable[[str, str], Price]
     caps: Callable[[str], tuple[Cap, ...]]

@@ -37,6 +37,8 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.gateway.crashed": "error",
     "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.stalled": "warning",
+    "beamclaw.provider.left_alone": "warning",
+    "beamclaw.provider.answers_again": "info",
     "beamclaw.session.quarantined": "error",
 }
 

@@ -20,9 +20,10 @@ from beamclaw.config.schema import (
     ProviderConfig,
 )
 from beamclaw.contracts import gateway
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.storage import private_folder
-from beamclaw.tree import tree
+from beamclaw.tree import REAL, Toolbox, no_tools, tree
 from tests.support.node import completion
 from tests.support.wire import DONE, Closed, Connection, Response
 
@@ -151,11 +152,16 @@ class Inside:
 
 
 @asynccontextmanager
-async def open_inside(config: Config) -> AsyncIterator[Inside]:
+async def open_inside(
+    config: Config, outside: Outside = REAL, toolbox: Toolbox = no_tools
+) -> AsyncIterator[Inside]:
     """The node's tree, running."""
     private_folder(config.data)
     top = supervision.ChildSpec(
-        "beamclaw", partial(tree, config), type="supervisor", shutdown=None
+        "beamclaw",
+        partial(tree, config, outside, toolbox),
+        type="supervisor",
+        shutdown=None,
     )
     async with supervision.open_supervisor([top]) as root:
         yield Inside(config, root)

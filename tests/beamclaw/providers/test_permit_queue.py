@@ -20,10 +20,10 @@ def test_calls_at_once_are_limited_and_the_next_in_line_follows():
     a, b, c, d = (ask(queue) for _ in range(4))
     assert granted(queue, 0.0) == [a, b]
     assert (queue.in_use, queue.waiting) == (2, 2)
-    assert queue.leave(a)
+    assert queue.leave(a, 0.0)
     assert queue.grants(3.0) == [Grant(c, 3.0)]
-    assert queue.leave(c)
-    assert queue.leave(b)
+    assert queue.leave(c, 0.0)
+    assert queue.leave(b, 0.0)
     assert granted(queue, 4.0) == [d]
 
 
@@ -34,7 +34,7 @@ def test_one_more_than_may_wait_is_turned_away():
     assert queue.ask(0.0)
     assert queue.ask(0.0)
     assert queue.ask(0.0) is None
-    queue.leave(first)
+    queue.leave(first, 0.0)
     assert len(granted(queue, 0.0)) == 1
     assert queue.ask(0.0) is not None
 
@@ -43,9 +43,9 @@ def test_who_leaves_the_line_is_passed_over():
     queue = PermitQueue(limit=1, max_waiting=10)
     a, b, c = (ask(queue) for _ in range(3))
     assert granted(queue, 0.0) == [a]
-    assert queue.leave(b)
-    assert not queue.leave(b)
-    queue.leave(a)
+    assert queue.leave(b, 0.0)
+    assert not queue.leave(b, 0.0)
+    queue.leave(a, 0.0)
     assert granted(queue, 0.0) == [c]
 
 
@@ -56,7 +56,7 @@ def test_a_release_that_comes_late_frees_nobody_elses_permit():
     assert granted(successor, 1.1) == []
     new = successor.ask(1.1)
     assert granted(successor, 1.1) == [new]
-    assert not successor.leave(old)
+    assert not successor.leave(old, 0.0)
     assert successor.in_use == 1
 
 
@@ -120,6 +120,6 @@ def test_ten_thousand_wait_and_leave_in_any_order_quickly():
     tickets = [ask(queue) for _ in range(10_000)]
     assert queue.ask(0.0) is None
     for ticket in reversed(tickets[1:]):
-        queue.leave(ticket)
-    queue.leave(holder)
+        queue.leave(ticket, 0.0)
+    queue.leave(holder, 0.0)
     assert granted(queue, 0.0) == tickets[:1]

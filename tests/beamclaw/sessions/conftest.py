@@ -213,6 +213,7 @@ async def _tenant(
         outside=outside,
         flusher=runs.Flusher(carrier, tick=0.04, size=1024),
         policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
+        keys={"test": 1},
         max_output=lambda provider, model: MAX_OUTPUT,
         price=lambda provider, model: Price(input=1.0, output=10.0),
         caps=lambda agent: caps,
@@ -262,7 +263,7 @@ async def _tenant(
         spec("limits", partial(limits.LimitsServer, "default"), name="default/limits"),
         spec(
             "runs",
-            partial(runs.supervisor, run_wiring, lambda _: model),
+            partial(runs.supervisor, run_wiring, lambda provider, key: model),
             type="supervisor",
         ),
         spec(
