@@ -13,6 +13,7 @@ import attrs
 import supervision
 from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
 
 RunState = Literal["queued", "running", "joined", "ended"]
@@ -50,6 +51,14 @@ class Overloaded(LedgerError):  # noqa: N818 -- a situation
 
 class IdempotencyConflict(LedgerError):  # noqa: N818 -- a situation
     """The same sender id came before with another content."""
+
+
+class SessionExists(LedgerError):  # noqa: N818 -- a situation
+    """A session was to be new, and there is one with this key."""
+
+
+class HasWork(LedgerError):  # noqa: N818 -- a situation
+    """The session has a turn in progress or messages that wait."""
 
 
 class NoSuchWait(LedgerError):  # noqa: N818 -- a situation
@@ -327,8 +336,66 @@ class SetAgent:
     agent: str
 
 
+@attrs.frozen(kw_only=True)
+class NewSession:
+    """The commit makes its session, which has no message yet; the first of its ops.
+
+    Refused with :class:`SessionExists`. *parent* is the key of the one it comes from.
+    """
+
+    session_id: str
+    agent: str
+    at: float
+    channel: str = ""
+    parent: str | None = None
+
+
+@attrs.frozen
+class SetMeta:
+    """What is set for the session, all of it."""
+
+    meta: SessionMeta
+
+
+@attrs.frozen
+class RenewSession:
+    """Under its key a new conversation begins, with a purse of its own."""
+
+    session_id: str
+
+
+@attrs.frozen
+class ArchiveSession:
+    """Put the session away, to be deleted some day; None: it is in use again."""
+
+    at: float | None
+
+
+@attrs.frozen
+class DropSession:
+    """Its key is free again at once; what it held is erased by :class:`Erase`.
+
+    Refused with :class:`HasWork`. A repeat of one of its messages is still recognised.
+    """
+
+    at: float
+
+
+@attrs.frozen
+class ForgetSnapshots:
+    """What was kept of the journal's state behind event *after* does not hold."""
+
+    after: int
+
+
 Op = (
     Take
+    | NewSession
+    | SetMeta
+    | RenewSession
+    | ArchiveSession
+    | DropSession
+    | ForgetSnapshots
     | OpenRun
     | ClaimRun
     | NoteRevival
@@ -384,7 +451,8 @@ class Accept(supervision.Call["Receipt"]):
 
     Unique on (source, account, conversation, external_id); *fingerprint* tells a
     repeat (same content: a duplicate receipt with the first one's run and session)
-    from a reuse (:class:`IdempotencyConflict`).
+    from a reuse (:class:`IdempotencyConflict`). If it creates its session, that is of
+    this *channel*; an *ephemeral* one is of this request alone.
 
     Raises (in the caller): :class:`Overloaded`, :class:`IdempotencyConflict`.
     """
@@ -399,6 +467,8 @@ class Accept(supervision.Call["Receipt"]):
     run_id: str
     at: float
     body: bytes
+    channel: str = ""
+    ephemeral: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -422,7 +492,7 @@ class ReadSession(supervision.Call["SessionRead"]):
 
 @attrs.frozen(kw_only=True)
 class SessionRead:
-    """One consistent view of a session.
+    """One consistent view of a session; without *row* there is none.
 
     Attributes:
         children: Turns in other sessions that work for one of this, and are not closed.
@@ -438,6 +508,7 @@ class SessionRead:
     children: "tuple[ChildRow, ...]" = ()
     cancelled: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
+    row: "SessionRow | None" = None
 
 
 @attrs.frozen
@@ -536,15 +607,72 @@ class ReadDefinition(supervision.Call[bytes | None]):
 
 @attrs.frozen
 class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
-    """Sessions, latest activity first."""
+    """Sessions, latest activity first.
+
+    *archived*: those that were put away, or those that were not; None: all.
+    """
 
     limit: int = 100
     offset: int = 0
+    archived: bool | None = None
+
+
+@attrs.frozen
+class ReadSessionRow(supervision.Call["SessionRow | None"]):
+    """A session by its key; where there is none, the last one that was deleted."""
+
+    session_key: str
+
+
+@attrs.frozen
+class ReadJournal(supervision.Call[tuple[Event, ...]]):
+    """All events of a session, also those that do not count any more."""
+
+    session_key: str
+
+
+@attrs.frozen(kw_only=True)
+class ReadExpired(supervision.Call[tuple[str, ...]]):
+    """Keys of sessions that may be deleted: without work, and older than that.
+
+    Those of a single request by their last activity, archived ones by when they were
+    put away; seconds since the epoch, None: none of this sort.
+    """
+
+    ephemeral_before: float | None
+    archived_before: float | None
+    limit: int = 100
+
+
+@attrs.frozen(kw_only=True)
+class Erase(supervision.Call["Erased"]):
+    """Erase a little of what deleted sessions held, and give room back to the disk.
+
+    One step is small enough not to be noticed by the commits beside it.
+    """
+
+    at: float
+
+
+@attrs.frozen(kw_only=True)
+class Erased:
+    """What a step has done; *more*: there is something for another one at once."""
+
+    more: bool
+    rows: int = 0
+    pages: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class SessionRow:
-    """A session as the ledger lists it; *parent* is the one that has spawned it."""
+    """A session as the ledger lists it.
+
+    Attributes:
+        session_id: Of the conversation that the key names today.
+        parent: The key of the session that it comes from.
+        channel: Where its first message came from.
+        ephemeral: It is of a single request.
+    """
 
     key: str
     session_id: str
@@ -553,7 +681,12 @@ class SessionRow:
     created_at: float
     updated_at: float
     open_run: str | None = None
+    meta: SessionMeta = SessionMeta()
+    channel: str = ""
     parent: str | None = None
+    ephemeral: bool = False
+    archived_at: float | None = None
+    deleted_at: float | None = None
 
 
 @attrs.frozen

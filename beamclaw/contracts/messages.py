@@ -9,6 +9,8 @@ from typing import Literal
 import attrs
 
 Role = Literal["system", "user", "assistant", "tool"]
+ThinkingLevel = Literal["off", "minimal", "low", "medium", "high", "xhigh"]
+"""How long a model may think before it answers."""
 
 
 @attrs.frozen
@@ -107,3 +109,4 @@ class ModelParams:
     frequency_penalty: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    thinking: ThinkingLevel | None = None

@@ -290,6 +290,8 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
             run_id=inbound.run_id,
             at=at,
             body=body,
+            channel=inbound.source,
+            ephemeral=inbound.ephemeral,
         ),
         timeout=None,
     )

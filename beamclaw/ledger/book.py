@@ -14,20 +14,26 @@ from beamclaw.contracts.ledger import (
     Claim,
     ClaimRun,
     Commit,
+    Erase,
     LedgerError,
     NewEvent,
+    NewSession,
     Op,
     Receipt,
     SequenceConflict,
+    SessionExists,
     StaleClaim,
 )
+from beamclaw.ledger.erasing import Eraser
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Memory, Run, Session
-from beamclaw.ledger.retention import Retention
+from beamclaw.ledger.retention import KEPT, Retention
 from beamclaw.ledger.rules import check
 from beamclaw.ledger.step import Step
 from beamclaw.ledger.writing import Writing
 from beamclaw.storage import Broken, Connection
+
+Job = Commit | Accept | Erase
 
 
 @attrs.define(eq=False)
@@ -41,6 +47,8 @@ class LedgerBook:
         wall: Seconds since the epoch.
         new_id: A fresh id for a new session.
         commits: Jobs that were written.
+        repeats_seconds: How long a message that was taken is recognised when it comes
+            again.
     """
 
     connection: Connection
@@ -50,7 +58,9 @@ class LedgerBook:
     wall: Callable[[], float]
     new_id: Callable[[], str]
     commits: int = 0
-    _retention: Retention = attrs.field(factory=Retention)
+    repeats_seconds: float = KEPT
+    _retention: Retention = attrs.field(init=False)
+    _eraser: Eraser = attrs.field(init=False)
     _memory: Memory = attrs.field(init=False)
     _inbox: Inbox = attrs.field(init=False)
     _writing: Writing = attrs.field(init=False, factory=Writing)
@@ -58,8 +68,10 @@ class LedgerBook:
     def __attrs_post_init__(self) -> None:
         self._memory = Memory(self.connection)
         self._inbox = Inbox(self._memory, self.inbox_limit, self.new_id)
+        self._retention = Retention(self.repeats_seconds)
+        self._eraser = Eraser(self.connection, self.repeats_seconds)
 
-    def apply(self, jobs: Sequence[Commit | Accept]) -> list[object]:
+    def apply(self, jobs: Sequence[Job]) -> list[object]:
         """See :class:`beamclaw.storage.Book`."""
         self._check_owner()
         writing = self._writing = Writing()
@@ -68,14 +80,17 @@ class LedgerBook:
         done = len(jobs)
         for job in jobs:
             try:
-                outcomes.append(
-                    self._commit(job) if isinstance(job, Commit) else self._accept(job)
-                )
+                outcomes.append(self._do(job))
             except LedgerError as refusal:
                 outcomes.append(refusal)
                 done -= 1
         now = self.wall()
+        if "snapshots" not in self._eraser.tables:
+            writing.unsnapped.clear()
         writing.write(self.connection, (self.tenant, self.owner_epoch), now)
+        for place, job in enumerate(jobs):
+            if type(job) is Erase:
+                outcomes[place] = self._eraser.step(job.at, self.owner_epoch)
         if writing.inbox:
             self._retention.step(self.connection, now)
         for run in writing.runs.values():
@@ -84,9 +99,15 @@ class LedgerBook:
         self.commits += done
         return outcomes
 
+    def _do(self, job: Job) -> object:
+        if isinstance(job, Commit):
+            return self._commit(job)
+        return self._accept(job) if isinstance(job, Accept) else None
+
     def forget(self) -> None:
         """See :class:`beamclaw.storage.Book`."""
         self._memory.forget()
+        self._eraser.forget()
 
     def _check_owner(self) -> None:
         """Inside the transaction: nobody can take the file over while it is written."""
@@ -110,8 +131,11 @@ class LedgerBook:
     def _commit(self, job: Commit) -> int:
         memory = self._memory
         session = memory.sessions.get(job.session_key)
+        new = job.ops[0] if job.ops and type(job.ops[0]) is NewSession else None
         if session is None:
-            raise LedgerError(f"no message ever came for session {job.session_key}")
+            session = self._made(job, new)
+        elif new is not None:
+            raise SessionExists(f"there is a session {job.session_key} already")
         claim = job.claim
         run = self._check_claim(claim, session, job.ops)
         expected = job.expected_seq
@@ -126,11 +150,20 @@ class LedgerBook:
             )
             for op in job.ops:
                 check(step, op)
+            if new is not None:
+                self._inbox.remember(session, self._writing)
             step.keep()
         # From here on nothing can be refused any more.
         if job.events:
             self._append(session, job.events, claim, run)
         return session.seq
+
+    def _made(self, job: Commit, new: NewSession | None) -> Session:
+        if new is None:
+            raise LedgerError(f"no message ever came for session {job.session_key}")
+        return self._inbox.new_session(
+            job.session_key, new.agent, new.at, new.session_id, channel=new.channel
+        )
 
     def _check_claim(
         self, claim: Claim, session: Session, ops: Sequence[Op]

@@ -1,6 +1,7 @@
 """Messages into inboxes: those from outside, and those that a commit has for a session."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 
@@ -69,7 +70,14 @@ class Inbox:
         session = memory.sessions.get(job.session_key)
         fresh = session is None
         if session is None:
-            session = self._new_session(job, writing)
+            session = self.new_session(
+                job.session_key,
+                job.agent,
+                job.at,
+                channel=job.channel,
+                ephemeral=job.ephemeral,
+            )
+            self.remember(session, writing)
         self._new_run(job, session, writing)
         memory.last_inbox += 1
         row = memory.last_inbox
@@ -83,24 +91,35 @@ class Inbox:
         memory.accepted[key] = job.fingerprint, receipt
         return receipt
 
-    def _new_session(self, job: Accept, writing: Writing) -> Session:
-        memory = self.memory
-        memory.last_session += 1
-        session = Session(
-            memory.last_session,
-            job.session_key,
-            self.new_id(),
-            job.agent,
+    def new_session(
+        self,
+        key: str,
+        agent: str,
+        at: float,
+        session_id: str | None = None,
+        **known: Any,
+    ) -> Session:
+        """A session as it will be, not remembered yet."""
+        self.memory.last_session += 1  # a number that is skipped is no harm
+        return Session(
+            self.memory.last_session,
+            key,
+            session_id or self.new_id(),
+            agent,
             0,
             None,
-            job.at,
-            job.at,
+            at,
+            at,
+            **known,
         )
+
+    def remember(self, session: Session, writing: Writing) -> None:
+        """The new session is agreed on."""
+        memory = self.memory
         memory.sessions[session.key] = session
         # Known without a look: nothing was spent in it.
         memory.spent[session_purse(session.key)] = Spent()
         writing.sessions[session.id] = session
-        return session
 
     def _new_run(self, job: Accept, session: Session, writing: Writing) -> None:
         memory = self.memory

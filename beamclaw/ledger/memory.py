@@ -16,12 +16,14 @@ from beamclaw.contracts.ledger import (
     Commit,
     Deliver,
     EndRun,
+    Erase,
     OpenChild,
     OpenRun,
     Receipt,
     RunState,
 )
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode
 from beamclaw.ledger import statements as sql
 from beamclaw.storage import Connection
@@ -43,6 +45,13 @@ class Session:
     last_event: int | None
     created_at: float
     updated_at: float
+    channel: str = ""
+    ephemeral: bool = False
+    parent: str | None = None
+    archived_at: float | None = None
+    deleted_at: float | None = None
+    deleted_key: str | None = None
+    meta: SessionMeta = SessionMeta()
     open_run: str | None = None
 
 
@@ -165,7 +174,7 @@ class Memory:
         self.reserved.clear()
         self._known = False
 
-    def recall(self, jobs: Sequence[Commit | Accept]) -> None:
+    def recall(self, jobs: Sequence[Commit | Accept | Erase]) -> None:
         """Look up what *jobs* are about, in a few statements for all of them."""
         if not self._known:
             self._recall_counts()
@@ -177,6 +186,7 @@ class Memory:
             self.spent.clear()
         if len(self.reserved) > REMEMBERED:
             self.reserved.clear()
+        jobs = [job for job in jobs if not isinstance(job, Erase)]
         sessions = self.sessions
         accepts = list(_messages(jobs))
         keys = {job.session_key for job in jobs if job.session_key not in sessions}
@@ -251,7 +261,11 @@ class Memory:
 
     def _recall_sessions(self, keys: Iterable[str]) -> None:
         for row in sql.SESSIONS_BY_KEY.read(self._connection, tuple(keys)):
-            session = Session(*row)
+            *known, label, model, thinking, verbosity, open_run = row
+            meta = SessionMeta(
+                label=label, model=model, thinking=thinking, verbosity=verbosity
+            )
+            session = Session(*known, meta=meta, open_run=open_run)
             self.sessions[session.key] = session
 
     def _recall_runs(self, ids: Sequence[str | None]) -> None:

@@ -6,15 +6,19 @@ from typing import Any
 from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import (
     ChildRow,
+    Event,
     GetLedgerStatus,
     InboxRow,
     LedgerStatus,
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
+    ReadExpired,
+    ReadJournal,
     ReadOpenWork,
     ReadRun,
     ReadSession,
+    ReadSessionRow,
     ReadSessions,
     ReadSpent,
     ReadUsage,
@@ -26,12 +30,13 @@ from beamclaw.contracts.ledger import (
     WaitRow,
 )
 from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import Spend
 from beamclaw.ledger import journal
 from beamclaw.storage import Connection
 
 _RUN = """
-    SELECT r.run_id, s.key, r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
+    SELECT r.run_id, coalesce(s.deleted_key, s.key), r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
         r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
         r.joined
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
@@ -93,17 +98,53 @@ _OPEN_WORK = """
     JOIN sessions AS s ON s.id = work.session
     GROUP BY work.session ORDER BY min(work.since), work.session
 """
-_SESSIONS = """
+_SESSION_ROW = """
     SELECT s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at, r.run_id,
-        (
+        s.channel, s.ephemeral, s.archived_at, s.deleted_at, s.deleted_key,
+        s.label, s.model, s.thinking, s.verbosity,
+        coalesce(s.parent, (
             SELECT p.key FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
             WHERE c.session = s.id AND c.kind = 'spawn' LIMIT 1
-        )
+        ))
+"""
+_SESSIONS = f"""
+    {_SESSION_ROW}
     FROM (
-        SELECT * FROM sessions ORDER BY updated_at DESC, id DESC LIMIT ? OFFSET ?
+        SELECT * FROM sessions
+        WHERE deleted_at IS NULL AND (?1 IS NULL OR (archived_at IS NOT NULL) = ?1)
+        ORDER BY updated_at DESC, id DESC LIMIT ?2 OFFSET ?3
     ) AS s
     LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
     ORDER BY s.updated_at DESC, s.id DESC
+"""
+_SESSION_BY_KEY = f"""
+    {_SESSION_ROW}
+    FROM sessions AS s LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    WHERE s.key = ?
+"""
+_SESSION_DELETED = f"""
+    {_SESSION_ROW}
+    FROM sessions AS s LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    WHERE s.deleted_key = ? AND s.deleted_at IS NOT NULL ORDER BY s.id DESC LIMIT 1
+"""
+# Each by an index that holds nothing else. A session with work is left alone.
+_IDLE = """
+    NOT EXISTS (SELECT 1 FROM runs WHERE session = s.id AND state = 'running')
+    AND NOT EXISTS (SELECT 1 FROM inbox WHERE session = s.id AND taken_at IS NULL)
+"""
+_EXPIRED = f"""
+    SELECT key FROM (
+        SELECT s.key, s.id FROM sessions AS s
+        WHERE s.ephemeral = 1 AND s.deleted_at IS NULL AND s.updated_at < ?1 AND {_IDLE}
+        ORDER BY s.id LIMIT ?3
+    )
+    UNION
+    SELECT key FROM (
+        SELECT s.key FROM sessions AS s
+        WHERE s.archived_at < ?2 AND s.deleted_at IS NULL AND {_IDLE}
+        ORDER BY s.archived_at LIMIT ?3
+    )
+    LIMIT ?3
 """
 # A sum over no row is NULL, hence the zeros: one kind of row may have none.
 _USAGE = """
@@ -117,11 +158,17 @@ _USAGE = """
     FROM usage WHERE at >= ?
     GROUP BY day, agent, provider, model ORDER BY day, agent, provider, model
 """
+# Of runs whose session was erased; the days are whole ones.
+_USAGE_SUMS = """
+    SELECT day, agent, provider, model, calls, input, output, cached, estimated, 0, 0, 0,
+        cost
+    FROM usage_sums WHERE day >= date(?, 'unixepoch')
+"""
 # Events are numbered per session without gaps, so their count is a sum.
 _COUNTS = """
     SELECT
-        (SELECT count(*) FROM sessions),
-        (SELECT coalesce(sum(seq), 0) FROM sessions),
+        (SELECT count(*) FROM sessions WHERE deleted_at IS NULL),
+        (SELECT coalesce(sum(seq), 0) FROM sessions WHERE deleted_at IS NULL),
         (SELECT count(*) FROM inbox WHERE taken_at IS NULL),
         (SELECT count(*) FROM runs WHERE state = 'running'),
         (SELECT owner_epoch FROM meta),
@@ -134,6 +181,9 @@ Read = (
     | ReadOpenWork
     | ReadDefinition
     | ReadSessions
+    | ReadSessionRow
+    | ReadJournal
+    | ReadExpired
     | ReadUsage
     | ReadWaits
     | ReadSpent
@@ -177,6 +227,7 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
         children=_child_rows(query(_CHILDREN_OPEN, (session,)).fetchall()),
         cancelled=tuple(row[0] for row in works_for if row[1] == "cancelled"),
         owed=tuple(dict.fromkeys(row[2] for row in works_for if row[1] == "ended")),
+        row=_session_row(query(_SESSION_BY_KEY, (request.session_key,)).fetchone()),
     )
 
 
@@ -281,24 +332,57 @@ def _definition(connection: Connection, request: ReadDefinition) -> bytes | None
 
 
 def _sessions(connection: Connection, request: ReadSessions) -> tuple[SessionRow, ...]:
-    rows = connection.execute(_SESSIONS, (request.limit, request.offset)).fetchall()
-    return tuple(
-        SessionRow(
-            key=row[0],
-            session_id=row[1],
-            agent=row[2],
-            seq=row[3],
-            created_at=row[4],
-            updated_at=row[5],
-            open_run=row[6],
-            parent=row[7],
-        )
-        for row in rows
+    given = request.archived, request.limit, request.offset
+    return tuple(map(_session_row, connection.execute(_SESSIONS, given).fetchall()))
+
+
+def _one_session(connection: Connection, request: ReadSessionRow) -> SessionRow | None:
+    given = (request.session_key,)
+    row = connection.execute(_SESSION_BY_KEY, given).fetchone()
+    if row is None:
+        row = connection.execute(_SESSION_DELETED, given).fetchone()
+    return None if row is None else _session_row(row)
+
+
+def _session_row(row: tuple[Any, ...]) -> SessionRow:
+    return SessionRow(
+        key=row[11] or row[0],
+        session_id=row[1],
+        agent=row[2],
+        seq=row[3],
+        created_at=row[4],
+        updated_at=row[5],
+        open_run=row[6],
+        channel=row[7],
+        ephemeral=bool(row[8]),
+        archived_at=row[9],
+        deleted_at=row[10],
+        meta=SessionMeta(
+            label=row[12], model=row[13], thinking=row[14], verbosity=row[15]
+        ),
+        parent=row[16],
     )
 
 
+def _journal(connection: Connection, request: ReadJournal) -> tuple[Event, ...]:
+    row = connection.execute(
+        "SELECT last_event FROM sessions WHERE key = ?", (request.session_key,)
+    ).fetchone()
+    return () if row is None else journal.read(connection, row[0], 0)
+
+
+def _expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:
+    given = request.ephemeral_before, request.archived_before, request.limit
+    return tuple(row[0] for row in connection.execute(_EXPIRED, given).fetchall())
+
+
 def _usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
-    rows = connection.execute(_USAGE, (request.since,)).fetchall()
+    sums: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for statement in (_USAGE, _USAGE_SUMS):
+        for row in connection.execute(statement, (request.since,)):
+            figures = sums.get(row[:4])
+            sums[row[:4]] = row[4:] if figures is None else _together(figures, row[4:])
+    rows = [(*key, *figures) for key, figures in sorted(sums.items())]
     return tuple(
         UsageRow(
             day=row[0],
@@ -312,6 +396,12 @@ def _usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
         )
         for row in rows
     )
+
+
+def _together(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
+    estimated = max(first[4], second[4])
+    both = [one + other for one, other in zip(first, second, strict=True)]
+    return (*both[:4], estimated, *both[5:])
 
 
 def _status(connection: Connection, _: GetLedgerStatus) -> LedgerStatus:
@@ -335,6 +425,9 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadOpenWork: _open_work,
     ReadDefinition: _definition,
     ReadSessions: _sessions,
+    ReadSessionRow: _one_session,
+    ReadJournal: _journal,
+    ReadExpired: _expired,
     ReadUsage: _usage,
     ReadWaits: _waits,
     ReadSpent: _spent,

@@ -25,6 +25,7 @@ class Retention:
     one begins an hour later.
     """
 
+    _kept: float = KEPT
     _after: int = 0
     _next: float = 0.0
 
@@ -32,7 +33,7 @@ class Retention:
         """Drop a few that are too old, if it is time."""
         if now < self._next:
             return
-        until, old = self._after + _STEP, now - KEPT
+        until, old = self._after + _STEP, now - self._kept
         connection.execute(_PRUNE, (self._after, until, old))
         after = connection.execute(_NEXT, (until,)).fetchone()
         if after is not None and after[1] < old:

@@ -30,7 +30,7 @@ from beamclaw.contracts.ledger import (
     StaleClaim,
     Take,
 )
-from beamclaw.ledger import children
+from beamclaw.ledger import children, session_rules
 from beamclaw.ledger.memory import Reserved, Run, Wait
 from beamclaw.ledger.step import Step
 
@@ -226,6 +226,7 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     PutDefinition: _put_definition,
     PutOutbound: _put_outbound,
     **children.RULES,
+    **session_rules.RULES,
 }
 
 

@@ -210,6 +210,47 @@ _THIRD = (
     "CREATE INDEX children_open ON children (parent_session) WHERE state <> 'closed'",
     "CREATE INDEX children_by_session ON children (session)",
     "CREATE INDEX children_by_parent ON children (parent_session)",
+    # What is known of a session beside its journal.
+    "ALTER TABLE sessions ADD COLUMN channel TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sessions ADD COLUMN ephemeral INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN parent TEXT",
+    "ALTER TABLE sessions ADD COLUMN label TEXT",
+    "ALTER TABLE sessions ADD COLUMN model TEXT",
+    "ALTER TABLE sessions ADD COLUMN thinking TEXT",
+    "ALTER TABLE sessions ADD COLUMN verbosity TEXT",
+    "ALTER TABLE sessions ADD COLUMN archived_at REAL",
+    # A deleted session gives its key away and keeps it here until it is erased.
+    "ALTER TABLE sessions ADD COLUMN deleted_at REAL",
+    "ALTER TABLE sessions ADD COLUMN deleted_key TEXT",
+    "UPDATE sessions SET ephemeral = 1 WHERE key GLOB 'agent:*:openai:*'",
+    # These hold only what their question is about; none changes with a turn.
+    "CREATE INDEX sessions_ephemeral ON sessions (id) WHERE ephemeral = 1",
+    """
+    CREATE INDEX sessions_archived ON sessions (archived_at)
+    WHERE archived_at IS NOT NULL
+    """,
+    """
+    CREATE INDEX sessions_deleted ON sessions (deleted_key, id)
+    WHERE deleted_at IS NOT NULL
+    """,
+    # What runs cost whose session was erased.
+    """
+    CREATE TABLE usage_sums (
+        day TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        calls INTEGER NOT NULL,
+        input INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        estimated INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        PRIMARY KEY (day, agent, provider, model)
+    ) WITHOUT ROWID
+    """,
 )
 
 LEDGER = Schema(

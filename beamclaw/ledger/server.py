@@ -17,6 +17,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.ledger import (
     Accept,
     Commit,
+    Erase,
     LedgerError,
     LedgerStatus,
     StaleClaim,
@@ -24,8 +25,9 @@ from beamclaw.contracts.ledger import (
 )
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import reach
-from beamclaw.ledger.book import LedgerBook
+from beamclaw.ledger.book import Job, LedgerBook
 from beamclaw.ledger.reads import Read, read
+from beamclaw.ledger.retention import KEPT
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import (
     Access,
@@ -71,6 +73,7 @@ class LedgerServer(supervision.Server):
         path: The file; its folder is made if needed.
         claim: Gives the tenant a new owner epoch, higher than all before.
         inbox_limit: Messages that may wait for their sessions.
+        repeats_seconds: How long a message is recognised when it comes again.
         max_batch: Commits in one transaction at most.
         outside: Clock, ids, and whether there are threads.
         connect: How the database is connected to; a test breaks it here.
@@ -83,6 +86,9 @@ class LedgerServer(supervision.Server):
     _path: Path
     _claim: Callable[[str], Awaitable[int]] = attrs.field(kw_only=True, alias="claim")
     _inbox_limit: int = attrs.field(kw_only=True, alias="inbox_limit", default=10_000)
+    _repeats_seconds: float = attrs.field(
+        kw_only=True, alias="repeats_seconds", default=KEPT
+    )
     _max_batch: int = attrs.field(kw_only=True, alias="max_batch", default=512)
     _outside: Outside = attrs.field(kw_only=True, alias="outside", factory=Outside)
     _connect: Connect = attrs.field(
@@ -90,9 +96,9 @@ class LedgerServer(supervision.Server):
     )
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
     _epoch: int = attrs.field(init=False, default=0)
-    _writer: Driver[Commit | Accept] | None = attrs.field(init=False, default=None)
+    _writer: Driver[Job] | None = attrs.field(init=False, default=None)
     _reader: Driver[Read] | None = attrs.field(init=False, default=None)
-    _writes: Writes[Commit | Accept] | None = attrs.field(init=False, default=None)
+    _writes: Writes[Job] | None = attrs.field(init=False, default=None)
     _book: LedgerBook | None = attrs.field(init=False, default=None)
 
     async def init(self) -> None:
@@ -139,9 +145,9 @@ class LedgerServer(supervision.Server):
     ) -> object:
         """Queue; the reply comes when it is committed or read."""
         kind = type(request)
-        if kind is Commit or kind is Accept:
+        if kind is Commit or kind is Accept or kind is Erase:
             assert self._writer is not None
-            self._writer.submit(cast("Commit | Accept", request), sender)
+            self._writer.submit(cast("Job", request), sender)
         else:
             assert self._reader is not None
             self._reader.submit(cast("Read", request), sender)
@@ -180,7 +186,7 @@ class LedgerServer(supervision.Server):
 
     # --- in the threads
 
-    def _open_writes(self) -> Writes[Commit | Accept]:
+    def _open_writes(self) -> Writes[Job]:
         private_folder(self._path.parent)
         connection = open_database(self._path, LEDGER, self._connect)
         try:
@@ -195,6 +201,7 @@ class LedgerServer(supervision.Server):
             self._inbox_limit,
             self._outside.wall,
             self._outside.new_id,
+            repeats_seconds=self._repeats_seconds,
         )
         self._writes = Writes(connection, self._book)
         return self._writes

@@ -37,7 +37,8 @@ RESERVED = """
 SESSIONS_BY_KEY = Rows(
     """
     SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.last_event, s.created_at,
-        s.updated_at, r.run_id
+        s.updated_at, s.channel, s.ephemeral, s.parent, s.archived_at, s.deleted_at,
+        s.deleted_key, s.label, s.model, s.thinking, s.verbosity, r.run_id
     FROM sessions AS s
     LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
     WHERE s.key IN (VALUES
@@ -59,7 +60,7 @@ ACCEPTED = Rows(
     width=4,
     tail=""")
     SELECT i.source, i.account, i.conversation, i.external_id, i.fingerprint, i.id,
-        i.run_id, s.key
+        i.run_id, coalesce(s.deleted_key, s.key)
     FROM given CROSS JOIN inbox AS i USING (source, account, conversation, external_id)
     CROSS JOIN sessions AS s ON s.id = i.session
     """,
@@ -68,10 +69,10 @@ ACCEPTED = Rows(
 PUT_SESSIONS = Rows(
     """
     INSERT INTO sessions (tenant, owner_epoch, id, key, session_id, agent, seq,
-        last_event, created_at, updated_at)
+        last_event, created_at, updated_at, channel, ephemeral)
     VALUES
     """,
-    width=8,
+    width=10,
     tail="""
     ON CONFLICT (id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -82,6 +83,16 @@ PUT_SESSIONS = Rows(
     """,
     shared=2,
 )
+# What seldom changes: not with every commit of a session.
+CHANGE_SESSION = """
+    UPDATE sessions SET
+        owner_epoch = ?, key = ?, session_id = ?, parent = ?, archived_at = ?,
+        deleted_at = ?, deleted_key = ?, label = ?, model = ?, thinking = ?,
+        verbosity = ?
+    WHERE id = ?
+"""
+FORGET_PURSE = "DELETE FROM spent WHERE scope = ? AND key = ? AND day = ?"
+FORGET_SNAPSHOTS = "DELETE FROM snapshots WHERE session = ? AND seq > ?"
 PUT_EVENTS = Rows(
     """
     INSERT INTO events (tenant, owner_epoch, id, session, seq, previous, kind, version,

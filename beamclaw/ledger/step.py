@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from beamclaw.contracts.budgets import Purse, Spent
+from beamclaw.contracts.budgets import Purse, Spent, session_purse
 from beamclaw.contracts.ledger import Accept, Claim, LedgerError, NoSuchWait, Op
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait
@@ -36,6 +36,10 @@ class Step:
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
     messages: list[Accept] = attrs.field(factory=list[Accept])
     agent: str | None = None
+    # What will be different of the session's row; and whether it will be no more.
+    changes: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    dropped: bool = False
+    unsnapped: int | None = None
     # Rows to be, each with the list of the writing that it belongs to.
     rows: list[tuple[list[Any], tuple[Any, ...]]] = attrs.field(
         factory=list[tuple[list[Any], tuple[Any, ...]]]
@@ -66,6 +70,24 @@ class Step:
             writing.sessions[self.session.id] = self.session
         for target, row in self.rows:
             target.extend(row)
+        self._keep_session()
+
+    def _keep_session(self) -> None:
+        session, memory, writing = self.session, self.memory, self.writing
+        for name, value in self.changes.items():
+            setattr(session, name, value)
+        if self.unsnapped is not None:
+            writing.unsnapped.append((session.id, self.unsnapped))
+        if self.dropped:
+            assert session.deleted_key is not None
+            del memory.sessions[session.deleted_key]
+            purse = session_purse(session.deleted_key)
+            memory.spent[purse] = Spent()
+            writing.spent.pop(purse, None)
+            writing.changed.pop(session.id, None)
+            writing.dropped.append(session)
+        elif self.changes:
+            writing.changed[session.id] = session
 
     def _keep_waits(self) -> None:
         for wait in self.waits.values():

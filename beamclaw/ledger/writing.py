@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from beamclaw.contracts.budgets import Purse, Spent
+from beamclaw.contracts.budgets import Purse, Spent, session_purse
 from beamclaw.contracts.ledger import EndRun
 from beamclaw.ledger import statements as sql
 from beamclaw.ledger.memory import Child, Run, Session, Wait
@@ -28,6 +28,11 @@ class Writing:
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
     spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
+    # Deleted in this transaction, their keys free for others; and changed ones.
+    dropped: list[Session] = attrs.field(factory=list[Session])
+    changed: dict[int, Session] = attrs.field(factory=dict[int, Session])
+    # Sessions whose snapshots behind an event do not hold any more.
+    unsnapped: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
 
     def put_run(self, run: Run) -> None:
         """Write *run*; last in order, because one ends before the next may open."""
@@ -51,9 +56,19 @@ class Writing:
             (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
             (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
         )
+        # First, because the key of one may be another's by the end.
+        for session in self.dropped:
+            _change(connection, shared, session)
+            assert session.deleted_key is not None
+            connection.execute(sql.FORGET_PURSE, session_purse(session.deleted_key))
         for statement, common, rows in tables:
             if rows:
                 statement.write(connection, common, rows)
+        for session in self.changed.values():
+            _change(connection, shared, session)
+        if self.unsnapped:
+            for place in self.unsnapped:
+                connection.execute(sql.FORGET_SNAPSHOTS, place)
         if self.settled:
             self._settle(connection)
 
@@ -76,8 +91,29 @@ def _session_rows(sessions: Iterable[Session]) -> list[Any]:
             session.last_event,
             session.created_at,
             session.updated_at,
+            session.channel,
+            int(session.ephemeral),
         )
     return rows
+
+
+def _change(connection: Connection, shared: tuple[str, int], session: Session) -> None:
+    meta = session.meta
+    values = (
+        shared[1],
+        session.key,
+        session.session_id,
+        session.parent,
+        session.archived_at,
+        session.deleted_at,
+        session.deleted_key,
+        meta.label,
+        meta.model,
+        meta.thinking,
+        meta.verbosity,
+        session.id,
+    )
+    connection.execute(sql.CHANGE_SESSION, values)
 
 
 _NO_END = (None, None, None, "", 0, 0, 0, 0, None, None)

@@ -1,0 +1,259 @@
+"""Erases what deleted sessions held, a little at a time, and shrinks the file.
+
+A deleted session is a row without a key. Its journal is erased first, from the last
+event back; what has no index over sessions is found by going through the table once for
+all of them. A message that was taken is recognised for a while after that, so its row,
+without its body, and its run stay until then, and the session's row with them.
+"""
+
+import attrs
+
+from beamclaw.contracts.ledger import Erased
+from beamclaw.storage import Connection
+
+# Of one step: rows, and bytes of events' bodies (one more may reach beyond).
+_ROWS = 200
+_BYTES = 1024 * 1024
+# Rows that are looked at in one step, going through a table.
+_LOOKED_AT = 1_000
+# Free pages that stay in the file for what comes next; given back in one step.
+_SPARE = 256
+_GIVEN_BACK = 64
+# Seconds between the beginnings of two rounds through the tables.
+_PAUSE = 60.0
+# Seconds behind the time that a repeat is recognised: its row goes with the next round
+# of the inbox.
+_GRACE = 2 * 3600.0
+
+# Not found by their session: by the journal, by time, by the session itself.
+_OTHERWISE = frozenset({"sessions", "events", "inbox", "runs"})
+
+_DELETED = "SELECT id FROM sessions WHERE deleted_at IS NOT NULL"
+_TABLES = """
+    SELECT t.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c
+    WHERE t.type = 'table' AND c.name = 'session'
+"""
+_INDEXED = """
+    SELECT count(*) FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS c
+    WHERE c.seqno = 0 AND c.name = 'session' AND l.partial = 0
+"""
+_WITH_EVENTS = """
+    SELECT id, last_event FROM sessions
+    WHERE deleted_at IS NOT NULL AND last_event IS NOT NULL LIMIT 1
+"""
+_CHAIN = """
+    WITH RECURSIVE back (id, previous, count, bytes) AS (
+        SELECT id, previous, 1, length(body) FROM events WHERE id = ?
+        UNION ALL
+        SELECT e.id, e.previous, count + 1, bytes + length(e.body)
+        FROM back CROSS JOIN events AS e ON e.id = back.previous
+        WHERE count < ? AND bytes < ?
+    )
+    SELECT id, previous FROM back ORDER BY count
+"""
+_CLEAR_INBOX = f"""
+    UPDATE inbox SET body = x'' WHERE id > ? AND id <= ? AND session IN ({_DELETED})
+        AND body <> x''
+"""
+_CLEAR_RUNS = f"""
+    UPDATE runs SET text = '', outcome = 'error', stop_reason = 'error',
+        error_kind = 'gone',
+        error = 'this message was answered; its conversation has been deleted since'
+    WHERE id > ? AND id <= ? AND session IN ({_DELETED}) AND error_kind IS NOT 'gone'
+"""
+_SUM_USAGE = f"""
+    INSERT INTO usage_sums
+    SELECT date(u.at, 'unixepoch'), u.agent, u.provider, u.model, u.tenant, ?, count(*),
+        sum(coalesce(u.input, u.bound_input)), sum(coalesce(u.output, u.bound_output)),
+        sum(coalesce(u.cached, u.bound_cached)), max(coalesce(u.estimated, 1)),
+        sum(coalesce(u.cost, u.bound_cost))
+    FROM runs AS r JOIN usage AS u ON u.run = r.id
+    WHERE r.id > ? AND r.id <= ? AND r.session IN ({_DELETED})
+    GROUP BY 1, 2, 3, 4
+    ON CONFLICT (day, agent, provider, model) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        calls = calls + excluded.calls,
+        input = input + excluded.input,
+        output = output + excluded.output,
+        cached = cached + excluded.cached,
+        estimated = max(estimated, excluded.estimated),
+        cost = cost + excluded.cost
+"""
+_DROP_USAGE = f"""
+    DELETE FROM usage WHERE run IN (
+        SELECT id FROM runs WHERE id > ? AND id <= ? AND session IN ({_DELETED})
+    )
+"""
+# The newest row stays whatever its age, so that no id is ever given twice.
+_DROP_OLD = """
+    DELETE FROM {table} WHERE id > ? AND id <= ? AND id < (SELECT max(id) FROM {table})
+        AND session IN (SELECT id FROM sessions WHERE deleted_at < ?)
+"""
+_DROP_SESSIONS = """
+    DELETE FROM sessions
+    WHERE deleted_at < ? AND last_event IS NULL AND id <> (SELECT max(id) FROM sessions)
+        AND NOT EXISTS (SELECT 1 FROM runs WHERE id = (SELECT max(id) FROM runs)
+            AND session = sessions.id)
+        AND NOT EXISTS (SELECT 1 FROM inbox WHERE id = (SELECT max(id) FROM inbox)
+            AND session = sessions.id)
+"""
+
+
+@attrs.define(eq=False)
+class _Round:
+    """Going through the tables once, for the sessions deleted up to *since*."""
+
+    began: float
+    tables: list[str]
+    after: int = 0
+
+
+@attrs.define(eq=False)
+class Eraser:
+    """See the module; used inside transactions that are open.
+
+    Attributes:
+        tables: The tables with rows of sessions, whoever made them.
+    """
+
+    _connection: Connection
+    _kept: float
+    tables: tuple[str, ...] = attrs.field(init=False)
+    _direct: tuple[str, ...] = attrs.field(init=False)
+    _shrinks: bool = attrs.field(init=False)
+    _round: _Round | None = attrs.field(init=False, default=None)
+    # When the last round began that was brought to its end.
+    _done: float = attrs.field(init=False, default=float("-inf"))
+
+    def __attrs_post_init__(self) -> None:
+        query = self._connection.execute
+        self.tables = tuple(row[0] for row in query(_TABLES))
+        others = [name for name in self.tables if name not in _OTHERWISE]
+        self._direct = tuple(
+            name for name in others if query(_INDEXED, (name,)).fetchone()[0]
+        )
+        self._shrinks = query("PRAGMA auto_vacuum").fetchone()[0] != 0
+
+    def forget(self) -> None:
+        """The transaction was rolled back: the round begins anew."""
+        self._round = None
+
+    def step(self, now: float, owner_epoch: int) -> Erased:
+        """Erase a little."""
+        rows = self._journals() or self._going_through(now, owner_epoch)
+        if rows is not None:
+            return Erased(more=True, rows=rows)
+        pages = self._give_back()
+        return Erased(more=pages > 0, pages=pages)
+
+    # --- journals
+
+    def _journals(self) -> int | None:
+        found = self._connection.execute(_WITH_EVENTS).fetchone()
+        if found is None:
+            return None
+        session, last = found
+        for table in self._direct:
+            count = self._some_of(table, session)
+            if count:
+                return count
+        return self._some_events(session, last)
+
+    def _some_of(self, table: str, session: int) -> int:
+        columns = [
+            row[0]
+            for row in self._connection.execute(
+                "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk",
+                (table,),
+            )
+        ]
+        key = ", ".join(columns) or "rowid"
+        some = f"SELECT {key} FROM {table} WHERE session = ? LIMIT ?"
+        statement = f"DELETE FROM {table} WHERE ({key}) IN ({some})"
+        return self._connection.execute(statement, (session, _ROWS // 10)).rowcount
+
+    def _some_events(self, session: int, last: int) -> int:
+        query = self._connection.execute
+        chain = query(_CHAIN, (last, _ROWS, _BYTES)).fetchall()
+        ids = [row[0] for row in chain]
+        marks = ",".join("?" * len(ids))
+        query(f"DELETE FROM events WHERE id IN ({marks})", ids)
+        before = chain[-1][1] if chain else None
+        query("UPDATE sessions SET last_event = ? WHERE id = ?", (before, session))
+        return len(ids)
+
+    # --- what has no index
+
+    def _going_through(self, now: float, owner_epoch: int) -> int | None:
+        if self._round is None and not self._is_due(now):
+            return None
+        if self._round is None:
+            scanned = [n for n in self.tables if n not in _OTHERWISE]
+            scanned = [n for n in scanned if n not in self._direct]
+            self._round = _Round(now, ["inbox", "runs", *scanned])
+        return self._look(self._round, owner_epoch)
+
+    def _is_due(self, now: float) -> bool:
+        self._done = min(self._done, now)  # a clock may have been put back
+        if now - self._done < _PAUSE:
+            return False
+        found = self._connection.execute(
+            "SELECT max(deleted_at), min(deleted_at) FROM sessions "
+            "WHERE deleted_at IS NOT NULL"
+        ).fetchone()
+        youngest, oldest = found
+        if youngest is None:
+            return False
+        # Those that are old enough, but not more often than the inbox is gone through.
+        ripe = oldest < self._limit(now) and now - self._done > _GRACE / 2
+        return youngest >= self._done or ripe
+
+    def _limit(self, now: float) -> float:
+        return now - self._kept - _GRACE
+
+    def _look(self, round_: _Round, owner_epoch: int) -> int:
+        query, table = self._connection.execute, round_.tables[0]
+        (last,) = query(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()
+        here = round_.after, round_.after + _LOOKED_AT
+        rows = self._rows_of(table, here, round_.began, owner_epoch)
+        round_.after += _LOOKED_AT
+        if round_.after >= last:
+            round_.after = 0
+            round_.tables.pop(0)
+            if not round_.tables:
+                query(_DROP_SESSIONS, (self._limit(round_.began),))
+                self._round, self._done = None, round_.began
+        return rows
+
+    def _rows_of(
+        self, table: str, here: tuple[int, int], began: float, owner_epoch: int
+    ) -> int:
+        query = self._connection.execute
+        if table not in _OTHERWISE:
+            statement = (
+                f"DELETE FROM {table} WHERE rowid > ? AND rowid <= ? "
+                f"AND session IN ({_DELETED})"
+            )
+            return query(statement, here).rowcount
+        if table == "runs":
+            query(_SUM_USAGE, (owner_epoch, *here))
+            query(_DROP_USAGE, here)
+            rows = query(_CLEAR_RUNS, here).rowcount
+        else:
+            rows = query(_CLEAR_INBOX, here).rowcount
+        old = _DROP_OLD.format(table=table)
+        return rows + query(old, (*here, self._limit(began))).rowcount
+
+    # --- the file
+
+    def _give_back(self) -> int:
+        """Pages given back to the file system, those in excess of a few."""
+        if not self._shrinks:
+            return 0
+        query = self._connection.execute
+        free = query("PRAGMA freelist_count").fetchone()[0]
+        pages = min(free - _SPARE, _GIVEN_BACK)
+        if pages <= 0:
+            return 0
+        query(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        return pages
