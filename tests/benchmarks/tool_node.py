@@ -12,7 +12,6 @@ from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
 from beamclaw.contracts.tools import Order, Output, Tool, ToolSpec
 
-
 SPEC = ToolSpec(
     name="nothing",
     description="Does nothing.",
