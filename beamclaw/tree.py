@@ -223,6 +223,7 @@ def _run_wiring(
         tools=toolbox,
         begin_call=tools.begin_call,
         max_result=config.tools.max_result,
+        snapshot_every=numbers.snapshot_every,
     )
 
 
@@ -241,6 +242,7 @@ def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
                 collect_seconds=numbers.collect_ms / 1000,
                 revive_first=numbers.revive_first,
                 revive_most=numbers.revive_most,
+                snapshot_every=numbers.snapshot_every,
             ),
             rules=sessions.Rules(
                 revive_limit=numbers.revive_limit,

@@ -268,6 +268,11 @@ class SessionsConfig:
     summary_seconds: Seconds = _key(
         120.0, "Seconds that a model may take for that; then it is done without one."
     )
+    snapshot_every: Count = _key(
+        200,
+        "Events of a conversation, at most, until what it comes to is written down\n"
+        "whole again, so that not all of it has to be read when it wakes up.",
+    )
     collect_ms: Count = _key(
         500, "Milliseconds of quiet before messages are taken together."
     )

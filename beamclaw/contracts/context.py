@@ -4,6 +4,7 @@ Decisions without I/O: how many tokens a prompt has, whether it has to be compac
 a compaction covers, and the summary that needs no model.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import attrs
@@ -40,8 +41,8 @@ def size(state: Transcript, overhead: int) -> int:
     """Tokens of the messages: as the provider counted them, the rest estimated."""
     upto, counted = state.counted
     if not upto:
-        return tokens.of_messages(state.messages)
-    return max(0, counted - overhead) + tokens.of_messages(state.messages[upto:])
+        return state.tokens
+    return max(0, counted - overhead) + state.tokens - state.sums[upto - 1]
 
 
 def cut(state: Transcript, keep: int) -> int | None:
@@ -51,10 +52,12 @@ def cut(state: Transcript, keep: int) -> int | None:
     tool call from its result. What a summary stands for already is not worth one.
     """
     messages = state.messages
-    left, at = keep, len(messages) - 1
-    while at > 0 and (left := left - tokens.of_messages(messages[at - 1 : at])) >= 0:
-        at -= 1
-    at = max(at, 1)
+    if not messages:
+        return None
+    # Of the messages before the last, those that fit into *keep* stay, too.
+    last = len(messages) - 1
+    before = state.sums[last - 1] if last else 0
+    at = max(bisect_left(state.sums, before - keep, 0, last) + 1, 1)
     open_calls: set[str] = set()
     best = None
     for index, message in enumerate(messages):

@@ -6,7 +6,7 @@ not at all. A claim carries the tenant's owner epoch and, for a run, the run's e
 either too old is refused. Bodies are JSON bytes that the ledger does not look into.
 """
 
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import attrs
 
@@ -383,9 +383,48 @@ class DropSession:
 
 @attrs.frozen
 class ForgetSnapshots:
-    """What was kept of the journal's state behind event *after* does not hold."""
+    """What the journal comes to behind event *after* is not what it was.
+
+    A snapshot of later is dropped, and one that was made before this commit and comes
+    after it is passed over.
+    """
 
     after: int
+
+
+@attrs.frozen(kw_only=True)
+class PutSnapshot:
+    """Keep what the session's journal adds up to, as of event *seq*.
+
+    *version* says how *body* is to be read. Of a session only the latest is kept; an
+    older one than is there is passed over without a word; see `ForgetSnapshots`, too.
+    """
+
+    seq: int
+    version: str
+    body: bytes
+
+
+OUTPUT_PIECE: Final = 65_536
+"""Characters of a tool's output that are kept as one piece."""
+
+
+@attrs.frozen(kw_only=True)
+class PutOutput:
+    """Keep all that a tool has said, where the model gets less; see `ReadOutput`.
+
+    Attributes:
+        pointer: Under which it is found again; no other output's.
+        length: Characters of the whole.
+        pieces: As UTF-8, each of :data:`OUTPUT_PIECE` characters but the last; fewer
+            than the whole if that is longer than what is kept.
+    """
+
+    pointer: str
+    run_id: str
+    at: float
+    length: int
+    pieces: tuple[bytes, ...]
 
 
 Op = (
@@ -413,6 +452,8 @@ Op = (
     | TakeChild
     | CancelChildren
     | SetAgent
+    | PutSnapshot
+    | PutOutput
 )
 
 
@@ -484,10 +525,15 @@ class Receipt:
 
 @attrs.frozen
 class ReadSession(supervision.Call["SessionRead"]):
-    """Journal after *after_seq*, waiting messages, open run and its open questions."""
+    """Journal after *after_seq*, waiting messages, open run and its open questions.
+
+    With *snapshot*, a version, the session's snapshot is given if it is of that version
+    and goes beyond *after_seq*, and of the journal only what comes after it.
+    """
 
     session_key: str
     after_seq: int = 0
+    snapshot: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -509,6 +555,43 @@ class SessionRead:
     cancelled: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
     row: "SessionRow | None" = None
+    snapshot: "SnapshotRow | None" = None
+
+
+@attrs.frozen
+class SnapshotRow:
+    """A snapshot as it was put, as of event *seq*."""
+
+    seq: int
+    body: bytes
+
+
+@attrs.frozen
+class ReadOutput(supervision.Call["OutputRead | None"]):
+    """Characters of a tool's output, from *offset* on; None: there is none of this name.
+
+    At most *limit* of them, and never more than a million.
+    """
+
+    pointer: str
+    offset: int = 0
+    limit: int = 50_000
+
+
+@attrs.frozen(kw_only=True)
+class OutputRead:
+    """A part of a tool's output.
+
+    Attributes:
+        session_key: In whose conversation it was said.
+        length: Characters of the whole; *kept* of them can be read.
+    """
+
+    session_key: str
+    text: str
+    offset: int
+    length: int
+    kept: int
 
 
 @attrs.frozen

@@ -61,6 +61,8 @@ POINTS: Final[Mapping[str, str]] = {
     "session.answer-late": "the person hears that the answer does not count",
     "session.tell-answer": "the run hears of the answer",
     "session.tell-found": "a run that was found hears of an answer",
+    "session.keep": "the state of a journal is handed over, for a snapshot",
+    "snapshot.put": "a snapshot is written",
     # --- a run
     "run.take-over": "a successor claims the run's next epoch",
     "run.commit": "a run writes what it has decided: a call of the model, intents, "

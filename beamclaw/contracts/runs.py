@@ -6,6 +6,7 @@ import attrs
 
 from beamclaw.contracts.ledger import Claim, WaitRow
 from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
+from beamclaw.contracts.snapshots import Kept
 from beamclaw.contracts.transcript import Transcript, told
 
 ABORTED = "aborted"  # the term of the exit signal that stops a run for a person
@@ -26,6 +27,7 @@ class Progress:
         unpublished: What has to be published yet, up to the end of ``text``; of which
             ``published`` characters have been on the topic.
         ended: Set in the moment the end is committed.
+        kept: Up to where the transcript is in a snapshot; of the session.
     """
 
     run_id: str
@@ -39,6 +41,7 @@ class Progress:
     published: int = 0
     waiting: Waiting | None = None
     ended: RunEnded | None = None
+    kept: Kept = attrs.field(factory=Kept)
 
     @property
     def text(self) -> str:

@@ -5,10 +5,14 @@ keep their state with it event by event, and recovery is the same function over 
 same events.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 
 import attrs
 
+from beamclaw.contracts import tokens
+from beamclaw.contracts.history import History
 from beamclaw.contracts.journal import (
     Answered,
     Asked,
@@ -158,6 +162,23 @@ class OpenTurn:
         return tuple(call for call in self.calls if call.outcome is None)
 
 
+def _messages(items: Iterable[Message]) -> History[Message]:
+    return items if isinstance(items, History) else History(items)
+
+
+def _numbers(items: Iterable[int]) -> History[int]:
+    return items if isinstance(items, History) else History(items)
+
+
+def running(messages: Iterable[Message], before: int = 0) -> list[int]:
+    """Tokens of *messages* up to each one, with it, and with *before*; estimated."""
+    return list(accumulate(map(tokens.of_message, messages), initial=before))[1:]
+
+
+def _sums(state: "Transcript") -> History[int]:
+    return History(running(state.messages))
+
+
 @attrs.frozen
 class Transcript:
     """A session's journal, added up.
@@ -171,14 +192,25 @@ class Transcript:
         covered: The last event that a summary stands for.
         counted: What a provider has counted: how many messages, with how many tokens
             (those of the system's words and the tools included).
+        sums: Tokens of the messages up to each one, with it, all of them estimated.
     """
 
     seq: int = 0
-    messages: tuple[Message, ...] = ()
+    messages: History[Message] = attrs.field(
+        factory=History[Message], converter=_messages
+    )
     turn: OpenTurn | None = None
-    seqs: tuple[int, ...] = ()
+    seqs: History[int] = attrs.field(factory=History[int], converter=_numbers)
     covered: int = 0
     counted: tuple[int, int] = (0, 0)
+    sums: History[int] = attrs.field(
+        default=attrs.Factory(_sums, takes_self=True), converter=_numbers
+    )
+
+    @property
+    def tokens(self) -> int:
+        """Of all messages, estimated."""
+        return self.sums[-1] if self.sums else 0
 
 
 @attrs.frozen
@@ -214,13 +246,14 @@ def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
             turn = attrs.evolve(turn, touched_at=fact.at)
     if isinstance(body, Compacted):
         state = _compacted(state, body)
-    messages, seqs = state.messages, state.seqs
+    messages, seqs, sums = state.messages, state.seqs, state.sums
     if new := _said(body):
-        messages, seqs = (*messages, *new), (*seqs, *((seq,) * len(new)))
+        sums = sums.plus(running(new, state.tokens))
+        messages, seqs = messages.plus(new), seqs.plus((seq,) * len(new))
     counted = state.counted
     if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
         counted = len(messages), body.usage.input + body.usage.output
-    return Transcript(seq, messages, turn, seqs, state.covered, counted)
+    return Transcript(seq, messages, turn, seqs, state.covered, counted, sums)
 
 
 def _said(body: Body) -> tuple[Message, ...]:
@@ -242,14 +275,14 @@ SUMMARY = "[What was said before, in short]\n"
 
 
 def _compacted(state: Transcript, body: Compacted) -> Transcript:
-    kept = sum(seq > body.last for seq in state.seqs)
-    summary = said("user", SUMMARY + body.summary)
-    return attrs.evolve(
-        state,
-        messages=(summary, *state.messages[len(state.messages) - kept :]),
-        seqs=(body.last, *state.seqs[len(state.seqs) - kept :]),
+    first = bisect_right(state.seqs, body.last)
+    messages = (said("user", SUMMARY + body.summary), *state.messages[first:])
+    return Transcript(
+        seq=state.seq,
+        messages=messages,
+        turn=state.turn,
+        seqs=(body.last, *state.seqs[first:]),
         covered=body.last,
-        counted=(0, 0),
     )
 
 

@@ -85,8 +85,6 @@ class LedgerBook:
                 outcomes.append(refusal)
                 done -= 1
         now = self.wall()
-        if "snapshots" not in self._eraser.tables:
-            writing.unsnapped.clear()
         writing.write(self.connection, (self.tenant, self.owner_epoch), now)
         for place, job in enumerate(jobs):
             if type(job) is Erase:
@@ -146,7 +144,13 @@ class LedgerBook:
             )
         if job.ops:
             step = Step(
-                memory, self._writing, self._inbox, session, claim, session.open_run
+                memory,
+                self._writing,
+                self._inbox,
+                session,
+                claim,
+                session.open_run,
+                session.seq + len(job.events),
             )
             for op in job.ops:
                 check(step, op)

@@ -5,17 +5,20 @@ from typing import Any
 
 from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import (
+    OUTPUT_PIECE,
     ChildRow,
     Event,
     GetLedgerStatus,
     InboxRow,
     LedgerStatus,
+    OutputRead,
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
     ReadExpired,
     ReadJournal,
     ReadOpenWork,
+    ReadOutput,
     ReadRun,
     ReadSession,
     ReadSessionRow,
@@ -26,6 +29,7 @@ from beamclaw.contracts.ledger import (
     RunRow,
     SessionRead,
     SessionRow,
+    SnapshotRow,
     UsageRow,
     WaitRow,
 )
@@ -89,6 +93,20 @@ _ANCESTORS = """
     SELECT s.key FROM up JOIN sessions AS s ON s.id = up.session
     WHERE depth > 0 ORDER BY depth
 """
+_SNAPSHOT = """
+    SELECT seq, body FROM snapshots
+    WHERE session = ? AND version = ? AND seq > ? AND seq <= ?
+"""
+# Of the pieces from one to another: they are few, and each at most so long.
+_OUTPUT = """
+    SELECT body FROM outputs WHERE pointer = ? AND piece BETWEEN ? AND ? ORDER BY piece
+"""
+_OUTPUT_END = """
+    SELECT s.key, o.length, o.piece, o.body
+    FROM outputs AS o JOIN sessions AS s ON s.id = o.session
+    WHERE o.pointer = ? ORDER BY o.piece DESC LIMIT 1
+"""
+_MOST_CHARACTERS = 1_000_000
 _OPEN_WORK = """
     SELECT s.key FROM (
         SELECT session, opened_at AS since FROM runs WHERE state = 'running'
@@ -177,6 +195,7 @@ _COUNTS = """
 
 Read = (
     ReadSession
+    | ReadOutput
     | ReadRun
     | ReadOpenWork
     | ReadDefinition
@@ -209,7 +228,14 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
     if found is None:
         return SessionRead(seq=0, events=(), inbox=())
     session, seq, last = found
-    events = journal.read(connection, last, request.after_seq)
+    snapshot, after = None, request.after_seq
+    if request.snapshot is not None:
+        given = session, request.snapshot, after, seq
+        row = query(_SNAPSHOT, given).fetchone()
+        if row is not None:
+            snapshot = SnapshotRow(*row)
+            after = snapshot.seq
+    events = journal.read(connection, last, after)
     inbox = query(_INBOX, (session,)).fetchall()
     run = query(_RUN_OPEN, (session,)).fetchone()
     works_for = query(_WORKS_FOR, (session,)).fetchall()
@@ -228,7 +254,34 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
         cancelled=tuple(row[0] for row in works_for if row[1] == "cancelled"),
         owed=tuple(dict.fromkeys(row[2] for row in works_for if row[1] == "ended")),
         row=_session_row(query(_SESSION_BY_KEY, (request.session_key,)).fetchone()),
+        snapshot=snapshot,
     )
+
+
+def _output(connection: Connection, request: ReadOutput) -> OutputRead | None:
+    query, pointer = connection.execute, request.pointer
+    last = query(_OUTPUT_END, (pointer,)).fetchone()
+    if last is None:
+        return None
+    key, length, piece, body = last
+    kept = piece * OUTPUT_PIECE + len(_text(body))
+    first = min(max(request.offset, 0), kept)
+    until = min(first + min(max(request.limit, 0), _MOST_CHARACTERS), kept)
+    start = first // OUTPUT_PIECE
+    rows = query(_OUTPUT, (pointer, start, max(until - 1, 0) // OUTPUT_PIECE))
+    text = "".join([_text(row[0]) for row in rows])
+    skipped = start * OUTPUT_PIECE
+    return OutputRead(
+        session_key=key,
+        text=text[first - skipped : until - skipped],
+        offset=first,
+        length=length,
+        kept=kept,
+    )
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "surrogatepass")
 
 
 def _run(connection: Connection, request: ReadRun) -> RunRow | None:
@@ -421,6 +474,7 @@ def _status(connection: Connection, _: GetLedgerStatus) -> LedgerStatus:
 
 _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadSession: _session,
+    ReadOutput: _output,
     ReadRun: _run,
     ReadOpenWork: _open_work,
     ReadDefinition: _definition,

@@ -25,6 +25,8 @@ from beamclaw.contracts.ledger import (
     OpenWait,
     PutDefinition,
     PutOutbound,
+    PutOutput,
+    PutSnapshot,
     Reserve,
     Settle,
     StaleClaim,
@@ -211,6 +213,24 @@ def _put_outbound(step: Step, op: PutOutbound) -> None:
     step.rows.append((step.writing.outbox, row))
 
 
+def _put_snapshot(step: Step, op: PutSnapshot) -> None:
+    if not 0 < op.seq <= step.session.seq or not op.body:
+        raise LedgerError(
+            f"a snapshot of event {op.seq}, but session {step.session.key} is at "
+            f"{step.session.seq}"
+        )
+    row = step.session.id, op.seq, op.version, op.body
+    step.rows.append((step.writing.snapshots, row))
+
+
+def _put_output(step: Step, op: PutOutput) -> None:
+    step.of_claim(op.run_id)
+    run = step.see(op.run_id)
+    for piece, body in enumerate(op.pieces):
+        row = run.epoch, step.session.id, op.run_id, op.at, op.pointer, op.length
+        step.rows.append((step.writing.outputs, (*row, piece, body)))
+
+
 _RULES: dict[type, Callable[[Step, Any], None]] = {
     Take: _take,
     OpenRun: _open_run,
@@ -227,6 +247,8 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     PutOutbound: _put_outbound,
     **children.RULES,
     **session_rules.RULES,
+    PutSnapshot: _put_snapshot,
+    PutOutput: _put_output,
 }
 
 

@@ -251,6 +251,37 @@ _THIRD = (
         PRIMARY KEY (day, agent, provider, model)
     ) WITHOUT ROWID
     """,
+    # One for each session, replaced by a later one; of an event up to `barred` none may
+    # come any more, see ForgetSnapshots.
+    """
+    CREATE TABLE snapshots (
+        session INTEGER PRIMARY KEY REFERENCES sessions (id),
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        barred INTEGER NOT NULL DEFAULT 0,
+        seq INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        body BLOB NOT NULL
+    )
+    """,
+    # What tools said, in pieces, so that any part of it is found without the rest.
+    """
+    CREATE TABLE outputs (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        run_epoch INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        run_id TEXT NOT NULL,
+        at REAL NOT NULL,
+        pointer TEXT NOT NULL,
+        length INTEGER NOT NULL,
+        piece INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (pointer, piece)
+    )
+    """,
+    "CREATE INDEX outputs_of_session ON outputs (session)",
 )
 
 LEDGER = Schema(

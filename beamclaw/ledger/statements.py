@@ -92,7 +92,18 @@ CHANGE_SESSION = """
     WHERE id = ?
 """
 FORGET_PURSE = "DELETE FROM spent WHERE scope = ? AND key = ? AND day = ?"
-FORGET_SNAPSHOTS = "DELETE FROM snapshots WHERE session = ? AND seq > ?"
+# Of an update all right-hand sides are those before it.
+FORGET_SNAPSHOTS = """
+    INSERT INTO snapshots
+        (tenant, owner_epoch, session, barred, seq, version, body)
+    VALUES (?1, ?2, ?3, ?4, 0, '', x'')
+    ON CONFLICT (session) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        barred = excluded.barred,
+        seq = iif(seq > ?5, 0, seq),
+        version = iif(seq > ?5, '', version),
+        body = iif(seq > ?5, x'', body)
+"""
 PUT_EVENTS = Rows(
     """
     INSERT INTO events (tenant, owner_epoch, id, session, seq, previous, kind, version,
@@ -190,6 +201,31 @@ PUT_OUTBOX = Rows(
     """,
     width=7,
     tail="ON CONFLICT (key) DO NOTHING",
+    shared=2,
+)
+PUT_SNAPSHOTS = Rows(
+    """
+    INSERT INTO snapshots (tenant, owner_epoch, session, seq, version, body) VALUES
+    """,
+    width=4,
+    tail="""
+    ON CONFLICT (session) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        seq = excluded.seq,
+        version = excluded.version,
+        body = excluded.body
+    WHERE excluded.seq > max(snapshots.seq, snapshots.barred)
+    """,
+    shared=2,
+)
+PUT_OUTPUTS = Rows(
+    """
+    INSERT INTO outputs (tenant, owner_epoch, run_epoch, session, run_id, at, pointer,
+        length, piece, body)
+    VALUES
+    """,
+    width=8,
+    tail="ON CONFLICT (pointer, piece) DO NOTHING",
     shared=2,
 )
 PUT_WAITS = Rows(

@@ -21,6 +21,8 @@ class Step:
     session: Session
     claim: Claim
     open_run: str | None
+    # The journal's last event after this commit.
+    seq: int
     # Runs as they will be after this commit: copies of those that are remembered.
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
     taken: list[int] = attrs.field(factory=list[int])
@@ -77,7 +79,7 @@ class Step:
         for name, value in self.changes.items():
             setattr(session, name, value)
         if self.unsnapped is not None:
-            writing.unsnapped.append((session.id, self.unsnapped))
+            writing.unsnapped.append((session.id, self.seq, self.unsnapped))
         if self.dropped:
             assert session.deleted_key is not None
             del memory.sessions[session.deleted_key]

@@ -25,14 +25,19 @@ class Writing:
     settled: list[Any] = attrs.field(factory=list[Any])
     definitions: list[Any] = attrs.field(factory=list[Any])
     outbox: list[Any] = attrs.field(factory=list[Any])
+    snapshots: list[Any] = attrs.field(factory=list[Any])
+    outputs: list[Any] = attrs.field(factory=list[Any])
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
     spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
     # Deleted in this transaction, their keys free for others; and changed ones.
     dropped: list[Session] = attrs.field(factory=list[Session])
     changed: dict[int, Session] = attrs.field(factory=dict[int, Session])
-    # Sessions whose snapshots behind an event do not hold any more.
-    unsnapped: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
+    # Sessions, up to which event no snapshot may come any more, and behind which event
+    # the one that is there does not hold.
+    unsnapped: list[tuple[int, int, int]] = attrs.field(
+        factory=list[tuple[int, int, int]]
+    )
 
     def put_run(self, run: Run) -> None:
         """Write *run*; last in order, because one ends before the next may open."""
@@ -52,6 +57,8 @@ class Writing:
             (sql.PUT_USAGE, shared, self.reserved),
             (sql.PUT_DEFINITIONS, shared, self.definitions),
             (sql.PUT_OUTBOX, shared, self.outbox),
+            (sql.PUT_SNAPSHOTS, shared, self.snapshots),
+            (sql.PUT_OUTPUTS, shared, self.outputs),
             (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
             (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
             (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
@@ -66,9 +73,8 @@ class Writing:
                 statement.write(connection, common, rows)
         for session in self.changed.values():
             _change(connection, shared, session)
-        if self.unsnapped:
-            for place in self.unsnapped:
-                connection.execute(sql.FORGET_SNAPSHOTS, place)
+        for place in self.unsnapped:
+            connection.execute(sql.FORGET_SNAPSHOTS, (*shared, *place))
         if self.settled:
             self._settle(connection)
 

@@ -149,6 +149,11 @@ class Answer:
         words = (part for part in self._parts if isinstance(part, _Words))
         return "".join(piece for part in words for piece in part.pieces)
 
+    @property
+    def asks_for_tools(self) -> bool:
+        """Whether there is a tool call in it."""
+        return any(isinstance(part, _Wish) for part in self._parts)
+
     def message(self, taken: Collection[str] = (), *, whole: bool = True) -> Message:
         """What there is of it, as a message.
 

@@ -45,6 +45,8 @@ class Asking:
             schema = orjson.dumps(spec.parameters).decode()
             spoken += (spec.name, spec.description, schema)
         self._overhead = sum(map(tokens.of_text, spoken))
+        if self.definition.system is not None:
+            self._overhead += tokens.MESSAGE_OVERHEAD
 
     @property
     def target(self) -> tuple[str, str]:
@@ -117,7 +119,8 @@ class Asking:
     def _most(self, step: Ask) -> Usage:
         most = self._params(step).max_tokens
         output = most or self.wiring.max_output(*self.target)
-        return Usage(tokens.of_messages(step.messages), output, estimated=True)
+        asked = self.record.state.tokens + self._overhead
+        return Usage(asked, output, estimated=True)
 
     def _params(self, step: Ask) -> ModelParams:
         """The client's settings; the agent's where it has none."""
@@ -188,8 +191,9 @@ class Asking:
         self.wiring.flusher.add(self.record.progress, text)
 
     def _answered(self, answer: Answer, reason: StopReason, usage: Usage) -> None:
+        taken = self._call_ids() if answer.asks_for_tools else ()
         whole = reason != "error" and not answer.broken_off
-        message = answer.message(self._call_ids(), whole=whole)
+        message = answer.message(taken, whole=whole)
         answered = Answered(
             attempt=self.record.turn.attempt,
             message=message,

@@ -16,6 +16,7 @@ from beamclaw.contracts.sessions import (
     TopicValue,
     Waiting,
 )
+from beamclaw.contracts.snapshots import Keep
 from beamclaw.contracts.transcript import OpenTurn, Transcript
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
@@ -137,6 +138,7 @@ class Record:
         )
         await supervision.call(self._ledger, commit, timeout=None)
         progress.transcript = draft.state
+        self._keep(draft.state)
         self._draft = Draft(self.id, draft.state)
         for do in self._afterwards:
             do()
@@ -145,6 +147,13 @@ class Record:
             progress.ended = self.ended
             self._wiring.flusher.publish(progress)
             self.publish(self.ended)
+
+    def _keep(self, state: Transcript) -> None:
+        """In a long turn a snapshot becomes due in its middle, too."""
+        # The session's claim: the turn may be over when it comes to be written.
+        claim = ledger.Claim(self._claim.tenant, self._claim.owner_epoch)
+        wanted = Keep(session_key=self.key, claim=claim, transcript=state)
+        self.progress.kept.keep(wanted, self._wiring.snapshot_every)
 
     # --- telling at once
 

@@ -4,7 +4,7 @@
 so that recovery after a crash is the same code as progress without one.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 import attrs
@@ -150,9 +150,9 @@ def decide(
     )
 
 
-def prompt(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:
+def prompt(messages: Iterable[Message], system: str | None) -> tuple[Message, ...]:
     """What is sent: the agent's own instructions before everything said."""
-    return messages if system is None else (said("system", system), *messages)
+    return (*messages,) if system is None else (said("system", system), *messages)
 
 
 # --- what fits

@@ -31,6 +31,7 @@ class Wiring:
         tools: Those of an agent (by its id), by their names.
         begin_call: Begins the process of a call of a tool.
         max_result: Characters of a tool's output that the model gets.
+        snapshot_every: Events after which a journal gets a snapshot.
     """
 
     tenant: str
@@ -49,3 +50,4 @@ class Wiring:
     tools: Callable[[str], Mapping[str, Tool]]
     begin_call: BeginCall
     max_result: int
+    snapshot_every: int

@@ -1,7 +1,8 @@
 """Sessions: one process per conversation that is awake, and the door to them.
 
-The supervisor's children: ``awake`` (a dynamic supervisor of sessions) and ``door``
-(rings, stops and looks; at its start and after a death it revives what has work left).
+The supervisor's children: ``snapshots`` (makes them), ``awake`` (a dynamic supervisor of
+sessions) and ``door`` (rings, stops and looks; at its start and after a death it revives
+what has work left).
 """
 
 from beamclaw.sessions._supervisor import supervisor

@@ -1,12 +1,14 @@
 """A session's side of the ledger: what it has read of its journal, what it writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import supervision
-from beamclaw.contracts import ledger
+from beamclaw.contracts import ledger, snapshots
 from beamclaw.contracts.journal import Body, InboundTaken, event
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.snapshots import Keep, Kept, Unreadable
+from beamclaw.contracts.steps import Steps, in_steps
 from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
 from beamclaw.sessions.wiring import Wiring
 
@@ -19,10 +21,12 @@ class Journal:
 
     Attributes:
         transcript: What the journal adds up to, as far as this session wrote or read it.
+        kept: Up to where that is in a snapshot.
     """
 
     def __init__(self, wiring: Wiring, key: str) -> None:
         self.transcript = Transcript()
+        self.kept = Kept()
         self._wiring = wiring
         self._key = key
         self._epoch = 0
@@ -39,19 +43,37 @@ class Journal:
         """The claim of this session, or of its run."""
         return ledger.Claim(self._wiring.tenant, self._epoch, run_id, epoch)
 
-    async def look(self) -> ledger.SessionRead:
+    async def look(self, snapshot: str | None = None) -> ledger.SessionRead:
         """What is durable and not in the transcript yet, which stays as it is."""
         return await supervision.call(
             self._wiring.ledger,
-            ledger.ReadSession(self._key, self.transcript.seq),
+            ledger.ReadSession(self._key, self.transcript.seq, snapshot),
             timeout=None,
         )
 
     async def read(self) -> ledger.SessionRead:
-        """Bring the transcript up to what is durable; what was read for that."""
-        found = await self.look()
-        self.transcript = extend(self.transcript, found.events)
+        """Bring the transcript up to what is durable; what was read for that.
+
+        A long journal is read in steps, from a snapshot on if there is one.
+        """
+        found = await self.look(None if self.transcript.seq else snapshots.version())
+        state = self.transcript
+        if found.snapshot is not None:
+            try:
+                state = await in_steps(snapshots.decoded(found.snapshot.body))
+            except Unreadable:
+                found = await self.look()
+            else:
+                self.kept.note(state)
+        self.transcript = await in_steps(_extended(state, found.events))
         return found
+
+    def keep(self) -> None:
+        """Have a snapshot made, if there is enough for one."""
+        wanted = Keep(
+            session_key=self._key, claim=self.claim(), transcript=self.transcript
+        )
+        self.kept.keep(wanted, self._wiring.settings.snapshot_every)
 
     async def commit(
         self,
@@ -99,6 +121,17 @@ class Journal:
             ),
             timeout=None,
         )
+
+
+# Events that are read in one step: a few milliseconds.
+_STEP = 100
+
+
+def _extended(state: Transcript, events: Sequence[ledger.Event]) -> Steps[Transcript]:
+    for first in range(0, len(events), _STEP):
+        state = extend(state, events[first : first + _STEP])
+        yield
+    return state
 
 
 def _inbound(body: Body, inbounds: Mapping[int, Inbound]) -> Inbound | None:

@@ -206,6 +206,7 @@ class Session(supervision.Server):
                     return self._idle()
 
     def _idle(self) -> Next:
+        self._journal.keep()
         # The session of a single request has no next message: nothing to stay up for.
         if self._ephemeral and self.stop_if_idle():
             return supervision.Stop(supervision.NORMAL)
@@ -305,7 +306,8 @@ class Session(supervision.Server):
         definition: bytes | None = None,
     ) -> None:
         tenant = self._wiring.tenant
-        progress = Progress(run_id, self._topic, self._journal.transcript)
+        journal = self._journal
+        progress = Progress(run_id, self._topic, journal.transcript, kept=journal.kept)
         order = RunOrder(
             tenant=tenant,
             session_key=self._key,
@@ -338,6 +340,7 @@ class Session(supervision.Server):
         if entry is not None and isinstance(entry.value, Progress):
             monitor = supervision.monitor(entry.pid)
             self._running = _Running(monitor, entry.pid, entry.value)
+            self._journal.kept = entry.value.kept
             for row in self._answers.values():
                 reach("session.tell-found.before")
                 supervision.send(entry.pid, waits.Answered(row))

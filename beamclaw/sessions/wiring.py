@@ -22,7 +22,7 @@ class Settings:
     """Numbers of the configuration's ``sessions`` section.
 
     *collect_seconds* have to pass without a message before those that came are taken
-    together.
+    together. *snapshot_every* so many events a journal gets a snapshot.
     """
 
     idle_seconds: float
@@ -30,6 +30,7 @@ class Settings:
     collect_seconds: float
     revive_first: float
     revive_most: float
+    snapshot_every: int
 
 
 @attrs.frozen(kw_only=True)

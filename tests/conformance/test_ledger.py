@@ -14,9 +14,11 @@ import trio
 
 import supervision
 from beamclaw.contracts.ledger import (
+    OUTPUT_PIECE,
     CancelChildren,
     ClaimRun,
     Deliver,
+    ForgetSnapshots,
     GetLedgerStatus,
     IdempotencyConflict,
     LedgerError,
@@ -24,14 +26,19 @@ from beamclaw.contracts.ledger import (
     Op,
     OpenChild,
     OpenRun,
+    OutputRead,
     Overloaded,
     PutDefinition,
     PutOutbound,
+    PutOutput,
+    PutSnapshot,
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
     ReadOpenWork,
+    ReadOutput,
     ReadRun,
+    ReadSession,
     ReadSessions,
     ReadUsage,
     Receipt,
@@ -41,6 +48,7 @@ from beamclaw.contracts.ledger import (
     SessionRead,
     SetAgent,
     Settle,
+    SnapshotRow,
     StaleClaim,
     Take,
     TakeChild,
@@ -864,3 +872,149 @@ async def test_all_is_there_after_it_was_opened_again(opened):
         assert message("r2").run_id in {
             row.run_id for row in (await ledger.read()).inbox
         }
+
+
+# --- snapshots
+
+
+def snapshot(seq: int, body: bytes = b"state", version: str = "v") -> PutSnapshot:
+    return PutSnapshot(seq=seq, version=version, body=body)
+
+
+async def keep(ledger: Client, seq: int, body: bytes = b"state", **other: Any) -> None:
+    await ledger.commit(ops=(snapshot(seq, body, **other),), seq=None)
+
+
+async def read_with_snapshot(
+    ledger: Client, version: str = "v", after: int = 0
+) -> tuple[SnapshotRow | None, list[int]]:
+    """The snapshot, and which events come with it."""
+    found = await ledger.call(ReadSession(KEY, after, version))
+    return found.snapshot, [one.seq for one in found.events]
+
+
+async def test_a_snapshot_is_read_with_the_events_behind_it(ledger):
+    await ledger.begin()
+    await ledger.commit(event(), event())
+    await keep(ledger, 2)
+    await ledger.commit(event())
+    assert await read_with_snapshot(ledger) == (SnapshotRow(2, b"state"), [3, 4])
+    found = await ledger.read()
+    assert found.snapshot is None
+    assert len(found.events) == 4
+
+
+async def test_a_snapshot_of_another_version_is_as_if_there_were_none(ledger):
+    await ledger.begin()
+    await keep(ledger, 1)
+    assert await read_with_snapshot(ledger, "w") == (None, [1])
+
+
+async def test_a_snapshot_that_says_nothing_new_is_not_given(ledger):
+    await ledger.begin()
+    await ledger.commit(event())
+    await keep(ledger, 1)
+    assert await read_with_snapshot(ledger, after=1) == (None, [2])
+
+
+async def test_the_latest_snapshot_counts_in_whatever_order_they_come(ledger):
+    await ledger.begin()
+    await ledger.commit(event(), event())
+    await keep(ledger, 3, b"new")
+    await keep(ledger, 2, b"old")
+    assert await read_with_snapshot(ledger) == (SnapshotRow(3, b"new"), [])
+
+
+async def test_a_snapshot_of_what_is_not_written_is_refused(ledger):
+    await ledger.begin()
+    with pytest.raises(LedgerError, match="event 2"):
+        await keep(ledger, 2)
+
+
+async def test_a_dropped_snapshot_does_not_come_back_late(ledger):
+    await ledger.begin()
+    await ledger.commit(event())
+    await keep(ledger, 1)
+    await ledger.commit(event("rewound"), ops=(ForgetSnapshots(0),))
+    await keep(ledger, 2, b"made before, written after")
+    assert await read_with_snapshot(ledger) == (None, [1, 2, 3])
+    await ledger.commit(event())
+    await keep(ledger, 4)
+    assert await read_with_snapshot(ledger) == (SnapshotRow(4, b"state"), [])
+
+
+async def test_a_snapshot_of_before_the_change_stays(ledger):
+    await ledger.begin()
+    await keep(ledger, 1)
+    await ledger.commit(event(), event(), ops=(ForgetSnapshots(1),))
+    await keep(ledger, 3)
+    assert await read_with_snapshot(ledger) == (SnapshotRow(1, b"state"), [2, 3])
+
+
+async def test_where_there_is_no_snapshot_none_of_before_comes(ledger):
+    await ledger.begin()
+    await ledger.commit(event(), ops=(ForgetSnapshots(1),))
+    await keep(ledger, 2)
+    assert await read_with_snapshot(ledger) == (None, [1, 2])
+
+
+# --- what tools said
+
+
+def output(text: str, pointer: str = "r1/a", length: int | None = None) -> PutOutput:
+    pieces = [
+        text[first : first + OUTPUT_PIECE].encode()
+        for first in range(0, len(text), OUTPUT_PIECE)
+    ]
+    return PutOutput(
+        pointer=pointer,
+        run_id="r1",
+        at=3.0,
+        length=len(text) if length is None else length,
+        pieces=tuple(pieces),
+    )
+
+
+@pytest.mark.parametrize(
+    ("offset", "limit"),
+    [
+        (0, 10),
+        (OUTPUT_PIECE - 2, 4),
+        (OUTPUT_PIECE, OUTPUT_PIECE),
+        (5, 3 * OUTPUT_PIECE),
+        (3 * OUTPUT_PIECE, 9),
+        (10, 0),
+        (-7, -7),
+    ],
+)
+async def test_any_part_of_an_output_is_read_by_its_pointer(ledger, offset, limit):
+    text = "".join(chr(0x100 + n % 500) for n in range(2 * OUTPUT_PIECE + 99))
+    await ledger.begin()
+    await ledger.commit(event(run="r1"), ops=(output(text),), run="r1")
+    found = await ledger.call(ReadOutput("r1/a", offset, limit))
+    first = min(max(offset, 0), len(text))
+    assert found == OutputRead(
+        session_key=KEY,
+        text=text[first : first + max(limit, 0)],
+        offset=first,
+        length=len(text),
+        kept=len(text),
+    )
+
+
+async def test_of_a_very_long_output_only_what_was_kept_is_read(ledger):
+    await ledger.begin()
+    await ledger.commit(ops=(output("abc", length=1_000),), run="r1")
+    found = await ledger.call(ReadOutput("r1/a", 2))
+    assert (found.text, found.length, found.kept) == ("c", 1_000, 3)
+    assert await ledger.call(ReadOutput("r1/b")) is None
+
+
+async def test_an_output_is_put_once_and_by_its_run(ledger):
+    await ledger.begin()
+    await ledger.commit(ops=(output("first"),), run="r1")
+    await ledger.commit(ops=(output("second"),), run="r1")
+    found = await ledger.call(ReadOutput("r1/a"))
+    assert found.text == "first"
+    with pytest.raises(LedgerError, match="no run r2"):
+        await ledger.commit(ops=(attrs.evolve(output("x"), run_id="r2"),))

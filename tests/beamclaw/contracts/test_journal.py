@@ -3,7 +3,6 @@
 import attrs
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from beamclaw.contracts import journal
 from beamclaw.contracts.journal import (
@@ -17,17 +16,12 @@ from beamclaw.contracts.journal import (
     RunOver,
     RunStarted,
     ToolBegun,
-    ToolEnded,
     WaitBegun,
     WaitOver,
 )
-from beamclaw.contracts.ledger import Event, NewEvent
 from beamclaw.contracts.messages import (
-    Image,
     Message,
-    ModelParams,
     Text,
-    Thinking,
     ToolCall,
     ToolResult,
     Usage,
@@ -42,6 +36,7 @@ from beamclaw.contracts.transcript import (
     advance,
     extend,
 )
+from tests.support.journals import histories, stored
 
 TURN = [
     Fact(InboundTaken(messages=(said("user", "hi"),), inbox_id=7)),
@@ -66,76 +61,7 @@ ANSWER = Answered(
 )
 
 
-def stored(new: NewEvent, seq: int) -> Event:
-    fields = attrs.asdict(new, recurse=False)
-    return Event(seq=seq, **fields)
-
-
-texts = st.text(max_size=8)
-parts = st.one_of(
-    st.builds(Text, texts),
-    st.builds(Image, st.none() | texts, st.none() | texts, st.none() | texts),
-    st.builds(Thinking, texts, st.none() | texts, st.none() | texts),
-    st.builds(ToolCall, texts, texts, texts),
-    st.builds(ToolResult, texts, texts, st.booleans()),
-)
-messages = st.builds(
-    Message,
-    st.sampled_from(["user", "assistant", "system", "tool"]),
-    st.lists(parts, max_size=3).map(tuple),
-)
-counts = st.integers(0, 9)
-bodies = st.one_of(
-    st.builds(
-        InboundTaken,
-        messages=st.lists(messages, max_size=2).map(tuple),
-        inbox_id=counts,
-    ),
-    st.builds(
-        RunStarted,
-        epoch=counts,
-        agent=texts,
-        definition=texts,
-        params=st.builds(ModelParams, max_tokens=st.none() | counts),
-        retractable=st.booleans(),
-    ),
-    st.builds(Asked, attempt=counts, provider=texts, model=texts),
-    st.builds(
-        AttemptFailed, attempt=counts, kind=st.sampled_from(["network"]), error=texts
-    ),
-    st.builds(
-        Answered,
-        attempt=counts,
-        message=messages,
-        stop_reason=st.sampled_from(["stop", "aborted"]),
-        usage=st.builds(Usage, counts, counts, counts, st.booleans()),
-    ),
-    st.builds(
-        ToolBegun,
-        call_id=st.sampled_from(["", "0", "1"]),
-        tool=texts,
-        effect=st.sampled_from(["pure", "unsafe"]),
-        key=texts,
-        attempt=counts,
-    ),
-    st.builds(
-        ToolEnded,
-        outcome=st.sampled_from(["ok", "unknown"]),
-        result=st.builds(ToolResult, st.sampled_from(["", "0", "1"]), texts),
-        digest=texts,
-        size=counts,
-    ),
-    st.builds(Noted, text=texts),
-    st.builds(
-        RunOver, outcome=st.sampled_from(["ok", "error"]), stop_reason=st.just("stop")
-    ),
-)
-
-
-facts = st.builds(Fact, bodies, st.sampled_from([None, "r", "s"]), st.floats(0, 1e9))
-
-
-@given(st.lists(facts, max_size=12))
+@given(histories())
 def test_state_kept_event_by_event_equals_state_read_from_the_ledger(
     history: list[Fact],
 ) -> None:

@@ -199,6 +199,7 @@ async def _tenant(
     caps: tuple[Cap, ...] = (),
     window: int = 1_000_000,
     fallbacks: Chain = (),
+    snapshot_every: int = 200,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -224,6 +225,7 @@ async def _tenant(
         tools=lambda agent: model.tools,
         begin_call=tools.begin_call,
         max_result=1_000,
+        snapshot_every=snapshot_every,
     )
     session_wiring = sessions.Wiring(
         tenant="default",
@@ -237,6 +239,7 @@ async def _tenant(
             collect_seconds=0.5,
             revive_first=0.05,
             revive_most=1.0,
+            snapshot_every=snapshot_every,
         ),
         rules=sessions.Rules(revive_limit=3),
     )

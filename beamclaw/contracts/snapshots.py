@@ -1,0 +1,208 @@
+"""Snapshots: a session's journal, added up, as bytes that save reading it.
+
+A snapshot says nothing that the journal does not say. It may be missing, be of another
+version or be damaged: then the journal is read instead. So no old version is ever lifted
+to a new one, it is just not looked at.
+
+Both directions go in steps (:mod:`beamclaw.contracts.steps`): a long conversation holds
+up nobody. The bytes are lines of JSON: the first says what is not a message, each of the
+others has some messages, where a plain text is a string that begins with the letter of
+its role.
+"""
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+import attrs
+import orjson
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.codec import converter
+from beamclaw.contracts.history import History
+from beamclaw.contracts.ledger import Claim
+from beamclaw.contracts.messages import Message, ModelParams, Role, Text, Usage
+from beamclaw.contracts.points import reach
+from beamclaw.contracts.steps import Steps
+from beamclaw.contracts.transcript import (
+    Begun,
+    Call,
+    Did,
+    OpenTurn,
+    Transcript,
+    Wait,
+)
+
+MEANING: Final = 1
+"""Raised when ``evolve`` comes to another state for the same events than before.
+
+What a state is made of needs no number: the names of its fields are part of the version.
+"""
+
+# A line has so many messages and, apart from its last message, so many characters.
+_MESSAGES = 256
+_LENGTH = 64 * 1024
+_LETTERS: Final[dict[Role, str]] = {
+    "user": "u",
+    "assistant": "a",
+    "tool": "t",
+    "system": "s",
+}
+_ROLES: Final[dict[str, Role]] = {letter: role for role, letter in _LETTERS.items()}
+
+
+@attrs.frozen(kw_only=True)
+class Keep:
+    """Cast to ``<tenant>/snapshots``: make a snapshot of this, when there is time."""
+
+    session_key: str
+    claim: Claim
+    transcript: Transcript
+
+
+@attrs.define
+class Kept:
+    """Up to where a session's journal is in a snapshot, or will be soon.
+
+    Attributes:
+        seq: The last event in it.
+        covered: The last event in it that a summary stands for.
+    """
+
+    seq: int = 0
+    covered: int = 0
+
+    def note(self, state: Transcript) -> None:
+        """*state* is in one."""
+        self.seq, self.covered = state.seq, state.covered
+
+    def keep(self, wanted: Keep, every: int) -> None:
+        """Have a snapshot made of it, if it is worth one. Never waits.
+
+        It is after *every* events; between two turns after half as many, so that it is
+        seldom made in the middle of one; and after a compaction, which leaves little to
+        keep.
+        """
+        state = wanted.transcript
+        since = state.seq - self.seq
+        due = every if state.turn is not None else (every + 1) // 2
+        if since >= due or state.covered != self.covered:
+            self.note(state)
+            reach("session.keep.before")
+            supervision.cast(names.of_tenant(wanted.claim.tenant, "snapshots"), wanted)
+            reach("session.keep.after")
+
+
+class Unreadable(Exception):  # noqa: N818 -- a situation
+    """The bytes are no snapshot; read the journal instead."""
+
+
+@functools.cache
+def version() -> str:
+    """What stands with a snapshot of today's: only such are read."""
+    parts = (Transcript, OpenTurn, Call, Wait, Begun, Did, Message, ModelParams, Usage)
+    names = [(cls.__name__, *(f.name for f in attrs.fields(cls))) for cls in parts]
+    digest = hashlib.blake2b(repr(names).encode(), digest_size=6)
+    return f"{MEANING}-{digest.hexdigest()}"
+
+
+# --- writing
+
+
+def encoded(state: Transcript) -> Steps[bytes]:
+    """*state* as a snapshot."""
+    head = {
+        "seq": state.seq,
+        "covered": state.covered,
+        "counted": state.counted,
+        "turn": None if state.turn is None else converter.unstructure(state.turn),
+        "messages": len(state.messages),
+    }
+    lines = [orjson.dumps(head)]
+    for first, last in _cuts(state.messages):
+        yield
+        lines.append(_line(state, first, last))
+    return b"\n".join(lines)
+
+
+def _cuts(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
+    """Where each line begins and ends."""
+    first = length = 0
+    for place, message in enumerate(messages):
+        length += sum(map(_length, message.parts))
+        if place - first + 1 == _MESSAGES or length > _LENGTH:
+            yield first, place + 1
+            first, length = place + 1, 0
+    if first < len(messages):
+        yield first, len(messages)
+
+
+def _length(part: Any) -> int:
+    return len(part.text) if type(part) is Text else _LENGTH // 16
+
+
+def _line(state: Transcript, first: int, last: int) -> bytes:
+    sums = state.sums[first - 1 : last] if first else (0, *state.sums[:last])
+    each = [after - before for before, after in pairwise(sums)]
+    said = [_packed(message) for message in state.messages[first:last]]
+    return orjson.dumps((state.seqs[first:last], each, said))
+
+
+def _packed(message: Message) -> object:
+    parts = message.parts
+    if len(parts) == 1 and type(parts[0]) is Text:
+        return _LETTERS[message.role] + parts[0].text
+    return converter.unstructure(message)
+
+
+# --- reading
+
+
+def decoded(body: bytes) -> Steps[Transcript]:
+    """The state in a snapshot of today's version.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    try:
+        return (yield from _decoded(body))
+    except Exception as error:
+        msg = f"the snapshot cannot be read: {error!r}"
+        raise Unreadable(msg) from error
+
+
+def _decoded(body: bytes) -> Steps[Transcript]:
+    first, *lines = body.split(b"\n")
+    head = orjson.loads(first)
+    messages: list[Message] = []
+    seqs: list[int] = []
+    each: list[int] = []
+    for line in lines:
+        yield
+        some_seqs, some_each, said = orjson.loads(line)
+        seqs += some_seqs
+        each += some_each
+        messages += [_unpacked(one) for one in said]
+    if not len(messages) == len(seqs) == len(each) == head["messages"]:
+        msg = "some messages are missing"
+        raise ValueError(msg)
+    turn = head["turn"]
+    counted, tokens = head["counted"]
+    return Transcript(
+        seq=head["seq"],
+        messages=History(messages),
+        turn=None if turn is None else converter.structure(turn, OpenTurn),
+        seqs=History(seqs),
+        covered=head["covered"],
+        counted=(counted, tokens),
+        sums=History(accumulate(each)),
+    )
+
+
+def _unpacked(data: Any) -> Message:
+    if type(data) is str:
+        return Message(_ROLES[data[0]], (Text(data[1:]),))
+    return converter.structure(data, Message)

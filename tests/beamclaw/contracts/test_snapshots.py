@@ -1,0 +1,155 @@
+"""A snapshot says what the journal says, or nothing."""
+
+import hashlib
+from itertools import cycle, islice
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beamclaw.contracts import journal, snapshots
+from beamclaw.contracts.journal import (
+    Answered,
+    Asked,
+    AttemptFailed,
+    Compacted,
+    InboundTaken,
+    RunStarted,
+    ToolBegun,
+    WaitBegun,
+    WaitOver,
+)
+from beamclaw.contracts.messages import (
+    Message,
+    ModelParams,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+    said,
+)
+from beamclaw.contracts.results import ended
+from beamclaw.contracts.steps import at_once
+from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
+from tests.support.journals import histories, messages, stored
+
+
+def through(state: Transcript) -> Transcript:
+    return at_once(snapshots.decoded(at_once(snapshots.encoded(state))))
+
+
+@given(histories(), st.integers(0, 12))
+def test_a_snapshot_and_the_rest_come_to_what_the_journal_comes_to(
+    history: list[Fact], place: int
+):
+    first, rest = history[:place], history[place:]
+    kept = through(advance(Transcript(), first))
+    assert kept == advance(Transcript(), first)
+    events = [
+        stored(journal.event(fact.body, at=fact.at, run_id=fact.run_id), seq)
+        for seq, fact in enumerate(history, 1)
+    ]
+    whole = extend(Transcript(), events)
+    assert advance(kept, rest) == whole
+    assert extend(kept, events[len(first) :]) == whole
+
+
+@given(st.lists(messages, min_size=1, max_size=5), st.integers(1, 700))
+def test_a_conversation_of_many_pieces_comes_out_as_it_went_in(
+    some: list[Message], count: int
+):
+    many = list(islice(cycle(some), count))
+    state = Transcript(9_000, many, None, range(len(many)), 7, (3, 17))
+    assert through(state) == state
+
+
+WISH = Answered(
+    attempt=2,
+    message=Message(
+        "assistant",
+        (Thinking("hm", "signed"), Text("so"), ToolCall("a", "f", "{}")),
+    ),
+    stop_reason="tool_calls",
+    usage=Usage(30, 1),
+    provider="p",
+    model="m",
+)
+RICH = [
+    Fact(InboundTaken(messages=(said("user", "hi"),), inbox_id=7)),
+    Fact(
+        RunStarted(
+            epoch=1, agent="main", definition="h", params=ModelParams(max_tokens=5)
+        ),
+        "r",
+        5.0,
+    ),
+    Fact(Asked(attempt=1, provider="p", model="m"), "r", 6.0),
+    Fact(AttemptFailed(attempt=1, kind="overloaded", error="busy", link=1), "r", 7.0),
+    Fact(Asked(attempt=2, provider="p", model="m"), "r", 8.0),
+    Fact(WISH, "r", 9.0),
+    Fact(WaitBegun(wait_id="w", call_id="a", question="?", expires_at=99.0), "r", 10.0),
+    Fact(WaitOver(wait_id="w", verdict="allow", by="me", text="yes"), "r", 20.0),
+    Fact(ToolBegun(call_id="a", tool="f", effect="unsafe", key="r/a"), "r", 21.0),
+    Fact(ended("a", "ok", "done"), "r", 22.0),
+    Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
+    Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
+]
+MEANT = "1-422b2b5e46a0e89a"
+
+
+def test_who_changes_what_events_come_to_raises_the_number() -> None:
+    """Or a snapshot of before would be taken for one of today's.
+
+    When this fails: raise ``snapshots.MEANING``, then put the new digest here.
+    """
+    body = at_once(snapshots.encoded(advance(Transcript(), RICH)))
+    digest = hashlib.blake2b(body, digest_size=8).hexdigest()
+    assert f"{snapshots.MEANING}-{digest}" == MEANT
+
+
+BODY = at_once(snapshots.encoded(advance(Transcript(), RICH)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        BODY[:-1],
+        BODY[: BODY.index(b"\n")],
+        BODY.replace(b'"seq"', b'"qes"'),
+        BODY.replace(b'"epoch":1', b'"epoch":"one"'),
+        b"\xff" + BODY,
+    ],
+)
+def test_a_damaged_snapshot_says_so(body: bytes):
+    with pytest.raises(snapshots.Unreadable):
+        at_once(snapshots.decoded(body))
+
+
+def test_another_shape_is_another_version(monkeypatch: pytest.MonkeyPatch):
+    @attrs.frozen
+    class Did:
+        tool: str
+
+    before = snapshots.version()
+    snapshots.version.cache_clear()
+    monkeypatch.setattr(snapshots, "Did", Did)
+    assert snapshots.version() != before
+    snapshots.version.cache_clear()
+
+
+def test_a_long_conversation_goes_in_many_short_steps():
+    many = tuple(said("user", f"word {n} " * 10) for n in range(10_000))
+    state = Transcript(10_000, many, None, range(10_000))
+    steps = list(snapshots.encoded(state))
+    assert len(steps) >= 10_000 / 256
+    body = at_once(snapshots.encoded(state))
+    assert len(list(snapshots.decoded(body))) == len(steps)
+
+
+def test_a_long_text_has_a_step_of_its_own():
+    many = [said("user", "x" * 100_000)] * 10
+    state = Transcript(10, many, None, range(10))
+    assert len(list(snapshots.encoded(state))) == 10
