@@ -1,6 +1,6 @@
 """JSON to providers and from them, with what their servers get wrong."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import orjson
 
@@ -38,11 +38,25 @@ def fields(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def text(value: object) -> str:
+    """*value* if it is a text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in *value*, if it is a list; whatever else is in it is left out."""
+    return [item for item in items(value) if isinstance(item, dict)]
+
+
 def items(value: object) -> list[Any]:
     """*value* if it is a list, else an empty one."""
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
+MOST: Final = 10**12
+"""More of anything is not meant: sums of such numbers have to fit into a database."""
+
+
 def count(value: object) -> int:
-    """*value* if it is a number of things, else 0."""
-    return value if isinstance(value, int) and value > 0 else 0
+    """*value* if it is a number of things, else 0; never more than :data:`MOST`."""
+    return min(value, MOST) if isinstance(value, int) and value > 0 else 0

@@ -27,7 +27,14 @@ from beamclaw.contracts.providers import (
     UsageReport,
 )
 from beamclaw.contracts.tools import ToolSpec
-from beamclaw.providers._json import count, dumps, fields, items, loads_object
+from beamclaw.providers._json import (
+    count,
+    dumps,
+    fields,
+    items,
+    loads_object,
+    text,
+)
 from beamclaw.providers._wire import Wire
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
@@ -222,8 +229,9 @@ class MessagesParser:
         self._usage: dict[str, int] = {}
         self._stop: StopReason | None = None
         self._ended = False
-        # Index of a block with a tool call -> our index.
-        self._calls: dict[object, int] = {}
+        # Index of a block with a tool call -> our index. Two blocks may have the same.
+        self._calls: dict[int | None, int] = {}
+        self._count_calls = 0
 
     @property
     def complete(self) -> bool:
@@ -250,7 +258,7 @@ class MessagesParser:
                 self._count(fields(data.get("message")).get("usage"))
             case "message_delta":
                 self._count(data.get("usage"))
-                reason = fields(data.get("delta")).get("stop_reason")
+                reason = text(fields(data.get("delta")).get("stop_reason"))
                 if reason:
                     self._stop = _STOP_REASONS.get(reason, "stop")
             case "message_stop":
@@ -280,7 +288,7 @@ class MessagesParser:
         for index, block in enumerate(items(answer.get("content"))):
             events.extend(self._block({"index": index, "content_block": block}))
         self._count(answer.get("usage"))
-        self._stop = _STOP_REASONS.get(answer.get("stop_reason"), "stop")
+        self._stop = _STOP_REASONS.get(text(answer.get("stop_reason")), "stop")
         events.extend(self._end())
         return events
 
@@ -288,38 +296,42 @@ class MessagesParser:
         delta = fields(data.get("delta"))
         match delta.get("type"):
             case "text_delta":
-                text = delta.get("text")
-                return (TextDelta(text),) if text else ()
+                words = text(delta.get("text"))
+                return (TextDelta(words),) if words else ()
             case "input_json_delta":
-                place = self._calls.get(data.get("index"))
-                piece = delta.get("partial_json")
+                place = self._calls.get(_index(data))
+                piece = text(delta.get("partial_json"))
                 if place is None or not piece:
                     return ()
                 return (ToolCallDelta(place, None, None, piece),)
             case "thinking_delta":
-                thinking = delta.get("thinking")
+                thinking = text(delta.get("thinking"))
                 return (ThinkingDelta(thinking),) if thinking else ()
             case "signature_delta":
-                return (ThinkingDelta("", delta.get("signature")),)
+                return (ThinkingDelta("", text(delta.get("signature")) or None),)
             case _:
                 return ()
 
     def _block(self, data: dict[str, Any]) -> Iterable[ProviderEvent]:
         block = fields(data.get("content_block"))
-        match block.get("type"):
-            case "text" if block.get("text"):
-                return (TextDelta(block["text"]),)
-            case "thinking" if block.get("thinking") or block.get("signature"):
-                signature = block.get("signature") or None
-                return (ThinkingDelta(block.get("thinking") or "", signature),)
-            case "redacted_thinking" if block.get("data"):
-                return (ThinkingDelta("", redacted=block["data"]),)
+        kind = block.get("type")
+        words, hidden = text(block.get("text")), text(block.get("data"))
+        thinking = text(block.get("thinking"))
+        signature = text(block.get("signature")) or None
+        match kind:
+            case "text" if words:
+                return (TextDelta(words),)
+            case "thinking" if thinking or signature:
+                return (ThinkingDelta(thinking, signature),)
+            case "redacted_thinking" if hidden:
+                return (ThinkingDelta("", redacted=hidden),)
             case "tool_use":
-                place = self._calls[data.get("index")] = len(self._calls)
+                self._count_calls += 1
+                place = self._calls[_index(data)] = self._count_calls - 1
                 given = block.get("input")
                 arguments = orjson.dumps(given).decode() if given else ""
-                name = str(block.get("name") or "")
-                return (ToolCallDelta(place, str(block.get("id")), name, arguments),)
+                own, name = text(block.get("id")), text(block.get("name"))
+                return (ToolCallDelta(place, own, name, arguments),)
             case _:
                 return ()
 
@@ -340,3 +352,9 @@ class MessagesParser:
             written = count(got("output_tokens"))
             events.append(UsageReport(Usage(sent, written, cached)))
         return (*events, End(self._stop or "stop"))
+
+
+def _index(data: dict[str, Any]) -> int | None:
+    """Which block an event is about; None: it does not say."""
+    index = data.get("index")
+    return index if isinstance(index, int) else None

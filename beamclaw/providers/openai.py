@@ -36,7 +36,14 @@ from beamclaw.contracts.providers import (
     UsageReport,
 )
 from beamclaw.contracts.tools import ToolSpec
-from beamclaw.providers._json import count, dumps, fields, items, loads_object
+from beamclaw.providers._json import (
+    count,
+    dumps,
+    fields,
+    loads_object,
+    objects,
+    text,
+)
 from beamclaw.providers._wire import Wire
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
@@ -176,18 +183,18 @@ def _assistant(message: Message) -> Iterable[dict[str, Any]]:
         for part in message.parts
         if isinstance(part, ToolCall)
     ]
-    text = message.text
+    content = message.text
     if calls:
-        yield {"role": "assistant", "content": text or None, "tool_calls": calls}
-    elif text:
-        yield {"role": "assistant", "content": text}
+        yield {"role": "assistant", "content": content or None, "tool_calls": calls}
+    elif content:
+        yield {"role": "assistant", "content": content}
 
 
 def _user(message: Message) -> Iterable[dict[str, Any]]:
     if any(isinstance(part, Image) for part in message.parts):
         yield {"role": "user", "content": list(_user_parts(message))}
-    elif text := message.text:
-        yield {"role": "user", "content": text}
+    elif content := message.text:
+        yield {"role": "user", "content": content}
 
 
 def _user_parts(message: Message) -> Iterable[dict[str, Any]]:
@@ -212,8 +219,10 @@ class ChatParser:
         self._turn = len(request.messages)
         self._stop: StopReason | None = None
         self._ended = False
-        # Their index and id of each tool call; its place here is our index.
-        self._calls: list[tuple[int | None, str]] = []
+        # Our index of each tool call by theirs, and by its id.
+        self._by_index: dict[int, int] = {}
+        self._by_id: dict[str, int] = {}
+        self._calls = 0
 
     @property
     def complete(self) -> bool:
@@ -235,7 +244,7 @@ class ChatParser:
         if chunk.get("error") or event.name == b"error":
             raise self._failures.event(chunk, self._model)
         events: list[ProviderEvent] = []
-        for choice in items(chunk.get("choices")):
+        for choice in objects(chunk.get("choices")):
             if not choice.get("index"):  # others come only with n > 1, never asked for
                 self._choice(choice, choice.get("delta"), events)
         if usage := chunk.get("usage"):
@@ -257,7 +266,7 @@ class ChatParser:
             raise self._failures.garbled("an answer that is no JSON object")
         if answer.get("error"):
             raise self._failures.event(answer, self._model)
-        choices = items(answer.get("choices"))
+        choices = objects(answer.get("choices"))
         if not choices:
             raise self._failures.garbled("an answer without choices")
         events: list[ProviderEvent] = []
@@ -273,9 +282,9 @@ class ChatParser:
         delta = fields(said)
         content = delta.get("content")
         if content:
-            text = content if isinstance(content, str) else _texts(content)
-            if text:
-                events.append(TextDelta(text))
+            words = content if isinstance(content, str) else _texts(content)
+            if words:
+                events.append(TextDelta(words))
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if thought and isinstance(thought, str):
             events.append(ThinkingDelta(thought))
@@ -285,17 +294,16 @@ class ChatParser:
             events.append(TextDelta(refusal))
         calls = delta.get("tool_calls")
         if calls:
-            events.extend(self._call(fields(call)) for call in items(calls))
-        elif call := delta.get("function_call"):
+            events.extend(map(self._call, objects(calls)))
+        elif call := fields(delta.get("function_call")):
             events.append(self._call({"index": 0, "function": call}))
-        reason = choice.get("finish_reason")
+        reason = text(choice.get("finish_reason"))
         if reason and self._stop is None:
             self._stop = _STOP_REASONS.get(reason, "stop")
 
     def _call(self, piece: dict[str, Any]) -> ToolCallDelta:
         function = fields(piece.get("function"))
-        name = str(function.get("name") or "")
-        own = str(piece.get("id") or "")
+        name, own = text(function.get("name")), text(piece.get("id"))
         place, fresh = self._place(piece.get("index"), own, named=bool(name))
         arguments: object = function.get("arguments")
         if arguments is None:
@@ -313,15 +321,19 @@ class ChatParser:
         Without index and id, a name begins a call, since it comes once.
         """
         theirs = index if isinstance(index, int) else None
-        for place, (known, known_id) in enumerate(self._calls):
-            if theirs is not None and known == theirs:
-                return place, False
-            if theirs is None and own and known_id == own:
-                return place, False
-        if theirs is None and not own and not named and self._calls:
-            return len(self._calls) - 1, False
-        self._calls.append((theirs, own))
-        return len(self._calls) - 1, True
+        if theirs is not None:
+            known = self._by_index.get(theirs)
+        elif own:
+            known = self._by_id.get(own)
+        else:
+            known = self._calls - 1 if self._calls and not named else None
+        if known is not None:
+            return known, False
+        place, self._calls = self._calls, self._calls + 1
+        if theirs is not None:
+            self._by_index[theirs] = place
+        self._by_id.setdefault(own, place)
+        return place, True
 
     def _end(self) -> Iterable[ProviderEvent]:
         self._ended = True
@@ -333,7 +345,7 @@ class ChatParser:
 
 def _texts(content: object) -> str:
     """Content in parts, as some servers send it."""
-    return "".join(str(fields(part).get("text") or "") for part in items(content))
+    return "".join(text(part.get("text")) for part in objects(content))
 
 
 def _usage(usage: dict[str, Any]) -> Usage:

@@ -44,7 +44,6 @@ class _Thoughts:
 
 @attrs.define
 class _Wish:
-    index: int
     id: str = ""
     name: str = ""
     pieces: list[str] = attrs.field(factory=list[str])
@@ -75,6 +74,8 @@ class Answer:
     _parts: list[_Words | _Thoughts | _Wish] = attrs.field(
         factory=list[_Words | _Thoughts | _Wish], init=False
     )
+    # Its tool calls by their index.
+    _wishes: dict[int, _Wish] = attrs.field(factory=dict[int, _Wish], init=False)
 
     def take(self, event: ProviderEvent) -> str:
         """Add *event*; returns the text in it that a person sees."""
@@ -133,11 +134,9 @@ class Answer:
     def _wish(self, event: ToolCallDelta) -> None:
         self.begun = True
         self.length += len(event.arguments) + len(event.name or "") + 1
-        for part in self._parts:
-            if isinstance(part, _Wish) and part.index == event.index:
-                break
-        else:
-            part = _Wish(event.index)
+        part = self._wishes.get(event.index)
+        if part is None:
+            part = self._wishes[event.index] = _Wish()
             self._parts.append(part)
         part.id = part.id or event.id or ""
         part.name = part.name or event.name or ""

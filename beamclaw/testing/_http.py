@@ -77,6 +77,10 @@ class Channel:
         frame = b"%btransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
         await self._send(frame % (head, len(data), data))
 
+    async def raw(self, data: bytes) -> None:
+        """Bytes as they are: whoever breaks rules begins here."""
+        await self._send(data)
+
     async def sleep(self, seconds: float) -> None:
         """Wait, and notice at once if the client leaves meanwhile."""
         if self.early:
