@@ -41,6 +41,7 @@ from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
 from beamclaw.contracts.tools import Tool
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
 from supervision import ChildSpec, Supervisor
 
@@ -49,6 +50,8 @@ T = TypeVar("T")
 REAL = Outside()
 # Clients may name any model, so what is remembered of them is bounded.
 REMEMBERED_MODELS = 256
+# Without node.db no ledger can be opened anew; those that are open go on.
+STORE_COOL_DOWN = supervision.CoolDown(first=0.5, factor=2.0, most=30.0, jitter=0.2)
 # Seconds between two counts of open turns while draining.
 COUNT_EVERY = 0.1
 # Seconds that finished answers get to leave before their streams are closed.
@@ -72,22 +75,36 @@ def tree(
     References are names, so nothing below is invalid when one above restarts.
     *toolbox* says which tools an agent (by its id) has.
     """
-    carrier = bus.LocalBus()
-    tenant = partial(_tenant, config, outside, carrier, toolbox, names.DEFAULT_TENANT)
+    carrier, troubles = bus.LocalBus(), Troubles()
+    tenant = partial(
+        _tenant,
+        config,
+        outside,
+        carrier,
+        toolbox,
+        names.DEFAULT_TENANT,
+        troubles=troubles,
+    )
     return Supervisor(
         [
             _subtree("shell", partial(shell.supervisor, config, carrier, outside)),
             _subtree("telemetry", partial(telemetry.supervisor, config, outside)),
             ChildSpec("config", partial(ConfigServer, config), name="config"),
             ChildSpec(
-                "store", partial(store.StoreServer, config.data, outside), name="store"
+                "store",
+                partial(store.StoreServer, config.data, outside, troubles=troubles),
+                name="store",
+                cool_down=STORE_COOL_DOWN,
             ),
             _subtree("providers", partial(providers.supervisor, config, outside)),
             ChildSpec("bus", bus.BusServer, name="bus"),
             _subtree(
                 "tenants", partial(tenants.supervisor, {names.DEFAULT_TENANT: tenant})
             ),
-            _subtree("gateway", partial(gateway.supervisor, config, carrier, outside)),
+            _subtree(
+                "gateway",
+                partial(gateway.supervisor, config, carrier, outside, troubles),
+            ),
         ],
         strategy="one_for_one",
     )
@@ -103,6 +120,8 @@ def _tenant(
     carrier: bus.LocalBus,
     toolbox: Toolbox,
     tenant: str,
+    *,
+    troubles: Troubles,
 ) -> Supervisor:
     """One tenant; who loses the ledger below them must read again."""
 
@@ -119,6 +138,7 @@ def _tenant(
         inbox_limit=config.sessions.inbox_limit,
         max_batch=config.ledger.max_batch,
         outside=outside,
+        troubles=troubles,
     )
     return Supervisor(
         [

@@ -77,6 +77,12 @@ class TooManyChildren(LedgerError):  # noqa: N818 -- a situation
     """So many sub-agents work already; the message says in words which limit that is."""
 
 
+class StorageFull(LedgerError):  # noqa: N818 -- a situation
+    """The disk has no room. Nothing was written; later it may be."""
+
+    retry_after = 5.0
+
+
 class StorageFailed(LedgerError):  # noqa: N818 -- a situation
     """The disk failed at commit: whether it was written is unknown until read again."""
 

@@ -12,6 +12,7 @@ from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.gateway import app
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.chat import Chat, Limits
@@ -24,9 +25,14 @@ from supervision import ChildSpec
 __all__ = ["supervisor"]
 
 
-def supervisor(config: Config, bus: Bus, outside: Outside) -> supervision.Supervisor:
-    """The gateway's supervisor; its address is the registry value of ``gateway``."""
-    floor = Floor(limit=config.gateway.max_connections)
+def supervisor(
+    config: Config, bus: Bus, outside: Outside, troubles: Troubles | None = None
+) -> supervision.Supervisor:
+    """The gateway's supervisor; its address is the registry value of ``gateway``.
+
+    What stands in *troubles* is why the node is not ready.
+    """
+    floor = Floor(limit=config.gateway.max_connections, troubles=troubles or Troubles())
     return supervision.Supervisor(
         [
             ChildSpec(

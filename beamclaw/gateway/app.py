@@ -178,6 +178,7 @@ def _health(app: GatewayApp, floor: Floor) -> None:
             {
                 "ready": not failing,
                 "failing": failing,
+                "reasons": dict(floor.troubles.all()),
                 "uptimeMs": round((trio.current_time() - floor.started) * 1000),
                 "eventLoop": {
                     "tasksLiving": figures.tasks_living,
@@ -214,7 +215,11 @@ def _lag() -> dict[str, float]:
 
 def failures(floor: Floor) -> list[str]:
     """What keeps the node from taking turns; notes when nothing did for the first time."""
-    failing = [name for name in NEEDED if supervision.whereis(name) is None]
+    failing = [
+        name
+        for name in NEEDED
+        if supervision.whereis(name) is None or floor.troubles.of(name) is not None
+    ]
     if not failing and floor.ready is None:
         floor.ready = trio.current_time()
     if failing and floor.ready is None:

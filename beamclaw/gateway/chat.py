@@ -294,6 +294,15 @@ def _refused(error: ledger.LedgerError) -> Problem:
                 code="overloaded",
                 retry_after=error.retry_after,
             )
+        case ledger.StorageFull():
+            return Problem(
+                status=503,
+                type="api_error",
+                message="the disk of this node is full, and nothing was accepted; ask "
+                "again when there is room on it",
+                code="insufficient_storage",
+                retry_after=error.retry_after,
+            )
         case ledger.IdempotencyConflict():
             return Problem(
                 status=409,

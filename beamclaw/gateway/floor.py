@@ -12,6 +12,7 @@ from typing import Protocol
 import attrs
 
 from beamclaw.contracts.gateway import GatewayStatus
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.gateway.sockets import Listening
 
 
@@ -47,6 +48,7 @@ class Floor:
         ready: When the node was first ready to take turns (Trio's clock).
         port: Where the gateway listened first, if any port was fine.
         on_idle: Called when the last request in progress ends.
+        troubles: What is wrong with parts of the node.
     """
 
     limit: int
@@ -56,6 +58,7 @@ class Floor:
     listening: Listening | None = None
     port: int = 0
     on_idle: Callable[[], None] | None = None
+    troubles: Troubles = attrs.field(factory=Troubles)
     accepted: int = 0
     answered: int = 0
     refused: int = 0

@@ -287,6 +287,7 @@ _THIRD = (
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
+    rises="SELECT owner_epoch FROM meta",
     migrations=(
         statements(*_FIRST),
         statements(*_SECOND),

@@ -3,6 +3,9 @@
 A call is never waited for here. It goes to the writer or the reader, and the reply is
 sent when their answers come back to the event loop, so hundreds of commits share one
 sync of the disk, and a slow read holds up nobody's commit.
+
+On a full disk a message from outside is refused, and a commit of the node's own waits
+until there is room: who has it in hand has worked for it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,11 +23,13 @@ from beamclaw.contracts.ledger import (
     Erase,
     LedgerError,
     LedgerStatus,
-    StaleClaim,
     StorageFailed,
+    StorageFull,
 )
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import reach
+from beamclaw.contracts.store import DataFolderError
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger.book import Job, LedgerBook
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.retention import KEPT
@@ -34,14 +39,19 @@ from beamclaw.storage import (
     Broken,
     Connect,
     Connection,
+    Damaged,
     Driver,
+    LogWatch,
     Reads,
     StatementFailed,
     Writes,
     connect_sqlite,
+    in_words,
     open_database,
     open_reader,
     private_folder,
+    probe,
+    suspect,
 )
 
 K = TypeVar("K")
@@ -51,6 +61,33 @@ _READS_AT_ONCE = 16
 # For the threads to finish and close, when the process ends in order.
 _READER_CLOSING = 1.0
 _WRITER_CLOSING = 3.0
+# Seconds between two looks whether the disk works again, and what must have room then.
+LOOK_AGAIN = 1.0
+_ROOM = 1024 * 1024
+
+
+@attrs.frozen
+class _Waits:
+    """There was no room for this commit."""
+
+    sender: supervision.From
+
+
+@attrs.frozen
+class _LookAgain:
+    """It is time to see whether the disk works again."""
+
+
+@attrs.frozen
+class _Probe:
+    """Try to write beside the ledger; for the reader's thread, which has the time."""
+
+
+@attrs.frozen
+class _Probed:
+    """What came of it: why it failed, or None."""
+
+    failure: str | None
 
 
 @attrs.frozen
@@ -78,6 +115,7 @@ class LedgerServer(supervision.Server):
         outside: Clock, ids, and whether there are threads.
         connect: How the database is connected to; a test breaks it here.
         patience: How long to wait for the threads of a generation that died, in seconds.
+        troubles: Where it says what is wrong with its file.
     """
 
     trap_exit = True
@@ -95,30 +133,55 @@ class LedgerServer(supervision.Server):
         kw_only=True, alias="connect", default=connect_sqlite
     )
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
+    _troubles: Troubles = attrs.field(kw_only=True, alias="troubles", factory=Troubles)
+    _me: supervision.Pid = attrs.field(init=False)
     _epoch: int = attrs.field(init=False, default=0)
     _writer: Driver[Job] | None = attrs.field(init=False, default=None)
-    _reader: Driver[Read] | None = attrs.field(init=False, default=None)
+    _reader: Driver[Read | _Probe] | None = attrs.field(init=False, default=None)
+    # Commits for which there is no room, in the order in which they came.
+    _held: list[_Waits] = attrs.field(init=False, factory=list[_Waits])
+    # Of those, which are being tried again.
+    _trying: set[supervision.From] = attrs.field(
+        init=False, factory=set[supervision.From]
+    )
+    _looking: bool = attrs.field(init=False, default=False)
     _writes: Writes[Job] | None = attrs.field(init=False, default=None)
     _book: LedgerBook | None = attrs.field(init=False, default=None)
 
     async def init(self) -> None:
         """Claim the tenant, open the file, say under which epoch."""
+        self._me = supervision.self_pid()
         self._epoch = await self._claim(self._tenant)
         self._writer = self._driver(
-            "writer", self._open_writes, _answer, self._max_batch
+            "writer", self._open_writes, self._answer_write, self._max_batch
         )
         self._reader = self._driver(
-            "reader", self._open_reads, self._answer_read, _READS_AT_ONCE
+            "reader",
+            self._open_reads,
+            self._answer_read,
+            _READS_AT_ONCE,
+            beside=self._writer,
         )
         try:
             await self._writer.open()
             await self._reader.open()
-        except BaseException:
+        except BaseException as error:
             self._reader.close()
             self._writer.close()
+            if isinstance(error, Exception):
+                self._report(str(error))
             raise
-        name = names.of_tenant(self._tenant, "ledger")
-        supervision.update_value(name, Owner(self._epoch))
+        self._troubles.clear(self._name)
+        supervision.update_value(self._name, Owner(self._epoch))
+
+    @property
+    def _name(self) -> str:
+        return names.of_tenant(self._tenant, "ledger")
+
+    def _report(self, words: str) -> None:
+        # Anybody may ask whether the node is ready, and need not know its folders.
+        words = words.replace(str(self._path), self._path.name)
+        self._troubles.report(self._name, words)
 
     def _driver(
         self,
@@ -126,8 +189,9 @@ class LedgerServer(supervision.Server):
         access: Callable[[], Access[K]],
         answer: Callable[[Any, object], None],
         most: int,
+        beside: Driver[Any] | None = None,
     ) -> Driver[K]:
-        me = supervision.self_pid()
+        me = self._me
         return Driver(
             self._path,
             role,
@@ -138,6 +202,7 @@ class LedgerServer(supervision.Server):
             threads=self._outside.threads,
             most=most,
             patience=self._patience,
+            beside=beside,
         )
 
     async def handle_call(
@@ -155,14 +220,30 @@ class LedgerServer(supervision.Server):
 
     async def handle_info(self, message: object) -> supervision.Stop | None:
         """The database failed, or the supervisor wants us to end."""
-        if isinstance(message, Broken):
-            raise message
-        if isinstance(message, supervision.Exit):
-            return supervision.Stop(message.reason)
+        match message:
+            case Broken():
+                if isinstance(message, Damaged):
+                    suspect(self._path)
+                self._report(message.cause)
+                raise message
+            case supervision.Exit():
+                return supervision.Stop(message.reason)
+            case _Waits():
+                self._held.append(message)
+                self._look_later()
+            case _LookAgain():
+                self._look()
+            case _Probed(failure):
+                self._probed(failure)
+            case _:
+                pass
         return None
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Write what is queued and close the file."""
+        for held in self._held:
+            words = "nothing was written: the disk was full to the end"
+            supervision.reply_error(held.sender, StorageFull(words))
         if self._reader is None or self._writer is None:
             return
         self._reader.close()
@@ -182,7 +263,38 @@ class LedgerServer(supervision.Server):
             "transactions": self._writes.transactions if self._writes else 0,
             "waiting": self._writer.waiting if self._writer else 0,
             "reads_waiting": self._reader.waiting if self._reader else 0,
+            "held": len(self._held),
+            "trouble": self._troubles.of(self._name),
         }
+
+    # --- while the disk fails
+
+    def _look_later(self) -> None:
+        if not self._looking:
+            self._looking = True
+            supervision.send_after(LOOK_AGAIN, supervision.self_pid(), _LookAgain())
+
+    def _look(self) -> None:
+        """Try again what waits; if nothing does, whether anything can be written."""
+        assert self._writer is not None
+        assert self._reader is not None
+        self._looking = False
+        held, self._held = self._held, []
+        for one in held:
+            # Whoever died meanwhile has a successor, which has read what is there.
+            if one.sender.pid is None or supervision.is_alive(one.sender.pid):
+                self._trying.add(one.sender)
+                self._writer.submit(one.sender.request, one.sender)
+        if self._trying:  # what came of them is seen the next time
+            self._look_later()
+        else:
+            self._reader.submit(_Probe(), None)
+
+    def _probed(self, failure: str | None) -> None:
+        if failure is None and not self._held:
+            self._troubles.clear(self._name)
+        else:
+            self._look_later()
 
     # --- in the threads
 
@@ -190,7 +302,8 @@ class LedgerServer(supervision.Server):
         private_folder(self._path.parent)
         connection = open_database(self._path, LEDGER, self._connect)
         try:
-            _own(connection, self._tenant, self._epoch)
+            with in_words(self._path, LEDGER.what):
+                _own(connection, self._tenant, self._epoch)
         except BaseException:
             connection.close()
             raise
@@ -203,15 +316,36 @@ class LedgerServer(supervision.Server):
             self._outside.new_id,
             repeats_seconds=self._repeats_seconds,
         )
-        self._writes = Writes(connection, self._book)
+        watch = LogWatch(self._path.with_name(f"{self._path.name}-wal"))
+        self._writes = Writes(connection, self._book, watch=watch)
         return self._writes
 
-    def _open_reads(self) -> Reads[Read]:
-        return Reads(open_reader(self._path, self._connect), read)
+    def _open_reads(self) -> Reads[Read | _Probe]:
+        return Reads(open_reader(self._path, self._connect), self._read)
+
+    def _read(self, connection: Connection, job: Read | _Probe) -> object:
+        if isinstance(job, _Probe):
+            return _Probed(probe(self._path.parent, _ROOM))
+        return read(connection, job)
 
     # --- on the event loop, when the threads have answered
 
-    def _answer_read(self, sender: Any, outcome: object) -> None:
+    def _answer_write(self, sender: supervision.From, outcome: object) -> None:
+        if self._trying:
+            self._trying.discard(sender)
+        if isinstance(outcome, StatementFailed) and outcome.disk:
+            if self._troubles.of(self._name) is None:
+                self._report(str(outcome))
+                supervision.send(self._me, _Probed(str(outcome)))
+            if outcome.full and isinstance(sender.request, Commit):
+                supervision.send(self._me, _Waits(sender))
+                return
+        _answer(sender, outcome)
+
+    def _answer_read(self, sender: supervision.From | None, outcome: object) -> None:
+        if sender is None:  # nobody asked but ourselves
+            supervision.send(self._me, outcome)
+            return
         if isinstance(outcome, LedgerStatus) and self._book and self._writes:
             outcome = attrs.evolve(
                 outcome,
@@ -232,7 +366,8 @@ def _answer(sender: Any, outcome: object) -> None:
     elif isinstance(outcome, LedgerError):
         supervision.reply_error(sender, outcome)
     elif isinstance(outcome, StatementFailed):
-        supervision.reply_error(sender, LedgerError(f"nothing was written: {outcome}"))
+        refusal = StorageFull if outcome.full else LedgerError
+        supervision.reply_error(sender, refusal(f"nothing was written: {outcome}"))
     else:
         supervision.reply_error(
             sender,
@@ -263,9 +398,13 @@ def _own(connection: Connection, tenant: str, epoch: int) -> None:
 
 def _check_owner(row: tuple[str, int], tenant: str, epoch: int) -> None:
     if row[0] != tenant:
-        raise StaleClaim(f"this is the ledger of tenant {row[0]}, not of {tenant}")
+        raise DataFolderError(
+            f"this is the ledger of tenant {row[0]}, not of {tenant}; put each tenant's "
+            "file back into its own folder"
+        )
     if row[1] >= epoch:
-        raise StaleClaim(
+        raise DataFolderError(
             f"the ledger of tenant {tenant} was written at owner epoch {row[1]}, and "
-            f"this node has only {epoch}; was node.db put back from an older copy?"
+            f"this node has only {epoch}; was node.db put back from an older copy? Put "
+            "back one that is as new as the ledger"
         )

@@ -10,16 +10,32 @@ from beamclaw.storage._database import (
     Connection,
     Schema,
     connect_sqlite,
+    in_words,
     integrity,
     open_database,
     open_reader,
     statements,
 )
-from beamclaw.storage._driver import Access, Broken, Driver, StillOpen
-from beamclaw.storage._folder import FolderLock, private_file, private_folder
+from beamclaw.storage._driver import Access, Broken, Driver, StillInUse, StillOpen
+from beamclaw.storage._folder import (
+    FolderLock,
+    lock_folder,
+    private_file,
+    private_folder,
+    probe,
+)
+from beamclaw.storage._log import LogWatch
 from beamclaw.storage._rows import Rows
+from beamclaw.storage._suspects import suspect
 from beamclaw.storage._words import why
-from beamclaw.storage._writer import Book, CommitFailed, Reads, StatementFailed, Writes
+from beamclaw.storage._writer import (
+    Book,
+    CommitFailed,
+    Damaged,
+    Reads,
+    StatementFailed,
+    Writes,
+)
 
 __all__ = [
     "Access",
@@ -28,20 +44,27 @@ __all__ = [
     "CommitFailed",
     "Connect",
     "Connection",
+    "Damaged",
     "Driver",
     "FolderLock",
+    "LogWatch",
     "Reads",
     "Rows",
     "Schema",
     "StatementFailed",
+    "StillInUse",
     "StillOpen",
     "Writes",
     "connect_sqlite",
+    "in_words",
     "integrity",
+    "lock_folder",
     "open_database",
     "open_reader",
     "private_file",
     "private_folder",
+    "probe",
     "statements",
+    "suspect",
     "why",
 ]

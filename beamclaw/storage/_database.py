@@ -6,9 +6,10 @@ never replaced by a new one.
 """
 
 import contextlib
+import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +17,9 @@ import attrs
 
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.storage._folder import private_file
-from beamclaw.storage._words import why
+from beamclaw.storage import _log, _suspects
+from beamclaw.storage._folder import private_file, probe, sync
+from beamclaw.storage._words import is_damage, is_full, why
 
 Connection = sqlite3.Connection
 Connect = Callable[[str], sqlite3.Connection]
@@ -38,11 +40,14 @@ class Schema:
         application_id: Tells our files from those of other programs.
         migrations: From nothing to the present; the version is their number. One that
             has been released is never changed again.
+        rises: A query for a number of a table of one page that never falls: a log that
+            says less than its file is a log of earlier days.
     """
 
     what: str
     application_id: int
     migrations: tuple[Migration, ...]
+    rises: str | None = None
 
     @property
     def version(self) -> int:
@@ -87,25 +92,32 @@ def open_database(
             f"this Python's SQLite is {sqlite3.sqlite_version}, and {path} needs 3.35 "
             "or newer; use a Python that was built with a newer one"
         )
-    try:
+    with in_words(path, schema.what):
         version = _examine(path, schema, connect)
         if version is None:
             _create(path, schema, connect)
             version = schema.version
         return _open(path, schema, connect, version)
-    except (sqlite3.Error, OSError) as error:
-        raise _refused(path, schema, why(error)) from error
 
 
 def open_reader(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connection:
-    """A connection that only reads, beside the writing one."""
-    connection = connect(_uri(path, "rw"))
-    _set(connection, query_only=1, cache_size=-4_000, temp_store="memory")
-    return connection
+    """A connection that only reads, beside the writing one.
+
+    Raises:
+        DataFolderError: It cannot be opened.
+    """
+    with in_words(path, "database"):
+        connection = connect(_uri(path, "rw"))
+        _set(connection, query_only=1, cache_size=-4_000, temp_store="memory")
+        return connection
 
 
-def integrity(path: Path, connect: Connect = connect_sqlite) -> list[str]:
+def integrity(
+    path: Path, connect: Connect = connect_sqlite, *, quick: bool = False
+) -> list[str]:
     """Everything SQLite finds wrong with the file; reads all of it, so on demand only.
+
+    With *quick* what it finds first, and without a look at the indexes.
 
     Raises:
         DataFolderError: It cannot be opened at all.
@@ -116,7 +128,8 @@ def integrity(path: Path, connect: Connect = connect_sqlite) -> list[str]:
         raise DataFolderError(f"{path} cannot be checked: {why(error)}") from error
     with contextlib.closing(connection):
         try:
-            rows = connection.execute("PRAGMA integrity_check").fetchall()
+            pragma = "quick_check(1)" if quick else "integrity_check"
+            rows = connection.execute(f"PRAGMA {pragma}").fetchall()
         except sqlite3.Error as error:  # too much is wrong to go on looking
             return [why(error)]
     return [row[0] for row in rows if row[0] != "ok"]
@@ -137,7 +150,7 @@ def _set(connection: sqlite3.Connection, **pragmas: int | str) -> None:
 def _examine(path: Path, schema: Schema, connect: Connect) -> int | None:
     """The version of the file; None: there is none. Changes nothing."""
     log = _side(path, "-wal")
-    pending = log.exists() and log.stat().st_size > 0
+    pending = _is_pending(path)
     if not path.exists():
         if pending:
             raise _damaged(path, schema, f"it is missing, but {log.name} is there")
@@ -146,7 +159,18 @@ def _examine(path: Path, schema: Schema, connect: Connect) -> int | None:
         header = file.read(_HEADER)
         size = os.fstat(file.fileno()).st_size
     _check_header(path, schema, header, 0 if pending else size)
-    return _look_inside(path, schema, connect, pending=pending)
+    found = _suspects.verdict(path, lambda: integrity(path, connect, quick=True))
+    if found is not None:
+        raise _damaged(path, schema, found)
+    return _look_inside(path, schema, connect, size if pending else None)
+
+
+def _is_pending(path: Path) -> bool:
+    """Whether there is a log that may have to be worked into the file."""
+    try:
+        return _side(path, "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _check_header(path: Path, schema: Schema, header: bytes, size: int) -> None:
@@ -154,13 +178,7 @@ def _check_header(path: Path, schema: Schema, header: bytes, size: int) -> None:
         raise _damaged(path, schema, "it is empty")
     if len(header) < _HEADER or not header.startswith(_MAGIC):
         raise _damaged(path, schema, "it is not a database")
-    application_id = int.from_bytes(header[68:72], "big")
-    if application_id != schema.application_id:
-        raise DataFolderError(
-            f"{path} belongs to another program, not to the {schema.what} of BeamClaw; "
-            "move it away or choose another data folder with --data. Nothing in it was "
-            "changed"
-        )
+    _check_owner(path, schema, int.from_bytes(header[68:72], "big"))
     _check_version(path, schema, int.from_bytes(header[60:64], "big"))
     pages = int.from_bytes(header[28:32], "big")
     page = int.from_bytes(header[16:18], "big")
@@ -168,6 +186,15 @@ def _check_header(path: Path, schema: Schema, header: bytes, size: int) -> None:
     # With a log that was not worked in yet, the file may rightly be shorter.
     if size and size < whole:
         raise _damaged(path, schema, f"{whole - size} bytes of it are missing")
+
+
+def _check_owner(path: Path, schema: Schema, application_id: int) -> None:
+    if application_id != schema.application_id:
+        raise DataFolderError(
+            f"{path} belongs to another program, not to the {schema.what} of BeamClaw; "
+            "move it away or choose another data folder with --data. Nothing in it was "
+            "changed"
+        )
 
 
 def _check_version(path: Path, schema: Schema, version: int) -> None:
@@ -179,26 +206,75 @@ def _check_version(path: Path, schema: Schema, version: int) -> None:
         )
 
 
-def _look_inside(path: Path, schema: Schema, connect: Connect, *, pending: bool) -> int:
+def _look_inside(
+    path: Path, schema: Schema, connect: Connect, pending: int | None
+) -> int:
+    """*pending*: there is a log beside the file, which has so many bytes."""
     # Without a log to read, "immutable" keeps SQLite from making any file beside it.
     # With one, the index of that log (-shm) has to be made: it holds nothing of its own
     # and is removed again if it was not there.
     index = _side(path, "-shm")
     existed = index.exists()
     try:
-        uri = _uri(path, "ro", "" if pending else "&immutable=1")
+        uri = _uri(path, "ro", "&immutable=1" if pending is None else "")
         with contextlib.closing(connect(uri)) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            query = connection.execute
+            version = query("PRAGMA user_version").fetchone()[0]
+            owner = query("PRAGMA application_id").fetchone()[0]
+            # The log first: what it lacks would be found wrong elsewhere.
+            if pending is not None:
+                _check_log(path, schema, pending)
+            tables = {row[0] for row in query("SELECT name FROM sqlite_master")}
+            risen = _risen(connection, schema)
     except sqlite3.DatabaseError as error:
-        raise _damaged(path, schema, why(error)) from error
+        raise _unreadable(path, schema, error) from error
     finally:
         if not existed:
             index.unlink(missing_ok=True)
+    _check_owner(path, schema, owner)
     _check_version(path, schema, version)
-    if version < 1 or tables[0] < 1:
+    if version < 1 or not tables:
         raise _damaged(path, schema, "it has no tables")
+    lacking = _names(schema, version) - tables
+    if lacking:
+        raise _damaged(path, schema, f"it has no {', '.join(sorted(lacking))}")
+    if pending is not None and risen < _risen_alone(path, schema, connect):
+        raise _damaged(path, schema, "the log beside it is from earlier days")
     return version
+
+
+def _check_log(path: Path, schema: Schema, size: int) -> None:
+    """While the log is open: SQLite has just read as much of it as it can."""
+    index = _log.read_index(_side(path, "-shm"))
+    if index is None:
+        return
+    cause = _log.damage(_side(path, "-wal"), size, index)
+    if cause is not None:
+        raise _damaged(path, schema, cause)
+
+
+def _risen(connection: sqlite3.Connection, schema: Schema) -> int:
+    if schema.rises is None:
+        return 0
+    row = connection.execute(schema.rises).fetchone()
+    return 0 if row is None or row[0] is None else row[0]
+
+
+def _risen_alone(path: Path, schema: Schema, connect: Connect) -> int:
+    """What the file says without its log."""
+    try:
+        with contextlib.closing(connect(_uri(path, "ro", "&immutable=1"))) as alone:
+            return _risen(alone, schema)
+    except sqlite3.DatabaseError:  # killed while the log was worked in: rightly so
+        return 0
+
+
+def _names(schema: Schema, version: int) -> set[str]:
+    """The tables and indexes of *version*."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as model:
+        for migrate in schema.migrations[:version]:
+            migrate(model)
+        return {row[0] for row in model.execute("SELECT name FROM sqlite_master")}
 
 
 def _side(path: Path, suffix: str) -> Path:
@@ -212,11 +288,39 @@ def _damaged(path: Path, schema: Schema, cause: str) -> DataFolderError:
     )
 
 
-def _refused(path: Path, schema: Schema, cause: str) -> DataFolderError:
-    return DataFolderError(
-        f"the {schema.what} {path} cannot be opened: {cause}; make it readable and "
-        "writable for this user or choose another data folder with --data"
-    )
+def _unreadable(path: Path, schema: Schema, error: sqlite3.Error) -> DataFolderError:
+    if is_damage(error) or not isinstance(error, sqlite3.OperationalError):
+        return _damaged(path, schema, why(error))
+    return _refusal(path, schema.what, error)
+
+
+@contextlib.contextmanager
+def in_words(path: Path, what: str) -> Generator[None]:
+    """An error of the disk, or of SQLite, in the block is raised in words.
+
+    Raises:
+        DataFolderError: With the cause, and what to do.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _refusal(path, what, error) from error
+
+
+def _refusal(path: Path, what: str, error: Exception) -> DataFolderError:
+    """Why *what* at *path* cannot be opened or written, and what to do."""
+    cause = why(error)
+    if is_full(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        advice = "make room on it"
+    else:
+        said = probe(path.parent)
+        if said is not None and said not in cause:
+            cause += f"; its folder: {said}"
+        advice = (
+            "make it readable and writable for this user or choose another data folder "
+            "with --data"
+        )
+    return DataFolderError(f"the {what} {path} cannot be opened: {cause}; {advice}")
 
 
 # --- making and opening
@@ -231,11 +335,11 @@ def _create(path: Path, schema: Schema, connect: Connect) -> None:
         _set(connection, application_id=schema.application_id, synchronous="full")
         _migrate(connection, schema, 0)
         _use_log(connection, path)
-    _sync(new)
+    sync(new)
     reach("storage.rename.before")
     new.rename(path)
     reach("storage.rename.after")
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _open(
@@ -243,6 +347,7 @@ def _open(
 ) -> sqlite3.Connection:
     # Its -wal and -shm get the permissions of the file itself.
     os.close(private_file(path, os.O_RDWR))
+    pending = _is_pending(path)
     connection = connect(_uri(path, "rw"))
     try:
         _use_log(connection, path)
@@ -258,14 +363,27 @@ def _open(
             temp_store="memory",
             journal_size_limit=64 * 1024 * 1024,
         )
+        if pending:
+            # Whoever wrote this log may have ended because a sync failed. After that
+            # the system shows what it holds in memory, as if it were on the disk, and
+            # writes no more of it; so all of it is written anew.
+            _work_in(connection, path)
         if version < schema.version:
             _migrate(connection, schema, version)
             # So that the file itself says its version, not only the log beside it.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            _work_in(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _work_in(connection: sqlite3.Connection, path: Path) -> None:
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise DataFolderError(
+            f"{path} is open in another program; close that and start again"
+        )
 
 
 def _use_log(connection: sqlite3.Connection, path: Path) -> None:
@@ -290,13 +408,3 @@ def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> No
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        reach("storage.sync.before")
-        os.fsync(fd)
-        reach("storage.sync.after")
-    finally:
-        os.close(fd)

@@ -55,6 +55,10 @@ class StillOpen(Exception):  # noqa: N818 -- a situation
     """
 
 
+class StillInUse(StillOpen):
+    """By a process that lives."""
+
+
 class _Close:
     """The last thing in a driver's queue."""
 
@@ -67,10 +71,10 @@ _CLOSE = _Close()
 # vain, and begins to wait anew. Measured: commits took up to 15 seconds.
 _SWITCH_INTERVAL = 0.0005
 
-# The latest driver of each database that is not done with its file, by path and role.
+# Drivers that are not done with their file, by its path, the oldest first.
 # Process-wide, because threads are: they outlive the supervised process that started
 # them, and the next generation has to find them, whichever supervisor started it.
-_latest: dict[tuple[Path, str], "Driver[Any]"] = {}
+_undone: dict[Path, list["Driver[Any]"]] = {}
 _table = threading.Lock()
 
 
@@ -88,6 +92,9 @@ class Driver(Generic[K]):
         threads: Whether to use a thread.
         most: Jobs taken together at most.
         patience: How long to wait for the generation before, in seconds.
+        beside: A driver of the same generation, which has the file open as well. All
+            others must be done with it: a log that somebody still reads is not read
+            anew by who opens it.
     """
 
     path: Path
@@ -99,18 +106,21 @@ class Driver(Generic[K]):
     _threads: bool = attrs.field(kw_only=True, alias="threads", default=True)
     _most: int = attrs.field(kw_only=True, alias="most", default=512)
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
-    _key: tuple[Path, str] = attrs.field(init=False)
+    _beside: "Driver[Any] | None" = attrs.field(
+        kw_only=True, alias="beside", default=None
+    )
+    _key: Path = attrs.field(init=False)
     _jobs: "queue.SimpleQueue[tuple[Any, Any]]" = attrs.field(init=False)
     _open: Access[K] | None = attrs.field(init=False, default=None)
     _failure: Broken | None = attrs.field(init=False, default=None)
-    _before: "Driver[Any] | None" = attrs.field(init=False, default=None)
+    _before: "tuple[Driver[Any], ...]" = attrs.field(init=False, default=())
     _closing: bool = attrs.field(init=False, default=False)
     _scheduled: bool = attrs.field(init=False, default=False)
     _token: trio.lowlevel.TrioToken = attrs.field(init=False)
     _done: threading.Event = attrs.field(init=False, factory=threading.Event)
 
     def __attrs_post_init__(self) -> None:
-        self._key = (self.path.resolve(), self.role)
+        self._key = self.path.resolve()
         self._jobs = queue.SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
 
@@ -122,7 +132,7 @@ class Driver(Generic[K]):
         Cancelling closes the driver.
 
         Raises:
-            StillOpen: Another driver of this role is not done with the file.
+            StillOpen: Another driver is not done with the file.
         """
         self._succeed()
         opened = trio.Event()
@@ -135,14 +145,7 @@ class Driver(Generic[K]):
         try:
             if self._threads:
                 sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
-                threading.Thread(
-                    target=self._main,
-                    args=(report,),
-                    name=f"{self.role} of {self.path.name}",
-                    # At the end of the interpreter nothing is waited for: what was
-                    # not committed was not acknowledged.
-                    daemon=True,
-                ).start()
+                self._start(report)
             else:
                 await trio.lowlevel.checkpoint()
                 report(self._open_access())
@@ -154,16 +157,32 @@ class Driver(Generic[K]):
             self.close()
             raise result[0]
 
+    def _start(self, report: Callable[[BaseException | None], None]) -> None:
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
+        thread = threading.Thread(
+            target=self._main,
+            args=(report,),
+            name=f"{self.role} of {self.path.name}",
+            # At the end of the interpreter nothing is waited for: what was not
+            # committed was not acknowledged.
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: nobody will be done with the file
+            self._end()
+            raise
+
     def _succeed(self) -> None:
         """Take the place of the generation before, and have it close."""
         with _table:
-            before = _latest.get(self._key)
-            if before is not None and before.in_use():
-                raise StillOpen(f"{self.path} is in use in this process already")
-            _latest[self._key] = self
-            self._before = before
-        if before is not None:
-            before.close()
+            before = [d for d in _undone.get(self._key, ()) if d is not self._beside]
+            if any(driver.in_use() for driver in before):
+                raise StillInUse(f"{self.path} is in use in this process already")
+            _undone.setdefault(self._key, []).append(self)
+            self._before = tuple(before)
+        for driver in before:
+            driver.close()
 
     def in_use(self) -> bool:
         """Whether it is open, and the process that owns it lives."""
@@ -212,10 +231,9 @@ class Driver(Generic[K]):
 
     def wait_done(self, seconds: float) -> bool:
         """Whether this driver is done with the file, and with it all before it."""
-        if not self._done.wait(seconds):
-            return False
-        before = self._before
-        return before is None or before.wait_done(seconds)
+        return self._done.wait(seconds) and all(
+            before.wait_done(seconds) for before in self._before
+        )
 
     def _deliver(
         self, tickets: Sequence[Any], outcomes: Sequence[object], end: Broken | None
@@ -261,14 +279,13 @@ class Driver(Generic[K]):
         self._token.run_sync_soon(fn, *args)
 
     def _open_access(self) -> BaseException | None:
-        before = self._before
-        if before is not None:
+        for before in self._before:
             if not before.wait_done(self._patience if self._threads else 0):
                 return StillOpen(
-                    f"the {self.role} of {self.path} has not answered for "
+                    f"the {before.role} of {self.path} has not answered for "
                     f"{self._patience:g} s; look at the disk"
                 )
-            self._before = None
+        self._before = ()
         try:
             self._open = self._access()
         except Exception as error:  # noqa: BLE001 -- raised again by open()
@@ -317,7 +334,10 @@ class Driver(Generic[K]):
     def _close_access(self) -> None:
         opened, self._open = self._open, None
         if opened is not None:
-            opened.close()
+            # A connection whose close fails is closed nevertheless; and who waits for
+            # an answer must get it, whatever else is wrong with the disk.
+            with contextlib.suppress(Exception):
+                opened.close()
 
     def _end(self) -> None:
         try:
@@ -328,9 +348,11 @@ class Driver(Generic[K]):
 
     def _leave(self) -> None:
         with _table:
-            done = self._before is None or self._before.wait_done(0)
-            if done and _latest.get(self._key) is self:
-                del _latest[self._key]
+            undone = _undone.get(self._key, [])
+            if self in undone:
+                undone.remove(self)
+            if not undone:
+                _undone.pop(self._key, None)
 
 
 def _unexpected(error: Exception) -> Broken:

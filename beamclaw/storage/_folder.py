@@ -12,6 +12,7 @@ from beamclaw.storage._words import why
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
+_PROBE_BYTES = 4096
 
 
 def private_folder(path: Path) -> None:
@@ -45,8 +46,44 @@ def _make(path: Path) -> None:
         path.mkdir(mode=_FOLDER_MODE)
         reach("folder.make.after")
         path.chmod(_FOLDER_MODE)  # whatever the umask took away
+        # Or a power cut takes the folder away, with all that was synced inside it.
+        sync(path.parent)
     if not path.is_dir():
         raise NotADirectoryError(path)
+
+
+def sync(path: Path) -> None:
+    """Write out a file, or of a folder which names it holds."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        reach("storage.sync.before")
+        os.fsync(fd)
+        reach("storage.sync.after")
+    finally:
+        os.close(fd)
+
+
+def probe(folder: Path, size: int = _PROBE_BYTES) -> str | None:
+    """Why *size* bytes cannot be written in *folder*, in the system's words.
+
+    None: they can.
+
+    SQLite tells less than the system does: a quota that is used up and a file system
+    that has become read-only are both a "disk I/O error".
+    """
+    path = folder / f".probe-{os.getpid()}"
+    try:
+        fd = private_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            content = memoryview(bytes(size))
+            while content:
+                content = content[os.write(fd, content) :]
+        finally:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        return why(error)
+    return None
 
 
 def _unusable(path: Path, cause: str) -> DataFolderError:
@@ -79,25 +116,46 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         path = folder / "node.lock"
+        self._folder = folder.resolve()
         try:
             fd = private_file(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except OSError as error:
             raise _unusable(folder, why(error)) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
             os.close(fd)
             raise _refusal(folder, holder, error) from error
         self._fd: int | None = fd
+        # The lock holds without it: a full disk is told of by who needs room there.
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+    def keep(self) -> None:
+        """Leave it to this process, whose next :func:`lock_folder` gets it."""
+        _kept[self._folder] = self
 
     def release(self) -> None:
         """Let the folder go; a second time is nothing."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
+
+
+# Locks whose owner has died and may come again, by folder. Process-wide, as the locks.
+_kept: dict[Path, FolderLock] = {}
+
+
+def lock_folder(folder: Path) -> tuple[FolderLock, bool]:
+    """The lock of *folder*, and whether it is new: else the process had it before.
+
+    Raises:
+        DataFolderError: See :class:`FolderLock`.
+    """
+    kept = _kept.pop(folder.resolve(), None)
+    return (FolderLock(folder), True) if kept is None else (kept, False)
 
 
 def _refusal(folder: Path, holder: str, error: OSError) -> DataFolderError:

@@ -4,7 +4,12 @@ There is no savepoint per job. What a job may be refused for is decided before a
 is written; when a statement fails nevertheless, the transaction is rolled back and the
 jobs are done again one by one, so that only the one at fault gets the error. An error
 at COMMIT is another matter: whether it was written is unknown, nothing is tried again,
-and the access is over.
+and the access is over. So it is after a failed sync, wherever it fails, and with a file
+that SQLite finds damaged.
+
+One error at COMMIT is known: a full disk. SQLite writes all of a transaction to the end
+of the log, last the one frame that makes it count, and only then syncs. Where there was
+no room for a frame, the one that counts is not there.
 """
 
 import sqlite3
@@ -15,7 +20,8 @@ import attrs
 
 from beamclaw.contracts.points import reach
 from beamclaw.storage._driver import Broken
-from beamclaw.storage._words import why
+from beamclaw.storage._log import LogWatch
+from beamclaw.storage._words import is_damage, is_disk, is_full, is_lost_sync, why
 
 J_contra = TypeVar("J_contra", contravariant=True)
 K = TypeVar("K")
@@ -37,11 +43,25 @@ class Book(Protocol[J_contra]):
 
 
 class StatementFailed(Exception):  # noqa: N818 -- a situation
-    """This job could not be written; the others were, and none of it was."""
+    """This job could not be written; the others were, and none of it was.
+
+    Attributes:
+        full: There was no room on the disk: it can be done when there is some.
+        disk: It was the disk that failed, not the job.
+    """
+
+    def __init__(self, cause: str, *, full: bool = False, disk: bool = False) -> None:
+        super().__init__(cause)
+        self.full = full
+        self.disk = disk
 
 
 class CommitFailed(Broken):
     """The disk failed at commit: whether it was written is unknown until read again."""
+
+
+class Damaged(Broken):
+    """SQLite found the file damaged: nothing more is written to it."""
 
 
 @attrs.define
@@ -55,19 +75,27 @@ class Writes(Generic[K]):
     _connection: sqlite3.Connection
     _book: Book[K]
     transactions: int = 0
+    _watch: LogWatch | None = attrs.field(kw_only=True, alias="watch", default=None)
 
     def serve(self, jobs: Sequence[K]) -> list[object]:
         """See :class:`~beamclaw.storage.Access`."""
+        if self._watch is not None and self._watch.is_due():
+            self._work_in()
+        return self._serve(jobs)
+
+    def _serve(self, jobs: Sequence[K]) -> list[object]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:  # locked from outside, say: no one's fault
+            _check(error)
             return [_failed(error) for _ in jobs]
         try:
             return self._transaction(jobs)
         except _OF_THE_JOB as error:
+            _check(error)
             if len(jobs) == 1:
                 return [_failed(error)]
-        return [outcome for job in jobs for outcome in self.serve([job])]
+        return [outcome for job in jobs for outcome in self._serve([job])]
 
     def close(self) -> None:
         """See :class:`~beamclaw.storage.Access`."""
@@ -84,6 +112,9 @@ class Writes(Generic[K]):
             self._connection.execute("COMMIT")
             reach("storage.commit.after")
         except sqlite3.Error as error:
+            if is_full(error):
+                self._undo()
+                raise
             raise CommitFailed(why(error)) from error
         self.transactions += 1
         return outcomes
@@ -92,11 +123,34 @@ class Writes(Generic[K]):
         self._book.forget()
         # Some errors (a full disk among them) have rolled it back already.
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                # Whatever came next would be written together with what failed.
+                raise CommitFailed(why(error)) from error
+
+    def _work_in(self) -> None:
+        """Have SQLite say why its log only grows: by itself it tells nobody."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            _check(error)
+            if not is_full(error):
+                raise CommitFailed(
+                    f"the log cannot be worked into the file: {why(error)}"
+                ) from error
+
+
+def _check(error: Exception) -> None:
+    """An error after which this access is over is raised."""
+    if is_damage(error):
+        raise Damaged(why(error)) from error
+    if is_lost_sync(error):
+        raise CommitFailed(why(error)) from error
 
 
 def _failed(error: Exception) -> StatementFailed:
-    failed = StatementFailed(why(error))
+    failed = StatementFailed(why(error), full=is_full(error), disk=is_disk(error))
     failed.__cause__ = error
     return failed
 
@@ -121,6 +175,7 @@ class Reads(Generic[K]):
             self._connection.execute("BEGIN")
             return self._read(self._connection, job)
         except _OF_THE_JOB as error:
+            _check(error)
             return _failed(error)
         finally:
             if self._connection.in_transaction:

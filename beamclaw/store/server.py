@@ -1,10 +1,11 @@
 """The process that holds the data folder, and says who owns which tenant since when."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import attrs
 
@@ -12,41 +13,55 @@ import supervision
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.store import ClaimTenant, DataFolderError, GetStoreStatus
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import (
     Broken,
     Connect,
+    Damaged,
     Driver,
     FolderLock,
+    StillInUse,
     StillOpen,
     Writes,
     connect_sqlite,
+    lock_folder,
     open_database,
     private_folder,
+    suspect,
 )
 from beamclaw.store.book import NodeBook
 from beamclaw.store.schema import NODE
 
 _Job = ClaimTenant | GetStoreStatus
+NAME: Final = "store"
 _CLOSING = 4.0
 
 
 @attrs.define(eq=False)
 class _Held:
-    """The open file and the lock of its folder: they begin and end together."""
+    """The open file and the lock of its folder.
+
+    The folder is let go when the store ends in order. A store that died comes again,
+    and no other node may have the folder meanwhile: this one still uses it.
+    """
 
     _lock: FolderLock
     _writes: Writes[_Job]
+    _is_over: Callable[[], bool]
 
     def serve(self, jobs: Any) -> list[object]:
         """See :class:`beamclaw.storage.Access`."""
         return self._writes.serve(jobs)
 
     def close(self) -> None:
-        """Close the file, then let the folder go."""
+        """Close the file, then let the folder go, or keep it for the next one."""
         try:
             self._writes.close()
         finally:
-            self._lock.release()
+            if self._is_over():
+                self._lock.release()
+            else:
+                self._lock.keep()
 
 
 @attrs.define(eq=False)
@@ -60,6 +75,7 @@ class StoreServer(supervision.Server):
         data: The data folder; made if needed.
         outside: Ids, and whether there are threads.
         connect: How the database is connected to; a test breaks it here.
+        troubles: Where it says what is wrong with its file.
     """
 
     trap_exit = True
@@ -69,7 +85,9 @@ class StoreServer(supervision.Server):
     _connect: Connect = attrs.field(
         kw_only=True, alias="connect", default=connect_sqlite
     )
+    _troubles: Troubles = attrs.field(kw_only=True, alias="troubles", factory=Troubles)
     _driver: Driver[_Job] | None = attrs.field(init=False, default=None)
+    _over: bool = attrs.field(init=False, default=False)
 
     async def init(self) -> None:
         """Take the folder and open the file."""
@@ -84,12 +102,16 @@ class StoreServer(supervision.Server):
             threads=self._outside.threads,
         )
         try:
-            await self._driver.open()
-        except StillOpen as error:
-            raise DataFolderError(
-                f"data folder {self._data} is in use by the node with pid "
-                f"{os.getpid()}; stop it or choose another folder with --data"
-            ) from error
+            with _in_words(self._data):
+                await self._driver.open()
+        except DataFolderError as error:
+            self._report(str(error))
+            raise
+        self._troubles.clear(NAME)
+
+    def _report(self, words: str) -> None:
+        # Anybody may ask whether the node is ready, and need not know its folders.
+        self._troubles.report(NAME, words.replace(f"{self._data}/", ""))
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -102,13 +124,17 @@ class StoreServer(supervision.Server):
     async def handle_info(self, message: object) -> supervision.Stop | None:
         """The file failed, or the supervisor wants us to end."""
         if isinstance(message, Broken):
+            if isinstance(message, Damaged):
+                suspect(self._data / "node.db")
+            self._report(message.cause)
             raise message
         if isinstance(message, supervision.Exit):
             return supervision.Stop(message.reason)
         return None
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
-        """Close the file and let the folder go."""
+        """Close the file and, at an orderly end, let the folder go."""
+        self._over = isinstance(reason, supervision.Normal | supervision.Shutdown)
         if self._driver is not None:
             self._driver.close()
             await self._driver.wait_closed(_CLOSING)
@@ -119,15 +145,31 @@ class StoreServer(supervision.Server):
 
     def _open(self) -> _Held:
         private_folder(self._data)
-        lock = FolderLock(self._data)
+        lock, is_new = lock_folder(self._data)
         path = self._data / "node.db"
         try:
             connection = open_database(path, NODE, self._connect)
         except BaseException:
-            lock.release()
+            if is_new:
+                lock.release()
+            else:
+                lock.keep()
             raise
         book = NodeBook(connection, str(path), self._outside.new_id)
-        return _Held(lock, Writes(connection, book))
+        return _Held(lock, Writes(connection, book), lambda: self._over)
+
+
+@contextmanager
+def _in_words(data: Path) -> Generator[None]:
+    try:
+        yield
+    except StillInUse as error:
+        raise DataFolderError(
+            f"data folder {data} is in use by the node with pid {os.getpid()}; stop it "
+            "or choose another folder with --data"
+        ) from error
+    except StillOpen as error:  # by a thread of ours that the disk does not let go
+        raise DataFolderError(f"data folder {data} cannot be used: {error}") from error
 
 
 def _answer(sender: Any, outcome: object) -> None:

@@ -1,4 +1,5 @@
 """The ledger's process: how it starts, dies and comes back."""
+# ruff: noqa: ASYNC110 -- what goes on in a thread is looked for
 
 import sqlite3
 import threading
@@ -16,9 +17,12 @@ from beamclaw.contracts.ledger import (
     ReadUsage,
     StaleClaim,
     StorageFailed,
+    StorageFull,
 )
 from beamclaw.contracts.store import DataFolderError
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger import Owner
+from beamclaw.ledger.server import LOOK_AGAIN
 from supervision.testing import settle
 from tests.support.ledgers import (
     INLINE,
@@ -28,6 +32,7 @@ from tests.support.ledgers import (
     Epochs,
     connect_with,
     disk_broken,
+    disk_error,
     disk_full,
     event,
     open_ledger,
@@ -184,21 +189,190 @@ async def test_a_bug_in_the_writers_thread_crashes_the_process(path):
         assert await ledger.commit(event()) == 1
 
 
-async def test_a_full_disk_is_one_callers_error(path):
-    full = False
+@pytest.fixture
+def full():
+    """A switch: while it is set, the disk has no room."""
+    return threading.Event()
+
+
+def no_room(full: threading.Event, *where: str):
+    """Connections of a disk that is full when told, found out *where*."""
+
+    here = threading.local()
 
     def fault(sql: str) -> None:
-        if full and "INSERT INTO events" in sql:
+        if sql.startswith("BEGIN"):
+            here.writes = sql == "BEGIN IMMEDIATE"
+        elif full.is_set() and here.writes and sql.strip().startswith(where):
             raise disk_full()
+
+    return connect_with(fault)
+
+
+@pytest.mark.parametrize("where", ["INSERT INTO inbox", "COMMIT"])
+async def test_on_a_full_disk_a_message_is_refused_in_words(path, full, where):
+    async with open_ledger(path, connect=no_room(full, where)) as ledger:
+        full.set()
+        with pytest.raises(StorageFull, match="nothing was written: the disk is full"):
+            await ledger.accept()
+        full.clear()
+        assert not (await ledger.accept()).duplicate
+        assert ledger.epoch == 1
+
+
+@pytest.mark.parametrize("where", ["INSERT INTO events", "COMMIT"])
+@pytest.mark.parametrize("outside", [THREADS, INLINE], ids=["thread", "inline"])
+async def test_on_a_full_disk_commits_wait_until_there_is_room(
+    path, full, where, outside, autojump_clock
+):
+    troubles = Troubles()
+    options = {"connect": no_room(full, where), "troubles": troubles}
+    async with open_ledger(path, outside=outside, **options) as ledger:
+        for number in range(3):
+            await ledger.accept(f"r{number}", f"k{number}")
+        full.set()
+        written: list[str] = []
+
+        async def write(key: str) -> None:
+            await ledger.commit(event(), key=key)
+            written.append(key)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(write, f"k{number}")
+            while supervision.state(NAME)["held"] != 3:
+                await trio.sleep(0.01)
+            assert (await ledger.read("k1")).seq == 0
+            assert "the disk is full" in str(troubles.of(NAME))
+            await trio.sleep(10 * LOOK_AGAIN)
+            assert written == []
+            full.clear()
+        assert sorted(written) == ["k0", "k1", "k2"]
+        assert ledger.epoch == 1
+        while troubles.of(NAME) is not None:
+            await trio.sleep(0.01)
+
+
+async def test_of_who_died_meanwhile_nothing_is_written(path, full, autojump_clock):
+    async with open_ledger(path, connect=no_room(full, "INSERT INTO events")) as ledger:
+        await ledger.accept()
+        full.set()
+        pid = supervision.spawn(ledger.commit, event())
+        while supervision.state(NAME)["held"] != 1:
+            await trio.sleep(0.01)
+        supervision.exit(pid, supervision.KILL)
+        full.clear()
+        await trio.sleep(3 * LOOK_AGAIN)
+        assert (await ledger.read()).seq == 0
+        assert await ledger.commit(event()) == 1
+
+
+async def test_at_an_orderly_end_what_waits_for_room_is_told(path, full):
+    told: list[str] = []
+
+    async def write(ledger: Client) -> None:
+        try:
+            await ledger.commit(event())
+        except (StorageFull, supervision.CallFailed) as error:
+            told.append(type(error).__name__)
+
+    async with open_ledger(path, connect=no_room(full, "INSERT INTO events")) as ledger:
+        await ledger.accept()
+        full.set()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write, ledger)
+            while supervision.state(NAME)["held"] != 1:
+                await trio.lowlevel.checkpoint()
+            await supervision.stop(NAME, supervision.SHUTDOWN)
+        full.clear()
+        await wait_for_new(1)
+        assert told == ["StorageFull"]
+
+
+@pytest.mark.parametrize("at", ["INSERT INTO events", "SELECT owner_epoch FROM meta"])
+async def test_a_sync_that_failed_ends_it_wherever_it_failed(path, at):
+    broken = False
+
+    def fault(sql: str) -> None:
+        nonlocal broken
+        if broken and sql.strip().startswith(at):
+            broken = False
+            raise disk_broken()
 
     async with open_ledger(path, connect=connect_with(fault)) as ledger:
         await ledger.accept()
-        full = True
-        with pytest.raises(LedgerError, match="nothing was written: the disk is full"):
+        broken = True
+        with pytest.raises(StorageFailed, match="the disk reported an error"):
             await ledger.commit(event())
-        full = False
+        await wait_for_new(1)
+
+
+async def test_a_transaction_that_cannot_be_taken_back_ends_it(path):
+    broken = False
+
+    def fault(sql: str) -> None:
+        if broken and sql.strip().startswith(("INSERT INTO events", "ROLLBACK")):
+            raise disk_error("SQLITE_IOERR_WRITE", 778, "disk I/O error")
+
+    async with open_ledger(path, connect=connect_with(fault)) as ledger:
+        await ledger.accept()
+        broken = True
+        with pytest.raises(StorageFailed, match="the disk reported an error"):
+            await ledger.commit(event())
+        broken = False
+        await wait_for_new(1)
         assert await ledger.commit(event()) == 1
+
+
+async def test_a_disk_that_fails_before_the_commit_is_one_callers_and_an_alarm(
+    path, autojump_clock
+):
+    broken, troubles = False, Troubles()
+
+    def fault(sql: str) -> None:
+        if broken and "INSERT INTO events" in sql:
+            raise disk_error("SQLITE_IOERR_READ", 266, "disk I/O error")
+
+    options = {"connect": connect_with(fault), "troubles": troubles}
+    async with open_ledger(path, **options) as ledger:
+        await ledger.accept()
+        broken = True
+        with pytest.raises(LedgerError, match="the disk reported an error"):
+            await ledger.commit(event())
+        assert "the disk reported an error" in str(troubles.of(NAME))
+        broken = False
+        await trio.sleep(2 * LOOK_AGAIN)
+        while troubles.of(NAME) is not None:
+            await trio.sleep(0.01)
         assert ledger.epoch == 1
+
+
+@pytest.mark.parametrize("request_", [None, ReadUsage()], ids=["writing", "reading"])
+async def test_a_file_found_damaged_is_looked_through_before_it_is_used_again(
+    path, request_
+):
+    damaged, looked, troubles = False, 0, Troubles()
+
+    def fault(sql: str) -> None:
+        nonlocal looked
+        looked += "quick_check" in sql
+        if damaged and ("INSERT INTO events" in sql or "FROM usage WHERE" in sql):
+            raise disk_error("SQLITE_CORRUPT", 11, "database disk image is malformed")
+
+    options = {"connect": connect_with(fault), "troubles": troubles}
+    async with open_ledger(path, **options) as ledger:
+        await ledger.accept()
+        damaged = True
+        with pytest.raises(StorageFailed, match="the file is damaged"):
+            if request_ is None:
+                await ledger.commit(event())
+            else:
+                await ledger.call(request_)
+        damaged = False
+        await wait_for_new(1)
+        assert looked == 1
+        assert troubles.of(NAME) is None  # nothing was found in it
+        assert await ledger.commit(event()) == 1
 
 
 async def test_a_slow_read_holds_up_no_commit(path):
@@ -339,6 +513,8 @@ async def test_what_there_is_to_see_of_it(path):
             "transactions": 2,
             "waiting": 0,
             "reads_waiting": 0,
+            "held": 0,
+            "trouble": None,
         }
 
 

@@ -101,7 +101,7 @@ async def test_each_job_gets_its_answer(made):
     running.close()
     assert await running.wait_closed(20)
     assert access.log == ["one opens", "one closes"]
-    assert not [key for key in _driver._latest if key[0] == running.path]
+    assert running.path.resolve() not in _driver._undone
 
 
 async def test_what_waits_is_taken_together_up_to_a_bound(tmp_path):
