@@ -19,6 +19,8 @@ from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.tools import CallOutcome, Effect
 
 Purpose = Literal["answer", "summary"]
+ResetReason = Literal["new", "reset", "daily", "idle"]
+"""By which command or rule a conversation ends and another one begins."""
 
 
 @attrs.frozen(kw_only=True)
@@ -176,6 +178,48 @@ class RunOver:
     error: str | None = None
 
 
+@attrs.frozen(kw_only=True)
+class SessionReset:
+    """From here on the conversation is another one; what came before stays readable.
+
+    *session_id* is the new one's.
+    """
+
+    reason: ResetReason
+    session_id: str
+
+
+@attrs.frozen(kw_only=True)
+class Rewound:
+    """The conversation goes on behind event *to*; what came since does not count.
+
+    Its parent is that event, 0: the very beginning.
+    """
+
+    to: int
+
+
+@attrs.frozen(kw_only=True)
+class Forked:
+    """The session begins with what another one had come to.
+
+    Attributes:
+        source: The key of that one, and *session_id*.
+        seq: The event of its journal behind which it is left.
+        messages: What a model is told from there on.
+        seqs: The event, in that journal, that each message is from.
+        covered: The last event, in that journal, that a summary stands for.
+    """
+
+    source: str
+    session_id: str
+    seq: int
+    messages: tuple[Message, ...] = ()
+    seqs: tuple[int, ...] = ()
+    covered: int = 0
+    counted: tuple[int, int] = (0, 0)
+
+
 Body = (
     InboundTaken
     | RunStarted
@@ -190,6 +234,9 @@ Body = (
     | Compacted
     | Noted
     | RunOver
+    | SessionReset
+    | Rewound
+    | Forked
 )
 
 # kind: (version written today, class)
@@ -207,6 +254,9 @@ KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "compacted": (1, Compacted),
     "noted": (1, Noted),
     "run-over": (1, RunOver),
+    "session-reset": (1, SessionReset),
+    "rewound": (1, Rewound),
+    "forked": (1, Forked),
 }
 _KIND_OF: Final = {cls: (kind, version) for kind, (version, cls) in KINDS.items()}
 # (kind, version) to a function that lifts such a body, as parsed JSON, one version up.
@@ -232,6 +282,7 @@ def event(
         at=at,
         body=orjson.dumps(converter.unstructure(body)),
         run_id=run_id,
+        parent=body.to if isinstance(body, Rewound) else None,
         origin="node" if inbound is None else inbound.source,
         sender=None if inbound is None else inbound.sender,
         reply_to=None if inbound is None else inbound.reply_to,

@@ -6,7 +6,7 @@ same events.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import attrs
@@ -19,11 +19,13 @@ from beamclaw.contracts.journal import (
     AttemptFailed,
     Body,
     Compacted,
+    Forked,
     InboundTaken,
     Noted,
     Revived,
     RunOver,
     RunStarted,
+    SessionReset,
     ToolBegun,
     ToolEnded,
     WaitBegun,
@@ -32,6 +34,7 @@ from beamclaw.contracts.journal import (
 )
 from beamclaw.contracts.ledger import Event, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage, said
+from beamclaw.contracts.path import path
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, Effect
 
@@ -193,6 +196,7 @@ class Transcript:
         counted: What a provider has counted: how many messages, with how many tokens
             (those of the system's words and the tools included).
         sums: Tokens of the messages up to each one, with it, all of them estimated.
+        at: When its last event was written, seconds since the epoch.
     """
 
     seq: int = 0
@@ -206,6 +210,7 @@ class Transcript:
     sums: History[int] = attrs.field(
         default=attrs.Factory(_sums, takes_self=True), converter=_numbers
     )
+    at: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -234,8 +239,15 @@ def told(before: str, text: str) -> str:
 
 
 def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
-    """*state* after the event *fact* with number *seq*."""
+    """*state* after the event *fact* with number *seq*.
+
+    For a :class:`~beamclaw.contracts.journal.Rewound`, *state* is what it goes back to.
+    """
     body, turn = fact.body, state.turn
+    if isinstance(body, SessionReset):
+        return Transcript(seq, covered=seq, at=fact.at)
+    if isinstance(body, Forked):
+        return _forked(body, seq, fact.at)
     if isinstance(body, RunStarted):
         turn = _started(turn, fact, body)
     elif isinstance(body, RunOver):
@@ -253,7 +265,9 @@ def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
     counted = state.counted
     if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
         counted = len(messages), body.usage.input + body.usage.output
-    return Transcript(seq, messages, turn, seqs, state.covered, counted, sums)
+    return Transcript(
+        seq, messages, turn, seqs, state.covered, counted, sums, fact.at
+    )
 
 
 def _said(body: Body) -> tuple[Message, ...]:
@@ -269,6 +283,20 @@ def _said(body: Body) -> tuple[Message, ...]:
             return (said("assistant", text),)
         case _:
             return ()
+
+
+def _forked(body: Forked, seq: int, at: float) -> Transcript:
+    # The numbers of the other journal go on backwards from here, so that a summary can
+    # stand for a part of what came from there.
+    here = seq - body.seq
+    return Transcript(
+        seq=seq,
+        messages=body.messages,
+        seqs=tuple(number + here for number in body.seqs),
+        covered=body.covered + here,
+        counted=body.counted,
+        at=at,
+    )
 
 
 SUMMARY = "[What was said before, in short]\n"
@@ -423,9 +451,13 @@ def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...
     )
 
 
-def extend(state: Transcript, events: Iterable[Event]) -> Transcript:
-    """*state* after *events* as read from the ledger."""
-    for stored in events:
+def extend(state: Transcript, events: Sequence[Event]) -> Transcript:
+    """*state* after *events* as read from the ledger.
+
+    Raises:
+        Unreachable: They go back to before *state*.
+    """
+    for stored in path(events, after=state.seq):
         fact = Fact(read(stored), stored.run_id, stored.at)
         state = evolve(state, stored.seq, fact)
     return state
