@@ -63,6 +63,14 @@ POINTS: Final[Mapping[str, str]] = {
     "session.tell-found": "a run that was found hears of an answer",
     "session.keep": "the state of a journal is handed over, for a snapshot",
     "snapshot.put": "a snapshot is written",
+    "session.renew": "a message that only begins a new conversation is taken",
+    "session.set": "what is set for a session is written, or that it is put away or gone",
+    "session.reset": "a new conversation begins under the key of the last",
+    "session.rewind": "a conversation goes back to an event",
+    "session.fork": "another session begins with what this one has come to",
+    "session.erase": "the clean-up hears that a session was deleted",
+    "session.order-done": "who wants something done with a session hears that it is",
+    "session.order-refused": "who wants that hears why it is not",
     # --- a run
     "run.take-over": "a successor claims the run's next epoch",
     "run.commit": "a run writes what it has decided: a call of the model, intents, "

@@ -118,6 +118,7 @@ def encoded(state: Transcript) -> Steps[bytes]:
         "seq": state.seq,
         "covered": state.covered,
         "counted": state.counted,
+        "at": state.at,
         "turn": None if state.turn is None else converter.unstructure(state.turn),
         "messages": len(state.messages),
     }
@@ -199,6 +200,7 @@ def _decoded(body: bytes) -> Steps[Transcript]:
         covered=head["covered"],
         counted=(counted, tokens),
         sums=History(accumulate(each)),
+        at=head["at"],
     )
 
 

@@ -265,9 +265,7 @@ def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
     counted = state.counted
     if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
         counted = len(messages), body.usage.input + body.usage.output
-    return Transcript(
-        seq, messages, turn, seqs, state.covered, counted, sums, fact.at
-    )
+    return Transcript(seq, messages, turn, seqs, state.covered, counted, sums, fact.at)
 
 
 def _said(body: Body) -> tuple[Message, ...]:
@@ -451,16 +449,21 @@ def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...
     )
 
 
-def extend(state: Transcript, events: Sequence[Event]) -> Transcript:
-    """*state* after *events* as read from the ledger.
-
-    Raises:
-        Unreachable: They go back to before *state*.
-    """
-    for stored in path(events, after=state.seq):
+def extend(state: Transcript, events: Iterable[Event]) -> Transcript:
+    """*state* after *events*, those that count, as read from the ledger."""
+    for stored in events:
         fact = Fact(read(stored), stored.run_id, stored.at)
         state = evolve(state, stored.seq, fact)
     return state
+
+
+def replay(events: Sequence[Event], to: int | None = None) -> Transcript:
+    """What a whole journal adds up to, or had come to behind event *to*.
+
+    Raises:
+        beamclaw.contracts.path.Unreachable: There is no such event.
+    """
+    return extend(Transcript(), path(events, to=to))
 
 
 def advance(state: Transcript, facts: Iterable[Fact]) -> Transcript:

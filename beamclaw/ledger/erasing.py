@@ -34,8 +34,10 @@ _TABLES = """
     WHERE t.type = 'table' AND c.name = 'session'
 """
 _INDEXED = """
-    SELECT count(*) FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS c
+    SELECT 1 FROM pragma_index_list(?1) AS l JOIN pragma_index_info(l.name) AS c
     WHERE c.seqno = 0 AND c.name = 'session' AND l.partial = 0
+    UNION
+    SELECT 1 FROM pragma_table_info(?1) WHERE name = 'session' AND pk = 1
 """
 _WITH_EVENTS = """
     SELECT id, last_event FROM sessions
@@ -130,7 +132,7 @@ class Eraser:
         self.tables = tuple(row[0] for row in query(_TABLES))
         others = [name for name in self.tables if name not in _OTHERWISE]
         self._direct = tuple(
-            name for name in others if query(_INDEXED, (name,)).fetchone()[0]
+            name for name in others if query(_INDEXED, (name,)).fetchone() is not None
         )
         self._shrinks = query("PRAGMA auto_vacuum").fetchone()[0] != 0
 

@@ -5,11 +5,12 @@ from types import MappingProxyType
 
 import supervision
 from beamclaw.contracts import ledger, snapshots
-from beamclaw.contracts.journal import Body, InboundTaken, event
+from beamclaw.contracts.journal import Body, InboundTaken, Rewound, event
+from beamclaw.contracts.path import Unreachable, path
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.snapshots import Keep, Kept, Unreadable
 from beamclaw.contracts.steps import Steps, in_steps
-from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
+from beamclaw.contracts.transcript import Fact, Transcript, advance, evolve, extend
 from beamclaw.sessions.wiring import Wiring
 
 
@@ -65,7 +66,13 @@ class Journal:
                 found = await self.look()
             else:
                 self.kept.note(state)
-        self.transcript = await in_steps(_extended(state, found.events))
+        try:
+            way = path(found.events, after=state.seq)
+        except Unreachable:
+            # It went back to before what is known here: all of it is read anew.
+            self.forget()
+            return await self.read()
+        self.transcript = await in_steps(_extended(state, way))
         return found
 
     def keep(self) -> None:
@@ -74,6 +81,26 @@ class Journal:
             session_key=self._key, claim=self.claim(), transcript=self.transcript
         )
         self.kept.keep(wanted, self._wiring.settings.snapshot_every)
+
+    async def all(self) -> tuple[ledger.Event, ...]:
+        """Every event, also those that do not count any more."""
+        return await supervision.call(
+            self._wiring.ledger, ledger.ReadJournal(self._key), timeout=None
+        )
+
+    def forget(self) -> None:
+        """Nothing is known of the session any more."""
+        self.transcript, self.kept = Transcript(), Kept()
+
+    async def rewind(self, to: int, events: Sequence[ledger.Event]) -> None:
+        """Go back behind event *to* of *events*, which are all there are."""
+        state = await replayed(events, to)
+        fact = Fact(Rewound(to=to), None, self._wiring.outside.wall())
+        rewound = (event(fact.body, at=fact.at),)
+        forget = (ledger.ForgetSnapshots(to),)
+        await self._write(rewound, forget, expected_seq=self.transcript.seq)
+        self.transcript = evolve(state, self.transcript.seq + 1, fact)
+        self.kept = Kept()
 
     async def commit(
         self,
@@ -121,6 +148,11 @@ class Journal:
             ),
             timeout=None,
         )
+
+
+async def replayed(events: Sequence[ledger.Event], to: int | None = None) -> Transcript:
+    """What a whole journal adds up to, or had come to behind event *to*."""
+    return await in_steps(_extended(Transcript(), path(events, to=to)))
 
 
 # Events that are read in one step: a few milliseconds.

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import attrs
 
+from beamclaw.contracts.resets import typed
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.transcript import Transcript
 
@@ -155,7 +156,11 @@ def _together(pending: tuple[Pending, ...], rules: Rules) -> tuple[Pending, ...]
 
 
 def _mode(pending: Pending, rules: Rules) -> QueueMode:
-    return pending.inbound.queue or rules.queue
+    mode = pending.inbound.queue or rules.queue
+    # What begins a new conversation cannot be part of a turn of the old one.
+    if mode in ("steer", "collect") and typed(pending.inbound) is not None:
+        return "followup"
+    return mode
 
 
 def _address(pending: Pending) -> tuple[object, ...]:

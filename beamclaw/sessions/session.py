@@ -15,10 +15,11 @@ from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ends import run_ended
-from beamclaw.contracts.intake import taken
-from beamclaw.contracts.journal import InboundTaken, Revived, RunStarted
+from beamclaw.contracts.journal import Revived, RunStarted
+from beamclaw.contracts.lifecycle import ORDERS, Order
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
+from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.sessions import (
     Abort,
     Inbound,
@@ -31,6 +32,8 @@ from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.sessions import ends, lane
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.lane import Lane, Pending
+from beamclaw.sessions.opening import Opening, opening, renewed
+from beamclaw.sessions.upkeep import Upkeep
 from beamclaw.sessions.wiring import Wiring
 from supervision.abc import NoReply
 
@@ -80,6 +83,7 @@ class Session(supervision.Server):
         self._fresh = fresh
         self._intake = intake
         self._journal = Journal(wiring, key)
+        self._upkeep = Upkeep(wiring, key, self._journal)
         self._pending: dict[int, Pending] = {}
         # Of those, what the run in progress was given; and whether more may come.
         self._handed: set[int] = set()
@@ -132,6 +136,8 @@ class Session(supervision.Server):
                 await self._stop(sender, run_id)
             case waits.Answer():
                 await self._answer(sender, request)
+            case request if isinstance(request, ORDERS):
+                await self._carry_out(sender, request)
             case _:
                 return await super().handle_call(request, sender)
         after = await self._advance()
@@ -171,6 +177,25 @@ class Session(supervision.Server):
             "pending": len(self._pending),
         }
 
+    async def _carry_out(self, sender: supervision.From, order: Order) -> None:
+        """Somebody wants something done with the session as a whole."""
+        try:
+            answer = await self._upkeep.carry_out(order, self._busy())
+        except (ledger.LedgerError, BadSetting) as refusal:
+            reach("session.order-refused.before")
+            supervision.reply_error(sender, refusal)
+            reach("session.order-refused.after")
+            return
+        reach("session.order-done.before")
+        supervision.reply(sender, answer)
+        reach("session.order-done.after")
+
+    def _busy(self) -> str:
+        """What goes on here, in words; nothing: nothing does."""
+        if self._running is not None or self._journal.transcript.turn is not None:
+            return "a turn is in progress"
+        return "messages wait for their turn" if self._pending else ""
+
     # --- what to do next
 
     async def _advance(self) -> Next:
@@ -208,7 +233,8 @@ class Session(supervision.Server):
     def _idle(self) -> Next:
         self._journal.keep()
         # The session of a single request has no next message: nothing to stay up for.
-        if self._ephemeral and self.stop_if_idle():
+        last = self._ephemeral or self._upkeep.about.dropped
+        if last and self.stop_if_idle():
             return supervision.Stop(supervision.NORMAL)
         return supervision.Timeout(self._wiring.settings.idle_seconds)
 
@@ -222,35 +248,40 @@ class Session(supervision.Server):
         inbound = pending.inbound
         at = self._wiring.outside.wall()
         self._ephemeral = inbound.ephemeral
+        about, together = self._upkeep.about, (pending, *more)
+        opened = opening(
+            together,
+            self._journal.transcript,
+            about.meta,
+            rule=self._wiring.reset_rule(inbound.agent),
+            archived=about.archived,
+            now=at,
+            new_id=self._wiring.outside.new_id,
+        )
+        if opened.word_alone:
+            await self._renew(pending, opened)
+            return
         try:
-            definition = self._wiring.resolve(inbound.agent, inbound.model)
+            definition = self._wiring.resolve(inbound.agent, opened.model)
         except (UnknownAgent, UnknownModel) as error:
             await self._refuse(pending, str(error))
             return
         run_id = inbound.run_id
-        fresh = self._journal.transcript.seq == 0
-        together = (pending, *more)
-        kept = [
-            InboundTaken(
-                messages=taken(each.inbound, fresh=fresh and each is pending),
-                inbox_id=each.inbox_id,
-            )
-            for each in together
-        ]
         started = RunStarted(
             epoch=1,
             agent=inbound.agent,
             definition=definition.hash,
-            params=inbound.params,
+            params=opened.params,
             retractable=inbound.retractable,
         )
         body = definition.body
         reach("session.take.before")
         await self._journal.commit(
-            *((None, each) for each in kept),
+            *((None, each) for each in (*opened.before, *opened.kept)),
             (run_id, started),
             inbounds={each.inbox_id: each.inbound for each in together},
             ops=(
+                *opened.ops,
                 ledger.PutDefinition(definition.hash, body),
                 ledger.Take(tuple(each.inbox_id for each in together)),
                 ledger.OpenRun(run_id, at),
@@ -258,6 +289,7 @@ class Session(supervision.Server):
             ),
         )
         reach("session.take.after")
+        about.archived = False
         for each in together:
             del self._pending[each.inbox_id]
         for each in more:
@@ -513,6 +545,16 @@ class Session(supervision.Server):
         del self._pending[pending.inbox_id]
         self._publish(end.told)
 
+    async def _renew(self, pending: Pending, opened: Opening) -> None:
+        """Begin a new conversation for the word alone, which is answered at once."""
+        end = renewed(pending, opened, at=self._wiring.outside.wall())
+        reach("session.renew.before")
+        await self._journal.commit(*end.bodies, ops=end.ops)
+        reach("session.renew.after")
+        self._upkeep.about.archived = False
+        del self._pending[pending.inbox_id]
+        self._publish(end.told)
+
     async def _refuse(self, pending: Pending, error: str) -> None:
         """Take a message that can have no run, and say why."""
         at = self._wiring.outside.wall()
@@ -529,6 +571,7 @@ class Session(supervision.Server):
     async def _read_again(self) -> None:
         """Bring transcript, inbox and open run up to what is durable."""
         found = await self._journal.read()
+        self._upkeep.about.see(found.row)
         waiting = {row.id for row in found.inbox}
         for inbox_id in self._pending.keys() - waiting:
             del self._pending[inbox_id]  # a run took it

@@ -10,11 +10,17 @@ from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.runs import RunTurn
 from beamclaw.sessions.lane import Rules
 
 # agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
 Resolve = Callable[[str, str | None], AgentDefinition]
+
+
+def _never(agent: str) -> ResetRule:
+    del agent
+    return ResetRule()
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +50,8 @@ class Wiring:
     run_turn: RunTurn
     settings: Settings
     rules: Rules
+    # When a conversation of this agent (by its id) is over by itself.
+    reset_rule: Callable[[str], ResetRule] = _never
 
     @property
     def ledger(self) -> str:

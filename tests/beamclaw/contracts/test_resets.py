@@ -86,9 +86,9 @@ def test_a_conversation_is_over_once_a_day(hour):
     assert times == 365
 
 
-def test_without_a_zone_the_systems_counts(monkeypatch):
+def test_without_a_zone_the_systems_counts():
     rule = ResetRule(mode="daily")
-    moment = dt.datetime(2026, 1, 10, 4).timestamp()
+    moment = dt.datetime.fromisoformat("2026-01-10T04:00").astimezone().timestamp()
     assert due(rule, moment - 1, moment) == "daily"
     assert due(rule, moment - 2, moment - 1) is None
 

@@ -29,6 +29,7 @@ from beamclaw.contracts.providers import (
     TextDelta,
     UsageReport,
 )
+from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
 from beamclaw.contracts.tools import Tool
@@ -200,6 +201,7 @@ async def _tenant(
     window: int = 1_000_000,
     fallbacks: Chain = (),
     snapshot_every: int = 200,
+    reset_rule: ResetRule = ResetRule(),
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -242,6 +244,7 @@ async def _tenant(
             snapshot_every=snapshot_every,
         ),
         rules=sessions.Rules(revive_limit=3),
+        reset_rule=lambda agent: reset_rule,
     )
     keeper = partial(
         ledger.LedgerServer,

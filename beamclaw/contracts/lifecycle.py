@@ -1,0 +1,159 @@
+"""What a person does with a whole session: set, reset, rewind, fork, put away, delete.
+
+A session's own process does it, since the journal is its own; each is one commit, and
+asking again after a crash gives the same answer. The words are those of OpenClaw's
+``sessions.*`` methods.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar, cast
+
+import attrs
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.ledger import LedgerError, ReadSessionRow, SessionRow
+from beamclaw.contracts.session_meta import SessionMeta
+from beamclaw.contracts.sessions import Wake
+
+R = TypeVar("R")
+
+
+class NoSuchSession(LedgerError):  # noqa: N818 -- a situation
+    """There is no session with this key."""
+
+
+class TurnInProgress(LedgerError):  # noqa: N818 -- a situation
+    """This cannot be done while the session works; stop it first."""
+
+
+class NoRest(LedgerError):  # noqa: N818 -- a situation
+    """The event is none at which a conversation rests; says which are."""
+
+
+@attrs.frozen(kw_only=True)
+class PatchSession(supervision.Call[SessionMeta]):
+    """Set something, from the next turn on; also while one is in progress.
+
+    Raises (in the caller): :class:`beamclaw.contracts.session_meta.BadSetting`.
+    """
+
+    changes: Mapping[str, str | None]
+
+
+@attrs.frozen
+class ResetSession(supervision.Call[str]):
+    """Begin a new conversation; the reply is its session id.
+
+    Where nothing was said since the last one, that stays. Refused with
+    :class:`TurnInProgress`.
+    """
+
+
+@attrs.frozen
+class RewindSession(supervision.Call[int]):
+    """Go on behind event *to* (0: the beginning); the reply is the journal's new end.
+
+    Nothing is taken out of the journal: a later one may go back to what is left now.
+    Refused with :class:`TurnInProgress` and :class:`NoRest`.
+    """
+
+    to: int
+
+
+@attrs.frozen(kw_only=True)
+class ForkSession(supervision.Call[str]):
+    """Begin the session *key* with what this one had come to; the reply is that key.
+
+    By event *at*, or else by the last one at which it rested. It stands on its own:
+    this one may be deleted. Refused with :class:`NoRest` and
+    :class:`beamclaw.contracts.ledger.SessionExists`.
+    """
+
+    key: str
+    at: int | None = None
+
+
+@attrs.frozen
+class PutAway(supervision.Call[None]):
+    """Archive the session, or bring it back. Refused with :class:`TurnInProgress`."""
+
+    away: bool
+
+
+@attrs.frozen
+class DeleteSession(supervision.Call[str]):
+    """Delete the session; the reply is the id it had.
+
+    Refused with :class:`TurnInProgress`.
+    """
+
+
+Order = (
+    PatchSession | ResetSession | RewindSession | ForkSession | PutAway | DeleteSession
+)
+ORDERS = (
+    PatchSession,
+    ResetSession,
+    RewindSession,
+    ForkSession,
+    PutAway,
+    DeleteSession,
+)
+
+
+@attrs.frozen
+class CleanUp:
+    """Cast to the clean-up of a tenant: there is something to erase."""
+
+
+async def find(bus: Bus, tenant: str, session_key: str) -> SessionRow:
+    """The session as the ledger lists it.
+
+    Raises:
+        NoSuchSession: There is none, or not any more.
+    """
+    row = await _look(bus, tenant, session_key)
+    if row is None or row.deleted_at is not None:
+        raise no_such_session(session_key, row)
+    return row
+
+
+async def order(
+    bus: Bus, tenant: str, session_key: str, request: supervision.Call[R]
+) -> R:
+    """Have *request*, one of the orders above, carried out. Then it is durable.
+
+    Raises:
+        NoSuchSession: There is no such session.
+        LedgerError: It is refused, see the order.
+        supervision.CallFailed: The tenant is not up, or the session died over it;
+            whether it was done is unknown: ask again.
+    """
+    row = await _look(bus, tenant, session_key)
+    if row is None:
+        raise no_such_session(session_key)
+    if row.deleted_at is not None:
+        if isinstance(request, DeleteSession):
+            return cast("R", row.session_id)  # asked again: it is done
+        raise no_such_session(session_key, row)
+    door = names.of_tenant(tenant, "sessions")
+    while True:
+        await bus.call(door, Wake(session_key), timeout=None)
+        session = names.session(tenant, session_key)
+        try:
+            return await bus.call(session, request, timeout=None)
+        except supervision.NoProcess:
+            continue  # it fell asleep in between
+
+
+def no_such_session(key: str, row: SessionRow | None = None) -> NoSuchSession:
+    """In words."""
+    deleted = " any more; it was deleted" if row is not None else ""
+    return NoSuchSession(f"there is no session {key}{deleted}")
+
+
+async def _look(bus: Bus, tenant: str, session_key: str) -> SessionRow | None:
+    ledger = names.of_tenant(tenant, "ledger")
+    return await bus.call(ledger, ReadSessionRow(session_key))

@@ -1,0 +1,116 @@
+"""How a turn begins: in which conversation, by which model. Decisions without I/O."""
+
+from collections.abc import Callable
+
+import attrs
+
+from beamclaw.contracts import ledger
+from beamclaw.contracts.ends import end_run
+from beamclaw.contracts.intake import taken
+from beamclaw.contracts.journal import Body, InboundTaken, ResetReason, SessionReset
+from beamclaw.contracts.messages import ModelParams
+from beamclaw.contracts.resets import ResetRule, Typed, due, typed
+from beamclaw.contracts.session_meta import SessionMeta
+from beamclaw.contracts.sessions import Inbound, RunEnded
+from beamclaw.contracts.transcript import Transcript
+from beamclaw.sessions.ends import End
+from beamclaw.sessions.lane import Pending
+
+BEGUN = "A new conversation begins."
+
+
+@attrs.frozen(kw_only=True)
+class Opening:
+    """What a turn begins with.
+
+    Attributes:
+        before: What stands in the journal before its messages.
+        ops: What else is written with it.
+        kept: Its messages, as they stand in the journal.
+        word_alone: Nothing was said but that a new conversation begins.
+        model: In place of the agent's.
+    """
+
+    before: tuple[Body, ...]
+    ops: tuple[ledger.Op, ...]
+    kept: tuple[InboundTaken, ...]
+    word_alone: bool
+    model: str | None
+    params: ModelParams
+
+
+def opening(
+    together: tuple[Pending, ...],
+    state: Transcript,
+    meta: SessionMeta,
+    *,
+    rule: ResetRule,
+    archived: bool,
+    now: float,
+    new_id: Callable[[], str],
+) -> Opening:
+    """How the turn of *together* begins; the first one's word and settings hold."""
+    inbound = together[0].inbound
+    word = typed(inbound)
+    reason = _reason(inbound, state, word, rule, now)
+    before, ops = _reset(reason, new_id)
+    if archived:
+        # Whoever goes on with it wants it back.
+        ops = (*ops, ledger.ArchiveSession(None))
+    fresh = state.seq == 0
+    kept = tuple(
+        InboundTaken(
+            messages=taken(each.inbound, fresh=fresh and each is together[0]),
+            inbox_id=each.inbox_id,
+        )
+        for each in together
+    )
+    if word is not None and word.message is not None:
+        said = (*kept[0].messages[:-1], word.message)
+        kept = (attrs.evolve(kept[0], messages=said), *kept[1:])
+    params = inbound.params
+    if params.thinking is None and meta.thinking is not None:
+        params = attrs.evolve(params, thinking=meta.thinking)
+    return Opening(
+        before=before,
+        ops=ops,
+        kept=kept,
+        word_alone=word is not None and word.message is None,
+        model=inbound.model or meta.model,
+        params=params,
+    )
+
+
+def _reason(
+    inbound: Inbound,
+    state: Transcript,
+    word: Typed | None,
+    rule: ResetRule,
+    now: float,
+) -> ResetReason | None:
+    """Why the conversation before is over, if it is."""
+    if not state.messages or inbound.ephemeral:
+        return None
+    return due(rule, state.at, now) if word is None else word.reason
+
+
+def _reset(
+    reason: ResetReason | None, new_id: Callable[[], str]
+) -> tuple[tuple[Body, ...], tuple[ledger.Op, ...]]:
+    if reason is None:
+        return (), ()
+    session_id = new_id()
+    reset = SessionReset(reason=reason, session_id=session_id)
+    return (reset,), (ledger.RenewSession(session_id),)
+
+
+def renewed(pending: Pending, opened: Opening, *, at: float) -> End:
+    """The word alone was said: a new conversation, and no model is asked."""
+    end = RunEnded(
+        run_id=pending.inbound.run_id, outcome="ok", stop_reason="stop", text=BEGUN
+    )
+    return End(
+        tuple((None, body) for body in opened.before),
+        (*opened.ops, ledger.Take((pending.inbox_id,)), end_run(end, at=at)),
+        end,
+    )

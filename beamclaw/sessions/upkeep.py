@@ -1,0 +1,223 @@
+"""What is done with a session as a whole, by its own process.
+
+The orders are those of :mod:`beamclaw.contracts.lifecycle`; each is one commit. What it needs of the session's past is read for it, since nobody
+waits for these as for an answer.
+"""
+
+import attrs
+
+import supervision
+from beamclaw.agents import UnknownAgent, UnknownModel
+from beamclaw.contracts import ledger, names
+from beamclaw.contracts.journal import Forked, SessionReset, event, read
+from beamclaw.contracts.lifecycle import (
+    CleanUp,
+    DeleteSession,
+    ForkSession,
+    NoRest,
+    Order,
+    PatchSession,
+    PutAway,
+    ResetSession,
+    RewindSession,
+    TurnInProgress,
+    no_such_session,
+)
+from beamclaw.contracts.path import path, rests
+from beamclaw.contracts.points import reach
+from beamclaw.contracts.session_meta import BadSetting, SessionMeta, changed
+from beamclaw.sessions.journal import Journal, replayed
+from beamclaw.sessions.wiring import Wiring
+
+# Numbers that a refusal lists on each side of the one that was meant.
+_NEAR = 3
+
+
+@attrs.define
+class About:
+    """What is known of a session beside its journal; a new one has nothing.
+
+    Attributes:
+        archived: It was put away.
+        dropped: It was deleted, by this process.
+    """
+
+    meta: SessionMeta = SessionMeta()
+    archived: bool = False
+    dropped: bool = False
+
+    def see(self, row: ledger.SessionRow | None) -> None:
+        """It stands in the ledger so."""
+        self.meta = SessionMeta() if row is None else row.meta
+        self.archived = row is not None and row.archived_at is not None
+
+
+class Upkeep:
+    """Carries orders out for one session.
+
+    Attributes:
+        about: What holds for its next turn.
+    """
+
+    def __init__(self, wiring: Wiring, key: str, journal: Journal) -> None:
+        self.about = About()
+        self._wiring = wiring
+        self._key = key
+        self._journal = journal
+
+    async def carry_out(self, order: Order, busy: str) -> object:
+        """What the order is answered with; *busy* says in words what goes on.
+
+        Raises:
+            beamclaw.contracts.ledger.LedgerError: It is refused.
+        """
+        row = await supervision.call(
+            self._wiring.ledger, ledger.ReadSessionRow(self._key), timeout=None
+        )
+        if row is None or row.deleted_at is not None:
+            raise no_such_session(self._key, row)
+        match order:
+            case PatchSession(changes=changes):
+                return await self._patch(row, changed(self.about.meta, changes))
+            case ForkSession():
+                return await self._fork(row, order)
+            case _ if busy:
+                raise TurnInProgress(
+                    f"{busy} in session {self._key}; stop it first "
+                    f"(beamclaw sessions stop {self._key})"
+                )
+            case ResetSession():
+                return await self._reset(row)
+            case RewindSession(to):
+                return await self._rewind(to)
+            case PutAway(away):
+                return await self._put_away(away=away)
+            case DeleteSession():
+                return await self._delete(row)
+
+    async def _patch(self, row: ledger.SessionRow, meta: SessionMeta) -> SessionMeta:
+        if meta.model != self.about.meta.model and meta.model is not None:
+            try:
+                self._wiring.resolve(row.agent, meta.model)
+            except (UnknownAgent, UnknownModel) as error:
+                raise BadSetting(str(error)) from None
+        await self._set(ledger.SetMeta(meta))
+        self.about.meta = meta
+        return meta
+
+    async def _put_away(self, *, away: bool) -> None:
+        if away != self.about.archived:
+            at = self._wiring.outside.wall() if away else None
+            await self._set(ledger.ArchiveSession(at))
+            self.about.archived = away
+
+    async def _reset(self, row: ledger.SessionRow) -> str:
+        if not self._journal.transcript.messages:
+            return row.session_id
+        session_id = self._wiring.outside.new_id()
+        body = SessionReset(reason="reset", session_id=session_id)
+        reach("session.reset.before")
+        await self._journal.commit((None, body), ops=(ledger.RenewSession(session_id),))
+        reach("session.reset.after")
+        return session_id
+
+    async def _rewind(self, to: int) -> int:
+        events = await self._journal.all()
+        if to == len(events) or (events and _goes_back_to(events[-1], to)):
+            return len(events)
+        _check_rest(events, to)
+        reach("session.rewind.before")
+        await self._journal.rewind(to, events)
+        reach("session.rewind.after")
+        return self._journal.transcript.seq
+
+    async def _delete(self, row: ledger.SessionRow) -> str:
+        await self._set(ledger.DropSession(self._wiring.outside.wall()))
+        self._journal.forget()
+        self.about = About(dropped=True)
+        reach("session.erase.before")
+        supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
+        reach("session.erase.after")
+        return row.session_id
+
+    async def _set(self, op: ledger.Op) -> None:
+        reach("session.set.before")
+        await self._journal.commit_beside((op,))
+        reach("session.set.after")
+
+    # --- forks
+
+    async def _fork(self, row: ledger.SessionRow, order: ForkSession) -> str:
+        events = await self._journal.all()
+        at = order.at
+        if at is None:
+            at = rests(path(events))[-1]
+        _check_rest(events, at)
+        state = await replayed(events, at)
+        forked = Forked(
+            source=self._key,
+            session_id=row.session_id,
+            seq=at,
+            messages=tuple(state.messages),
+            seqs=tuple(state.seqs),
+            covered=state.covered,
+            counted=state.counted,
+        )
+        try:
+            await self._begin_fork(row, order.key, forked)
+        except ledger.SessionExists:
+            # Asked again: it is the same one, or another one's.
+            if not await self._is_fork(order.key, at):
+                raise
+        return order.key
+
+    async def _begin_fork(
+        self, row: ledger.SessionRow, key: str, forked: Forked
+    ) -> None:
+        at = self._wiring.outside.wall()
+        new = ledger.NewSession(
+            session_id=self._wiring.outside.new_id(),
+            agent=row.agent,
+            at=at,
+            channel=row.channel,
+            parent=self._key,
+        )
+        meta = ledger.SetMeta(attrs.evolve(self.about.meta, label=None))
+        reach("session.fork.before")
+        await supervision.call(
+            self._wiring.ledger,
+            ledger.Commit(
+                claim=self._journal.claim(),
+                session_key=key,
+                expected_seq=0,
+                events=(event(forked, at=at),),
+                ops=(new, meta),
+            ),
+            timeout=None,
+        )
+        reach("session.fork.after")
+
+    async def _is_fork(self, key: str, at: int) -> bool:
+        events = await supervision.call(
+            self._wiring.ledger, ledger.ReadJournal(key), timeout=None
+        )
+        first = read(events[0]) if events else None
+        return isinstance(first, Forked) and (first.source, first.seq) == (
+            self._key,
+            at,
+        )
+
+
+def _goes_back_to(last: ledger.Event, to: int) -> bool:
+    return last.kind == "rewound" and last.parent == to
+
+
+def _check_rest(events: tuple[ledger.Event, ...], to: int) -> None:
+    known = rests(events)
+    if to in known:
+        return
+    before = [number for number in known if number < to][-_NEAR:]
+    after = [number for number in known if number > to][:_NEAR]
+    near = ", ".join(map(str, [*before, *after]))
+    what = "inside a turn" if 0 < to <= len(events) else "not there"
+    raise NoRest(f"event {to} is {what}; turns end at {near} (0 is the beginning)")

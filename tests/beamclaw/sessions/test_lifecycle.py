@@ -1,0 +1,483 @@
+"""What is done with a session as a whole, and what the next turn makes of it."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+import supervision
+from beamclaw.contracts import lifecycle
+from beamclaw.contracts.budgets import Cap
+from beamclaw.contracts.journal import Compacted
+from beamclaw.contracts.journal import read as read_body
+from beamclaw.contracts.ledger import (
+    ReadJournal,
+    ReadSession,
+    ReadSessionRow,
+    SessionExists,
+    SessionRead,
+    SessionRow,
+)
+from beamclaw.contracts.lifecycle import (
+    DeleteSession,
+    ForkSession,
+    NoRest,
+    NoSuchSession,
+    PatchSession,
+    PutAway,
+    ResetSession,
+    RewindSession,
+    TurnInProgress,
+)
+from beamclaw.contracts.resets import ResetRule
+from beamclaw.contracts.session_meta import BadSetting, SessionMeta
+from beamclaw.contracts.sessions import RunEnded
+from beamclaw.contracts.transcript import Transcript, replay
+
+from .conftest import KEY, Model, Tenant
+from .test_compaction import LONG, WINDOW, model_of
+from .test_session import Held
+
+Open = Callable[..., AbstractAsyncContextManager[Tenant]]
+FORK = "agent:main:fork:1"
+
+
+async def order(tenant: Tenant, request: supervision.Call[Any], key: str = KEY) -> Any:
+    return await lifecycle.order(tenant.bus, "default", key, request)
+
+
+async def row(key: str = KEY) -> SessionRow | None:
+    return await supervision.call("default/ledger", ReadSessionRow(key))
+
+
+async def read(key: str = KEY) -> SessionRead:
+    return await supervision.call("default/ledger", ReadSession(key))
+
+
+async def state(key: str = KEY) -> Transcript:
+    """What the whole journal says."""
+    return replay(await supervision.call("default/ledger", ReadJournal(key)))
+
+
+async def texts(key: str = KEY) -> list[str]:
+    return [message.text for message in (await state(key)).messages]
+
+
+def told(model: Model) -> list[str]:
+    """What the model was told at its last call."""
+    return [message.text for message in model.calls[-1].messages]
+
+
+# --- what is set
+
+
+async def test_the_next_turn_goes_by_what_is_set(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    changes = {"model": "better", "thinking": "high", "label": "mine"}
+    meta = await order(tenant, PatchSession(changes=changes))
+    assert meta == SessionMeta(model="better", thinking="high", label="mine")
+    await tenant.ask("two")
+    assert (model.calls[0].model, model.calls[0].params.thinking) == ("m", None)
+    assert (model.calls[1].model, model.calls[1].params.thinking) == ("better", "high")
+    await order(tenant, PatchSession(changes={"model": None, "thinking": ""}))
+    await tenant.ask("three")
+    assert (model.calls[2].model, model.calls[2].params.thinking) == ("m", None)
+
+
+async def test_what_is_set_holds_for_a_session_that_is_woken(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    await order(tenant, PatchSession(changes={"model": "better"}))
+    await tenant.kill(f"default/session/{KEY}")
+    await tenant.ask("two")
+    assert model.calls[1].model == "better"
+
+
+async def test_a_message_that_names_a_model_has_its_own(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    await order(tenant, PatchSession(changes={"model": "better"}))
+    await tenant.ask("two", model="this one")
+    assert model.calls[1].model == "this one"
+
+
+async def test_something_may_be_set_while_a_turn_is_in_progress(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    first = await tenant.send("one")
+    await held.reached.wait()
+    await order(tenant, PatchSession(changes={"model": "better"}))
+    held.go.set()
+    await tenant.end(first)
+    await tenant.ask("two")
+    assert [call.model for call in model.calls] == ["m", "better"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"modell": "x"}, "no setting 'modell' .did you mean model.*label, model, "),
+        ({"thinking": "hard"}, "thinking is one of off, minimal, low, .*not 'hard'"),
+        ({"verbosity": "ful"}, "did you mean full"),
+        ({"label": "x" * 201}, "at most 200"),
+        ({"label": "a\nb"}, "one line"),
+    ],
+)
+async def test_what_cannot_be_set_is_refused_with_what_can(
+    tenant: Tenant, changes: dict[str, str], words: str, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    with pytest.raises(BadSetting, match=words):
+        await order(tenant, PatchSession(changes=changes))
+    found = await row()
+    assert found is not None
+    assert found.meta == SessionMeta()
+
+
+# --- a new conversation
+
+
+async def test_a_reset_begins_anew_and_keeps_what_was(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    before = await row()
+    session_id = await order(tenant, ResetSession())
+    after = await row()
+    assert before is not None
+    assert after is not None
+    assert after.session_id == session_id != before.session_id
+    assert await texts() == []
+    await tenant.ask("two")
+    assert told(model) == ["two"]
+    kinds = [e.kind for e in (await read()).events]
+    assert kinds.count("inbound") == 2
+
+
+async def test_a_reset_of_an_empty_conversation_is_nothing(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    first = await order(tenant, ResetSession())
+    seq = (await read()).seq
+    assert await order(tenant, ResetSession()) == first
+    assert (await read()).seq == seq
+
+
+@pytest.mark.parametrize("word", ["/new", "/reset"])
+async def test_a_word_begins_anew_with_what_stands_behind_it(
+    tenant: Tenant, model: Model, word: str, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    end = await tenant.ask(f"{word} what now?")
+    assert end.text == "you said: what now?"
+    assert told(model) == ["what now?"]
+    assert await texts() == ["what now?", "you said: what now?"]
+
+
+async def test_the_word_alone_is_answered_at_once(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    end = await tenant.ask("/new")
+    assert (end.outcome, end.text) == ("ok", "A new conversation begins.")
+    assert len(model.calls) == 1
+    assert await texts() == []
+    # Again, where there is nothing to end.
+    assert (await tenant.ask("/new")).outcome == "ok"
+    await tenant.ask("two")
+    assert told(model) == ["two"]
+
+
+async def test_the_word_can_be_the_first_message(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    assert (await tenant.ask("/new hello")).text == "you said: hello"
+    assert (await tenant.ask("/new", key="agent:main:x")).outcome == "ok"
+
+
+async def test_the_word_is_not_steered_into_the_turn_before(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    first = await tenant.send("one")
+    await held.reached.wait()
+    second = await tenant.send("/new two", queue="steer")
+    third = await tenant.send("three", queue="steer")
+    held.go.set()
+    assert (await tenant.end(first)).text == "half done"
+    assert (await tenant.end(second)).text == "you said: two"
+    assert (await tenant.end(third)).text == "you said: three"
+    assert told(model)[0] == "two"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (ResetRule(), 10 * 86_400.0, False),
+        (ResetRule(mode="idle", idle_minutes=30), 1_700.0, False),
+        (ResetRule(mode="idle", idle_minutes=30), 1_900.0, True),
+        (ResetRule(mode="daily"), 86_400.0, True),
+        (ResetRule(mode="idle", idle_minutes=30), -86_400.0, False),
+    ],
+)
+async def test_a_rule_begins_anew(
+    open_tenant: Open,
+    model: Model,
+    case: tuple[ResetRule, float, bool],
+    autojump_clock: MockClock,
+) -> None:
+    rule, away, anew = case
+    async with open_tenant(reset_rule=rule) as tenant:
+        await tenant.ask("one")
+        tenant.wall.add(away)
+        await tenant.ask("two")
+        assert told(model)[0] == ("two" if anew else "one")
+
+
+async def test_a_reset_begins_a_purse_of_its_own(
+    open_tenant: Open, model: Model, autojump_clock: MockClock
+) -> None:
+    cap = Cap("session", "calls", 1, "limits.session.calls")
+    async with open_tenant(caps=(cap,)) as tenant:
+        assert (await tenant.ask("one")).outcome == "ok"
+        assert (await tenant.ask("two")).outcome == "limited"
+        assert (await tenant.ask("/new three")).outcome == "ok"
+
+
+# --- rewind
+
+
+async def rest(key: str = KEY) -> int:
+    return (await read(key)).seq
+
+
+async def test_a_conversation_goes_on_behind_an_earlier_turn(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    first = await rest()
+    await tenant.ask("two")
+    last = await rest()
+    assert await order(tenant, RewindSession(first)) == last + 1
+    await tenant.ask("three")
+    assert told(model) == ["one", "you said: one", "three"]
+    # What was left is still there to go back to.
+    await order(tenant, RewindSession(last))
+    await tenant.ask("four")
+    assert told(model)[2:] == ["two", "you said: two", "four"]
+    await order(tenant, RewindSession(0))
+    assert await texts() == []
+
+
+async def test_a_session_that_is_woken_reads_the_way_back(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    first = await rest()
+    await tenant.ask("two")
+    await order(tenant, RewindSession(first))
+    await tenant.kill(f"default/session/{KEY}")
+    await tenant.ask("three")
+    assert told(model) == ["one", "you said: one", "three"]
+
+
+async def test_a_rewind_that_is_asked_for_again_is_the_same(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    first = await rest()
+    await tenant.ask("two")
+    seq = await order(tenant, RewindSession(first))
+    assert await order(tenant, RewindSession(first)) == seq
+    assert await order(tenant, RewindSession(seq)) == seq
+    assert await rest() == seq
+
+
+@pytest.mark.parametrize("to", [3, 99, -1])
+async def test_only_an_end_of_a_turn_can_be_gone_back_to(
+    tenant: Tenant, to: int, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    await tenant.ask("two")
+    with pytest.raises(NoRest, match=r"turns end at .*5"):
+        await order(tenant, RewindSession(to))
+
+
+async def test_the_conversation_before_a_reset_can_be_gone_back_to(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    first = await rest()
+    await tenant.ask("/new two")
+    await order(tenant, RewindSession(first))
+    await tenant.ask("three")
+    assert told(model) == ["one", "you said: one", "three"]
+
+
+# --- fork
+
+
+async def test_a_fork_goes_its_own_way(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    await order(tenant, PatchSession(changes={"model": "better", "label": "x"}))
+    assert await order(tenant, ForkSession(key=FORK)) == FORK
+    found = await row(FORK)
+    assert found is not None
+    assert (found.parent, found.meta) == (KEY, SessionMeta(model="better"))
+    await tenant.ask("there", key=FORK)
+    assert told(model) == ["one", "you said: one", "there"]
+    await tenant.ask("here")
+    assert told(model) == ["one", "you said: one", "here"]
+
+
+async def test_a_fork_stands_when_its_source_is_deleted(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    at = await rest()
+    await tenant.ask("two")
+    await order(tenant, ForkSession(key=FORK, at=at))
+    await order(tenant, DeleteSession())
+    await tenant.ask("there", key=FORK)
+    assert told(model) == ["one", "you said: one", "there"]
+
+
+async def test_a_fork_that_is_asked_for_again_is_the_same(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    at = await rest()
+    await order(tenant, ForkSession(key=FORK))
+    await tenant.ask("there", key=FORK)
+    assert await order(tenant, ForkSession(key=FORK, at=at)) == FORK
+    await tenant.ask("two")
+    with pytest.raises(SessionExists):
+        await order(tenant, ForkSession(key=FORK))
+    with pytest.raises(SessionExists):
+        await order(tenant, ForkSession(key=KEY))
+
+
+async def test_a_fork_during_a_turn_is_of_what_was_before_it(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("two")
+    await held.reached.wait()
+    await order(tenant, ForkSession(key=FORK))
+    assert await texts(FORK) == ["one", "you said: one"]
+    held.go.set()
+    await tenant.end(receipt)
+
+
+async def test_a_fork_that_does_not_fit_is_summed_up(
+    open_tenant: Open, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("they counted words")]
+    async with open_tenant(window=WINDOW) as tenant:
+        for number in range(3):
+            await tenant.ask(f"number {number}: {LONG}")
+        await order(tenant, ForkSession(key=FORK))
+        for number in range(3, 9):
+            end = await tenant.ask(f"number {number}: {LONG}", key=FORK)
+            assert end.outcome == "ok"
+        bodies = [read_body(event) for event in (await read(FORK)).events]
+    one, two = [body for body in bodies if isinstance(body, Compacted)][:2]
+    # The first covers what came from there, by numbers that go on backwards.
+    assert one.first < one.last <= 1 < two.last
+    assert two.first == one.last + 1
+
+
+# --- put away, deleted
+
+
+async def test_who_goes_on_with_an_archived_session_brings_it_back(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    for _ in range(2):
+        await order(tenant, PutAway(away=True))
+    found = await row()
+    assert found is not None
+    assert found.archived_at is not None
+    await tenant.ask("two")
+    found = await row()
+    assert found is not None
+    assert found.archived_at is None
+    await order(tenant, PutAway(away=True))
+    await order(tenant, PutAway(away=False))
+    found = await row()
+    assert found is not None
+    assert found.archived_at is None
+
+
+async def test_a_deleted_session_is_gone_and_its_key_is_free(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    before = await row()
+    assert before is not None
+    assert await order(tenant, DeleteSession()) == before.session_id
+    assert (await read()).row is None
+    # Asked again, also after a while: the same.
+    assert await order(tenant, DeleteSession()) == before.session_id
+    with pytest.raises(NoSuchSession, match="was deleted"):
+        await order(tenant, ResetSession())
+    await tenant.ask("two")
+    assert told(model) == ["two"]
+    after = await row()
+    assert after is not None
+    assert after.session_id != before.session_id
+
+
+async def test_a_repeat_of_a_message_whose_session_was_deleted_is_told_so(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one", external_id="x")
+    await order(tenant, DeleteSession())
+    again = await tenant.send("one", external_id="x")
+    assert again.duplicate
+    assert isinstance(await tenant.end(again), RunEnded)
+    assert (await read()).row is None
+
+
+async def test_what_is_not_there_cannot_be_changed(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    for request in (DeleteSession(), ResetSession(), PatchSession(changes={})):
+        with pytest.raises(NoSuchSession, match="there is no session agent:main:main"):
+            await order(tenant, request)
+
+
+ORDERS = [ResetSession(), RewindSession(0), PutAway(away=True), DeleteSession()]
+
+
+@pytest.mark.parametrize("request_", ORDERS, ids=lambda each: type(each).__name__)
+async def test_during_a_turn_it_is_refused_with_what_to_do(
+    tenant: Tenant,
+    model: Model,
+    request_: supervision.Call[Any],
+    autojump_clock: MockClock,
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("one")
+    await held.reached.wait()
+    with pytest.raises(TurnInProgress, match=r"in progress.*sessions stop agent:main"):
+        await order(tenant, request_)
+    held.go.set()
+    assert (await tenant.end(receipt)).text == "half done"
+    await order(tenant, request_)
