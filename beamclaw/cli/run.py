@@ -1,6 +1,7 @@
 """``beamclaw run``: the node, in the foreground."""
 
 import argparse
+import gc
 import os
 import sys
 import traceback
@@ -68,6 +69,9 @@ class Node(supervision.Application):
             tell(hint)
         self._detach()
         supervision.emit(READY, {}, {"address": url})
+        # What is there now stays. The collector need not look at it again each time that
+        # a long conversation is read: measured, the loop stood still for 40 ms.
+        gc.freeze()
 
     async def drain(self, signum: int) -> None:
         """Let the turns in progress end, and say how many they are."""

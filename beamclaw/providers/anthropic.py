@@ -149,7 +149,13 @@ def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         if message.role == "system":
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = [block for part in message.parts if (block := _block(part))]
+        parts = message.parts
+        # Most are one plain text, and there may be thousands.
+        if len(parts) == 1 and type(parts[0]) is Text:
+            text = parts[0].text
+            blocks = [] if _is_blank(text) else [{"type": "text", "text": text}]
+        else:
+            blocks = [block for part in parts if (block := _block(part))]
         if not blocks or (not merged and role == "assistant"):
             continue
         if merged and merged[-1]["role"] == role:
@@ -157,12 +163,16 @@ def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         else:
             merged.append({"role": role, "content": blocks})
     for turn in merged:
-        if turn["role"] == "user":
+        if turn["role"] == "user" and len(turn["content"]) > 1:
             # Results answer the message before and have to come first.
             turn["content"].sort(key=_comes_first)
     if merged and merged[-1]["role"] == "assistant":
         _trim(merged)
     return merged
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()
 
 
 def _comes_first(block: dict[str, Any]) -> int:
@@ -180,7 +190,7 @@ def _block(part: Part) -> dict[str, Any] | None:  # noqa: PLR0911 - one per part
     match part:
         case Text(text):
             # Empty ones, also those of white space only, are refused.
-            return {"type": "text", "text": text} if text.strip() else None
+            return None if _is_blank(text) else {"type": "text", "text": text}
         case Image(url=str() as url):
             return {"type": "image", "source": {"type": "url", "url": url}}
         case Image():

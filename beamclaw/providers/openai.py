@@ -128,9 +128,7 @@ def chat_body(request: ModelRequest, limit: str) -> dict[str, Any]:
     params = request.params
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [
-            said for message in request.messages for said in _message(message)
-        ],
+        "messages": _messages(request.messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -155,6 +153,19 @@ def _function(tool: ToolSpec) -> dict[str, Any]:
         "parameters": tool.parameters,
     }
     return {"type": "function", "function": function}
+
+
+def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = []
+    for message in messages:
+        parts = message.parts
+        # Most are one plain text, and there may be thousands.
+        if len(parts) == 1 and type(parts[0]) is Text and message.role != "tool":
+            if parts[0].text:
+                said.append({"role": message.role, "content": parts[0].text})
+        else:
+            said += _message(message)
+    return said
 
 
 def _message(message: Message) -> Iterable[dict[str, Any]]:
