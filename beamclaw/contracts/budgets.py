@@ -83,6 +83,19 @@ class Price:
         return -int(-cost // 1)
 
 
+def cut_short(bound: Usage, cost: int, told: int) -> tuple[Usage, int]:
+    """What a call takes that was stopped when *told* tokens of its answer had come.
+
+    All of the prompt that was reserved, and of the reserved *cost* the share that its
+    tokens have of those reserved: too much rather than too little, since no model's
+    answer is cheaper than its prompt.
+    """
+    usage = Usage(bound.input, min(told, bound.output), bound.cached, estimated=True)
+    tokens = bound.input + bound.output
+    used = usage.input + usage.output
+    return usage, -(-cost * used // tokens) if tokens else cost
+
+
 def session_purse(session: str) -> Purse:
     """The purse of a session, by its key."""
     return Purse("session", session, "")

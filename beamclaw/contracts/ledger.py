@@ -263,7 +263,9 @@ class Reserve:
 class Settle:
     """Replace the reservation of (run, attempt) by what it did cost.
 
-    Without *usage* by all that was reserved: nobody knows how far the call had come.
+    Without *usage* by all that was reserved: nobody knows how far the call had come. With
+    *told* it was stopped in the middle, so many tokens of its answer had come, and it
+    counts as :func:`~beamclaw.contracts.budgets.cut_short` says.
     """
 
     run_id: str
@@ -271,6 +273,7 @@ class Settle:
     at: float
     usage: Usage | None
     cost: int = 0
+    told: int | None = None
 
 
 @attrs.frozen

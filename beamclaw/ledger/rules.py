@@ -7,9 +7,7 @@ notes its changes there; nothing outside the step is touched before all agreed.
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
-from beamclaw.contracts.budgets import in_words, purses, reached
+from beamclaw.contracts.budgets import cut_short, in_words, purses, reached
 from beamclaw.contracts.ledger import (
     AnsweredAlready,
     AnswerWait,
@@ -182,7 +180,8 @@ def _settle(step: Step, op: Settle) -> None:
     usage, cost = op.usage, op.cost
     if reserved is not None:
         if usage is None:
-            usage, cost = attrs.evolve(reserved.bound, estimated=True), reserved.cost
+            told = reserved.bound.output if op.told is None else op.told
+            usage, cost = cut_short(reserved.bound, reserved.cost, told)
         for purse in reserved.purses:
             spent = step.spent_out_of(purse).plus(usage, cost)
             step.spent[purse] = spent.minus(reserved.bound, reserved.cost)

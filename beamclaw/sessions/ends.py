@@ -37,7 +37,8 @@ def closed(
     """The open turn is ended in its run's place.
 
     *text* is what there is of the answer that was under way. That model call is settled
-    by an estimate: it may have been billed. Tool calls without a result get one.
+    by what was reserved for its prompt, and what came: it may have been billed. Tool
+    calls without a result get one.
     """
     turn = transcript.turn
     assert turn is not None
@@ -46,7 +47,8 @@ def closed(
     if turn.asking:
         asked = tokens.of_messages(transcript.messages)
         spent = Usage(asked, tokens.of_text(text), estimated=True)
-        ops.append(ledger.Settle(turn.run_id, turn.attempt, at, spent))
+        settle = ledger.Settle(turn.run_id, turn.attempt, at, None, told=spent.output)
+        ops.append(settle)
     reason = "aborted" if outcome == "aborted" else "error"
     end = RunEnded(
         run_id=turn.run_id,

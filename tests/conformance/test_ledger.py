@@ -40,6 +40,7 @@ from beamclaw.contracts.ledger import (
     ReadRun,
     ReadSession,
     ReadSessions,
+    ReadSpent,
     ReadUsage,
     Receipt,
     Reserve,
@@ -525,6 +526,16 @@ async def test_a_reservation_counts_in_full_until_it_is_settled(ledger):
     (row,) = await ledger.call(ReadUsage())
     assert row.usage == Usage(90, 7, 80, estimated=True)
     assert (row.calls, row.reserved) == (2, Usage(100, 50))
+
+
+async def test_a_call_that_was_stopped_counts_as_its_prompt_and_what_came(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(reserve(1, cost=1_000),))
+    await ledger.commit(run="r1", ops=(Settle("r1", 1, 5.0, None, told=5),))
+    (row,) = await ledger.call(ReadUsage())
+    assert row.usage == Usage(100, 5, 0, estimated=True)
+    spent = dict(await ledger.call(ReadSpent(("1970-01-04",))))
+    assert {(sum_.tokens, sum_.cost) for sum_ in spent.values()} == {(105, 700)}
 
 
 async def test_usage_is_summed_by_day_agent_provider_and_model(ledger):

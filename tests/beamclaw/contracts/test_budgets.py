@@ -7,6 +7,7 @@ from beamclaw.contracts.budgets import (
     Price,
     Purse,
     Spent,
+    cut_short,
     in_words,
     purses,
     reached,
@@ -30,6 +31,22 @@ PRICE = Price(input=3.0, output=15.0, cached=0.3)
 )
 def test_what_a_call_costs(price: Price, usage: Usage, cost: int) -> None:
     assert price.cost(usage) == cost
+
+
+@pytest.mark.parametrize(
+    ("told", "usage", "cost"),
+    [
+        (0, Usage(100, 0, estimated=True), 667),
+        (5, Usage(100, 5, estimated=True), 700),
+        (50, Usage(100, 50, estimated=True), 1_000),
+        (70, Usage(100, 50, estimated=True), 1_000),
+    ],
+)
+def test_a_call_cut_short_takes_its_prompt_and_what_came(
+    told: int, usage: Usage, cost: int
+) -> None:
+    assert cut_short(Usage(100, 50), 1_000, told) == (usage, cost)
+    assert cut_short(Usage(), 0, told) == (Usage(estimated=True), 0)
 
 
 def test_the_purses_of_a_call() -> None:

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from beamclaw.contracts import tokens
 from beamclaw.contracts.journal import Answered, InboundTaken, RunOver, ToolEnded
 from beamclaw.contracts.ledger import EndRun, Settle, Take
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
@@ -90,9 +91,10 @@ def test_a_call_that_was_under_way_is_settled_by_an_estimate():
     settle, end_run = closed(ASKING, "aborted", "so far", at=9.0).ops
     assert isinstance(settle, Settle)
     assert isinstance(end_run, EndRun)
-    assert settle.usage is not None
-    assert settle.usage.estimated
-    assert end_run.usage == TURN.usage + settle.usage
+    assert settle.usage is None
+    assert settle.told == tokens.of_text("so far")
+    assert end_run.usage.output == TURN.usage.output + settle.told
+    assert end_run.usage.estimated
 
 
 def test_where_no_call_was_under_way_nothing_is_settled():
