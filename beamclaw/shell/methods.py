@@ -26,6 +26,7 @@ from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.contracts.sessions import GetSessionsStatus, Inbound, TopicValue
 from beamclaw.contracts.shell import UNKNOWN_RUN
+from beamclaw.shell.questions import answer, questions
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.show import show_process, show_value
 
@@ -205,4 +206,6 @@ METHODS: Final[Mapping[str, Method]] = {
     "chat": chat,
     "attach": attach,
     "abort": abort,
+    "questions": questions,
+    "answer": answer,
 }

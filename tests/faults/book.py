@@ -1,0 +1,150 @@
+"""A ledger read with plain SQLite: rows, and nothing of the node's code.
+
+What the auditor compares with what clients, the model provider and the world of the
+tools have seen (:mod:`tests.faults.rules`).
+"""
+
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+Row = dict[str, Any]
+_MARKER = re.compile(r"<<([^<>]+)>>")
+TABLES = ("sessions", "events", "inbox", "runs", "usage", "spent", "waits")
+
+
+def marker_of(text: str) -> str:
+    """What stands between ``<<`` and ``>>`` first; which message a text belongs to."""
+    found = _MARKER.search(text)
+    return found[1] if found else ""
+
+
+def said(message: Mapping[str, Any]) -> str:
+    """The text of a message as the journal keeps it."""
+    return "".join(part["text"] for part in message["parts"] if part.get("_") == "Text")
+
+
+@attrs.define
+class Book:
+    """A ledger at one moment: its rows, and what they mean together.
+
+    Attributes:
+        events: In the order of their ids; ``body`` is parsed, ``key`` the session's.
+        inbox: In the order of their ids; ``body`` is parsed, ``marker`` the message's.
+    """
+
+    sessions: list[Row] = attrs.field(factory=list)
+    events: list[Row] = attrs.field(factory=list)
+    inbox: list[Row] = attrs.field(factory=list)
+    runs: list[Row] = attrs.field(factory=list)
+    usage: list[Row] = attrs.field(factory=list)
+    spent: list[Row] = attrs.field(factory=list)
+    waits: list[Row] = attrs.field(factory=list)
+
+    def run(self, run_id: str) -> Row | None:
+        return next((run for run in self.runs if run["run_id"] == run_id), None)
+
+    def message(self, marker: str) -> Row | None:
+        """The row of the inbox that the message came in with."""
+        return next((row for row in self.inbox if row["marker"] == marker), None)
+
+    def run_of(self, marker: str) -> Row | None:
+        """The run that answers a message: its own, or the one that it joined."""
+        row = self.message(marker)
+        run = None if row is None else self.run(row["run_id"])
+        while run is not None and run["joined"] is not None:
+            run = self.run(run["joined"])
+        return run
+
+    def journal(self, key: str) -> list[Row]:
+        return [event for event in self.events if event["key"] == key]
+
+    def of_run(self, run_id: str, *kinds: str) -> list[Row]:
+        """The events of a run, of these kinds."""
+        return [
+            event
+            for event in self.events
+            if event["run_id"] == run_id and (not kinds or event["kind"] in kinds)
+        ]
+
+    def of_kind(self, *kinds: str) -> Iterator[Row]:
+        return (event for event in self.events if event["kind"] in kinds)
+
+    @property
+    def waiting(self) -> list[str]:
+        """Markers of the messages whose turn is not over."""
+        return [
+            row["marker"]
+            for row in self.inbox
+            if (run := self.run_of(row["marker"])) is None or run["state"] != "ended"
+        ]
+
+
+def read_book(ledger: Path) -> Book:
+    """A copy of *ledger* and its log, read. The node must be dead or idle."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / ledger.name
+        for ending in ("-wal", ""):
+            source = ledger.with_name(ledger.name + ending)
+            if source.exists():
+                shutil.copy(source, copy.with_name(copy.name + ending))
+        if not copy.exists():
+            return Book()
+        connection = sqlite3.connect(copy)
+        try:
+            sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            if sound != "ok":
+                msg = f"the ledger is damaged: {sound}"
+                raise AssertionError(msg)
+            return _read(connection)
+        finally:
+            connection.close()
+
+
+def _read(connection: sqlite3.Connection) -> Book:
+    connection.row_factory = sqlite3.Row
+    tables = {name: _rows(connection, name) for name in TABLES}
+    keys = {session["id"]: session["key"] for session in tables["sessions"]}
+    for row in tables["events"]:
+        row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
+    for row in tables["inbox"]:
+        row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
+        row["marker"] = marker_of(said(row["body"]["messages"][-1]))
+    for name in ("runs", "waits"):
+        for row in tables[name]:
+            row["key"] = keys[row["session"]]
+    runs = {run["id"]: run for run in tables["runs"]}
+    for row in tables["usage"]:
+        row["run_id"], row["key"] = (
+            runs[row["run"]][name] for name in ("run_id", "key")
+        )
+    return Book(**tables)
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
+    order = "day, scope, key" if table == "spent" else "rowid"
+    if table == "usage":
+        order = "run, attempt"
+    return [
+        dict(row)
+        for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
+    ]
+
+
+def work_left(ledger: Path) -> int:
+    """How many turns are not over, asked of a ledger that a node has open."""
+    connection = sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True, timeout=5)
+    try:
+        return connection.execute(
+            "SELECT (SELECT count(*) FROM inbox WHERE taken_at IS NULL)"
+            " + (SELECT count(*) FROM runs WHERE state = 'running')"
+        ).fetchone()[0]
+    finally:
+        connection.close()

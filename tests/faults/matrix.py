@@ -1,0 +1,276 @@
+"""The crash matrix: kill -9 at every point of every scenario, and what is left is right.
+
+    python -m tests.faults.matrix                          all of it, minutes
+    python -m tests.faults.matrix --share 1/8 --seed 7     an eighth of it, by chance
+    python -m tests.faults.matrix --only steer run.commit.after 2
+
+A scenario is played once to write down which points it reaches and how often. Then it is
+played once for each of those times: the node kills itself there, is started again, the
+clients send again what they had no acknowledgement for, and when all work has ended the
+auditor looks (:mod:`tests.faults.rules`). So nothing is left to chance but the share.
+"""
+# ruff: noqa: T201 -- a program: what it prints is its result
+
+import argparse
+import hashlib
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from fractions import Fraction
+from pathlib import Path
+
+import attrs
+import trio
+
+from beamclaw.contracts.points import names
+from beamclaw.testing.node import Orders
+from tests.faults.scenarios import TABLE, Scenario
+from tests.faults.stage import PATIENCE, Stage, open_stage
+
+PER_FOLDER = 60  # cells in one data folder: the auditor reads all of it each time
+
+
+@attrs.frozen(order=True)
+class Cell:
+    """One kill: the point, and at which time of reaching it in the scenario."""
+
+    scenario: str
+    point: str
+    nth: int
+
+    @property
+    def command(self) -> str:
+        return f"python -m tests.faults.matrix --only {self.scenario} {self.point} {self.nth}"
+
+
+@attrs.frozen
+class Result:
+    """What became of a cell; *killed* False: the point was not reached this time."""
+
+    cell: Cell
+    killed: bool
+    violations: tuple[str, ...] = ()
+
+
+@attrs.define
+class Report:
+    """What was tried, and what was found."""
+
+    points: set[str] = attrs.field(factory=set)
+    scenarios: set[str] = attrs.field(factory=set)
+    results: list[Result] = attrs.field(factory=list)
+    broken: list[str] = attrs.field(factory=list)
+
+    def lines(self) -> Iterator[str]:
+        killed = [result for result in self.results if result.killed]
+        tried = {(r.cell.scenario, r.cell.point) for r in self.results}
+        at = {result.cell.point for result in killed}
+        yield (
+            f"{len(at)} points x {len(self.scenarios)} scenarios: {len(tried)} pairs, "
+            f"{len(self.results)} kills ordered, {len(killed)} of them came"
+        )
+        never = [name for name in names() if name not in self.points]
+        if self.points:
+            yield f"of {len(names())} points no scenario reaches {len(never)}: {never}"
+        for result in self.results:
+            if result.violations:
+                yield f"FAILED  {result.cell.command}"
+                yield from (f"        {found}" for found in result.violations)
+        yield from self.broken
+        yield f"{len(self.failed)} of {len(self.results)} cells failed"
+
+    @property
+    def failed(self) -> list[Result]:
+        return [result for result in self.results if result.violations]
+
+    @property
+    def fine(self) -> bool:
+        return not self.failed and not self.broken
+
+
+@attrs.define
+class Player:
+    """Plays the cells of one scenario, one after the other on one stage."""
+
+    folder: Path
+    name: str
+    plays: int = 0
+
+    @property
+    def scenario(self) -> Scenario:
+        return TABLE[self.name]
+
+    async def record(self) -> list[str]:
+        """The points that the scenario reaches, in order.
+
+        Raises:
+            AssertionError: It goes wrong without any kill.
+        """
+        orders = _orders(self.scenario, Orders())
+        async with self._stage(orders) as stage:
+            await self._play(stage, orders)
+            found = stage.look()
+            if found:
+                raise AssertionError(f"{self.name} without a kill: {found}")
+            return stage.phases[len(orders) - 1]
+
+    async def try_out(self, cells: Sequence[Cell]) -> list[Result]:
+        """Play it once for each kill; after a failure on a stage that is new."""
+        left, results = deque(cells), list[Result]()
+        while left:
+            try:
+                await self._on_one_stage(left, results)
+            except Exception as error:  # noqa: BLE001 -- it is the result
+                results.append(Result(left.popleft(), True, (_words(error),)))
+        return results
+
+    async def _on_one_stage(self, left: deque[Cell], results: list[Result]) -> None:
+        async with self._stage(self._kill(left[0])) as stage:
+            for _ in range(1 if self.scenario.empty else PER_FOLDER):
+                if not left:
+                    return
+                orders = self._kill(left[0])
+                before = 0 if self.scenario.empty else len(stage.known.kills)
+                await self._play(stage, orders)
+                kills, found = len(stage.known.kills) - before, stage.look()
+                cell = left.popleft()
+                results.append(Result(cell, kills >= len(orders), tuple(found)))
+                if found:
+                    return
+
+    def _kill(self, cell: Cell) -> list[Orders]:
+        return _orders(self.scenario, Orders(kill=cell.point, nth=cell.nth))
+
+    def _stage(self, orders: Sequence[Orders]) -> AbstractAsyncContextManager[Stage]:
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{self.name[:5]}-"))
+        first = orders if self.scenario.empty else ()
+        return open_stage(folder, *first, **self.scenario.settings)
+
+    async def _play(self, stage: Stage, orders: Sequence[Orders]) -> None:
+        self.plays += 1
+        if not self.scenario.empty:
+            stage.order(*orders)
+        with trio.move_on_after(PATIENCE) as late:
+            await self.scenario.play(stage, f"m{self.plays}")
+            await stage.settled()
+        if late.cancelled_caught:
+            raise AssertionError(f"not over after {PATIENCE} s: {stage.left()}")
+
+
+def _orders(scenario: Scenario, last: Orders) -> list[Orders]:
+    return [last] if scenario.first is None else [scenario.first, last]
+
+
+def _words(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {str(error)[-2000:]}"
+
+
+def cells(name: str, reached: Sequence[str]) -> list[Cell]:
+    """One cell for each time that a point was reached."""
+    return [
+        Cell(name, point, nth)
+        for point, times in Counter(reached).items()
+        for nth in range(1, times + 1)
+    ]
+
+
+def chosen(cells: Sequence[Cell], share: Fraction, seed: int) -> list[Cell]:
+    """Those whose turn it is: each by a number of its own, whoever else there is."""
+
+    def number(cell: Cell) -> Fraction:
+        text = f"{seed} {cell.scenario} {cell.point} {cell.nth}".encode()
+        return Fraction(
+            int.from_bytes(hashlib.blake2b(text, digest_size=6).digest()), 2**48
+        )
+
+    return [cell for cell in cells if number(cell) < share]
+
+
+@attrs.define
+class Matrix:
+    """A run of the matrix: which scenarios, which share, told how far it is."""
+
+    folder: Path
+    share: Fraction = Fraction(1)
+    seed: int = 0
+    verbose: bool = False
+    report: Report = attrs.field(factory=Report)
+
+    async def run(self, scenarios: Sequence[str], jobs: int = 1) -> Report:
+        send, receive = trio.open_memory_channel[str](len(scenarios))
+        for name in scenarios:
+            send.send_nowait(name)
+        send.close()
+        async with trio.open_nursery() as nursery:
+            for _ in range(jobs):
+                nursery.start_soon(self._work, receive.clone())
+            receive.close()
+        self.report.results.sort(key=lambda result: result.cell)
+        return self.report
+
+    async def _work(self, names: "trio.MemoryReceiveChannel[str]") -> None:
+        async with names:
+            async for name in names:
+                await self._scenario(name)
+
+    async def _scenario(self, name: str) -> None:
+        player, report, begin = Player(self.folder, name), self.report, time.monotonic()
+        try:
+            reached = await player.record()
+        except Exception as error:  # noqa: BLE001 -- it is the result
+            report.broken.append(f"BROKEN  {name}: {_words(error)}")
+            return
+        report.scenarios.add(name)
+        report.points.update(reached)
+        these = chosen(cells(name, reached), self.share, self.seed)
+        results = await player.try_out(these)
+        report.results += results
+        if self.verbose:
+            seconds = time.monotonic() - begin
+            failed = sum(bool(result.violations) for result in results)
+            words = f"{failed} failed" if failed else ""
+            print(
+                f"{name:20} {len(results):4} cells {seconds:6.1f} s {words}", flush=True
+            )
+
+    async def only(self, cell: Cell) -> Report:
+        """One cell."""
+        self.report.results += await Player(self.folder, cell.scenario).try_out([cell])
+        self.report.scenarios.add(cell.scenario)
+        return self.report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--share", type=Fraction, default=Fraction(1))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--scenario", action="append", choices=sorted(TABLE))
+    parser.add_argument("--only", nargs=3, metavar=("SCENARIO", "POINT", "NTH"))
+    parser.add_argument("--keep", type=Path, help="keep everything in this folder")
+    given = parser.parse_args()
+    print(f"seed {given.seed}, share {given.share}", flush=True)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="matrix-") as temporary:
+        folder = given.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        matrix = Matrix(folder, given.share, given.seed, verbose=True)
+        if given.only:
+            name, point, nth = given.only
+            report = trio.run(matrix.only, Cell(name, point, int(nth)))
+        else:
+            report = trio.run(matrix.run, given.scenario or list(TABLE), given.jobs)
+    for line in report.lines():
+        print(line)
+    print(f"{time.monotonic() - begin:.0f} s")
+    return 0 if report.fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""What is played while the node is killed: each scenario is one way through a turn.
+
+A scenario is an ``async`` function of a :class:`~tests.faults.stage.Stage` and a name
+that no other play of it has; it returns when every client has its end, however often the
+node died meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+
+from beamclaw.testing.node import Orders
+from tests.faults.plan import Plan
+from tests.faults.stage import Stage
+
+Play = Callable[[Stage, str], Awaitable[object]]
+
+
+@attrs.frozen(kw_only=True)
+class Scenario:
+    """One entry of the table.
+
+    Attributes:
+        play: See the module.
+        settings: Of :func:`~tests.faults.stage.open_stage`.
+        first: A kill before the one that is tried: that one comes while the node takes
+            up its work again.
+        empty: Each play begins with an empty data folder, and the kill may come while
+            the node starts for the first time.
+    """
+
+    play: Play
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    first: Orders | None = None
+    empty: bool = False
+
+
+TABLE: dict[str, Scenario] = {}
+
+
+def scenario(**options: Any) -> Callable[[Play], Play]:
+    """Enter a play into the table, under its name."""
+
+    def enter(play: Play) -> Play:
+        name = play.__name__.replace("_", "-")
+        TABLE[name] = Scenario(play=play, **options)
+        return play
+
+    return enter
+
+
+def key(name: str, agent: str = "main") -> str:
+    return f"agent:{agent}:{name}"
+
+
+# --- a turn, and how it is asked for
+
+
+@scenario()
+async def plain(stage: Stage, name: str) -> None:
+    """A stream over HTTP."""
+    await stage.ask(Plan(words=4, gap=0.01), name, key(name))
+
+
+@scenario()
+async def plain_whole(stage: Stage, name: str) -> None:
+    """An answer in one piece over HTTP."""
+    await stage.ask(Plan(), name, key(name), stream=False)
+
+
+@scenario()
+async def plain_terminal(stage: Stage, name: str) -> None:
+    """In the terminal, and the next message of the same conversation."""
+    await stage.say(Plan(), f"{name}a", key(name))
+    await stage.say(Plan(), f"{name}b", key(name), after=f"{name}a")
+
+
+@scenario()
+async def sent_twice(stage: Stage, name: str) -> None:
+    """The same message by two clients at once: one turn, and both get its answer."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.ask, Plan(delay=0.02), name, key(name))
+        nursery.start_soon(stage.ask, Plan(delay=0.02), name, key(name))
+
+
+# --- tools
+
+
+def _with_tool(tool: str) -> Play:
+    async def play(stage: Stage, name: str) -> None:
+        await stage.ask(Plan(rounds=((tool,),)), name, key(name))
+
+    return play
+
+
+for _effect, _tool in (
+    ("pure", "look"),
+    ("idempotent", "put"),
+    ("checkable", "order"),
+    ("unsafe", "send"),
+):
+    TABLE[f"tool-{_effect}"] = Scenario(play=_with_tool(_tool))
+
+ALL = (("look", "put", "order", "send"), ("send", ("look", {"seconds": 0.02})))
+
+
+@scenario()
+async def tools_in_parallel(stage: Stage, name: str) -> None:
+    """Tools of all classes at once, twice."""
+    await stage.ask(Plan(rounds=ALL), name, key(name))
+
+
+@scenario(settings={"seconds": 0.4})
+async def tool_too_slow(stage: Stage, name: str) -> None:
+    """A turn that comes to its limit of time in a tool."""
+    slow = ("send", {"seconds": 30})
+    fine = ("ok", "limited")
+    await stage.ask(Plan(rounds=((slow,),)), name, key(name), outcomes=fine)
+
+
+# --- persons
+
+
+@scenario()
+async def leave_given(stage: Stage, name: str) -> None:
+    """A person is asked, and agrees."""
+    await _with_answers(stage, name, "allow")
+
+
+@scenario()
+async def two_answer(stage: Stage, name: str) -> None:
+    """Two persons answer at once, one yes, one no: the first one counts."""
+    await _with_answers(stage, name, "allow", "deny")
+
+
+async def _with_answers(stage: Stage, name: str, *verdicts: str) -> None:
+    plan, session = Plan(rounds=(("send",),)), key(name, "careful")
+    async with trio.open_nursery() as nursery:
+        sent = stage.sent(name, session)
+        nursery.start_soon(stage.ask, plan, name, session)
+        for number, verdict in enumerate(verdicts):
+            nursery.start_soon(stage.answer, sent, verdict, f"person {number}")
+
+
+@scenario(settings={"wait": 0.05})
+async def nobody_answers(stage: Stage, name: str) -> None:
+    """A person is asked, and does not answer in time."""
+    await stage.ask(Plan(rounds=(("send",),)), name, key(name, "careful"))
+
+
+# --- messages that come meanwhile
+
+
+BUSY = Plan(rounds=((("look", {"seconds": 0.1}),),))
+STOPPED = ("ok", "aborted")
+
+
+async def _meanwhile(stage: Stage, name: str, mode: str, *more: str) -> None:
+    first, session = f"{name}a", key(name)
+    outcomes = STOPPED if mode == "interrupt" else ("ok",)
+    async with trio.open_nursery() as nursery:
+        ask = partial(stage.ask, mode=mode, outcomes=outcomes)
+        sent = await nursery.start(ask, BUSY, first, session)
+        await stage.called(sent)
+        before = first
+        for each in more:
+            marker = f"{name}{each}"
+            then = partial(stage.ask, mode=mode, after=before)
+            await nursery.start(then, Plan(), marker, session)
+            before = marker
+
+
+@scenario()
+async def steer(stage: Stage, name: str) -> None:
+    """A message that the turn in progress takes."""
+    await _meanwhile(stage, name, "steer", "b")
+
+
+@scenario()
+async def followup(stage: Stage, name: str) -> None:
+    """A message that waits for a turn of its own."""
+    await _meanwhile(stage, name, "followup", "b")
+
+
+@scenario()
+async def collect(stage: Stage, name: str) -> None:
+    """Messages that wait for one turn together."""
+    await _meanwhile(stage, name, "collect", "b", "c")
+
+
+@scenario()
+async def interrupt(stage: Stage, name: str) -> None:
+    """A message that stops the turn in progress."""
+    await _meanwhile(stage, name, "interrupt", "b")
+
+
+@scenario()
+async def stop_in_tool(stage: Stage, name: str) -> None:
+    """A turn is stopped while a tool works."""
+    slow = Plan(rounds=((("send", {"seconds": 0.3}),),))
+    await _stopped(stage, name, slow, answered=True)
+
+
+@scenario()
+async def stop_in_answer(stage: Stage, name: str) -> None:
+    """A turn is stopped while the model answers."""
+    await _stopped(stage, name, Plan(words=20, gap=0.03), answered=False)
+
+
+async def _stopped(stage: Stage, name: str, plan: Plan, *, answered: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        ask = partial(stage.ask, outcomes=STOPPED)
+        sent = await nursery.start(ask, plan, name, key(name))
+        await stage.called(sent, answered=answered)
+        await stage.stop(sent)
+
+
+@scenario()
+async def stop_in_queue(stage: Stage, name: str) -> None:
+    """A message is stopped that waits for the turn before it."""
+    session = key(name)
+    async with trio.open_nursery() as nursery:
+        first = await nursery.start(stage.ask, BUSY, f"{name}a", session)
+        await stage.called(first)
+        ask = partial(stage.ask, outcomes=STOPPED, after=first.marker)
+        second = await nursery.start(ask, Plan(), f"{name}b", session)
+        await stage.stop(second)
+
+
+# --- the model
+
+
+@scenario()
+async def summed_up(stage: Stage, name: str) -> None:
+    """A conversation that has to be summed up."""
+    session, before = key(name, "small"), None
+    for letter in "abc":
+        marker = f"{name}{letter}"
+        await stage.ask(Plan(filler=2600), marker, session, after=before)
+        before = marker
+
+
+@scenario()
+async def fallback(stage: Stage, name: str) -> None:
+    """The first model fails, the second one answers."""
+    await stage.ask(Plan(), name, key(name, "spare"))
+
+
+@scenario()
+async def budget(stage: Stage, name: str) -> None:
+    """A turn that goes on until its conversation has nothing left to spend."""
+    plan = Plan(rounds=(("put",),), forever=True)
+    await stage.ask(plan, name, key(name, "dear"), outcomes=("limited",))
+
+
+# --- beginnings
+
+
+@scenario(empty=True, settings={"token": ""})
+async def first_start(stage: Stage, name: str) -> None:
+    """A node that has never run."""
+    await stage.ask(Plan(), name, key(name))
+
+
+@scenario(first=Orders(kill="tool.effect.after"))
+async def taken_up_again(stage: Stage, name: str) -> None:
+    """A node that takes up a turn with tools which a kill has cut."""
+    await stage.ask(Plan(rounds=ALL), name, key(name))
+
+
+@scenario(first=Orders(kill="provider.request.before"))
+async def asked_again(stage: Stage, name: str) -> None:
+    """A node that takes up a turn whose model call a kill has cut, and one behind it."""
+    session = key(name)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.ask, Plan(), f"{name}a", session)
+        then = partial(stage.ask, after=f"{name}a")
+        await nursery.start(then, Plan(), f"{name}b", session)

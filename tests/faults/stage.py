@@ -1,0 +1,461 @@
+"""The stage of the crash tests: a testing node, a strict provider, clients that insist.
+
+A :class:`Stage` keeps the node up: whenever it has killed itself, what lies on disk is
+read, it is started again, and the clients send again what they had no acknowledgement
+for, or ask for the answer of what they had. Everything anybody saw is in ``known``.
+"""
+
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from beamclaw.contracts.outside import Outside
+from beamclaw.testing.fake_openai import Entry, FakeOpenAI, fake_openai
+from beamclaw.testing.node import FOLDER, Orders, reached
+from tests.faults.book import Book, marker_of, read_book, work_left
+from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
+from tests.faults.rules import (
+    Call,
+    Cap,
+    Kill,
+    Known,
+    Sent,
+    Verdict,
+    effects_of,
+    violations,
+)
+from tests.support.node import Node, NodeFailed, completion
+from tests.support.wire import DONE, Closed, Connection, Stream
+
+PATIENCE = 20.0  # seconds until work that does not end is a failure of its own
+CAP = 1.08  # dollars that a session may spend; only the model "dear" has a price
+LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
+
+CONFIG = """
+providers:
+  openai:
+    base_url: {url}
+    api_key: key-of-the-fake
+    retry_first: 0.01
+    max_attempts: 2
+    models:
+      small: {{context_window: 2400, max_output: 300}}
+      dear: {{max_output: 100, output_price: 10000}}
+agents:
+  main: {{model: openai/large}}
+  careful: {{model: openai/large}}
+  small: {{model: openai/small}}
+  dear: {{model: openai/dear}}
+  spare: {{model: openai/broken, fallbacks: [openai/large]}}
+sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50}}
+limits:
+  day: {{cost: 100000}}
+  session: {{cost: {cap}}}
+  turn: {{begins: 50, seconds: {seconds}, wait_seconds: {wait}}}
+"""
+
+
+class Unexpected(AssertionError):
+    """The node ended by itself, without an order."""
+
+
+@attrs.define(eq=False)
+class Stage:
+    """See the module.
+
+    Attributes:
+        next_orders: What the node gets after its next deaths, one after the other; then
+            only to write down what it reaches.
+        complaints: What went wrong beside the rules.
+        phases: The points that were reached, from one order to the next.
+    """
+
+    folder: Path
+    fake: FakeOpenAI
+    node: Node
+    known: Known
+    up: trio.Event = attrs.field(factory=trio.Event)
+    down: trio.Event = attrs.field(factory=trio.Event)
+    connected: int = 0
+    next_orders: list[Orders] = attrs.field(factory=list)
+    complaints: list[str] = attrs.field(factory=list)
+    phases: list[list[str]] = attrs.field(factory=list)
+
+    @property
+    def ledger(self) -> Path:
+        return self.node.data / "tenants" / "default" / "ledger.db"
+
+    # --- the node
+
+    async def keep_up(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        """Start the node, and again whenever it dies; until cancelled."""
+        started = False
+        while True:
+            try:
+                await self.node.start()
+            except NodeFailed as error:
+                process = self.node.process
+                if process is None or process.poll() != -9:
+                    raise Unexpected(str(error)) from None
+                await self._died()
+                continue
+            if not self.node.token:  # it has made one for itself
+                self.node.token = (self.node.data / "token").read_text().strip()
+            self.down = trio.Event()
+            self.up.set()
+            if not started:
+                started = True
+                task_status.started()
+            code = await self.node.wait()
+            if code != -9:
+                raise Unexpected(f"ended with {code}:\n{self.node.stderr()}")
+            await self._died()
+
+    async def _died(self) -> None:
+        """Let everybody notice, and look at what lies there."""
+        if self.up.is_set():  # else there are some who wait for it
+            self.up = trio.Event()
+        self.down.set()
+        while self.connected or self._asked():  # noqa: ASYNC110 -- counts tell nobody
+            await trio.sleep(0.001)
+        self.phases.append(reached(self.folder))
+        book = read_book(self.ledger) if self.ledger.exists() else Book()
+        self.known.kills.append(Kill(time.monotonic(), book, len(self._effects())))
+        orders = self.next_orders.pop(0) if self.next_orders else Orders()
+        orders.give(self.folder)
+
+    def _asked(self) -> bool:
+        return any(entry.ended_at is None for entry in self.fake.ledger)
+
+    def _effects(self) -> list[Any]:
+        file = self.folder / "effects"
+        return effects_of(file.read_bytes()) if file.exists() else []
+
+    # --- looking
+
+    async def settled(self) -> None:
+        """Until all work has ended, and nobody dies any more."""
+        while True:
+            await self.up.wait()
+            if not work_left(self.ledger):
+                break
+            await trio.sleep(0.01)
+        self.phases.append(reached(self.folder))
+        Orders(record=False).give(self.folder)
+        await self.up.wait()
+
+    def left(self) -> str:
+        """What is in progress, in words."""
+        book = read_book(self.ledger) if self.ledger.exists() else Book()
+        clients = [m for m, sent in self.known.sent.items() if sent.finished is None]
+        node = "up" if self.up.is_set() else "down"
+        return f"the node is {node}, waiting {book.waiting}, unanswered {clients}"
+
+    def order(self, *orders: Orders) -> None:
+        """Give orders: for now, for after its next death, and so on."""
+        first, *self.next_orders = orders
+        self.phases.clear()
+        first.give(self.folder)
+
+    async def called(self, sent: Sent, *, answered: bool = True) -> None:
+        """Until the model was asked about it (and has answered), or it is over."""
+
+        def condition() -> bool:
+            about = [
+                entry
+                for entry in self.fake.requests
+                if entry.body and of_prompt(entry.body)[0] == sent.marker
+            ]
+            if answered:
+                about = [entry for entry in about if entry.ended_at is not None]
+            return bool(about) or sent.finished is not None
+
+        while not condition():  # noqa: ASYNC110 -- who finishes tells nobody
+            await trio.sleep(0.002)
+
+    def look(self) -> list[str]:
+        """What was broken so far; the node is idle."""
+        known = self.known
+        known.book = read_book(self.ledger)
+        known.effects = self._effects()
+        known.calls = [_call(e) for e in self.fake.requests if e.body is not None]
+        return [*self.complaints, *violations(known)]
+
+    # --- clients
+
+    def sent(self, marker: str, session: str, **more: Any) -> Sent:
+        """Enter a message that is about to be sent."""
+        sent = Sent(marker=marker, session=session, at=time.monotonic(), **more)
+        return self.known.sent.setdefault(marker, sent)
+
+    async def insist(self, sent: Sent, send: Any) -> None:
+        """Call *send* with a live node until it says that the turn's end was told."""
+        while True:
+            await self.up.wait()
+            down = self.down
+            self.connected += 1
+            try:
+                done = await send(sent)
+            except LEFT:
+                done = False
+                self.connected -= 1
+                with trio.move_on_after(5) as late:
+                    await down.wait()
+                if late.cancelled_caught:
+                    self.complaints.append(f"{sent.marker}: cut without a kill")
+                    return
+            else:
+                self.connected -= 1
+            if done:
+                return
+
+    async def ask(
+        self,
+        plan: Plan,
+        marker: str,
+        session: str,
+        *,
+        mode: str | None = None,
+        stream: bool = True,
+        after: str | None = None,
+        outcomes: tuple[str, ...] = ("ok",),
+        task_status: Any = trio.TASK_STATUS_IGNORED,
+    ) -> Sent:
+        """Say it over HTTP, to the end; started when it is acknowledged."""
+        sent = self.sent(marker, session, after=after, outcomes=outcomes)
+        headers = {
+            **self.node.bearer,
+            "Content-Type": "application/json",
+            "Idempotency-Key": marker,
+            "x-openclaw-session-key": session,
+            **({"x-openclaw-queue-mode": mode} if mode else {}),
+        }
+        body = completion(plan.message(marker), stream=stream)
+        told = [task_status.started]
+
+        def acknowledged() -> None:
+            sent.acked = sent.acked or time.monotonic()
+            if told:
+                told.pop()(sent)
+
+        async def send(sent: Sent) -> bool:
+            with await self.node.connect() as connection:
+                head = await connection.ask(
+                    "POST", "/v1/chat/completions", headers, body
+                )
+                sent.run_id = head.headers.get("x-request-id", sent.run_id)
+                if head.status == 503:
+                    return False
+                acknowledged()
+                if head.status != 200:
+                    sent.errors.append((await connection.body()).decode())
+                    return True
+                if stream:
+                    return await _read_stream(sent, connection)
+                whole = orjson.loads(await connection.body())
+                sent.texts.append(whole["choices"][0]["message"]["content"])
+                return True
+
+        await self.insist(sent, send)
+        sent.finished = sent.finished or time.monotonic()
+        return sent
+
+    async def say(
+        self,
+        plan: Plan,
+        marker: str,
+        session: str,
+        *,
+        after: str | None = None,
+        outcomes: tuple[str, ...] = ("ok",),
+        task_status: Any = trio.TASK_STATUS_IGNORED,
+    ) -> Sent:
+        """Say it in the terminal, to the end; started when it is acknowledged."""
+        sent = self.sent(marker, session, after=after, outcomes=outcomes)
+        params = {"message": plan.message(marker), "id": marker, "session": session}
+        told = [task_status.started]
+
+        async def send(sent: Sent) -> bool:
+            async with self._socket() as (stream, request):
+                await request("chat", params)
+                while "error" not in (frame := await _receive(stream)):
+                    value = frame["event"]
+                    if value["type"] == "Accepted":
+                        sent.acked = sent.acked or time.monotonic()
+                        sent.run_id = value["run_id"]
+                        if told:
+                            told.pop()(sent)
+                    elif value["type"] == "RunEnded":
+                        fine = value["outcome"] in ("ok", "limited")
+                        (sent.texts if fine else sent.errors).append(value["text"])
+                        return True
+                return await self._refused(sent.marker, frame)
+
+        await self.insist(sent, send)
+        sent.finished = sent.finished or time.monotonic()
+        return sent
+
+    async def stop(self, sent: Sent) -> None:
+        """Stop a turn that is acknowledged, until somebody says what became of it."""
+
+        async def send(sent: Sent) -> bool:
+            async with self._socket() as (stream, request):
+                run = {"run_id": sent.run_id, "session_key": sent.session}
+                await request("abort", run)
+                frame = await _receive(stream)
+                if "error" in frame:
+                    return await self._refused(sent.marker, frame)
+                sent.stopped = sent.stopped or bool(frame["result"])
+                return True
+
+        await self.insist(sent, send)
+
+    async def answer(self, sent: Sent, verdict: str, by: str = "owner") -> None:
+        """Answer the next question of the session, when there is one."""
+
+        async def send(sent: Sent) -> bool:
+            async with self._socket() as (stream, request):
+                await request("questions", {})
+                frame = await _receive(stream)
+                if "error" in frame:
+                    return await self._refused(sent.marker, frame)
+                rows = [r for r in frame["result"] if r["session_key"] == sent.session]
+                if not rows:
+                    await trio.sleep(0.005)
+                    return sent.finished is not None
+                given = {"verdict": verdict, "by": by, "session_key": sent.session}
+                wait_id = rows[0]["wait_id"]
+                await request("answer", {**given, "wait_id": wait_id})
+                frame = await _receive(stream)
+                code = frame.get("error", {}).get("code")
+                if code == "unavailable":
+                    return await self._refused(sent.marker, frame)
+                self.known.verdicts.append(
+                    Verdict(wait_id=wait_id, verdict=verdict, by=by, counts=not code)
+                )
+                return True
+
+        await self.insist(sent, send)
+
+    async def request(self, method: str, **params: Any) -> dict[str, Any]:
+        """Ask something of the node's socket once; the frame that answers."""
+        async with self._socket() as (stream, request):
+            await request(method, params)
+            return await _receive(stream)
+
+    @asynccontextmanager
+    async def _socket(self) -> AsyncIterator[Any]:
+        path = self.node.data / "node.sock"
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with Stream(sock) as stream:
+            sock.connect(str(path))
+            numbers = iter(range(1000))
+
+            async def request(method: str, params: dict[str, Any]) -> None:
+                frame = {"id": next(numbers), "method": method, "params": params}
+                await stream.send(orjson.dumps(frame) + b"\n")
+
+            await request("hello", {"version": 1})
+            await stream.until(b"\n")
+            yield stream, request
+
+    async def _refused(self, marker: str, frame: dict[str, Any]) -> bool:
+        if frame["error"]["code"] == "unavailable":  # a part of the node is not up
+            await trio.sleep(0.01)
+            return False
+        self.complaints.append(f"{marker}: {frame['error']}")
+        return True
+
+
+async def _receive(stream: Stream) -> dict[str, Any]:
+    return orjson.loads(await stream.until(b"\n"))
+
+
+async def _read_stream(sent: Sent, connection: Connection) -> bool:
+    pieces: list[str] = []
+    async for data in connection.events():
+        if data == DONE:
+            sent.texts.append("".join(pieces))
+            return True
+        value: dict[str, Any] = orjson.loads(data)
+        if "error" in value:
+            if value["error"].get("code") in ("draining", "unavailable"):
+                return False
+            sent.errors.append(str(value["error"]))
+            return True
+        choices = value.get("choices", ())
+        pieces += [choice["delta"].get("content") or "" for choice in choices]
+    raise Closed("a stream without its end")
+
+
+def _call(entry: Entry) -> Call:
+    body = entry.body or {}
+    summary = is_summary(body)
+    fine, whole = entry.status == 200, entry.outcome == "complete"
+    read, written = billed(body)
+    return Call(
+        marker=_about(body) if summary else of_prompt(body)[0],
+        at=entry.at,
+        model=body["model"],
+        summary=summary,
+        billed=(read, written if whole else entry.tokens) if fine else None,
+        whole=whole,
+        messages=tuple(body["messages"]),
+        breaches=tuple(entry.breaches),
+    )
+
+
+def _about(body: dict[str, Any]) -> str:
+    """The marker of a summary's own turn is not in it: of the first one it sums up."""
+    return marker_of(str(body["messages"][-1]["content"]))
+
+
+@asynccontextmanager
+async def open_stage(
+    folder: Path,
+    *orders: Orders,
+    seconds: float = 600,
+    wait: float = 600,
+    token: str = "token-of-the-crash-tests",
+) -> AsyncIterator[Stage]:
+    """A stage in *folder*, its node up; *orders* are its first ones.
+
+    *seconds* that a turn may take, and *wait* that a person has to answer. Without a
+    *token* the node makes one for itself.
+    """
+    first, *rest = orders or (Orders(record=False),)
+    first.give(folder)
+    async with fake_openai(
+        answer=model(), outside=Outside(wall=time.monotonic)
+    ) as fake:
+        config = folder / "beamclaw.yaml"
+        numbers = {"cap": CAP, "seconds": seconds, "wait": wait}
+        text = CONFIG.format(url=fake.base_url, **numbers)
+        config.write_text(text)
+        node = Node(
+            data=folder / "data",
+            env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config)},
+            program="beamclaw.testing.node",
+            token=token,
+        )
+        caps = (Cap("session", "cost", round(CAP * 1_000_000)),)
+        stage = Stage(folder, fake, node, Known(caps=caps), next_orders=[*rest])
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(stage.keep_up)
+                yield stage
+                nursery.cancel_scope.cancel()
+        finally:
+            if node.process is not None and node.running:
+                node.kill9()
+                with trio.CancelScope(shield=True):
+                    await node.process.wait()
+            if node.process is not None and node.process.stdout is not None:
+                await node.process.stdout.aclose()
