@@ -1,0 +1,483 @@
+"""Every rule of the auditor finds what it is there for: each violation is planted once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.faults import sound
+from tests.faults.book import Book, Row
+from tests.faults.rules import RULES, Cap, Effect, Known, Verdict, violations
+
+Damage = Callable[[Known], object]
+DAMAGE: list[tuple[str, Damage]] = []
+
+
+def finds(rule: str) -> Callable[[Damage], Damage]:
+    """Enter a violation that *rule* has to find."""
+
+    def enter(damage: Damage) -> Damage:
+        DAMAGE.append((rule, damage))
+        return damage
+
+    return enter
+
+
+def event(book: Book, kind: str, nth: int = 0) -> Row:
+    return [e for e in book.events if e["kind"] == kind][nth]
+
+
+def drop(book: Book, gone: Row) -> None:
+    """Take an event out, so that the journal is whole without it."""
+    place = book.events.index(gone)
+    for later in book.events[place:]:
+        later["seq"] -= 1
+        later["previous"] = None if later["seq"] == 1 else later["previous"]
+    book.events.remove(gone)
+    for before, after in zip(book.events, book.events[1:], strict=False):
+        after["previous"] = before["id"]
+    book.sessions[0]["seq"] -= 1
+
+
+def run(book: Book, name: str) -> Row:
+    found = book.run(name)
+    assert found is not None
+    return found
+
+
+# --- P1
+
+
+@finds("kept")
+def lost_by_the_kill(known: Known) -> None:
+    known.kills[0].book.inbox.clear()
+
+
+@finds("kept")
+def lost_since(known: Known) -> None:
+    known.book.inbox.pop()
+
+
+@finds("answered")
+def never_ended(known: Known) -> None:
+    run(known.book, "rc").update(state="running", outcome=None)
+
+
+@finds("answered")
+def still_in_the_queue(known: Known) -> None:
+    known.book.inbox[2]["taken_at"] = None
+
+
+@finds("answered")
+def given_up(known: Known) -> None:
+    run(known.book, "rc").update(outcome="error", error="because")
+
+
+@finds("answered")
+def sent_by_nobody(known: Known) -> None:
+    del known.sent["c"]
+
+
+@finds("words")
+def failed_in_silence(known: Known) -> None:
+    run(known.book, "rc").update(outcome="error")
+
+
+@finds("words")
+def an_empty_answer(known: Known) -> None:
+    run(known.book, "rc").update(text="")
+
+
+@finds("told")
+def told_something_else(known: Known) -> None:
+    known.sent["c"].texts.append("another answer")
+
+
+@finds("told")
+def told_nothing(known: Known) -> None:
+    known.sent["c"].texts.clear()
+
+
+@finds("told")
+def told_that_it_failed(known: Known) -> None:
+    known.sent["c"].errors.append("it failed")
+
+
+@finds("told")
+def told_that_it_is_stopped(known: Known) -> None:
+    known.sent["c"].stopped = True
+
+
+@finds("said_once")
+def said_twice(known: Known) -> None:
+    known.book.events[17]["body"] = sound.inbound("a", 1)[2]
+
+
+@finds("said_once")
+def accepted_twice_under_one_id(known: Known) -> None:
+    known.book.inbox.append(sound.row("c", 4))
+
+
+@finds("answered_once")
+def two_ends(known: Known) -> None:
+    first, second = event(known.book, "run-over"), event(known.book, "asked", 2)
+    second.update(kind="run-over", run_id="ra", body=first["body"])
+
+
+@finds("answered_once")
+def two_last_answers(known: Known) -> None:
+    event(known.book, "answered", 0)["body"]["stop_reason"] = "stop"
+
+
+@finds("answered_once")
+def the_end_differs(known: Known) -> None:
+    event(known.book, "run-over")["body"] = {"outcome": "limited"}
+
+
+# --- P2
+
+
+@finds("one_result")
+def no_result(known: Known) -> None:
+    drop(known.book, event(known.book, "tool-ended"))
+
+
+@finds("one_result")
+def two_results(known: Known) -> None:
+    event(known.book, "tool-ended", 1)["body"]["result"]["id"] = "c2"
+
+
+@finds("one_result")
+def a_result_of_nothing(known: Known) -> None:
+    event(known.book, "tool-ended", 1)["body"]["result"]["id"] = "c9"
+
+
+@finds("paired")
+def a_prompt_without_a_result(known: Known) -> None:
+    bad = known.calls[1].messages
+    known.calls[1] = attrs.evolve(known.calls[1], messages=(*bad[:3], *bad[4:]))
+
+
+@finds("paired")
+def a_prompt_with_a_result_of_nothing(known: Known) -> None:
+    bad = known.calls[1].messages
+    known.calls[1] = attrs.evolve(known.calls[1], messages=(bad[0], *bad[2:]))
+
+
+@finds("paired")
+def a_provider_that_complains(known: Known) -> None:
+    known.calls[1] = attrs.evolve(known.calls[1], breaches=("messages",))
+
+
+@finds("intended")
+def an_effect_before_its_intent(known: Known) -> None:
+    drop(known.kills[0].book, event(known.kills[0].book, "tool-begun", 1))
+
+
+@finds("intended")
+def an_effect_without_intent(known: Known) -> None:
+    known.effects.append(Effect(tool="look", key="ra/c9", text="a/0.9"))
+
+
+@finds("effects_once")
+def an_effect_twice(known: Known) -> None:
+    known.effects.append(known.effects[1])
+
+
+@finds("effects_once")
+def an_effect_twice_under_two_keys(known: Known) -> None:
+    known.effects.append(attrs.evolve(known.effects[1], key="ra/c1"))
+
+
+@finds("begun_once")
+def unsafe_and_begun_again(known: Known) -> None:
+    event(known.book, "tool-begun", 2)["body"].update(call_id="c2", key="ra/c2")
+
+
+@finds("begun_once")
+def begun_under_another_key(known: Known) -> None:
+    event(known.book, "tool-begun", 2)["body"]["key"] = "ra/other"
+
+
+@finds("begun_once")
+def begun_for_the_third_time_at_once(known: Known) -> None:
+    event(known.book, "tool-begun", 2)["body"]["attempt"] = 3
+
+
+@finds("results_true")
+def ok_and_nothing_done(known: Known) -> None:
+    del known.effects[0]
+
+
+@finds("results_true")
+def refused_and_done(known: Known) -> None:
+    event(known.book, "tool-ended")["body"]["outcome"] = "refused"
+
+
+@finds("results_true")
+def a_doubt_that_is_hidden(known: Known) -> None:
+    event(known.book, "tool-ended")["body"]["result"]["text"] = "done"
+
+
+@finds("results_true")
+def a_doubt_that_is_no_error(known: Known) -> None:
+    event(known.book, "tool-ended")["body"]["result"]["is_error"] = False
+
+
+# --- order
+
+
+@finds("whole_journal")
+def a_gap(known: Known) -> None:
+    del known.book.events[4]
+
+
+@finds("whole_journal")
+def an_event_behind_another_one(known: Known) -> None:
+    known.book.events[4]["previous"] = 101
+
+
+@finds("whole_journal")
+def a_session_that_is_behind(known: Known) -> None:
+    known.book.sessions[0]["seq"] -= 1
+
+
+@finds("in_order")
+def taken_in_another_order(known: Known) -> None:
+    event(known.book, "inbound", 1)["body"]["inbox_id"] = 3
+    event(known.book, "inbound", 2)["body"]["inbox_id"] = 2
+
+
+@finds("in_order")
+def accepted_in_another_order(known: Known) -> None:
+    known.book.inbox[1]["id"], known.book.inbox[2]["id"] = 3, 2
+
+
+@finds("one_lane")
+def two_turns_at_once(known: Known) -> None:
+    event(known.book, "run-started", 1).update(run_id="rc")
+
+
+@finds("one_lane")
+def an_event_after_the_end(known: Known) -> None:
+    event(known.book, "compacted")["run_id"] = "ra"
+
+
+@finds("one_lane")
+def two_open_runs(known: Known) -> None:
+    for name in ("ra", "rc"):
+        run(known.book, name).update(state="running")
+
+
+@finds("epochs")
+def an_older_owner_writes(known: Known) -> None:
+    known.book.events[-1]["owner_epoch"] = 1
+
+
+@finds("epochs")
+def an_older_run_writes(known: Known) -> None:
+    event(known.book, "tool-ended", 1)["run_epoch"] = 1
+
+
+@finds("epochs")
+def two_successors_of_one_epoch(known: Known) -> None:
+    event(known.book, "run-started", 1)["body"]["epoch"] = 1
+
+
+@finds("epochs")
+def a_run_that_is_behind(known: Known) -> None:
+    run(known.book, "ra")["run_epoch"] = 1
+
+
+@finds("revived")
+def a_successor_unannounced(known: Known) -> None:
+    drop(known.book, event(known.book, "revived"))
+
+
+@finds("revived")
+def a_revival_uncounted(known: Known) -> None:
+    run(known.book, "ra")["revivals"] = 0
+
+
+# --- P5
+
+
+@finds("reserved")
+def asked_without_reservation(known: Known) -> None:
+    known.book.usage.pop()
+
+
+@finds("reserved")
+def called_before_it_was_reserved(known: Known) -> None:
+    known.calls[1] = attrs.evolve(known.calls[1], marker="a", at=11.0)
+
+
+@finds("reserved")
+def called_for_a_message_that_was_lost(known: Known) -> None:
+    known.calls[1] = attrs.evolve(known.calls[1], at=11.0)
+
+
+@finds("sums")
+def a_purse_with_too_little(known: Known) -> None:
+    known.book.spent[2]["tokens"] -= 1
+
+
+@finds("sums")
+def a_purse_that_is_gone(known: Known) -> None:
+    del known.book.spent[1]
+
+
+@finds("capped")
+def beyond_the_cap(known: Known) -> None:
+    known.caps = (Cap("session", "cost", 7),)
+
+
+@finds("capped")
+def beyond_the_cap_at_the_kill(known: Known) -> None:
+    known.kills[0].book.spent[2]["cost"] = 9
+
+
+@finds("settled")
+def never_settled(known: Known) -> None:
+    known.book.usage[3]["settled_at"] = None
+
+
+@finds("settled")
+def billed_more_than_booked(known: Known) -> None:
+    known.calls[3] = attrs.evolve(known.calls[3], billed=(10, 6))
+
+
+@finds("bounds")
+def used_more_than_reserved(known: Known) -> None:
+    known.book.usage[3].update(input=40, output=11)
+
+
+@finds("not_again")
+def asked_again_without_a_kill(known: Known) -> None:
+    known.kills.clear()
+    event(known.book, "compacted").update(kind="noted")
+
+
+@finds("not_again")
+def answered_twice(known: Known) -> None:
+    event(known.book, "answered", 1)["body"]["attempt"] = 1
+
+
+@finds("not_after")
+def asked_after_the_end(known: Known) -> None:
+    known.calls[3] = attrs.evolve(known.calls[3], at=61.0)
+
+
+@finds("not_after")
+def asked_about_what_was_over_at_the_kill(known: Known) -> None:
+    run(known.kills[0].book, "ra").update(state="ended")
+    known.calls[1] = attrs.evolve(known.calls[1], marker="a")
+
+
+# --- context, persons, joins
+
+
+@finds("summed_once")
+def summed_up_twice(known: Known) -> None:
+    body = {"first": 5, "last": 12}
+    event(known.book, "asked", 3).update(kind="compacted", body=body)
+
+
+@finds("summed_once")
+def summed_up_what_is_not_there(known: Known) -> None:
+    event(known.book, "compacted")["body"]["last"] = 30
+
+
+@finds("prompted")
+def a_prompt_without_a_message(known: Known) -> None:
+    bad = known.calls[1].messages
+    known.calls[1] = attrs.evolve(known.calls[1], messages=bad[1:])
+
+
+@finds("prompted")
+def a_prompt_with_a_message_twice(known: Known) -> None:
+    bad = known.calls[3].messages
+    known.calls[3] = attrs.evolve(known.calls[3], messages=(*bad, bad[-1]))
+
+
+@finds("prompted")
+def a_prompt_of_nowhere(known: Known) -> None:
+    known.calls[3] = attrs.evolve(known.calls[3], marker="z")
+
+
+@finds("first_answer")
+def two_answers_count(known: Known) -> None:
+    known.verdicts[1] = attrs.evolve(known.verdicts[1], counts=True)
+
+
+@finds("first_answer")
+def an_answer_that_does_not_stand(known: Known) -> None:
+    known.book.waits[0]["by"] = "other"
+
+
+@finds("first_answer")
+def an_answer_to_nothing(known: Known) -> None:
+    known.verdicts.append(
+        Verdict(wait_id="w9", verdict="deny", by="owner", counts=True)
+    )
+
+
+@finds("obeyed")
+def carried_out_against_the_answer(known: Known) -> None:
+    event(known.book, "wait-over")["body"]["verdict"] = "deny"
+
+
+@finds("obeyed")
+def carried_out_before_the_answer(known: Known) -> None:
+    over, begin = event(known.book, "wait-over"), event(known.book, "tool-begun", 1)
+    for name in ("kind", "body"):
+        over[name], begin[name] = begin[name], over[name]
+
+
+@finds("obeyed")
+def a_question_that_stays_open(known: Known) -> None:
+    known.book.waits[0]["closed_at"] = None
+
+
+@finds("obeyed")
+def a_question_that_the_journal_has_not(known: Known) -> None:
+    drop(known.book, event(known.book, "wait-begun"))
+
+
+@finds("joined")
+def joined_nothing(known: Known) -> None:
+    run(known.book, "rb")["joined"] = None
+
+
+@finds("joined")
+def joined_a_turn_that_has_it_not(known: Known) -> None:
+    run(known.book, "rb")["joined"] = "rc"
+
+
+# --- the tests
+
+
+def test_a_sound_world_is_found_sound():
+    assert violations(sound.known()) == []
+
+
+@pytest.mark.parametrize(
+    "rule, damage", DAMAGE, ids=[f"{rule}-{d.__name__}" for rule, d in DAMAGE]
+)
+def test_a_planted_violation_is_found(rule: str, damage: Damage):
+    known = sound.known()
+    damage(known)
+
+    found = list(RULES[rule](known))
+
+    assert found, f"{rule} does not see it; the others: {violations(known)}"
+
+
+def test_every_rule_has_a_violation_that_it_finds():
+    assert {rule for rule, _ in DAMAGE} == set(RULES)
+
+
+def test_every_rule_says_what_it_is_about():
+    nameless: list[Any] = [name for name, rule in RULES.items() if not rule.__doc__]
+    assert not nameless
