@@ -7,6 +7,7 @@ value, a factory or a name; no part imports another.
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import attrs
 import trio
@@ -37,6 +38,7 @@ from beamclaw.contracts.gateway import drain as drain_gateway
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import Provider
+from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
@@ -136,6 +138,7 @@ def _tenant(
         config.data / "tenants" / tenant / "ledger.db",
         claim=partial(_claim, carrier),
         inbox_limit=config.sessions.inbox_limit,
+        repeats_seconds=config.sessions.retention.repeat_seconds,
         max_batch=config.ledger.max_batch,
         outside=outside,
         troubles=troubles,
@@ -269,7 +272,24 @@ def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
                 queue=numbers.queue,
                 collect_most=numbers.collect_most,
             ),
+            reset_rule=partial(_reset_rule, config),
+            retention=sessions.Retention(
+                request=numbers.retention.request_seconds or None,
+                archived=numbers.retention.archived_seconds or None,
+                every=numbers.retention.every_seconds,
+            ),
         )
+    )
+
+
+def _reset_rule(config: Config, agent: str) -> ResetRule:
+    own = config.agents[agent].reset if agent in config.agents else None
+    found, zone = own or config.sessions.reset, config.sessions.time_zone
+    return ResetRule(
+        mode=found.mode,
+        at_hour=found.at_hour,
+        idle_minutes=found.idle_minutes,
+        zone=ZoneInfo(zone) if zone else None,
     )
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from beamclaw.config.document import child
 from beamclaw.config.problems import Problem, Where
@@ -27,7 +28,7 @@ def check(config: Config, at: At) -> list[Problem]:
         config: What was read.
         at: Where the value of a path was written.
     """
-    rules = (_providers, _agents, _gateway)
+    rules = (_providers, _agents, _sessions, _gateway)
     return [
         Problem(at(path), path, message)
         for rule in rules
@@ -94,6 +95,19 @@ def _agents(config: Config) -> Found:
             yield path, str(error)
         if agent.model is not None:
             yield from model_name(f"{path}.model", agent.model, config.providers)
+
+
+def _sessions(config: Config) -> Found:
+    zone = config.sessions.time_zone
+    try:
+        if zone:
+            ZoneInfo(zone)
+    except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        yield "sessions.time_zone", f"there is no time zone {zone!r}"
+    except KeyError:
+        hint = nearest(zone, available_timezones())
+        words = f"there is no time zone {zone!r} on this system{hint}"
+        yield "sessions.time_zone", words
 
 
 def model_name(path: str, name: str, providers: Mapping[str, object]) -> Found:

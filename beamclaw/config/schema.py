@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 
 from beamclaw.config.models import DEFAULT_MODELS, Api
+from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.contracts.sessions import QueueMode
 
@@ -172,6 +173,40 @@ class ProviderConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ResetConfig:
+    """When a conversation is over, and the next message begins another one."""
+
+    mode: ResetMode = _key(
+        "never",
+        "never: by /new or /reset only; daily: also with the first message after an\n"
+        "hour of the day; idle: also with the first one after a pause.",
+    )
+    at_hour: Annotated[int, Range(0, 23)] = _key(
+        4, "For daily: the hour, in sessions.time_zone."
+    )
+    idle_minutes: Seconds = _key(60.0, "For idle: how long the pause is.")
+
+
+@attrs.frozen(kw_only=True)
+class RetentionConfig:
+    """How long sessions are kept that nobody goes on with."""
+
+    request_seconds: Wait = _key(
+        86_400.0,
+        "Seconds after which the session of a single request is deleted; 0: never.",
+    )
+    archived_seconds: Wait = _key(
+        0.0, "Seconds after which an archived session is deleted; 0: never."
+    )
+    repeat_seconds: Seconds = _key(
+        604_800.0,
+        "Seconds for which a message is recognised when it is sent again, also when\n"
+        "its session was deleted.",
+    )
+    every_seconds: Seconds = _key(60.0, "Seconds between two looks at what is due.")
+
+
+@attrs.frozen(kw_only=True)
 class AgentConfig:
     """An agent: who answers, and by which model."""
 
@@ -187,6 +222,9 @@ class AgentConfig:
         "cannot answer. A turn that has changed to one stays with it.",
     )
     system: str | None = _key(None, "What it is told before every conversation.")
+    reset: ResetConfig | None = _key(
+        None, "When its conversations are over; without it, as in sessions.reset."
+    )
     max_tokens: Count | None = _key(None, "Tokens of one answer, at most.")
     temperature: Temperature | None = _key(None, "How freely it chooses its words.")
 
@@ -260,6 +298,11 @@ class SessionsConfig:
         "its own; collect: one turn for all that came; interrupt: the turn is stopped.\n"
         "Who asks over HTTP or in the terminal gets a turn of its own in any case.",
     )
+    reset: ResetConfig = attrs.field(factory=ResetConfig)
+    time_zone: str = _key(
+        "", "For hours of the day, as Europe/Berlin. Without one, the system's."
+    )
+    retention: RetentionConfig = attrs.field(factory=RetentionConfig)
     keep_tokens: Count = _key(
         20_000,
         "Tokens of the latest messages that stay as they are when a conversation does\n"

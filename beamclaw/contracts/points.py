@@ -71,6 +71,7 @@ POINTS: Final[Mapping[str, str]] = {
     "session.erase": "the clean-up hears that a session was deleted",
     "session.order-done": "who wants something done with a session hears that it is",
     "session.order-refused": "who wants that hears why it is not",
+    "cleanup.delete": "a session whose time is over is deleted",
     # --- a run
     "run.take-over": "a successor claims the run's next epoch",
     "run.commit": "a run writes what it has decided: a call of the model, intents, "

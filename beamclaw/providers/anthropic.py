@@ -1,6 +1,6 @@
 """The Anthropic Messages API, as client."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,6 +12,7 @@ from beamclaw.contracts.messages import (
     Part,
     Text,
     Thinking,
+    ThinkingLevel,
     ToolCall,
     ToolResult,
     Usage,
@@ -109,25 +110,57 @@ def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
     All system messages together become ``system``. Neighbours of one role are merged.
     Messages of the assistant before the first of the user are left out, since the API
     refuses a conversation that does not begin with the user. Penalties and seed do not
-    exist here and are left out too.
+    exist here and are left out too; so are temperature and top_p where the model thinks.
     """
     params = request.params
+    conversation = _conversation(request.messages)
+    thinking = _thinking(params.thinking, limit, conversation)
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
-        "messages": _conversation(request.messages),
+        "messages": conversation,
         "stream": True,
     }
     optional = {
         "system": _system(request.messages),
-        "temperature": params.temperature,
-        "top_p": params.top_p,
+        "thinking": thinking,
+        "temperature": params.temperature if thinking is None else None,
+        "top_p": params.top_p if thinking is None else None,
         # One of white space only is refused.
         "stop_sequences": [stop for stop in params.stop if stop.strip()] or None,
         "tools": [_tool(tool) for tool in request.tools] or None,
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
+
+
+# Tokens to think; of a call's output at least as many are left for the answer.
+_BUDGETS: Mapping[ThinkingLevel, int] = {
+    "minimal": 1_024,
+    "low": 2_048,
+    "medium": 8_192,
+    "high": 16_384,
+    "xhigh": 32_768,
+}
+_LEAST = 1_024
+
+
+def _thinking(
+    level: ThinkingLevel | None, limit: int, conversation: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """What is said about thinking; nothing where it cannot be.
+
+    A model that has asked for a tool without having thought, another one perhaps, has
+    to go on without until it has answered.
+    """
+    budget = min(_BUDGETS.get(level or "off", 0), limit - _LEAST)
+    if budget < _LEAST:
+        return None
+    asked = next((t for t in reversed(conversation) if t["role"] == "assistant"), None)
+    kinds = [] if asked is None else [block["type"] for block in asked["content"]]
+    if "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking"):
+        return None
+    return {"type": "enabled", "budget_tokens": budget}
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:

@@ -140,6 +140,8 @@ def chat_body(request: ModelRequest, limit: str) -> dict[str, Any]:
         "frequency_penalty": params.frequency_penalty,
         "seed": params.seed,
         "stop": list(params.stop) or None,
+        # Not sent for "off": a model that does not think knows no such field.
+        "reasoning_effort": None if params.thinking == "off" else params.thinking,
         "tools": [_function(tool) for tool in request.tools] or None,
     }
     body.update((key, value) for key, value in optional.items() if value is not None)

@@ -1,12 +1,12 @@
 """Sessions: one process per conversation that is awake, and the door to them.
 
 The supervisor's children: ``snapshots`` (makes them), ``awake`` (a dynamic supervisor of
-sessions) and ``door`` (rings, stops and looks; at its start and after a death it revives
-what has work left).
+sessions), ``door`` (rings, stops and looks; at its start and after a death it revives
+what has work left) and ``cleanup`` (deletes what nobody goes on with).
 """
 
 from beamclaw.sessions._supervisor import supervisor
 from beamclaw.sessions.lane import Rules
-from beamclaw.sessions.wiring import Resolve, Settings, Wiring
+from beamclaw.sessions.wiring import Resolve, Retention, Settings, Wiring
 
-__all__ = ["Resolve", "Rules", "Settings", "Wiring", "supervisor"]
+__all__ = ["Resolve", "Retention", "Rules", "Settings", "Wiring", "supervisor"]

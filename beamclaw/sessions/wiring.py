@@ -40,6 +40,21 @@ class Settings:
 
 
 @attrs.frozen(kw_only=True)
+class Retention:
+    """How long sessions are kept that nobody goes on with, in seconds; None: for ever.
+
+    Attributes:
+        request: Those of a single request, since their last event.
+        archived: Those that were put away, since then.
+        every: Between two looks.
+    """
+
+    request: float | None = None
+    archived: float | None = None
+    every: float = 60.0
+
+
+@attrs.frozen(kw_only=True)
 class Wiring:
     """What all sessions of a tenant share."""
 
@@ -52,6 +67,7 @@ class Wiring:
     rules: Rules
     # When a conversation of this agent (by its id) is over by itself.
     reset_rule: Callable[[str], ResetRule] = _never
+    retention: Retention = Retention()
 
     @property
     def ledger(self) -> str:

@@ -27,6 +27,8 @@ Migration = Callable[[sqlite3.Connection], None]
 
 _HEADER = 100
 _MAGIC = b"SQLite format 3\0"
+# Bytes of a file that is written anew when its schema moves up, at most.
+_REWRITTEN = 256 * 1024 * 1024
 # The oldest with everything the statements here use (several targets of an upsert).
 _OLDEST = (3, 35, 0)
 
@@ -332,6 +334,7 @@ def _create(path: Path, schema: Schema, connect: Connect) -> None:
         left.unlink(missing_ok=True)
     os.close(private_file(new, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     with contextlib.closing(connect(_uri(new, "rw"))) as connection:
+        _set(connection, auto_vacuum="incremental")  # before there is anything in it
         _set(connection, application_id=schema.application_id, synchronous="full")
         _migrate(connection, schema, 0)
         _use_log(connection, path)
@@ -370,12 +373,27 @@ def _open(
             _work_in(connection, path)
         if version < schema.version:
             _migrate(connection, schema, version)
+            _let_it_shrink(connection, path)
             # So that the file itself says its version, not only the log beside it.
             _work_in(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _let_it_shrink(connection: sqlite3.Connection, path: Path) -> None:
+    """Have a file of an earlier release give room back, if that is done in a moment.
+
+    All of it is written anew for that: some three seconds for a gigabyte. A larger one
+    stays as it is, and uses again what becomes free in it.
+    """
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    if mode == 0 and path.stat().st_size <= _REWRITTEN:
+        _set(connection, auto_vacuum="incremental")
+        # Without room on the disk for a second one it is not done.
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("VACUUM")
 
 
 def _work_in(connection: sqlite3.Connection, path: Path) -> None:

@@ -40,6 +40,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.provider.left_alone": "warning",
     "beamclaw.provider.answers_again": "info",
     "beamclaw.session.quarantined": "error",
+    "beamclaw.sessions.cleaned": "info",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from beamclaw.contracts.ledger import Accept, Claim, Commit, NewEvent, Op
-from beamclaw.ledger.book import LedgerBook
+from beamclaw.contracts.ledger import Claim, Commit, NewEvent, Op
+from beamclaw.ledger.book import Job, LedgerBook
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import Connect, Reads, Writes, connect_sqlite, open_database
@@ -20,11 +20,11 @@ class Opened:
     """Writes and reads one after the other, on one connection."""
 
     book: LedgerBook
-    writes: Writes[Commit | Accept]
+    writes: Writes[Job]
     reads: Reads[Read]
     now: list[float]
 
-    def serve(self, *jobs: Commit | Accept) -> Sequence[object]:
+    def serve(self, *jobs: Job) -> Sequence[object]:
         """One transaction; what came of each."""
         return self.writes.serve(jobs)
 

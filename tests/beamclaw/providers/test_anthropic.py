@@ -7,6 +7,7 @@ from beamclaw.contracts.messages import (
     Image,
     Message,
     ModelParams,
+    Text,
     Thinking,
     ToolCall,
     ToolResult,
@@ -158,6 +159,51 @@ def test_settings_that_exist_here():
     assert sent["temperature"] == 0.5
     assert sent["stop_sequences"] == ["END"]
     assert "seed" not in sent
+
+
+def thinking(level, limit, *messages, **params):
+    request = ModelRequest(
+        model="m",
+        messages=messages or (said("user", "hi"),),
+        params=ModelParams(thinking=level, **params),
+    )
+    return messages_body(request, limit)
+
+
+@pytest.mark.parametrize(
+    ("level", "limit", "budget"),
+    [
+        ("minimal", 50_000, 1_024),
+        ("low", 50_000, 2_048),
+        ("high", 50_000, 16_384),
+        ("high", 4_096, 3_072),  # at least as much is left for the answer
+        ("xhigh", 2_048, 1_024),
+        ("minimal", 2_047, None),
+        ("off", 50_000, None),
+        (None, 50_000, None),
+    ],
+)
+def test_how_long_it_may_think(level, limit, budget):
+    sent = thinking(level, limit, temperature=0.5, top_p=0.5)
+    if budget is None:
+        assert "thinking" not in sent
+        assert sent["temperature"] == 0.5
+    else:
+        assert sent["thinking"] == {"type": "enabled", "budget_tokens": budget}
+        assert not {"temperature", "top_p"} & sent.keys()
+
+
+@pytest.mark.parametrize("thought", [True, False])
+def test_in_the_middle_of_tool_calls_it_thinks_only_if_it_did_before(thought):
+    parts = (Thinking("hm", "sig"),) if thought else (Text("so"),)
+    sent = thinking(
+        "high",
+        50_000,
+        said("user", "hi"),
+        Message("assistant", (*parts, ToolCall("c1", "read", "{}"))),
+        Message("tool", (ToolResult("c1", "one"),)),
+    )
+    assert ("thinking" in sent) == thought
 
 
 # --- the answer

@@ -127,6 +127,14 @@ def test_only_settings_that_are_set_are_sent():
     assert sent["seed"] == 1
 
 
+@pytest.mark.parametrize(
+    ("level", "sent"),
+    [("high", "high"), ("minimal", "minimal"), ("off", None), (None, None)],
+)
+def test_how_long_it_may_think(level, sent):
+    assert body(said("user", "hi"), thinking=level).get("reasoning_effort") == sent
+
+
 # --- the answer
 
 

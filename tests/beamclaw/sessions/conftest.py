@@ -34,6 +34,7 @@ from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
 from beamclaw.contracts.tools import Tool
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.sessions import Retention
 from beamclaw.testing.strict_bus import StrictBus
 from supervision.testing import wait_exit
 
@@ -110,6 +111,7 @@ class Wall:
 class Tenant:
     """What a test sees of it."""
 
+    folder: Path
     wall: Wall
     model: Model
     bus: bus.LocalBus
@@ -202,6 +204,8 @@ async def _tenant(
     fallbacks: Chain = (),
     snapshot_every: int = 200,
     reset_rule: ResetRule = ResetRule(),
+    retention: Retention = Retention(),
+    repeats_seconds: float = 604_800.0,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -245,6 +249,7 @@ async def _tenant(
         ),
         rules=sessions.Rules(revive_limit=3),
         reset_rule=lambda agent: reset_rule,
+        retention=retention,
     )
     keeper = partial(
         ledger.LedgerServer,
@@ -252,6 +257,7 @@ async def _tenant(
         folder / "ledger.db",
         claim=claim,
         inbox_limit=20,
+        repeats_seconds=repeats_seconds,
         max_batch=64,
         outside=outside,
     )
@@ -279,7 +285,7 @@ async def _tenant(
     async with supervision.open_supervisor(
         parts, strategy="rest_for_one", max_restarts=20
     ) as top:
-        yield Tenant(wall, model, carrier, top)
+        yield Tenant(folder, wall, model, carrier, top)
 
 
 @pytest.fixture

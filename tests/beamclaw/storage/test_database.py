@@ -293,3 +293,63 @@ def test_integrity_finds_what_opening_does_not_look_at(path):
     path.write_bytes(data)
     open_database(path, ONE).close()
     assert integrity(path)
+
+
+# --- room that becomes free
+
+
+def mode_of(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    connection.close()
+    return mode
+
+
+def of_before(path: Path, rows: int = 3) -> None:
+    """A file as releases made it whose files could not give room back."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA application_id=4660")
+    connection.execute("PRAGMA user_version=1")
+    first(connection)
+    names = [(f"{n}" * 100,) for n in range(rows)]
+    connection.executemany("INSERT INTO things (name) VALUES (?)", names)
+    connection.close()
+
+
+def test_a_new_file_gives_room_back(path):
+    fill(path)
+    assert mode_of(path) == 2
+
+
+def test_a_file_of_before_is_made_so_when_its_schema_moves_up(path):
+    of_before(path)
+    open_database(path, ONE).close()
+    assert mode_of(path) == 0
+    connection = open_database(path, TWO)
+    assert connection.execute("SELECT count(*) FROM things").fetchone() == (3,)
+    connection.close()
+    assert mode_of(path) == 2
+    assert integrity(path) == []
+
+
+def test_a_large_one_stays_as_it_is(path, monkeypatch):
+    monkeypatch.setattr("beamclaw.storage._database._REWRITTEN", 100)
+    of_before(path)
+    open_database(path, TWO).close()
+    assert mode_of(path) == 0
+
+
+def test_one_that_has_no_room_to_be_rewritten_is_opened_nevertheless(path):
+    class Full(sqlite3.Connection):
+        def execute(self, sql, *rest):
+            if sql == "VACUUM":
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(sql, *rest)
+
+    def connect(uri: str) -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, factory=Full)
+
+    of_before(path)
+    connection = open_database(path, TWO, connect)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
