@@ -482,12 +482,14 @@ def reserved(known: Known) -> Iterator[str]:
     for at, book in [*moments, (float("inf"), known.book)]:
         # By session: a summary is asked for by a turn that is not in its prompt.
         made, asked = Counter(), Counter()
+        keys = {row["marker"]: row["key"] for row in book.inbox}
         for call in known.calls:
-            run = book.run_of(call.marker) if call.at <= at else None
-            if call.at <= at and run is None:
+            if call.at > at:
+                continue
+            if call.marker not in keys:
                 yield f"{call.marker}: asked, and in no ledger"
-            elif run is not None:
-                made[run["key"]] += 1
+            else:
+                made[keys[call.marker]] += 1
         asked.update(row["key"] for row in book.usage)
         for key, count in made.items():
             if count > asked[key]:
@@ -550,10 +552,10 @@ def settled(known: Known) -> Iterator[str]:
         if run is not None and run["state"] == "ended" and row["settled_at"] is None:
             yield f"{row['run_id']}: call {row['attempt']} was never settled"
     billed, booked = Counter(), Counter()
+    keys = {row["marker"]: row["key"] for row in known.book.inbox}
     for call in known.calls:
-        run = known.book.run_of(call.marker)
-        if run is not None and call.billed is not None:
-            billed[run["key"]] += sum(call.billed)
+        if call.marker in keys and call.billed is not None:
+            billed[keys[call.marker]] += sum(call.billed)
     for row in known.book.usage:
         booked[row["key"]] += _used(row)[0]
     for key, tokens in billed.items():
@@ -609,8 +611,9 @@ def not_after(known: Known) -> Iterator[str]:
         if sent.finished is not None:
             over[sent.marker] = sent.finished
     for kill in known.kills:
+        owners = {row["run_id"]: row["marker"] for row in kill.book.inbox}
         for run in kill.book.runs:
-            marker = _own(kill.book, run)
+            marker = owners.get(run["run_id"])
             if marker and run["state"] == "ended":
                 over[marker] = min(kill.at, over.get(marker, kill.at))
     for call in known.calls:

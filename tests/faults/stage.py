@@ -131,6 +131,15 @@ class Stage:
         orders = self.next_orders.pop(0) if self.next_orders else Orders()
         orders.give(self.folder)
 
+    async def kill(self) -> None:
+        """Kill it, whatever it does; it is started again by itself."""
+        kills = len(self.known.kills)
+        process = self.node.process
+        if process is not None and process.poll() is None:
+            process.kill()
+            while len(self.known.kills) == kills:  # noqa: ASYNC110 -- tells nobody
+                await trio.sleep(0.002)
+
     def _asked(self) -> bool:
         return any(entry.ended_at is None for entry in self.fake.ledger)
 
