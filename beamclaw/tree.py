@@ -42,7 +42,7 @@ from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
-from beamclaw.contracts.tools import Tool
+from beamclaw.contracts.tools import Bounds, Tool
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
 from supervision import ChildSpec, Supervisor
@@ -244,8 +244,9 @@ def _run_wiring(
         summary_seconds=numbers.summary_seconds,
         limits=TurnLimits(**attrs.asdict(config.limits.turn)),
         tools=toolbox,
-        begin_call=tools.begin_call,
-        max_result=config.tools.max_result,
+        begin_call=partial(
+            tools.begin_call, Bounds(config.tools.max_result, config.tools.max_kept)
+        ),
         snapshot_every=numbers.snapshot_every,
     )
 

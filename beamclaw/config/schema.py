@@ -389,6 +389,11 @@ class ToolsConfig:
     max_result: Count = _key(
         50_000, "Characters of a tool's output that the model gets; the middle goes."
     )
+    max_kept: Annotated[int, Range(0, ENDLESS)] = _key(
+        8 * 1024 * 1024,
+        "Bytes of such an output that are kept, to be looked at: its beginning, where\n"
+        "it is longer. 0 keeps none.",
+    )
 
 
 @attrs.frozen(kw_only=True)

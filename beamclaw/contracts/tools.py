@@ -84,6 +84,39 @@ class Output:
     is_error: bool = False
 
 
+@attrs.frozen
+class Bounds:
+    """How much of a tool's output is taken.
+
+    Attributes:
+        told: Characters of it that the model gets.
+        kept: Bytes of it that are kept, where the model gets less.
+    """
+
+    told: int
+    kept: int
+
+
+@attrs.frozen(kw_only=True)
+class Bounded:
+    """A tool's output as it goes into the ledger; see ``beamclaw.contracts.results``.
+
+    Attributes:
+        text: What the model gets of it.
+        digest: Of all of it.
+        size: Bytes of all of it; *length*: characters.
+        pieces: What is kept of it where the model gets less, under the call's key; see
+            :class:`beamclaw.contracts.ledger.PutOutput`.
+    """
+
+    text: str
+    is_error: bool = False
+    digest: str = ""
+    size: int = 0
+    length: int = 0
+    pieces: tuple[bytes, ...] = ()
+
+
 class ToolFailed(Exception):  # noqa: N818 -- a situation
     """Raised by a tool: it did not work, in words for the model."""
 
@@ -128,7 +161,7 @@ class CallDone:
     """Sent by the process of a call: what the tool has said."""
 
     call_id: str
-    output: Output
+    output: Bounded
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.journal import ToolBegun, ToolEnded
 from beamclaw.contracts.points import reach
-from beamclaw.contracts.results import ended, of_output
+from beamclaw.contracts.results import ended, of_output, to_keep, whole
 from beamclaw.contracts.sessions import ToolUse
 from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output, Tool
 from beamclaw.runs.record import Record
@@ -124,13 +124,15 @@ class Calls:
             id_, output = message.call_id, message.output
         else:
             id_ = self._monitors.pop(message.ref, "")
-            output = Output(_FAULT, is_error=True)
+            output = whole(Output(_FAULT, is_error=True))
         if self._pids.pop(id_, None) is None:
             return
         for call in self._record.turn.open_calls:
             if call.asked.id == id_:
-                result = of_output(id_, output, most=self._wiring.max_result)
-                self._add(result, call.asked.name)
+                key = call_key(self._record.id, id_)
+                if kept := to_keep(self._record.id, key, output, at=self._record.now()):
+                    self._record.add_op(kept)
+                self._add(of_output(id_, key, output), call.asked.name)
 
     def conclude(self, step: Conclude) -> None:
         """Draft the result of a call that is not carried out, or not any longer."""

@@ -30,7 +30,6 @@ class Wiring:
         summary_seconds: How long a model may take to write a summary.
         tools: Those of an agent (by its id), by their names.
         begin_call: Begins the process of a call of a tool.
-        max_result: Characters of a tool's output that the model gets.
         snapshot_every: Events after which a journal gets a snapshot.
     """
 
@@ -49,5 +48,4 @@ class Wiring:
     summary_seconds: float
     tools: Callable[[str], Mapping[str, Tool]]
     begin_call: BeginCall
-    max_result: int
     snapshot_every: int

@@ -5,7 +5,7 @@ from functools import partial
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.points import reach
-from beamclaw.contracts.tools import Order, Tool
+from beamclaw.contracts.tools import Bounds, Order, Tool
 from beamclaw.tools.call import CallServer
 
 
@@ -14,7 +14,9 @@ def supervisor(max_calls: int) -> supervision.DynamicSupervisor:
     return supervision.DynamicSupervisor(max_children=max_calls)
 
 
-async def begin_call(tool: Tool, order: Order, *, check: bool) -> supervision.Pid:
+async def begin_call(
+    bounds: Bounds, tool: Tool, order: Order, *, check: bool
+) -> supervision.Pid:
     """Begin the process of *order*; see :class:`beamclaw.contracts.tools.BeginCall`.
 
     Raises:
@@ -26,7 +28,7 @@ async def begin_call(tool: Tool, order: Order, *, check: bool) -> supervision.Pi
         names.of_tenant(order.tenant, "tools"),
         supervision.ChildSpec(
             order.call_id,
-            partial(CallServer, tool, order, check=check),
+            partial(CallServer, tool, order, bounds, check=check),
             name=names.call(order.tenant, order.run_id, order.call_id),
             restart="temporary",
         ),

@@ -6,7 +6,11 @@ it again: whether that may be done is decided where the effects are written down
 
 import supervision
 from beamclaw.contracts.points import reach
+from beamclaw.contracts.results import bounded
+from beamclaw.contracts.steps import in_steps
 from beamclaw.contracts.tools import (
+    Bounded,
+    Bounds,
     CallDone,
     Collect,
     Dismiss,
@@ -24,13 +28,17 @@ class CallServer(supervision.Server):
         tool: Whose call.
         order: The call.
         check: Ask the tool first what became of an earlier beginning.
+        bounds: How much of the output is taken.
     """
 
-    def __init__(self, tool: Tool, order: Order, *, check: bool) -> None:
+    def __init__(
+        self, tool: Tool, order: Order, bounds: Bounds, *, check: bool
+    ) -> None:
         self._tool = tool
         self._order = order
         self._check = check
-        self._output: Output | None = None
+        self._bounds = bounds
+        self._output: Bounded | None = None
 
     async def init(self) -> supervision.Continue:
         """Whoever begins the call does not wait for it."""
@@ -39,9 +47,11 @@ class CallServer(supervision.Server):
     async def handle_continue(self, term: object) -> None:
         """Do it; whoever wants the output meanwhile waits in the mailbox."""
         try:
-            self._output = await self._work()
+            output = await self._work()
         except ToolFailed as failed:
-            self._output = Output(str(failed), is_error=True)
+            output = Output(str(failed), is_error=True)
+        # However long it is, nobody else is held up by it.
+        self._output = await in_steps(bounded(output, self._order.key, self._bounds))
 
     async def _work(self) -> Output:
         if self._check:

@@ -32,7 +32,7 @@ from beamclaw.contracts.providers import (
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
-from beamclaw.contracts.tools import Tool
+from beamclaw.contracts.tools import Bounds, Tool
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.sessions import Retention
 from beamclaw.testing.strict_bus import StrictBus
@@ -229,8 +229,7 @@ async def _tenant(
         summary_seconds=60.0,
         limits=turn_limits,
         tools=lambda agent: model.tools,
-        begin_call=tools.begin_call,
-        max_result=1_000,
+        begin_call=partial(tools.begin_call, Bounds(told=1_000, kept=300_000)),
         snapshot_every=snapshot_every,
     )
     session_wiring = sessions.Wiring(
