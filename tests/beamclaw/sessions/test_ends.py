@@ -93,7 +93,7 @@ def test_a_call_that_was_under_way_is_settled_by_an_estimate():
     assert isinstance(end_run, EndRun)
     assert settle.usage is None
     assert settle.told == tokens.of_text("so far")
-    assert end_run.usage.output == TURN.usage.output + settle.told
+    assert end_run.usage.output == TURN.usage.output + (settle.told or 0)
     assert end_run.usage.estimated
 
 
