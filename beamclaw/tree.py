@@ -42,6 +42,7 @@ from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
+from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Bounds, Tool
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
@@ -60,10 +61,10 @@ COUNT_EVERY = 0.1
 LAST_WORDS_SECONDS = 1.0
 
 
-Toolbox = Callable[[str], Mapping[str, Tool]]
+Toolbox = Callable[[str], Mapping[str, Tool | SessionTool]]
 
 
-def no_tools(agent: str) -> Mapping[str, Tool]:
+def no_tools(agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of a node that has none."""
     del agent
     return {}
@@ -222,6 +223,7 @@ def _run_wiring(
     flusher = runs.Flusher(
         carrier, tick=numbers.flush_ms / 1000, size=numbers.flush_bytes
     )
+    bounds = Bounds(config.tools.max_result, config.tools.max_kept)
     return runs.Wiring(
         tenant=tenant,
         bus=carrier,
@@ -244,9 +246,8 @@ def _run_wiring(
         summary_seconds=numbers.summary_seconds,
         limits=TurnLimits(**attrs.asdict(config.limits.turn)),
         tools=toolbox,
-        begin_call=partial(
-            tools.begin_call, Bounds(config.tools.max_result, config.tools.max_kept)
-        ),
+        begin_call=partial(tools.begin_call, bounds),
+        bounds=bounds,
         snapshot_every=numbers.snapshot_every,
     )
 

@@ -5,13 +5,27 @@
 :class:`~beamclaw.contracts.journal.RunOver` stands in the journal of its session.
 """
 
+from beamclaw.contracts.announcements import Place, announced
 from beamclaw.contracts.journal import RunOver
-from beamclaw.contracts.ledger import EndRun, RunRow
-from beamclaw.contracts.sessions import RunEnded
+from beamclaw.contracts.ledger import EndRun, Outcome, RunRow
+from beamclaw.contracts.sessions import RunEnded, accept
+from beamclaw.contracts.subagents import Parent, Spend
+from beamclaw.contracts.transcript import OpenTurn
 
 
-def end_run(end: RunEnded, *, at: float) -> EndRun:
-    """*end* as it is kept; *at* in seconds since the epoch."""
+def end_run(
+    end: RunEnded,
+    *,
+    at: float,
+    place: Place,
+    parent: Parent | None,
+    spend: Spend = Spend(),
+) -> EndRun:
+    """*end*, of a turn in *place*, as it is kept; *at* in seconds since the epoch.
+
+    Where *parent* wants that, the result is announced to it in the same commit.
+    """
+    message = None if parent is None else announced(end, parent, place, spend)
     return EndRun(
         run_id=end.run_id,
         at=at,
@@ -21,7 +35,17 @@ def end_run(end: RunEnded, *, at: float) -> EndRun:
         usage=end.usage,
         error_kind=end.error_kind,
         error=end.error,
+        spend=spend,
+        announce=None if message is None else accept(message, at=at),
     )
+
+
+def concerned(turn: OpenTurn, outcome: Outcome) -> tuple[str, ...]:
+    """The sessions that have to look, when *turn* has ended so."""
+    above = () if turn.parent is None else (turn.parent.session_key,)
+    if outcome == "ok":
+        return above
+    return (*above, *(child.begun.session_key for child in turn.open_children))
 
 
 def run_over(end: RunEnded) -> RunOver:

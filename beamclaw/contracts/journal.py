@@ -16,6 +16,7 @@ from beamclaw.contracts.ledger import Event, NewEvent, Outcome, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolResult, Usage
 from beamclaw.contracts.providers import ErrorKind, StopReason
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.contracts.subagents import ChildBegun, ChildEnd, Parent, Spend
 from beamclaw.contracts.tools import CallOutcome, Effect
 
 Purpose = Literal["answer", "summary"]
@@ -25,10 +26,14 @@ ResetReason = Literal["new", "reset", "daily", "idle"]
 
 @attrs.frozen(kw_only=True)
 class InboundTaken:
-    """Messages of a person became part of the transcript."""
+    """Messages of a person, or of another session, became part of the transcript.
+
+    *child*: they announce what a turn has come to that this session has ordered.
+    """
 
     messages: tuple[Message, ...]
     inbox_id: int
+    child: ChildEnd | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +41,11 @@ class RunStarted:
     """A turn began, or (epoch above 1) a successor took it over.
 
     ``definition`` is the hash of the agent definition that is used to the turn's end.
+
+    Attributes:
+        parent: For whom it works, if not for a person.
+        hops: Turns since a person has spoken: 0, unless an agent has begun it.
+        reply_to: Where its answer is wanted, as whoever brought the message says it.
     """
 
     epoch: int
@@ -43,6 +53,9 @@ class RunStarted:
     definition: str
     params: ModelParams = ModelParams()
     retractable: bool = True
+    parent: Parent | None = None
+    hops: int = 0
+    reply_to: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +106,7 @@ class ToolBegun:
     """The intent of a tool call: written before the tool may do anything.
 
     *attempt* counts how often the call has been begun, *key* is the same each time.
+    *child*: the call is no process, but a turn in another session.
     """
 
     call_id: str
@@ -100,6 +114,7 @@ class ToolBegun:
     effect: Effect
     key: str
     attempt: int = 1
+    child: ChildBegun | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +125,8 @@ class ToolEnded:
         digest: Of all that the tool said; tells a repetition.
         size: Bytes of all that it said.
         rest: Where the part is kept that *result* leaves out.
+        spend: What the sub-agent has used that the call stood for.
+        last: The model is not asked again: it wants the turn to end with this.
     """
 
     outcome: CallOutcome
@@ -117,6 +134,8 @@ class ToolEnded:
     digest: str = ""
     size: int = 0
     rest: str | None = None
+    spend: Spend | None = None
+    last: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -159,6 +178,14 @@ class Compacted:
     method: Literal["model", "trim"]
     before: int
     usage: Usage = Usage()
+
+
+@attrs.frozen(kw_only=True)
+class HandedOver:
+    """From the next turn on *agent* answers here; *by* says who wanted it so."""
+
+    agent: str
+    by: str
 
 
 @attrs.frozen(kw_only=True)
@@ -232,6 +259,7 @@ Body = (
     | WaitBegun
     | WaitOver
     | Compacted
+    | HandedOver
     | Noted
     | RunOver
     | SessionReset
@@ -252,6 +280,7 @@ KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "wait-begun": (1, WaitBegun),
     "wait-over": (1, WaitOver),
     "compacted": (1, Compacted),
+    "handed-over": (1, HandedOver),
     "noted": (1, Noted),
     "run-over": (1, RunOver),
     "session-reset": (1, SessionReset),

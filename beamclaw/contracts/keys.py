@@ -221,6 +221,11 @@ def main(agent: str) -> SessionKey:
     return SessionKey(check_agent(agent), (MAIN,))
 
 
+def subagent(agent: str, unique: str) -> SessionKey:
+    """The session of a sub-agent; the same form however far down it is."""
+    return SessionKey(check_agent(agent), ("subagent", escape(unique)))
+
+
 def http(agent: str, unique: str) -> SessionKey:
     """The conversation of one HTTP request."""
     return SessionKey(check_agent(agent), ("openai", escape(unique)))

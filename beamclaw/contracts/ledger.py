@@ -226,7 +226,10 @@ class EndRun:
 
     If it works for a tool call that waits, this is the call's result from now on. Its own
     sub-agents are cancelled, unless it has ended well and they announce their results.
-    *spend* is what it has used, all sub-agents included.
+
+    Attributes:
+        spend: What it has used, all sub-agents included.
+        announce: Put into the inbox of who has ordered it, if it was not cancelled.
     """
 
     run_id: str
@@ -238,6 +241,7 @@ class EndRun:
     error_kind: str | None = None
     error: str | None = None
     spend: Spend = Spend()
+    announce: "Accept | None" = None
 
 
 @attrs.frozen(kw_only=True)
@@ -552,7 +556,8 @@ class SessionRead:
     Attributes:
         children: Turns in other sessions that work for one of this, and are not closed.
         cancelled: Runs of this session that are not over and may not go on.
-        owed: Sessions that wait for the result of a turn of this one, which is there.
+        owed: Sessions for which there is something of this one that they have not taken:
+            the result of a turn, or a message.
     """
 
     seq: int

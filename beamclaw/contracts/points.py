@@ -42,6 +42,7 @@ POINTS: Final[Mapping[str, str]] = {
     "store.reply": "whoever has claimed a tenant hears of it",
     "door.start": "a session's process is begun",
     "door.ring": "the session is told of its message",
+    "door.rouse": "a session that lives is told that another one has written for it",
     "door.look": "a session that lives is told to look into its inbox",
     # --- a session
     "session.take": "a message is taken, and its run opened",
@@ -60,6 +61,11 @@ POINTS: Final[Mapping[str, str]] = {
     "session.answered": "the person hears that the answer counts",
     "session.answer-late": "the person hears that the answer does not count",
     "session.tell-answer": "the run hears of the answer",
+    "session.hand-over": "another agent gets the session",
+    "session.handed-over": "who wanted that hears of it",
+    "session.stop-children": "the sub-agents of a turn that is over are stopped",
+    "session.rouse": "another session is told to look at what this one has written",
+    "session.tell-result": "the run hears what a sub-agent has come to",
     "session.tell-found": "a run that was found hears of an answer",
     "session.keep": "the state of a journal is handed over, for a snapshot",
     "snapshot.put": "a snapshot is written",
@@ -74,8 +80,10 @@ POINTS: Final[Mapping[str, str]] = {
     "cleanup.delete": "a session whose time is over is deleted",
     # --- a run
     "run.take-over": "a successor claims the run's next epoch",
+    "run.rouse": "another session is told to look at what the run has written",
     "run.commit": "a run writes what it has decided: a call of the model, intents, "
     "results, questions, the end",
+    "run.act": "a call that concerns sessions is written down, with all that it means",
     "run.budget": "a run ends because its next call would be too dear",
     "run.retry": "a failed call of the model is written down, before the next one",
     "run.reserve-summary": "a summary is about to be asked for",

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from beamclaw.contracts.ledger import Claim, WaitRow
+from beamclaw.contracts.ledger import ChildRow, Claim, WaitRow
 from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
 from beamclaw.contracts.snapshots import Kept
 from beamclaw.contracts.transcript import Transcript, told
@@ -59,6 +59,7 @@ class RunOrder:
         definition: The agent definition as JSON, where the session has it at hand;
             else it is read from the ledger.
         answers: What persons have answered that is not in the journal yet.
+        results: What turns have come to that it waits for, the same.
     """
 
     tenant: str
@@ -68,6 +69,7 @@ class RunOrder:
     successor: bool
     definition: bytes | None = None
     answers: tuple[WaitRow, ...] = ()
+    results: tuple[ChildRow, ...] = ()
 
 
 @attrs.frozen
@@ -76,6 +78,13 @@ class Steer:
 
     inbox_id: int
     inbound: Inbound
+
+
+@attrs.frozen
+class ChildOver:
+    """To a run, from its session: a turn that it may wait for is over."""
+
+    row: ChildRow
 
 
 @attrs.frozen

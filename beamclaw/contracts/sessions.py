@@ -13,6 +13,7 @@ from beamclaw.contracts.ledger import (
     Accept,
     InboxRow,
     Outcome,
+    ReadChildren,
     ReadRun,
     Receipt,
     RunRow,
@@ -20,6 +21,7 @@ from beamclaw.contracts.ledger import (
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.points import reach
+from beamclaw.contracts.subagents import ChildEnd, Parent
 from beamclaw.contracts.tools import CallOutcome
 
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
@@ -48,6 +50,9 @@ class Inbound:
             model call that breaks off after text has left fails, it is never restarted.
         ephemeral: A session of this one request: a client that leaves cancels it.
         queue: What to do with it while a turn is in progress; None: as configured.
+        parent: It is a tool call's of a turn in another session, which gets the answer.
+        child: It announces what such a turn has come to, to who has ordered it.
+        hops: Turns since a person has spoken.
     """
 
     tenant: str
@@ -66,11 +71,14 @@ class Inbound:
     retractable: bool = True
     ephemeral: bool = False
     queue: QueueMode | None = None
+    parent: Parent | None = None
+    child: ChildEnd | None = None
+    hops: int = 0
 
 
 # --- what is published on a session's topic
 
-Phase = Literal["queue", "permit", "model", "retry", "tools", "person"]
+Phase = Literal["queue", "permit", "model", "retry", "tools", "person", "agents"]
 
 
 @attrs.frozen
@@ -164,6 +172,13 @@ class Ring:
 
 
 @attrs.frozen
+class Rouse:
+    """Cast after a commit that concerns another session: it has to look again."""
+
+    session_key: str
+
+
+@attrs.frozen
 class IsAwake(supervision.Call[bool]):
     """Whether the session has a process; all rings sent before have reached it."""
 
@@ -220,7 +235,7 @@ class SessionsStatus:
 
     Attributes:
         awake: Sessions with a process.
-        running: Turns in progress; *asking* of them wait for a person.
+        running: Turns in progress; *asking* of them wait for a person, or for others.
         reviving: Sessions that died and are being brought back.
         parked: Sessions with work and no place (``sessions.max_awake``).
         intake: Whether turns may be started.
@@ -239,9 +254,23 @@ class SessionsStatus:
 
 @attrs.frozen
 class Abort(supervision.Call[bool]):
-    """Stop a run, queued or running; its text so far stays. False: not in progress."""
+    """Stop a run, queued or running, and its sub-agents; its text so far stays.
+
+    False: nothing was in progress.
+    """
 
     run_id: str
+
+
+@attrs.frozen(kw_only=True)
+class HandTo(supervision.Call[None]):
+    """Have another agent answer from the next turn on; *by* says who wants it so.
+
+    The reply comes when it is durable, which is after the turn in progress.
+    """
+
+    agent: str
+    by: str
 
 
 # --- client functions
@@ -261,6 +290,24 @@ def fingerprint(inbound: Inbound) -> str:
     return hashlib.sha256(encode(content)).hexdigest()
 
 
+def accept(inbound: Inbound, *, at: float) -> Accept:
+    """*inbound* as the ledger takes it."""
+    return Accept(
+        source=inbound.source,
+        account=inbound.account,
+        conversation=inbound.conversation,
+        external_id=inbound.external_id,
+        fingerprint=fingerprint(inbound),
+        session_key=inbound.session_key,
+        agent=inbound.agent,
+        run_id=inbound.run_id,
+        at=at,
+        body=encode(inbound),
+        channel=inbound.source,
+        ephemeral=inbound.ephemeral,
+    )
+
+
 async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
     """Hand *inbound* in. When this returns, the message is durable and will be answered.
 
@@ -275,25 +322,10 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
 
     Cancelling leaves the message either taken or not; the same id finds out.
     """
-    body = encode(inbound)
+    job = accept(inbound, at=at)
     reach("edge.accept.before")
     receipt = await bus.call(
-        names.of_tenant(inbound.tenant, "ledger"),
-        Accept(
-            source=inbound.source,
-            account=inbound.account,
-            conversation=inbound.conversation,
-            external_id=inbound.external_id,
-            fingerprint=fingerprint(inbound),
-            session_key=inbound.session_key,
-            agent=inbound.agent,
-            run_id=inbound.run_id,
-            at=at,
-            body=body,
-            channel=inbound.source,
-            ephemeral=inbound.ephemeral,
-        ),
-        timeout=None,
+        names.of_tenant(inbound.tenant, "ledger"), job, timeout=None
     )
     reach("edge.accept.after")
     if not receipt.duplicate:
@@ -301,7 +333,7 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
             id=receipt.inbox_id,
             session_key=receipt.session_key,
             run_id=receipt.run_id,
-            body=body,
+            body=job.body,
         )
         reach("edge.ring.before")
         bus.cast(names.of_tenant(inbound.tenant, "sessions"), Ring(row, receipt.fresh))
@@ -328,7 +360,12 @@ async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
     door, session = names.of_tenant(tenant, "sessions"), names.session
     # By way of the door, so that no ring that was sent before is overtaken.
     if not await bus.call(door, IsAwake(session_key), timeout=None):
-        return False
+        # Asleep there is nothing in progress, but for what its last turns have begun.
+        children = ReadChildren(session_key, run_id)
+        rows = await bus.call(names.of_tenant(tenant, "ledger"), children)
+        if all(row.state != "open" for row in rows):
+            return False
+        await bus.call(door, Wake(session_key), timeout=None)
     try:
         return await bus.call(session(tenant, session_key), Abort(run_id), timeout=None)
     except supervision.NoProcess:

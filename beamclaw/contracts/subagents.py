@@ -5,7 +5,8 @@ given (:class:`Allowance`) and has used (:class:`Spend`), and for whom it works
 (:class:`Parent`). How these come to be done is in ``docs/explanation/sub-agents.md``.
 """
 
-from typing import Literal, Protocol
+from collections.abc import Collection, Mapping
+from typing import Final, Literal, Protocol
 
 import attrs
 
@@ -163,6 +164,7 @@ class Yield:
 
 
 Request = Spawn | Send | HandOver | Yield
+Deed = Literal["spawn", "send", "hand-over", "yield"]
 
 
 class SessionTool(Protocol):
@@ -170,6 +172,11 @@ class SessionTool(Protocol):
 
     Its ``spec.kind`` is ``session``. It only says what an order means.
     """
+
+    @property
+    def does(self) -> Deed:
+        """Which sort of request it makes."""
+        ...
 
     @property
     def spec(self) -> ToolSpec:
@@ -183,3 +190,151 @@ class SessionTool(Protocol):
             ToolFailed: Nothing that can be done, in words for the model.
         """
         ...
+
+
+# --- what is allowed
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """The configuration's word on sub-agents, and on what sessions may do to another.
+
+    Attributes:
+        depth: Levels of sub-agents below a person's conversation.
+        children: Sub-agents of one session at work at once.
+        concurrent: Those of a tenant.
+        per_turn: Those that one turn may start altogether.
+        rounds: Turns that agents may go on for by themselves: an announced result
+            begins a turn, that one begins sub-agents, and so on.
+        ping_pong: The same, until a message to another session is refused.
+        share: Part of what is left of a turn that a sub-agent gets, if nothing is asked.
+        visibility: See :data:`Visibility`.
+        agent_to_agent: Agents that reach one another's sessions, where *visibility* is
+            ``all``; ``*`` is all of them.
+        spawns: Which agents an agent may start, beside itself.
+        hands_over: Which agents an agent may hand a conversation to.
+    """
+
+    depth: int = 5
+    children: int = 5
+    concurrent: int = 8
+    per_turn: int = 50
+    rounds: int = 20
+    ping_pong: int = 5
+    share: float = 0.5
+    visibility: Visibility = "tree"
+    agent_to_agent: tuple[str, ...] = ()
+    spawns: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, tuple[str, ...]]
+    )
+    hands_over: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, tuple[str, ...]]
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Asker:
+    """Whose turn asks: *depth* of its session, *hops* and *children* of the turn."""
+
+    agent: str
+    session_key: str
+    depth: int = 0
+    hops: int = 0
+    children: int = 0
+
+
+ANY: Final = "*"
+
+
+def offered(rules: Rules, depth: int, deed: Deed) -> bool:
+    """Whether a turn so far down is shown tools of this sort at all.
+
+    As in OpenClaw: those at the lowest level start nobody, and sub-agents talk to no
+    session beside their own.
+    """
+    return depth < rules.depth if deed == "spawn" else not depth or deed == "yield"
+
+
+def may_spawn(rules: Rules, asker: Asker, agent: str) -> str | None:
+    """Why this sub-agent may not be started, in words for the model; None: it may."""
+    allowed = rules.spawns.get(asker.agent, ())
+    if asker.depth >= rules.depth:
+        return (
+            f"a sub-agent {asker.depth} levels down may start none "
+            f"(limits.subagents.depth: {rules.depth})"
+        )
+    if asker.children >= rules.per_turn:
+        return (
+            f"this turn has started {asker.children} sub-agents "
+            f"(limits.subagents.per_turn: {rules.per_turn})"
+        )
+    if asker.hops >= rules.rounds:
+        return (
+            f"agents have gone on by themselves for {asker.hops} turns "
+            f"(limits.subagents.rounds: {rules.rounds}); a person has to say something"
+        )
+    if agent != asker.agent and not {agent, ANY} & {*allowed}:
+        return (
+            f"agent {asker.agent} may not start agent {agent} "
+            f"(agents.{asker.agent}.subagents.allow_agents)"
+        )
+    return None
+
+
+def may_send(
+    rules: Rules, asker: Asker, agent: str, session_key: str, ancestors: Collection[str]
+) -> str | None:
+    """The same for a message to another session; see :func:`may_see`."""
+    if session_key == asker.session_key:
+        return "this is the session itself"
+    if asker.hops >= rules.ping_pong:
+        return (
+            f"agents have talked among themselves for {asker.hops} turns "
+            f"(sessions.ping_pong: {rules.ping_pong}); a person has to say something"
+        )
+    return may_see(rules, asker, agent, session_key, ancestors)
+
+
+def may_see(
+    rules: Rules, asker: Asker, agent: str, session_key: str, ancestors: Collection[str]
+) -> str | None:
+    """The same for a look into a session.
+
+    Args:
+        rules: What is allowed.
+        asker: Whose turn.
+        agent: Whose session is looked into.
+        session_key: Its key.
+        ancestors: The sessions that it was spawned by, and so on.
+    """
+    if session_key == asker.session_key:
+        return None
+    if rules.visibility != "self" and asker.session_key in ancestors:
+        return None
+    if rules.visibility in ("agent", "all") and agent == asker.agent:
+        return None
+    if rules.visibility != "all" or agent == asker.agent:
+        return (
+            f"the session {session_key} cannot be seen from here "
+            f"(tools.sessions.visibility: {rules.visibility})"
+        )
+    if ANY in rules.agent_to_agent or {agent, asker.agent} <= {*rules.agent_to_agent}:
+        return None
+    return (
+        f"agent {asker.agent} does not reach sessions of agent {agent} "
+        "(tools.sessions.agent_to_agent)"
+    )
+
+
+def may_hand_over(rules: Rules, asker: Asker, agent: str) -> str | None:
+    """The same for handing the conversation to another agent."""
+    if asker.depth:
+        return "a sub-agent has no conversation to hand over"
+    if agent == asker.agent:
+        return f"agent {agent} has the conversation already"
+    if not {agent, ANY} & {*rules.hands_over.get(asker.agent, ())}:
+        return (
+            f"agent {asker.agent} may not hand over to agent {agent} "
+            f"(agents.{asker.agent}.hand_over)"
+        )
+    return None

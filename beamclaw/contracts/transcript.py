@@ -20,6 +20,7 @@ from beamclaw.contracts.journal import (
     Body,
     Compacted,
     Forked,
+    HandedOver,
     InboundTaken,
     Noted,
     Revived,
@@ -36,6 +37,7 @@ from beamclaw.contracts.ledger import Event, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.path import path
 from beamclaw.contracts.providers import StopReason
+from beamclaw.contracts.subagents import ChildBegun, ChildEnd, Parent, Spend, all_of
 from beamclaw.contracts.tools import CallOutcome, Effect
 
 
@@ -67,12 +69,35 @@ class Call:
         wait: None: no person was asked.
         begun: None: the tool cannot have done anything.
         outcome: None: it has no result yet.
+        child: The run in another session that it stands for.
     """
 
     asked: ToolCall
     wait: Wait | None = None
     begun: Begun | None = None
     outcome: CallOutcome | None = None
+    child: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Child:
+    """A turn in another session that works for this one; *spend* when it has ended."""
+
+    call_id: str
+    begun: ChildBegun
+    spend: Spend | None = None
+
+    @property
+    def counted(self) -> Spend:
+        """What it takes from its parent: all that it may use, until it has ended."""
+        if self.begun.allowance is None:
+            return Spend()
+        return all_of(self.begun.allowance) if self.spend is None else self.spend
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a tool call waits for it."""
+        return self.spend is None and self.begun.mode == "wait"
 
 
 @attrs.frozen(kw_only=True)
@@ -95,8 +120,10 @@ class OpenTurn:
         started_at: When it began, seconds since the epoch; put on by the time in which
             nobody worked for it, between a death and who took it up again.
         touched_at: When its run wrote its last event.
-        waited: Seconds of that in which it waited for a person.
+        waited: Seconds of that in which it waited for a person or a sub-agent, without
+            those in which the sub-agent worked.
         waiting_since: When it began to do so; None: it does not.
+        lent: Seconds in which sub-agents have worked since then: the longest of them.
         attempt: The last model call begun, counted from 1; 0: none yet.
         failed: How many of them failed and were followed by another.
         failed_in_a_row: How many of those since the last answer, by the same model.
@@ -112,6 +139,12 @@ class OpenTurn:
         compactions: How often the transcript was compacted since the last answer.
         overflow: The model has refused the prompt as too long.
         progress: Answers and results since the turn was begun or revived.
+        parent: For whom it works, if not for a person.
+        depth: How far below a person's conversation; 0: it is in one.
+        hops: Turns since a person has spoken.
+        reply_to: Where its answer is wanted.
+        children: The turns in other sessions that it has ordered.
+        last: The model wants the turn to end, see ``ToolEnded``.
     """
 
     run_id: str
@@ -124,6 +157,7 @@ class OpenTurn:
     touched_at: float = 0.0
     waited: float = 0.0
     waiting_since: float | None = None
+    lent: float = 0.0
     attempt: int = 0
     failed: int = 0
     failed_in_a_row: int = 0
@@ -142,9 +176,19 @@ class OpenTurn:
     compactions: int = 0
     overflow: bool = False
     progress: int = 0
+    parent: Parent | None = None
+    depth: int = 0
+    hops: int = 0
+    reply_to: str | None = None
+    children: tuple[Child, ...] = ()
+    last: bool = False
 
     def busy_seconds(self, now: float) -> float:
-        """Seconds that the turn has taken, those without in which a person was asked."""
+        """Seconds that somebody has worked for the turn.
+
+        Those without in which a person was asked; of those in which it waited for
+        sub-agents, as many as the longest of them worked.
+        """
         since = now if self.waiting_since is None else self.waiting_since
         return now - self.started_at - self.waited - (now - since)
 
@@ -157,7 +201,38 @@ class OpenTurn:
     @property
     def moves(self) -> bool:
         """Whether a death says nothing against it: it got further, or only waited."""
-        return self.progress > 0 or bool(self.open_waits)
+        return self.progress > 0 or self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a person, or for a sub-agent."""
+        awaited = any(child.awaited for child in self.children)
+        return awaited or bool(self.open_waits)
+
+    @property
+    def open_children(self) -> tuple[Child, ...]:
+        """The sub-agents that work for it."""
+        return tuple(
+            child
+            for child in self.children
+            if child.spend is None and child.begun.kind == "spawn"
+        )
+
+    @property
+    def used(self) -> Spend:
+        """What it takes, without time; a sub-agent at work with all that it may take."""
+        own = Spend(
+            model_calls=self.model_calls,
+            tool_calls=self.tool_calls,
+            tokens=self.usage.input + self.usage.output,
+        )
+        for child in self.children:
+            own += attrs.evolve(child.counted, seconds=0.0)
+        return own
+
+    def spent(self, now: float) -> Spend:
+        """What it has used at its end."""
+        return attrs.evolve(self.used, seconds=max(0.0, self.busy_seconds(now)))
 
     @property
     def open_calls(self) -> tuple[Call, ...]:
@@ -197,6 +272,8 @@ class Transcript:
             (those of the system's words and the tools included).
         sums: Tokens of the messages up to each one, with it, all of them estimated.
         at: When its last event was written, seconds since the epoch.
+        depth: How far the session is below a person's conversation.
+        agent: Who answers in it, if it was handed over.
     """
 
     seq: int = 0
@@ -211,6 +288,8 @@ class Transcript:
         default=attrs.Factory(_sums, takes_self=True), converter=_numbers
     )
     at: float = 0.0
+    depth: int = 0
+    agent: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -238,18 +317,23 @@ def told(before: str, text: str) -> str:
     return f"{before}{PARAGRAPH}{text}" if before and text else before or text
 
 
-def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
+def evolve(  # noqa: C901 -- a table
+    state: Transcript, seq: int, fact: Fact
+) -> Transcript:
     """*state* after the event *fact* with number *seq*.
 
     For a :class:`~beamclaw.contracts.journal.Rewound`, *state* is what it goes back to.
     """
     body, turn = fact.body, state.turn
+    depth, agent = state.depth, state.agent
     if isinstance(body, SessionReset):
-        return Transcript(seq, covered=seq, at=fact.at)
+        return Transcript(seq, covered=seq, at=fact.at, depth=depth, agent=agent)
     if isinstance(body, Forked):
         return _forked(body, seq, fact.at)
     if isinstance(body, RunStarted):
-        turn = _started(turn, fact, body)
+        if body.parent is not None and body.parent.kind == "spawn":
+            depth = body.parent.depth
+        turn = _started(turn, fact, body, depth)
     elif isinstance(body, RunOver):
         turn = None
     elif turn is not None:
@@ -258,6 +342,8 @@ def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
             turn = attrs.evolve(turn, touched_at=fact.at)
     if isinstance(body, Compacted):
         state = _compacted(state, body)
+    elif isinstance(body, HandedOver):
+        agent = body.agent
     messages, seqs, sums = state.messages, state.seqs, state.sums
     if new := _said(body):
         sums = sums.plus(running(new, state.tokens))
@@ -265,7 +351,18 @@ def evolve(state: Transcript, seq: int, fact: Fact) -> Transcript:
     counted = state.counted
     if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
         counted = len(messages), body.usage.input + body.usage.output
-    return Transcript(seq, messages, turn, seqs, state.covered, counted, sums, fact.at)
+    return Transcript(
+        seq=seq,
+        messages=messages,
+        turn=turn,
+        seqs=seqs,
+        covered=state.covered,
+        counted=counted,
+        sums=sums,
+        at=fact.at,
+        depth=depth,
+        agent=agent,
+    )
 
 
 def _said(body: Body) -> tuple[Message, ...]:
@@ -312,7 +409,9 @@ def _compacted(state: Transcript, body: Compacted) -> Transcript:
     )
 
 
-def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
+def _started(
+    turn: OpenTurn | None, fact: Fact, body: RunStarted, depth: int
+) -> OpenTurn:
     if turn is not None and turn.run_id == fact.run_id:
         away = max(0.0, fact.at - turn.touched_at)
         since = None if turn.waiting_since is None else turn.waiting_since + away
@@ -333,6 +432,10 @@ def _started(turn: OpenTurn | None, fact: Fact, body: RunStarted) -> OpenTurn:
         retractable=body.retractable,
         started_at=fact.at,
         touched_at=fact.at,
+        parent=body.parent,
+        depth=depth,
+        hops=body.hops,
+        reply_to=body.reply_to,
     )
 
 
@@ -369,10 +472,13 @@ def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: C901, PLR0911 -- 
         case Answered():
             return _answered(turn, body)
         case ToolBegun():
-            begun = Begun(effect=body.effect, key=body.key, attempt=body.attempt)
-            return attrs.evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
+            return _begun(turn, body, fact.at)
         case ToolEnded():
-            return _ended(turn, body)
+            return _ended(turn, body, fact.at)
+        case InboundTaken():
+            # What the model has said before is not its answer to this.
+            turn = attrs.evolve(turn, answer=None, last=False)
+            return turn if body.child is None else _announced(turn, body.child)
         case WaitBegun():
             wait = Wait(id=body.wait_id, expires_at=body.expires_at)
             since = fact.at if turn.waiting_since is None else turn.waiting_since
@@ -408,14 +514,69 @@ def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
     )
 
 
-def _ended(turn: OpenTurn, body: ToolEnded) -> OpenTurn:
+def _begun(turn: OpenTurn, body: ToolBegun, at: float) -> OpenTurn:
+    begun, child = (
+        Begun(effect=body.effect, key=body.key, attempt=body.attempt),
+        body.child,
+    )
+    if child is None:
+        return attrs.evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
+    turn = attrs.evolve(
+        turn,
+        calls=_changed(turn, body.call_id, begun=begun, child=child.run_id),
+        children=(*turn.children, Child(call_id=body.call_id, begun=child)),
+    )
+    if turn.waiting_since is None and child.mode == "wait":
+        return attrs.evolve(turn, waiting_since=at)
+    return turn
+
+
+def _announced(turn: OpenTurn, end: ChildEnd) -> OpenTurn:
+    children = tuple(
+        attrs.evolve(child, spend=end.spend)
+        if child.begun.run_id == end.run_id
+        else child
+        for child in turn.children
+    )
+    return attrs.evolve(turn, children=children)
+
+
+def _returned(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
+    """The call has a result: what its sub-agent was given and has not used is back."""
+    id_ = body.result.id
+    waited_for = [c for c in turn.children if c.call_id == id_ and c.awaited]
+    if not waited_for:
+        return turn
+    (child,) = waited_for
+    # Of one that was cut off nobody knows what it has used.
+    spend = body.spend or attrs.evolve(child.counted, seconds=0.0)
+    children = tuple(
+        attrs.evolve(each, spend=spend) if each is child else each
+        for each in turn.children
+    )
+    lent = max(turn.lent, spend.seconds)
+    return _waited(attrs.evolve(turn, children=children, lent=lent), at)
+
+
+def _waited(turn: OpenTurn, at: float) -> OpenTurn:
+    """The turn's clock goes on, when it waits for nobody any more."""
+    if turn.waiting_since is None or turn.waits:
+        return turn
+    # Less than nothing, where a sub-agent worked while nobody worked for the turn.
+    waited = turn.waited + max(0.0, at - turn.waiting_since) - turn.lent
+    return attrs.evolve(turn, waited=waited, waiting_since=None, lent=0.0)
+
+
+def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
     id_ = body.result.id
     asked = next((call.asked for call in turn.calls if call.asked.id == id_), None)
     if asked is None:
         return turn
     did = Did(tool=asked.name, arguments=asked.arguments, digest=body.digest)
+    turn = _returned(turn, body, at)
     return attrs.evolve(
         turn,
+        last=turn.last or body.last,
         calls=_changed(turn, id_, outcome=body.outcome),
         tool_calls=turn.tool_calls + 1,
         done=(*turn.done[1 - REMEMBERED :], did),
@@ -435,11 +596,7 @@ def _answered_wait(turn: OpenTurn, body: WaitOver, at: float) -> OpenTurn:
         else call
         for call in turn.calls
     )
-    turn = attrs.evolve(turn, calls=calls)
-    if turn.waiting_since is None or turn.open_waits:
-        return turn
-    waited = turn.waited + max(0.0, at - turn.waiting_since)
-    return attrs.evolve(turn, waited=waited, waiting_since=None)
+    return _waited(attrs.evolve(turn, calls=calls), at)
 
 
 def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...]:

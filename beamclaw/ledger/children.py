@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from beamclaw.contracts.ledger import (
+    Accept,
     CancelChildren,
     Deliver,
     EndRun,
@@ -71,7 +72,10 @@ def _works(child: Child) -> bool:
 
 
 def _deliver(step: Step, op: Deliver) -> None:
-    message = op.message
+    _owe(step, op.message)
+
+
+def _owe(step: Step, message: Accept) -> None:
     if step.inbox.repeated(message) is None:
         step.inbox.check(message, owed=True, before=step.messages)
         step.messages.append(message)
@@ -108,8 +112,10 @@ def over(step: Step, op: EndRun) -> None:
     child = step.child(op.run_id)
     if child is not None:
         child = step.change_child(op.run_id)
-        waits = child.state == "open" and child.mode == "wait"
-        child.state = "ended" if waits else "closed"
+        wanted = child.state == "open"
+        child.state = "ended" if wanted and child.mode == "wait" else "closed"
+        if wanted and op.announce is not None:
+            _owe(step, op.announce)
         child.model_calls, child.tool_calls = op.spend.model_calls, op.spend.tool_calls
         child.tokens, child.seconds = op.spend.tokens, op.spend.seconds
     for own in step.children_of(op.run_id):

@@ -296,6 +296,8 @@ def _messages(jobs: Iterable[Commit | Accept]) -> Iterator[Accept]:
             for op in job.ops:
                 if type(op) is OpenChild or type(op) is Deliver:
                     yield op.message
+                elif type(op) is EndRun and op.announce is not None:
+                    yield op.announce
 
 
 def _run_of(job: Commit | Accept) -> str | None:

@@ -81,6 +81,12 @@ _WORKS_FOR = """
     FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
     WHERE c.session = ? AND c.state IN ('ended', 'cancelled') ORDER BY c.run_id
 """
+# Messages of a session to others, see beamclaw.contracts.announcements.SOURCE.
+_SENT = """
+    SELECT DISTINCT s.key FROM inbox AS i JOIN sessions AS s ON s.id = i.session
+    WHERE i.source = 'agent' AND i.account = 'agent' AND i.conversation = ?
+        AND i.taken_at IS NULL
+"""
 # UNION, not UNION ALL: it ends, whatever the rows say.
 _ANCESTORS = """
     WITH RECURSIVE up (session, depth) AS (
@@ -239,6 +245,8 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
     inbox = query(_INBOX, (session,)).fetchall()
     run = query(_RUN_OPEN, (session,)).fetchone()
     works_for = query(_WORKS_FOR, (session,)).fetchall()
+    owed = [row[2] for row in works_for if row[1] == "ended"]
+    owed += [row[0] for row in query(_SENT, (request.session_key,)).fetchall()]
     return SessionRead(
         seq=seq,
         events=events,
@@ -252,7 +260,7 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
         waits=_wait_rows(query(_WAITS_OF, (session,)).fetchall()),
         children=_child_rows(query(_CHILDREN_OPEN, (session,)).fetchall()),
         cancelled=tuple(row[0] for row in works_for if row[1] == "cancelled"),
-        owed=tuple(dict.fromkeys(row[2] for row in works_for if row[1] == "ended")),
+        owed=tuple(dict.fromkeys(owed)),
         row=_session_row(query(_SESSION_BY_KEY, (request.session_key,)).fetchone()),
         snapshot=snapshot,
     )

@@ -43,7 +43,9 @@ class Persons:
             inbound = steer.inbound
             record.add(
                 InboundTaken(
-                    messages=taken(inbound, fresh=False), inbox_id=steer.inbox_id
+                    messages=taken(inbound, fresh=False),
+                    inbox_id=steer.inbox_id,
+                    child=inbound.child,
                 ),
                 ledger.Take((steer.inbox_id,)),
                 ledger.JoinRun(inbound.run_id, record.id),

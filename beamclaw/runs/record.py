@@ -5,13 +5,16 @@ from functools import partial
 
 import supervision
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.ends import end_run, run_over
+from beamclaw.contracts.announcements import Place
+from beamclaw.contracts.ends import concerned, end_run, run_over
 from beamclaw.contracts.journal import Body, Noted
+from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import ProviderError, StopReason
 from beamclaw.contracts.runs import RunOrder
 from beamclaw.contracts.sessions import (
     Inbound,
     Phase,
+    Rouse,
     RunEnded,
     TopicValue,
     Waiting,
@@ -107,7 +110,17 @@ class Record:
             error=None if error is None else error.message,
             model=turn.model,
         )
-        self.add(run_over(ended), end_run(ended, at=self.now()))
+        at = self.now()
+        over = end_run(
+            ended,
+            at=at,
+            place=Place(self._wiring.tenant, self.key),
+            parent=turn.parent,
+            spend=turn.spent(at),
+        )
+        for key in concerned(turn, outcome):
+            self.afterwards(partial(self.rouse, key))
+        self.add(run_over(ended), over)
         self.ended = ended
 
     def mark(self) -> None:
@@ -162,6 +175,13 @@ class Record:
         waiting = Waiting(self.id, phase, detail, seconds)
         self.progress.waiting = waiting
         self.publish(waiting)
+
+    def rouse(self, session_key: str) -> None:
+        """Have another session look at what was committed. It may be lost."""
+        door = names.of_tenant(self._wiring.tenant, "sessions")
+        reach("run.rouse.before")
+        self._wiring.bus.cast(door, Rouse(session_key))
+        reach("run.rouse.after")
 
     def publish(self, value: TopicValue) -> None:
         """Tell it now."""

@@ -7,7 +7,7 @@ are processes of their own: a successor finds those that live.
 """
 
 from contextlib import suppress
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 import supervision
 from beamclaw.agents import AgentDefinition
@@ -15,14 +15,18 @@ from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.journal import RunStarted
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import ProviderError
-from beamclaw.contracts.runs import RunOrder, Steer
-from beamclaw.contracts.tools import CallDone
+from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
+from beamclaw.contracts.subagents import SessionTool, offered
+from beamclaw.contracts.tools import CallDone, Tool
+from beamclaw.runs.allowances import within
 from beamclaw.runs.asking import Asking
 from beamclaw.runs.calls import Calls
+from beamclaw.runs.children import Children
 from beamclaw.runs.compaction import compact
 from beamclaw.runs.persons import Persons
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn import (
+    Act,
     Ask,
     AskPerson,
     Await,
@@ -31,12 +35,14 @@ from beamclaw.runs.turn import (
     Conclude,
     Expire,
     Finish,
+    Linger,
     decide,
 )
 from beamclaw.runs.wiring import Wiring
 
 # What a run is told by others while it works.
-_HEARD: Final = (CallDone, supervision.Down, waits.Answered, Steer)
+_HEARD: Final = (CallDone, supervision.Down, waits.Answered, Steer, ChildOver)
+_Heard = CallDone | supervision.Down | waits.Answered | Steer | ChildOver
 
 
 async def run_turn(wiring: Wiring, order: RunOrder) -> None:
@@ -56,7 +62,7 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
         await record.commit()
         reach("run.take-over.after")
     definition = await _definition(wiring, record, order.definition)
-    await _Run(wiring, record, definition, order.answers).work()
+    await _Run(wiring, record, definition, order).work()
 
 
 def _take_over(record: Record, epoch: int) -> None:
@@ -71,6 +77,9 @@ def _take_over(record: Record, epoch: int) -> None:
         definition=turn.definition,
         params=turn.params,
         retractable=turn.retractable,
+        parent=turn.parent,
+        hops=turn.hops,
+        reply_to=turn.reply_to,
     )
     record.add(started, *ops)
 
@@ -90,29 +99,44 @@ async def _definition(
     return AgentDefinition.load(body)
 
 
+def _toolbox(
+    wiring: Wiring, agent: str, depth: int
+) -> tuple[dict[str, Tool], dict[str, SessionTool]]:
+    """The tools whose calls are processes, and those that are done with sessions."""
+    tools: dict[str, Tool] = {}
+    acts: dict[str, SessionTool] = {}
+    for name, tool in wiring.tools(agent).items():
+        if tool.spec.kind == "process":
+            tools[name] = cast("Tool", tool)
+        elif offered(wiring.subagents, depth, (act := cast("SessionTool", tool)).does):
+            acts[name] = act
+    return tools, acts
+
+
 class _Run:
     def __init__(
         self,
         wiring: Wiring,
         record: Record,
         definition: AgentDefinition,
-        answers: tuple[ledger.WaitRow, ...],
+        order: RunOrder,
     ) -> None:
-        tools = wiring.tools(definition.id)
-        specs = {name: tool.spec for name, tool in tools.items()}
-        self._limits = wiring.limits
+        turn = record.turn
+        tools, acts = _toolbox(wiring, definition.id, turn.depth)
+        specs = {name: tool.spec for name, tool in (tools | acts).items()}
+        allowance = None if turn.parent is None else turn.parent.allowance
+        self._limits = within(wiring.limits, allowance)
         self._record = record
         self._system = definition.system
         self._specs = specs
         self._asking = Asking(wiring, record, definition, tuple(specs.values()))
         self._calls = Calls(wiring, record, tools)
         self._persons = Persons(wiring, record)
-        self._answers = answers
+        self._children = Children(wiring, record, definition, self._limits, acts)
+        self._order = order
 
     async def work(self) -> None:
-        self._calls.find()
-        for row in self._answers:
-            self._persons.hear_answer(row)
+        self._find()
         while True:
             await self._look_up()
             step = self._plan()
@@ -134,8 +158,10 @@ class _Run:
             match step:
                 case Ask():
                     await self._asking.ask(step)
-                case Await():
-                    await self._listen()
+                case Await() | Linger():
+                    await self._listen(step)
+                case Act():
+                    await self._children.act(step)
                 case Compact():
                     await compact(self._asking, step)
                 case Expire():
@@ -143,7 +169,15 @@ class _Run:
                 case _:
                     assert_never(step)
 
-    def _plan(self) -> Ask | Await | Compact | Expire | None:
+    def _find(self) -> None:
+        """What outlived an earlier run, and what has come since it died."""
+        self._calls.find()
+        for row in self._order.answers:
+            self._persons.hear_answer(row)
+        for row in self._order.results:
+            self._children.hear(ChildOver(row))
+
+    def _plan(self) -> Ask | Act | Await | Linger | Compact | Expire | None:
         """Decide, and draft what that means, up to the next step that has to wait.
 
         None: the turn is over.
@@ -160,12 +194,12 @@ class _Run:
                 running=self._calls.running,
             )
             for step in steps:
+                if isinstance(step, Ask | Linger) and self._persons.draft_messages():
+                    break
                 if isinstance(step, Ask):
-                    if self._persons.draft_messages():
-                        break
                     self._asking.draft(step)
                     return step
-                if isinstance(step, Await | Compact | Expire):
+                if isinstance(step, Act | Await | Linger | Compact | Expire):
                     return step
                 self._draft(step)
         return None
@@ -174,6 +208,8 @@ class _Run:
         match step:
             case Begin():
                 self._calls.draft(step)
+            case Conclude() if step.call.child is not None:
+                self._children.conclude(step)
             case Conclude():
                 self._calls.conclude(step)
             case AskPerson():
@@ -194,29 +230,38 @@ class _Run:
             while True:
                 self._hear(await supervision.receive(_HEARD, timeout=0))
 
-    async def _listen(self) -> None:
-        """Wait for a call to end or a person to answer, then go on."""
-        working = self._calls.working
-        self._record.wait_for("tools" if working else "person", working)
+    async def _listen(self, step: Await | Linger) -> None:
+        """Wait for a call to end, a person to answer or a sub-agent, then go on."""
+        self._say_what_for()
+        patience = self._patience(step)
         with suppress(supervision.ReceiveTimeout):
-            self._hear(await supervision.receive(_HEARD, timeout=self._patience()))
+            self._hear(await supervision.receive(_HEARD, timeout=patience))
         self._record.progress.waiting = None
 
-    def _patience(self) -> float:
-        """Seconds until something is due though nothing is heard."""
+    def _say_what_for(self) -> None:
+        record = self._record
+        if self._calls.working:
+            record.wait_for("tools", self._calls.working)
+        elif record.turn.open_waits:
+            record.wait_for("person", "")
+        else:
+            record.wait_for("agents", self._children.working)
+
+    def _patience(self, step: Await | Linger) -> float | None:
+        """Seconds until something is due though nothing is heard; None: nothing is."""
         turn, now = self._record.turn, self._record.now()
         due = [wait.expires_at - now for wait in turn.open_waits]
-        if self._calls.running:
+        if self._calls.running or isinstance(step, Linger):
             due.append(self._limits.seconds - turn.busy_seconds(now))
-        return max(0.0, min(due))
+        return max(0.0, min(due)) if due else None
 
-    def _hear(
-        self, message: CallDone | supervision.Down | waits.Answered | Steer
-    ) -> None:
+    def _hear(self, message: _Heard) -> None:
         match message:
             case waits.Answered(row):
                 self._persons.hear_answer(row)
             case Steer():
                 self._persons.hear(message)
+            case ChildOver():
+                self._children.hear(message)
             case _:
                 self._calls.hear(message)

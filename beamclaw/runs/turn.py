@@ -43,6 +43,15 @@ class Begin:
     check: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class Act:
+    """Commit a tool call together with what it means for other sessions, or for this."""
+
+    call: Call
+    spec: ToolSpec
+    arguments: Mapping[str, Any]
+
+
 @attrs.frozen
 class Compact:
     """Put a summary in the place of the first *cut* messages.
@@ -79,7 +88,12 @@ class Conclude:
 
 @attrs.frozen
 class Await:
-    """Wait for a call in progress to end, or for a person's answer."""
+    """Wait for a call in progress to end, for a person's answer or for a sub-agent."""
+
+
+@attrs.frozen
+class Linger:
+    """The answer is there, but what sub-agents have to add to it is not: wait for it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +109,18 @@ class Finish:
     error: str = ""
 
 
-Step = Ask | Compact | Begin | AskPerson | Expire | Conclude | Await | Finish
+Step = (
+    Ask
+    | Act
+    | Compact
+    | Begin
+    | AskPerson
+    | Expire
+    | Conclude
+    | Await
+    | Linger
+    | Finish
+)
 
 
 class NoOpenTurnError(Exception):
@@ -131,8 +156,8 @@ def decide(
         raise NoOpenTurnError
     if turn.open_calls:
         return _of_calls(turn, now, limits, tools, running)
-    if turn.answer is not None and not turn.calls:
-        return (Finish(outcome="ok", stop_reason=turn.stop_reason or "stop"),)
+    if turn.last or (turn.answer is not None and not turn.calls):
+        return (_answered(turn, limits, now),)
     reached = _reached(turn, limits, now)
     if reached:
         return (Finish(outcome="limited", stop_reason="limit", note=reached),)
@@ -148,6 +173,20 @@ def decide(
             params=turn.params,
         ),
     )
+
+
+def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish:
+    """Nothing more is asked of the model, unless a message comes.
+
+    A sub-agent is over when those below it are: nobody would hear what they announce.
+    """
+    if turn.depth and turn.open_children:
+        if turn.busy_seconds(now) < limits.seconds:
+            return Linger()
+        note = _words(limits.seconds, "seconds", "seconds")
+        return Finish(outcome="limited", stop_reason="limit", note=note)
+    reason = turn.stop_reason or "stop"
+    return Finish(outcome="ok", stop_reason="stop" if turn.last else reason)
 
 
 def prompt(messages: Iterable[Message], system: str | None) -> tuple[Message, ...]:
@@ -199,8 +238,8 @@ def _of_calls(
     if turn.busy_seconds(now) >= limits.seconds:
         return tuple(map(_too_late, turn.open_calls))
     steps: list[Step] = []
-    for place, call in enumerate(turn.open_calls, turn.tool_calls + 1):
-        if call.asked.id in running:
+    for place, call in enumerate(turn.open_calls, turn.used.tool_calls + 1):
+        if call.asked.id in running or call.child is not None:
             continue
         if call.begun is not None:
             steps.append(_again(call, tools.get(call.asked.name), limits))
@@ -227,6 +266,8 @@ def _first(call: Call, tools: Mapping[str, ToolSpec], now: float) -> Step | None
         return _refused(call, arguments)
     if spec.asks and not _is_allowed(call):
         return _with_person(call, now)
+    if spec.kind == "session":
+        return Act(call=call, spec=spec, arguments=arguments)
     return Begin(call=call, spec=spec, arguments=arguments, attempt=1)
 
 
@@ -277,6 +318,8 @@ def _too_late(call: Call) -> Conclude:
     if call.begun is None:
         return _refused(call, _LIMIT)
     text = "stopped: the turn has come to its limit of time; what it did is not known"
+    if call.child is not None:
+        text = "stopped: the turn has come to its limit of time, its sub-agent with it"
     return Conclude(call=call, outcome="stopped", text=text)
 
 
@@ -300,18 +343,16 @@ def parse(text: str) -> dict[str, Any] | str:
 
 def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
     """Which limit the turn has come to, in words for a person; else nothing."""
+    used = turn.used
     figures = (
-        (turn.model_calls, limits.model_calls, "calls of the model", "model_calls"),
-        (turn.tool_calls, limits.tool_calls, "tool calls", "tool_calls"),
-        (turn.usage.input + turn.usage.output, limits.tokens, "tokens", "tokens"),
+        (used.model_calls, limits.model_calls, "calls of the model", "model_calls"),
+        (used.tool_calls, limits.tool_calls, "tool calls", "tool_calls"),
+        (used.tokens, limits.tokens, "tokens", "tokens"),
         (turn.busy_seconds(now), limits.seconds, "seconds", "seconds"),
     )
     for figure, limit, what, key in figures:
         if figure >= limit:
-            return (
-                f"I stopped: this turn has come to its limit of {limit:,.0f} {what} "
-                f"(limits.turn.{key}). Say that I should go on, and I do."
-            )
+            return _words(limit, what, key)
     times = _repeated(turn.done)
     if times >= limits.repeats:
         return (
@@ -319,6 +360,13 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
             "and always got the same (limits.turn.repeats). What should I try instead?"
         )
     return ""
+
+
+def _words(limit: float, what: str, key: str) -> str:
+    return (
+        f"I stopped: this turn has come to its limit of {limit:,.0f} {what} "
+        f"(limits.turn.{key}). Say that I should go on, and I do."
+    )
 
 
 def _repeated(done: tuple[Did, ...]) -> int:

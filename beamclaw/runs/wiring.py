@@ -8,7 +8,8 @@ from beamclaw.contracts.budgets import Cap, Price
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.retry import RetryPolicy
-from beamclaw.contracts.tools import BeginCall, Tool
+from beamclaw.contracts.subagents import Rules, SessionTool
+from beamclaw.contracts.tools import BeginCall, Bounds, Tool
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.flush import Flusher
 
@@ -31,6 +32,8 @@ class Wiring:
         tools: Those of an agent (by its id), by their names.
         begin_call: Begins the process of a call of a tool.
         snapshot_every: Events after which a journal gets a snapshot.
+        bounds: How much of what a sub-agent says the model gets.
+        subagents: What agents may do with other sessions.
     """
 
     tenant: str
@@ -46,6 +49,8 @@ class Wiring:
     window: Callable[[str, str], int]
     keep_tokens: int
     summary_seconds: float
-    tools: Callable[[str], Mapping[str, Tool]]
+    tools: Callable[[str], Mapping[str, Tool | SessionTool]]
     begin_call: BeginCall
     snapshot_every: int
+    bounds: Bounds
+    subagents: Rules = attrs.field(factory=Rules)

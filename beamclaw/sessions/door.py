@@ -18,6 +18,7 @@ from beamclaw.contracts.sessions import (
     IsAwake,
     Peek,
     Ring,
+    Rouse,
     RunView,
     SessionsStatus,
     SetIntake,
@@ -79,6 +80,8 @@ class Door(supervision.Server):
                     reach("door.ring.before")
                     supervision.cast(pid, message)
                     reach("door.ring.after")
+            case Rouse(key):
+                await self._rouse(key)
             case _:
                 await super().handle_cast(message)
 
@@ -125,6 +128,16 @@ class Door(supervision.Server):
             "parked": len(self._parked),
             "intake": self._intake,
         }
+
+    async def _rouse(self, key: str) -> None:
+        """Something was written for this session: it reads it now, or as it starts."""
+        awake = supervision.whereis(self._prefix + key)
+        if awake is None:
+            await self._ensure(key)
+        else:
+            reach("door.rouse.before")
+            supervision.cast(awake, LookAgain())
+            reach("door.rouse.after")
 
     async def _ensure(self, key: str, *, fresh: bool = False) -> supervision.Pid | None:
         """The session's process, started if need be; None: no place at the moment."""
@@ -194,4 +207,4 @@ class Door(supervision.Server):
 
 def _asks(progress: object) -> bool:
     waiting = progress.waiting if isinstance(progress, Progress) else None
-    return waiting is not None and waiting.phase == "person"
+    return waiting is not None and waiting.phase in ("person", "agents")

@@ -7,6 +7,7 @@ written in the same commit, and what is told to whoever follows the run.
 import attrs
 
 from beamclaw.contracts import ledger, tokens
+from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
@@ -32,6 +33,7 @@ def closed(
     text: str = "",
     *,
     at: float,
+    place: Place,
     error: str | None = None,
 ) -> End:
     """The open turn is ended in its run's place.
@@ -59,7 +61,9 @@ def closed(
         error_kind=None if error is None else "server",
         error=error,
     )
-    ops.append(end_run(end, at=at))
+    spend = turn.spent(at)
+    spend = attrs.evolve(spend, tokens=spend.tokens + spent.input + spent.output)
+    ops.append(end_run(end, at=at, place=place, parent=turn.parent, spend=spend))
     bodies: list[Body] = [_cut_off(call, outcome) for call in turn.open_calls]
     if text:
         bodies.append(
@@ -77,6 +81,9 @@ def closed(
 def _cut_off(call: Call, outcome: ledger.Outcome) -> ToolEnded:
     """The result of a tool call whose turn is over before it has come to one."""
     id_ = call.asked.id
+    if call.child is not None:
+        words = "the turn was ended, and with it the sub-agent that did this"
+        return ended(id_, "stopped", words)
     if call.begun is None:
         return ended(id_, "refused", "it was not carried out: the turn was ended")
     if outcome == "aborted":
@@ -86,7 +93,7 @@ def _cut_off(call: Call, outcome: ledger.Outcome) -> ToolEnded:
     return ended(id_, "unknown", words)
 
 
-def withdrawn(pending: Pending, *, at: float) -> End:
+def withdrawn(pending: Pending, *, at: float, place: Place) -> End:
     """A waiting message is stopped: it was never said, so no event tells of it."""
     end = RunEnded(
         run_id=pending.inbound.run_id,
@@ -94,10 +101,13 @@ def withdrawn(pending: Pending, *, at: float) -> End:
         stop_reason="aborted",
         text="",
     )
-    return End((), (ledger.Take((pending.inbox_id,)), end_run(end, at=at)), end)
+    over = end_run(end, at=at, place=place, parent=pending.inbound.parent)
+    return End((), (ledger.Take((pending.inbox_id,)), over), end)
 
 
-def refused(transcript: Transcript, pending: Pending, error: str, *, at: float) -> End:
+def refused(
+    transcript: Transcript, pending: Pending, error: str, *, at: float, place: Place
+) -> End:
     """A message that can have no run: it stands in the transcript, and why."""
     inbound = pending.inbound
     end = RunEnded(
@@ -111,9 +121,13 @@ def refused(transcript: Transcript, pending: Pending, error: str, *, at: float) 
     kept = InboundTaken(
         messages=taken(inbound, fresh=transcript.seq == 0),
         inbox_id=pending.inbox_id,
+        child=inbound.child,
     )
     return End(
         ((None, kept), (inbound.run_id, run_over(end))),
-        (ledger.Take((pending.inbox_id,)), end_run(end, at=at)),
+        (
+            ledger.Take((pending.inbox_id,)),
+            end_run(end, at=at, place=place, parent=inbound.parent),
+        ),
         end,
     )

@@ -9,7 +9,7 @@ import attrs
 
 from beamclaw.contracts.resets import typed
 from beamclaw.contracts.sessions import Inbound, QueueMode
-from beamclaw.contracts.transcript import Transcript
+from beamclaw.contracts.transcript import OpenTurn, Transcript
 
 
 @attrs.frozen
@@ -33,6 +33,7 @@ class Lane:
         handed: Ids of the messages that the run was given already.
         stopping: The run was told to end.
         gathering: Messages came a moment ago, and more may follow.
+        cancelled: Runs of this session that may not go on: whoever ordered them is over.
     """
 
     transcript: Transcript
@@ -44,6 +45,7 @@ class Lane:
     handed: Collection[int] = ()
     stopping: bool = False
     gathering: bool = False
+    cancelled: Collection[str] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +96,18 @@ class Quarantine:
 
 
 @attrs.frozen
+class Withdraw:
+    """This message waits for nothing: nobody wants its answer any more."""
+
+    pending: Pending
+
+
+@attrs.frozen
+class Close:
+    """End the open turn as stopped."""
+
+
+@attrs.frozen
 class Wait:
     """Something is in progress, or nothing may be started: a message will come."""
 
@@ -103,14 +117,19 @@ class Idle:
     """There is nothing to do; the session may fall asleep."""
 
 
-Step = Begin | Hand | Interrupt | Revive | Quarantine | Wait | Idle
+Step = Begin | Hand | Interrupt | Revive | Quarantine | Withdraw | Close | Wait | Idle
 
 
 def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
     """The session's next step, one case per rule."""
+    for pending in lane.pending:
+        if pending.inbound.run_id in lane.cancelled:
+            return Withdraw(pending)
     match lane:
         case Lane(running=True):
             return _meanwhile(lane, rules)
+        case Lane(transcript=Transcript(turn=turn)) if _is_cancelled(turn, lane):
+            return Close()
         case Lane(resting=True):
             return Wait()
         case Lane(transcript=Transcript(turn=turn)) if turn is not None:
@@ -125,11 +144,22 @@ def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
             return Idle()
 
 
+def _is_cancelled(turn: OpenTurn | None, lane: Lane) -> bool:
+    return turn is not None and turn.run_id in lane.cancelled
+
+
 def _meanwhile(lane: Lane, rules: Rules) -> Step:
     """A turn is in progress, and messages may have come."""
+    turn = lane.transcript.turn
     if lane.stopping:
         return Wait()
+    if _is_cancelled(turn, lane):
+        return Interrupt()
     new = [each for each in lane.pending if each.inbox_id not in lane.handed]
+    # What the turn itself has ordered goes to it before all others: it may wait for it.
+    own = tuple(each for each in new if turn and _orderer(each) == turn.run_id)
+    if own:
+        return Hand(own)
     if any(_mode(each, rules) == "interrupt" for each in new):
         return Interrupt()
     steering = tuple(each for each in new if _mode(each, rules) == "steer")
@@ -155,6 +185,12 @@ def _together(pending: tuple[Pending, ...], rules: Rules) -> tuple[Pending, ...]
     return tuple(more)
 
 
+def _orderer(pending: Pending) -> str | None:
+    """The run that has ordered what this message announces."""
+    child = pending.inbound.child
+    return None if child is None else child.parent_run
+
+
 def _mode(pending: Pending, rules: Rules) -> QueueMode:
     mode = pending.inbound.queue or rules.queue
     # What begins a new conversation cannot be part of a turn of the old one.
@@ -176,6 +212,7 @@ def _address(pending: Pending) -> tuple[object, ...]:
         inbound.params,
         inbound.retractable,
         inbound.ephemeral,
+        inbound.parent,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import attrs
 
 from beamclaw.contracts import ledger
+from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import end_run
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Body, InboundTaken, ResetReason, SessionReset
@@ -62,6 +63,7 @@ def opening(
         InboundTaken(
             messages=taken(each.inbound, fresh=fresh and each is together[0]),
             inbox_id=each.inbox_id,
+            child=each.inbound.child,
         )
         for each in together
     )
@@ -88,8 +90,11 @@ def _reason(
     rule: ResetRule,
     now: float,
 ) -> ResetReason | None:
-    """Why the conversation before is over, if it is."""
-    if not state.messages or inbound.ephemeral:
+    """Why the conversation before is over, if it is.
+
+    What a sub-agent announces belongs to the conversation that has ordered it.
+    """
+    if not state.messages or inbound.ephemeral or inbound.child is not None:
         return None
     return due(rule, state.at, now) if word is None else word.reason
 
@@ -104,13 +109,17 @@ def _reset(
     return (reset,), (ledger.RenewSession(session_id),)
 
 
-def renewed(pending: Pending, opened: Opening, *, at: float) -> End:
+def renewed(pending: Pending, opened: Opening, *, at: float, place: Place) -> End:
     """The word alone was said: a new conversation, and no model is asked."""
     end = RunEnded(
         run_id=pending.inbound.run_id, outcome="ok", stop_reason="stop", text=BEGUN
     )
     return End(
         tuple((None, body) for body in opened.before),
-        (*opened.ops, ledger.Take((pending.inbox_id,)), end_run(end, at=at)),
+        (
+            *opened.ops,
+            ledger.Take((pending.inbox_id,)),
+            end_run(end, at=at, place=place, parent=pending.inbound.parent),
+        ),
         end,
     )

@@ -13,15 +13,17 @@ import attrs
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.codec import decode
-from beamclaw.contracts.ends import run_ended
-from beamclaw.contracts.journal import Revived, RunStarted
+from beamclaw.contracts.ends import concerned, run_ended
+from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.lifecycle import ORDERS, Order
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.sessions import (
     Abort,
+    HandTo,
     Inbound,
     Joined,
     Ring,
@@ -31,6 +33,7 @@ from beamclaw.contracts.sessions import (
 from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.sessions import ends, lane
 from beamclaw.sessions.journal import Journal
+from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Lane, Pending
 from beamclaw.sessions.opening import Opening, opening, renewed
 from beamclaw.sessions.upkeep import Upkeep
@@ -80,6 +83,7 @@ class Session(supervision.Server):
         self._wiring = wiring
         self._key = key
         self._topic = names.topic(wiring.tenant, key)
+        self._place = Place(wiring.tenant, key)
         self._fresh = fresh
         self._intake = intake
         self._journal = Journal(wiring, key)
@@ -89,11 +93,14 @@ class Session(supervision.Server):
         self._handed: set[int] = set()
         self._gathering = False
         self._arrived = 0
-        # Inbox ids that were read from the ledger; their ring may still come.
-        self._rung: set[int] = set()
+        # Up to which id the inbox was read; rings for these may still come.
+        self._read_to = 0
         self._revivals = 0
         # What persons have answered and the journal does not say yet.
         self._answers: dict[str, ledger.WaitRow] = {}
+        self._kin = Kin(wiring)
+        # Who wants another agent here, and waits for the turn in progress to end.
+        self._handovers: list[tuple[supervision.From, HandTo]] = []
         self._running: _Running | None = None
         self._resting = False
         self._ephemeral = False
@@ -119,7 +126,7 @@ class Session(supervision.Server):
             case Ring(row):
                 self._add(row)
             case LookAgain():
-                self._add_all((await self._journal.look()).inbox)
+                await self._look_again()
             case Steered(inbox_ids):
                 for inbox_id in inbox_ids:
                     self._pending.pop(inbox_id, None)
@@ -138,6 +145,8 @@ class Session(supervision.Server):
                 await self._answer(sender, request)
             case request if isinstance(request, ORDERS):
                 await self._carry_out(sender, request)
+            case HandTo():
+                self._handovers.append((sender, request))
             case _:
                 return await super().handle_call(request, sender)
         after = await self._advance()
@@ -198,8 +207,10 @@ class Session(supervision.Server):
 
     # --- what to do next
 
-    async def _advance(self) -> Next:
+    async def _advance(self) -> Next:  # noqa: C901 -- a table
         while True:
+            if self._handovers and self._journal.transcript.turn is None:
+                await self._hand_over()
             step = lane.decide(
                 Lane(
                     transcript=self._journal.transcript,
@@ -211,6 +222,7 @@ class Session(supervision.Server):
                     handed=self._handed,
                     stopping=self._running is not None and self._running.stopping,
                     gathering=self._gathering,
+                    cancelled=self._kin.cancelled,
                 ),
                 self._wiring.rules,
             )
@@ -225,6 +237,10 @@ class Session(supervision.Server):
                     await self._revive()
                 case lane.Quarantine(revivals):
                     await self._quarantine(revivals)
+                case lane.Withdraw(pending):
+                    await self._withdraw(pending)
+                case lane.Close():
+                    await self._close_turn("aborted")
                 case lane.Wait():
                     return None
                 case lane.Idle():
@@ -248,12 +264,13 @@ class Session(supervision.Server):
         inbound = pending.inbound
         at = self._wiring.outside.wall()
         self._ephemeral = inbound.ephemeral
+        agent = self._journal.transcript.agent or inbound.agent
         about, together = self._upkeep.about, (pending, *more)
         opened = opening(
             together,
             self._journal.transcript,
             about.meta,
-            rule=self._wiring.reset_rule(inbound.agent),
+            rule=self._wiring.reset_rule(agent),
             archived=about.archived,
             now=at,
             new_id=self._wiring.outside.new_id,
@@ -262,17 +279,20 @@ class Session(supervision.Server):
             await self._renew(pending, opened)
             return
         try:
-            definition = self._wiring.resolve(inbound.agent, opened.model)
+            definition = self._wiring.resolve(agent, opened.model)
         except (UnknownAgent, UnknownModel) as error:
             await self._refuse(pending, str(error))
             return
         run_id = inbound.run_id
         started = RunStarted(
             epoch=1,
-            agent=inbound.agent,
+            agent=agent,
             definition=definition.hash,
             params=opened.params,
             retractable=inbound.retractable,
+            parent=inbound.parent,
+            hops=inbound.hops,
+            reply_to=inbound.reply_to,
         )
         body = definition.body
         reach("session.take.before")
@@ -348,6 +368,7 @@ class Session(supervision.Server):
             successor=successor,
             definition=definition,
             answers=tuple(self._answers.values()),
+            results=tuple(self._kin.results.values()),
         )
         reach("session.run.before")
         pid = await supervision.start_child(
@@ -377,6 +398,7 @@ class Session(supervision.Server):
                 reach("session.tell-found.before")
                 supervision.send(entry.pid, waits.Answered(row))
                 reach("session.tell-found.after")
+            self._kin.tell(entry.pid)
 
     # --- ends
 
@@ -436,15 +458,46 @@ class Session(supervision.Server):
             return
         queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
         turn = self._journal.transcript.turn
+        stopped = False
         if queued:
             await self._withdraw(queued[0])
         elif turn is not None and turn.run_id == run_id:
             await self._close_turn("aborted")
+        else:
+            stopped = await self._stop_children(run_id)
+        stopped = stopped or bool(queued) or self._journal.transcript.turn is not turn
         reach("session.stopped-now.before")
-        supervision.reply(
-            sender, bool(queued) or self._journal.transcript.turn is not turn
-        )
+        supervision.reply(sender, stopped)
         reach("session.stopped-now.after")
+
+    async def _stop_children(self, run_id: str) -> bool:
+        """Stop what a turn has begun that is over itself; whether there was anything."""
+        working = [
+            row.session_key
+            for row in (await self._journal.look()).children
+            if (row.parent_run, row.state, row.kind) == (run_id, "open", "spawn")
+        ]
+        if working:
+            reach("session.stop-children.before")
+            await self._journal.commit_beside((ledger.CancelChildren(run_id),))
+            reach("session.stop-children.after")
+            self._kin.rouse(working)
+        return bool(working)
+
+    async def _hand_over(self) -> None:
+        """Another agent gets the session: the last one that was named."""
+        waiting, self._handovers = self._handovers, []
+        _, last = waiting[-1]
+        reach("session.hand-over.before")
+        await self._journal.commit(
+            (None, HandedOver(agent=last.agent, by=last.by)),
+            ops=(ledger.SetAgent(last.agent),),
+        )
+        reach("session.hand-over.after")
+        for sender, _ in waiting:
+            reach("session.handed-over.before")
+            supervision.reply(sender, None)
+            reach("session.handed-over.after")
 
     async def _answer(self, sender: supervision.From, given: waits.Answer) -> None:
         """A person answers a question: durable first, then the run hears of it."""
@@ -528,43 +581,60 @@ class Session(supervision.Server):
         self, outcome: ledger.Outcome, text: str = "", error: str | None = None
     ) -> None:
         """End the open turn in the run's place; a late commit of it is refused."""
-        self._stop_calls(self._journal.transcript.turn)
-        at = self._wiring.outside.wall()
-        end = ends.closed(self._journal.transcript, outcome, text, at=at, error=error)
+        transcript, at = self._journal.transcript, self._wiring.outside.wall()
+        turn = transcript.turn
+        assert turn is not None
+        self._stop_calls(turn)
+        end = ends.closed(
+            transcript, outcome, text, at=at, place=self._place, error=error
+        )
         reach("session.close.before")
         await self._journal.commit(*end.bodies, ops=end.ops)
         reach("session.close.after")
+        self._kin.rouse(concerned(turn, outcome))
         self._publish(end.told)
 
     async def _withdraw(self, pending: Pending) -> None:
         """Stop a waiting message; the open turn's run may be writing meanwhile."""
-        end = ends.withdrawn(pending, at=self._wiring.outside.wall())
+        at = self._wiring.outside.wall()
+        end = ends.withdrawn(pending, at=at, place=self._place)
         reach("session.withdraw.before")
         await self._journal.commit_beside(end.ops)
         reach("session.withdraw.after")
         del self._pending[pending.inbox_id]
+        self._tell_parent(pending)
         self._publish(end.told)
 
     async def _renew(self, pending: Pending, opened: Opening) -> None:
         """Begin a new conversation for the word alone, which is answered at once."""
-        end = renewed(pending, opened, at=self._wiring.outside.wall())
+        at = self._wiring.outside.wall()
+        end = renewed(pending, opened, at=at, place=self._place)
         reach("session.renew.before")
         await self._journal.commit(*end.bodies, ops=end.ops)
         reach("session.renew.after")
         self._upkeep.about.archived = False
         del self._pending[pending.inbox_id]
+        self._tell_parent(pending)
         self._publish(end.told)
 
     async def _refuse(self, pending: Pending, error: str) -> None:
         """Take a message that can have no run, and say why."""
         at = self._wiring.outside.wall()
-        end = ends.refused(self._journal.transcript, pending, error, at=at)
+        end = ends.refused(
+            self._journal.transcript, pending, error, at=at, place=self._place
+        )
         inbounds = {pending.inbox_id: pending.inbound}
         reach("session.refuse.before")
         await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
         reach("session.refuse.after")
         del self._pending[pending.inbox_id]
+        self._tell_parent(pending)
         self._publish(end.told)
+
+    def _tell_parent(self, pending: Pending) -> None:
+        parent = pending.inbound.parent
+        if parent is not None:
+            self._kin.rouse((parent.session_key,))
 
     # --- what came in, what is told
 
@@ -580,10 +650,19 @@ class Session(supervision.Server):
             row.wait_id: row for row in found.waits if row.verdict is not None
         }
         self._revivals = 0 if found.open_run is None else found.open_run.revivals
+        self._kin.see(found)
+        self._kin.ring(found)
+
+    async def _look_again(self) -> None:
+        """Something was written for this session: messages, a result, a stop."""
+        found = await self._journal.look()
+        self._add_all(found.inbox)
+        self._kin.see(found)
+        if self._running is not None:
+            self._kin.tell(self._running.pid)
 
     def _add(self, row: ledger.InboxRow) -> None:
-        if row.id in self._rung:
-            self._rung.discard(row.id)
+        if row.id <= self._read_to:
             return
         self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
         if self._running is not None:
@@ -600,9 +679,9 @@ class Session(supervision.Server):
 
     def _add_all(self, rows: tuple[ledger.InboxRow, ...]) -> None:
         for row in rows:
+            self._read_to = max(self._read_to, row.id)
             if row.id not in self._pending:
                 self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
-                self._rung.add(row.id)
 
     def _publish(self, value: TopicValue) -> None:
         self._wiring.bus.publish(self._topic, value)

@@ -588,7 +588,7 @@ SUB = "agent:main:subagent:1"
 def spawn(run: str = "r1", child: str = "c1", **other: Any) -> OpenChild:
     key = other.pop("key", SUB)
     given: dict[str, Any] = {
-        "message": message(child, key, source="agent", conversation=run),
+        "message": message(child, key, source="agent", account="agent"),
         "run_id": run,
         "call_id": f"call of {child}",
         "kind": "spawn",
@@ -678,6 +678,16 @@ async def test_the_result_is_there_with_the_end_and_taken_once(ledger):
     assert (await ledger.read(SUB)).owed == ()
     with pytest.raises(LedgerError, match="waits for no run c1"):
         await ledger.commit(run="r1", ops=(TakeChild("c1"),))
+
+
+async def test_who_has_a_message_that_was_not_taken_is_known_to_who_sent_it(ledger):
+    await ledger.begin()
+    for child, key in (("m1", OTHER), ("m2", OTHER), ("m3", SUB)):
+        sent = message(child, key, source="agent", account="agent", conversation=KEY)
+        await ledger.commit(run="r1", ops=(Deliver(sent),))
+    assert (await ledger.read()).owed == (OTHER, SUB)
+    await take_message(ledger, SUB)
+    assert (await ledger.read()).owed == (OTHER,)
 
 
 async def test_nobody_else_takes_a_result(ledger):

@@ -32,7 +32,8 @@ from beamclaw.contracts.providers import (
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, submit
-from beamclaw.contracts.tools import Bounds, Tool
+from beamclaw.contracts.subagents import Rules
+from beamclaw.contracts.tools import Bounds
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.sessions import Retention
 from beamclaw.testing.strict_bus import StrictBus
@@ -49,6 +50,12 @@ TURN_LIMITS = TurnLimits(
     repeats=5,
     begins=3,
     wait_seconds=600.0,
+)
+ALLOWED = Rules(
+    spawns={"main": ("other",)},
+    hands_over={"main": ("other",)},
+    visibility="all",
+    agent_to_agent=("*",),
 )
 Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
 
@@ -68,7 +75,7 @@ class Model:
     name: str = "test"
     scripts: list[Script] = attrs.field(factory=lambda: [echo])
     calls: list[ModelRequest] = attrs.field(factory=list[ModelRequest])
-    tools: dict[str, Tool] = attrs.field(factory=dict[str, Tool])
+    tools: dict[str, Any] = attrs.field(factory=dict)
 
     @asynccontextmanager
     async def stream(
@@ -184,7 +191,7 @@ Chain = tuple[tuple[str, str], ...]
 
 
 def _resolve(fallbacks: Chain, agent: str, model: str | None) -> AgentDefinition:
-    if agent != "main":
+    if agent not in ("main", "other"):
         raise UnknownAgent(f"there is no agent {agent!r}")
     return AgentDefinition(
         id=agent, provider="test", model=model or "m", fallbacks=fallbacks
@@ -206,6 +213,8 @@ async def _tenant(
     reset_rule: ResetRule = ResetRule(),
     retention: Retention = Retention(),
     repeats_seconds: float = 604_800.0,
+    rules: Rules = ALLOWED,
+    inbox_limit: int = 20,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
@@ -214,6 +223,7 @@ async def _tenant(
     async def claim(tenant: str) -> int:
         return next(_epochs)
 
+    bounds = Bounds(told=1_000, kept=300_000)
     run_wiring = runs.Wiring(
         tenant="default",
         bus=carrier,
@@ -229,8 +239,10 @@ async def _tenant(
         summary_seconds=60.0,
         limits=turn_limits,
         tools=lambda agent: model.tools,
-        begin_call=partial(tools.begin_call, Bounds(told=1_000, kept=300_000)),
+        begin_call=partial(tools.begin_call, bounds),
+        bounds=bounds,
         snapshot_every=snapshot_every,
+        subagents=rules,
     )
     session_wiring = sessions.Wiring(
         tenant="default",
@@ -255,7 +267,7 @@ async def _tenant(
         "default",
         folder / "ledger.db",
         claim=claim,
-        inbox_limit=20,
+        inbox_limit=inbox_limit,
         repeats_seconds=repeats_seconds,
         max_batch=64,
         outside=outside,

@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from beamclaw.contracts import tokens
+from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.journal import Answered, InboundTaken, RunOver, ToolEnded
 from beamclaw.contracts.ledger import EndRun, Settle, Take
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
@@ -12,6 +13,7 @@ from beamclaw.contracts.transcript import Begun, Call, OpenTurn, Transcript
 from beamclaw.sessions.ends import closed, refused, withdrawn
 from beamclaw.sessions.lane import Pending
 
+PLACE = Place("default", "agent:main:main")
 TURN = OpenTurn(
     run_id="r",
     epoch=1,
@@ -41,7 +43,7 @@ WAITING = Pending(
 
 
 def test_what_was_said_of_a_stopped_turn_stays():
-    end = closed(OPEN, "aborted", "so far", at=9.0)
+    end = closed(OPEN, "aborted", "so far", at=9.0, place=PLACE)
     (_, answered), (run_id, over) = end.bodies
     assert isinstance(answered, Answered)
     assert answered.message == said("assistant", "so far")
@@ -51,7 +53,7 @@ def test_what_was_said_of_a_stopped_turn_stays():
 
 def test_what_an_earlier_model_call_said_is_told_and_not_said_again():
     before = attrs.evolve(OPEN, turn=attrs.evolve(TURN, text="first"))
-    end = closed(before, "aborted", "so far", at=9.0)
+    end = closed(before, "aborted", "so far", at=9.0, place=PLACE)
     (_, answered), _ = end.bodies
     assert isinstance(answered, Answered)
     assert answered.message == said("assistant", "so far")
@@ -72,7 +74,10 @@ def test_a_tool_call_without_a_result_gets_one(begun, outcome, expected):
         Call(asked=ToolCall("b", "f", "{}"), begun=begun),
     )
     end = closed(
-        attrs.evolve(OPEN, turn=attrs.evolve(TURN, calls=calls)), outcome, at=9.0
+        attrs.evolve(OPEN, turn=attrs.evolve(TURN, calls=calls)),
+        outcome,
+        at=9.0,
+        place=PLACE,
     )
     (_, result), (_, over) = end.bodies
     assert isinstance(result, ToolEnded)
@@ -81,14 +86,14 @@ def test_a_tool_call_without_a_result_gets_one(begun, outcome, expected):
 
 
 def test_where_nothing_was_said_there_is_no_answer():
-    end = closed(OPEN, "quarantined", at=9.0, error="because")
+    end = closed(OPEN, "quarantined", at=9.0, place=PLACE, error="because")
     ((_, over),) = end.bodies
     assert isinstance(over, RunOver)
     assert (over.error_kind, over.error) == ("server", "because")
 
 
 def test_a_call_that_was_under_way_is_settled_by_an_estimate():
-    settle, end_run = closed(ASKING, "aborted", "so far", at=9.0).ops
+    settle, end_run = closed(ASKING, "aborted", "so far", at=9.0, place=PLACE).ops
     assert isinstance(settle, Settle)
     assert isinstance(end_run, EndRun)
     assert settle.usage is None
@@ -98,14 +103,19 @@ def test_a_call_that_was_under_way_is_settled_by_an_estimate():
 
 
 def test_where_no_call_was_under_way_nothing_is_settled():
-    assert [type(op) for op in closed(OPEN, "aborted", at=9.0).ops] == [EndRun]
+    assert [type(op) for op in closed(OPEN, "aborted", at=9.0, place=PLACE).ops] == [
+        EndRun
+    ]
 
 
 @pytest.mark.parametrize(
     "end, kinds",
     [
-        (withdrawn(WAITING, at=9.0), []),
-        (refused(OPEN, WAITING, "no such agent", at=9.0), [InboundTaken, RunOver]),
+        (withdrawn(WAITING, at=9.0, place=PLACE), []),
+        (
+            refused(OPEN, WAITING, "no such agent", at=9.0, place=PLACE),
+            [InboundTaken, RunOver],
+        ),
     ],
 )
 def test_a_message_that_never_ran_is_taken_and_its_run_is_over(end, kinds):

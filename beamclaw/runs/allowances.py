@@ -1,0 +1,51 @@
+"""What a sub-agent may use: carved from what is left of the turn that starts it."""
+
+import attrs
+
+from beamclaw.contracts.subagents import Allowance, Spawn
+from beamclaw.contracts.transcript import OpenTurn
+from beamclaw.contracts.turns import TurnLimits
+
+
+def within(limits: TurnLimits, allowance: Allowance | None) -> TurnLimits:
+    """The limits of a turn that was given an allowance; None: it was not."""
+    if allowance is None:
+        return limits
+    return attrs.evolve(
+        limits,
+        model_calls=min(limits.model_calls, allowance.model_calls),
+        tool_calls=min(limits.tool_calls, allowance.tool_calls),
+        tokens=min(limits.tokens, allowance.tokens),
+        seconds=min(limits.seconds, allowance.seconds),
+    )
+
+
+def carve(
+    turn: OpenTurn, limits: TurnLimits, request: Spawn, share: float, now: float
+) -> Allowance | str:
+    """What the sub-agent gets; or, in words, of what too little is left.
+
+    What sub-agents at work were given counts as used. Time is not parted among them:
+    they work at once.
+    """
+    used = turn.used
+    left = Allowance(
+        model_calls=limits.model_calls - used.model_calls,
+        tool_calls=limits.tool_calls - used.tool_calls,
+        tokens=limits.tokens - used.tokens,
+        seconds=limits.seconds - turn.busy_seconds(now),
+    )
+    carved = Allowance(
+        model_calls=_part(left.model_calls, request.model_calls, share),
+        tool_calls=_part(left.tool_calls, request.tool_calls, share),
+        tokens=_part(left.tokens, request.tokens, share),
+        seconds=min(left.seconds, request.seconds or left.seconds),
+    )
+    for name, figure in attrs.asdict(carved).items():
+        if figure <= 0:
+            return f"too little is left of what this turn may use (limits.turn.{name})"
+    return carved
+
+
+def _part(left: int, asked: int | None, share: float) -> int:
+    return min(left, int(left * share) if asked is None else asked)

@@ -1,0 +1,58 @@
+"""A session's turns for others, and others' turns for it: who has to be told of what.
+
+All of it stands in the ledger. A bell may be lost: whoever reads again after a death
+rings once more for what is still open.
+"""
+
+from collections.abc import Iterable
+
+import supervision
+from beamclaw.contracts import ledger, names
+from beamclaw.contracts.points import reach
+from beamclaw.contracts.runs import ChildOver
+from beamclaw.contracts.sessions import Rouse
+from beamclaw.sessions.wiring import Wiring
+
+
+class Kin:
+    """See the module. Belongs to one session.
+
+    Attributes:
+        results: What turns have come to that work for this session, by their runs;
+            of those that have ended and are waited for.
+        cancelled: Runs of this session that may not go on.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.results: dict[str, ledger.ChildRow] = {}
+        self.cancelled: frozenset[str] = frozenset()
+        self._wiring = wiring
+
+    def see(self, found: ledger.SessionRead) -> None:
+        """Take up what was read."""
+        self.results = {
+            row.run_id: row for row in found.children if row.state == "ended"
+        }
+        self.cancelled = frozenset(found.cancelled)
+
+    def ring(self, found: ledger.SessionRead) -> None:
+        """Tell those who may not have heard: a bell may have died with who rang it."""
+        stopped = [
+            row.session_key for row in found.children if row.state == "cancelled"
+        ]
+        self.rouse((*found.owed, *stopped))
+
+    def rouse(self, keys: Iterable[str]) -> None:
+        """Have these sessions look at what was committed."""
+        door = names.of_tenant(self._wiring.tenant, "sessions")
+        for key in dict.fromkeys(keys):
+            reach("session.rouse.before")
+            self._wiring.bus.cast(door, Rouse(key))
+            reach("session.rouse.after")
+
+    def tell(self, run: supervision.Pid) -> None:
+        """Give a run what it may wait for; it knows what it has heard before."""
+        for row in self.results.values():
+            reach("session.tell-result.before")
+            supervision.send(run, ChildOver(row))
+            reach("session.tell-result.after")
