@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from beamclaw.cli.answer import Answer, Show
 from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect, result_of
-from beamclaw.cli.output import CommandError, result_json, tell
-from beamclaw.cli.parser import Usage
+from beamclaw.cli.output import CommandError, counted, result_json, tell
 from beamclaw.cli.screen import Screen
+from beamclaw.cli.verbs import Usage
 from beamclaw.contracts.shell import MAX_FRAME, UNAVAILABLE, data_folder
 
 # Seconds that a node may be away in the middle of an answer.
@@ -25,6 +25,13 @@ AGAIN: Final = 0.25
 # How often the waiting words are looked at.
 TICK: Final = 0.25
 INTERRUPTED: Final = 130
+NOTHING: Final = "there is nothing to stop"
+HELP: Final = """\
+/new [MESSAGE]    begin a new conversation, with that message
+/reset [MESSAGE]  the same
+/stop             stop what this conversation does elsewhere
+/help             this
+Ctrl-C stops an answer, Ctrl-D leaves. Everything else is a message."""
 
 
 class Interrupts:
@@ -82,11 +89,28 @@ class Chat:
             "session": self._options.session,
             "agent": self._options.agent,
             "model": self._options.model,
+            "queue": self._options.queue,
         }
         given = {name: value for name, value in params.items() if value is not None}
         with self._interrupts.counting():
             answer = self._follow(given)
         return self._close(answer)
+
+    def stop(self) -> str:
+        """Stop what the conversation does; what there was to stop, in words.
+
+        Raises:
+            CommandError: The node refuses it, or is not there.
+        """
+        params = {"session": self._options.session or "main"}
+        if self._options.agent is not None:
+            params["agent"] = self._options.agent
+        try:
+            with connect(self._data) as client:
+                stopped = client.request("sessions.stop", params)["stopped"]
+        except Gone:
+            raise CommandError("the node stopped in this moment") from None
+        return f"{counted(len(stopped), 'turn')} stopped" if stopped else NOTHING
 
     def _follow(self, params: Mapping[str, object]) -> Answer:
         """Until the end of the turn, over as many connections as it takes."""
@@ -236,6 +260,17 @@ def _standard_input() -> str:
     return text
 
 
+def _take(chat: Chat, message: str) -> None:
+    """Do what was typed: a command of this program's, or a message."""
+    match message.strip().lower():
+        case "/help":
+            tell(HELP)
+        case "/stop":
+            tell(chat.stop())
+        case _:
+            chat.say(message)
+
+
 def _conversation(chat: Chat, options: argparse.Namespace) -> int:
     # Told before the first question, not after it.
     with connect(data_folder(os.environ, options.data)):
@@ -259,7 +294,7 @@ def _conversation(chat: Chat, options: argparse.Namespace) -> int:
         if not message.strip():
             continue
         try:
-            chat.say(message)
+            _take(chat, message)
         except Left:
             return INTERRUPTED
         except CommandError as error:

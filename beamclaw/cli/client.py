@@ -90,6 +90,22 @@ class Client:
                 return result_of(frame)
         raise Gone
 
+    def events(self, method: str, params: Mapping[str, object]) -> Iterator[Any]:
+        """Send a request and give its events, up to the result.
+
+        Raises:
+            Refused: The node says why not.
+            Gone: The node is not there any more.
+        """
+        number = self.begin(method, params)
+        for frame in self.frames(None):
+            if frame is None or frame.get("id") not in (number, None):
+                continue
+            if "event" not in frame:
+                result_of(frame)
+                return
+            yield frame["event"]
+
     def frames(
         self, tick: float | None, wake: int | None = None
     ) -> Iterator[Frame | None]:

@@ -3,7 +3,7 @@
 import argparse
 
 from beamclaw.cli.output import result, result_json
-from beamclaw.cli.parser import PROGRAM, VERBS
+from beamclaw.cli.parser import GROUPS, PROGRAM, VERBS
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ _{PROGRAM}() {{
   local verb="" words="" word
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
     case "$word" in -*) ;; *) [ "$verb" = "" ] && verb="$word" ||
-      {{ [ "$verb" = config ] && verb="config $word"; }} ;; esac
+      case " {" ".join(GROUPS)} " in *" $verb "*) verb="$verb $word" ;; esac ;; esac
   done
   case "$previous" in
     --config) COMPREPLY=($(compgen -f -- "$current")); return ;;

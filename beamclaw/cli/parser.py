@@ -6,54 +6,24 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+from beamclaw.cli.session_verbs import SESSION_VERBS
+from beamclaw.cli.verbs import DATA, JSON, Option, Usage, Verb
+
 PROGRAM: Final = "beamclaw"
 WIDTH: Final = 80
+# What the verbs of two words have in common.
+GROUPS: Final = {
+    "config": "look at the configuration",
+    "sessions": "conversations: list, set, reset, rewind, fork, put away, delete",
+}
 
 
-class Usage(Exception):  # noqa: N818 -- ends the command
-    """The command line is wrong; the message says what would be right."""
-
-    code = 2
-
-
-class Option:
-    """One option or argument of a verb; *settings* go to argparse."""
-
-    def __init__(self, *names: str, **settings: Any) -> None:
-        self.names = names
-        self.settings = settings
-
-
-class Verb:
-    """One verb. *run* is ``module:function`` below this package."""
-
-    def __init__(
-        self,
-        name: str,
-        summary: str,
-        run: str,
-        options: Sequence[Option],
-        examples: Sequence[tuple[str, str]],
-    ) -> None:
-        self.name = name
-        self.summary = summary
-        self.run = run
-        self.options = options
-        self.examples = examples
-
-
-DATA = Option(
-    "--data",
-    metavar="DIR",
-    help="the node's data folder (default: $BEAMCLAW_DATA, else ~/.beamclaw)",
-)
 CONFIG = Option(
     "--config",
     metavar="FILE",
     help="the configuration (default: $BEAMCLAW_CONFIG, else beamclaw.yaml in the "
     "data folder, else none)",
 )
-JSON = Option("--json", action="store_true", help="print the result as JSON")
 HOST = Option("--host", metavar="H", help="the address to listen on")
 PORT = Option("--port", metavar="N", help="the port to listen on; 0 takes a free one")
 
@@ -94,6 +64,12 @@ VERBS: Final[Sequence[Verb]] = (
             Option("--session", metavar="KEY", help="the conversation (default: main)"),
             Option("--agent", metavar="ID", help="who answers (default: main)"),
             Option("--model", metavar="M", help="provider/model for this message"),
+            Option(
+                "--queue",
+                choices=("steer", "followup", "collect", "interrupt"),
+                help="what to do while a turn of the conversation is in progress: "
+                "be part of it, wait (the default), wait and be taken together, stop it",
+            ),
             DATA,
             Option(
                 "--json", action="store_true", help="print each event as a line of JSON"
@@ -104,8 +80,11 @@ VERBS: Final[Sequence[Verb]] = (
             ("beamclaw chat", "a conversation; Ctrl-C stops an answer, Ctrl-D leaves"),
             ("beamclaw chat --session work 'and now?'", "in another conversation"),
             ("git diff | beamclaw chat", "standard input as the message"),
+            ("beamclaw chat /new what now?", "begin a new conversation with that"),
+            ("beamclaw chat --queue interrupt 'no, wait'", "stop what it is doing"),
         ),
     ),
+    *SESSION_VERBS,
     Verb(
         "status",
         "how the node stands",
@@ -195,8 +174,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace | None:
     except SystemExit:
         return None
     if rest:
-        _refuse_rest(options.verb, rest)
+        _take_rest(options, rest)
     return options
+
+
+def _take_rest(options: argparse.Namespace, rest: Sequence[str]) -> None:
+    """Words behind an option belong to those before it; argparse leaves them over."""
+    verb: Verb = options.verb
+    many = [o.names[0] for o in verb.options if o.settings.get("nargs") == "*"]
+    if not many or any(word.startswith("-") for word in rest):
+        _refuse_rest(verb, rest)
+    getattr(options, many[0]).extend(rest)
 
 
 def build() -> argparse.ArgumentParser:
@@ -217,7 +205,7 @@ def build() -> argparse.ArgumentParser:
         place = verbs
         if second:
             if first not in groups:
-                words = "look at the configuration"
+                words = GROUPS[first]
                 group = verbs.add_parser(first, help=words, description=words)
                 groups[first] = group.add_subparsers(
                     metavar="VERB", required=True, parser_class=_Parser, title="verbs"

@@ -4,13 +4,15 @@ import contextlib
 import io
 from pathlib import Path
 
-from beamclaw.cli.parser import PROGRAM, VERBS, parse
+from beamclaw.cli.parser import GROUPS, PROGRAM, VERBS, parse
 
 
 def reference() -> str:
     """The help of all verbs, for the reference page."""
     names = ["", *(verb.name for verb in VERBS)]
-    names.insert(names.index("config check"), "config")
+    for group in GROUPS:
+        first = next(name for name in names if name.startswith(f"{group} "))
+        names.insert(names.index(first), group)
     parts: list[str] = []
     for name in names:
         page = io.StringIO()

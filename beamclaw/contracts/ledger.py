@@ -706,12 +706,14 @@ class ReadDefinition(supervision.Call[bytes | None]):
 class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
     """Sessions, latest activity first.
 
-    *archived*: those that were put away, or those that were not; None: all.
+    *archived*: those that were put away, or those that were not; None: all. *ephemeral*
+    is the same for those of a single request.
     """
 
     limit: int = 100
     offset: int = 0
     archived: bool | None = None
+    ephemeral: bool | None = None
 
 
 @attrs.frozen

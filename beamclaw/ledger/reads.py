@@ -136,6 +136,7 @@ _SESSIONS = f"""
     FROM (
         SELECT * FROM sessions
         WHERE deleted_at IS NULL AND (?1 IS NULL OR (archived_at IS NOT NULL) = ?1)
+            AND (?4 IS NULL OR ephemeral = ?4)
         ORDER BY updated_at DESC, id DESC LIMIT ?2 OFFSET ?3
     ) AS s
     LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
@@ -393,7 +394,7 @@ def _definition(connection: Connection, request: ReadDefinition) -> bytes | None
 
 
 def _sessions(connection: Connection, request: ReadSessions) -> tuple[SessionRow, ...]:
-    given = request.archived, request.limit, request.offset
+    given = request.archived, request.limit, request.offset, request.ephemeral
     return tuple(map(_session_row, connection.execute(_SESSIONS, given).fetchall()))
 
 

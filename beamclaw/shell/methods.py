@@ -9,7 +9,7 @@ command can do something about.
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast, get_args
 
 import trio
 
@@ -24,10 +24,16 @@ from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import GetPermits
-from beamclaw.contracts.sessions import GetSessionsStatus, Inbound, TopicValue
+from beamclaw.contracts.sessions import (
+    GetSessionsStatus,
+    Inbound,
+    QueueMode,
+    TopicValue,
+)
 from beamclaw.contracts.shell import UNKNOWN_RUN
 from beamclaw.shell.questions import answer, questions
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
+from beamclaw.shell.sessions import SESSION_METHODS
 from beamclaw.shell.show import show_process, show_value
 
 T = TypeVar("T")
@@ -100,8 +106,8 @@ async def tree(node: Node, params: Params, send: Send) -> object:
 async def chat(node: Node, params: Params, send: Send) -> object:
     """Hand a message in and follow its turn: events until ``RunEnded``.
 
-    ``message``; ``id``, which makes a repeat the same message; ``session``, ``agent``
-    and ``model`` if wanted. The first event is ``Accepted``: from then on the message
+    ``message``; ``id``, which makes a repeat the same message; ``session``, ``agent``,
+    ``model`` and ``queue`` if wanted. The first event is ``Accepted``: from then on the message
     is kept, whatever happens.
     """
     inbound = _inbound(node, params)
@@ -196,8 +202,16 @@ def _inbound(node: Node, params: Params) -> Inbound:
         messages=(said("user", message),),
         run_id=node.outside.new_id(),
         model=model,
-        queue="followup",
+        queue=_queue(params),
     )
+
+
+def _queue(params: Params) -> QueueMode:
+    given = text(params, "queue", "followup")
+    modes = get_args(QueueMode)
+    if given not in modes:
+        raise Failed("params", f"queue is one of {', '.join(modes)}, not {given!r}")
+    return cast("QueueMode", given)
 
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -208,4 +222,5 @@ METHODS: Final[Mapping[str, Method]] = {
     "abort": abort,
     "questions": questions,
     "answer": answer,
+    **SESSION_METHODS,
 }

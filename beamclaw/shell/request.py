@@ -11,12 +11,16 @@ import supervision
 from beamclaw import __version__
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.keys import BadKey
 from beamclaw.contracts.ledger import (
     IdempotencyConflict,
     LedgerError,
     Overloaded,
+    SessionExists,
 )
+from beamclaw.contracts.lifecycle import NoRest, NoSuchSession, TurnInProgress
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.shell import UNAVAILABLE
 
 Send = Callable[[object], Awaitable[None]]
@@ -74,5 +78,9 @@ def in_words() -> Generator[None]:
         raise Failed("overloaded", str(error)) from None
     except IdempotencyConflict as error:
         raise Failed("conflict", str(error)) from None
+    except (NoSuchSession, TurnInProgress, NoRest, SessionExists) as error:
+        raise Failed("refused", str(error)) from None
+    except (BadSetting, BadKey) as error:
+        raise Failed("params", str(error)) from None
     except LedgerError as error:
         raise Failed(UNAVAILABLE, str(error)) from None

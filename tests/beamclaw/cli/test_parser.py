@@ -35,6 +35,10 @@ ROOT = Path(__file__).parents[3]
         ("run --prot=1", "there is no option '--prot'; did you mean --port?"),
         ("run --port", "beamclaw: argument --port: expected one argument"),
         ("completion tcsh", "choose from"),
+        ("sessions lst", "beamclaw: there is no verb 'lst'; did you mean list?"),
+        ("sessions rewind main x", "argument EVENT: invalid int value: 'x'"),
+        ("sessions delete", "the following arguments are required: KEY"),
+        ("chat hi --queue stear", "choose from"),
         ("config", "the following arguments are required: VERB"),
         ("", "usage: beamclaw"),
     ],
@@ -47,6 +51,15 @@ def test_a_wrong_line_is_told_with_what_is_near(line, words, capsys):
     shown = capsys.readouterr()
     assert words in shown.err
     assert not shown.out
+
+
+def test_words_may_stand_before_and_behind_options():
+    options = parse(["sessions", "set", "main", "--data", "x", "model=demo", "label=y"])
+    assert options is not None
+    assert (options.session, options.settings) == ("main", ["model=demo", "label=y"])
+    options = parse(["chat", "hello", "--session", "work", "there"])
+    assert options is not None
+    assert options.message == ["hello", "there"]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
