@@ -71,14 +71,18 @@ def no_tools(agent: str) -> Mapping[str, Tool | SessionTool]:
 
 
 def tree(
-    config: Config, outside: Outside = REAL, toolbox: Toolbox = no_tools
+    config: Config,
+    outside: Outside = REAL,
+    toolbox: Toolbox = no_tools,
+    troubles: Troubles | None = None,
 ) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
     References are names, so nothing below is invalid when one above restarts.
-    *toolbox* says which tools an agent (by its id) has.
+    *toolbox* says which tools an agent (by its id) has, and *troubles* will
+    say which parts cannot work.
     """
-    carrier, troubles = bus.LocalBus(), Troubles()
+    carrier, troubles = bus.LocalBus(), troubles or Troubles()
     tenant = partial(
         _tenant,
         config,

@@ -26,6 +26,7 @@ from beamclaw.config.token import FILE_NAME, kept_token
 from beamclaw.contracts import gateway
 from beamclaw.contracts.gateway import CannotListen
 from beamclaw.contracts.store import DataFolderError
+from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import private_folder
 from beamclaw.telemetry import READY
 from beamclaw.tree import Toolbox, drain, no_tools, tree
@@ -47,6 +48,7 @@ class Node(supervision.Application):
     ) -> None:
         self._config = config
         self._toolbox = toolbox
+        self._troubles = Troubles()
         self._as_json = as_json
         self._hints = hints
         # While it starts, failures are told by who started it, once and in words:
@@ -55,10 +57,18 @@ class Node(supervision.Application):
 
     def root(self) -> supervision.Supervisor:
         """The whole tree."""
-        return tree(self._config, toolbox=self._toolbox)
+        return tree(self._config, toolbox=self._toolbox, troubles=self._troubles)
 
     async def ready(self) -> None:
-        """Say where it listens: programs wait for this line."""
+        """Say where it listens: programs wait for this line.
+
+        Raises:
+            DataFolderError: A file cannot be used. While the node runs it would be
+                tried again for ever; whoever starts one is there to hear of it.
+        """
+        refused = self._troubles.refused()
+        if refused is not None:
+            raise refused
         address = gateway.address()
         url = "" if address is None else address.url
         if self._as_json:

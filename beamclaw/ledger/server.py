@@ -41,13 +41,15 @@ from beamclaw.storage import (
     Connection,
     Damaged,
     Driver,
-    LogWatch,
     Reads,
+    Rounds,
     StatementFailed,
+    StillOpen,
     Writes,
     connect_sqlite,
     in_words,
     open_database,
+    open_guard,
     open_reader,
     private_folder,
     probe,
@@ -151,7 +153,16 @@ class LedgerServer(supervision.Server):
     async def init(self) -> None:
         """Claim the tenant, open the file, say under which epoch."""
         self._me = supervision.self_pid()
-        self._epoch = await self._claim(self._tenant)
+        try:
+            self._epoch = await self._claim(self._tenant)
+            await self._open()
+        except (DataFolderError, LedgerError, StillOpen) as error:
+            self._report(str(error), error)
+            raise
+        self._troubles.clear(self._name)
+        supervision.update_value(self._name, Owner(self._epoch))
+
+    async def _open(self) -> None:
         self._writer = self._driver(
             "writer", self._open_writes, self._answer_write, self._max_batch
         )
@@ -165,23 +176,19 @@ class LedgerServer(supervision.Server):
         try:
             await self._writer.open()
             await self._reader.open()
-        except BaseException as error:
+        except BaseException:
             self._reader.close()
             self._writer.close()
-            if isinstance(error, Exception):
-                self._report(str(error))
             raise
-        self._troubles.clear(self._name)
-        supervision.update_value(self._name, Owner(self._epoch))
 
     @property
     def _name(self) -> str:
         return names.of_tenant(self._tenant, "ledger")
 
-    def _report(self, words: str) -> None:
+    def _report(self, words: str, error: Exception | None = None) -> None:
         # Anybody may ask whether the node is ready, and need not know its folders.
         words = words.replace(str(self._path), self._path.name)
-        self._troubles.report(self._name, words)
+        self._troubles.report(self._name, words, error)
 
     def _driver(
         self,
@@ -304,6 +311,7 @@ class LedgerServer(supervision.Server):
         try:
             with in_words(self._path, LEDGER.what):
                 _own(connection, self._tenant, self._epoch)
+            guard = open_guard(self._path, self._connect)
         except BaseException:
             connection.close()
             raise
@@ -316,8 +324,12 @@ class LedgerServer(supervision.Server):
             self._outside.new_id,
             repeats_seconds=self._repeats_seconds,
         )
-        watch = LogWatch(self._path.with_name(f"{self._path.name}-wal"))
-        self._writes = Writes(connection, self._book, watch=watch)
+        self._writes = Writes(
+            connection,
+            self._book,
+            rounds=Rounds(self._path.with_name(f"{self._path.name}-wal")),
+            guard=guard,
+        )
         return self._writes
 
     def _open_reads(self) -> Reads[Read | _Probe]:

@@ -13,6 +13,7 @@ from beamclaw.storage._database import (
     in_words,
     integrity,
     open_database,
+    open_guard,
     open_reader,
     statements,
 )
@@ -24,7 +25,7 @@ from beamclaw.storage._folder import (
     private_folder,
     probe,
 )
-from beamclaw.storage._log import LogWatch
+from beamclaw.storage._log import Rounds
 from beamclaw.storage._rows import Rows
 from beamclaw.storage._suspects import suspect
 from beamclaw.storage._words import why
@@ -47,8 +48,8 @@ __all__ = [
     "Damaged",
     "Driver",
     "FolderLock",
-    "LogWatch",
     "Reads",
+    "Rounds",
     "Rows",
     "Schema",
     "StatementFailed",
@@ -60,6 +61,7 @@ __all__ = [
     "integrity",
     "lock_folder",
     "open_database",
+    "open_guard",
     "open_reader",
     "private_file",
     "private_folder",

@@ -29,6 +29,7 @@ _HEADER = 100
 _MAGIC = b"SQLite format 3\0"
 # Bytes of a file that is written anew when its schema moves up, at most.
 _REWRITTEN = 256 * 1024 * 1024
+_NO_ROOM = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 # The oldest with everything the statements here use (several targets of an upsert).
 _OLDEST = (3, 35, 0)
 
@@ -111,6 +112,20 @@ def open_reader(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connec
     with in_words(path, "database"):
         connection = connect(_uri(path, "rw"))
         _set(connection, query_only=1, cache_size=-4_000, temp_store="memory")
+        return connection
+
+
+def open_guard(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+    """A connection that cannot write; see :class:`beamclaw.storage.Writes`.
+
+    Raises:
+        DataFolderError: It cannot be opened.
+    """
+    with in_words(path, "database"):
+        connection = connect(_uri(path, "ro"))
+        # Only who has read has the log open, too.
+        _set(connection, cache_size=-8)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         return connection
 
 
@@ -311,17 +326,15 @@ def in_words(path: Path, what: str) -> Generator[None]:
 
 def _refusal(path: Path, what: str, error: Exception) -> DataFolderError:
     """Why *what* at *path* cannot be opened or written, and what to do."""
-    cause = why(error)
-    if is_full(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-        advice = "make room on it"
-    else:
-        said = probe(path.parent)
-        if said is not None and said not in cause:
-            cause += f"; its folder: {said}"
-        advice = (
-            "make it readable and writable for this user or choose another data folder "
-            "with --data"
-        )
+    cause, said = why(error), probe(path.parent)
+    if said is not None and said not in cause:
+        cause += f"; its folder: {said}"
+    advice = (
+        "make room on it"
+        if is_full(error) or said in _NO_ROOM
+        else "make it readable and writable for this user or choose another data "
+        "folder with --data"
+    )
     return DataFolderError(f"the {what} {path} cannot be opened: {cause}; {advice}")
 
 
@@ -391,9 +404,12 @@ def _let_it_shrink(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
     if mode == 0 and path.stat().st_size <= _REWRITTEN:
         _set(connection, auto_vacuum="incremental")
-        # Without room on the disk for a second one it is not done.
-        with contextlib.suppress(sqlite3.OperationalError):
+        try:
             connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            # Without room on the disk for a second one it is not done.
+            if not is_full(error):
+                raise
 
 
 def _work_in(connection: sqlite3.Connection, path: Path) -> None:

@@ -23,10 +23,12 @@ _INDEX = struct.Struct("=IIIBBHII")
 _VERSION = 3_007_000
 _LITTLE_ENDIAN, _BIG_ENDIAN = 0x377F0682, 0x377F0683
 
-# Bytes of a log after which SQLite has begun anew long ago, unless something is wrong.
-_LARGE = 64 * 1024 * 1024
-# How many times something is written between two looks.
-_EVERY = 64
+# A page that changes at each commit goes to the file once per round: after so many
+# transactions, or sooner if the log grows beyond so many bytes.
+ROUND = 512
+LARGE = 16 * 1024 * 1024
+# Transactions between two looks at its size.
+LOOK = 16
 
 
 @attrs.frozen
@@ -108,18 +110,26 @@ def _ends(frames: list[tuple[int, int]]) -> bool:
 
 
 @attrs.define
-class LogWatch:
-    """Sees that a log only grows: what it holds cannot be worked into its file."""
+class Rounds:
+    """When the log is to be worked into its file, after which it begins anew."""
 
     _log: Path
-    _calls: int = 0
+    _transactions: int = 0
+    _size: int = 0
 
     def is_due(self) -> bool:
-        """Whether it is time to ask why."""
-        self._calls += 1
-        if self._calls % _EVERY:
+        """To be asked once per transaction."""
+        self._transactions += 1
+        if self._transactions % LOOK:
             return False
+        return self._transactions >= ROUND or self._bytes() > max(LARGE, self._size)
+
+    def begin(self) -> None:
+        """It was worked in, or that was tried."""
+        self._transactions, self._size = 0, self._bytes()
+
+    def _bytes(self) -> int:
         try:
-            return self._log.stat().st_size > _LARGE
+            return self._log.stat().st_size
         except OSError:
-            return False
+            return 0

@@ -20,7 +20,7 @@ import attrs
 
 from beamclaw.contracts.points import reach
 from beamclaw.storage._driver import Broken
-from beamclaw.storage._log import LogWatch
+from beamclaw.storage._log import Rounds
 from beamclaw.storage._words import is_damage, is_disk, is_full, is_lost_sync, why
 
 J_contra = TypeVar("J_contra", contravariant=True)
@@ -68,6 +68,17 @@ class Damaged(Broken):
 class Writes(Generic[K]):
     """The writing access to a database; see the module.
 
+    The log is worked in from here, not by SQLite: that would tell nobody when it fails.
+    And it goes on after a failed sync of the file where it had stopped, while what it
+    had written before may be lost.
+
+    Args:
+        rounds: When to work the log in; None: SQLite does.
+        guard: A connection that only reads. It is closed last after a failure, for the
+            last one to close works the log in, and then removes it; one that only reads
+            does not. So the next who opens the file finds the whole log, and works all
+            of it in.
+
     Attributes:
         transactions: Transactions that were committed.
     """
@@ -75,13 +86,25 @@ class Writes(Generic[K]):
     _connection: sqlite3.Connection
     _book: Book[K]
     transactions: int = 0
-    _watch: LogWatch | None = attrs.field(kw_only=True, alias="watch", default=None)
+    _rounds: Rounds | None = attrs.field(kw_only=True, alias="rounds", default=None)
+    _guard: sqlite3.Connection | None = attrs.field(
+        kw_only=True, alias="guard", default=None
+    )
+    _failed: bool = attrs.field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self._rounds is not None:
+            self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
 
     def serve(self, jobs: Sequence[K]) -> list[object]:
         """See :class:`~beamclaw.storage.Access`."""
-        if self._watch is not None and self._watch.is_due():
-            self._work_in()
-        return self._serve(jobs)
+        try:
+            if self._rounds is not None and self._rounds.is_due():
+                self._work_in(self._rounds)
+            return self._serve(jobs)
+        except BaseException:
+            self._failed = True
+            raise
 
     def _serve(self, jobs: Sequence[K]) -> list[object]:
         try:
@@ -99,7 +122,11 @@ class Writes(Generic[K]):
 
     def close(self) -> None:
         """See :class:`~beamclaw.storage.Access`."""
+        if self._guard is not None and not self._failed:
+            self._guard.close()
         self._connection.close()
+        if self._guard is not None:
+            self._guard.close()
 
     def _transaction(self, jobs: Sequence[K]) -> list[object]:
         try:
@@ -129,13 +156,13 @@ class Writes(Generic[K]):
                 # Whatever came next would be written together with what failed.
                 raise CommitFailed(why(error)) from error
 
-    def _work_in(self) -> None:
-        """Have SQLite say why its log only grows: by itself it tells nobody."""
+    def _work_in(self, rounds: Rounds) -> None:
+        rounds.begin()
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
             _check(error)
-            if not is_full(error):
+            if not is_full(error):  # else it only grows until there is room
                 raise CommitFailed(
                     f"the log cannot be worked into the file: {why(error)}"
                 ) from error

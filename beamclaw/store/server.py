@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,12 +20,14 @@ from beamclaw.storage import (
     Damaged,
     Driver,
     FolderLock,
+    Rounds,
     StillInUse,
     StillOpen,
     Writes,
     connect_sqlite,
     lock_folder,
     open_database,
+    open_guard,
     private_folder,
     suspect,
 )
@@ -105,13 +107,13 @@ class StoreServer(supervision.Server):
             with _in_words(self._data):
                 await self._driver.open()
         except DataFolderError as error:
-            self._report(str(error))
+            self._report(str(error), error)
             raise
         self._troubles.clear(NAME)
 
-    def _report(self, words: str) -> None:
+    def _report(self, words: str, error: Exception | None = None) -> None:
         # Anybody may ask whether the node is ready, and need not know its folders.
-        self._troubles.report(NAME, words.replace(f"{self._data}/", ""))
+        self._troubles.report(NAME, words.replace(f"{self._data}/", ""), error)
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -147,16 +149,17 @@ class StoreServer(supervision.Server):
         private_folder(self._data)
         lock, is_new = lock_folder(self._data)
         path = self._data / "node.db"
-        try:
+        with ExitStack() as undo:
+            undo.callback(lock.release if is_new else lock.keep)
             connection = open_database(path, NODE, self._connect)
-        except BaseException:
-            if is_new:
-                lock.release()
-            else:
-                lock.keep()
-            raise
+            undo.callback(connection.close)
+            guard = open_guard(path, self._connect)
+            undo.pop_all()
         book = NodeBook(connection, str(path), self._outside.new_id)
-        return _Held(lock, Writes(connection, book), lambda: self._over)
+        writes = Writes(
+            connection, book, rounds=Rounds(self._data / "node.db-wal"), guard=guard
+        )
+        return _Held(lock, writes, lambda: self._over)
 
 
 @contextmanager

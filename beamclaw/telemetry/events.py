@@ -10,6 +10,7 @@ import supervision
 from beamclaw.config.schema import Level
 from beamclaw.contracts.gateway import CannotListen
 from beamclaw.contracts.store import DataFolderError
+from beamclaw.contracts.troubles import STORAGE_FAILING
 from beamclaw.telemetry.lines import LEVELS, Line
 
 # Emitted once the whole tree is up.
@@ -86,7 +87,7 @@ def of_event(event: supervision.Event, at: float, tracebacks: Tracebacks) -> Lin
 
 def is_mistake(event: supervision.Event) -> bool:
     """Whether a person's mistake is what *event* tells of."""
-    return isinstance(_error(event.metadata), MISTAKES)
+    return event.name == STORAGE_FAILING or isinstance(_error(event.metadata), MISTAKES)
 
 
 def _error(metadata: Mapping[str, object]) -> BaseException | None:

@@ -75,6 +75,7 @@ PEERS: dict[str, Peer] = {
     ),
     "node": Peer(_node, "pip install 'pyright[nodejs]'"),
     "bubblewrap": Peer(_on_path("bwrap"), "apt-get install bubblewrap"),
+    "cc": Peer(_on_path("cc", "gcc", "clang"), "apt-get install gcc libc6-dev"),
     "openclaw": Peer(_openclaw, EVERYTHING),
 }
 

@@ -10,6 +10,7 @@ import pytest
 
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage import Schema, integrity, open_database, open_reader
+from tests.support.ledgers import disk_full
 
 
 def first(connection: sqlite3.Connection) -> None:
@@ -343,7 +344,7 @@ def test_one_that_has_no_room_to_be_rewritten_is_opened_nevertheless(path):
     class Full(sqlite3.Connection):
         def execute(self, sql, *rest):
             if sql == "VACUUM":
-                raise sqlite3.OperationalError("database or disk is full")
+                raise disk_full()
             return super().execute(sql, *rest)
 
     def connect(uri: str) -> sqlite3.Connection:

@@ -1,0 +1,1 @@
+"""A disk that fails when told, and one whose power is cut."""
