@@ -27,11 +27,11 @@ import trio
 from beamclaw.testing.node import Orders
 from tests.faults.book import Book
 from tests.faults.plan import Plan
-from tests.faults.rules import FINE, Sent
+from tests.faults.rules import FINE, Kill, Sent
 from tests.faults.scenarios import TABLE
-from tests.faults.stage import Stage, open_stage
+from tests.faults.stage import PATIENCE, Stage, open_stage
 
-PATIENCE = 90.0  # seconds until work that does not end is a failure of its own
+ROUND_PATIENCE = 3 * PATIENCE  # seconds until a round that is not over is a failure
 # Those that play on a stage like every other, without a kill of their own.
 MIXED = [
     name
@@ -77,7 +77,7 @@ class Report:
     @property
     def command(self) -> str:
         return (
-            f"python -m tests.faults.kill --rounds {len(self.rounds)} "
+            f"again: python -m tests.faults.kill --rounds {len(self.rounds)} "
             f"--sessions {self.sessions} --seed {self.seed}"
         )
 
@@ -101,7 +101,7 @@ class Report:
         yield from self._times()
         yield from self.violations
         if self.violations:
-            yield f"again: {self.command}"
+            yield self.command
         yield f"{len(self.violations)} violations"
 
     def _times(self) -> Iterator[str]:
@@ -134,6 +134,8 @@ class Campaign:
     async def run(self, rounds: int) -> Report:
         for number in range(1, rounds + 1):
             self._rounds.append(await self._round(number))
+            if self._stage.complaints:
+                break  # what is left over would spoil the next one
         return self._report()
 
     async def _round(self, number: int) -> Round:
@@ -141,7 +143,7 @@ class Campaign:
         stage.order(Orders(record=False))
         before = len(stage.known.kills)
         after = rng.uniform(0.05, 1.7)
-        with trio.move_on_after(PATIENCE) as late:
+        with trio.move_on_after(ROUND_PATIENCE) as late:
             async with trio.open_nursery() as nursery:
                 for client in range(self._sessions):
                     nursery.start_soon(
@@ -155,7 +157,7 @@ class Campaign:
             await stage.settled()
         if late.cancelled_caught:
             stage.complaints.append(
-                f"round {number}: not over after {PATIENCE} s: {stage.left()}"
+                f"round {number}: not over after {ROUND_PATIENCE} s: {stage.left()}"
             )
         done = time.monotonic() - stage.node.spawned
         return self._figures(number, after, before, done)
@@ -200,7 +202,8 @@ class Campaign:
         known = stage.known
         violations = tuple(stage.look())
         kills = known.kills[before:]
-        first, last = kills[0], kills[-1]
+        none = Kill(0.0, Book())
+        first, last = (kills[0], kills[-1]) if kills else (none, none)
         open_ = [r["run_id"] for r in last.book.runs if r["state"] == "running"]
         return Round(
             number=number,

@@ -76,10 +76,7 @@ class Report:
         never = [name for name in names() if name not in self.points]
         if self.points:
             yield f"of {len(names())} points no scenario reaches {len(never)}: {never}"
-        for result in self.results:
-            if result.violations:
-                yield f"FAILED  {result.cell.command}"
-                yield from (f"        {found}" for found in result.violations)
+        yield from (f"FAILED  {result.cell.command}" for result in self.failed)
         yield from self.broken
         yield f"{len(self.failed)} of {len(self.results)} cells failed"
 
@@ -126,6 +123,7 @@ class Player:
                 await self._on_one_stage(left, results)
             except Exception as error:  # noqa: BLE001 -- it is the result
                 results.append(Result(left.popleft(), True, (_words(error),)))
+                _tell(results[-1])
         return results
 
     async def _on_one_stage(self, left: deque[Cell], results: list[Result]) -> None:
@@ -139,6 +137,7 @@ class Player:
                 kills, found = len(stage.known.kills) - before, stage.look()
                 cell = left.popleft()
                 results.append(Result(cell, kills >= len(orders), tuple(found)))
+                _tell(results[-1])
                 if found:
                     return
 
@@ -159,6 +158,11 @@ class Player:
             await stage.settled()
         if late.cancelled_caught:
             raise AssertionError(f"not over after {PATIENCE} s: {stage.left()}")
+
+
+def _tell(result: Result) -> None:
+    if result.violations:
+        print(f"FAILED  {result.cell.command}", *result.violations, sep="\n        ")
 
 
 def _orders(scenario: Scenario, last: Orders) -> list[Orders]:

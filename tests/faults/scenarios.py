@@ -237,7 +237,7 @@ async def stop_in_queue(stage: Stage, name: str) -> None:
 async def summed_up(stage: Stage, name: str) -> None:
     """A conversation that has to be summed up."""
     session, before = key(name, "small"), None
-    for letter in "abc":
+    for letter in "abcde":
         marker = f"{name}{letter}"
         await stage.ask(Plan(filler=2600), marker, session, after=before)
         before = marker

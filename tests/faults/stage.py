@@ -5,6 +5,7 @@ read, it is started again, and the clients send again what they had no acknowled
 for, or ask for the answer of what they had. Everything anybody saw is in ``known``.
 """
 
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -34,7 +35,8 @@ from tests.faults.rules import (
 from tests.support.node import Node, NodeFailed, completion
 from tests.support.wire import DONE, Closed, Connection, Stream
 
-PATIENCE = 20.0  # seconds until work that does not end is a failure of its own
+# Seconds until work that does not end is a failure of its own.
+PATIENCE = float(os.environ.get("BEAMCLAW_PATIENCE", "20"))
 CAP = 1.08  # dollars that a session may spend; only the model "dear" has a price
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
 

@@ -39,6 +39,7 @@ class Finished:
 def clean(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment without anything of ours but *more*."""
     kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
+    kept = (*kept, "PYTHONSAFEPATH")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     return {**environment, "HOME": str(home), **(more or {})}
 

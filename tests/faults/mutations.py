@@ -1,0 +1,567 @@
+"""Deliberate faults in the node: the harnesses have to find each.
+
+    python -m tests.faults.mutations                 all of them, by every harness named
+    python -m tests.faults.mutations --only unsafe-again --by matrix
+
+Each entry takes one safeguard out: a commit, an epoch, a reservation, a deduplication. The
+faulty text is put into a copy of the packages, and a harness is run on that copy. It has
+to be red there, and green on a copy that is as it should be.
+"""
+# ruff: noqa: T201 -- a program: what it prints is its result
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from tests.faults.rules import RULES
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("beamclaw", "supervision")
+SECONDS = 300  # for one harness on one fault
+PATIENCE = "8"  # seconds until work that does not end is a failure
+KILL = ("tests.faults.kill", "--rounds", "2", "--sessions", "30", "--seed", "1")
+
+
+class Stale(Exception):
+    """The text of a fault is not in the sources, or not only once."""
+
+
+@attrs.frozen(kw_only=True)
+class Mutation:
+    """One safeguard taken out.
+
+    Attributes:
+        file: Of the package ``beamclaw``.
+        edits: What stands there, exactly once, and what stands there afterwards.
+        breaks: What goes wrong, in one line.
+        matrix: Cells of the crash matrix, as ``scenario point time``: one at least is
+            red.
+        kill: Whether rounds of kills under load are red.
+        simulation: Arguments of the simulation that are red; empty: it cannot see it.
+        contract: Tests that are red, where no kill of the whole node can show it: no
+            writer of an older epoch outlives one.
+    """
+
+    id: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    breaks: str
+    matrix: tuple[str, ...] = ()
+    kill: bool = False
+    simulation: tuple[str, ...] = ()
+    contract: tuple[str, ...] = ()
+
+    def faulty(self, source: str) -> str:
+        """*source*, the text of the file, with the fault.
+
+        Raises:
+            Stale: Whoever changed that code gives the fault today's text.
+        """
+        for old, new in self.edits:
+            times = source.count(old)
+            if times != 1:
+                raise Stale(
+                    f"the fault {self.id!r} is stale: this text occurs {times} times "
+                    f"in beamclaw/{self.file}, and has to occur once. Give it the text "
+                    f"of today, so that it still does this: {self.breaks}\n{old}"
+                )
+            source = source.replace(old, new)
+        return source
+
+    def harnesses(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+        """Each harness that has to find it, and the commands of which one is red."""
+        if self.matrix:
+            cells = [cell.split() for cell in self.matrix]
+            yield "matrix", [("tests.faults.matrix", "--only", *c) for c in cells]
+        if self.kill:
+            yield "kill", [KILL]
+        if self.simulation:
+            yield "simulation", [("tests.faults.simulation", *self.simulation)]
+        if self.contract:
+            pytest = ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "30")
+            yield "contract", [(*pytest, *self.contract)]
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    # --- commits, and what waits for them
+    Mutation(
+        id="commit-later",
+        file="storage/_writer.py",
+        edits=(
+            (
+                """            self._connection.execute("BEGIN IMMEDIATE")
+""",
+                """            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+""",
+            ),
+            (
+                """            reach("storage.commit.before")
+            self._connection.execute("COMMIT")
+""",
+                """            reach("storage.commit.before")
+""",
+            ),
+        ),
+        breaks="what is acknowledged becomes durable only with the next transaction",
+        matrix=("plain http.accepted.after 1", "plain storage.commit.after 1"),
+        kill=True,
+    ),
+    Mutation(
+        id="effect-before-intent",
+        file="runs/run.py",
+        edits=(
+            (
+                """            step = self._plan()
+            try:
+""",
+                """            step = self._plan()
+            await self._calls.begin()
+            try:
+""",
+            ),
+        ),
+        breaks="a tool works before its intent is on disk",
+        matrix=(
+            "tool-unsafe tool.effect.after 1",
+            "tool-unsafe tool.run.after 1",
+            "tool-unsafe storage.commit.before 3",
+        ),
+    ),
+    Mutation(
+        id="end-told-first",
+        file="runs/record.py",
+        edits=(
+            (
+                """        await supervision.call(self._ledger, commit, timeout=None)
+""",
+                """        if self.ended is not None:
+            self.publish(self.ended)
+            await trio.sleep(0.01)
+        await supervision.call(self._ledger, commit, timeout=None)
+""",
+            ),
+            ("import supervision\n", "import supervision\nimport trio\n"),
+        ),
+        breaks="a client has the answer before it is on disk",
+        matrix=("plain http.end.after 1",),
+    ),
+    Mutation(
+        id="taken-first",
+        file="sessions/session.py",
+        edits=(
+            (
+                """        reach("session.take.before")
+        await self._journal.commit(
+""",
+                """        reach("session.take.before")
+        for each in together:
+            taken_ = ledger.Take((each.inbox_id,))
+            await self._journal.commit_beside((taken_,))
+        await self._journal.commit(
+""",
+            ),
+            (
+                """                ledger.Take(tuple(each.inbox_id for each in together)),
+                ledger.OpenRun""",
+                """                ledger.OpenRun""",
+            ),
+        ),
+        breaks="a message is taken in one commit, and its run opened in another",
+        matrix=("plain storage.commit.after 2", "plain storage.commit.before 3"),
+    ),
+    Mutation(
+        id="stopped-told-first",
+        file="sessions/session.py",
+        edits=(
+            (
+                """            running.stops.append(sender)
+""",
+                """            supervision.reply(sender, True)
+""",
+            ),
+        ),
+        breaks="a person hears that a turn is stopped, and it is not on disk",
+        matrix=("stop-in-tool session.close.before 1",),
+    ),
+    Mutation(
+        id="answer-told-first",
+        file="sessions/session.py",
+        edits=(
+            (
+                """            reach("session.answer.before")
+            await self._journal.commit_beside((op,))
+""",
+                """            supervision.reply(sender, None)
+            await trio.sleep(0.01)
+            reach("session.answer.before")
+            await self._journal.commit_beside((op,))
+""",
+            ),
+            ("import supervision\n", "import supervision\nimport trio\n"),
+        ),
+        breaks="a person hears that an answer counts, and it is not on disk",
+        matrix=("leave-given session.answer.before 1",),
+    ),
+    # --- deduplication
+    Mutation(
+        id="inbox-not-unique",
+        file="ledger/book.py",
+        edits=(
+            (
+                """        receipt = inbox.repeated(job)
+""",
+                """        receipt = None
+""",
+            ),
+        ),
+        breaks="a message that is sent again is not known again",
+        matrix=("plain http.accepted.before 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="first-answer-does-not-count",
+        file="ledger/rules.py",
+        edits=(
+            (
+                """    if wait.verdict is not None:
+        raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
+    wait.verdict""",
+                """    wait.verdict""",
+            ),
+        ),
+        breaks="of two answers of persons the last one counts",
+        matrix=("two-answer session.answer-late.before 9",),
+    ),
+    Mutation(
+        id="summed-up-again",
+        file="runs/compaction.py",
+        edits=(
+            (
+                """            first=state.covered + 1,
+""",
+                """            first=1,
+""",
+            ),
+        ),
+        breaks="a summary covers what another one covers",
+        matrix=("summed-up run.reserve-summary.after 1",),
+    ),
+    # --- effects
+    Mutation(
+        id="unsafe-again",
+        file="runs/turn.py",
+        edits=(
+            (
+                """    if begun.effect == "unsafe" or spec is None:
+""",
+                """    if spec is None:
+""",
+            ),
+        ),
+        breaks="a tool that nobody can repeat is run again after a death",
+        matrix=("tool-unsafe tool.effect.after 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="checkable-not-asked",
+        file="runs/turn.py",
+        edits=(
+            (
+                """        check=begun.effect == "checkable",
+""",
+                """        check=False,
+""",
+            ),
+        ),
+        breaks="a tool that could say what became of a call is not asked",
+        matrix=("tool-checkable tool.effect.after 1",),
+    ),
+    Mutation(
+        id="another-key-each-time",
+        file="runs/calls.py",
+        edits=(
+            (
+                """                key=call_key(self._record.id, id_),
+                attempt=step.attempt,
+""",
+                """                key=call_key(self._record.id, id_) + f"/{step.attempt}",
+                attempt=step.attempt,
+""",
+            ),
+        ),
+        breaks="a call that is begun again has another key",
+        matrix=("tool-idempotent tool.effect.after 1",),
+        kill=True,
+    ),
+    # --- spending
+    Mutation(
+        id="no-caps",
+        file="runs/asking.py",
+        edits=(
+            (
+                """                caps=wiring.caps(self.definition.id),
+""",
+                """                caps=(),
+""",
+            ),
+        ),
+        breaks="no cap is looked at before a call",
+        matrix=("budget run.budget.after 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="cut-calls-cost-nothing",
+        file="runs/run.py",
+        edits=(
+            (
+                """ops.append(ledger.Settle(record.id, turn.attempt, record.now(), None))
+""",
+                """ops.append(ledger.Settle(record.id, turn.attempt, record.now(), Usage()))
+""",
+            ),
+            (
+                """from beamclaw.contracts.providers import ProviderError
+""",
+                """from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.providers import ProviderError
+""",
+            ),
+        ),
+        breaks="a call that a kill has cut is not paid for",
+        matrix=("plain provider.request.after 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="stopped-calls-cost-nothing",
+        file="sessions/ends.py",
+        edits=(("at, None, told=spent.output)", "at, Usage())"),),
+        breaks="a call that a person has stopped is not paid for",
+        matrix=("stop-in-answer session.stopped.after 1",),
+        kill=True,
+    ),
+    # --- lives
+    Mutation(
+        id="revival-not-counted",
+        file="sessions/session.py",
+        edits=(
+            (
+                """        await self._journal.commit((turn.run_id, Revived()), ops=(note,))
+""",
+                """        await self._journal.commit((turn.run_id, Revived()), ops=())
+""",
+            ),
+        ),
+        breaks="a turn that kills the node is tried for ever",
+        matrix=("plain run.commit.after 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="nobody-revived",
+        file="sessions/door.py",
+        edits=(
+            (
+                """        for key in keys:
+""",
+                """        for key in ():
+""",
+            ),
+        ),
+        breaks="a node that starts does not look for open turns",
+        matrix=("plain-terminal run.commit.after 1", "plain session.take.before 1"),
+        kill=True,
+    ),
+    Mutation(
+        id="epoch-not-claimed",
+        file="runs/run.py",
+        edits=(
+            (
+                """    ops: list[ledger.Op] = [ledger.ClaimRun(record.now())]
+""",
+                """    ops: list[ledger.Op] = []
+""",
+            ),
+        ),
+        breaks="a successor does not take its run's next epoch, and can write nothing",
+        matrix=("plain run.commit.after 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="owner-epoch-stands-still",
+        file="store/book.py",
+        edits=(("epoch = epoch + 1\n", "epoch = epoch\n"),),
+        breaks="a node that takes a tenant over has the epoch of the one before",
+        matrix=("plain run.commit.after 1",),
+        kill=True,
+    ),
+    Mutation(
+        id="old-epochs-write",
+        file="ledger/book.py",
+        edits=(
+            (
+                """        if run.epoch != claim.run_epoch and not (
+""",
+                """        if run.epoch > claim.run_epoch + 10**9 and not (
+""",
+            ),
+        ),
+        breaks="a run that was replaced can still write",
+        contract=("tests/conformance/test_ledger.py",),
+    ),
+    Mutation(
+        id="joined-and-forgotten",
+        file="runs/persons.py",
+        edits=(
+            (
+                """                ledger.JoinRun(inbound.run_id, record.id),
+""",
+                "",
+            ),
+        ),
+        breaks="a message that a turn has taken never gets that turn's answer",
+        matrix=("steer run.steered.after 1",),
+        kill=True,
+    ),
+)
+
+
+@contextmanager
+def copied(source: Path, mutation: Mutation | None) -> Iterator[Path]:
+    """A folder with the packages of *source*, with the fault in them."""
+    with tempfile.TemporaryDirectory(prefix="faulty-") as name:
+        folder = Path(name)
+        for package in PACKAGES:
+            ignore = shutil.ignore_patterns("*.pyc")
+            shutil.copytree(source / package, folder / package, ignore=ignore)
+        if mutation is not None:
+            path = folder / "beamclaw" / mutation.file
+            path.write_text(mutation.faulty(path.read_text()))
+        yield folder
+
+
+def run(folder: Path, command: Sequence[str]) -> tuple[bool, str]:
+    """``python -m`` *command* with the packages in *folder*: red or not, and its words."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "PYTHONSAFEPATH": "1",  # not what lies in the working folder
+        "BEAMCLAW_PATIENCE": PATIENCE,
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            check=False,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return True, f"not over after {SECONDS} s"
+    return done.returncode != 0, done.stdout + done.stderr
+
+
+def found_by(folder: Path, commands: Sequence[Sequence[str]]) -> str | None:
+    """What the first red one of *commands* says; None: all are green."""
+    for command in commands:
+        red, words = run(folder, command)
+        if red:
+            return _said(words)
+    return None
+
+
+def _said(words: str) -> str:
+    """The first violation that a harness has told."""
+    lines = [line.strip() for line in words.splitlines()]
+    rules = tuple(
+        f"{rule}: " for rule in (*RULES, "AssertionError", "BROKEN", "FAILED")
+    )
+    told = [line for line in lines if line.startswith(rules) or "not over" in line]
+    plain = [line for line in told if not line.startswith("FAILED  python")]
+    return (plain or told or lines or ["red"])[0]
+
+
+@attrs.frozen
+class Found:
+    """What one harness says of one fault; *words* None: nothing."""
+
+    mutation: str
+    harness: str
+    words: str | None
+    seconds: float
+
+
+def try_out(source: Path, mutation: Mutation, only: str | None) -> list[Found]:
+    """Put it in, and run the harnesses that have to find it."""
+    results: list[Found] = []
+    with copied(source, mutation) as folder:
+        for harness, commands in mutation.harnesses():
+            if only in (None, harness):
+                begin = time.monotonic()
+                words = found_by(folder, commands)
+                seconds = time.monotonic() - begin
+                results.append(Found(mutation.id, harness, words, seconds))
+    return results
+
+
+def without(source: Path, only: str | None, chosen: Sequence[Mutation]) -> list[str]:
+    """What is red without any fault: then a red one proves nothing."""
+    commands = {
+        (harness, tuple(command))
+        for mutation in chosen
+        for harness, all_ in mutation.harnesses()
+        for command in all_
+        if only in (None, harness)
+    }
+    with copied(source, None) as folder:
+        tried = ((command, run(folder, command)) for _, command in sorted(commands))
+        return [
+            f"red without a fault: {' '.join(command)}\n{words[-2000:]}"
+            for command, (red, words) in tried
+            if red
+        ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", help="this fault")
+    parser.add_argument("--by", choices=["matrix", "kill", "simulation", "contract"])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--no-baseline", action="store_true")
+    given = parser.parse_args()
+    chosen = [m for m in MUTATIONS if given.only is None or m.id in given.only]
+    if not chosen:
+        parser.error("there is no such fault")
+    begin = time.monotonic()
+    # Somebody may be writing in the sources while this runs.
+    with copied(ROOT, None) as source:
+        bad = [] if given.no_baseline else without(source, given.by, chosen)
+        with ThreadPoolExecutor(given.jobs) as pool:
+            tried = pool.map(lambda m: try_out(source, m, given.by), chosen)
+            results = [found for each in tried for found in each]
+    for found in results:
+        words = found.words or "NOT FOUND"
+        print(f"{found.mutation:28} {found.harness:10} {found.seconds:5.1f} s  {words}")
+    print(*bad, sep="\n")
+    survived = [found for found in results if found.words is None]
+    print(
+        f"{len(chosen)} faults, {len(results)} harnesses, {len(survived)} not found, "
+        f"{time.monotonic() - begin:.0f} s"
+    )
+    return 1 if survived or bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
