@@ -458,6 +458,8 @@ def run(folder: Path, command: Sequence[str]) -> tuple[bool, str]:
         "PYTHONSAFEPATH": "1",  # not what lies in the working folder
         "BEAMCLAW_PATIENCE": PATIENCE,
     }
+    if command[0] == "pytest":  # it has a path of its own in pyproject.toml
+        command = [*command, "-o", f"pythonpath={folder} {ROOT}"]
     try:
         done = subprocess.run(
             [sys.executable, "-m", *command],
