@@ -1,7 +1,8 @@
 """What is done with a session as a whole, and what the next turn makes of it."""
 
+import random
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ from beamclaw.contracts.lifecycle import (
     RewindSession,
     TurnInProgress,
 )
+from beamclaw.contracts.path import rests
+from beamclaw.contracts.points import SIDES, hooked
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.session_meta import BadSetting, SessionMeta
 from beamclaw.contracts.sessions import RunEnded
@@ -481,3 +484,92 @@ async def test_during_a_turn_it_is_refused_with_what_to_do(
     held.go.set()
     assert (await tenant.end(receipt)).text == "half done"
     await order(tenant, request_)
+
+
+# --- a crash anywhere, and asked again
+
+MATRIX = {
+    "set": (
+        PatchSession(changes={"label": "x"}),
+        ["session.set", "session.order-done"],
+    ),
+    "reset": (ResetSession(), ["session.reset", "session.order-done"]),
+    "rewind": (RewindSession(5), ["session.rewind", "session.order-done"]),
+    "fork": (ForkSession(key=FORK, at=5), ["session.fork", "session.order-done"]),
+    "archive": (PutAway(away=True), ["session.set", "session.order-done"]),
+    "delete": (
+        DeleteSession(),
+        ["session.set", "session.erase", "session.order-done"],
+    ),
+}
+CELLS = [
+    (name, f"{point}.{side}")
+    for name, (_, points) in MATRIX.items()
+    for point in points
+    for side in SIDES
+]
+
+
+@pytest.mark.parametrize(("name", "point"), CELLS)
+async def test_who_asks_again_after_a_crash_gets_the_same_answer(
+    tenant: Tenant, name: str, point: str, autojump_clock: MockClock
+) -> None:
+    request, _ = MATRIX[name]
+    await tenant.ask("one")
+    await tenant.ask("two")
+    crashes = [point]
+
+    def crash(reached: str) -> None:
+        if reached in crashes:
+            crashes.remove(reached)
+            raise RuntimeError(point)
+
+    with hooked(crash), suppress(supervision.CallFailed):
+        await order(tenant, request)
+    assert not crashes
+    before = await supervision.call("default/ledger", ReadJournal(KEY))
+    first = await order(tenant, request)
+    assert await order(tenant, request) == first
+    after = await supervision.call("default/ledger", ReadJournal(KEY))
+    if name != "delete" and not point.endswith(f"{name}.before"):
+        assert after == before  # it was done, and is not done again
+    assert sum(event.kind == "session-reset" for event in after) <= 1
+    assert sum(event.kind == "rewound" for event in after) <= 1
+    assert (await tenant.ask("three")).outcome == "ok"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_is_done_a_turn_is_told_what_the_journal_says(
+    tenant: Tenant, model: Model, seed: int, autojump_clock: MockClock
+) -> None:
+    chance = random.Random(seed)
+    known, forks = [KEY], 0
+    for number in range(30):
+        key = chance.choice(known)
+        exists = await row(key) is not None
+        action = chance.choice(["ask"] * 3 + ["rewind", "fork", "reset", "new", "kill"])
+        if action == "ask" or not exists:
+            before = await texts(key)
+            await tenant.ask(f"{number}", key=key)
+            assert told(model) == [*before, f"{number}"]
+        elif action == "new":
+            await tenant.ask(f"/new {number}", key=key)
+            assert told(model) == [f"{number}"]
+        elif action == "reset":
+            await order(tenant, ResetSession(), key)
+            assert await texts(key) == []
+        elif action == "kill" and supervision.whereis(f"default/session/{key}"):
+            await tenant.kill(f"default/session/{key}")
+        elif action in ("rewind", "fork"):
+            events = await supervision.call("default/ledger", ReadJournal(key))
+            to = chance.choice(rests(events))
+            there = [message.text for message in replay(events, to).messages]
+            if action == "rewind":
+                await order(tenant, RewindSession(to), key)
+            else:
+                forks += 1
+                known.append(f"agent:main:fork:{forks}")
+                await order(tenant, ForkSession(key=known[-1], at=to), key)
+                key = known[-1]
+            assert await texts(key) == there
