@@ -14,6 +14,7 @@ from beamclaw.contracts.sessions import (
     Reset,
     RunEnded,
     TopicValue,
+    Waiting,
     peek,
     read_run,
 )
@@ -21,6 +22,9 @@ from beamclaw.contracts.sessions import (
 # Seconds between two looks at a tenant that is being restarted.
 LOOK_AGAIN_FIRST = 0.02
 LOOK_AGAIN_MOST = 1.0
+# Seconds without a word after which the run is looked at though nobody said so: whoever
+# was to publish its end may have died in between, with all that would have noticed.
+QUIET = 15.0
 
 
 @attrs.define
@@ -112,6 +116,9 @@ async def follow(
             (or, with *join*, at any time before this call) and already entered.
         join: The run may be in progress or over already: begin by looking at it.
 
+    A run of which nothing is heard for a while is looked at; nothing is ever waited for
+    that has been written down already.
+
     A ``Reset`` is given only when it takes text back that was given. A tenant that is down while
     it has to be asked is asked again until it is back, for the run is durable; what the
     subscription brings meanwhile is passed on. Close the generator
@@ -136,10 +143,12 @@ class _Steps:
     shown: Shown
     look: bool = attrs.field(kw_only=True)
     pause: float = LOOK_AGAIN_FIRST
+    # What it waits for, as it was passed on last.
+    told: Waiting | None = None
 
     async def next(self) -> tuple[TopicValue, ...]:
         """What to pass on next; empty: nothing this time."""
-        patience = float("inf")
+        patience = QUIET
         if self.look:
             try:
                 found = await self._look()
@@ -152,8 +161,11 @@ class _Steps:
         with trio.move_on_after(patience):
             value = await self.subscription.receive()
         if value is None:
+            self.look = True
             return ()
         passed = None if isinstance(value, Lost) else self.shown.sees(value)
+        if passed:
+            self.told = value if isinstance(value, Waiting) else None
         if passed is None:
             self.look = True
             return ()
@@ -164,7 +176,8 @@ class _Steps:
         view = await peek(self.bus, self.tenant, run_id)
         if view.running:
             text = Delta(run_id, view.attempt, 0, view.text)
-            waiting = () if view.waiting is None else (view.waiting,)
+            waiting = () if view.waiting in (None, self.told) else (view.waiting,)
+            self.told = view.waiting
             return (*(self.shown.sees(text) or ()), *waiting)
         row = await read_run(self.bus, self.tenant, run_id)
         if row is not None and row.joined is not None:

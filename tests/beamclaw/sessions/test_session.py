@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import supervision
+from beamclaw.contracts import points
 from beamclaw.contracts.ledger import IdempotencyConflict, Overloaded
 from beamclaw.contracts.limits import GetUsage
 from beamclaw.contracts.messages import ModelParams, Usage, said
@@ -419,3 +420,19 @@ async def test_a_call_reserves_what_it_may_cost_before_it_is_made(
     assert row.reserved.output == 7
     held.go.set()
     await tenant.end(limited)
+
+
+async def test_an_end_is_told_though_all_died_who_were_to_tell_it(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    def kill(name: str) -> None:
+        # The first after the model was asked is of the commit that ends the turn.
+        if name == "ledger.reply.before" and tenant.model.calls and not killed:
+            killed.append(name)
+            for entry in supervision.names("default/"):
+                supervision.exit(entry.pid, supervision.KILL)
+
+    killed: list[str] = []
+    with points.hooked(kill):
+        end = await tenant.ask("hello")
+    assert (end.outcome, end.text) == ("ok", "you said: hello")
