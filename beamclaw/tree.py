@@ -136,7 +136,7 @@ def _tenant(
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
     wiring = _run_wiring(config, outside, carrier, toolbox, tenant)
-    connect = partial(_connect, config)
+    connect = outside.connect or partial(_connect, config)
     keeper = partial(
         ledger.LedgerServer,
         tenant,

@@ -9,10 +9,12 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import trio
+
+from beamclaw.contracts.providers import Connect
 
 T = TypeVar("T")
 
@@ -64,6 +66,10 @@ class Outside:
         random: A float in [0, 1), for jitter only, never for secrets.
         worker: Makes a worker for blocking calls (a database connection's reads).
         threads: Whether writer threads may be started; ``False`` drives them inline.
+        later: Without threads: has a database's work done, a moment later. None: in
+            the next step of the event loop.
+        database: Opens a connection to a database file, by its URI. None: SQLite's own.
+        connect: Makes the connection to a provider. None: as that is configured.
     """
 
     wall: Callable[[], float] = time.time
@@ -71,3 +77,6 @@ class Outside:
     random: Callable[[], float] = random.random
     worker: Callable[[], Worker] = ThreadWorker
     threads: bool = True
+    later: Callable[[Callable[[], None]], object] | None = None
+    database: Callable[[str], Any] | None = None
+    connect: Connect | None = None

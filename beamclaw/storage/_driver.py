@@ -90,6 +90,8 @@ class Driver(Generic[K]):
         broken: Called on the event loop, once, after the last answers.
         wanted: Whether the process that owns this driver still lives.
         threads: Whether to use a thread.
+        later: Without one: has the work done, a moment later; None: in the next step
+            of the event loop.
         most: Jobs taken together at most.
         patience: How long to wait for the generation before, in seconds.
         beside: A driver of the same generation, which has the file open as well. All
@@ -104,6 +106,9 @@ class Driver(Generic[K]):
     _broken: Callable[[Broken], None] = attrs.field(kw_only=True, alias="broken")
     _wanted: Callable[[], bool] = attrs.field(kw_only=True, alias="wanted")
     _threads: bool = attrs.field(kw_only=True, alias="threads", default=True)
+    _later: Callable[[Callable[[], None]], object] | None = attrs.field(
+        kw_only=True, alias="later", default=None
+    )
     _most: int = attrs.field(kw_only=True, alias="most", default=512)
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
     _beside: "Driver[Any] | None" = attrs.field(
@@ -202,7 +207,8 @@ class Driver(Generic[K]):
         self._jobs.put((job, ticket))
         if not self._threads and not self._scheduled:
             self._scheduled = True
-            self._token.run_sync_soon(self._work_inline)
+            later = self._later or self._token.run_sync_soon
+            later(self._work_inline)
 
     @property
     def waiting(self) -> int:

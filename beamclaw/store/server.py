@@ -76,7 +76,7 @@ class StoreServer(supervision.Server):
     Args:
         data: The data folder; made if needed.
         outside: Ids, and whether there are threads.
-        connect: How the database is connected to; a test breaks it here.
+        connect: How the database is connected to; None: as the outside has it.
         troubles: Where it says what is wrong with its file.
     """
 
@@ -84,9 +84,7 @@ class StoreServer(supervision.Server):
 
     _data: Path
     _outside: Outside = attrs.field(factory=Outside)
-    _connect: Connect = attrs.field(
-        kw_only=True, alias="connect", default=connect_sqlite
-    )
+    _connect: Connect | None = attrs.field(kw_only=True, alias="connect", default=None)
     _troubles: Troubles = attrs.field(kw_only=True, alias="troubles", factory=Troubles)
     _driver: Driver[_Job] | None = attrs.field(init=False, default=None)
     _over: bool = attrs.field(init=False, default=False)
@@ -102,6 +100,7 @@ class StoreServer(supervision.Server):
             broken=partial(supervision.send, me),
             wanted=lambda: supervision.is_alive(me),
             threads=self._outside.threads,
+            later=self._outside.later,
         )
         try:
             with _in_words(self._data):
@@ -149,11 +148,12 @@ class StoreServer(supervision.Server):
         private_folder(self._data)
         lock, is_new = lock_folder(self._data)
         path = self._data / "node.db"
+        connect = self._connect or self._outside.database or connect_sqlite
         with ExitStack() as undo:
             undo.callback(lock.release if is_new else lock.keep)
-            connection = open_database(path, NODE, self._connect)
+            connection = open_database(path, NODE, connect)
             undo.callback(connection.close)
-            guard = open_guard(path, self._connect)
+            guard = open_guard(path, connect)
             undo.pop_all()
         book = NodeBook(connection, str(path), self._outside.new_id)
         writes = Writes(
