@@ -21,10 +21,10 @@ class Topics:
         self.published = 0
         self.dropped = 0
 
-    def interrupt(self) -> None:
+    def interrupt(self, prefix: str = "") -> None:
         """Tell every subscriber that values may have been missed."""
-        for subscriptions in self.open.values():
-            for subscription in subscriptions:
+        for topic, subscriptions in self.open.items():
+            for subscription in subscriptions if topic.startswith(prefix) else ():
                 subscription.miss(1)
 
 
@@ -147,6 +147,10 @@ class LocalBus:
         for subscription in subscribed:
             subscription.push(value)
         return len(subscribed)
+
+    def interrupt(self, prefix: str) -> None:
+        """See :class:`beamclaw.contracts.bus.Bus`."""
+        topics().interrupt(prefix)
 
     def subscribe(self, topic: str, *, buffer: int = 256) -> LocalSubscription:
         """See :class:`beamclaw.contracts.bus.Bus`."""

@@ -57,6 +57,14 @@ class Bus(Protocol):
         """Give *value* to whoever is subscribed now; the number of them."""
         ...
 
+    def interrupt(self, prefix: str) -> None:
+        """Tell whoever is subscribed to a topic that begins so that it may miss something.
+
+        For whoever comes after a publisher that has died: what that had written and not
+        published any more is found by reading.
+        """
+        ...
+
     def subscribe(self, topic: str, *, buffer: int = 256) -> Subscription:
         """Values published to *topic* from now on, at most *buffer* unread."""
         ...

@@ -29,7 +29,6 @@ POINTS: Final[Mapping[str, str]] = {
     "tenant.claim": "a tenant's ledger asks node.db for a new owner epoch",
     # --- the edge
     "edge.accept": "a message is put into the inbox",
-    "edge.ring": "the door is told of it",
     "http.accepted": "the first byte of a stream: the acknowledgement",
     "http.stream": "words of the answer go to the client",
     "http.end": "the end of a stream goes to the client",
@@ -38,6 +37,7 @@ POINTS: Final[Mapping[str, str]] = {
     "shell.accepted": "the acknowledgement on the node's socket",
     "shell.send": "a frame goes to a command",
     # --- ledger and door
+    "ledger.ring": "the door is told of a message in the inbox",
     "ledger.reply": "whoever has committed or read hears of it",
     "store.reply": "whoever has claimed a tenant hears of it",
     "door.start": "a session's process is begun",

@@ -165,7 +165,7 @@ TopicValue = Delta | Reset | Waiting | ToolUse | Joined | Question | RunEnded
 
 @attrs.frozen
 class Ring:
-    """Cast after an accept: wake the session and show it the row."""
+    """Cast by the ledger after an accept: wake the session and show it the row."""
 
     row: InboxRow
     fresh: bool
@@ -174,13 +174,6 @@ class Ring:
 @attrs.frozen
 class Rouse:
     """Cast after a commit that concerns another session: it has to look again."""
-
-    session_key: str
-
-
-@attrs.frozen
-class IsAwake(supervision.Call[bool]):
-    """Whether the session has a process; all rings sent before have reached it."""
 
     session_key: str
 
@@ -328,16 +321,6 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
         names.of_tenant(inbound.tenant, "ledger"), job, timeout=None
     )
     reach("edge.accept.after")
-    if not receipt.duplicate:
-        row = InboxRow(
-            id=receipt.inbox_id,
-            session_key=receipt.session_key,
-            run_id=receipt.run_id,
-            body=job.body,
-        )
-        reach("edge.ring.before")
-        bus.cast(names.of_tenant(inbound.tenant, "sessions"), Ring(row, receipt.fresh))
-        reach("edge.ring.after")
     return receipt
 
 
@@ -355,18 +338,26 @@ async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
     """Stop the run; whether it was in progress.
 
     Raises:
+        beamclaw.contracts.ledger.LedgerError: There is no place for its session.
         supervision.CallFailed: The session died over it; ask again.
     """
     door, session = names.of_tenant(tenant, "sessions"), names.session
-    # By way of the door, so that no ring that was sent before is overtaken.
-    if not await bus.call(door, IsAwake(session_key), timeout=None):
-        # Asleep there is nothing in progress, but for what its last turns have begun.
-        children = ReadChildren(session_key, run_id)
-        rows = await bus.call(names.of_tenant(tenant, "ledger"), children)
-        if all(row.state != "open" for row in rows):
+    while True:
+        row = await read_run(bus, tenant, run_id)
+        if row is None:
             return False
+        if row.state == "ended":
+            # Over, but for what its turn may have begun and not waited for.
+            children = ReadChildren(session_key, run_id)
+            rows = await bus.call(names.of_tenant(tenant, "ledger"), children)
+            if all(child.state != "open" for child in rows):
+                return False
+        # By way of the door, so that no ring that was sent before is overtaken; and a
+        # session that has died, or found no place, is not one with nothing in progress.
         await bus.call(door, Wake(session_key), timeout=None)
-    try:
-        return await bus.call(session(tenant, session_key), Abort(run_id), timeout=None)
-    except supervision.NoProcess:
-        return False  # it fell asleep: there is nothing in progress
+        try:
+            return await bus.call(
+                session(tenant, session_key), Abort(run_id), timeout=None
+            )
+        except supervision.NoProcess:
+            continue  # it fell asleep in between

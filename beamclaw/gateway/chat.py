@@ -185,7 +185,7 @@ class Chat:
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + ABORT_SECONDS
             # A tenant that is down has nothing in progress.
-            with suppress(supervision.CallFailed):
+            with suppress(supervision.CallFailed, ledger.LedgerError):
                 await abort(
                     self.bus, names.DEFAULT_TENANT, inbound.session_key, inbound.run_id
                 )

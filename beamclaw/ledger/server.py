@@ -21,13 +21,16 @@ from beamclaw.contracts.ledger import (
     Accept,
     Commit,
     Erase,
+    InboxRow,
     LedgerError,
     LedgerStatus,
+    Receipt,
     StorageFailed,
     StorageFull,
 )
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import reach
+from beamclaw.contracts.sessions import Ring
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger.book import Job, LedgerBook
@@ -115,7 +118,7 @@ class LedgerServer(supervision.Server):
         repeats_seconds: How long a message is recognised when it comes again.
         max_batch: Commits in one transaction at most.
         outside: Clock, ids, and whether there are threads.
-        connect: How the database is connected to; a test breaks it here.
+        connect: How the database is connected to; None: as the outside has it.
         patience: How long to wait for the threads of a generation that died, in seconds.
         troubles: Where it says what is wrong with its file.
     """
@@ -131,9 +134,7 @@ class LedgerServer(supervision.Server):
     )
     _max_batch: int = attrs.field(kw_only=True, alias="max_batch", default=512)
     _outside: Outside = attrs.field(kw_only=True, alias="outside", factory=Outside)
-    _connect: Connect = attrs.field(
-        kw_only=True, alias="connect", default=connect_sqlite
-    )
+    _connect: Connect | None = attrs.field(kw_only=True, alias="connect", default=None)
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
     _troubles: Troubles = attrs.field(kw_only=True, alias="troubles", factory=Troubles)
     _me: supervision.Pid = attrs.field(init=False)
@@ -207,6 +208,7 @@ class LedgerServer(supervision.Server):
             broken=partial(supervision.send, me),
             wanted=lambda: supervision.is_alive(me),
             threads=self._outside.threads,
+            later=self._outside.later,
             most=most,
             patience=self._patience,
             beside=beside,
@@ -305,9 +307,13 @@ class LedgerServer(supervision.Server):
 
     # --- in the threads
 
+    @property
+    def _opens(self) -> Connect:
+        return self._connect or self._outside.database or connect_sqlite
+
     def _open_writes(self) -> Writes[Job]:
         private_folder(self._path.parent)
-        connection = open_database(self._path, LEDGER, self._connect)
+        connection = open_database(self._path, LEDGER, self._opens)
         try:
             with in_words(self._path, LEDGER.what):
                 _own(connection, self._tenant, self._epoch)
@@ -333,7 +339,7 @@ class LedgerServer(supervision.Server):
         return self._writes
 
     def _open_reads(self) -> Reads[Read | _Probe]:
-        return Reads(open_reader(self._path, self._connect), self._read)
+        return Reads(open_reader(self._path, self._opens), self._read)
 
     def _read(self, connection: Connection, job: Read | _Probe) -> object:
         if isinstance(job, _Probe):
@@ -352,7 +358,24 @@ class LedgerServer(supervision.Server):
             if outcome.full and isinstance(sender.request, Commit):
                 supervision.send(self._me, _Waits(sender))
                 return
+        # Here, not where the message was handed in: whoever did that may be gone by
+        # now, and what is in the inbox would wait for somebody to look into it.
+        if type(outcome) is Receipt and not outcome.duplicate:
+            self._ring(sender.request, outcome)
         _answer(sender, outcome)
+
+    def _ring(self, job: Accept, receipt: Receipt) -> None:
+        """Before the reply, so that nothing its reader does overtakes it."""
+        row = InboxRow(
+            id=receipt.inbox_id,
+            session_key=receipt.session_key,
+            run_id=receipt.run_id,
+            body=job.body,
+        )
+        door = names.of_tenant(self._tenant, "sessions")
+        reach("ledger.ring.before")
+        supervision.cast(door, Ring(row, receipt.fresh))
+        reach("ledger.ring.after")
 
     def _answer_read(self, sender: supervision.From | None, outcome: object) -> None:
         if sender is None:  # nobody asked but ourselves

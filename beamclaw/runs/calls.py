@@ -24,6 +24,17 @@ _FAULT = (
 )
 
 
+def _not_begun(step: Begin, error: Exception) -> ToolEnded:
+    id_ = step.call.asked.id
+    if step.attempt > 1 and step.spec.effect != "pure":
+        words = (
+            "the node died while this was carried out, and now it cannot be looked "
+            f"after: {error}. Whether it was done is not known"
+        )
+        return ended(id_, "unknown", words)
+    return ended(id_, "refused", f"it was not carried out, try again later: {error}")
+
+
 def call_key(run_id: str, call_id: str) -> str:
     """What stands for a call of a run and for no other, however often it is begun."""
     return f"{run_id}/{call_id}"
@@ -80,8 +91,9 @@ class Calls:
         record.tell(ToolUse(record.id, id_, step.spec.name))
         self._drafted[id_] = step
 
-    async def begin(self) -> None:
-        """Begin the calls whose intent has just become durable."""
+    async def begin(self) -> bool:
+        """Begin the calls whose intent has just become durable; True: not all could be."""
+        refused = False
         for id_ in tuple(self._drafted):
             step = self._drafted.pop(id_)
             order = Order(
@@ -100,10 +112,11 @@ class Calls:
                 pid = await self._wiring.begin_call(tool, order, check=step.check)
                 reach("run.call.after")
             except (supervision.MaxChildren, supervision.NoProcess) as error:
-                words = f"it was not carried out, try again later: {error}"
-                self._add(ended(id_, "refused", words), order.tool)
+                self._add(_not_begun(step, error), order.tool)
+                refused = True
             else:
                 self._watch(id_, pid)
+        return refused
 
     def _watch(self, call_id: str, pid: supervision.Pid) -> None:
         """Wait for the output: it comes as a message, and so does the process's end."""

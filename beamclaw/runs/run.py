@@ -154,10 +154,12 @@ class _Run:
                 return
             if step is None:
                 return
-            await self._calls.begin()
+            refused = await self._calls.begin()
             match step:
                 case Ask():
                     await self._asking.ask(step)
+                case Await() if refused:
+                    pass  # their results are drafted: what follows is decided first
                 case Await() | Linger():
                     await self._listen(step)
                 case Act():

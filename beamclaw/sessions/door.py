@@ -15,7 +15,6 @@ from beamclaw.contracts.points import reach
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
     GetSessionsStatus,
-    IsAwake,
     Peek,
     Ring,
     Rouse,
@@ -61,10 +60,14 @@ class Door(supervision.Server):
         keys = await supervision.call(
             self._wiring.ledger, ledger.ReadOpenWork(), timeout=None
         )
+        # What a run or a session had written and not told when it died with us, nobody
+        # tells any more: whoever follows has to look.
+        tenant = self._wiring.tenant
+        self._wiring.bus.interrupt(names.topic(tenant, ""))
         for key in keys:
             awake = supervision.whereis(self._prefix + key)
             if awake is None:
-                await self._ensure(key)
+                await self._ensure(key, after_death=True)
             else:
                 # It lives, but a ring for it may have died with the last door.
                 reach("door.look.before")
@@ -85,13 +88,11 @@ class Door(supervision.Server):
             case _:
                 await super().handle_cast(message)
 
-    async def handle_call(  # noqa: PLR0911 -- a table
+    async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """Looks, drains."""
         match request:
-            case IsAwake(key):
-                return supervision.whereis(self._prefix + key) is not None
             case Wake(key):
                 if await self._ensure(key) is None:
                     words = f"no place for session {key} (sessions.max_awake)"
@@ -139,13 +140,22 @@ class Door(supervision.Server):
             supervision.cast(awake, LookAgain())
             reach("door.rouse.after")
 
-    async def _ensure(self, key: str, *, fresh: bool = False) -> supervision.Pid | None:
+    async def _ensure(
+        self, key: str, *, fresh: bool = False, after_death: bool = False
+    ) -> supervision.Pid | None:
         """The session's process, started if need be; None: no place at the moment."""
         name = self._prefix + key
         pid = supervision.whereis(name)
         if pid is not None:
             return pid
-        session = partial(Session, self._wiring, key, fresh=fresh, intake=self._intake)
+        session = partial(
+            Session,
+            self._wiring,
+            key,
+            fresh=fresh,
+            after_death=after_death or key in self._deaths,
+            intake=self._intake,
+        )
         spec = supervision.ChildSpec(key, session, name=name, restart="temporary")
         try:
             reach("door.start.before")
@@ -177,7 +187,7 @@ class Door(supervision.Server):
         if self._parked:
             key = next(iter(self._parked))
             del self._parked[key]
-            await self._ensure(key)
+            await self._ensure(key, after_death=True)
 
     def _peek(self, run_id: str) -> RunView:
         entry = supervision.lookup(names.run(self._wiring.tenant, run_id))

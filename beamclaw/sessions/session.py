@@ -79,12 +79,21 @@ class _Running:
 class Session(supervision.Server):
     """See the module."""
 
-    def __init__(self, wiring: Wiring, key: str, *, fresh: bool, intake: bool) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        key: str,
+        *,
+        fresh: bool,
+        after_death: bool,
+        intake: bool,
+    ) -> None:
         self._wiring = wiring
         self._key = key
         self._topic = names.topic(wiring.tenant, key)
         self._place = Place(wiring.tenant, key)
         self._fresh = fresh
+        self._succeeds = after_death
         self._intake = intake
         self._journal = Journal(wiring, key)
         self._upkeep = Upkeep(wiring, key, self._journal)
@@ -118,6 +127,9 @@ class Session(supervision.Server):
         if not self._fresh:
             await self._read_again()
             self._find_run()
+        if self._succeeds:
+            # The session before may have died with something written and not told.
+            self._wiring.bus.interrupt(self._topic)
         return await self._advance()
 
     async def handle_cast(self, message: object) -> Next:

@@ -24,11 +24,11 @@ from beamclaw.contracts.sessions import (
     Abort,
     Delta,
     Inbound,
-    IsAwake,
     Peek,
     Ring,
     RunEnded,
     RunView,
+    Wake,
 )
 from supervision import ChildSpec
 
@@ -140,13 +140,22 @@ class FakeLedger(supervision.Server):
                 run_id=known.run_id, session_key=known.session_key, state="running"
             ),
         )
-        return ledger.Receipt(
+        receipt = ledger.Receipt(
             inbox_id=len(tenant.accepted),
             run_id=known.run_id,
             session_key=known.session_key,
             duplicate=known is not request,
             fresh=known is request,
         )
+        if not receipt.duplicate:
+            row = ledger.InboxRow(
+                id=receipt.inbox_id,
+                session_key=receipt.session_key,
+                run_id=receipt.run_id,
+                body=request.body,
+            )
+            supervision.cast("default/sessions", Ring(row, receipt.fresh))
+        return receipt
 
 
 class FakeSessions(supervision.Server):
@@ -164,9 +173,8 @@ class FakeSessions(supervision.Server):
         supervision.start_task("default/runs", self.tenant.think, run)
 
     async def handle_call(self, request: Any, sender: supervision.From) -> Any:
-        if isinstance(request, IsAwake):
-            name = names.session("default", request.session_key)
-            return supervision.whereis(name) is not None
+        if isinstance(request, Wake):
+            return None
         run = next((r for r in self.tenant.runs if r.run_id == request.run_id), None)
         if isinstance(request, Abort):
             if run is not None:

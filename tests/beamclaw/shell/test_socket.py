@@ -79,8 +79,8 @@ class FakeDoor(supervision.Server):
                 return sessions.RunView(
                     run_id=run_id, running=True, attempt=1, text="so far"
                 )
-            case sessions.IsAwake():
-                return True
+            case sessions.Wake():
+                return None
             case sessions.Abort():
                 self.seen.append(request)
                 return True
@@ -355,13 +355,12 @@ async def test_a_message_is_accepted_first_and_then_followed(tmp_path):
             None,
         ]
         assert frames[-1] == {"id": 1, "result": True}
-    accept = seen[0]
+    (accept,) = seen
     assert (accept.source, accept.external_id, accept.agent) == (
         "terminal",
         "m-1",
         "main",
     )
-    assert isinstance(seen[1], sessions.Ring)
 
 
 async def test_the_same_id_joins_the_same_turn_from_its_first_word(tmp_path):
