@@ -52,6 +52,11 @@ def may_take() -> bool:
     return bool(_turns.taken & _IN_A_ROW) and _turns.stacked < _STACKED
 
 
+def count_anew() -> None:
+    """Count the steps from nought, as in a new interpreter: for what is repeated."""
+    _turns.taken = 0
+
+
 LATER: Final = object()
 """What `take_step` returns when the server's own task goes on."""
 

@@ -17,6 +17,7 @@ from supervision._dynamic_supervisor import DynamicSupervisor, adopt
 from supervision._introspect import tree
 from supervision._links import trap_exits as set_trap_exits
 from supervision._pid import Pid
+from supervision._steps import count_anew
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -97,6 +98,7 @@ def seeded(seed: int) -> Generator[None]:
     before = None if order is None else order.getstate(), random.getstate()
     try:
         random.seed(seed)
+        count_anew()
         if order is not None:
             order.seed(seed)
         if switch is not None:

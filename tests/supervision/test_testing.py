@@ -277,6 +277,42 @@ def test_a_seed_decides_the_order_and_nothing_else_changes():
     assert random.getstate() == before
 
 
+async def where_calls_wait() -> list[int]:
+    """Which of many calls had to wait for the server's own task."""
+    waited: list[int] = []
+    switched = False
+
+    async def note() -> None:
+        nonlocal switched
+        switched = True
+
+    spec = supervision.ChildSpec("echo", Echo, name="echo")
+    async with supervision.open_supervisor([spec]), trio.open_nursery() as nursery:
+        for number in range(600):
+            switched = False
+            nursery.start_soon(note)
+            await supervision.call("echo", Ask(number))
+            if switched:
+                waited.append(number)
+    return waited
+
+
+@pytest.mark.parametrize("before", [0, 1, 200])
+def test_a_seed_means_the_same_whatever_ran_before(before: int):
+    first = run(where_calls_wait, seed=7)
+    assert first
+
+    async def others() -> None:
+        async with supervision.open_supervisor(
+            [supervision.ChildSpec("e", Echo, name="e")]
+        ):
+            for number in range(before):
+                await supervision.call("e", Ask(number))
+
+    run(others)
+    assert run(where_calls_wait, seed=7) == first
+
+
 REPEATED = """
 import sys, trio, supervision
 from supervision import ChildSpec
