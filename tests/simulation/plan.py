@@ -1,0 +1,207 @@
+"""What is going to happen in a world, as far as its seed says so beforehand.
+
+Who says what and when, what the model wants done about it, how the node is configured,
+and which faults come after how many events. Nothing here runs anything.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import attrs
+
+from beamclaw.contracts.sessions import QueueMode
+
+FaultKind = Literal[
+    "crash",
+    "kill",
+    "drop",
+    "drain",
+    "commit-lost",
+    "commit-unknown",
+    "commit-crash",
+    "committed-crash",
+    "statement",
+    "slow-disk",
+    "clock",
+]
+# How often each fault comes, relative to the others.
+_FAULTS: Mapping[FaultKind, int] = {
+    "crash": 6,
+    "kill": 8,
+    "drop": 4,
+    "drain": 1,
+    "commit-lost": 1,
+    "commit-unknown": 1,
+    "commit-crash": 2,
+    "committed-crash": 2,
+    "statement": 1,
+    "slow-disk": 3,
+    "clock": 1,
+}
+
+
+@attrs.frozen
+class Wish:
+    """A tool call that the model is going to ask for; *text* tells the tool more."""
+
+    tool: str
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Say:
+    """One message of a person, and what comes of it.
+
+    Attributes:
+        marker: Stands in the message, and in every word of the answer.
+        rounds: Tool calls that the model asks for, answer by answer.
+        words: Of each answer.
+        pause: Seconds before it is said.
+        abort: Seconds after which the person stops the turn.
+        again: Seconds after the answer at which it is sent once more.
+        waits: The person waits for the answer before the next message.
+    """
+
+    marker: str
+    rounds: tuple[tuple[Wish, ...], ...]
+    words: int
+    pause: float
+    queue: QueueMode | None
+    abort: float | None = None
+    again: float | None = None
+    waits: bool = True
+
+
+@attrs.frozen
+class Person:
+    """Somebody with a conversation."""
+
+    name: str
+    says: tuple[Say, ...]
+
+    @property
+    def key(self) -> str:
+        """The session key."""
+        return f"agent:main:{self.name}"
+
+
+@attrs.frozen
+class Fault:
+    """What goes wrong, when *points* points of the program more have been reached.
+
+    If nothing happens any more, *seconds* after the one before. With *steps* so many
+    steps of the scheduler later.
+    """
+
+    kind: FaultKind
+    points: int
+    steps: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A world to be."""
+
+    seed: int
+    people: tuple[Person, ...]
+    faults: tuple[Fault, ...]
+    trouble: float
+    revive_limit: int
+    idle_seconds: float
+    window: int
+    session_tokens: int | None
+    turn_calls: int
+    fallback: bool
+    wait_seconds: float
+    max_awake: int
+    flush_ms: int
+
+    @property
+    def says(self) -> dict[str, Say]:
+        """Every message, by its marker."""
+        return {say.marker: say for person in self.people for say in person.says}
+
+
+def stream(seed: int, what: str) -> random.Random:
+    """A source of chance of its own, the same in every process."""
+    return random.Random(f"{seed}/{what}")
+
+
+def plan(seed: int) -> Plan:
+    """The world of *seed*."""
+    rng = stream(seed, "plan")
+    tight = rng.random() < 0.12
+    people = tuple(
+        Person(name, tuple(_says(rng, name)))
+        for name in (f"p{number}" for number in range(rng.randint(1, 4)))
+    )
+    return Plan(
+        seed=seed,
+        people=people,
+        faults=tuple(_faults(rng)),
+        trouble=rng.choice((0.0, 0.0, 0.1, 0.25, 0.5)),
+        revive_limit=rng.choice((3, 5, 5, 8)),
+        idle_seconds=rng.choice((5.0, 30.0, 300.0)),
+        window=rng.choice((1_200, 2_000)) if rng.random() < 0.2 else 100_000,
+        session_tokens=rng.choice((2_000, 4_000, 8_000)) if tight else None,
+        turn_calls=rng.choice((3, 6)) if rng.random() < 0.1 else 100,
+        fallback=rng.random() < 0.3,
+        wait_seconds=rng.choice((60.0, 600.0, 86_400.0)),
+        max_awake=1 if rng.random() < 0.05 else 50,
+        flush_ms=rng.choice((1, 40, 40, 500)),
+    )
+
+
+def _says(rng: random.Random, name: str) -> Iterator[Say]:
+    uses_tools = rng.random() < 0.6
+    asks = rng.random() < 0.3
+    hurried = rng.random() < 0.35
+    for number in range(rng.randint(1, 5)):
+        marker = f"{name}.{number}"
+        pause = rng.choice((0.0, 0.0, 0.01, 0.5, 3.0)) if number else 0.0
+        if rng.random() < 0.08:
+            pause = rng.choice((400.0, 4_000.0, 90_000.0))
+        yield Say(
+            marker=marker,
+            rounds=tuple(_rounds(rng, asks=asks)) if uses_tools else (),
+            words=rng.choice((0, 1, 2, 5, 5, 12)),
+            pause=pause,
+            queue=_queue(rng) if hurried else "followup",
+            abort=rng.choice((0.0, 0.05, 0.4, 5.0)) if rng.random() < 0.07 else None,
+            again=rng.choice((0.0, 1.0, 3_600.0)) if rng.random() < 0.15 else None,
+            waits=not hurried and rng.random() < 0.8,
+        )
+
+
+def _queue(rng: random.Random) -> QueueMode:
+    modes: tuple[QueueMode, ...] = ("followup", "steer", "collect", "interrupt")
+    return rng.choice(modes)
+
+
+_TOOLS = ("look", "put", "order", "send")
+
+
+def _rounds(rng: random.Random, *, asks: bool) -> Iterator[tuple[Wish, ...]]:
+    for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
+        wishes: list[Wish] = []
+        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+            tool = rng.choice(_TOOLS)
+            if asks and rng.random() < 0.6:
+                tool = "ask"
+            odd = rng.random()
+            text = "fail" if odd < 0.04 else "crash" if odd < 0.06 else "do it"
+            wishes.append(Wish(tool, text))
+        yield tuple(wishes)
+
+
+def _faults(rng: random.Random) -> Iterator[Fault]:
+    kinds, weights = tuple(_FAULTS), tuple(_FAULTS.values())
+    for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4, 6))):
+        yield Fault(
+            kind=rng.choices(kinds, weights)[0],
+            points=rng.choice((1, 5, 40, 120, 300)) + rng.randint(0, 60),
+            steps=rng.choice((0, 0, 0, 1, 2, 5)),
+            seconds=rng.choice((0.01, 1.0, 30.0, 1_000.0)),
+        )

@@ -1,0 +1,82 @@
+"""The simulation's share of every run, and that it repeats itself to the letter."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+from trio._core._wakeup_socketpair import WakeupSocketpair
+
+from tests.simulation.order import ChangedTrioError, repeatable
+from tests.simulation.plan import plan
+from tests.simulation.world import play
+
+ROOT = Path(__file__).parents[2]
+SHARE = 200
+BUSY = 5  # a seed with deaths, tools and questions
+
+
+def test_a_trio_that_decides_in_another_way_is_noticed(monkeypatch) -> None:
+    """Else a seed would no longer decide what happens, and nothing would say so."""
+    with repeatable(1):
+        pass
+    monkeypatch.delattr(WakeupSocketpair, "wait_woken")
+    with pytest.raises(ChangedTrioError, match="wait_woken"), repeatable(1):
+        pass
+
+
+def test_trio_decides_by_the_parts_that_are_replaced() -> None:
+    source = inspect.getsource(trio._core._run.unrolled_run)
+    assert "if _ALLOW_DETERMINISTIC_SCHEDULING:" in source
+    assert "_r.shuffle(batch)" in source
+    source = inspect.getsource(trio._core._entry_queue.EntryQueue)
+    assert "self.wakeup.wait_woken()" in source
+    assert "self.wakeup.wakeup_thread_and_signal_safe()" in source
+
+
+@pytest.mark.slow
+def test_no_seed_of_the_share_breaks_a_promise() -> None:
+    """In processes of its own: what a node leaves open when it is killed is closed there."""
+    done = simulation("--seeds", f"0..{SHARE}", "--jobs", "2")
+    assert not done.returncode, done.stdout
+
+
+def test_a_seed_is_the_same_world_each_time() -> None:
+    first, second = play(BUSY), play(BUSY)
+    assert first.digest == second.digest
+    assert first.digest != play(BUSY + 1).digest
+
+
+@pytest.mark.slow
+def test_a_seed_is_the_same_world_in_every_process() -> None:
+    said = {
+        simulation("--seed", str(BUSY), PYTHONHASHSEED=hashes).stdout
+        for hashes in ("0", "1", "77")
+    }
+    assert len(said) == 1
+    assert play(BUSY).digest in said.pop()
+
+
+def simulation(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *options],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+def test_the_plans_hold_everything_that_can_happen() -> None:
+    plans = [plan(seed) for seed in range(SHARE)]
+    kinds = {fault.kind for each in plans for fault in each.faults}
+    says = [say for each in plans for say in each.says.values()]
+    assert len(kinds) == 11
+    assert {say.queue for say in says} >= {"followup", "steer", "collect", "interrupt"}
+    tools = {wish.tool for say in says for calls in say.rounds for wish in calls}
+    assert tools == {"look", "put", "order", "send", "ask"}
+    assert any(say.abort is not None for say in says)

@@ -1,0 +1,98 @@
+"""The tools of a world, one of each effect class, and what they did to it."""
+
+import random
+from collections.abc import Callable, Mapping
+
+import attrs
+import trio
+
+from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
+from tests.simulation.node import Life
+from tests.simulation.trace import Trace
+
+EFFECTS: Mapping[str, Effect] = {
+    "look": "pure",
+    "put": "idempotent",
+    "order": "checkable",
+    "send": "unsafe",
+    "ask": "unsafe",
+}
+
+
+class ToldToCrash(Exception):
+    """A fault of a tool."""
+
+
+@attrs.frozen
+class Done:
+    """Something was done to the world."""
+
+    tool: str
+    key: str
+    run_id: str
+    call_id: str
+    life: int
+    at: float
+
+
+@attrs.define(eq=False)
+class Effects:
+    """All that was done, in order; *begun* is told of each tool that starts."""
+
+    trace: Trace
+    random: random.Random
+    begun: Callable[[Order], None]
+    done: list[Done] = attrs.field(factory=list[Done])
+
+    def toolbox(self, life: Life) -> Mapping[str, Tool]:
+        """The tools as one life of a node has them."""
+        return {name: _Tool(self, life, name) for name in EFFECTS}
+
+    def has(self, order: Order) -> bool:
+        """Whether *order* was carried out."""
+        return any((d.tool, d.key) == (order.tool, order.key) for d in self.done)
+
+
+@attrs.frozen
+class _Tool:
+    effects: Effects
+    life: Life
+    name: str
+
+    @property
+    def spec(self) -> ToolSpec:
+        return ToolSpec(
+            name=self.name,
+            description=f"{self.name}, {EFFECTS[self.name]}",
+            parameters={"type": "object"},
+            effect=EFFECTS[self.name],
+            asks=self.name == "ask",
+        )
+
+    async def run(self, order: Order) -> Output:
+        effects = self.effects
+        effects.trace.note("tool", f"{self.name} begins {order.key}")
+        effects.begun(order)
+        text = order.arguments.get("text", "")
+        await self._pause()
+        if text == "fail":
+            raise ToolFailed("it was told to fail")
+        if text == "crash":
+            raise ToldToCrash
+        again = self.name == "put" and effects.has(order)
+        if not again and not self.life.dead:
+            place = order.key, order.run_id, order.call_id
+            now = trio.current_time()
+            effects.done.append(Done(self.name, *place, self.life.number, now))
+            effects.trace.note("tool", f"{self.name} does {order.key}")
+        await self._pause()
+        return Output(f"{self.name} done")
+
+    async def check(self, order: Order) -> Output | None:
+        await self._pause()
+        self.effects.trace.note("tool", f"{self.name} checks {order.key}")
+        return Output(f"{self.name} done") if self.effects.has(order) else None
+
+    async def _pause(self) -> None:
+        rng = self.effects.random
+        await trio.sleep(rng.choice((0.0, 0.0, 0.02, 0.5, 5.0, 300.0)))

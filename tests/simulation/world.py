@@ -1,0 +1,284 @@
+"""A world: one seed from its beginning to its audit."""
+
+import contextlib
+import gc
+import io
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import attrs
+import trio
+import trio.testing
+
+import supervision
+from beamclaw.config.schema import (
+    AgentConfig,
+    AuthConfig,
+    BudgetConfig,
+    Config,
+    GatewayConfig,
+    LimitsConfig,
+    LoggingConfig,
+    ModelInfo,
+    ProviderConfig,
+    SessionsConfig,
+    TurnLimitsConfig,
+)
+from beamclaw.contracts.ledger import LedgerError
+from beamclaw.contracts.points import hooked
+from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.store import DataFolderError
+from beamclaw.contracts.tools import Order
+from beamclaw.storage import Broken
+from supervision.testing import assert_no_leaks
+from tests.simulation import book
+from tests.simulation.audit import Kill, Seen
+from tests.simulation.clients import People
+from tests.simulation.faults import Faults
+from tests.simulation.model import ModelCall, Models
+from tests.simulation.node import Machine, Wall
+from tests.simulation.order import repeatable
+from tests.simulation.plan import Plan, plan, stream
+from tests.simulation.tools import Effects, ToldToCrash
+from tests.simulation.trace import Trace
+
+# Everything is over by then, on the virtual clock, or hangs.
+PATIENCE = 60 * 86_400.0
+# What a process may crash with: all of it is done to it by the world.
+EXPECTED = (
+    LedgerError,
+    supervision.CallFailed,
+    Broken,
+    DataFolderError,
+    sqlite3.Error,
+    ToldToCrash,
+)
+RAM = Path("/dev/shm")
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What came of a seed.
+
+    Attributes:
+        digest: Of its trace.
+        seconds: Virtual time that passed.
+        violations: What was broken.
+        lines: The trace, if it was kept.
+        figures: How much of what happened.
+    """
+
+    seed: int
+    digest: str
+    seconds: float
+    violations: tuple[str, ...]
+    lines: tuple[str, ...]
+    figures: dict[str, int]
+
+
+def play(seed: int, *, keep: bool = False) -> Outcome:
+    """The world of *seed*, played to its end and audited."""
+    parent = RAM if RAM.is_dir() else None
+    folder = Path(tempfile.mkdtemp(prefix="sim", dir=parent))
+    log = io.StringIO()
+    gc.disable()
+    try:
+        with contextlib.redirect_stderr(log), repeatable(seed):
+            world = World(plan(seed), folder, Trace(keep=keep))
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            try:
+                with hooked(world.trace.point), assert_no_leaks(memory=False):
+                    trio.run(world.run, clock=clock)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, it is a finding
+                world.found.append(f"{type(error).__name__}: {error!r}")
+    finally:
+        gc.enable()
+        shutil.rmtree(folder, ignore_errors=True)
+    lines = (*world.trace.lines, *log.getvalue().splitlines()) if keep else ()
+    return Outcome(
+        seed=seed,
+        digest=world.trace.digest,
+        seconds=world.seconds,
+        violations=tuple(world.found),
+        lines=lines,
+        figures=world.figures,
+    )
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, planned: Plan, folder: Path, trace: Trace) -> None:
+        seed = planned.seed
+        self.plan = planned
+        self.trace = trace
+        self.found: list[str] = []
+        self.kills: list[Kill] = []
+        self.seconds = 0.0
+        self.figures: dict[str, int] = {}
+        self._look: sqlite3.Connection | None = None
+        self.wall = Wall()
+        self.models = Models(
+            says=planned.says,
+            trace=trace,
+            random=stream(seed, "models"),
+            trouble=planned.trouble,
+            window=planned.window,
+            begun=self._model_begun,
+        )
+        self.effects = Effects(trace, stream(seed, "tools"), self._tool_begun)
+        self.machine = Machine(
+            configuration(planned, folder / "data"),
+            trace,
+            self.wall,
+            stream(seed, "node"),
+            self.models.connect,
+            self.effects.toolbox,
+            self._killed,
+        )
+        self.people = People(self.machine, trace, stream(seed, "people"), self.wall)
+        self.faults = Faults(self.machine, trace, stream(seed, "faults"))
+
+    async def run(self) -> None:
+        """To its end."""
+        detach = supervision.telemetry.attach(self._crashed)
+        try:
+            with trio.move_on_after(PATIENCE) as patience:
+                await self._play()
+        finally:
+            detach()
+        if patience.cancelled_caught:
+            self.found.append("it hangs: " + ", ".join(self._unfinished()))
+        self.seconds = trio.current_time()
+        self._audit()
+
+    async def _play(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.machine.run)
+            await self.machine.wait_up()
+            nursery.start_soon(self.people.answer_questions)
+            nursery.start_soon(self.faults.happen, self.plan.faults)
+            async with trio.open_nursery() as talking:
+                for person in self.plan.people:
+                    talking.start_soon(self.people.talk, person)
+            await self._rest()
+            self.machine.ended = True
+            await self.machine.stop()
+            nursery.cancel_scope.cancel()
+
+    async def _rest(self) -> None:
+        """Until no work is left and the sessions sleep."""
+        while book.open_work(self._ledger()):  # noqa: ASYNC110 -- a file tells nobody
+            await trio.sleep(10.0)
+        await trio.sleep(2 * self.plan.idle_seconds)
+
+    def _unfinished(self) -> list[str]:
+        waiting = [
+            marker for marker, turn in self.people.turns.items() if not turn.ends
+        ]
+        return waiting or ["nobody waits"]
+
+    # --- looking
+
+    def _ledger(self) -> sqlite3.Connection:
+        if self._look is None:
+            self._look = book.look(self.machine.ledger)
+        return self._look
+
+    def _crashed(self, event: supervision.Event) -> None:
+        """A process may fail by what was done to it, never by a fault of its own."""
+        if event.name != "supervision.process.crash":
+            return
+        reason = event.metadata["reason"]
+        error = reason.error if isinstance(reason, supervision.Crash) else None
+        if error is not None and not isinstance(error, EXPECTED):
+            kind = type(error).__name__
+            self.found.append(f"{event.metadata['name']} crashed: {kind}: {error}")
+
+    def _killed(self) -> None:
+        if not self.machine.ledger.exists():
+            self.kills.append(Kill(trio.current_time(), frozenset(), frozenset()))
+            return
+        found = book.read(self._ledger())
+        intents = frozenset(
+            (event.run_id or "", event.body["call_id"])
+            for journal in found.journals.values()
+            for event in journal
+            if event.kind == "tool-begun"
+        )
+        self.kills.append(Kill(trio.current_time(), frozenset(found.rows), intents))
+
+    def _model_begun(self, call: ModelCall) -> None:
+        """A model is asked only for what the ledger has reserved."""
+        made = sum(each.person == call.person for each in self.models.calls)
+        known = book.reserved(self._ledger(), f"agent:main:{call.person}")
+        if known < made:
+            self.found.append(f"call {call.number}: {made} made, {known} reserved")
+
+    def _tool_begun(self, order: Order) -> None:
+        """A tool begins only after its intent is in the ledger."""
+        known = book.begun(self._ledger(), order.run_id, order.call_id)
+        if known < order.attempt:
+            self.found.append(f"{order.key}: attempt {order.attempt}, {known} intents")
+
+    def _audit(self) -> None:
+        people = self.people
+        if self.machine.ledger.exists():
+            seen = Seen(
+                plan=self.plan,
+                turns=people.turns,
+                verdicts=people.verdicts,
+                calls=self.models.calls,
+                done=self.effects.done,
+                kills=self.kills,
+                deaths=self.faults.deaths,
+                jumps=self.faults.jumps,
+                book=book.read(self._ledger()),
+            )
+            self.found += seen.violations()
+        self.found += [*people.surprises, *self.models.wrong]
+        if self._look is not None:
+            self._look.close()
+        self.figures = {
+            "messages": len(people.turns),
+            "model calls": len(self.models.calls),
+            "effects": len(self.effects.done),
+            "questions": len(people.verdicts),
+            "deaths of the node": len(self.kills),
+            "faults": len(self.plan.faults),
+        }
+
+
+def configuration(planned: Plan, data: Path) -> Config:
+    """The node's, as the plan wants it."""
+    model = ModelInfo(
+        context_window=planned.window,
+        max_output=200,
+        input_price=1.0,
+        output_price=10.0,
+    )
+    provider = ProviderConfig(api="demo", models={"m": model}, default_model="m")
+    fallbacks = ("b/m",) if planned.fallback else ()
+    return Config(
+        data=data,
+        providers={"a": provider, "b": provider},
+        agents={"main": AgentConfig(model="a/m", fallbacks=fallbacks, max_tokens=200)},
+        gateway=GatewayConfig(port=0, auth=AuthConfig(token=Secret("of the world"))),
+        sessions=SessionsConfig(
+            idle_seconds=planned.idle_seconds,
+            revive_limit=planned.revive_limit,
+            max_awake=planned.max_awake,
+            flush_ms=planned.flush_ms,
+            keep_tokens=200,
+        ),
+        limits=LimitsConfig(
+            day=BudgetConfig(),
+            session=BudgetConfig(tokens=planned.session_tokens),
+            turn=TurnLimitsConfig(
+                model_calls=planned.turn_calls, wait_seconds=planned.wait_seconds
+            ),
+        ),
+        logging=LoggingConfig(level="error", format="text"),
+    )
