@@ -317,7 +317,7 @@ class LedgerServer(supervision.Server):
         try:
             with in_words(self._path, LEDGER.what):
                 _own(connection, self._tenant, self._epoch)
-            guard = open_guard(self._path, self._connect)
+            guard = open_guard(self._path, self._opens)
         except BaseException:
             connection.close()
             raise
