@@ -53,6 +53,10 @@ def failed(end: RunEnded, *, ephemeral: bool) -> Problem | None:
                 retry_after=1.0,
                 retry=ephemeral,
             )
+        case "gone":
+            return Problem(
+                status=410, type="api_error", message=message, code="gone", retry=False
+            )
         case kind:
             passing = kind in ("overloaded", "network", "server")
             return Problem(

@@ -296,3 +296,39 @@ def test_no_text_breaks_the_reader(text):
     assert tree is not None
     for problem in problems:
         assert str(problem).startswith("f")
+
+
+# --- sessions: when they end, how long they are kept
+
+
+def test_an_agent_may_have_a_reset_rule_of_its_own(tmp_path):
+    text = """
+sessions:
+  reset: {mode: daily, at_hour: 5}
+  time_zone: Europe/Berlin
+agents:
+  main: {reset: {mode: idle, idle_minutes: 0.5}}
+  other: {}
+"""
+    config = written(tmp_path, text).config
+    assert config.agents["main"].reset is not None
+    assert config.agents["main"].reset.idle_minutes == 0.5
+    assert config.agents["other"].reset is None
+    assert (config.sessions.reset.mode, config.sessions.reset.at_hour) == ("daily", 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("time_zone: Europe/Brlin", "did you mean Europe/Berlin?"),
+        ("time_zone: ../etc/passwd", "there is no time zone"),
+        ("reset: {mode: dayly}", "expected one of never, daily, idle"),
+        ("reset: {at_hour: 24}", "expected a whole number of at most 23"),
+        ("reset: {idle_minutes: 0}", "expected a number above 0"),
+        ("retention: {request_seconds: -1}", "of at least 0"),
+    ],
+)
+def test_what_is_wrong_with_them_is_told(tmp_path, text, words):
+    with pytest.raises(ConfigError) as caught:
+        written(tmp_path, f"sessions:\n  {text}\n")
+    assert words in str(caught.value)

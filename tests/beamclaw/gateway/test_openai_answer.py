@@ -129,6 +129,7 @@ def test_finish_reasons_are_openais(stop, reason):
         ("error", "context_length", 400, "context_length_exceeded"),
         ("error", "auth", 502, "auth"),
         ("error", "model_not_found", 502, "model_not_found"),
+        ("error", "gone", 410, "gone"),
         ("error", None, 502, None),
         ("quarantined", None, 502, None),
         ("aborted", None, 409, "aborted"),
