@@ -27,6 +27,8 @@ Migration = Callable[[sqlite3.Connection], None]
 
 _HEADER = 100
 _MAGIC = b"SQLite format 3\0"
+# Bytes of a file that is looked through at each start: ten milliseconds for the largest.
+LOOKED_THROUGH = 8 * 1024 * 1024
 # Bytes of a file that is written anew when its schema moves up, at most.
 _REWRITTEN = 256 * 1024 * 1024
 _NO_ROOM = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
@@ -179,7 +181,7 @@ def _examine(path: Path, schema: Schema, connect: Connect) -> int | None:
     found = _suspects.verdict(path, lambda: integrity(path, connect, quick=True))
     if found is not None:
         raise _damaged(path, schema, found)
-    return _look_inside(path, schema, connect, size if pending else None)
+    return _look_inside(path, schema, connect, size, pending=pending)
 
 
 def _is_pending(path: Path) -> bool:
@@ -224,40 +226,54 @@ def _check_version(path: Path, schema: Schema, version: int) -> None:
 
 
 def _look_inside(
-    path: Path, schema: Schema, connect: Connect, pending: int | None
+    path: Path, schema: Schema, connect: Connect, size: int, *, pending: bool
 ) -> int:
-    """*pending*: there is a log beside the file, which has so many bytes."""
     # Without a log to read, "immutable" keeps SQLite from making any file beside it.
     # With one, the index of that log (-shm) has to be made: it holds nothing of its own
     # and is removed again if it was not there.
     index = _side(path, "-shm")
     existed = index.exists()
     try:
-        uri = _uri(path, "ro", "&immutable=1" if pending is None else "")
+        uri = _uri(path, "ro", "" if pending else "&immutable=1")
         with contextlib.closing(connect(uri)) as connection:
-            query = connection.execute
-            version = query("PRAGMA user_version").fetchone()[0]
-            owner = query("PRAGMA application_id").fetchone()[0]
-            # The log first: what it lacks would be found wrong elsewhere.
-            if pending is not None:
-                _check_log(path, schema, pending)
-            tables = {row[0] for row in query("SELECT name FROM sqlite_master")}
+            try:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+            finally:
+                # The log first: what it lacks would be found wrong elsewhere.
+                if pending:
+                    _check_log(path, schema, size)
+            _check_content(path, schema, connection, version)
+            if size <= LOOKED_THROUGH:
+                _check_all(path, schema, connection)
             risen = _risen(connection, schema)
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, schema, error) from error
     finally:
         if not existed:
             index.unlink(missing_ok=True)
-    _check_owner(path, schema, owner)
+    if pending and risen < _risen_alone(path, schema, connect):
+        raise _damaged(path, schema, "the log beside it is from earlier days")
+    return version
+
+
+def _check_content(
+    path: Path, schema: Schema, connection: sqlite3.Connection, version: int
+) -> None:
+    query = connection.execute
+    _check_owner(path, schema, query("PRAGMA application_id").fetchone()[0])
     _check_version(path, schema, version)
+    tables = {row[0] for row in query("SELECT name FROM sqlite_master")}
     if version < 1 or not tables:
         raise _damaged(path, schema, "it has no tables")
     lacking = _names(schema, version) - tables
     if lacking:
         raise _damaged(path, schema, f"it has no {', '.join(sorted(lacking))}")
-    if pending is not None and risen < _risen_alone(path, schema, connect):
-        raise _damaged(path, schema, "the log beside it is from earlier days")
-    return version
+
+
+def _check_all(path: Path, schema: Schema, connection: sqlite3.Connection) -> None:
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise _damaged(path, schema, found.removeprefix("*** in database main ***\n"))
 
 
 def _check_log(path: Path, schema: Schema, size: int) -> None:

@@ -12,6 +12,7 @@ of the log, last the one frame that makes it count, and only then syncs. Where t
 no room for a frame, the one that counts is not there.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -205,5 +206,6 @@ class Reads(Generic[K]):
             _check(error)
             return _failed(error)
         finally:
-            if self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+            # Nothing was written; and who failed to read may fail to end it, too.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")

@@ -54,7 +54,6 @@ EXEMPT: dict[str, str] = {
     "beamclaw/shell/connection.py:serve": "ends itself, with all of its connection",
     "beamclaw/shell/connection.py:_begin": "a request's process; what it does counts",
     "beamclaw/shell/listener.py": "a connection's process; what it does counts",
-    "beamclaw/storage/_writer.py:_one": "the end of a read: nothing is written",
     "beamclaw/store/server.py:_answer": "a refusal: nothing was written",
 }
 

@@ -37,8 +37,10 @@ def open_book(
     path: Path, *, inbox_limit: int = 10_000, connect: Connect = connect_sqlite
 ) -> Iterator[Opened]:
     connection = open_database(path, LEDGER, connect)
+    connection.execute("BEGIN")
     connection.execute("DELETE FROM meta")
     connection.execute("INSERT INTO meta VALUES ('default', 1)")
+    connection.execute("COMMIT")
     now, ids = [1000.0], count(1)
     book = LedgerBook(
         connection, "default", 1, inbox_limit, lambda: now[0], lambda: str(next(ids))
