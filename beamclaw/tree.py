@@ -6,7 +6,7 @@ value, a factory or a name; no part imports another.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -29,9 +29,9 @@ from beamclaw import (
     tools,
 )
 from beamclaw.config import Config, ConfigServer
-from beamclaw.config.schema import BudgetConfig
+from beamclaw.config.schema import AgentBudgetConfig, AgentConfig, BudgetConfig
 from beamclaw.contracts import names
-from beamclaw.contracts.budgets import MICRO, Cap, Price, Scope
+from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
 from beamclaw.contracts.gateway import drain as drain_gateway
@@ -162,7 +162,16 @@ def _tenant(
             _subtree("runs", partial(runs.supervisor, wiring, connect)),
             _subtree("sessions", partial(_sessions, config, wiring)),
             # Behind those who work: they lose nothing when it dies.
-            part("limits", partial(limits.LimitsServer, tenant)),
+            part(
+                "limits",
+                partial(
+                    limits.LimitsServer,
+                    tenant,
+                    caps=partial(_caps, config),
+                    warn_at=config.limits.warn_at,
+                    outside=outside,
+                ),
+            ),
         ],
         strategy="rest_for_one",
     )
@@ -187,28 +196,51 @@ def _window(config: Config, provider: str, model: str) -> int:
     return providers.window(model, config.providers[provider].models)
 
 
-def _price(config: Config, provider: str, model: str) -> Price:
-    return providers.price(model, config.providers[provider].models)
+def _price(config: Config, provider: str, model: str) -> Price | None:
+    chosen = config.providers[provider]
+    if chosen.api == "demo":
+        return Price()
+    return providers.price(model, chosen.models)
 
 
 def _caps(config: Config, agent: str) -> tuple[Cap, ...]:
     """What a call of *agent* must not go beyond, by the configuration."""
-    del agent
-    scopes: tuple[tuple[Scope, str, BudgetConfig], ...] = (
-        ("tenant", "day", config.limits.day),
-        ("agent", "agent", config.limits.agent),
-        ("session", "session", config.limits.session),
+    limits = config.limits
+    own = config.agents.get(agent, AgentConfig()).limits
+    return (
+        *_caps_of("tenant", "limits.day", limits.day),
+        *_caps_of("agent", "limits.agent", limits.agent, agent, own.day, "day"),
+        *_caps_of("session", "limits.session", limits.session, agent, own.session),
     )
-    caps: list[Cap] = []
-    for scope, key, budget in scopes:
-        if budget.tokens is not None:
-            caps.append(Cap(scope, "tokens", budget.tokens, f"limits.{key}.tokens"))
-        if budget.cost is not None:
-            micro = round(budget.cost * MICRO)
-            caps.append(Cap(scope, "cost", micro, f"limits.{key}.cost"))
-        if budget.calls is not None:
-            caps.append(Cap(scope, "calls", budget.calls, f"limits.{key}.calls"))
-    return tuple(caps)
+
+
+def _caps_of(  # noqa: PLR0917 -- two pairs of budget and key
+    scope: Scope,
+    key: str,
+    budget: BudgetConfig,
+    agent: str = "",
+    own: AgentBudgetConfig | None = None,
+    own_key: str = "session",
+) -> Iterator[Cap]:
+    """The caps of *budget*, or of what the agent has of its *own*."""
+    for measure, unit in (("tokens", 1), ("cost", MICRO), ("calls", 1)):
+        limit, name = getattr(budget, measure), f"{key}.{measure}"
+        mine = None if own is None else getattr(own, measure)
+        if mine is not None:
+            limit, name = mine, f"agents.{agent}.limits.{own_key}.{measure}"
+        if limit is not None:
+            soft = mine is None and budget.unpriced == "free" and measure == "cost"
+            yield Cap(scope, cast("Measure", measure), round(limit * unit), name, soft)
+
+
+def _limits_of(config: Config, agent: str) -> TurnLimits:
+    """How much one turn of *agent* may do."""
+    figures = attrs.asdict(config.limits.turn)
+    own = attrs.asdict(config.agents.get(agent, AgentConfig()).limits.turn)
+    figures |= {name: value for name, value in own.items() if value is not None}
+    if figures["cost"] is not None:
+        figures["cost"] = round(figures["cost"] * MICRO)
+    return TurnLimits(**figures)
 
 
 def _remembered(look_up: Callable[[str, str], T]) -> Callable[[str, str], T]:
@@ -248,7 +280,8 @@ def _run_wiring(
         window=_remembered(partial(_window, config)),
         keep_tokens=numbers.keep_tokens,
         summary_seconds=numbers.summary_seconds,
-        limits=TurnLimits(**attrs.asdict(config.limits.turn)),
+        limits=_limits_of(config, ""),
+        limits_of=partial(_limits_of, config),
         tools=toolbox,
         begin_call=partial(tools.begin_call, bounds),
         bounds=bounds,

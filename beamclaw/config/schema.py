@@ -45,6 +45,7 @@ Port = Annotated[int, Range(0, 65535)]
 Count = Annotated[int, Range(1, ENDLESS)]
 Seconds = Annotated[float, Range(0, ENDLESS, above=True)]
 Wait = Annotated[float, Range(0, ENDLESS)]
+Share = Annotated[float, Range(0, 1, above=True)]
 Temperature = Annotated[float, Range(0, 2)]
 Keys = Secret | tuple[Secret, ...] | None
 Level = Literal["debug", "info", "warning", "error"]
@@ -207,6 +208,41 @@ class RetentionConfig:
 
 
 @attrs.frozen(kw_only=True)
+class AgentBudgetConfig:
+    """In place of the node's limits, for one agent; null: as there."""
+
+    tokens: Count | None = _key(None, "Tokens read and written.")
+    cost: Wait | None = _key(None, "Dollars.")
+    calls: Count | None = _key(None, "Calls of a model.")
+
+
+@attrs.frozen(kw_only=True)
+class AgentTurnConfig:
+    """In place of limits.turn, for one agent; null: as there."""
+
+    model_calls: Count | None = _key(None, "Answers that are asked of a model.")
+    tool_calls: Count | None = _key(None, "Tool calls.")
+    seconds: Seconds | None = _key(None, "Seconds, not counting waits for a person.")
+    tokens: Count | None = _key(None, "Tokens that models read and write in it.")
+    cost: Wait | None = _key(None, "Dollars.")
+
+
+@attrs.frozen(kw_only=True)
+class AgentLimitsConfig:
+    """Where this agent stops by itself, if not where the node says."""
+
+    day: AgentBudgetConfig = attrs.field(
+        factory=AgentBudgetConfig, metadata={"doc": "In place of limits.agent."}
+    )
+    session: AgentBudgetConfig = attrs.field(
+        factory=AgentBudgetConfig, metadata={"doc": "In place of limits.session."}
+    )
+    turn: AgentTurnConfig = attrs.field(
+        factory=AgentTurnConfig, metadata={"doc": "In place of limits.turn."}
+    )
+
+
+@attrs.frozen(kw_only=True)
 class AgentConfig:
     """An agent: who answers, and by which model."""
 
@@ -227,6 +263,7 @@ class AgentConfig:
     )
     max_tokens: Count | None = _key(None, "Tokens of one answer, at most.")
     temperature: Temperature | None = _key(None, "How freely it chooses its words.")
+    limits: AgentLimitsConfig = attrs.field(factory=AgentLimitsConfig)
 
 
 @attrs.frozen(kw_only=True)
@@ -356,6 +393,9 @@ class TurnLimitsConfig:
     wait_seconds: Seconds = _key(
         604_800.0, "Seconds that a person has to answer a question of the turn."
     )
+    cost: Wait | None = _key(
+        None, "Dollars that its calls of models may cost, as for a day."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -364,18 +404,43 @@ class BudgetConfig:
 
     tokens: Count | None = _key(None, "Tokens read and written.")
     cost: Wait | None = _key(
-        None, "Dollars, by the prices of the models; without a price a model is free."
+        None,
+        "Dollars, by the prices of the models.",
     )
     calls: Count | None = _key(None, "Calls of a model.")
+    unpriced: Literal["refuse", "free"] = _key(
+        "refuse",
+        "What to do, where dollars are limited, with a model whose price is not known:\n"
+        "refuse: it is not asked; free: it counts as costing nothing.",
+    )
 
 
 @attrs.frozen(kw_only=True)
 class LimitsConfig:
     """Where the node stops by itself."""
 
-    day: BudgetConfig = attrs.field(factory=lambda: BudgetConfig(cost=50.0))
-    agent: BudgetConfig = attrs.field(factory=BudgetConfig)
-    session: BudgetConfig = attrs.field(factory=BudgetConfig)
+    day: BudgetConfig = attrs.field(
+        factory=lambda: BudgetConfig(cost=50.0, unpriced="free"),
+        metadata={
+            "doc": "What all agents together may spend on models in a day (UTC). What\n"
+            "you write here takes the place of all of it: with dollars of your own, a\n"
+            "model whose price is not known is refused, unless you say otherwise."
+        },
+    )
+    agent: BudgetConfig = attrs.field(
+        factory=BudgetConfig,
+        metadata={
+            "doc": "What each agent may spend in a day. What is not set has no\nlimit."
+        },
+    )
+    session: BudgetConfig = attrs.field(
+        factory=BudgetConfig,
+        metadata={"doc": "The same for each conversation, for ever."},
+    )
+    warn_at: Share = _key(
+        0.8,
+        "The part of such a limit that is worth a warning in the log, once for each.",
+    )
     turn: TurnLimitsConfig = attrs.field(factory=TurnLimitsConfig)
 
 

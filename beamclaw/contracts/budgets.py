@@ -6,6 +6,7 @@ whose reservation would go beyond a cap is not made.
 """
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import attrs
@@ -56,12 +57,17 @@ class Spent:
 
 @attrs.frozen
 class Cap:
-    """No more than *limit* out of the purses of this scope; *name* is its key in words."""
+    """No more than *limit* out of the purses of this scope; *name* is its key in words.
+
+    For a *soft* one of money, a model whose price is not known is free; another one
+    refuses it.
+    """
 
     scope: Scope
     measure: Measure
     limit: int
     name: str
+    soft: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -117,20 +123,64 @@ def reached(cap: Cap, spent: Spent, usage: Usage, cost: int) -> bool:
     return after.of(cap.measure) > cap.limit
 
 
-def in_words(cap: Cap, spent: Spent) -> str:
-    """What to tell a person whose turn has come to *cap*."""
+def needs_price(caps: Iterable[Cap]) -> Cap | None:
+    """The cap that no model without a known price can be asked under."""
+    return next((cap for cap in caps if cap.measure == "cost" and not cap.soft), None)
+
+
+def needs_bound(caps: Iterable[Cap]) -> bool:
+    """Whether a call has to say how much it may write at most."""
+    return any(cap.measure != "calls" and not cap.soft for cap in caps)
+
+
+def nearly(cap: Cap, spent: Spent, share: float) -> bool:
+    """Whether *share* of *cap* is used, of 1."""
+    return spent.of(cap.measure) >= cap.limit * share
+
+
+def in_words(cap: Cap, spent: Spent, at: float) -> str:
+    """What to tell a person whose turn has come to *cap* at this time."""
+    used, most = _amounts(cap, spent)
+    return (
+        f"I stopped: {_WHOSE[cap.scope]} may use {most} ({cap.name}), {used} are used "
+        f"or reserved, and the next step could go beyond. {_free_again(cap, at)}"
+    )
+
+
+def nearly_in_words(cap: Cap, spent: Spent) -> str:
+    """What to tell whoever runs the node, before *cap* is reached."""
+    used, most = _amounts(cap, spent)
+    return f"{_WHOSE[cap.scope]}: {used} of {most} are used or reserved ({cap.name})"
+
+
+_WHOSE: Mapping[Scope, str] = {
+    "tenant": "today, all agents together",
+    "agent": "today, this agent",
+    "session": "this conversation",
+}
+
+
+def _amounts(cap: Cap, spent: Spent) -> tuple[str, str]:
     figure, limit = spent.of(cap.measure), cap.limit
     if cap.measure == "cost":
-        used, most = f"${figure / MICRO:,.2f}", f"${limit / MICRO:,.2f}"
-    else:
-        unit = "calls of the model" if cap.measure == "calls" else "tokens"
-        used, most = f"{figure:,}", f"{limit:,} {unit}"
-    whose = {
-        "tenant": "today, all agents together",
-        "agent": "today, this agent",
-        "session": "this conversation",
-    }[cap.scope]
+        return dollars(figure), dollars(limit)
+    unit = "calls of the model" if cap.measure == "calls" else "tokens"
+    return f"{figure:,}", f"{limit:,} {unit}"
+
+
+def dollars(micro: int) -> str:
+    """Millionths of a dollar as people write them."""
+    return f"${micro / MICRO:,.2f}"
+
+
+def _free_again(cap: Cap, at: float) -> str:
+    if cap.scope == "session":
+        return "A new conversation begins at nothing."
+    minutes = -int(-(_DAY - at % _DAY) // 60)
     return (
-        f"I stopped: {whose} may use {most} ({cap.name}), {used} are used or reserved, "
-        "and the next step could go beyond."
+        f"The next day begins at midnight (UTC), in {minutes // 60} h "
+        f"{minutes % 60} min."
     )
+
+
+_DAY = 86_400

@@ -68,12 +68,16 @@ class Asked:
     """A model call is about to be made; attempts of one turn count from 1.
 
     *purpose* is ``answer``, or ``summary``: of a compaction, nobody sees its text.
+    *bound* is what is reserved for it, *cost* (in millionths of a dollar) what that is
+    worth.
     """
 
     attempt: int
     provider: str
     model: str
     purpose: Purpose = "answer"
+    bound: Usage = Usage()
+    cost: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -81,17 +85,23 @@ class AttemptFailed:
     """That call failed, and another one follows.
 
     *link* is which of the agent's models it goes to: 0 the first, 1 its first fallback.
+    *usage* and *cost* (in millionths of a dollar) are what it took all the same.
     """
 
     attempt: int
     kind: ErrorKind
     error: str
     link: int = 0
+    usage: Usage = Usage()
+    cost: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class Answered:
-    """The model's answer, or what there was of it when the turn was stopped."""
+    """The model's answer, or what there was of it when the turn was stopped.
+
+    *cost* is in millionths of a dollar.
+    """
 
     attempt: int
     message: Message
@@ -99,6 +109,7 @@ class Answered:
     usage: Usage
     provider: str = ""
     model: str = ""
+    cost: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -170,6 +181,7 @@ class Compacted:
             what was said, without any call.
         before: Tokens of the prompt before, estimated.
         usage: Of the call that wrote it.
+        cost: Of the same, in millionths of a dollar.
     """
 
     first: int
@@ -178,6 +190,7 @@ class Compacted:
     method: Literal["model", "trim"]
     before: int
     usage: Usage = Usage()
+    cost: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol
 import attrs
 
 import supervision
-from beamclaw.contracts.budgets import Cap, Purse, Spent
+from beamclaw.contracts.budgets import Cap, Measure, Purse, Spent
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
@@ -281,6 +281,20 @@ class Settle:
 
 
 @attrs.frozen
+class NoteWarned:
+    """Whoever runs the node has been told that this much of a purse is nearly used.
+
+    For the session's own claim; a second time is nothing. It is forgotten with the
+    purse.
+    """
+
+    purse: Purse
+    measure: Measure
+    limit: int
+    at: float
+
+
+@attrs.frozen
 class PutDefinition:
     """Keep an agent definition by the hash of its bytes; a second time is nothing."""
 
@@ -458,6 +472,7 @@ Op = (
     | EndRun
     | Reserve
     | Settle
+    | NoteWarned
     | PutDefinition
     | PutOutbound
     | Deliver
@@ -800,6 +815,22 @@ class ReadSpent(supervision.Call[tuple[tuple[Purse, Spent], ...]]):
     """What was spent out of the purses of these days; sessions have none: ``""``."""
 
     days: tuple[str, ...]
+
+
+@attrs.frozen
+class ReadPurses(supervision.Call[tuple["PurseRow", ...]]):
+    """How these purses stand, in this order."""
+
+    purses: tuple[Purse, ...]
+
+
+@attrs.frozen
+class PurseRow:
+    """What was spent, and the measures and limits of which was warned."""
+
+    purse: Purse
+    spent: Spent
+    warned: tuple[tuple[Measure, int], ...] = ()
 
 
 @attrs.frozen(kw_only=True)

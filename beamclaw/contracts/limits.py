@@ -3,7 +3,16 @@
 import attrs
 
 import supervision
+from beamclaw.contracts.budgets import Measure, Scope, Spent
 from beamclaw.contracts.ledger import UsageRow
+
+
+@attrs.frozen
+class Paid:
+    """Cast to the server of limits: something was paid for this agent and session."""
+
+    agent: str
+    session: str
 
 
 @attrs.frozen
@@ -18,3 +27,40 @@ class UsageSums:
     """Sums, newest day first; ``reserved`` in a row is what is still open."""
 
     rows: tuple[UsageRow, ...]
+
+
+@attrs.frozen
+class GetLimits(supervision.Call["LimitsStatus"]):
+    """How the caps of the tenant stand today."""
+
+
+@attrs.frozen(kw_only=True)
+class CapStatus:
+    """One cap, of the purse that is fullest: of which agent or session *key* says.
+
+    *used* and *limit* are tokens, calls or millionths of a dollar, see *measure*.
+    """
+
+    name: str
+    scope: Scope
+    key: str
+    measure: Measure
+    used: int
+    limit: int
+
+
+@attrs.frozen(kw_only=True)
+class LimitsStatus:
+    """What was spent today, and how far that is from the caps.
+
+    Attributes:
+        day: The date (UTC).
+        spent: By all agents together, reservations included.
+        caps: Those for a day.
+        warnings: What was told of today, in words, the latest last.
+    """
+
+    day: str
+    spent: Spent
+    caps: tuple[CapStatus, ...]
+    warnings: tuple[str, ...] = ()

@@ -95,6 +95,7 @@ POINTS: Final[Mapping[str, str]] = {
     "run.dismiss": "a tool call hears that its result is in the journal",
     "run.summary": "the process that asks for a summary is begun",
     "run.drop-summary": "the process that asked for a summary is ended",
+    "limits.note": "of which cap was warned is written down",
     "permit.acquire": "leave to call the provider is asked for",
     "permit.grant": "leave is given",
     "permit.alive": "others hear that the provider answers again",

@@ -24,6 +24,7 @@ class Progress:
         attempt: The model call in progress, or the last one.
         base: The turn's text before that call.
         pieces: The text of that call.
+        received: Characters of all that the call has given, its thoughts included.
         unpublished: What has to be published yet, up to the end of ``text``; of which
             ``published`` characters have been on the topic.
         ended: Set in the moment the end is committed.
@@ -36,6 +37,7 @@ class Progress:
     attempt: int = 0
     base: str = ""
     pieces: list[str] = attrs.field(factory=list[str])
+    received: int = 0
     unpublished: list[str] = attrs.field(factory=list[str])
     unpublished_length: int = 0
     published: int = 0

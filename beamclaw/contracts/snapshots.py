@@ -36,7 +36,7 @@ from beamclaw.contracts.transcript import (
     Wait,
 )
 
-MEANING: Final = 1
+MEANING: Final = 2
 """Raised when ``evolve`` comes to another state for the same events than before.
 
 What a state is made of needs no number: the names of its fields are part of the version.

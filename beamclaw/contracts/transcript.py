@@ -112,6 +112,14 @@ class Did:
     digest: str
 
 
+@attrs.frozen
+class Reserved:
+    """What a call may take at most, see :class:`beamclaw.contracts.journal.Asked`."""
+
+    bound: Usage = Usage()
+    cost: int = 0
+
+
 @attrs.frozen(kw_only=True)
 class OpenTurn:
     """The turn in progress.
@@ -132,6 +140,9 @@ class OpenTurn:
         unanswered: A call was begun since the last answer.
         model_calls: Answers that were asked for, attempts that failed not counted.
         tool_calls: Tool calls that have come to a result.
+        tokens: Tokens that its calls have taken, also those that failed or were cut.
+        cost: What they cost, in millionths of a dollar.
+        reserved: What the call in progress may take at most.
         text: What the person has been told in this turn so far, see ``told``.
         answer: The model's last answer; *model* is who gave it, ``provider/model``.
         calls: Its tool calls, in its order.
@@ -167,6 +178,9 @@ class OpenTurn:
     model_calls: int = 0
     tool_calls: int = 0
     usage: Usage = Usage()
+    tokens: int = 0
+    cost: int = 0
+    reserved: Reserved = Reserved()
     text: str = ""
     answer: Message | None = None
     model: str = ""
@@ -224,7 +238,7 @@ class OpenTurn:
         own = Spend(
             model_calls=self.model_calls,
             tool_calls=self.tool_calls,
-            tokens=self.usage.input + self.usage.output,
+            tokens=self.tokens,
         )
         for child in self.children:
             own += attrs.evolve(child.counted, seconds=0.0)
@@ -415,6 +429,8 @@ def _started(
     if turn is not None and turn.run_id == fact.run_id:
         away = max(0.0, fact.at - turn.touched_at)
         since = None if turn.waiting_since is None else turn.waiting_since + away
+        # How far a call had come that a death has cut nobody knows.
+        turn = _paid(turn, _total(turn.reserved.bound), turn.reserved.cost)
         return attrs.evolve(
             turn,
             epoch=body.epoch,
@@ -448,11 +464,15 @@ def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: C901, PLR0911 -- 
         case Asked():
             unanswered = turn.unanswered or body.purpose == "answer"
             return attrs.evolve(
-                turn, attempt=body.attempt, asking=True, unanswered=unanswered
+                turn,
+                attempt=body.attempt,
+                asking=True,
+                unanswered=unanswered,
+                reserved=Reserved(body.bound, body.cost),
             )
         case Compacted():
             return attrs.evolve(
-                turn,
+                _paid(turn, _total(body.usage), body.cost),
                 asking=False,
                 overflow=False,
                 compactions=turn.compactions + 1,
@@ -460,7 +480,7 @@ def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: C901, PLR0911 -- 
             )
         case AttemptFailed():
             return attrs.evolve(
-                turn,
+                _paid(turn, _total(body.usage), body.cost),
                 asking=False,
                 overflow=body.kind == "context_length",
                 failed=turn.failed + 1,
@@ -492,9 +512,20 @@ def _goes_on(turn: OpenTurn, fact: Fact) -> OpenTurn:  # noqa: C901, PLR0911 -- 
             return turn
 
 
+def _paid(turn: OpenTurn, tokens: int, cost: int) -> OpenTurn:
+    """The call in progress is over, and took so much."""
+    return attrs.evolve(
+        turn, tokens=turn.tokens + tokens, cost=turn.cost + cost, reserved=Reserved()
+    )
+
+
+def _total(usage: Usage) -> int:
+    return usage.input + usage.output
+
+
 def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
     return attrs.evolve(
-        turn,
+        _paid(turn, _total(body.usage), body.cost),
         asking=False,
         unanswered=False,
         failed_in_a_row=0,

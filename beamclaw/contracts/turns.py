@@ -17,6 +17,7 @@ class TurnLimits:
         begins: How often one tool call is begun again after a death of the node, if its
             tool allows that at all.
         wait_seconds: Time that a person has to answer a question.
+        cost: Millionths of a dollar that its calls of models may cost; None: no limit.
     """
 
     model_calls: int
@@ -27,3 +28,4 @@ class TurnLimits:
     repeats: int
     begins: int
     wait_seconds: float
+    cost: int | None = None

@@ -12,6 +12,7 @@ from beamclaw.contracts.ledger import (
     InboxRow,
     LedgerStatus,
     OutputRead,
+    PurseRow,
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
@@ -19,6 +20,7 @@ from beamclaw.contracts.ledger import (
     ReadJournal,
     ReadOpenWork,
     ReadOutput,
+    ReadPurses,
     ReadRun,
     ReadSession,
     ReadSessionRow,
@@ -37,6 +39,7 @@ from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import Spend
 from beamclaw.ledger import journal
+from beamclaw.ledger import statements as sql
 from beamclaw.storage import Connection
 
 _RUN = """
@@ -213,6 +216,7 @@ Read = (
     | ReadUsage
     | ReadWaits
     | ReadSpent
+    | ReadPurses
     | ReadChildren
     | ReadAncestors
     | GetLedgerStatus
@@ -368,6 +372,17 @@ def _ancestors(connection: Connection, request: ReadAncestors) -> tuple[str, ...
     return tuple(row[0] for row in rows)
 
 
+def _purses(connection: Connection, request: ReadPurses) -> tuple[PurseRow, ...]:
+    query = connection.execute
+    found: list[PurseRow] = []
+    for purse in request.purses:
+        row = query(sql.SPENT, purse).fetchone()
+        warned = query(sql.WARNINGS, purse).fetchall()
+        spent = Spent() if row is None else Spent(*row)
+        found.append(PurseRow(purse, spent, tuple(warned)))
+    return tuple(found)
+
+
 def _spent(
     connection: Connection, request: ReadSpent
 ) -> tuple[tuple[Purse, Spent], ...]:
@@ -494,6 +509,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadUsage: _usage,
     ReadWaits: _waits,
     ReadSpent: _spent,
+    ReadPurses: _purses,
     ReadChildren: _children,
     ReadAncestors: _ancestors,
     GetLedgerStatus: _status,

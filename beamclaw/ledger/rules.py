@@ -18,6 +18,7 @@ from beamclaw.contracts.ledger import (
     JoinRun,
     LedgerError,
     NoteRevival,
+    NoteWarned,
     Op,
     OpenRun,
     OpenWait,
@@ -152,7 +153,7 @@ def _reserve(step: Step, op: Reserve) -> None:
         spent = step.spent_out_of(purse)
         for cap in op.caps:
             if cap.scope == purse.scope and reached(cap, spent, bound, op.cost):
-                raise BudgetReached(in_words(cap, spent))
+                raise BudgetReached(in_words(cap, spent, op.at))
         step.spent[purse] = spent.plus(bound, op.cost, 1)
     step.reserved[run.id, op.attempt] = Reserved(bound, op.cost, paid_from)
     row = (
@@ -201,6 +202,12 @@ def _settle(step: Step, op: Settle) -> None:
     step.rows.append((step.writing.settled, row))
 
 
+def _note_warned(step: Step, op: NoteWarned) -> None:
+    step.own(op)
+    row = *op.purse, op.measure, op.limit, op.at
+    step.rows.append((step.writing.warned, row))
+
+
 def _put_definition(step: Step, op: PutDefinition) -> None:
     step.rows.append((step.writing.definitions, (op.hash, op.body)))
 
@@ -242,6 +249,7 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     EndRun: _end_run,
     Reserve: _reserve,
     Settle: _settle,
+    NoteWarned: _note_warned,
     PutDefinition: _put_definition,
     PutOutbound: _put_outbound,
     **children.RULES,

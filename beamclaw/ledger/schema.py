@@ -282,6 +282,20 @@ _THIRD = (
     )
     """,
     "CREATE INDEX outputs_of_session ON outputs (session)",
+    # Of which caps was told that they are nearly reached.
+    """
+    CREATE TABLE warnings (
+        day TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        key TEXT NOT NULL,
+        measure TEXT NOT NULL,
+        cap INTEGER NOT NULL,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (day, scope, key, measure, cap)
+    ) WITHOUT ROWID
+    """,
 )
 
 LEDGER = Schema(

@@ -92,6 +92,8 @@ CHANGE_SESSION = """
     WHERE id = ?
 """
 FORGET_PURSE = "DELETE FROM spent WHERE scope = ? AND key = ? AND day = ?"
+FORGET_WARNINGS = "DELETE FROM warnings WHERE scope = ? AND key = ? AND day = ?"
+WARNINGS = "SELECT measure, cap FROM warnings WHERE scope = ? AND key = ? AND day = ?"
 # Of an update all right-hand sides are those before it.
 FORGET_SNAPSHOTS = """
     INSERT INTO snapshots
@@ -277,5 +279,13 @@ PUT_SPENT = Rows(
         cost = excluded.cost,
         calls = excluded.calls
     """,
+    shared=2,
+)
+PUT_WARNINGS = Rows(
+    """
+    INSERT INTO warnings (tenant, owner_epoch, scope, key, day, measure, cap, at) VALUES
+    """,
+    width=6,
+    tail="ON CONFLICT (day, scope, key, measure, cap) DO NOTHING",
     shared=2,
 )

@@ -23,6 +23,7 @@ class Writing:
     events: list[Any] = attrs.field(factory=list[Any])
     reserved: list[Any] = attrs.field(factory=list[Any])
     settled: list[Any] = attrs.field(factory=list[Any])
+    warned: list[Any] = attrs.field(factory=list[Any])
     definitions: list[Any] = attrs.field(factory=list[Any])
     outbox: list[Any] = attrs.field(factory=list[Any])
     snapshots: list[Any] = attrs.field(factory=list[Any])
@@ -62,12 +63,15 @@ class Writing:
             (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
             (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
             (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
+            (sql.PUT_WARNINGS, shared, self.warned),
         )
         # First, because the key of one may be another's by the end.
         for session in self.dropped:
             _change(connection, shared, session)
             assert session.deleted_key is not None
-            connection.execute(sql.FORGET_PURSE, session_purse(session.deleted_key))
+            purse = session_purse(session.deleted_key)
+            connection.execute(sql.FORGET_PURSE, purse)
+            connection.execute(sql.FORGET_WARNINGS, purse)
         for statement, common, rows in tables:
             if rows:
                 statement.write(connection, common, rows)

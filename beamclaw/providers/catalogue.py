@@ -63,13 +63,13 @@ def known(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
     )
 
 
-def price(model: str, configured: Mapping[str, ModelInfo]) -> Price:
-    """What a call of *model* costs; nothing where no price is known."""
+def price(model: str, configured: Mapping[str, ModelInfo]) -> Price | None:
+    """What a call of *model* costs; None where a price is not known."""
     found = known(model, configured)
+    if found.input_price is None or found.output_price is None:
+        return None
     return Price(
-        input=found.input_price or 0.0,
-        output=found.output_price or 0.0,
-        cached=found.cached_price,
+        input=found.input_price, output=found.output_price, cached=found.cached_price
     )
 
 

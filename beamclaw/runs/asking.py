@@ -8,20 +8,24 @@ import attrs
 import orjson
 import trio
 
+import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import ledger, tokens
+from beamclaw.contracts import ledger, names, tokens
+from beamclaw.contracts.budgets import MICRO, Price, needs_bound, needs_price
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
+from beamclaw.contracts.limits import Paid
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
 from beamclaw.contracts.tools import ToolSpec
+from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import Ask
+from beamclaw.runs.turn import Ask, beyond, unpriced
 from beamclaw.runs.wiring import Wiring
 
 
@@ -33,9 +37,11 @@ class Asking:
     record: Record
     definition: AgentDefinition
     tools: tuple[ToolSpec, ...]
+    limits: TurnLimits
     _overhead: int = attrs.field(init=False, default=0)
-    # What the call that was drafted last may use at most.
+    # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
+    _worth: int = attrs.field(init=False, default=0)
     # Which key of a provider was used last: what it has in its cache is not paid again.
     _key: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
@@ -81,12 +87,34 @@ class Asking:
 
     # --- before
 
+    def refusal(self, bound: Usage) -> str:
+        """In words, why no call is made that may use so much; nothing: it may be."""
+        wiring, (provider, model) = self.wiring, self.target
+        price = wiring.price(provider, model)
+        if price is None:
+            cap = needs_price(wiring.caps(self.definition.id))
+            name = "limits.turn.cost" if self.limits.cost is not None else ""
+            if cap is not None or name:
+                return unpriced(provider, model, name if cap is None else cap.name)
+        cost = 0 if price is None else price.cost(bound)
+        return beyond(self.record.turn, self.limits, bound, cost)
+
     def reserve(self, attempt: int, bound: Usage, purpose: Purpose = "answer") -> None:
         """Draft that a call is about to be made, and what it may cost at most."""
         wiring, record = self.wiring, self.record
         provider, model = self.target
+        price = wiring.price(provider, model) or Price()
+        cost = price.cost(bound)
+        self._bound, self._worth = bound, cost
         record.add(
-            Asked(attempt=attempt, provider=provider, model=model, purpose=purpose),
+            Asked(
+                attempt=attempt,
+                provider=provider,
+                model=model,
+                purpose=purpose,
+                bound=bound,
+                cost=cost,
+            ),
             ledger.Reserve(
                 run_id=record.id,
                 attempt=attempt,
@@ -95,26 +123,74 @@ class Asking:
                 model=model,
                 at=record.now(),
                 bound=bound,
-                cost=wiring.price(provider, model).cost(bound),
+                cost=cost,
                 caps=wiring.caps(self.definition.id),
             ),
         )
 
+    def cost(self, usage: Usage) -> int:
+        """What *usage* of the model that is asked costs, in millionths of a dollar."""
+        return (self.wiring.price(*self.target) or Price()).cost(usage)
+
     def settle(self, usage: Usage | None) -> ledger.Settle:
         """What the last call did cost; None: nobody knows, so all that was reserved."""
         record = self.record
-        price = self.wiring.price(*self.target)
-        cost = 0 if usage is None else price.cost(usage)
+        cost = 0 if usage is None else self.cost(usage)
+        if usage is not None:
+            self._compare(usage, cost)
+        if self.wiring.caps(self.definition.id):
+            paid = Paid(self.definition.id, record.key)
+            limits = names.of_tenant(self.wiring.tenant, "limits")
+            record.afterwards(partial(supervision.cast, limits, paid))
         return ledger.Settle(record.id, record.turn.attempt, record.now(), usage, cost)
 
-    def draft(self, step: Ask) -> None:
-        """Draft the call, in a way that can be taken back if it is too dear."""
+    def _compare(self, usage: Usage, cost: int) -> None:
+        """Tell if the provider bills more than the call could use."""
+        used, reserved = usage.input + usage.output, self._bound
+        most = reserved.input + reserved.output
+        if used > most or cost > self._worth:
+            told = partial(
+                self._tell_overrun, self.target, (used, most), (cost, self._worth)
+            )
+            self.record.afterwards(told)
+
+    def _tell_overrun(
+        self, target: tuple[str, str], used: tuple[int, int], cost: tuple[int, int]
+    ) -> None:
+        provider, model = target
+        supervision.emit(
+            "beamclaw.limits.overrun",
+            {
+                "tokens": used[0],
+                "reserved_tokens": used[1],
+                "cost": cost[0] / MICRO,
+                "reserved_cost": cost[1] / MICRO,
+            },
+            {
+                "tenant": self.wiring.tenant,
+                "agent": self.definition.id,
+                "session": self.record.key,
+                "provider": provider,
+                "model": model,
+            },
+        )
+
+    def draft(self, step: Ask) -> str:
+        """Draft the call, in a way that can be taken back if it is too dear.
+
+        Returns:
+            Why no call was drafted, in words for a person; nothing: it was.
+        """
         record, turn = self.record, self.record.turn
         record.mark()
+        bound = self._most(step)
+        refusal = self.refusal(bound)
+        if refusal:
+            return refusal
         if turn.unanswered:
             record.tell(Reset(record.id, step.attempt, len(turn.text)))
-        self._bound = self._most(step)
-        self.reserve(step.attempt, self._bound)
+        self.reserve(step.attempt, bound)
+        return ""
 
     def _most(self, step: Ask) -> Usage:
         most = self._params(step).max_tokens
@@ -127,9 +203,18 @@ class Asking:
         params, definition = step.params, self.definition
         if params.max_tokens is None and definition.max_tokens is not None:
             params = attrs.evolve(params, max_tokens=definition.max_tokens)
+        if params.max_tokens is None and self._is_bounded:
+            # A cap only holds if the model is told where to stop.
+            most = self.wiring.max_output(*self.target)
+            params = attrs.evolve(params, max_tokens=most)
         if params.temperature is None and definition.temperature is not None:
             params = attrs.evolve(params, temperature=definition.temperature)
         return params
+
+    @property
+    def _is_bounded(self) -> bool:
+        caps = self.wiring.caps(self.definition.id)
+        return self.limits.cost is not None or needs_bound(caps)
 
     # --- the call
 
@@ -167,6 +252,7 @@ class Asking:
             patient=not self._has_another,
             wait_for=record.wait_for,
             say=self._say,
+            heard=self._heard,
             use=partial(self._key.__setitem__, provider),
         )
         try:
@@ -183,8 +269,11 @@ class Asking:
     def _has_another(self) -> bool:
         """Whether there is a model that can be asked in place of this one."""
         turn = self.record.turn
-        left = turn.failed + 1 < self.wiring.limits.failures
+        left = turn.failed + 1 < self.limits.failures
         return left and turn.link < len(self.definition.fallbacks)
+
+    def _heard(self, length: int) -> None:
+        self.record.progress.received = length
 
     def _say(self, text: str) -> None:
         self.record.progress.waiting = None
@@ -201,6 +290,7 @@ class Asking:
             usage=usage,
             provider=self.target[0],
             model=self.target[1],
+            cost=self.cost(usage),
         )
         self.record.add(answered, self.settle(usage))
 
@@ -235,7 +325,7 @@ class Asking:
         )
         if wait == 0.0:
             self._key[self.target[0]] = self.keys[1 % len(self.keys)]
-        budget_left = turn.failed + 1 < self.wiring.limits.failures
+        budget_left = turn.failed + 1 < self.limits.failures
         if self._has_another and falls_back(
             error, wait, text_left=text_left, retractable=retractable
         ):
@@ -262,6 +352,8 @@ class Asking:
             kind=error.kind,
             error=error.message,
             link=turn.link if link is None else link,
+            usage=spent,
+            cost=self.cost(spent),
         )
         self.record.add(failed, settle)
 

@@ -36,10 +36,10 @@ _ORDER: Final = (
 
 @attrs.frozen
 class _Summary:
-    """What came of it; *usage* None: how far the call had come nobody knows."""
+    """What came of it, and what it took."""
 
     text: str = ""
-    usage: Usage | None = Usage()
+    usage: Usage = Usage()
 
 
 async def compact(asking: Asking, step: Compact) -> None:
@@ -55,7 +55,8 @@ async def compact(asking: Asking, step: Compact) -> None:
             summary=summary.text or context.trimmed(covered),
             method="model" if summary.text else "trim",
             before=tokens.of_messages(state.messages),
-            usage=summary.usage or Usage(),
+            usage=summary.usage,
+            cost=asking.cost(summary.usage),
         )
     )
 
@@ -78,6 +79,8 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     asked = tokens.of_messages(request.messages)
     bound = Usage(asked, OUTPUT_TOKENS, estimated=True)
     record.mark()
+    if asking.refusal(bound):
+        return _Summary()
     asking.reserve(record.turn.attempt + 1, bound, "summary")
     try:
         reach("run.reserve-summary.before")
@@ -98,6 +101,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         patient=False,
         wait_for=_tell_nobody,
         say=_tell_nobody,
+        heard=_tell_nobody,
         use=_tell_nobody,
     )
     summary = await _written(wiring, call)
@@ -120,7 +124,7 @@ async def _written(wiring: Wiring, call: ModelCall) -> _Summary:
         supervision.exit(task.pid, supervision.KILL)
         reach("run.drop-summary.after")
     if not isinstance(outcome, supervision.TaskOk):
-        return _Summary(usage=None)
+        return _Summary(usage=call.bound)  # how far it had come nobody knows
     answer = outcome.value
     whole = answer.stop_reason in ("stop", "length")
     return _Summary(

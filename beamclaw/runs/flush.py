@@ -62,6 +62,7 @@ class Flusher:
         self._dirty.pop(progress.run_id, None)
         progress.attempt, progress.base = attempt, base
         progress.pieces.clear()
+        progress.received = 0
         progress.unpublished.clear()
         progress.unpublished_length = 0
         progress.published = len(base)

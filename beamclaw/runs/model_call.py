@@ -47,6 +47,7 @@ class ModelCall:
         patient: There is no other model: wait for this one also if it is ill.
         wait_for: Is told what is waited for: the provider's leave, then the model.
         say: Is given the text that a person sees, as it comes.
+        heard: Is told how many characters there are of everything.
         use: Is told which key is used.
     """
 
@@ -59,6 +60,7 @@ class ModelCall:
     patient: bool
     wait_for: Callable[[Phase, str, float | None], None]
     say: Callable[[str], None]
+    heard: Callable[[int], None]
     use: Callable[[int], None]
 
     async def make(self, answer: Answer) -> None:
@@ -156,6 +158,7 @@ class ModelCall:
                     self.wiring.bus.cast(permits, Alive(permit.id))
                     reach("permit.alive.after")
                 text = answer.take(event)
+                self.heard(answer.length)
                 if text:
                     self.say(text)
                 if answer.length > most:

@@ -125,11 +125,13 @@ class _Run:
         tools, acts = _toolbox(wiring, definition.id, turn.depth)
         specs = {name: tool.spec for name, tool in (tools | acts).items()}
         allowance = None if turn.parent is None else turn.parent.allowance
-        self._limits = within(wiring.limits, allowance)
+        self._limits = within(wiring.limits_of(definition.id), allowance)
         self._record = record
         self._system = definition.system
         self._specs = specs
-        self._asking = Asking(wiring, record, definition, tuple(specs.values()))
+        self._asking = Asking(
+            wiring, record, definition, tuple(specs.values()), self._limits
+        )
         self._calls = Calls(wiring, record, tools)
         self._persons = Persons(wiring, record)
         self._children = Children(wiring, record, definition, self._limits, acts)
@@ -199,7 +201,10 @@ class _Run:
                 if isinstance(step, Ask | Linger) and self._persons.draft_messages():
                     break
                 if isinstance(step, Ask):
-                    self._asking.draft(step)
+                    refusal = self._asking.draft(step)
+                    if refusal:
+                        record.end("limited", "limit", note=refusal)
+                        break
                     return step
                 if isinstance(step, Act | Await | Linger | Compact | Expire):
                     return step

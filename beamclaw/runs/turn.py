@@ -11,9 +11,10 @@ import attrs
 import orjson
 
 from beamclaw.contracts import context
+from beamclaw.contracts.budgets import dollars
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.ledger import Outcome
-from beamclaw.contracts.messages import Message, ModelParams, said
+from beamclaw.contracts.messages import Message, ModelParams, Usage, said
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, ToolSpec
 from beamclaw.contracts.transcript import Call, Did, OpenTurn, Transcript, Wait
@@ -362,10 +363,42 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
     return ""
 
 
+_GO_ON = "Say that I should go on, and I do."
+
+
 def _words(limit: float, what: str, key: str) -> str:
     return (
         f"I stopped: this turn has come to its limit of {limit:,.0f} {what} "
-        f"(limits.turn.{key}). Say that I should go on, and I do."
+        f"(limits.turn.{key}). {_GO_ON}"
+    )
+
+
+def beyond(turn: OpenTurn, limits: TurnLimits, bound: Usage, cost: int) -> str:
+    """Which limit a call could go beyond that may use so much, in words; else nothing.
+
+    *cost* is what *bound* is worth, in millionths of a dollar.
+    """
+    used = turn.used.tokens
+    if used + bound.input + bound.output > limits.tokens:
+        return (
+            f"I stopped: this turn may take {limits.tokens:,} tokens "
+            f"(limits.turn.tokens), {used:,} are used, and the next step could "
+            f"go beyond. {_GO_ON}"
+        )
+    if limits.cost is not None and turn.cost + cost > limits.cost:
+        return (
+            f"I stopped: this turn may cost {dollars(limits.cost)} (limits.turn.cost), "
+            f"{dollars(turn.cost)} are used, and the next step could go beyond. {_GO_ON}"
+        )
+    return ""
+
+
+def unpriced(provider: str, model: str, name: str) -> str:
+    """Why a model is not asked of which nobody knows what it costs."""
+    return (
+        f"I cannot ask {provider}/{model}: money is limited here ({name}), and what "
+        "this model costs is not known. Set input_price and output_price in "
+        f"providers.{provider}.models.{model}, or limit tokens in place of money."
     )
 
 

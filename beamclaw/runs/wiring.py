@@ -23,9 +23,10 @@ class Wiring:
         keys: How many keys a provider (by its name) has; 1 without any.
         max_output: Tokens to expect at most of an answer of a provider's (first) model
             (second) that nobody limits.
-        price: What a provider's (first) model (second) takes.
+        price: What a provider's (first) model (second) takes; None: nobody knows.
         caps: What a call of an agent (by its id) must not go beyond.
         limits: Of one turn.
+        limits_of: The same for an agent (by its id).
         window: Tokens that a provider's (first) model (second) reads and writes.
         keep_tokens: What a compaction leaves of the latest messages.
         summary_seconds: How long a model may take to write a summary.
@@ -43,9 +44,10 @@ class Wiring:
     policies: Mapping[str, RetryPolicy]
     keys: Mapping[str, int]
     max_output: Callable[[str, str], int]
-    price: Callable[[str, str], Price]
+    price: Callable[[str, str], Price | None]
     caps: Callable[[str], tuple[Cap, ...]]
     limits: TurnLimits
+    limits_of: Callable[[str], TurnLimits]
     window: Callable[[str, str], int]
     keep_tokens: int
     summary_seconds: float

@@ -8,6 +8,7 @@ import attrs
 
 from beamclaw.contracts import ledger, tokens
 from beamclaw.contracts.announcements import Place
+from beamclaw.contracts.budgets import cut_short
 from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
@@ -35,21 +36,27 @@ def closed(
     at: float,
     place: Place,
     error: str | None = None,
+    received: int = 0,
 ) -> End:
     """The open turn is ended in its run's place.
 
-    *text* is what there is of the answer that was under way. That model call is settled
-    by what was reserved for its prompt, and what came: it may have been billed. Tool
-    calls without a result get one.
+    *text* is what there is of the answer that was under way, of *received* characters
+    with all that a person does not see. If a person stopped it, that model call is
+    settled by what was reserved for its prompt, and what came: it may have been billed;
+    else by all that it could cost. Tool calls without a result get one.
     """
     turn = transcript.turn
     assert turn is not None
-    spent = Usage()
+    spent, cost = Usage(), 0
     ops: list[ledger.Op] = []
     if turn.asking:
-        asked = tokens.of_messages(transcript.messages)
-        spent = Usage(asked, tokens.of_text(text), estimated=True)
-        settle = ledger.Settle(turn.run_id, turn.attempt, at, None, told=spent.output)
+        reserved, came = turn.reserved, None
+        if outcome == "aborted":
+            came = max(tokens.of_text(text), -(-received // tokens.BYTES_PER_TOKEN))
+        # Where nobody knows how far it had come, it counts as all it could cost.
+        output = reserved.bound.output if came is None else came
+        spent, cost = cut_short(reserved.bound, reserved.cost, output)
+        settle = ledger.Settle(turn.run_id, turn.attempt, at, None, told=came)
         ops.append(settle)
     reason = "aborted" if outcome == "aborted" else "error"
     end = RunEnded(
@@ -72,6 +79,7 @@ def closed(
                 message=said("assistant", text),
                 stop_reason=reason,
                 usage=spent,
+                cost=cost,
             )
         )
     bodies.append(run_over(end))

@@ -552,7 +552,9 @@ class Session(supervision.Server):
                 await self._tell_end(progress.run_id)
                 return False
             try:
-                await self._close_turn("aborted", self._partial(progress))
+                await self._close_turn(
+                    "aborted", self._partial(progress), received=progress.received
+                )
             except ledger.SequenceConflict:
                 continue
             return True
@@ -590,7 +592,11 @@ class Session(supervision.Server):
         await self._close_turn("quarantined", error=error)
 
     async def _close_turn(
-        self, outcome: ledger.Outcome, text: str = "", error: str | None = None
+        self,
+        outcome: ledger.Outcome,
+        text: str = "",
+        error: str | None = None,
+        received: int = 0,
     ) -> None:
         """End the open turn in the run's place; a late commit of it is refused."""
         transcript, at = self._journal.transcript, self._wiring.outside.wall()
@@ -598,7 +604,13 @@ class Session(supervision.Server):
         assert turn is not None
         self._stop_calls(turn)
         end = ends.closed(
-            transcript, outcome, text, at=at, place=self._place, error=error
+            transcript,
+            outcome,
+            text,
+            at=at,
+            place=self._place,
+            error=error,
+            received=received,
         )
         reach("session.close.before")
         await self._journal.commit(*end.bodies, ops=end.ops)

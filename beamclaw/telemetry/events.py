@@ -38,6 +38,8 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.gateway.crashed": "error",
     "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.stalled": "warning",
+    "beamclaw.limits.nearly_reached": "warning",
+    "beamclaw.limits.overrun": "error",
     "beamclaw.provider.left_alone": "warning",
     "beamclaw.provider.answers_again": "info",
     "beamclaw.session.quarantined": "error",

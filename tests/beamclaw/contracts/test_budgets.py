@@ -1,5 +1,6 @@
 """Prices, purses and caps."""
 
+import attrs
 import pytest
 
 from beamclaw.contracts.budgets import (
@@ -9,6 +10,9 @@ from beamclaw.contracts.budgets import (
     Spent,
     cut_short,
     in_words,
+    nearly,
+    needs_bound,
+    needs_price,
     purses,
     reached,
 )
@@ -81,5 +85,42 @@ def test_a_reservation_is_taken_back_but_the_call_stays_counted() -> None:
 
 def test_a_cap_says_in_words_what_it_is() -> None:
     cap = Cap("tenant", "cost", 2_500_000, "limits.day.cost")
-    words = in_words(cap, Spent(cost=2_400_000))
+    at = 86_400.0 * 365 + 3600 * 17.5
+    words = in_words(cap, Spent(cost=2_400_000), at)
+    assert "begins at midnight (UTC), in 6 h 30 min" in words
     assert "today, all agents together may use $2.50 (limits.day.cost), $2.40" in words
+
+
+def test_a_cap_of_a_conversation_is_never_free_again() -> None:
+    cap = Cap("session", "tokens", 10, "limits.session.tokens")
+    assert in_words(cap, Spent(), 0.0).endswith("A new conversation begins at nothing.")
+
+
+COST = Cap("agent", "cost", 1_000_000, "limits.agent.cost")
+SOFT = attrs.evolve(COST, soft=True)
+TOKENS = Cap("agent", "tokens", 10, "limits.agent.tokens")
+CALLS = Cap("agent", "calls", 10, "limits.agent.calls")
+
+
+@pytest.mark.parametrize(
+    ("caps", "price", "bound"),
+    [
+        ((), False, False),
+        ((CALLS,), False, False),
+        ((TOKENS, CALLS), False, True),
+        ((SOFT, CALLS), False, False),
+        ((SOFT, COST), True, True),
+    ],
+)
+def test_what_a_call_has_to_know_under_caps(
+    caps: tuple[Cap, ...], price: bool, bound: bool
+) -> None:
+    assert (needs_price(caps) is not None) == price
+    assert needs_bound(caps) == bound
+
+
+@pytest.mark.parametrize(
+    ("used", "told"), [(7, False), (8, True), (10, True), (100, True)]
+)
+def test_a_cap_is_nearly_reached_at_its_share(used: int, told: bool) -> None:
+    assert nearly(CALLS, Spent(calls=used), 0.8) is told

@@ -95,7 +95,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "1-024453108305be9c"
+MEANT = "2-031d5adfd632a3f4"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:

@@ -168,8 +168,10 @@ def test_what_is_known_of_models_is_replaced_by_the_configuration():
     known = catalogue.known("gpt-4.1", mine)
     assert (known.context_window, known.max_output) == (1_047_576, 5)
     assert catalogue.price("gpt-4.1", mine) == Price(input=0.0, output=8.0, cached=0.5)
-    assert catalogue.price("gpt-4.1-2025-04-14", {}).input == 2.0
-    assert catalogue.price("never-heard-of", {}) == Price()
+    dated = catalogue.price("gpt-4.1-2025-04-14", {})
+    assert dated is not None
+    assert dated.input == 2.0
+    assert catalogue.price("never-heard-of", {}) is None
     assert catalogue.known("gpt-4.1-2025-04-14", {}).max_output == 32_768
     assert catalogue.known("never-heard-of", {}) == ModelInfo()
 

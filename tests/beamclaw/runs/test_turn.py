@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from beamclaw.contracts.context import Window
-from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
+from beamclaw.contracts.messages import ModelParams, ToolCall, said
 from beamclaw.contracts.tools import Effect, ToolSpec
 from beamclaw.contracts.transcript import Begun, Call, Did, OpenTurn, Transcript
 from beamclaw.contracts.turns import TurnLimits
@@ -214,7 +214,7 @@ def test_a_call_that_lost_its_process_for_good(one: Call, outcome: str) -> None:
     [
         ({"model_calls": 10}, 1.0, "limit of 10 calls of the model"),
         ({"tool_calls": 10}, 1.0, "limit of 10 tool calls"),
-        ({"usage": Usage(900, 100)}, 1.0, "limit of 1,000 tokens"),
+        ({"tokens": 1_000}, 1.0, "limit of 1,000 tokens"),
         ({}, 100.0, "limit of 100 seconds"),
         (
             {"done": (Did(tool="f", arguments="{}", digest="d"),) * 3},
@@ -236,7 +236,7 @@ def test_a_turn_at_a_limit_is_ended_in_words(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model_calls": 9, "tool_calls": 9, "usage": Usage(900, 99)},
+        {"model_calls": 9, "tool_calls": 9, "tokens": 999},
         {"done": (Did(tool="f", arguments="{}", digest="d"),) * 2},
         {"done": tuple(Did(tool="f", arguments="{}", digest=str(n)) for n in range(9))},
     ],

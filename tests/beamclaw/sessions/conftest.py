@@ -45,7 +45,7 @@ TURN_LIMITS = TurnLimits(
     model_calls=20,
     tool_calls=20,
     seconds=3600.0,
-    tokens=10_000,
+    tokens=100_000,
     failures=6,
     repeats=5,
     begins=3,
@@ -57,6 +57,7 @@ ALLOWED = Rules(
     visibility="all",
     agent_to_agent=("*",),
 )
+PRICE = Price(input=1.0, output=10.0)
 Script = Callable[[ModelRequest], AsyncGenerator[ProviderEvent, None]]
 
 
@@ -208,6 +209,7 @@ async def _tenant(
     turn_limits: TurnLimits = TURN_LIMITS,
     caps: tuple[Cap, ...] = (),
     window: int = 1_000_000,
+    prices: Price | None = PRICE,
     fallbacks: Chain = (),
     snapshot_every: int = 200,
     reset_rule: ResetRule = ResetRule(),
@@ -232,12 +234,13 @@ async def _tenant(
         policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
         keys={"test": 1},
         max_output=lambda provider, model: MAX_OUTPUT,
-        price=lambda provider, model: Price(input=1.0, output=10.0),
+        price=lambda provider, model: prices,
         caps=lambda agent: caps,
         window=lambda provider, model: window,
         keep_tokens=100,
         summary_seconds=60.0,
         limits=turn_limits,
+        limits_of=lambda agent: turn_limits,
         tools=lambda agent: model.tools,
         begin_call=partial(tools.begin_call, bounds),
         bounds=bounds,
@@ -283,7 +286,17 @@ async def _tenant(
             type="supervisor",
         ),
         spec("ledger", keeper, name="default/ledger"),
-        spec("limits", partial(limits.LimitsServer, "default"), name="default/limits"),
+        spec(
+            "limits",
+            partial(
+                limits.LimitsServer,
+                "default",
+                caps=lambda agent: caps,
+                warn_at=0.8,
+                outside=outside,
+            ),
+            name="default/limits",
+        ),
         spec(
             "runs",
             partial(runs.supervisor, run_wiring, lambda provider, key: model),

@@ -2,13 +2,17 @@
 # ruff: noqa: PLR0917 -- fixtures, and the columns of tables
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
+import attrs
 import pytest
+import trio
 from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.ledger import ReadSpent
+from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.providers import (
     End,
@@ -16,11 +20,21 @@ from beamclaw.contracts.providers import (
     ProviderError,
     ProviderEvent,
     TextDelta,
+    ToolCallDelta,
     UsageReport,
 )
-from tests.beamclaw.sessions.conftest import KEY, MAX_OUTPUT, Model, Tenant
+from beamclaw.testing.world import World
+from supervision.testing import Recorder
+from tests.beamclaw.sessions.conftest import (
+    KEY,
+    MAX_OUTPUT,
+    TURN_LIMITS,
+    Model,
+    Tenant,
+)
 from tests.beamclaw.sessions.test_session import Held
 
+NEARLY = "beamclaw.limits.nearly_reached"
 DAY = "1970-01-12"  # the wall of the tests begins a million seconds after the epoch
 
 
@@ -105,7 +119,7 @@ async def test_the_cap_holds_for_turns_that_ask_at_once(
 ) -> None:
     held = Held()
     model.scripts = [held, billing(Usage(10, 10))]
-    cap = Cap("tenant", "tokens", MAX_OUTPUT + 100, "limits.day.tokens")
+    cap = Cap("tenant", "tokens", MAX_OUTPUT + 500, "limits.day.tokens")
     async with open_tenant(caps=(cap,)) as tenant:
         first = await tenant.send("hello")
         await held.reached.wait()
@@ -156,3 +170,186 @@ async def test_what_failed_before_it_said_anything_costs_nothing(
     await tenant.ask("hello")
     purse = (await spent())[Purse("session", KEY, "")]
     assert purse == Spent(tokens=20, cost=110, calls=2)
+
+
+# --- one turn
+
+
+async def wanting(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    """Wants a tool, another one each time, and bills two thousandths of a dollar."""
+    number = len(request.messages)
+    yield ToolCallDelta(0, f"t{number}", "put", f'{{"text": "{number}"}}')
+    yield UsageReport(Usage(1_000, 100))
+    yield End("tool_calls")
+
+
+async def test_a_turn_may_cost_only_so_much(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Its next call is not made, because it could go beyond."""
+    model.tools = World(tmp_path / "world").tools()
+    model.scripts = [wanting]
+    # One call may cost 41 thousandths of a dollar at most, and costs two.
+    limits = attrs.evolve(TURN_LIMITS, cost=44_500)
+    async with open_tenant(turn_limits=limits) as tenant:
+        end = await tenant.ask("hello")
+    assert end.outcome == "limited"
+    assert "this turn may cost $0.04 (limits.turn.cost), $0.00 are used" in end.text
+    assert len(model.calls) == 2
+
+
+async def test_what_a_death_has_cut_counts_for_the_turn(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts = [held, billing(Usage(10, 10))]
+    limits = attrs.evolve(TURN_LIMITS, cost=60_000)
+    async with open_tenant(turn_limits=limits) as tenant:
+        receipt = await tenant.send("hello")
+        await held.reached.wait()
+        await tenant.kill("default/run/run-1")
+        end = await tenant.end(receipt)
+    assert end.outcome == "limited"
+    assert "limits.turn.cost" in end.text
+    assert len(model.calls) == 1
+
+
+# --- prices that are not known
+
+HARD = Cap("tenant", "cost", 10_000_000, "limits.day.cost")
+
+
+@pytest.mark.parametrize(
+    ("caps", "cost", "outcome"),
+    [
+        ((), None, "ok"),
+        ((attrs.evolve(HARD, soft=True),), None, "ok"),
+        ((HARD,), None, "limited"),
+        ((), 1_000_000, "limited"),
+    ],
+)
+async def test_a_model_without_a_price_is_refused_where_money_is_limited(
+    open_tenant, model: Model, autojump_clock: MockClock, caps, cost, outcome
+) -> None:
+    limits = attrs.evolve(TURN_LIMITS, cost=cost)
+    async with open_tenant(caps=caps, prices=None, turn_limits=limits) as tenant:
+        end = await tenant.ask("hello")
+    assert end.outcome == outcome
+    if outcome == "limited":
+        assert "what this model costs is not known" in end.text
+        assert "providers.test.models.m" in end.text
+        assert ("limits.day.cost" if caps else "limits.turn.cost") in end.text
+        assert model.calls == []
+
+
+@pytest.mark.parametrize(
+    ("caps", "sent"),
+    [
+        ((), None),
+        ((Cap("tenant", "calls", 10, "x"),), None),
+        ((attrs.evolve(HARD, soft=True),), None),
+        ((HARD,), MAX_OUTPUT),
+        ((Cap("session", "tokens", 100_000, "x"),), MAX_OUTPUT),
+    ],
+)
+async def test_under_a_cap_the_model_is_told_where_to_stop(
+    open_tenant, model: Model, autojump_clock: MockClock, caps, sent
+) -> None:
+    async with open_tenant(caps=caps) as tenant:
+        assert (await tenant.ask("hello")).outcome == "ok"
+    assert model.calls[0].params.max_tokens == sent
+
+
+# --- told before it is too late, and when it was
+
+
+async def test_a_cap_that_is_nearly_reached_is_told_of_once(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [billing(Usage(10, 10))]
+    caps = (
+        Cap("agent", "calls", 5, "limits.agent.calls"),
+        Cap("session", "calls", 10, "limits.session.calls"),
+    )
+    with Recorder.attached() as recorder:
+        async with open_tenant(caps=caps) as tenant:
+            for count, told in ((3, 0), (1, 1), (1, 1)):
+                for _ in range(count):
+                    await tenant.ask("hello")
+                await trio.sleep(2)
+                assert len(recorder.named(NEARLY)) == told
+            # Whoever told it dies: it is not told again.
+            await tenant.kill("default/limits")
+            assert (await tenant.ask("hello")).outcome == "limited"
+            await trio.sleep(2)
+        async with open_tenant(caps=caps) as tenant:
+            tenant.sent = 100  # its messages are others
+            await tenant.ask("hello", key="agent:main:other")
+            await trio.sleep(2)
+            assert len(recorder.named(NEARLY)) == 1
+            # Tomorrow it is.
+            tenant.wall.add(86_400)
+            for _ in range(4):
+                await tenant.ask("hello", key="agent:main:other")
+            await trio.sleep(2)
+        (first, second) = recorder.named(NEARLY)
+    assert first.metadata["cap"] == second.metadata["cap"] == "limits.agent.calls"
+    assert first.metadata["why"] == (
+        "today, this agent: 4 of 5 calls of the model are used or reserved "
+        "(limits.agent.calls)"
+    )
+    assert first.measurements == {"used": 4, "limit": 5}
+
+
+async def test_another_number_is_another_cap(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [billing(Usage(10, 10))]
+    with Recorder.attached() as recorder:
+        for limit in (5, 6, 7):
+            caps = (Cap("session", "calls", limit, "limits.session.calls"),)
+            async with open_tenant(caps=caps) as tenant:
+                tenant.sent = limit * 100  # its messages are others
+                calls = 4 if limit == 5 else 1
+                for _ in range(calls):
+                    await tenant.ask("hello")
+                await trio.sleep(2)
+        limits = [event.measurements["limit"] for event in recorder.named(NEARLY)]
+    assert limits == [5, 6, 7]
+
+
+async def test_who_bills_beyond_the_reservation_is_told_of_and_counted(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [billing(Usage(50_000, 100))]
+    cap = Cap("session", "tokens", 40_000, "limits.session.tokens")
+    with Recorder.attached() as recorder:
+        async with open_tenant(caps=(cap,)) as tenant:
+            assert (await tenant.ask("hello")).outcome == "ok"
+            assert (await tenant.ask("again")).outcome == "limited"
+        (overrun,) = recorder.named("beamclaw.limits.overrun")
+    assert overrun.measurements["tokens"] == 50_100
+    assert overrun.measurements["reserved_tokens"] < 5_000
+    assert overrun.measurements["cost"] == pytest.approx(0.051)
+    assert overrun.metadata["session"] == KEY
+
+
+async def test_how_the_caps_stand(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [billing(Usage(1_000, 100))]
+    caps = (
+        Cap("tenant", "cost", 42_000_000, "limits.day.cost"),
+        Cap("agent", "calls", 10, "limits.agent.calls"),
+    )
+    async with open_tenant(caps=caps) as tenant:
+        status = await supervision.call("default/limits", GetLimits())
+        assert (status.day, status.spent) == (DAY, Spent())
+        await tenant.ask("hello")
+        status = await supervision.call("default/limits", GetLimits())
+    assert status.spent == Spent(tokens=1_100, cost=2_000, calls=1)
+    found = {(one.name, one.key): (one.used, one.limit) for one in status.caps}
+    assert found == {
+        ("limits.day.cost", ""): (2_000, 42_000_000),
+        ("limits.agent.calls", "main"): (1, 10),
+    }

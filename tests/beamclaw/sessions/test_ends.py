@@ -9,7 +9,7 @@ from beamclaw.contracts.journal import Answered, InboundTaken, RunOver, ToolEnde
 from beamclaw.contracts.ledger import EndRun, Settle, Take
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.sessions import Inbound
-from beamclaw.contracts.transcript import Begun, Call, OpenTurn, Transcript
+from beamclaw.contracts.transcript import Begun, Call, OpenTurn, Reserved, Transcript
 from beamclaw.sessions.ends import closed, refused, withdrawn
 from beamclaw.sessions.lane import Pending
 
@@ -92,8 +92,38 @@ def test_where_nothing_was_said_there_is_no_answer():
     assert (over.error_kind, over.error) == ("server", "because")
 
 
+RESERVED = attrs.evolve(
+    ASKING,
+    turn=attrs.evolve(
+        TURN,
+        asking=True,
+        reserved=Reserved(Usage(100, 1_000), cost=11_000),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "received", "told"),
+    [("", 0, 0), ("so far", 0, 2), ("so far", 30, 10)],  # thoughts are billed, too
+)
+def test_what_a_person_has_stopped_costs_what_had_come(text, received, told):
+    end = closed(RESERVED, "aborted", text, at=9.0, place=PLACE, received=received)
+    settle = end.ops[0]
+    assert isinstance(settle, Settle)
+    assert (settle.usage, settle.told) == (None, told)
+    assert end.told.usage == TURN.usage + Usage(100, told, estimated=True)
+
+
+def test_what_died_costs_all_that_it_could():
+    end = closed(RESERVED, "quarantined", at=9.0, place=PLACE)
+    settle = end.ops[0]
+    assert isinstance(settle, Settle)
+    assert (settle.usage, settle.told) == (None, None)
+    assert end.told.usage == TURN.usage + Usage(100, 1_000, estimated=True)
+
+
 def test_a_call_that_was_under_way_is_settled_by_an_estimate():
-    settle, end_run = closed(ASKING, "aborted", "so far", at=9.0, place=PLACE).ops
+    settle, end_run = closed(RESERVED, "aborted", "so far", at=9.0, place=PLACE).ops
     assert isinstance(settle, Settle)
     assert isinstance(end_run, EndRun)
     assert settle.usage is None

@@ -231,9 +231,9 @@ async def test_who_has_used_its_part_up_is_ended_in_words(
 
 
 async def test_nothing_is_carved_from_nothing(open_tenant: Open, autojump_clock):
-    limits = attrs.evolve(TURN_LIMITS, tokens=1_000)
+    limits = attrs.evolve(TURN_LIMITS, tokens=10_000)
     async with open_tenant(turn_limits=limits) as tenant:
-        end = await tenant.ask(do(spawn("a", tokens=899), spawn("b")))
+        end = await tenant.ask(do(spawn("a", tokens=9_899), spawn("b")))
         assert "too little is left of what this turn may use" in end.text
         assert "limits.turn.tokens" in end.text
         assert await faults() == []
