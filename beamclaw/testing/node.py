@@ -12,7 +12,8 @@ ends itself with ``kill -9``. Both are in the folder ``BEAMCLAW_TESTING``:
 ``effects``
     What the tools did: one line of JSON each, see :class:`~beamclaw.testing.world.World`.
 
-The agent ``careful`` asks a person before each of its tool calls. A tool call with the
+The agent ``careful`` asks a person before each of its tool calls; ``chief`` has those
+tools, too, with which it has sub-agents and speaks to other sessions. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder.
 """
@@ -33,11 +34,13 @@ import trio
 from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
 from beamclaw.contracts import points
+from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Order, Tool
+from beamclaw.testing.session_tools import session_tools
 from beamclaw.testing.world import World
 
 FOLDER = "BEAMCLAW_TESTING"
-CAREFUL = "careful"
+CAREFUL, CHIEF = "careful", "chief"
 
 
 @attrs.frozen(kw_only=True)
@@ -120,12 +123,14 @@ async def _take_time(folder: Path, order: Order) -> None:
             await trio.sleep(0.01)
 
 
-def toolbox(folder: Path, agent: str) -> Mapping[str, Tool]:
+def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of *agent*."""
     world = World(
         folder / "effects", asks=agent == CAREFUL, before=partial(_take_time, folder)
     )
-    return world.tools()
+    if agent == CHIEF:
+        return {**world.tools(), **session_tools()}
+    return {**world.tools()}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -17,13 +17,24 @@ import orjson
 
 Row = dict[str, Any]
 _MARKER = re.compile(r"<<([^<>]+)>>")
-TABLES = ("sessions", "events", "inbox", "runs", "usage", "spent", "waits")
+TABLES = ["sessions", "events", "inbox", "runs", "usage", "spent", "waits", "children"]
+_ANNOUNCED = "[The sub-agent "
 
 
 def marker_of(text: str) -> str:
     """What stands between ``<<`` and ``>>`` first; which message a text belongs to."""
     found = _MARKER.search(text)
     return found[1] if found else ""
+
+
+def mark(text: str) -> str:
+    """Which message *text* is: its marker; of one about a sub-agent, ``re:`` its task's.
+
+    Empty for a summary, which is no message.
+    """
+    if text.startswith(_ANNOUNCED):
+        return f"re:{marker_of(text)}"
+    return marker_of(text) if text.startswith("<<") else ""
 
 
 def said(message: Mapping[str, Any]) -> str:
@@ -47,6 +58,7 @@ class Book:
     usage: list[Row] = attrs.field(factory=list)
     spent: list[Row] = attrs.field(factory=list)
     waits: list[Row] = attrs.field(factory=list)
+    children: list[Row] = attrs.field(factory=list)
 
     def run(self, run_id: str) -> Row | None:
         return next((run for run in self.runs if run["run_id"] == run_id), None)
@@ -116,7 +128,7 @@ def _read(connection: sqlite3.Connection) -> Book:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
     for row in tables["inbox"]:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
-        row["marker"] = marker_of(said(row["body"]["messages"][-1]))
+        row["marker"] = mark(said(row["body"]["messages"][-1]))
     for name in ("runs", "waits"):
         for row in tables[name]:
             row["key"] = keys[row["session"]]
@@ -129,12 +141,12 @@ def _read(connection: sqlite3.Connection) -> Book:
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
-    order = "day, scope, key" if table == "spent" else "rowid"
-    if table == "usage":
-        order = "run, attempt"
+    order = {"spent": "day, scope, key", "usage": "run, attempt", "children": "run_id"}
     return [
         dict(row)
-        for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
+        for row in connection.execute(
+            f"SELECT * FROM {table} ORDER BY {order.get(table, 'rowid')}"
+        )
     ]
 
 

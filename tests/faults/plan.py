@@ -12,7 +12,7 @@ import attrs
 import orjson
 
 from beamclaw.testing.fake_openai import Fault, Reply, Tool
-from tests.faults.book import marker_of
+from tests.faults.book import mark
 
 FILLER = "so and so it goes on "
 
@@ -46,7 +46,9 @@ class Plan:
 
     @classmethod
     def of(cls, text: str) -> "Plan":
-        """Read it again."""
+        """Read it again; what has none is answered at once."""
+        if not text.startswith("<<"):
+            return cls()
         raw = text.partition(">> ")[2]
         end = raw.find("} " + FILLER)
         return cls(**orjson.loads(raw if end < 0 else raw[: end + 1]))
@@ -62,8 +64,8 @@ def of_prompt(body: Mapping[str, Any]) -> tuple[str, str, int]:
     marker, text, rounds = "", "", 0
     for message in body["messages"]:
         content = message.get("content")
-        if message["role"] == "user" and str(content).startswith("<<"):
-            marker, text, rounds = marker_of(content), content, 0
+        if message["role"] == "user" and mark(str(content)):
+            marker, text, rounds = mark(content), content, 0
         elif message["role"] == "assistant" and message.get("tool_calls"):
             rounds += 1
     return marker, text, rounds

@@ -15,9 +15,10 @@ from typing import Any
 import attrs
 import orjson
 
-from tests.faults.book import Book, Row, marker_of, said
+from tests.faults.book import Book, Row, mark, marker_of, said
 
 UNSAFE = ("send",)
+TOOLS = ("look", "put", "order", "send")
 ONCE = ("put", "order", "send")  # tools with effects that may be seen once at most
 FINE = ("ok", "limited")
 
@@ -161,11 +162,12 @@ def answered(known: Known) -> Iterator[str]:
     for row in known.book.inbox:
         marker = row["marker"]
         sent, run = known.sent.get(marker), known.book.run_of(marker)
-        if sent is None:
+        inside = row["source"] == "agent"  # see `family`
+        if sent is None and not inside:
             yield f"{marker}: in the ledger, but nobody sent it"
         elif run is None or run["state"] != "ended":
             yield f"{marker}: never ended"
-        elif run["outcome"] not in sent.outcomes:
+        elif sent is not None and run["outcome"] not in sent.outcomes:
             yield f"{marker}: ended {run['outcome']}, {run['error']}"
         elif row["taken_at"] is None:
             yield f"{marker}: its turn is over, and it waits still"
@@ -205,7 +207,7 @@ def told(known: Known) -> Iterator[str]:
 def said_once(known: Known) -> Iterator[str]:
     """A message in a transcript more or less than once, or accepted twice."""
     times = Counter(
-        marker_of(said(message))
+        mark(said(message))
         for event in known.book.of_kind("inbound")
         for message in event["body"]["messages"]
         if message["role"] == "user"
@@ -356,7 +358,7 @@ def results_true(known: Known) -> Iterator[str]:
         outcome = results[0]["body"]["outcome"]
         times = done[intents[0]["body"]["key"]] if intents else 0
         where = f"{event['key']} {call['id']} ({call['name']})"
-        if outcome == "ok" and not times:
+        if outcome == "ok" and not times and call["name"] in TOOLS:
             yield f"{where}: ok, and nothing was done"
         if outcome == "refused" and times:
             yield f"{where}: refused, and it was done"
@@ -653,7 +655,7 @@ def prompted(known: Known) -> Iterator[str]:
     """A prompt that leaves a message out, doubles one, or has them in another order."""
     orders = {
         session["key"]: [
-            marker_of(said(message))
+            mark(said(message))
             for event in known.book.journal(session["key"])
             if event["kind"] == "inbound"
             for message in event["body"]["messages"]
@@ -670,9 +672,9 @@ def prompted(known: Known) -> Iterator[str]:
             continue
         key, number = place[call.marker]
         texts = [_text(m) for m in call.messages if m["role"] == "user"]
-        markers = [marker_of(text) for text in texts if text.startswith("<<")]
+        markers = [mark(text) for text in texts if mark(text)]
         begin = number + 1 - len(markers)
-        summed = any(not text.startswith("<<") for text in texts)
+        summed = any(not mark(text) for text in texts)
         whole = orders[key][max(0, begin) : number + 1]
         if markers != whole or (begin > 0 and not summed):
             yield f"{call.marker}: the prompt had {markers}, its session {whole}"
@@ -752,7 +754,7 @@ def joined(known: Known) -> Iterator[str]:
             event["seq"]
             for event in known.book.journal(run["key"])
             if event["kind"] == "inbound"
-            and any(marker_of(said(m)) == marker for m in event["body"]["messages"])
+            and any(mark(said(m)) == marker for m in event["body"]["messages"])
         ]
         # Those that a turn begins with stand right before its first event.
         kinds = {
@@ -762,6 +764,59 @@ def joined(known: Known) -> Iterator[str]:
             first -= 1
         if not any(first <= seq <= last for seq in taken):
             yield f"{marker}: joined {into['run_id']}, and is not in it"
+
+
+# --- sub-agents
+
+
+@rule
+def family(known: Known) -> Iterator[str]:
+    """A sub-agent that nobody asked for, or that is left over; or a call with two."""
+    book = known.book
+    begun = {(e["run_id"], e["body"]["call_id"]) for e in book.of_kind("tool-begun")}
+    for child in book.children:
+        run_id, mode = child["run_id"], child["mode"]
+        run, parent = book.run(run_id), book.run(child["parent_run"])
+        if (child["parent_run"], child["call_id"]) not in begun:
+            yield f"{run_id}: works for a call that was never begun"
+        if run is None or parent is None or parent["state"] != "ended":
+            continue
+        if run["state"] != "ended" and mode == "wait":
+            yield f"{run_id}: left over, {run['state']}"
+        if run["state"] == "ended" and child["state"] != "closed":
+            yield f"{run_id}: over, and {child['state']}"
+    of_call = Counter((c["parent_run"], c["call_id"]) for c in book.children)
+    yield from (f"{call}: {n} sub-agents" for call, n in of_call.items() if n > 1)
+    children = {child["run_id"] for child in book.children}
+    for row in book.inbox:
+        announced = row["run_id"].removesuffix(":announced")
+        if row["source"] == "agent" and announced not in children:
+            yield f"{row['marker']}: from an agent, and no turn works for one"
+
+
+@rule
+def results_come(known: Known) -> Iterator[str]:
+    """A sub-agent whose result is another one for who waits, or comes not once."""
+    book = known.book
+    given = {
+        (event["run_id"], event["body"]["result"]["id"]): event["body"]
+        for event in book.of_kind("tool-ended")
+    }
+    said_ = Counter(
+        row["external_id"] for row in book.inbox if row["source"] == "agent"
+    )
+    for child in book.children:
+        run_id, call = child["run_id"], (child["parent_run"], child["call_id"])
+        run = book.run(run_id)
+        if run is None or run["outcome"] != "ok":
+            continue
+        result = given.get(call)
+        if child["mode"] == "wait" and result is not None and result["outcome"] == "ok":
+            told_ = result["result"]["text"]
+            if run["text"] not in told_:
+                yield f"{run_id}: said {run['text']!r}, told was {told_!r}"
+        if child["mode"] == "announce" and said_[run_id] != 1:
+            yield f"{run_id}: announced {said_[run_id]} times"
 
 
 def effects_of(lines: bytes) -> list[Effect]:

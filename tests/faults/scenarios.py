@@ -230,6 +230,40 @@ async def stop_in_queue(stage: Stage, name: str) -> None:
         await stage.stop(second)
 
 
+# --- other sessions
+
+
+def _sub_agent(name: str, plan: Plan, **more: Any) -> tuple[str, Mapping[str, Any]]:
+    return "spawn", {"task": plan.message(name), **more}
+
+
+@scenario()
+async def sub_agents(stage: Stage, name: str) -> None:
+    """Two sub-agents at once, each with a tool; their results are waited for."""
+    helper = Plan(rounds=(("send",),))
+    both = tuple(_sub_agent(f"{name}{n}", helper, mode="wait") for n in "xy")
+    await stage.ask(Plan(rounds=(both,)), name, key(name, "chief"))
+
+
+@scenario()
+async def sub_agent_announces(stage: Stage, name: str) -> None:
+    """A sub-agent whose result comes as a message, after the turn."""
+    helper = _sub_agent(f"{name}x", Plan(delay=0.05))
+    await stage.ask(Plan(rounds=((helper,),)), name, key(name, "chief"))
+
+
+@scenario()
+async def sub_agent_stopped(stage: Stage, name: str) -> None:
+    """A turn is stopped while a sub-agent works for it."""
+    helper = _sub_agent(f"{name}x", Plan(words=30, gap=0.03), mode="wait")
+    async with trio.open_nursery() as nursery:
+        ask = partial(stage.ask, outcomes=STOPPED)
+        plan = Plan(rounds=((helper,),))
+        sent = await nursery.start(ask, plan, name, key(name, "chief"))
+        await stage.called(sent, about=f"{name}x", answered=False)
+        await stage.stop(sent)
+
+
 # --- the model
 
 

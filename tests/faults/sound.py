@@ -2,6 +2,7 @@
 
 One session ``s``: message ``a`` has a turn with two tools, a person's leave and a kill
 in the middle; ``b`` joined it; ``c`` comes after, on a conversation that was summed up.
+In session ``k`` a sub-agent worked for ``a``.
 """
 
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ AFTER: list[tuple[str, str | None, Row]] = [
     ("run-started", "ra", {"epoch": 2}),
     begun("c1", "put", 2),
     ended("c2", "unknown", "whether it was done is not known"),
-    ended("c1", "ok", "put"),
+    ended("c1", "ok", "it said: answer to <<k>>"),
     inbound("b", 2),
     ("asked", "ra", {"attempt": 2}),
     answered("ra", 2, "stop", text("answer to <<b>>")),
@@ -80,9 +81,19 @@ AFTER: list[tuple[str, str | None, Row]] = [
     ("run-over", "rc", {"outcome": "ok"}),
 ]
 EPOCHS = {"ra": 2, "rc": 1}
+# A sub-agent, which did what the call c1 asks for.
+CHILD: list[tuple[str, str | None, Row]] = [
+    inbound("k", 4),
+    ("run-started", "rk", {"epoch": 1}),
+    ("asked", "rk", {"attempt": 1}),
+    answered("rk", 1, "stop", text("answer to <<k>>")),
+    ("run-over", "rk", {"outcome": "ok"}),
+]
 
 
-def events(*rows: tuple[str, str | None, Row]) -> list[Row]:
+def events(
+    *rows: tuple[str, str | None, Row], key: str = KEY, first: int = 100
+) -> list[Row]:
     epochs: dict[str | None, int] = {None: 0}
     made: list[Row] = []
     for seq, (kind, run_id, body) in enumerate(rows, 1):
@@ -90,14 +101,14 @@ def events(*rows: tuple[str, str | None, Row]) -> list[Row]:
             epochs[run_id] = body["epoch"]
         made.append(
             {
-                "id": 100 + seq,
-                "key": KEY,
+                "id": first + seq,
+                "key": key,
                 "seq": seq,
-                "previous": 99 + seq if seq > 1 else None,
+                "previous": first + seq - 1 if seq > 1 else None,
                 "kind": kind,
                 "run_id": run_id,
                 "run_epoch": epochs[run_id],
-                "owner_epoch": 1 if seq <= len(BEFORE) else 2,
+                "owner_epoch": 1 if first + seq <= 100 + len(BEFORE) else 2,
                 "body": deepcopy(body),
             }
         )
@@ -155,18 +166,23 @@ def use(run_id: str, attempt: int, *, open_: bool = False) -> Row:
     }
 
 
-def spent(tokens: int, cost: int, calls: int) -> list[Row]:
-    purses = (("tenant", "", DAY), ("agent", "main", DAY), ("session", KEY, ""))
+def spent(calls: int, of_child: int = 0) -> list[Row]:
+    purses = {
+        ("tenant", "", DAY): calls + of_child,
+        ("agent", "main", DAY): calls + of_child,
+        ("session", KEY, ""): calls,
+        **({("session", "k", ""): of_child} if of_child else {}),
+    }
     return [
         {
             "scope": scope,
             "key": key,
             "day": day,
-            "tokens": tokens,
-            "cost": cost,
-            "calls": calls,
+            "tokens": 15 * number,
+            "cost": 2 * number,
+            "calls": number,
         }
-        for scope, key, day in purses
+        for (scope, key, day), number in purses.items()
     ]
 
 
@@ -190,25 +206,47 @@ def killed() -> Book:
         inbox=[row("a", 1)],
         runs=[run("a", "running", run_epoch=1)],
         usage=[use("ra", 1)],
-        spent=spent(15, 2, 1),
+        spent=spent(1),
         waits=[wait()],
     )
 
 
 def book() -> Book:
     """The ledger when all is over."""
+    of_child = {"source": "agent", "key": "k", "external_id": "ra/c1"}
     return Book(
-        sessions=[{"key": KEY, "seq": len(BEFORE) + len(AFTER)}],
-        events=events(*BEFORE, *AFTER),
-        inbox=[row("a", 1), row("b", 2), row("c", 3)],
+        sessions=[
+            {"key": KEY, "seq": len(BEFORE) + len(AFTER)},
+            {"key": "k", "seq": len(CHILD)},
+        ],
+        events=[*events(*BEFORE, *AFTER), *events(*CHILD, key="k", first=500)],
+        inbox=[
+            row("a", 1),
+            row("b", 2),
+            row("c", 3),
+            {**row("k", 4), **of_child},
+        ],
         runs=[
             run("a", revivals=1),
             run("b", "joined", joined="ra", opened_at=None),
             run("c"),
+            run("k", key="k"),
         ],
-        usage=[use("ra", 1), use("ra", 2), use("rc", 1), use("rc", 2)],
-        spent=spent(60, 8, 4),
+        usage=[
+            *(use("ra", 1), use("ra", 2), use("rc", 1), use("rc", 2)),
+            {**use("rk", 1), "key": "k"},
+        ],
+        spent=spent(4, of_child=1),
         waits=[wait()],
+        children=[
+            {
+                "run_id": "rk",
+                "parent_run": "ra",
+                "call_id": "c1",
+                "mode": "wait",
+                "state": "closed",
+            }
+        ],
     )
 
 
@@ -251,6 +289,7 @@ def known() -> Known:
                 billed=(10, 5),
                 messages=prompt("a", "b", calls=True),
             ),
+            Call(marker="k", at=LATER, billed=(10, 5), messages=prompt("k")),
             Call(marker="a", at=40.0, billed=(10, 5), summary=True),
             Call(marker="c", at=41.0, billed=(10, 5), messages=(summary, *prompt("c"))),
         ],

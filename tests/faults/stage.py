@@ -53,6 +53,7 @@ providers:
 agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
+  chief: {{model: openai/large}}
   small: {{model: openai/small}}
   dear: {{model: openai/dear}}
   spare: {{model: openai/broken, fallbacks: [openai/large]}}
@@ -175,18 +176,24 @@ class Stage:
         self.phases.clear()
         first.give(self.folder)
 
-    async def called(self, sent: Sent, *, answered: bool = True) -> None:
-        """Until the model was asked about it (and has answered), or it is over."""
+    async def called(
+        self, sent: Sent, *, about: str | None = None, answered: bool = True
+    ) -> None:
+        """Until the model was asked about it (and has answered), or it is over.
+
+        With *about* that message is meant: of a sub-agent that works for it.
+        """
+        marker = about or sent.marker
 
         def condition() -> bool:
-            about = [
+            made = [
                 entry
                 for entry in self.fake.requests
-                if entry.body and of_prompt(entry.body)[0] == sent.marker
+                if entry.body and of_prompt(entry.body)[0] == marker
             ]
             if answered:
-                about = [entry for entry in about if entry.ended_at is not None]
-            return bool(about) or sent.finished is not None
+                made = [entry for entry in made if entry.ended_at is not None]
+            return bool(made) or sent.finished is not None
 
         while not condition():  # noqa: ASYNC110 -- who finishes tells nobody
             await trio.sleep(0.002)

@@ -56,7 +56,7 @@ def lost_by_the_kill(known: Known) -> None:
 
 @finds("kept")
 def lost_since(known: Known) -> None:
-    known.book.inbox.pop()
+    del known.book.inbox[2]
 
 
 @finds("answered")
@@ -116,7 +116,7 @@ def said_twice(known: Known) -> None:
 
 @finds("said_once")
 def accepted_twice_under_one_id(known: Known) -> None:
-    known.book.inbox.append(sound.row("c", 4))
+    known.book.inbox.append(sound.row("c", 5))
 
 
 @finds("answered_once")
@@ -305,7 +305,7 @@ def a_revival_uncounted(known: Known) -> None:
 
 @finds("reserved")
 def asked_without_reservation(known: Known) -> None:
-    known.book.usage.pop()
+    del known.book.usage[3]
 
 
 @finds("reserved")
@@ -345,7 +345,7 @@ def never_settled(known: Known) -> None:
 
 @finds("settled")
 def billed_more_than_booked(known: Known) -> None:
-    known.calls[3] = attrs.evolve(known.calls[3], billed=(10, 6))
+    known.calls[4] = attrs.evolve(known.calls[4], billed=(10, 6))
 
 
 @finds("bounds")
@@ -366,7 +366,7 @@ def answered_twice(known: Known) -> None:
 
 @finds("not_after")
 def asked_after_the_end(known: Known) -> None:
-    known.calls[3] = attrs.evolve(known.calls[3], at=61.0)
+    known.calls[4] = attrs.evolve(known.calls[4], at=61.0)
 
 
 @finds("not_after")
@@ -397,13 +397,13 @@ def a_prompt_without_a_message(known: Known) -> None:
 
 @finds("prompted")
 def a_prompt_with_a_message_twice(known: Known) -> None:
-    bad = known.calls[3].messages
-    known.calls[3] = attrs.evolve(known.calls[3], messages=(*bad, bad[-1]))
+    bad = known.calls[4].messages
+    known.calls[4] = attrs.evolve(known.calls[4], messages=(*bad, bad[-1]))
 
 
 @finds("prompted")
 def a_prompt_of_nowhere(known: Known) -> None:
-    known.calls[3] = attrs.evolve(known.calls[3], marker="z")
+    known.calls[4] = attrs.evolve(known.calls[4], marker="z")
 
 
 @finds("first_answer")
@@ -453,6 +453,44 @@ def joined_nothing(known: Known) -> None:
 @finds("joined")
 def joined_a_turn_that_has_it_not(known: Known) -> None:
     run(known.book, "rb")["joined"] = "rc"
+
+
+# --- sub-agents
+
+
+@finds("family")
+def a_sub_agent_of_nobody(known: Known) -> None:
+    known.book.children[0]["call_id"] = "c9"
+
+
+@finds("family")
+def a_sub_agent_left_over(known: Known) -> None:
+    run(known.book, "rk").update(state="running", outcome=None)
+
+
+@finds("family")
+def a_sub_agent_not_closed(known: Known) -> None:
+    known.book.children[0]["state"] = "open"
+
+
+@finds("family")
+def two_sub_agents_for_one_call(known: Known) -> None:
+    known.book.children.append({**known.book.children[0], "run_id": "rc"})
+
+
+@finds("family")
+def a_message_of_no_sub_agent(known: Known) -> None:
+    known.book.inbox[2]["source"] = "agent"
+
+
+@finds("results_come")
+def another_result(known: Known) -> None:
+    run(known.book, "rk")["text"] = "something else"
+
+
+@finds("results_come")
+def never_announced(known: Known) -> None:
+    known.book.children[0]["mode"] = "announce"
 
 
 # --- the tests
