@@ -219,6 +219,27 @@ class RunOver:
 
 
 @attrs.frozen(kw_only=True)
+class Splice:
+    """From message *at* on, *removed* messages make place for those in *put*."""
+
+    at: int
+    removed: int
+    put: tuple[Message, ...]
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class Repaired:
+    """The messages were damaged, and are whole now; see ``beamclaw.contracts.repair``.
+
+    Attributes:
+        splices: In ascending order; all of them count from the messages before.
+    """
+
+    splices: tuple[Splice, ...]
+
+
+@attrs.frozen(kw_only=True)
 class SessionReset:
     """From here on the conversation is another one; what came before stays readable.
 
@@ -278,6 +299,7 @@ Body = (
     | SessionReset
     | Rewound
     | Forked
+    | Repaired
 )
 
 # kind: (version written today, class)
@@ -299,6 +321,7 @@ KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "session-reset": (1, SessionReset),
     "rewound": (1, Rewound),
     "forked": (1, Forked),
+    "repaired": (1, Repaired),
 }
 _KIND_OF: Final = {cls: (kind, version) for kind, (version, cls) in KINDS.items()}
 # (kind, version) to a function that lifts such a body, as parsed JSON, one version up.

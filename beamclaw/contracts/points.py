@@ -67,6 +67,7 @@ POINTS: Final[Mapping[str, str]] = {
     "session.rouse": "another session is told to look at what this one has written",
     "session.tell-result": "the run hears what a sub-agent has come to",
     "session.tell-found": "a run that was found hears of an answer",
+    "session.mend": "a damaged conversation is made whole",
     "session.keep": "the state of a journal is handed over, for a snapshot",
     "snapshot.put": "a snapshot is written",
     "session.renew": "a message that only begins a new conversation is taken",

@@ -14,7 +14,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import attrs
 import orjson
@@ -24,16 +24,11 @@ from beamclaw.contracts import names
 from beamclaw.contracts.codec import converter
 from beamclaw.contracts.history import History
 from beamclaw.contracts.ledger import Claim
-from beamclaw.contracts.messages import Message, ModelParams, Role, Text, Usage
+from beamclaw.contracts.messages import Message, Role, Text
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.steps import Steps
 from beamclaw.contracts.transcript import (
-    Begun,
-    Call,
-    Did,
-    OpenTurn,
     Transcript,
-    Wait,
 )
 
 MEANING: Final = 2
@@ -106,10 +101,24 @@ class Unreadable(Exception):  # noqa: N818 -- a situation
 @functools.cache
 def version() -> str:
     """What stands with a snapshot of today's: only such are read."""
-    parts = (Transcript, OpenTurn, Call, Wait, Begun, Did, Message, ModelParams, Usage)
-    names = [(cls.__name__, *(f.name for f in attrs.fields(cls))) for cls in parts]
+    names = sorted((cls.__name__, _names(cls)) for cls in _classes(Transcript, set()))
     digest = hashlib.blake2b(repr(names).encode(), digest_size=6)
     return f"{MEANING}-{digest.hexdigest()}"
+
+
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(cls))
+
+
+def _classes(kind: Any, found: set[type[Any]]) -> set[type[Any]]:
+    """All classes of ours that a value of *kind* may be made of."""
+    if isinstance(kind, type) and attrs.has(kind) and kind not in found:
+        found.add(kind)
+        for field in attrs.fields(kind):
+            _classes(field.type, found)
+    for part in get_args(kind):
+        _classes(part, found)
+    return found
 
 
 # --- writing
@@ -118,18 +127,20 @@ def version() -> str:
 def encoded(state: Transcript) -> Steps[bytes]:
     """*state* as a snapshot."""
     head = {
-        "seq": state.seq,
-        "covered": state.covered,
-        "counted": state.counted,
-        "at": state.at,
-        "turn": None if state.turn is None else converter.unstructure(state.turn),
-        "messages": len(state.messages),
+        field.name: converter.unstructure(getattr(state, field.name), field.type)
+        for field in attrs.fields(Transcript)
+        if field.name not in _IN_LINES
     }
+    head["messages"] = len(state.messages)
     lines = [orjson.dumps(head)]
     for first, last in _cuts(state.messages):
         yield
         lines.append(_line(state, first, last))
     return b"\n".join(lines)
+
+
+# What is as long as the conversation; all else of a transcript stands in the head.
+_IN_LINES: Final = frozenset({"messages", "seqs", "sums"})
 
 
 def _cuts(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
@@ -193,17 +204,16 @@ def _decoded(body: bytes) -> Steps[Transcript]:
     if not len(messages) == len(seqs) == len(each) == head["messages"]:
         msg = "some messages are missing"
         raise ValueError(msg)
-    turn = head["turn"]
-    counted, tokens = head["counted"]
+    rest = {
+        field.name: converter.structure(head[field.name], field.type)
+        for field in attrs.fields(Transcript)
+        if field.name not in _IN_LINES
+    }
     return Transcript(
-        seq=head["seq"],
         messages=History(messages),
-        turn=None if turn is None else converter.structure(turn, OpenTurn),
         seqs=History(seqs),
-        covered=head["covered"],
-        counted=(counted, tokens),
         sums=History(accumulate(each)),
-        at=head["at"],
+        **rest,
     )
 
 

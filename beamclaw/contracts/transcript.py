@@ -23,6 +23,7 @@ from beamclaw.contracts.journal import (
     HandedOver,
     InboundTaken,
     Noted,
+    Repaired,
     Revived,
     RunOver,
     RunStarted,
@@ -354,10 +355,9 @@ def evolve(  # noqa: C901 -- a table
         turn = _goes_on(turn, fact)
         if fact.run_id == turn.run_id and not isinstance(body, Revived):
             turn = attrs.evolve(turn, touched_at=fact.at)
-    if isinstance(body, Compacted):
-        state = _compacted(state, body)
-    elif isinstance(body, HandedOver):
+    if isinstance(body, HandedOver):
         agent = body.agent
+    state = _remade(state, body)
     messages, seqs, sums = state.messages, state.seqs, state.sums
     if new := _said(body):
         sums = sums.plus(running(new, state.tokens))
@@ -379,6 +379,13 @@ def evolve(  # noqa: C901 -- a table
     )
 
 
+def _remade(state: Transcript, body: Body) -> Transcript:
+    """*state* with other messages in the place of some, where *body* says so."""
+    if isinstance(body, Compacted):
+        return _compacted(state, body)
+    return _repaired(state, body) if isinstance(body, Repaired) else state
+
+
 def _said(body: Body) -> tuple[Message, ...]:
     """The messages that an event adds to what a model is told."""
     match body:
@@ -392,6 +399,27 @@ def _said(body: Body) -> tuple[Message, ...]:
             return (said("assistant", text),)
         case _:
             return ()
+
+
+def _repaired(state: Transcript, body: Repaired) -> Transcript:
+    """What is new belongs to the event of the message before it, so no cut parts them."""
+    messages: list[Message] = []
+    seqs: list[int] = []
+    done = 0
+    for splice in body.splices:
+        messages += state.messages[done : splice.at]
+        seqs += state.seqs[done : splice.at]
+        done = splice.at + splice.removed
+        before = seqs[-1] if seqs else next(iter(state.seqs), state.covered)
+        messages += splice.put
+        seqs += (before,) * len(splice.put)
+    return Transcript(
+        seq=state.seq,
+        messages=(*messages, *state.messages[done:]),
+        turn=state.turn,
+        seqs=(*seqs, *state.seqs[done:]),
+        covered=state.covered,
+    )
 
 
 def _forked(body: Forked, seq: int, at: float) -> Transcript:

@@ -189,7 +189,9 @@ def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
             blocks = [] if _is_blank(text) else [{"type": "text", "text": text}]
         else:
             blocks = [block for part in parts if (block := _block(part))]
-        if not blocks or (not merged and role == "assistant"):
+        # Nothing may stand before the first words of the user, so no result either:
+        # the call that it answers is left out.
+        if not blocks or (not merged and message.role in ("assistant", "tool")):
             continue
         if merged and merged[-1]["role"] == role:
             merged[-1]["content"].extend(blocks)
@@ -233,9 +235,9 @@ def _block(part: Part) -> dict[str, Any] | None:  # noqa: PLR0911 - one per part
                 "data": part.data,
             }
             return {"type": "image", "source": source}
-        case Thinking(redacted=str() as redacted):
+        case Thinking(redacted=str() as redacted) if redacted:
             return {"type": "redacted_thinking", "data": redacted}
-        case Thinking(text, str() as signature):
+        case Thinking(text, str() as signature) if signature:
             return {"type": "thinking", "thinking": text, "signature": signature}
         case Thinking():
             return None  # without its signature it is not accepted

@@ -1,6 +1,5 @@
 """One model call's answer while it comes in, and what it adds up to."""
 
-import re
 from collections.abc import Collection
 from typing import assert_never
 
@@ -18,10 +17,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
-
-# What every provider takes as the id of a tool call.
-_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
-_LONGEST_ID = 48
+from beamclaw.contracts.repair import own_id
 
 
 @attrs.define
@@ -184,18 +180,3 @@ class Answer:
         if self.broken_off:
             output = max(output, asked.output)
         return Usage(asked.input, output, estimated=True)
-
-
-def own_id(given: str, taken: Collection[str]) -> str:
-    """*given* as an id that every provider takes and no call before has.
-
-    >>> own_id("call_0", {"call_0", "call_0_2"})
-    'call_0_3'
-    >>> own_id("functions.read:0", ())
-    'functions_read_0'
-    """
-    base = _FOREIGN.sub("_", given)[:_LONGEST_ID] or "call"
-    candidate, number = base, 2
-    while candidate in taken:
-        candidate, number = f"{base}_{number}", number + 1
-    return candidate

@@ -19,6 +19,7 @@ from beamclaw.contracts.ends import concerned, run_ended
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.lifecycle import ORDERS, Order
 from beamclaw.contracts.points import reach
+from beamclaw.contracts.repair import repaired
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.sessions import (
@@ -127,6 +128,7 @@ class Session(supervision.Server):
         if not self._fresh:
             await self._read_again()
             self._find_run()
+            await self._mend()
         if self._succeeds:
             # The session before may have died with something written and not told.
             self._wiring.bus.interrupt(self._topic)
@@ -197,6 +199,24 @@ class Session(supervision.Server):
             "revivals": self._revivals,
             "pending": len(self._pending),
         }
+
+    async def _mend(self) -> None:
+        """Make a damaged conversation whole; while a run writes the journal, it waits."""
+        found = repaired(self._journal.transcript)
+        if found is None or self._running is not None:
+            return
+        reach("session.mend.before")
+        await self._journal.commit((None, found), ops=())
+        reach("session.mend.after")
+        supervision.emit(
+            "beamclaw.session.repaired",
+            {"places": len(found.splices)},
+            {
+                "tenant": self._wiring.tenant,
+                "session": self._key,
+                "first": found.splices[0].why,
+            },
+        )
 
     async def _carry_out(self, sender: supervision.From, order: Order) -> None:
         """Somebody wants something done with the session as a whole."""

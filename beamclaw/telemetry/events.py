@@ -42,6 +42,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.limits.overrun": "error",
     "beamclaw.provider.left_alone": "warning",
     "beamclaw.provider.answers_again": "info",
+    "beamclaw.session.repaired": "warning",
     "beamclaw.session.quarantined": "error",
     "beamclaw.sessions.cleaned": "info",
     "beamclaw.storage.failing": "error",

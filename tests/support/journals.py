@@ -29,7 +29,8 @@ from beamclaw.contracts.messages import (
     ToolResult,
     Usage,
 )
-from beamclaw.contracts.transcript import Fact
+from beamclaw.contracts.repair import repaired
+from beamclaw.contracts.transcript import Fact, Transcript, advance
 
 
 def stored(new: NewEvent, seq: int) -> Event:
@@ -133,5 +134,9 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Fact]:
             )
             history.append(Fact(body, fact.run_id, fact.at))
             covered = last
+        elif draw(st.integers(0, 7)) == 0:
+            found = repaired(advance(Transcript(), history))
+            if found is not None:
+                history.append(Fact(found))
         history.append(fact)
     return history

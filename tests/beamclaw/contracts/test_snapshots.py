@@ -31,7 +31,7 @@ from beamclaw.contracts.messages import (
 )
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.steps import at_once
-from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
+from beamclaw.contracts.transcript import Did, Fact, Transcript, advance, extend
 from tests.support.journals import histories, messages, stored
 
 
@@ -95,7 +95,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "2-031d5adfd632a3f4"
+MEANT = "2-d4cab06972824a42"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:
@@ -129,15 +129,40 @@ def test_a_damaged_snapshot_says_so(body: bytes):
 
 
 def test_another_shape_is_another_version(monkeypatch: pytest.MonkeyPatch):
-    @attrs.frozen
-    class Did:
-        tool: str
-
     before = snapshots.version()
+    fields = {field.name: field for field in attrs.fields(Did)}
+    more = attrs.make_class("Did", [*fields, "more"])
+    longer = attrs.make_class(
+        "Transcript", {"done": attrs.field(type=tuple[more, ...])}
+    )
+    shapes = [attrs.make_class("Transcript", {"done": attrs.field(type=Did)}), longer]
+    found = {before}
+    for shape in shapes:
+        snapshots.version.cache_clear()
+        monkeypatch.setattr(snapshots, "Transcript", shape)
+        found.add(snapshots.version())
     snapshots.version.cache_clear()
-    monkeypatch.setattr(snapshots, "Did", Did)
-    assert snapshots.version() != before
-    snapshots.version.cache_clear()
+    assert len(found) == 3
+
+
+def test_nothing_of_a_transcript_is_left_out():
+    turn = advance(Transcript(), RICH).turn
+    state = Transcript(
+        seq=9,
+        messages=[said("user", "hi"), said("assistant", "ho")],
+        turn=turn,
+        seqs=(3, 4),
+        covered=2,
+        counted=(1, 5),
+        sums=(7, 19),
+        at=12.5,
+        depth=2,
+        agent="other",
+    )
+    default = Transcript()
+    for field in attrs.fields(Transcript):
+        assert getattr(state, field.name) != getattr(default, field.name), field.name
+    assert through(state) == state
 
 
 def test_a_long_conversation_goes_in_many_short_steps():
