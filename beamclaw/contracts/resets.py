@@ -79,9 +79,10 @@ class Typed:
 def typed(inbound: Inbound) -> Typed | None:
     """The word that a message begins with, if it is one of ours.
 
-    In a conversation of a single request it means nothing.
+    In a conversation of a single request it means nothing, nor does it where a turn of
+    another session says it.
     """
-    if inbound.ephemeral or not inbound.messages:
+    if inbound.ephemeral or not inbound.is_of_person or not inbound.messages:
         return None
     message = inbound.messages[-1]
     first, *others = message.parts or (None,)

@@ -75,6 +75,11 @@ class Inbound:
     child: ChildEnd | None = None
     hops: int = 0
 
+    @property
+    def is_of_person(self) -> bool:
+        """Whether somebody outside has said it, and no turn of another session."""
+        return not self.hops and self.parent is None and self.child is None
+
 
 # --- what is published on a session's topic
 

@@ -130,7 +130,8 @@ _SESSION_ROW = """
         s.channel, s.ephemeral, s.archived_at, s.deleted_at, s.deleted_key,
         s.label, s.model, s.thinking, s.verbosity,
         coalesce(s.parent, (
-            SELECT p.key FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
+            SELECT coalesce(p.deleted_key, p.key)
+            FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
             WHERE c.session = s.id AND c.kind = 'spawn' LIMIT 1
         ))
 """

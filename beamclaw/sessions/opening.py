@@ -92,9 +92,10 @@ def _reason(
 ) -> ResetReason | None:
     """Why the conversation before is over, if it is.
 
-    What a sub-agent announces belongs to the conversation that has ordered it.
+    What a sub-agent announces belongs to the conversation that has ordered it, and what
+    another session says ends none.
     """
-    if not state.messages or inbound.ephemeral or inbound.child is not None:
+    if not state.messages or inbound.ephemeral or not inbound.is_of_person:
         return None
     return due(rule, state.at, now) if word is None else word.reason
 

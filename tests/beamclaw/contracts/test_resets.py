@@ -3,6 +3,7 @@
 import datetime as dt
 from zoneinfo import ZoneInfo
 
+import attrs
 import pytest
 
 from beamclaw.contracts.messages import Image, Message, Text, said
@@ -138,6 +139,11 @@ def test_an_image_beside_the_word_is_part_of_the_first_message():
     given = Message("user", (Text("/new look"), image))
     assert typed(inbound(given)) == Typed("new", Message("user", (Text("look"), image)))
     assert typed(inbound(Message("user", (image,)))) is None
+
+
+def test_what_another_session_says_ends_nothing():
+    given = attrs.evolve(inbound(said("user", "/new")), hops=1)
+    assert typed(given) is None
 
 
 def test_in_a_conversation_of_one_request_it_means_nothing():

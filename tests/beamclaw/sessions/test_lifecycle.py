@@ -247,6 +247,16 @@ async def test_a_rule_begins_anew(
         assert told(model)[0] == ("two" if anew else "one")
 
 
+async def test_a_rule_is_for_what_persons_say(
+    open_tenant: Open, model: Model, autojump_clock: MockClock
+) -> None:
+    async with open_tenant(reset_rule=ResetRule(mode="idle")) as tenant:
+        await tenant.ask("one")
+        tenant.wall.add(86_400.0)
+        await tenant.ask("a sub-agent is done", hops=1)
+        assert told(model)[0] == "one"
+
+
 async def test_a_reset_begins_a_purse_of_its_own(
     open_tenant: Open, model: Model, autojump_clock: MockClock
 ) -> None:
