@@ -1,6 +1,7 @@
 """The crash matrix: kill -9 at every point of every scenario, and what is left is right.
 
     python -m tests.faults.matrix                          all of it, minutes
+    python -m tests.faults.matrix --ends                   first and last times only: half
     python -m tests.faults.matrix --share 1/8 --seed 7     an eighth of it, by chance
     python -m tests.faults.matrix --only steer run.commit.after 2
 
@@ -175,12 +176,13 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[-2000:]}"
 
 
-def cells(name: str, reached: Sequence[str]) -> list[Cell]:
-    """One cell for each time that a point was reached."""
+def cells(name: str, reached: Sequence[str], *, ends: bool = False) -> list[Cell]:
+    """One cell for each time that a point was reached; *ends*: the first and the last."""
     return [
         Cell(name, point, nth)
         for point, times in Counter(reached).items()
         for nth in range(1, times + 1)
+        if not ends or nth in (1, times)
     ]
 
 
@@ -203,6 +205,7 @@ class Matrix:
     folder: Path
     share: Fraction = Fraction(1)
     seed: int = 0
+    ends: bool = False
     verbose: bool = False
     report: Report = attrs.field(factory=Report)
 
@@ -232,7 +235,7 @@ class Matrix:
             return
         report.scenarios.add(name)
         report.points.update(reached)
-        these = chosen(cells(name, reached), self.share, self.seed)
+        these = chosen(cells(name, reached, ends=self.ends), self.share, self.seed)
         results = await player.try_out(these)
         report.results += results
         if self.verbose:
@@ -254,6 +257,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--share", type=Fraction, default=Fraction(1))
+    parser.add_argument("--ends", action="store_true")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--scenario", action="append", choices=sorted(TABLE))
     parser.add_argument("--only", nargs=3, metavar=("SCENARIO", "POINT", "NTH"))
@@ -264,7 +268,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="matrix-") as temporary:
         folder = given.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        matrix = Matrix(folder, given.share, given.seed, verbose=True)
+        matrix = Matrix(folder, given.share, given.seed, given.ends, verbose=True)
         if given.only:
             name, point, nth = given.only
             report = trio.run(matrix.only, Cell(name, point, int(nth)))

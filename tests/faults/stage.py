@@ -37,7 +37,7 @@ from tests.support.wire import DONE, Closed, Connection, Stream
 
 # Seconds until work that does not end is a failure of its own.
 PATIENCE = float(os.environ.get("BEAMCLAW_PATIENCE", "20"))
-CAP = 1.08  # dollars that a session may spend; only the model "dear" has a price
+CAP = 1.08  # dollars that a session may spend; only the model "dear" costs any
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
 
 CONFIG = """
@@ -48,8 +48,10 @@ providers:
     retry_first: 0.01
     max_attempts: 2
     models:
-      small: {{context_window: 2400, max_output: 300}}
-      dear: {{max_output: 100, output_price: 10000}}
+      large: {{input_price: 0, output_price: 0}}
+      broken: {{input_price: 0, output_price: 0}}
+      small: {{context_window: 2400, max_output: 300, input_price: 0, output_price: 0}}
+      dear: {{max_output: 100, input_price: 0, output_price: 10000}}
 agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
