@@ -171,12 +171,29 @@ class Answer:
                 parts.append(made)
         return Message("assistant", tuple(parts))
 
+    def spent(self, asked: Usage) -> Usage:
+        """What a call that has failed may be billed.
+
+        Nothing if the provider refused before its first word. Figures that came before
+        the end, as they do where the prompt's come first, are not all of them.
+        """
+        if not self.begun and self.usage is None:
+            return Usage()
+        if self.usage is None or self.stop_reason is not None:
+            return self.cost(asked)
+        output = self._received(asked)
+        if output <= self.usage.output:
+            return self.usage
+        return attrs.evolve(self.usage, output=output, estimated=True)
+
     def cost(self, asked: Usage) -> Usage:
         """The provider's figures, or an estimate from what was sent and received."""
         if self.usage is not None:
             return self.usage
+        return Usage(asked.input, self._received(asked), estimated=True)
+
+    def _received(self, asked: Usage) -> int:
+        """An estimate of the tokens that came."""
         received = "".join(piece for part in self._parts for piece in part.pieces)
         output = tokens.of_text(received)
-        if self.broken_off:
-            output = max(output, asked.output)
-        return Usage(asked.input, output, estimated=True)
+        return max(output, asked.output) if self.broken_off else output

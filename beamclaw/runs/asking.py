@@ -305,8 +305,7 @@ class Asking:
     async def _failed(self, answer: Answer, bound: Usage, error: ProviderError) -> None:
         """Another attempt, if the policy has one left; else the turn fails in words."""
         turn = self.record.turn
-        # What the provider refused before it said anything, it does not bill.
-        spent = answer.cost(bound) if answer.begun else Usage()
+        spent = answer.spent(bound)
         if error.kind == "context_length" and not answer.begun:
             # Our own count was wrong: what is done about it is decided from this.
             self._note_failure(error, spent)

@@ -129,7 +129,7 @@ async def _written(wiring: Wiring, call: ModelCall) -> _Summary:
     whole = answer.stop_reason in ("stop", "length")
     return _Summary(
         answer.text.strip() if whole else "",
-        answer.cost(call.bound) if answer.begun else Usage(),
+        answer.spent(call.bound),
     )
 
 

@@ -82,7 +82,7 @@ class ModelCall:
             except ProviderError as error:
                 release = Release(
                     permit.id,
-                    answer.cost(self.bound) if answer.begun else Usage(),
+                    answer.spent(self.bound),
                     error.kind,
                     error.retry_after,
                     error.message,

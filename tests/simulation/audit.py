@@ -41,6 +41,7 @@ class Seen:
     done: Sequence[Done]
     kills: Sequence[Kill]
     deaths: int
+    lives: int
     jumps: int
     book: Book
 
@@ -232,7 +233,7 @@ class Seen:
                 yield f"{place}: said to be done, and was not"
             if body["outcome"] == "refused" and place in effects:
                 yield f"{place}: said not to be done, and was"
-            if body["outcome"] == "unknown" and not self.deaths and not self.kills:
+            if body["outcome"] == "unknown" and not self.deaths and self.lives < 2:
                 yield f"{place}: unknown, and nobody died"
 
     def _events(self, kind: str) -> Iterator[Event]:

@@ -150,6 +150,9 @@ class _Connection:
         events = _events(call, request, models.says)
         await trio.sleep(rng.choice((0.0, 0.05, 0.3, 2.0)))
         gap = rng.choice((0.0, 0.0, 0.01, 0.05))
+        if rng.random() < 0.3:  # as some do: the prompt's tokens before anything else
+            call.billed[0] = asked
+            yield UsageReport(Usage(asked, 0))
         for index, event in enumerate(events):
             if index == cut:
                 await self._break(call)

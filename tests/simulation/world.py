@@ -234,6 +234,7 @@ class World:
                 done=self.effects.done,
                 kills=self.kills,
                 deaths=self.faults.deaths,
+                lives=self.machine.lives,
                 jumps=self.faults.jumps,
                 book=book.read(self._ledger()),
             )
