@@ -27,6 +27,9 @@ class History:
         if event["type"] == "session":
             self._agent = event["agent"]
             return
+        if "left_out" in event["body"]:
+            yield "[left out: it is too long]"
+            return
         mark = "" if event["counts"] or not self._every else "· "
         for line in self._of(event["kind"], event["body"], event):
             yield f"{mark}{line}".rstrip()
