@@ -13,6 +13,18 @@ check:
 test *what:
     @scripts/test {{ what }}
 
+# Everything on demand, as large as it gets; docs/contributing.md gives each suite its minutes
+test-full: test
+    python -m tests.faults.matrix
+    python -m tests.faults.kill --rounds 200 --sessions 30
+    python -m tests.faults.mutations
+    python -m tests.simulation --seeds 0..20000 --jobs 2
+    python -m tests.mutation
+
+# Kill the node at every point of every scenario: just matrix --share 1/8 --seed 7
+matrix *options:
+    python -m tests.faults.matrix {{ options }}
+
 # Put right what a program can put right
 fix:
     ruff check --fix --quiet . || true

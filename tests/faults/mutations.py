@@ -86,7 +86,7 @@ class Mutation:
         if self.kill:
             yield "kill", [KILL]
         if self.simulation:
-            yield "simulation", [("tests.faults.simulation", *self.simulation)]
+            yield "simulation", [("tests.simulation", *self.simulation)]
         if self.contract:
             pytest = ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "30")
             yield "contract", [(*pytest, *self.contract)]
@@ -346,7 +346,7 @@ from beamclaw.contracts.providers import ProviderError
     Mutation(
         id="stopped-calls-cost-nothing",
         file="sessions/ends.py",
-        edits=(("at, None, told=spent.output)", "at, Usage())"),),
+        edits=(("at, None, told=came)", "at, Usage())"),),
         breaks="a call that a person has stopped is not paid for",
         matrix=("stop-in-answer session.stopped.after 1",),
         kill=True,
