@@ -42,7 +42,7 @@ from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
-from beamclaw.contracts.subagents import SessionTool
+from beamclaw.contracts.subagents import Rules, SessionTool
 from beamclaw.contracts.tools import Bounds, Tool
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
@@ -286,6 +286,20 @@ def _run_wiring(
         begin_call=partial(tools.begin_call, bounds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
+        subagents=subagent_rules(config),
+    )
+
+
+def subagent_rules(config: Config) -> Rules:
+    """What agents may do with other sessions, by the configuration."""
+    agents_ = config.agents.items()
+    return Rules(
+        **attrs.asdict(config.limits.subagents),
+        ping_pong=config.sessions.ping_pong,
+        visibility=config.tools.sessions.visibility,
+        agent_to_agent=config.tools.sessions.agent_to_agent,
+        spawns={name: agent.subagents.allow_agents for name, agent in agents_},
+        hands_over={name: agent.hand_over for name, agent in agents_},
     )
 
 

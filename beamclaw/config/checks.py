@@ -1,7 +1,7 @@
 """Rules that take more than one value, or more than its type, to check."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -12,6 +12,7 @@ from beamclaw.config.schema import Config
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
 from beamclaw.contracts.hosts import is_loopback
+from beamclaw.contracts.subagents import ANY
 
 SHORTEST_TOKEN: Final = 16
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -95,6 +96,18 @@ def _agents(config: Config) -> Found:
             yield path, str(error)
         if agent.model is not None:
             yield from model_name(f"{path}.model", agent.model, config.providers)
+        allowed = agent.subagents.allow_agents
+        yield from _known(config, f"{path}.subagents.allow_agents", allowed)
+        yield from _known(config, f"{path}.hand_over", agent.hand_over)
+    reach = config.tools.sessions.agent_to_agent
+    yield from _known(config, "tools.sessions.agent_to_agent", reach)
+
+
+def _known(config: Config, path: str, agents: Iterable[str]) -> Found:
+    for name in agents:
+        if name not in config.agents and name != ANY:
+            hint = nearest(name, config.agents)
+            yield path, f"there is no agent {name!r}{hint}"
 
 
 def _sessions(config: Config) -> Found:

@@ -16,6 +16,7 @@ from beamclaw.config.models import DEFAULT_MODELS, Api
 from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.contracts.sessions import QueueMode
+from beamclaw.contracts.subagents import Visibility
 
 # More than this is not meant by any number here; said only to whoever tries.
 ENDLESS: Final = 1_000_000_000
@@ -243,6 +244,15 @@ class AgentLimitsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class AgentSubagentsConfig:
+    """Whom an agent may have work for it."""
+
+    allow_agents: tuple[str, ...] = _key(
+        (), 'Agents that it may start beside itself; "*" is all of them.'
+    )
+
+
+@attrs.frozen(kw_only=True)
 class AgentConfig:
     """An agent: who answers, and by which model."""
 
@@ -260,6 +270,10 @@ class AgentConfig:
     system: str | None = _key(None, "What it is told before every conversation.")
     reset: ResetConfig | None = _key(
         None, "When its conversations are over; without it, as in sessions.reset."
+    )
+    subagents: AgentSubagentsConfig = attrs.field(factory=AgentSubagentsConfig)
+    hand_over: tuple[str, ...] = _key(
+        (), 'Agents that it may hand a conversation to; "*" is all of them.'
     )
     max_tokens: Count | None = _key(None, "Tokens of one answer, at most.")
     temperature: Temperature | None = _key(None, "How freely it chooses its words.")
@@ -353,6 +367,11 @@ class SessionsConfig:
         "Events of a conversation, at most, until what it comes to is written down\n"
         "whole again, so that not all of it has to be read when it wakes up.",
     )
+    ping_pong: Annotated[int, Range(0, ENDLESS)] = _key(
+        5,
+        "Turns that agents may begin in one another's sessions by messages, before a\n"
+        "person has to say something.",
+    )
     collect_ms: Count = _key(
         500, "Milliseconds of quiet before messages are taken together."
     )
@@ -395,6 +414,28 @@ class TurnLimitsConfig:
     )
     cost: Wait | None = _key(
         None, "Dollars that its calls of models may cost, as for a day."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SubagentLimitsConfig:
+    """How many agents may work for one another, and for how long by themselves."""
+
+    depth: Annotated[int, Range(0, 5)] = _key(
+        5, "Levels of sub-agents below a conversation; 0: there are none."
+    )
+    children: Count = _key(5, "Sub-agents of one session at work at once.")
+    concurrent: Count = _key(8, "Sub-agents of all sessions at work at once.")
+    per_turn: Count = _key(50, "Sub-agents that one turn may start altogether.")
+    rounds: Count = _key(
+        20,
+        "Turns that agents may go on for by themselves, each begun by what a sub-agent\n"
+        "has announced, before a person has to say something.",
+    )
+    share: Annotated[float, Range(0, 1, above=True)] = _key(
+        0.5,
+        "Part of what is left of a turn's limits that a sub-agent gets, if the agent asks\n"
+        "for nothing else. What it does not use comes back.",
     )
 
 
@@ -442,6 +483,22 @@ class LimitsConfig:
         "The part of such a limit that is worth a warning in the log, once for each.",
     )
     turn: TurnLimitsConfig = attrs.field(factory=TurnLimitsConfig)
+    subagents: SubagentLimitsConfig = attrs.field(factory=SubagentLimitsConfig)
+
+
+@attrs.frozen(kw_only=True)
+class SessionToolsConfig:
+    """What the turns of one session may see of others, and say to them."""
+
+    visibility: Visibility = _key(
+        "tree",
+        "self: nothing but the session itself; tree: also those it has started, and\n"
+        "theirs; agent: all of the same agent; all: those of other agents, too.",
+    )
+    agent_to_agent: tuple[str, ...] = _key(
+        (),
+        'With visibility all: agents that reach one another\'s sessions; "*" is all.',
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -459,6 +516,7 @@ class ToolsConfig:
         "Bytes of such an output that are kept, to be looked at: its beginning, where\n"
         "it is longer. 0 keeps none.",
     )
+    sessions: SessionToolsConfig = attrs.field(factory=SessionToolsConfig)
 
 
 @attrs.frozen(kw_only=True)

@@ -34,13 +34,15 @@ class Allowance:
     """What a turn may use at most, all sub-agents below it included.
 
     ``seconds`` are those in which somebody works for it; siblings work at the same time,
-    so these are not parted among them.
+    so these are not parted among them. ``cost`` is in millionths of a dollar; None: the
+    turn's money is not limited.
     """
 
     model_calls: int
     tool_calls: int
     tokens: int
     seconds: float
+    cost: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +53,7 @@ class Spend:
     tool_calls: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    cost: int = 0
 
     def __add__(self, other: "Spend") -> "Spend":
         return Spend(
@@ -58,6 +61,7 @@ class Spend:
             tool_calls=self.tool_calls + other.tool_calls,
             tokens=self.tokens + other.tokens,
             seconds=self.seconds + other.seconds,
+            cost=self.cost + other.cost,
         )
 
 
@@ -68,6 +72,7 @@ def all_of(allowance: Allowance) -> Spend:
         tool_calls=allowance.tool_calls,
         tokens=allowance.tokens,
         seconds=allowance.seconds,
+        cost=allowance.cost or 0,
     )
 
 
@@ -127,7 +132,8 @@ class Spawn:
         model: ``provider/model`` in place of the agent's.
         label: How it is called in lists.
         model_calls: At most so many; None: a share of what is left of the asking turn.
-            The same for the next three.
+            The same for the next four.
+        cost: In dollars.
     """
 
     task: str
@@ -140,6 +146,7 @@ class Spawn:
     tool_calls: int | None = None
     tokens: int | None = None
     seconds: float | None = None
+    cost: float | None = None
 
 
 @attrs.frozen(kw_only=True)

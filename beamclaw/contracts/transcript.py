@@ -240,6 +240,7 @@ class OpenTurn:
             model_calls=self.model_calls,
             tool_calls=self.tool_calls,
             tokens=self.tokens,
+            cost=self.cost,
         )
         for child in self.children:
             own += attrs.evolve(child.counted, seconds=0.0)

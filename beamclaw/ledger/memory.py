@@ -122,6 +122,7 @@ class Child:
     tool_calls: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    cost: int = 0
 
 
 @attrs.frozen

@@ -67,7 +67,7 @@ _INBOX = """
 _CHILDREN = """
     SELECT c.run_id, s.key, p.key, c.parent_run, c.call_id, c.kind, c.mode, c.state,
         c.at, r.outcome, coalesce(r.text, ''), r.error, c.model_calls, c.tool_calls,
-        c.tokens, c.seconds
+        c.tokens, c.seconds, c.cost
     FROM children AS c
     JOIN sessions AS s ON s.id = c.session
     JOIN sessions AS p ON p.id = c.parent_session
@@ -357,6 +357,7 @@ def _child_rows(rows: list[tuple[Any, ...]]) -> tuple[ChildRow, ...]:
                 tool_calls=row[13],
                 tokens=row[14],
                 seconds=row[15],
+                cost=row[16],
             ),
         )
         for row in rows

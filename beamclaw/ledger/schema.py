@@ -204,7 +204,8 @@ _THIRD = (
         model_calls INTEGER NOT NULL,
         tool_calls INTEGER NOT NULL,
         tokens INTEGER NOT NULL,
-        seconds REAL NOT NULL
+        seconds REAL NOT NULL,
+        cost INTEGER NOT NULL
     ) WITHOUT ROWID
     """,
     "CREATE INDEX children_open ON children (parent_session) WHERE state <> 'closed'",

@@ -22,7 +22,7 @@ OPEN_WAITS = """
 
 OPEN_CHILDREN = """
     SELECT run_id, session, parent_session, parent_run, call_id, kind, mode, state, at,
-        model_calls, tool_calls, tokens, seconds
+        model_calls, tool_calls, tokens, seconds, cost
     FROM children WHERE state <> 'closed'
 """
 
@@ -252,10 +252,10 @@ PUT_CHILDREN = Rows(
     """
     INSERT INTO children (tenant, owner_epoch, run_id, session, parent_session,
         parent_run, call_id, kind, mode, state, at, model_calls, tool_calls, tokens,
-        seconds)
+        seconds, cost)
     VALUES
     """,
-    width=13,
+    width=14,
     tail="""
     ON CONFLICT (run_id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -263,7 +263,8 @@ PUT_CHILDREN = Rows(
         model_calls = excluded.model_calls,
         tool_calls = excluded.tool_calls,
         tokens = excluded.tokens,
-        seconds = excluded.seconds
+        seconds = excluded.seconds,
+        cost = excluded.cost
     """,
     shared=2,
 )

@@ -2,6 +2,7 @@
 
 import attrs
 
+from beamclaw.contracts.budgets import MICRO
 from beamclaw.contracts.subagents import Allowance, Spawn
 from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.contracts.turns import TurnLimits
@@ -17,6 +18,7 @@ def within(limits: TurnLimits, allowance: Allowance | None) -> TurnLimits:
         tool_calls=min(limits.tool_calls, allowance.tool_calls),
         tokens=min(limits.tokens, allowance.tokens),
         seconds=min(limits.seconds, allowance.seconds),
+        cost=_least(limits.cost, allowance.cost),
     )
 
 
@@ -34,17 +36,25 @@ def carve(
         tool_calls=limits.tool_calls - used.tool_calls,
         tokens=limits.tokens - used.tokens,
         seconds=limits.seconds - turn.busy_seconds(now),
+        cost=None if limits.cost is None else limits.cost - used.cost,
     )
+    asked = None if request.cost is None else round(request.cost * MICRO)
     carved = Allowance(
         model_calls=_part(left.model_calls, request.model_calls, share),
         tool_calls=_part(left.tool_calls, request.tool_calls, share),
         tokens=_part(left.tokens, request.tokens, share),
         seconds=min(left.seconds, request.seconds or left.seconds),
+        cost=asked if left.cost is None else _part(left.cost, asked, share),
     )
     for name, figure in attrs.asdict(carved).items():
-        if figure <= 0:
+        if figure is not None and figure <= 0:
             return f"too little is left of what this turn may use (limits.turn.{name})"
     return carved
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    given = [figure for figure in (one, other) if figure is not None]
+    return min(given, default=None)
 
 
 def _part(left: int, asked: int | None, share: float) -> int:

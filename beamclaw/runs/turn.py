@@ -378,17 +378,17 @@ def beyond(turn: OpenTurn, limits: TurnLimits, bound: Usage, cost: int) -> str:
 
     *cost* is what *bound* is worth, in millionths of a dollar.
     """
-    used = turn.used.tokens
+    used, spent = turn.used.tokens, turn.used.cost
     if used + bound.input + bound.output > limits.tokens:
         return (
             f"I stopped: this turn may take {limits.tokens:,} tokens "
             f"(limits.turn.tokens), {used:,} are used, and the next step could "
             f"go beyond. {_GO_ON}"
         )
-    if limits.cost is not None and turn.cost + cost > limits.cost:
+    if limits.cost is not None and spent + cost > limits.cost:
         return (
             f"I stopped: this turn may cost {dollars(limits.cost)} (limits.turn.cost), "
-            f"{dollars(turn.cost)} are used, and the next step could go beyond. {_GO_ON}"
+            f"{dollars(spent)} are used, and the next step could go beyond. {_GO_ON}"
         )
     return ""
 

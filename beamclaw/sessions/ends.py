@@ -15,6 +15,7 @@ from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
 from beamclaw.contracts.messages import Usage, said
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.sessions import RunEnded
+from beamclaw.contracts.subagents import Spend
 from beamclaw.contracts.transcript import Call, Transcript, told
 from beamclaw.sessions.lane import Pending
 
@@ -69,7 +70,8 @@ def closed(
         error=error,
     )
     spend = turn.spent(at)
-    spend = attrs.evolve(spend, tokens=spend.tokens + spent.input + spent.output)
+    # Of the call that is cut nobody knows what it costs: what was reserved, at most.
+    spend += Spend(tokens=spent.input + spent.output, cost=turn.reserved.cost)
     ops.append(end_run(end, at=at, place=place, parent=turn.parent, spend=spend))
     bodies: list[Body] = [_cut_off(call, outcome) for call in turn.open_calls]
     if text:

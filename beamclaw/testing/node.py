@@ -1,7 +1,8 @@
 """A node for the tests that kill it: ``python -m beamclaw.testing.node run ...``.
 
 It is ``beamclaw run``, with the same options, and two things beside: its agents have the
-tools of a :class:`~beamclaw.testing.world.World`, and the test says at which point it
+tools of a :class:`~beamclaw.testing.world.World` and of
+:mod:`beamclaw.testing.session_tools`, and the test says at which point it
 ends itself with ``kill -9``. Both are in the folder ``BEAMCLAW_TESTING``:
 
 ``orders``

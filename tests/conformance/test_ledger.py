@@ -667,7 +667,7 @@ async def test_the_result_is_there_with_the_end_and_taken_once(ledger):
     with pytest.raises(LedgerError, match="has no result yet"):
         await ledger.commit(run="r1", ops=(TakeChild("c1"),))
     await take_message(ledger)
-    used = Spend(model_calls=1, tool_calls=2, tokens=30, seconds=4.5)
+    used = Spend(model_calls=1, tool_calls=2, tokens=30, seconds=4.5, cost=9)
     await ledger.commit(run="c1", key=SUB, ops=(end("c1", text="done", spend=used),))
     assert (await ledger.read(SUB)).owed == (KEY,)
     (child,) = (await ledger.read()).children

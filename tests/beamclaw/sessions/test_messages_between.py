@@ -1,0 +1,244 @@
+"""Messages between sessions, looks into them, and conversations that are handed over."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.messages import said as say
+from beamclaw.contracts.sessions import HandTo
+from beamclaw.testing.session_tools import looking_tools, session_tools
+from tests.beamclaw.sessions.conftest import ALLOWED, KEY, Model, Tenant
+from tests.beamclaw.sessions.family import (
+    children,
+    do,
+    faults,
+    kinds,
+    obey,
+    sessions,
+    since_a_person,
+)
+
+Open = Callable[..., AbstractAsyncContextManager[Tenant]]
+FRIEND = "agent:main:friend"
+
+
+def tell(text: str, key: str = FRIEND, **given: object):
+    return "tell", {"session_key": key, "text": text, **given}
+
+
+@pytest.fixture
+def model() -> Model:
+    tools = {**session_tools(), **looking_tools("main", ALLOWED)}
+    return Model(scripts=[obey], tools=tools)
+
+
+def heard(model: Model) -> list[str]:
+    return [call.messages[-1].text for call in model.calls]
+
+
+async def test_a_message_gets_an_answer_as_a_message(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("hello", key=FRIEND)
+    end = await tenant.ask(do(tell("how are you?")))
+    assert '"status":"accepted"' in end.text
+    await trio.sleep(5)
+    assert f"[From session {KEY}]\nhow are you?" in heard(tenant.model)
+    assert heard(tenant.model)[-1] == (
+        f"[The session {FRIEND} has answered]\nheard how are you?"
+    )
+    (row,) = await children()
+    assert (row.kind, row.state, row.session_key) == ("send", "closed", FRIEND)
+    assert (await sessions())[FRIEND].parent is None
+    assert await faults() == []
+
+
+async def test_a_message_may_want_no_answer(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("hello", key=FRIEND)
+    await tenant.ask(do(tell("for your information", reply=False)))
+    await trio.sleep(5)
+    assert (await kinds(FRIEND)).count("inbound") == 2
+    assert (await kinds()).count("inbound") == 1
+    assert await faults() == []
+
+
+async def test_a_message_waits_for_the_turn_in_progress(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    release = trio.Event()
+
+    async def hold(request):
+        if request.messages[-1].text == "slowly":
+            await release.wait()
+        async for event in obey(request):
+            yield event
+
+    tenant.model.scripts = [hold]
+    slow = await tenant.send("slowly", key=FRIEND)
+    await tenant.ask(do(tell("me, too")))
+    await trio.sleep(5)
+    assert (await kinds(FRIEND)).count("inbound") == 1
+    release.set()
+    await tenant.end(slow)
+    await trio.sleep(5)
+    assert (await kinds(FRIEND)).count("inbound") == 2
+    assert (await kinds()).count("inbound") == 2
+    assert await faults() == []
+
+
+@pytest.mark.parametrize(
+    "key, said",
+    [
+        ("agent:main:nobody", "there is no session agent:main:nobody"),
+        (KEY, "this is the session itself"),
+        ("no key at all", "a session key consists of"),
+    ],
+)
+async def test_a_message_to_nobody_is_refused(
+    tenant: Tenant, autojump_clock: MockClock, key: str, said: str
+) -> None:
+    end = await tenant.ask(do(tell("hello", key)))
+    assert said in end.text
+    assert await faults() == []
+
+
+async def test_only_sessions_that_are_seen_are_written_to(
+    open_tenant: Open, autojump_clock
+) -> None:
+    rules = attrs.evolve(ALLOWED, visibility="tree")
+    async with open_tenant(rules=rules) as tenant:
+        await tenant.ask("hello", key=FRIEND)
+        end = await tenant.ask(do(tell("hello")))
+        assert "tools.sessions.visibility: tree" in end.text
+        # Its own sub-agent is one of the tree.
+        await tenant.ask(do(("spawn", {"task": "a", "mode": "wait"})))
+        (child,) = await children()
+        end = await tenant.ask(do(tell("and now?", child.session_key)))
+        assert "accepted" in end.text
+        await trio.sleep(5)
+        assert await faults() == []
+
+
+async def test_two_agents_do_not_talk_for_ever(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    """Each answers each message with another one; a person hears nothing of it."""
+
+    async def chatter(request):
+        results, said = since_a_person(request.messages)
+        if said.startswith("[From session") and not results:
+            sender = said.partition("]")[0].removeprefix("[From session ")
+            request = attrs.evolve(
+                request, messages=(say("user", do(tell("again", sender))),)
+            )
+        async for event in obey(request):
+            yield event
+
+    await tenant.ask("hello", key=FRIEND)
+    tenant.model.scripts = [chatter]
+    await tenant.ask(do(tell("again")))
+    await trio.sleep(300)
+    assert len(tenant.model.calls) < 60
+    assert any("sessions.ping_pong: 5" in text for text in texts(tenant.model))
+    assert await faults() == []
+
+
+def texts(model: Model) -> list[str]:
+    return [
+        getattr(part, "text", "")
+        for call in model.calls
+        for message in call.messages
+        for part in message.parts
+    ]
+
+
+# --- looks
+
+
+async def test_what_may_be_seen_is_listed_and_shown(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("hello", key=FRIEND)
+    end = await tenant.ask(do(("sessions", {}), ("history", {"session_key": FRIEND})))
+    assert FRIEND in end.text
+    assert "user: hello\nassistant: hello" in end.text
+
+
+async def test_what_may_not_be_seen_is_not(
+    open_tenant: Open, model: Model, autojump_clock
+) -> None:
+    rules = attrs.evolve(ALLOWED, visibility="self")
+    model.tools.update(looking_tools("main", rules))
+    async with open_tenant() as tenant:
+        await tenant.ask("hello", key=FRIEND)
+        end = await tenant.ask(
+            do(("sessions", {}), ("history", {"session_key": FRIEND}))
+        )
+        assert "cannot be seen from here (tools.sessions.visibility: self)" in end.text
+        assert "user: hello" not in end.text
+        end = await tenant.ask(do(("history", {"session_key": "agent:main:no"})))
+        assert "there is no session agent:main:no" in end.text
+
+
+# --- handing over
+
+
+async def test_from_the_next_turn_on_another_agent_answers(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    end = await tenant.ask(do(("hand_over", {"agent": "other"})))
+    assert "From the next message on agent other answers here." in end.text
+    await tenant.ask("hello")
+    started = [e for e in await kinds() if e in ("run-started", "handed-over")]
+    assert started == ["run-started", "handed-over", "run-started"]
+    assert (await sessions())[KEY].agent == "other"
+    # It may not hand it back: nothing says so.
+    end = await tenant.ask(do(("hand_over", {"agent": "main"})))
+    assert "agent other may not hand over to agent main" in end.text
+    assert await faults() == []
+
+
+async def test_a_person_hands_over_when_the_turn_in_progress_is_over(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    release = trio.Event()
+
+    async def hold(request):
+        await release.wait()
+        async for event in obey(request):
+            yield event
+
+    tenant.model.scripts = [hold]
+    receipt = await tenant.send("hello")
+    await tenant.there("default/run/run-1")
+    order = HandTo(agent="other", by="anna")
+    async with trio.open_nursery() as nursery:
+        session = names.session("default", KEY)
+        nursery.start_soon(supervision.call, session, order)
+        await trio.sleep(1)
+        assert "handed-over" not in await kinds()
+        release.set()
+    assert (await tenant.end(receipt)).outcome == "ok"
+    assert (await kinds())[-1] == "handed-over"
+    assert (await sessions())[KEY].agent == "other"
+
+
+async def test_a_conversation_stays_handed_over_after_a_restart(
+    open_tenant: Open, autojump_clock
+) -> None:
+    async with open_tenant() as tenant:
+        await tenant.ask(do(("hand_over", {"agent": "other"})))
+    async with open_tenant() as tenant:
+        await tenant.ask("hello", external_id="another", run_id="run-9")
+        end = await tenant.ask(
+            do(("hand_over", {"agent": "main"})), external_id="third", run_id="run-8"
+        )
+        assert "agent other may not hand over" in end.text
