@@ -42,11 +42,14 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-async def answered(node: Node, text: str) -> None:
+async def answered(node: Node, text: str, session: str | None = None) -> None:
     """Sent under one key until it is answered, as clients do."""
+    headers = {"Idempotency-Key": text}
+    if session is not None:
+        headers["x-openclaw-session-key"] = session
     with trio.fail_after(PATIENCE):
         while True:
-            got = await node.complete(f"say <<{text}>>", {"Idempotency-Key": text})
+            got = await node.complete(f"<<{text}>> say", headers)
             if got.status == 200:
                 return
             assert got.status == 503, got
@@ -79,7 +82,7 @@ async def test_a_disk_that_keeps_failing_is_said_and_the_rest_goes_on(
     async with open_model() as model, node_on(data, model, library, control) as node:
         await answered(node, "before")
         control.fail("sync", "write", files=LOG)
-        refused = await node.complete("say <<during>>", {"Idempotency-Key": "during"})
+        refused = await node.complete("<<during>> say", {"Idempotency-Key": "during"})
         assert refused.status == 503
         unready = await until(node, 503)
         assert "default/ledger" in unready["failing"]
@@ -101,7 +104,7 @@ async def test_with_node_db_failing_too_the_node_stays_and_its_folder_stays_its_
     async with open_model() as model, node_on(data, model, library, control) as node:
         await answered(node, "before")
         control.fail("sync", "write", files="-wal")
-        refused = await node.complete("say <<during>>", {"Idempotency-Key": "during"})
+        refused = await node.complete("<<during>> say", {"Idempotency-Key": "during"})
         assert refused.status == 503
         with trio.fail_after(PATIENCE):
             while "store" not in (await until(node, 503))["reasons"]:
@@ -131,7 +134,7 @@ async def test_a_file_found_damaged_while_it_runs_is_not_used_until_it_is_replac
             with path.open("r+b") as file:
                 file.seek(4096)
                 file.write(bytes(len(whole) - 4096))
-            got = await node.complete("say <<during>>", {"Idempotency-Key": "during"})
+            got = await node.complete("<<during>> say", {"Idempotency-Key": "during"})
             assert got.status in {200, 503}
             unready = await until(node, 503)
             assert "damaged" in unready["reasons"]["default/ledger"]

@@ -64,13 +64,13 @@ def ended(book: Book) -> list[str]:
 async def refused(node: Node) -> Response:
     """What is answered when it is found out that the disk is full."""
     # A message larger than what is left of the last pages.
-    return await node.complete("say <<refused>> " + "and on " * 20_000)
+    return await node.complete("<<refused>> say " + "and on " * 20_000)
 
 
 async def test_it_says_that_it_is_full_and_works_again_when_there_is_room(disk):
     async with open_model() as model, node_on(disk, model) as node:
         model.release.set()
-        assert (await node.complete("say <<before>>")).status == 200
+        assert (await node.complete("<<before>> say")).status == 200
         await until(node, 200)
         disk.fill()
         said = await refused(node)
@@ -86,7 +86,7 @@ async def test_it_says_that_it_is_full_and_works_again_when_there_is_room(disk):
 
         disk.free()
         assert (await until(node, 200))["reasons"] == {}
-        assert (await node.complete("say <<after>>")).status == 200
+        assert (await node.complete("<<after>> say")).status == 200
         assert "beamclaw.storage.recovered" in node.stderr()
         assert "Traceback" not in node.stderr()
         assert await node.stop() == 0
@@ -98,7 +98,7 @@ async def test_an_answer_that_ends_while_it_is_full_waits_and_is_told_as_it_is(d
     got: list[Response] = []
 
     async def ask(node: Node) -> None:
-        got.append(await node.complete("say <<open>>"))
+        got.append(await node.complete("<<open>> say"))
 
     async with open_model() as model, node_on(disk, model) as node:
         async with trio.open_nursery() as nursery:
@@ -124,7 +124,7 @@ async def test_killed_while_it_is_full_it_loses_nothing(disk):
     async with open_model() as model:
         async with node_on(disk, model) as node:
             with trio.move_on_after(0.3):
-                await node.complete("say <<open>>", {"Idempotency-Key": "open"})
+                await node.complete("<<open>> say", {"Idempotency-Key": "open"})
             await model.wait_answered("open", 2)
             disk.fill()
             model.release.set()
@@ -134,7 +134,7 @@ async def test_killed_while_it_is_full_it_loses_nothing(disk):
         disk.free()
         async with node_on(disk, model) as node:
             with trio.fail_after(PATIENCE):
-                again = await node.complete("say <<open>>", {"Idempotency-Key": "open"})
+                again = await node.complete("<<open>> say", {"Idempotency-Key": "open"})
             assert again.status == 200
             assert await node.stop() == 0
     assert ended(read_book(ledger(disk))) == ["open"]
@@ -144,7 +144,7 @@ async def test_on_a_full_disk_it_does_not_start_and_says_why(disk):
     async with open_model() as model:
         async with node_on(disk, model) as node:
             model.release.set()
-            assert (await node.complete("say <<before>>")).status == 200
+            assert (await node.complete("<<before>> say")).status == 200
             await node.stop()
         disk.fill()
         with pytest.raises(NodeFailed, match=r"No space left|disk is full") as caught:
@@ -154,4 +154,4 @@ async def test_on_a_full_disk_it_does_not_start_and_says_why(disk):
         assert "Traceback" not in str(caught.value)
         disk.free()
         async with node_on(disk, model) as node:
-            assert (await node.complete("say <<after>>")).status == 200
+            assert (await node.complete("<<after>> say")).status == 200
