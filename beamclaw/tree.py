@@ -167,7 +167,7 @@ def _tenant(
                 partial(
                     limits.LimitsServer,
                     tenant,
-                    caps=partial(_caps, config),
+                    caps=partial(caps_of, config),
                     warn_at=config.limits.warn_at,
                     outside=outside,
                 ),
@@ -203,7 +203,7 @@ def _price(config: Config, provider: str, model: str) -> Price | None:
     return providers.price(model, chosen.models)
 
 
-def _caps(config: Config, agent: str) -> tuple[Cap, ...]:
+def caps_of(config: Config, agent: str) -> tuple[Cap, ...]:
     """What a call of *agent* must not go beyond, by the configuration."""
     limits = config.limits
     own = config.agents.get(agent, AgentConfig()).limits
@@ -233,7 +233,7 @@ def _caps_of(  # noqa: PLR0917 -- two pairs of budget and key
             yield Cap(scope, cast("Measure", measure), round(limit * unit), name, soft)
 
 
-def _limits_of(config: Config, agent: str) -> TurnLimits:
+def turn_limits_of(config: Config, agent: str) -> TurnLimits:
     """How much one turn of *agent* may do."""
     figures = attrs.asdict(config.limits.turn)
     own = attrs.asdict(config.agents.get(agent, AgentConfig()).limits.turn)
@@ -276,12 +276,12 @@ def _run_wiring(
         keys={name: provider.key_count for name, provider in config.providers.items()},
         max_output=_remembered(partial(_max_output, config)),
         price=_remembered(partial(_price, config)),
-        caps=partial(_caps, config),
+        caps=lru_cache(maxsize=REMEMBERED_MODELS)(partial(caps_of, config)),
         window=_remembered(partial(_window, config)),
         keep_tokens=numbers.keep_tokens,
         summary_seconds=numbers.summary_seconds,
-        limits=_limits_of(config, ""),
-        limits_of=partial(_limits_of, config),
+        limits=turn_limits_of(config, ""),
+        limits_of=partial(turn_limits_of, config),
         tools=toolbox,
         begin_call=partial(tools.begin_call, bounds),
         bounds=bounds,

@@ -93,6 +93,31 @@ VERBS: Final[Sequence[Verb]] = (
         (("beamclaw status", "in words"), ("beamclaw status --json", "for programs")),
     ),
     Verb(
+        "usage",
+        "what models took: calls, tokens and dollars",
+        "usage:run",
+        (
+            Option(
+                "--by",
+                choices=("day", "provider", "model", "agent", "session"),
+                default="day",
+                help="what to sum by (default: day)",
+            ),
+            Option(
+                "--since",
+                metavar="WHEN",
+                default="7d",
+                help="12h, 7d, 4w or a date, UTC (default: 7d)",
+            ),
+            DATA,
+            JSON,
+        ),
+        (
+            ("beamclaw usage", "of the last seven days, by day"),
+            ("beamclaw usage --by model --since 2026-11-01", "which model costs what"),
+        ),
+    ),
+    Verb(
         "tree",
         "every process of the node",
         "tree:run",

@@ -41,9 +41,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"model     {agent['model']} ({agent['why']})"
     for name, permits in found["providers"].items():
         yield f"provider  {name}: {_permits(permits)}"
+        if permits.get("last_error"):
+            yield f"          last error: {permits['last_error']}"
     for name, parts in found["tenants"].items():
         yield f"tenant    {name}: {_sessions(parts['sessions'])}"
         yield f"          {_ledger(parts['ledger'])}"
+        yield from (f"          {line}" for line in _limits(parts["limits"]))
     yield f"processes {found['processes']}"
 
 
@@ -55,6 +58,10 @@ def _permits(figures: Mapping[str, Any]) -> str:
     text += f", {figures['errors']} failed"
     if figures.get("blocked_for"):
         text += f", asked to wait for {figures['blocked_for']:.0f} s"
+    if figures["breaker"] == "open":
+        text += f", left alone for {figures['opens_in']:.0f} s"
+    elif figures["breaker"] == "half-open":
+        text += ", being tried again after failures"
     usage = cast("Mapping[str, int]", figures["usage"])
     return (
         f"{text}; {counted(usage['input'], 'token')} read, {usage['output']:,} written"
@@ -71,6 +78,31 @@ def _sessions(figures: Mapping[str, Any]) -> str:
     if figures.get("parked"):
         text += f", {figures['parked']} waiting for a place (sessions.max_awake)"
     return text if figures["intake"] else f"{text}, draining"
+
+
+def _limits(figures: Mapping[str, Any]) -> Iterator[str]:
+    if "unavailable" in figures:
+        yield f"limits: {figures['unavailable']}"
+        return
+    spent = figures["spent"]
+    yield (
+        f"today (UTC) {money(spent['cost'])}, {counted(spent['tokens'], 'token')}, "
+        f"{counted(spent['calls'], 'call')} of a model"
+    )
+    for cap in figures["caps"]:
+        show = money if cap["measure"] == "cost" else "{:,}".format
+        whose = f" of {cap['key']}" if cap["key"] else ""
+        share = f" ({cap['used'] * 100 // cap['limit']} %)" if cap["limit"] else ""
+        yield (
+            f"{cap['name']}{whose}: {show(cap['used'])} of {show(cap['limit'])}{share}"
+        )
+    for words in figures["warnings"]:
+        yield f"warned: {words}"
+
+
+def money(micro: int) -> str:
+    """Millionths of a dollar for people."""
+    return f"${micro / 1_000_000:,.2f}"
 
 
 def _ledger(figures: Mapping[str, Any]) -> str:

@@ -810,6 +810,36 @@ class ReadUsage(supervision.Call[tuple["UsageRow", ...]]):
     since: float = 0.0
 
 
+By = Literal["day", "provider", "model", "agent", "session"]
+
+
+@attrs.frozen
+class ReadSums(supervision.Call[tuple["UsageSum", ...]]):
+    """Settled and open usage since *since*, summed *by* one thing.
+
+    Days come in order, everything else the dearest first; at most *limit* sums.
+    """
+
+    by: By
+    since: float = 0.0
+    limit: int = 1_000
+
+
+@attrs.frozen(kw_only=True)
+class UsageSum:
+    """A sum; *name* is a date, a name, or ``provider/model``.
+
+    For calls of sessions that are erased *name* is empty where sessions are asked for.
+    *usage* and *reserved* are as in :class:`UsageRow`, *cost* in micro-dollars.
+    """
+
+    name: str
+    calls: int
+    usage: Usage
+    reserved: Usage
+    cost: int = 0
+
+
 @attrs.frozen
 class ReadSpent(supervision.Call[tuple[tuple[Purse, Spent], ...]]):
     """What was spent out of the purses of these days; sessions have none: ``""``."""

@@ -26,6 +26,7 @@ from beamclaw.contracts.ledger import (
     ReadSessionRow,
     ReadSessions,
     ReadSpent,
+    ReadSums,
     ReadUsage,
     ReadWaits,
     RunRow,
@@ -40,6 +41,7 @@ from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import Spend
 from beamclaw.ledger import journal
 from beamclaw.ledger import statements as sql
+from beamclaw.ledger.sums import sums
 from beamclaw.storage import Connection
 
 _RUN = """
@@ -217,6 +219,7 @@ Read = (
     | ReadUsage
     | ReadWaits
     | ReadSpent
+    | ReadSums
     | ReadPurses
     | ReadChildren
     | ReadAncestors
@@ -456,12 +459,12 @@ def _expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:
 
 
 def _usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
-    sums: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for statement in (_USAGE, _USAGE_SUMS):
         for row in connection.execute(statement, (request.since,)):
-            figures = sums.get(row[:4])
-            sums[row[:4]] = row[4:] if figures is None else _together(figures, row[4:])
-    rows = [(*key, *figures) for key, figures in sorted(sums.items())]
+            figures = found.get(row[:4])
+            found[row[:4]] = row[4:] if figures is None else _together(figures, row[4:])
+    rows = [(*key, *figures) for key, figures in sorted(found.items())]
     return tuple(
         UsageRow(
             day=row[0],
@@ -511,6 +514,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadUsage: _usage,
     ReadWaits: _waits,
     ReadSpent: _spent,
+    ReadSums: sums,
     ReadPurses: _purses,
     ReadChildren: _children,
     ReadAncestors: _ancestors,

@@ -9,7 +9,7 @@ command can do something about.
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, TypeVar, cast, get_args, overload
 
 import trio
 
@@ -19,7 +19,8 @@ from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts import gateway, keys, names, sessions
 from beamclaw.contracts.follow import follow
-from beamclaw.contracts.ledger import GetLedgerStatus
+from beamclaw.contracts.ledger import By, GetLedgerStatus, ReadSums
+from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.points import reach
@@ -38,6 +39,8 @@ from beamclaw.shell.show import show_process, show_value
 
 T = TypeVar("T")
 MAX_TEXT: Final = 4 * 1024 * 1024
+# More seconds than this is before there was anything.
+MAX_SECONDS: Final = 1e10
 # Seconds that `status` waits for one part before it says that it does not answer.
 PATIENCE: Final = 1.0
 
@@ -50,8 +53,11 @@ async def status(node: Node, params: Params, send: Send) -> object:
     root = supervision.tree()
     address = gateway.address()
     providers = {
-        name: await _ask(node, names.permits(name), GetPermits())
-        for name in node.config.providers
+        names.of_key(name, key): await _ask(
+            node, names.permits(name, key), GetPermits()
+        )
+        for name, provider in node.config.providers.items()
+        for key in range(provider.key_count)
     }
     return {
         "version": node.version,
@@ -70,6 +76,9 @@ async def status(node: Node, params: Params, send: Send) -> object:
                     node,
                     names.of_tenant(DEFAULT_TENANT, "sessions"),
                     GetSessionsStatus(),
+                ),
+                "limits": await _ask(
+                    node, names.of_tenant(DEFAULT_TENANT, "limits"), GetLimits()
                 ),
             }
         },
@@ -92,6 +101,39 @@ async def _ask(node: Node, endpoint: str, request: supervision.Call[Any]) -> obj
         return show_value(await node.bus.call(endpoint, request, timeout=PATIENCE))
     except supervision.CallFailed as error:
         return {"unavailable": redactor(node.config).scrub(str(error))}
+
+
+async def usage(node: Node, params: Params, send: Send) -> object:
+    """What models took, summed ``by`` something.
+
+    Of the last ``seconds`` (a week), or ``since`` a time, in seconds since the epoch.
+    """
+    by = text(params, "by", "day")
+    if by not in get_args(By):
+        raise Failed("params", f"by has to be one of {', '.join(get_args(By))}")
+    since = _number(params, "since", None)
+    if since is None:
+        since = node.outside.wall() - _number(params, "seconds", 7 * 86_400.0)
+    request = ReadSums(cast("By", by), max(0.0, since))
+    with in_words():
+        return show_value(
+            await node.bus.call(
+                names.of_tenant(DEFAULT_TENANT, "ledger"), request, timeout=None
+            )
+        )
+
+
+@overload
+def _number(params: Params, name: str, default: float) -> float: ...
+@overload
+def _number(params: Params, name: str, default: None) -> float | None: ...
+def _number(params: Params, name: str, default: float | None) -> float | None:
+    value = params.get(name, default)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0 <= value < MAX_SECONDS:
+        raise Failed("params", f"{name} has to be a number, not less than 0")
+    return value
 
 
 async def tree(node: Node, params: Params, send: Send) -> object:
@@ -222,5 +264,6 @@ METHODS: Final[Mapping[str, Method]] = {
     "abort": abort,
     "questions": questions,
     "answer": answer,
+    "usage": usage,
     **SESSION_METHODS,
 }

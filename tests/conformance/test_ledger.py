@@ -13,8 +13,10 @@ import pytest
 import trio
 
 import supervision
+from beamclaw.contracts.budgets import Spent, session_purse
 from beamclaw.contracts.ledger import (
     OUTPUT_PIECE,
+    By,
     CancelChildren,
     ClaimRun,
     Deliver,
@@ -23,11 +25,13 @@ from beamclaw.contracts.ledger import (
     IdempotencyConflict,
     LedgerError,
     NoteRevival,
+    NoteWarned,
     Op,
     OpenChild,
     OpenRun,
     OutputRead,
     Overloaded,
+    PurseRow,
     PutDefinition,
     PutOutbound,
     PutOutput,
@@ -37,10 +41,12 @@ from beamclaw.contracts.ledger import (
     ReadDefinition,
     ReadOpenWork,
     ReadOutput,
+    ReadPurses,
     ReadRun,
     ReadSession,
     ReadSessions,
     ReadSpent,
+    ReadSums,
     ReadUsage,
     Receipt,
     Reserve,
@@ -547,6 +553,55 @@ async def test_usage_is_summed_by_day_agent_provider_and_model(ledger):
     rows = await ledger.call(ReadUsage())
     assert sorted(row.calls for row in rows) == [1, 1, 1, 1, 2]
     assert len(await ledger.call(ReadUsage(since=86_400.0))) == 4
+
+
+async def test_usage_is_summed_by_whatever_is_asked_for(ledger):
+    await ledger.begin()
+    await ledger.begin("r2", OTHER)
+    for attempt, other in enumerate(
+        [{}, {"model": "n", "cost": 9}, {"agent": "b"}, {"at": 1.0, "cost": 5}]
+    ):
+        await ledger.commit(run="r1", ops=(reserve(attempt, **other),))
+    mine = reserve(9, run_id="r2", provider="p", cost=7)
+    await ledger.commit(run="r2", key=OTHER, ops=(mine,))
+    settle = Settle("r2", 9, 5.0, Usage(10, 5, 4), 3)
+    await ledger.commit(run="r2", key=OTHER, ops=(settle,))
+
+    async def told(by: By, **other: Any) -> list[tuple[str, int, int]]:
+        rows = await ledger.call(ReadSums(by, **other))
+        return [(row.name, row.calls, row.cost) for row in rows]
+
+    assert await told("day") == [("1970-01-01", 1, 5), ("1970-01-04", 4, 12)]
+    assert await told("agent") == [("main", 4, 17), ("b", 1, 0)]
+    assert await told("provider") == [("openai", 4, 14), ("p", 1, 3)]
+    models = [("openai/n", 1, 9), ("openai/m", 3, 5), ("p/m", 1, 3)]
+    assert await told("model") == models
+    assert await told("session") == [(KEY, 4, 14), (OTHER, 1, 3)]
+    assert await told("session", limit=1) == [(KEY, 4, 14)]
+    assert await told("day", since=86_400.0) == [("1970-01-04", 4, 12)]
+    (row,) = [row for row in await ledger.call(ReadSums("provider")) if row.name == "p"]
+    assert (row.usage, row.reserved) == (Usage(10, 5, 4), Usage())
+
+
+async def test_what_was_warned_of_is_known_until_the_purse_is_forgotten(ledger):
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(reserve(1, cost=11),))
+    purse, nobody = session_purse(KEY), session_purse(OTHER)
+    notes = [NoteWarned(purse, "cost", limit, 5.0) for limit in (20, 12, 20)]
+    await ledger.commit(ops=tuple(notes), seq=None)
+    await ledger.commit(ops=(notes[0],), seq=None)
+    found = await ledger.call(ReadPurses((purse, nobody)))
+    assert found == (
+        PurseRow(purse, Spent(150, 11, 1), (("cost", 12), ("cost", 20))),
+        PurseRow(nobody, Spent()),
+    )
+
+
+async def test_only_a_session_notes_a_warning(ledger):
+    await ledger.begin()
+    note = NoteWarned(session_purse(KEY), "cost", 20, 5.0)
+    with pytest.raises(LedgerError, match="NoteWarned"):
+        await ledger.commit(run="r1", ops=(note,))
 
 
 async def test_an_attempt_is_reserved_once_and_settled_once(ledger):

@@ -24,6 +24,7 @@ from beamclaw.contracts.ledger import (
     ReadSessionRow,
     ReadSessions,
     ReadSpent,
+    ReadSums,
     ReadUsage,
     RenewSession,
     Reserve,
@@ -243,9 +244,13 @@ async def test_what_was_spent_stays_when_a_session_is_erased(ledger):
     await turn(ledger, "r1")
     await turn(ledger, "r2", OTHER)
     before = await ledger.call(ReadUsage())
+    models = await ledger.call(ReadSums("model"))
     await drop(ledger)
     await erase(ledger, 100.0)
     assert await ledger.call(ReadUsage()) == before
+    assert await ledger.call(ReadSums("model")) == models
+    sessions = await ledger.call(ReadSums("session"))
+    assert {row.name for row in sessions} == {"", OTHER}
     await drop(ledger, OTHER)
     await erase(ledger, 200.0)
     assert await ledger.call(ReadUsage()) == before

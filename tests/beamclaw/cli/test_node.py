@@ -287,6 +287,13 @@ async def test_status_and_tree(node):
     assert f"pid {node.pid}" in status.out
     assert node.base_url in status.out
     assert "demo/demo (there is no ANTHROPIC_API_KEY" in status.out
+    assert "of $50.00" in status.out
+    assert "limits.day.cost" in status.out
+    usage = await node.command("usage", "--by", "model", "--json")
+    assert usage.code == 0
+    assert isinstance(json.loads(usage.out), list)
+    wrong = await node.command("usage", "--since", "ever")
+    assert wrong.code == 2
     tree = await node.command("tree")
     assert tree.code == 0
     for name in ("shell", "telemetry", "ledger", "sessions", "gateway"):

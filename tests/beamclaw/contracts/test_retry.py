@@ -2,7 +2,12 @@
 
 import pytest
 
-from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
+from beamclaw.contracts.providers import (
+    TRANSIENT,
+    ErrorKind,
+    ProviderError,
+    ProviderUnwell,
+)
 from beamclaw.contracts.retry import RetryPolicy, decide, falls_back, give_up_words
 
 POLICY = RetryPolicy(max_attempts=3, first=0.5, most=4.0)
@@ -99,3 +104,37 @@ def test_when_the_next_model_is_asked(kind, wait, left, retractable, falls):
     error = ProviderError(kind, "no")
     found = falls_back(error, wait, text_left=left, retractable=retractable)
     assert found is falls
+
+
+# --- several keys
+
+
+@pytest.mark.parametrize("kind", sorted(ALL))
+def test_what_is_wrong_with_one_key_is_tried_with_the_next(kind: ErrorKind):
+    found = [
+        decide(
+            POLICY, attempt, asked(kind), 0.0, text_left=False, retractable=True, keys=2
+        )
+        for attempt in (1, 2)
+    ]
+    if kind in ("auth", "quota", "rate_limit"):
+        assert found[0] == 0.0
+        assert (found[1] is None) == (kind != "rate_limit")
+    else:
+        assert 0.0 not in found
+
+
+def test_text_that_is_out_is_not_begun_anew_by_another_key():
+    found = decide(
+        POLICY, 1, asked("auth"), 0.0, text_left=True, retractable=False, keys=2
+    )
+    assert found is None
+
+
+def test_who_was_not_even_asked_is_not_asked_again():
+    unwell = ProviderUnwell("overloaded", "it failed; it is left alone", retry_after=9)
+    found = decide(POLICY, 1, unwell, 0.0, text_left=False, retractable=True)
+    assert found is None
+    assert falls_back(unwell, None, text_left=False, retractable=True)
+    words = give_up_words(POLICY, 1, unwell, text_left=False)
+    assert words == "it failed; it is left alone"

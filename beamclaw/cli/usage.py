@@ -1,0 +1,93 @@
+"""``beamclaw usage``."""
+
+import argparse
+import datetime as dt
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from beamclaw.cli.client import Gone, connect
+from beamclaw.cli.output import CommandError, result, result_json
+from beamclaw.cli.status import money
+from beamclaw.cli.verbs import Usage
+from beamclaw.contracts.shell import data_folder
+
+Row = Mapping[str, Any]
+_UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_HEAD: Final = ("", "calls", "read", "cached", "written", "cost")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what models took."""
+    since = when(options.since)
+    data = data_folder(os.environ, options.data)
+    try:
+        with connect(data) as client:
+            rows = client.request("usage", {"by": options.by, **since})
+    except Gone:
+        raise CommandError(f"the node on {data} stopped in this moment") from None
+    if options.json:
+        result_json(rows)
+        return 0
+    for line in lines(rows):
+        result(line)
+    return 0
+
+
+def when(text: str) -> Mapping[str, float]:
+    """``90m``, ``12h``, ``7d``, ``4w``: the last ``seconds``; a date: ``since`` then.
+
+    Raises:
+        Usage: It is neither.
+    """
+    span = re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII)
+    if span is not None:
+        return {"seconds": int(span[1]) * _UNITS[span[2]]}
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise Usage(
+            f"beamclaw: {text!r} is no time; write 12h, 7d, 4w or a date as 2026-11-21\n"
+            "see: beamclaw usage --help"
+        ) from None
+    return {"since": dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()}
+
+
+def lines(rows: Sequence[Row]) -> Iterator[str]:
+    """A table for people; what is reserved by calls in progress is a line of its own."""
+    if not rows:
+        yield "nothing was used"
+        return
+    table = [_HEAD, *map(_cells, rows)]
+    if len(rows) > 1:
+        table.append(_cells(_total(rows)))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        first, *others = zip(cells, widths, strict=True)
+        yield "  ".join(
+            [f"{first[0]:{first[1]}}", *(f"{cell:>{width}}" for cell, width in others)]
+        ).rstrip()
+    reserved = sum(row["reserved"]["input"] + row["reserved"]["output"] for row in rows)
+    if reserved:
+        yield f"{reserved:,} tokens more are reserved by calls in progress"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    usage = row["usage"]
+    figures = (row["calls"], usage["input"], usage["cached"], usage["output"])
+    name = row["name"] or "(erased)"
+    return name, *(f"{figure:,}" for figure in figures), money(row["cost"])
+
+
+def _total(rows: Sequence[Row]) -> Row:
+    usage = {
+        name: sum(row["usage"][name] for row in rows)
+        for name in ("input", "cached", "output")
+    }
+    return {
+        "name": "together",
+        "calls": sum(row["calls"] for row in rows),
+        "usage": usage,
+        "cost": sum(row["cost"] for row in rows),
+    }
