@@ -13,6 +13,7 @@ _PHASES: Final[Mapping[str, str]] = {
     "model": "the model",
     "tools": "tools",
     "person": "a person's answer",
+    "agents": "sub-agents",
 }
 
 Event = Mapping[str, Any]

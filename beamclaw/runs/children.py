@@ -102,6 +102,16 @@ class Children:
             self._refuse(step, str(failed), "error")
         except (Refused, ledger.TooManyChildren, ledger.Overloaded) as refused:
             record.back()
+            supervision.emit(
+                "beamclaw.subagent.refused",
+                {},
+                {
+                    "tenant": self._wiring.tenant,
+                    "session": record.key,
+                    "tool": step.spec.name,
+                    "why": str(refused),
+                },
+            )
             self._refuse(step, f"it was not carried out: {refused}", "refused")
 
     def _request(self, step: Act) -> Request:
@@ -251,6 +261,20 @@ class Children:
         if parent.mode == "announce":
             self._end(step, ended(parent.call_id, "ok", _accepted(inbound)))
         record.afterwards(partial(record.rouse, inbound.session_key))
+        if parent.kind == "spawn":
+            record.afterwards(partial(self._tell_started, inbound.session_key, parent))
+
+    def _tell_started(self, session_key: str, parent: Parent) -> None:
+        supervision.emit(
+            "beamclaw.subagent.started",
+            {"depth": float(parent.depth)},
+            {
+                "tenant": self._wiring.tenant,
+                "session": session_key,
+                "parent": parent.session_key,
+                "mode": parent.mode,
+            },
+        )
 
     def _done(self, step: Act, text: str, *, last: bool = False) -> None:
         """Draft a call that is over with this commit."""

@@ -45,6 +45,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.session.repaired": "warning",
     "beamclaw.session.quarantined": "error",
     "beamclaw.sessions.cleaned": "info",
+    "beamclaw.subagent.refused": "info",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }
