@@ -283,3 +283,54 @@ def test_a_thread_ends_with_the_event_loop(tmp_path):
 
     trio.run(again)
     assert access.log == ["one opens", "one closes", "two opens", "two closes"]
+
+
+async def test_a_writer_waits_for_the_reader_of_the_generation_before(tmp_path):
+    """A log that somebody still reads is not read anew by who opens it."""
+    gate, log = threading.Event(), list[str]()
+    owner = Owner()
+    writer = driver(tmp_path, Recorder("writer", log), owner)
+    await writer.open()
+    slow = Recorder("reader", log, gate=gate)
+    reader = driver(tmp_path, slow, owner, beside=writer)
+    await reader.open()
+    reader.submit("a long read", 1)
+    while not slow.batches:
+        await trio.lowlevel.checkpoint()
+    owner.alive = False
+    heir = driver(tmp_path, Recorder("heir", log), Owner())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(heir.open)
+        while "writer closes" not in log:
+            await trio.lowlevel.checkpoint()
+        assert "heir opens" not in log
+        gate.set()
+    assert log[-2:] == ["reader closes", "heir opens"]
+    heir.close()
+
+
+async def test_a_close_that_fails_is_a_close(made):
+    class Stuck(Recorder):
+        def close(self) -> None:
+            raise OSError(5, "Input/output error")
+
+    access, owner = Stuck(), Owner()
+    running = made(access, owner)
+    await running.open()
+    running.submit("broken", 1)
+    await owner.wait(1, failures=1)
+    assert await running.wait_closed(20)
+
+
+async def test_without_a_thread_nobody_holds_the_file(tmp_path, monkeypatch):
+    def none_left(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="can't start"):
+            await driver(tmp_path, Recorder(), Owner()).open()
+    running = driver(tmp_path, Recorder("two"), Owner())
+    await running.open()
+    running.close()
+    assert await running.wait_closed(20)

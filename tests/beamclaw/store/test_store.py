@@ -1,10 +1,12 @@
 """node.db and the lock of the data folder."""
+# ruff: noqa: ASYNC110 -- what goes on in a thread is looked for
 
 import stat
 from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+import trio
 
 import supervision
 from beamclaw.contracts.outside import InlineWorker, Outside
@@ -14,10 +16,11 @@ from beamclaw.contracts.store import (
     GetStoreStatus,
     StoreStatus,
 )
-from beamclaw.storage import FolderLock
+from beamclaw.contracts.troubles import Troubles
+from beamclaw.storage import Driver, FolderLock, StillOpen
 from beamclaw.store import StoreServer
 from supervision.testing import wait_exit, wait_name
-from tests.support.ledgers import connect_with, disk_broken
+from tests.support.ledgers import connect_with, disk_broken, disk_full
 
 OUTSIDES = [Outside(), Outside(threads=False, worker=InlineWorker)]
 
@@ -144,3 +147,80 @@ async def test_a_disk_that_fails_crashes_it_and_it_is_tried_again(data):
 async def test_what_there_is_to_see_of_it(data):
     async with open_store(data):
         assert supervision.state("store") == {"data": str(data)}
+
+
+async def test_on_a_full_disk_a_claim_is_refused_in_words_and_works_later(data):
+    full = True
+
+    def fault(sql: str) -> None:
+        if full and "INSERT INTO tenants" in sql:
+            raise disk_full()
+
+    async with open_store(data, connect=connect_with(fault)):
+        with pytest.raises(
+            DataFolderError, match="cannot be written: the disk is full"
+        ):
+            await claim()
+        full = False
+        assert await claim() == 1
+
+
+async def test_while_it_is_down_no_other_node_gets_the_folder(data, autojump_clock):
+    failing, troubles = False, Troubles()
+
+    def fault(sql: str) -> None:
+        if failing:
+            raise disk_broken()
+
+    options = {"connect": connect_with(fault), "troubles": troubles}
+    spec = supervision.ChildSpec(
+        "store",
+        partial(StoreServer, data, OUTSIDES[1], **options),
+        name="store",
+        cool_down=supervision.CoolDown(first=1.0, factor=1.0, most=1.0, jitter=0.0),
+    )
+    async with supervision.open_supervisor([spec]):
+        await claim()
+        failing = True
+        with pytest.raises(DataFolderError, match="the disk reported an error"):
+            await claim()
+        for _ in range(5):
+            await trio.sleep(0.7)
+            assert "the disk reported an error" in str(troubles.of("store"))
+            with pytest.raises(DataFolderError, match="in use by the node with pid"):
+                FolderLock(data)
+        failing = False
+        await wait_name("store")
+        while troubles.of("store") is not None:
+            await trio.sleep(0.1)
+        assert await claim() in {2, 3}
+    FolderLock(data).release()
+
+
+async def test_a_thread_that_hangs_is_not_told_as_another_node(data, monkeypatch):
+    def hangs(self: object) -> None:
+        raise StillOpen("the writer of node.db has not answered for 10 s")
+
+    monkeypatch.setattr(Driver, "open", hangs)
+    with pytest.raises(supervision.StartFailed) as caught:
+        async with open_store(data):
+            pass
+    assert "has not answered for 10 s" in why(caught)
+    assert "in use" not in why(caught)
+
+
+async def test_a_full_disk_does_not_keep_the_folder_from_being_locked(
+    data, monkeypatch
+):
+    """Who needs room there says that it is full, in its own words."""
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    data.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        lock = FolderLock(data)
+    with pytest.raises(DataFolderError, match="in use by the node;"):
+        FolderLock(data)
+    lock.release()
