@@ -115,12 +115,10 @@ async def usage(node: Node, params: Params, send: Send) -> object:
     if since is None:
         since = node.outside.wall() - _number(params, "seconds", 7 * 86_400.0)
     request = ReadSums(cast("By", by), max(0.0, since))
+    ledger = names.of_tenant(DEFAULT_TENANT, "ledger")
     with in_words():
-        return show_value(
-            await node.bus.call(
-                names.of_tenant(DEFAULT_TENANT, "ledger"), request, timeout=None
-            )
-        )
+        rows = await node.bus.call(ledger, request, timeout=None)
+    return [show_value(row) for row in rows]
 
 
 @overload

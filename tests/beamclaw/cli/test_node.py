@@ -292,6 +292,7 @@ async def test_status_and_tree(node):
     usage = await node.command("usage", "--by", "model", "--json")
     assert usage.code == 0
     assert isinstance(json.loads(usage.out), list)
+    assert (await node.command("usage", "--since", "2026-01-01")).code == 0
     wrong = await node.command("usage", "--since", "ever")
     assert wrong.code == 2
     tree = await node.command("tree")
