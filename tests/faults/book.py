@@ -128,7 +128,8 @@ def _read(connection: sqlite3.Connection) -> Book:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
     for row in tables["inbox"]:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
-        row["marker"] = mark(said(row["body"]["messages"][-1]))
+        words = said(row["body"]["messages"][-1])
+        row["marker"] = mark(words) or row["external_id"]
     for name in ("runs", "waits"):
         for row in tables[name]:
             row["key"] = keys[row["session"]]

@@ -199,7 +199,9 @@ def told(known: Known) -> Iterator[str]:
             yield f"{sent.marker}: a client was told {sent.errors}, it ended well"
         if sent.acked is not None and not sent.texts and not sent.errors:
             yield f"{sent.marker}: nobody was told how it ended"
-        if sent.stopped and run["outcome"] != "aborted":
+        below = [known.book.run(c["run_id"]) for c in known.book.children]
+        with_it = any(r is not None and r["outcome"] == "aborted" for r in below)
+        if sent.stopped and run["outcome"] != "aborted" and not with_it:
             yield f"{sent.marker}: told that it is stopped, ended {run['outcome']}"
 
 
@@ -502,9 +504,15 @@ def reserved(known: Known) -> Iterator[str]:
 def sums(known: Known) -> Iterator[str]:
     """A purse that does not hold what stands in the single rows."""
     expected: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    # A conversation that begins anew has a new purse.
+    resets = {
+        event["key"]: event["at"] for event in known.book.of_kind("session-reset")
+    }
     for row in known.book.usage:
         used = _used(row)
         for purse in _purses(row):
+            if purse[0] == "session" and row["at"] < resets.get(row["key"], 0):
+                continue
             expected[purse] = [
                 a + b for a, b in zip(expected[purse], used, strict=True)
             ]
@@ -653,31 +661,43 @@ def summed_once(known: Known) -> Iterator[str]:
 @rule
 def prompted(known: Known) -> Iterator[str]:
     """A prompt that leaves a message out, doubles one, or has them in another order."""
-    orders = {
-        session["key"]: [
-            mark(said(message))
-            for event in known.book.journal(session["key"])
-            if event["kind"] == "inbound"
-            for message in event["body"]["messages"]
-            if message["role"] == "user"
-        ]
+    place = {
+        marker: said_
         for session in known.book.sessions
+        for marker, said_ in _conversation(known.book.journal(session["key"]))
     }
-    place = {m: (key, n) for key, order in orders.items() for n, m in enumerate(order)}
     for call in known.calls:
         if call.summary:
             continue
         if call.marker not in place:
             yield f"{call.marker}: asked, but in no transcript"
             continue
-        key, number = place[call.marker]
+        said_ = place[call.marker]
         texts = [_text(m) for m in call.messages if m["role"] == "user"]
         markers = [mark(text) for text in texts if mark(text)]
-        begin = number + 1 - len(markers)
+        left_out = len(said_) - len(markers)
         summed = any(not mark(text) for text in texts)
-        whole = orders[key][max(0, begin) : number + 1]
-        if markers != whole or (begin > 0 and not summed):
-            yield f"{call.marker}: the prompt had {markers}, its session {whole}"
+        if markers != said_[max(0, left_out) :] or (left_out > 0 and not summed):
+            yield f"{call.marker}: the prompt had {markers}, its session {said_}"
+
+
+def _conversation(journal: Iterable[Row]) -> Iterator[tuple[str, list[str]]]:
+    """Each message of a person, and what of its conversation counts up to it."""
+    counts: list[str] = []
+    at: dict[int, list[str]] = {0: []}
+    for event in journal:
+        kind, body = event["kind"], event["body"]
+        if kind == "session-reset":
+            counts = []
+        elif kind == "rewound":
+            counts = at[body["to"]]
+        elif kind in ("inbound", "forked"):
+            for message in body.get("messages", ()):
+                if message["role"] == "user":
+                    counts = [*counts, mark(said(message))]
+                    if kind == "inbound":
+                        yield counts[-1], counts
+        at[event["seq"]] = counts
 
 
 def _text(message: Mapping[str, Any]) -> str:

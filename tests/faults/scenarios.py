@@ -264,6 +264,60 @@ async def sub_agent_stopped(stage: Stage, name: str) -> None:
         await stage.stop(sent)
 
 
+@scenario()
+async def sub_agent_outlives(stage: Stage, name: str) -> None:
+    """A turn that is over is stopped, and so is the sub-agent that works for it still."""
+    helper = _sub_agent(f"{name}x", Plan(words=30, gap=0.03))
+    sent = await stage.ask(Plan(rounds=((helper,),)), name, key(name, "chief"))
+    await stage.stop(sent)
+
+
+@scenario()
+async def handed_over(stage: Stage, name: str) -> None:
+    """Another agent answers from the next message on."""
+    session = key(name, "chief")
+    over = Plan(rounds=((("hand_over", {"agent": "main"}),),))
+    await stage.ask(over, f"{name}a", session)
+    await stage.ask(Plan(), f"{name}b", session, after=f"{name}a")
+
+
+@scenario()
+async def told_another(stage: Stage, name: str) -> None:
+    """Something is said in a session that was spawned, and its answer comes back."""
+    session = key(name, "chief")
+    await stage.ask(Plan(), f"{name}o", key(f"{name}o", "chief"))
+    text = Plan().message(f"{name}x")
+    to = {"session_key": key(f"{name}o", "chief"), "text": text}
+    plan = Plan(rounds=((("tell", to),),))
+    await stage.ask(plan, f"{name}a", session)
+
+
+@scenario()
+async def session_changed(stage: Stage, name: str) -> None:
+    """A conversation is named, begun anew, taken back, put away, forked."""
+    session = key(name)
+    await stage.ask(Plan(), f"{name}a", session)
+    await stage.order_session(session, "patch", changes={"label": f"label {name}"})
+    await stage.order_session(session, "reset")
+    await stage.ask(Plan(), f"{name}b", session, after=f"{name}a")
+    await stage.ask(Plan(), f"{name}c", session, after=f"{name}b")
+    await stage.order_session(session, "fork", new=f"{name}fork")
+    await stage.order_session(session, "rewind", to=0)
+    await stage.ask(Plan(), f"{name}d", session, after=f"{name}c")
+    await stage.order_session(session, "archive")
+    await stage.order_session(session, "unarchive")
+    await stage.ask(Plan(), f"{name}e", key(f"{name}fork"))
+
+
+@scenario()
+async def begun_anew(stage: Stage, name: str) -> None:
+    """A message that is only the word for a new conversation, and one after it."""
+    session = key(name)
+    await stage.ask(Plan(), f"{name}a", session)
+    await stage.ask(Plan(), f"{name}b", session, text="/new", after=f"{name}a")
+    await stage.ask(Plan(), f"{name}c", session, after=f"{name}b")
+
+
 # --- the model
 
 

@@ -6,6 +6,7 @@ for, or ask for the answer of what they had. Everything anybody saw is in ``know
 """
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -55,10 +56,11 @@ providers:
 agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
-  chief: {{model: openai/large}}
+  chief: {{model: openai/large, hand_over: [main]}}
   small: {{model: openai/small}}
   dear: {{model: openai/dear}}
   spare: {{model: openai/broken, fallbacks: [openai/large]}}
+tools: {{sessions: {{visibility: agent}}}}
 sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50}}
 limits:
   day: {{cost: 100000}}
@@ -169,8 +171,14 @@ class Stage:
         """What is in progress, in words."""
         book = read_book(self.ledger) if self.ledger.exists() else Book()
         clients = [m for m, sent in self.known.sent.items() if sent.finished is None]
-        node = "up" if self.up.is_set() else "down"
-        return f"the node is {node}, waiting {book.waiting}, unanswered {clients}"
+        process = self.node.process
+        code = None if process is None else process.poll()
+        node = "up" if self.up.is_set() else f"down (exit code {code})"
+        return (
+            f"the node is {node}, waiting {book.waiting}, unanswered {clients}, "
+            f"{self.connected} connected, provider busy: {self._asked()}, last points "
+            f"{reached(self.folder)[-3:]}, last words {self.node.stderr()[-300:]!r}"
+        )
 
     def order(self, *orders: Orders) -> None:
         """Give orders: for now, for after its next death, and so on."""
@@ -244,6 +252,7 @@ class Stage:
         *,
         mode: str | None = None,
         stream: bool = True,
+        text: str | None = None,
         after: str | None = None,
         outcomes: tuple[str, ...] = ("ok",),
         task_status: Any = trio.TASK_STATUS_IGNORED,
@@ -257,7 +266,7 @@ class Stage:
             "x-openclaw-session-key": session,
             **({"x-openclaw-queue-mode": mode} if mode else {}),
         }
-        body = completion(plan.message(marker), stream=stream)
+        body = completion(text or plan.message(marker), stream=stream)
         told = [task_status.started]
 
         def acknowledged() -> None:
@@ -271,6 +280,8 @@ class Stage:
                     "POST", "/v1/chat/completions", headers, body
                 )
                 sent.run_id = head.headers.get("x-request-id", sent.run_id)
+                if head.status == 401:  # another node has got the port of a dead one
+                    raise Closed("a stranger")
                 if head.status == 503:
                     return False
                 acknowledged()
@@ -364,6 +375,19 @@ class Stage:
 
         await self.insist(sent, send)
 
+    async def order_session(self, session: str, method: str, **params: Any) -> None:
+        """Have something done with a session; that it was done before is in order."""
+
+        async def send(sent: Sent) -> bool:
+            frame = await self.request(f"sessions.{method}", session=session, **params)
+            if frame.get("error", {}).get("code") == "unavailable":
+                return await self._refused(sent.marker, frame)
+            return True
+
+        await self.insist(
+            Sent(marker=f"{session} {method}", session=session, at=0), send
+        )
+
     async def request(self, method: str, **params: Any) -> dict[str, Any]:
         """Ask something of the node's socket once; the frame that answers."""
         async with self._socket() as (stream, request):
@@ -443,12 +467,12 @@ async def open_stage(
     *orders: Orders,
     seconds: float = 600,
     wait: float = 600,
-    token: str = "token-of-the-crash-tests",
+    token: str | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage in *folder*, its node up; *orders* are its first ones.
 
-    *seconds* that a turn may take, and *wait* that a person has to answer. Without a
-    *token* the node makes one for itself.
+    *seconds* that a turn may take, and *wait* that a person has to answer. With
+    an empty *token* the node makes one for itself.
     """
     first, *rest = orders or (Orders(record=False),)
     first.give(folder)
@@ -463,7 +487,7 @@ async def open_stage(
             data=folder / "data",
             env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config)},
             program="beamclaw.testing.node",
-            token=token,
+            token=secrets.token_hex(16) if token is None else token,
         )
         caps = (Cap("session", "cost", round(CAP * 1_000_000)),)
         stage = Stage(folder, fake, node, Known(caps=caps), next_orders=[*rest])
