@@ -433,6 +433,104 @@ from beamclaw.contracts.providers import ProviderError
         matrix=("steer run.steered.after 1",),
         kill=True,
     ),
+    # --- sub-agents
+    Mutation(
+        id="result-again",
+        file="ledger/children.py",
+        edits=(
+            (
+                """    if child.state != "ended":
+        raise LedgerError(f"run {op.run_id} has no result yet: it is {child.state}")
+    step.change_child(op.run_id).state = "closed"
+""",
+                """    if child.state != "ended":
+        raise LedgerError(f"run {op.run_id} has no result yet: it is {child.state}")
+""",
+            ),
+        ),
+        breaks="the result of a sub-agent can be taken again and again",
+        contract=("tests/conformance/test_ledger.py", "-k", "taken_once"),
+    ),
+    Mutation(
+        id="sub-agents-go-on",
+        file="ledger/children.py",
+        edits=(
+            (
+                """        if op.outcome != "ok" or own.mode == "wait":
+            _cancel(step, own)
+""",
+                """        pass
+""",
+            ),
+        ),
+        breaks="a turn that is stopped leaves its sub-agents at work",
+        contract=(
+            "tests/beamclaw/sessions/test_subagents.py",
+            "-k",
+            "goes_down_to_the_leaf",
+        ),
+    ),
+    Mutation(
+        id="cancelled-and-heard",
+        file="ledger/book.py",
+        edits=(
+            (
+                """        if child is not None and child.state == "cancelled":
+""",
+                """        if child is not None and child.state == "never":
+""",
+            ),
+        ),
+        breaks="a sub-agent that has not heard of its stop may write",
+        contract=("tests/conformance/test_ledger.py", "-k", "cancelled_run"),
+    ),
+    Mutation(
+        id="bell-rung-once",
+        file="sessions/kin.py",
+        edits=(
+            (
+                """        self.rouse((*found.owed, *stopped))
+""",
+                """        del stopped
+""",
+            ),
+        ),
+        breaks="a bell that died with who was to ring it is never rung",
+        contract=(
+            "tests/beamclaw/sessions/test_subagents_deaths.py",
+            "-k",
+            "waits-the or told-the",
+        ),
+    ),
+    Mutation(
+        id="carved-from-nothing",
+        file="contracts/transcript.py",
+        edits=(
+            (
+                """        return all_of(self.begun.allowance) if self.spend is None else self.spend
+""",
+                """        return Spend() if self.spend is None else self.spend
+""",
+            ),
+        ),
+        breaks="sub-agents at the same time may use more than there is, together",
+        contract=("tests/beamclaw/contracts/test_subagents.py", "-k", "at_work_counts"),
+    ),
+    Mutation(
+        id="announced-anew",
+        file="contracts/announcements.py",
+        edits=(
+            (
+                """        child=ChildEnd(run_id=end.run_id, parent_run=parent.run_id, spend=spend),
+        hops=parent.hops + 1,
+""",
+                """        child=ChildEnd(run_id=end.run_id, parent_run=parent.run_id, spend=spend),
+""",
+            ),
+        ),
+        breaks="agents go on by themselves for ever",
+        contract=("tests/beamclaw/contracts/test_subagents.py", "-k", "in_words"),
+    ),
 )
 
 

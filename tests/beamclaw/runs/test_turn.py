@@ -5,15 +5,25 @@ import pytest
 
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.messages import ModelParams, ToolCall, said
+from beamclaw.contracts.subagents import Allowance, ChildBegun, Spend
 from beamclaw.contracts.tools import Effect, ToolSpec
-from beamclaw.contracts.transcript import Begun, Call, Did, OpenTurn, Transcript
+from beamclaw.contracts.transcript import (
+    Begun,
+    Call,
+    Child,
+    Did,
+    OpenTurn,
+    Transcript,
+)
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.turn import (
+    Act,
     Ask,
     Await,
     Begin,
     Conclude,
     Finish,
+    Linger,
     NoOpenTurnError,
     Step,
     decide,
@@ -49,6 +59,14 @@ WINDOW = Window(tokens=10_000, output=100, overhead=10, keep=1_000)
 TOOLS = {
     name: ToolSpec(name=name, description="", parameters={}, effect=effect)
     for name, effect in EFFECTS.items()
+} | {
+    "spawn": ToolSpec(
+        name="spawn",
+        description="",
+        parameters={},
+        effect="idempotent",
+        kind="session",
+    )
 }
 
 
@@ -264,3 +282,94 @@ def test_when_the_time_is_over_what_runs_is_stopped() -> None:
         "stopped",
         "refused",
     ]
+
+
+# --- turns in other sessions
+
+
+def child(mode: str = "wait", spend: Spend | None = None) -> Child:
+    begun = ChildBegun(
+        run_id="k",
+        session_key="agent:main:subagent:1",
+        kind="spawn",
+        mode=mode,  # type: ignore[arg-type] -- of a table
+        allowance=Allowance(model_calls=4, tool_calls=4, tokens=400, seconds=50.0),
+    )
+    return Child(call_id="a", begun=begun, spend=spend)
+
+
+SPAWN = ToolCall("a", "spawn", '{"task":"t"}')
+WAITS = attrs.evolve(
+    TURN,
+    answer=said("assistant", ""),
+    calls=(
+        Call(
+            asked=SPAWN,
+            begun=Begun(effect="idempotent", key="r/a", attempt=1),
+            child="k",
+        ),
+    ),
+    children=(child(),),
+    waiting_since=1.0,
+)
+SAYS = attrs.evolve(TURN, answer=said("assistant", "so"), children=(child("announce"),))
+BELOW = attrs.evolve(SAYS, depth=1)
+
+
+def test_a_call_that_concerns_sessions_is_no_process():
+    call = Call(asked=SPAWN)
+    turn = attrs.evolve(TURN, answer=said("assistant", ""), calls=(call,))
+    (step,) = steps(turn)
+    assert step == Act(call=call, spec=TOOLS["spawn"], arguments={"task": "t"})
+
+
+def test_a_sub_agent_is_waited_for_and_never_begun_again():
+    assert steps(WAITS) == (Await(),)
+    # Its time is not the turn's while it waits; see `busy_seconds`.
+    assert steps(WAITS, now=5_000.0) == (Await(),)
+
+
+def test_a_sub_agent_is_stopped_with_the_time_of_the_turn():
+    late = attrs.evolve(WAITS, waiting_since=200.0)
+    (step,) = steps(late, now=200.0)
+    assert isinstance(step, Conclude)
+    assert (step.call.child, step.outcome) == ("k", "stopped")
+
+
+@pytest.mark.parametrize(
+    ("turn", "step"),
+    [
+        # A person's turn ends; what it has started announces itself later.
+        (SAYS, Finish(outcome="ok", stop_reason="stop")),
+        # A sub-agent is over when those below it are.
+        (BELOW, Linger()),
+        (
+            attrs.evolve(BELOW, children=(child("announce", Spend()),)),
+            Finish(outcome="ok", stop_reason="stop"),
+        ),
+        # Messages came after its answer: it is asked again.
+        (attrs.evolve(BELOW, answer=None), ask(1)),
+        # It wants to end, to wait for what will be announced.
+        (
+            attrs.evolve(SAYS, last=True, stop_reason="tool_calls"),
+            Finish(outcome="ok", stop_reason="stop"),
+        ),
+        (attrs.evolve(BELOW, last=True), Linger()),
+    ],
+)
+def test_how_a_turn_ends_that_has_sub_agents(turn: OpenTurn, step: Step) -> None:
+    assert steps(turn) == (step,)
+
+
+def test_nobody_lingers_for_ever():
+    (step,) = steps(BELOW, now=100.0)
+    assert isinstance(step, Finish)
+    assert step.outcome == "limited"
+    assert "limits.turn.seconds" in step.note
+
+
+def test_what_sub_agents_may_use_counts_before_they_have_used_it():
+    several = attrs.evolve(TURN, children=(child(), child(), child()))
+    (step,) = steps(several)
+    assert isinstance(step, Finish)
+    assert "limits.turn.model_calls" in step.note

@@ -6,9 +6,11 @@ import pytest
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.sessions import Inbound, QueueMode
+from beamclaw.contracts.subagents import ChildEnd
 from beamclaw.contracts.transcript import OpenTurn, Transcript
 from beamclaw.sessions.lane import (
     Begin,
+    Close,
     Hand,
     Idle,
     Interrupt,
@@ -19,6 +21,7 @@ from beamclaw.sessions.lane import (
     Rules,
     Step,
     Wait,
+    Withdraw,
     back_off,
     decide,
 )
@@ -163,3 +166,44 @@ def test_without_a_message_of_the_user_the_last_one_counts() -> None:
 def test_the_pause_before_a_revival_doubles_up_to_its_limit() -> None:
     pauses = [back_off(n, first=0.05, most=1.0) for n in (0, 1, 2, 3, 6, 10_000)]
     assert pauses == [0.05, 0.05, 0.1, 0.2, 1.0, 1.0]
+
+
+# --- turns that work for others, and others that work for it
+
+
+def announced(by: str) -> tuple[Pending, ...]:
+    end = ChildEnd(run_id="k", parent_run=by)
+    return tuple(
+        attrs.evolve(each, inbound=attrs.evolve(each.inbound, child=end))
+        for each in queued("steer")
+    )
+
+
+BEHIND = tuple(attrs.evolve(each, inbox_id=9) for each in announced("r"))
+
+
+@pytest.mark.parametrize(
+    ("lane", "step"),
+    [
+        # Whoever ordered it is over: it is stopped, whatever state it is in.
+        (attrs.evolve(BUSY, cancelled={"r"}), Interrupt()),
+        (attrs.evolve(BUSY, cancelled={"r"}, stopping=True), Wait()),
+        (attrs.evolve(OPEN, cancelled={"r"}), Close()),
+        (attrs.evolve(OPEN, cancelled={"r"}, resting=True), Close()),
+        (attrs.evolve(OPEN, cancelled={"r"}, intake=False), Close()),
+        (attrs.evolve(OPEN, cancelled={"another"}), Revive()),
+        (attrs.evolve(FULL, cancelled={"r1"}), Withdraw(FIRST)),
+        (attrs.evolve(BUSY, pending=(FIRST,), cancelled={"r1"}), Withdraw(FIRST)),
+        # What a turn has ordered itself goes to it, also past those that wait.
+        (attrs.evolve(BUSY, pending=announced("r")), Hand(announced("r"))),
+        (attrs.evolve(BUSY, pending=(*queued("followup"), *BEHIND)), Hand(BEHIND)),
+        (
+            attrs.evolve(BUSY, pending=(*queued("followup"), *BEHIND), handed={9}),
+            Wait(),
+        ),
+        # What an earlier one has ordered is a message like any.
+        (attrs.evolve(BUSY, pending=announced("another")), Hand(announced("another"))),
+    ],
+)
+def test_what_relatives_change(lane: Lane, step: Step) -> None:
+    assert decide(lane, Rules(revive_limit=5)) == step
