@@ -18,6 +18,7 @@ import orjson
 Row = dict[str, Any]
 _MARKER = re.compile(r"<<([^<>]+)>>")
 TABLES = ["sessions", "events", "inbox", "runs", "usage", "spent", "waits", "children"]
+_SUMMARY = "[What was said before"
 _ANNOUNCED = "[The sub-agent "
 
 
@@ -34,7 +35,7 @@ def mark(text: str) -> str:
     """
     if text.startswith(_ANNOUNCED):
         return f"re:{marker_of(text)}"
-    return marker_of(text) if text.startswith("<<") else ""
+    return "" if text.startswith(_SUMMARY) else marker_of(text)
 
 
 def said(message: Mapping[str, Any]) -> str:

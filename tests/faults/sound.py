@@ -272,7 +272,7 @@ def sent(marker: str, **more: Any) -> Sent:
 
 def known() -> Known:
     """All of it."""
-    summary = said("user", "[in short] they spoke")
+    summary = said("user", "[What was said before, in short] they spoke")
     return Known(
         book=book(),
         sent={
