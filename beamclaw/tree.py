@@ -259,7 +259,8 @@ def _run_wiring(
     flusher = runs.Flusher(
         carrier, tick=numbers.flush_ms / 1000, size=numbers.flush_bytes
     )
-    bounds = Bounds(config.tools.max_result, config.tools.max_kept)
+    sizes = config.tools
+    bounds = Bounds(sizes.max_result, sizes.max_kept, sizes.max_media)
     return runs.Wiring(
         tenant=tenant,
         bus=carrier,

@@ -84,6 +84,8 @@ def _said(who: str, message: Event) -> Iterator[str]:
                 yield from _paragraph("tool", _short(part["text"]))
             case "Image":
                 yield from _paragraph(who, "[an image]")
+            case "File":
+                yield from _paragraph(who, f"[the file {part['name']}]")
             case _:
                 continue
 

@@ -511,6 +511,10 @@ class ToolsConfig:
     max_result: Count = _key(
         50_000, "Characters of a tool's output that the model gets; the middle goes."
     )
+    max_media: Annotated[int, Range(0, ENDLESS)] = _key(
+        8 * 1024 * 1024,
+        "Bytes of the pictures and files in one result of a tool, as base64.",
+    )
     max_kept: Annotated[int, Range(0, ENDLESS)] = _key(
         8 * 1024 * 1024,
         "Bytes of such an output that are kept, to be looked at: its beginning, where\n"

@@ -10,7 +10,7 @@ import orjson
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 from cattrs.strategies import configure_tagged_union
 
-from beamclaw.contracts.messages import Message, Part, Text, ToolCall, ToolResult
+from beamclaw.contracts.messages import Media, Message, Part, Text, ToolCall, ToolResult
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 def general() -> OrjsonConverter:
     """A converter without a way of its own for anything: what the other has to equal."""
     made = make_converter(omit_if_default=True)
+    configure_tagged_union(Media, made, tag_name="_")
     configure_tagged_union(Part, made, tag_name="_")
     return made
 

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 import attrs
 
 from beamclaw.contracts import tokens
-from beamclaw.contracts.messages import Image, Message, ToolCall, ToolResult
+from beamclaw.contracts.messages import (
+    File,
+    Image,
+    Media,
+    Message,
+    ToolCall,
+    ToolResult,
+)
 from beamclaw.contracts.results import shortened
 from beamclaw.contracts.transcript import Transcript
 
@@ -102,13 +109,17 @@ def _words(message: Message) -> str:
         match part:
             case ToolCall(name=name, arguments=arguments):
                 words.append(f"calls {name}({arguments})")
-            case ToolResult(text=text):
-                words.append(text)
-            case Image():
-                words.append("(an image)")
+            case ToolResult(text=text, media=media):
+                words += (text, *map(_shown, media))
+            case Image() | File():
+                words.append(_shown(part))
             case _:
                 pass
     return " ".join([message.text, *words])
+
+
+def _shown(part: Media) -> str:
+    return f"(the file {part.name})" if isinstance(part, File) else "(an image)"
 
 
 def script(messages: Sequence[Message], room: int) -> str:

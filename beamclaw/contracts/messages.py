@@ -30,6 +30,19 @@ class Image:
 
 
 @attrs.frozen
+class File:
+    """A document, by URL or as base64 data. *name* is what a person calls it."""
+
+    name: str
+    media_type: str
+    url: str | None = None
+    data: str | None = None
+
+
+Media = Image | File
+
+
+@attrs.frozen
 class Thinking:
     """Reasoning that a provider wants back unchanged; *signature* proves it."""
 
@@ -49,14 +62,15 @@ class ToolCall:
 
 @attrs.frozen
 class ToolResult:
-    """The one answer to the tool call with this id."""
+    """The one answer to the tool call with this id; *media* is shown beside its text."""
 
     id: str
     text: str
     is_error: bool = False
+    media: tuple[Media, ...] = ()
 
 
-Part = Text | Image | Thinking | ToolCall | ToolResult
+Part = Text | Image | File | Thinking | ToolCall | ToolResult
 
 
 @attrs.frozen

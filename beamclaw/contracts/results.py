@@ -6,11 +6,11 @@ import attrs
 
 from beamclaw.contracts.journal import ToolEnded
 from beamclaw.contracts.ledger import OUTPUT_PIECE, PutOutput
-from beamclaw.contracts.messages import ToolResult
+from beamclaw.contracts.messages import File, Media, ToolResult
 from beamclaw.contracts.steps import Steps, at_once
 from beamclaw.contracts.tools import Bounded, Bounds, CallOutcome, Output
 
-_ALL = Bounds(told=1_000_000_000, kept=0)
+_ALL = Bounds(told=1_000_000_000, kept=0, media=0)
 
 
 def ended(call_id: str, outcome: CallOutcome, text: str) -> ToolEnded:
@@ -65,14 +65,32 @@ def bounded(output: Output, key: str, bounds: Bounds) -> Steps[Bounded]:
                 pieces.append(data)
             kept += len(piece)
             room -= len(data)
+    said = [shortened(text, bounds.told, _where(key, kept, length))]
+    media: list[Media] = []
+    left = bounds.media
+    for part in output.media:
+        yield
+        data = (part.data or part.url or "").encode("utf-8", "surrogatepass")
+        digest.update(data)
+        if len(data) <= left:
+            media.append(part)
+            left -= len(data)
+        else:
+            said.append(_too_large(part, len(data), bounds.media))
     return Bounded(
-        text=shortened(text, bounds.told, _where(key, kept, length)),
+        text="\n".join(said),
+        media=tuple(media),
         is_error=output.is_error,
         digest=digest.hexdigest(),
         size=size,
         length=length,
         pieces=tuple(pieces),
     )
+
+
+def _too_large(part: Media, size: int, most: int) -> str:
+    what = f"the file {part.name!r}" if isinstance(part, File) else "a picture"
+    return f"[… {what} of {size:,} bytes is left out (tools.max_media: {most:,}) …]"
 
 
 # Bytes of one character.
@@ -109,7 +127,7 @@ def shortened(text: str, most: int, where: str = "") -> str:
 def _ended(call_id: str, outcome: CallOutcome, output: Bounded) -> ToolEnded:
     return ToolEnded(
         outcome=outcome,
-        result=ToolResult(call_id, output.text, outcome != "ok"),
+        result=ToolResult(call_id, output.text, outcome != "ok", output.media),
         digest=output.digest,
         size=output.size,
     )

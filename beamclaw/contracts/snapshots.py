@@ -24,7 +24,15 @@ from beamclaw.contracts import names
 from beamclaw.contracts.codec import converter
 from beamclaw.contracts.history import History
 from beamclaw.contracts.ledger import Claim
-from beamclaw.contracts.messages import Message, Role, Text
+from beamclaw.contracts.messages import (
+    File,
+    Image,
+    Message,
+    Part,
+    Role,
+    Text,
+    ToolResult,
+)
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.steps import Steps
 from beamclaw.contracts.transcript import (
@@ -155,8 +163,13 @@ def _cuts(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
         yield first, len(messages)
 
 
-def _length(part: Any) -> int:
-    return len(part.text) if type(part) is Text else _LENGTH // 16
+def _length(part: Part) -> int:
+    if type(part) is Text:
+        return len(part.text)
+    if isinstance(part, ToolResult):
+        return len(part.text) + sum(map(_length, part.media))
+    data = part.data if isinstance(part, Image | File) else None
+    return len(data or "") + _LENGTH // 64
 
 
 def _line(state: Transcript, first: int, last: int) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from beamclaw.contracts.messages import (
+    File,
     Image,
     Message,
     Part,
@@ -12,10 +13,14 @@ from beamclaw.contracts.messages import (
 )
 
 # English has about four bytes to a token, other scripts about three per character;
-# an image costs what the large models charge for a full one.
+# an image costs what the large models charge for a full one at the highest resolution.
 BYTES_PER_TOKEN = 3
 MESSAGE_OVERHEAD = 8
-IMAGE_TOKENS = 1_600
+IMAGE_TOKENS = 4_800
+# A page of a document is read as text and as a picture. How many it has is not known, so a
+# byte counts as a token, up to the hundred pages that are read at most.
+PAGE_TOKENS = 3 * IMAGE_TOKENS // 2
+MOST_PAGES = 100
 
 
 def of_text(text: str) -> int:
@@ -39,7 +44,16 @@ def _of_part(part: Part) -> int:
     if isinstance(part, ToolCall):
         return of_text(part.name) + of_text(part.arguments)
     if isinstance(part, ToolResult):
-        return of_text(part.text)
+        return of_text(part.text) + sum(map(_of_part, part.media))
     if isinstance(part, Image):
         return IMAGE_TOKENS
+    if isinstance(part, File):
+        return of_text(part.name) + _of_pages(part)
     return sum(map(of_text, (part.text, part.signature or "", part.redacted or "")))
+
+
+def _of_pages(file: File) -> int:
+    most = PAGE_TOKENS * MOST_PAGES
+    if file.data is None:
+        return most
+    return min(max(len(file.data) * 3 // 4, PAGE_TOKENS), most)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import attrs
 
 import supervision
+from beamclaw.contracts.messages import Media
 
 Effect = Literal["pure", "idempotent", "checkable", "unsafe"]
 """What running a tool twice does.
@@ -78,10 +79,15 @@ class Order:
 
 @attrs.frozen
 class Output:
-    """What a tool says when it is done; *is_error* tells the model that it failed."""
+    """What a tool says when it is done; *is_error* tells the model that it failed.
+
+    *media* are pictures and files that the model is shown beside the text. A file that is
+    a text is better said: what is too long of that is kept.
+    """
 
     text: str
     is_error: bool = False
+    media: tuple[Media, ...] = ()
 
 
 @attrs.frozen
@@ -91,10 +97,12 @@ class Bounds:
     Attributes:
         told: Characters of it that the model gets.
         kept: Bytes of it that are kept, where the model gets less.
+        media: Bytes of the pictures and files in it.
     """
 
     told: int
     kept: int
+    media: int
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +123,7 @@ class Bounded:
     size: int = 0
     length: int = 0
     pieces: tuple[bytes, ...] = ()
+    media: tuple[Media, ...] = ()
 
 
 class ToolFailed(Exception):  # noqa: N818 -- a situation

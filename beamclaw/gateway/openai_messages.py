@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from beamclaw.contracts.messages import (
+    File,
     Image,
     Message,
     Part,
@@ -22,6 +23,7 @@ from beamclaw.contracts.messages import (
 from beamclaw.gateway.openai_fields import Wrong, members
 
 MAX_IMAGES: Final = 8
+MAX_FILES: Final = 8
 MAX_URL: Final = 8192
 IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
@@ -95,11 +97,28 @@ def _part(raw: object, role: Role, where: str) -> Part:
         url = image if isinstance(image, str) else members(image).get("url")
         if isinstance(url, str):
             return _image(url, where)
+    if kind == "file" and role == "user":
+        return _file(members(part.get("file")), where)
     raise Wrong(
         f"{where} must be {{type: text, text: ...}}, or in a user's message "
-        "{type: image_url, image_url: {url: ...}}",
+        "{type: image_url, image_url: {url: ...}} or {type: file, file: {filename: ..., "
+        "file_data: ...}}",
         where,
     )
+
+
+def _file(file: dict[str, Any], where: str) -> File:
+    name, data = file.get("filename"), file.get("file_data")
+    found = _DATA_URL.match(data) if isinstance(data, str) else None
+    if not isinstance(name, str) or not isinstance(data, str) or found is None:
+        raise Wrong(
+            f"{where}: a file has a filename, and file_data as data:...;base64,...",
+            where,
+        )
+    encoded = data[found.end() :]
+    if not _is_base64(encoded):
+        raise Wrong(f"{where}: the file is not valid base64", where)
+    return File(name, found[1].lower(), data=encoded)
 
 
 def _image(url: str, where: str) -> Image:
@@ -118,13 +137,17 @@ def _image(url: str, where: str) -> Image:
 def _embedded(media_type: str, data: str, where: str) -> Image:
     if media_type not in IMAGE_TYPES:
         raise Wrong(f"{where}: images are {', '.join(sorted(IMAGE_TYPES))}", where)
-    try:
-        raw = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not raw:
+    if not _is_base64(data):
         raise Wrong(f"{where}: the image is not valid base64", where)
     return Image(data=data, media_type=media_type)
+
+
+def _is_base64(data: str) -> bool:
+    """Whether *data* is something in base64."""
+    try:
+        return bool(base64.b64decode(data, validate=True))
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _tool_result(item: dict[str, Any], where: str) -> ToolResult:
@@ -158,11 +181,13 @@ def _check_said(messages: Sequence[Message]) -> None:
     last = next((m for m in reversed(messages) if m.role == "user"), None)
     if last is None:
         raise Wrong("messages has no message with role user", "messages")
-    if not last.text.strip() and not any(isinstance(p, Image) for p in last.parts):
+    shown = any(isinstance(part, Image | File) for part in last.parts)
+    if not last.text.strip() and not shown:
         raise Wrong("the last message with role user is empty", "messages")
-    images = sum(isinstance(part, Image) for m in messages for part in m.parts)
-    if images > MAX_IMAGES:
-        raise Wrong(f"{images} images are more than {MAX_IMAGES}", "messages")
+    for kind, most, what in ((Image, MAX_IMAGES, "images"), (File, MAX_FILES, "files")):
+        count = sum(isinstance(part, kind) for m in messages for part in m.parts)
+        if count > most:
+            raise Wrong(f"{count} {what} are more than {most}", "messages")
 
 
 def _check_calls(messages: Sequence[Message]) -> None:

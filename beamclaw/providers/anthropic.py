@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 
 from beamclaw.contracts.messages import (
+    File,
     Image,
+    Media,
     Message,
     Part,
     Text,
@@ -28,6 +30,7 @@ from beamclaw.contracts.providers import (
     UsageReport,
 )
 from beamclaw.contracts.tools import ToolSpec
+from beamclaw.providers import media
 from beamclaw.providers._json import (
     count,
     dumps,
@@ -188,7 +191,15 @@ def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
             text = parts[0].text
             blocks = [] if _is_blank(text) else [{"type": "text", "text": text}]
         else:
-            blocks = [block for part in parts if (block := _block(part))]
+            blocks = [
+                block
+                for part in parts
+                if not (role == "assistant" and isinstance(part, Image | File))
+                and (block := _block(part))
+            ]
+        # What was only thought, up to a limit say, may not be the end of a message.
+        while role == "assistant" and blocks and "thinking" in blocks[-1]["type"]:
+            blocks.pop()
         # Nothing may stand before the first words of the user, so no result either:
         # the call that it answers is left out.
         if not blocks or (not merged and message.role in ("assistant", "tool")):
@@ -226,15 +237,8 @@ def _block(part: Part) -> dict[str, Any] | None:  # noqa: PLR0911 - one per part
         case Text(text):
             # Empty ones, also those of white space only, are refused.
             return None if _is_blank(text) else {"type": "text", "text": text}
-        case Image(url=str() as url):
-            return {"type": "image", "source": {"type": "url", "url": url}}
-        case Image():
-            source = {
-                "type": "base64",
-                "media_type": part.media_type,
-                "data": part.data,
-            }
-            return {"type": "image", "source": source}
+        case Image() | File():
+            return _shown(part)
         case Thinking(redacted=str() as redacted) if redacted:
             return {"type": "redacted_thinking", "data": redacted}
         case Thinking(text, str() as signature) if signature:
@@ -250,12 +254,53 @@ def _block(part: Part) -> dict[str, Any] | None:  # noqa: PLR0911 - one per part
                 "input": arguments,
             }
         case ToolResult():
-            result: dict[str, Any] = {
-                "type": "tool_result",
-                "tool_use_id": part.id,
-                "content": part.text,
-            }
-            return {**result, "is_error": True} if part.is_error else result
+            return _result(part)
+
+
+def _result(part: ToolResult) -> dict[str, Any]:
+    content: str | list[dict[str, Any]] = part.text
+    if part.media:
+        # In a result that says that it failed there may be nothing but text.
+        show = _told if part.is_error else _shown
+        words = [] if _is_blank(part.text) else [{"type": "text", "text": part.text}]
+        content = [*words, *map(show, part.media)]
+    result: dict[str, Any] = {
+        "type": "tool_result",
+        "tool_use_id": part.id,
+        "content": content,
+    }
+    return {**result, "is_error": True} if part.is_error else result
+
+
+def _shown(part: Media) -> dict[str, Any]:
+    """A picture or a file; in words what this API does not take."""
+    if isinstance(part, File):
+        source = _document(part)
+        if source is None:
+            return _told(part)
+        title = {"title": part.name} if part.name.strip() else {}
+        return {"type": "document", "source": source, **title}
+    if not media.can_be_shown(part):
+        return _told(part)
+    if part.url is not None:
+        return {"type": "image", "source": {"type": "url", "url": part.url}}
+    source = {"type": "base64", "media_type": part.media_type, "data": part.data}
+    return {"type": "image", "source": source}
+
+
+def _document(file: File) -> dict[str, Any] | None:
+    if media.is_pdf(file):
+        return {"type": "base64", "media_type": media.PDF, "data": file.data}
+    if media.is_web_pdf(file):
+        return {"type": "url", "url": file.url}
+    words = media.text_in(file)
+    if words is None:
+        return None
+    return {"type": "text", "media_type": "text/plain", "data": words}
+
+
+def _told(part: Media) -> dict[str, Any]:
+    return {"type": "text", "text": media.in_words(part)}
 
 
 # --- the answer

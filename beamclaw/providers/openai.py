@@ -17,7 +17,9 @@ from typing import Any
 import orjson
 
 from beamclaw.contracts.messages import (
+    File,
     Image,
+    Media,
     Message,
     Text,
     ToolCall,
@@ -36,6 +38,7 @@ from beamclaw.contracts.providers import (
     UsageReport,
 )
 from beamclaw.contracts.tools import ToolSpec
+from beamclaw.providers import media
 from beamclaw.providers._json import (
     count,
     dumps,
@@ -158,15 +161,26 @@ def _function(tool: ToolSpec) -> dict[str, Any]:
 
 
 def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Ours as theirs. What tools have shown follows their results as the user's."""
     said: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     for message in messages:
+        if shown and message.role != "tool":
+            said.append({"role": "user", "content": shown})
+            shown = []
         parts = message.parts
         # Most are one plain text, and there may be thousands.
         if len(parts) == 1 and type(parts[0]) is Text and message.role != "tool":
             if parts[0].text:
                 said.append({"role": message.role, "content": parts[0].text})
-        else:
-            said += _message(message)
+            continue
+        said += _message(message)
+        for part in parts:
+            if isinstance(part, ToolResult) and part.media:
+                words = f"What the tool call {part.id} has shown:"
+                shown += [{"type": "text", "text": words}, *map(_shown, part.media)]
+    if shown:
+        said.append({"role": "user", "content": shown})
     return said
 
 
@@ -204,7 +218,7 @@ def _assistant(message: Message) -> Iterable[dict[str, Any]]:
 
 
 def _user(message: Message) -> Iterable[dict[str, Any]]:
-    if any(isinstance(part, Image) for part in message.parts):
+    if any(isinstance(part, Image | File) for part in message.parts):
         yield {"role": "user", "content": list(_user_parts(message))}
     elif content := message.text:
         yield {"role": "user", "content": content}
@@ -214,9 +228,23 @@ def _user_parts(message: Message) -> Iterable[dict[str, Any]]:
     for part in message.parts:
         if isinstance(part, Text) and part.text:
             yield {"type": "text", "text": part.text}
-        elif isinstance(part, Image):
-            url = part.url or f"data:{part.media_type};base64,{part.data}"
-            yield {"type": "image_url", "image_url": {"url": url}}
+        elif isinstance(part, Image | File):
+            yield _shown(part)
+
+
+def _shown(part: Media) -> dict[str, Any]:
+    """A picture or a file; in words what this API does not take."""
+    if isinstance(part, Image) and media.can_be_shown(part):
+        url = part.url or f"data:{part.media_type};base64,{part.data}"
+        return {"type": "image_url", "image_url": {"url": url}}
+    if isinstance(part, File) and media.is_pdf(part):
+        data = f"data:{media.PDF};base64,{part.data}"
+        file = {"filename": part.name or "file.pdf", "file_data": data}
+        return {"type": "file", "file": file}
+    words = media.text_in(part) if isinstance(part, File) else None
+    if isinstance(part, File) and words is not None:
+        return {"type": "text", "text": media.as_text(part, words)}
+    return {"type": "text", "text": media.in_words(part)}
 
 
 # --- the answer

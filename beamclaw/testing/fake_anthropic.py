@@ -50,7 +50,15 @@ _KNOWN = frozenset(
     }
 )
 _TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
+_TOOL_ID = re.compile(r"^[a-zA-Z0-9_-]+$")
 _LEAST_THINKING = 1024
+# Which blocks a message of each role may have.
+_BLOCKS = {
+    "user": frozenset({"text", "image", "document", "tool_result"}),
+    "assistant": frozenset({"text", "thinking", "redacted_thinking", "tool_use"}),
+}
+_IN_RESULTS = frozenset({"text", "image", "document"})
+_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _REFUSALS = {
     400: ("invalid_request_error", "The request is invalid."),
     401: ("authentication_error", "invalid x-api-key"),
@@ -232,6 +240,7 @@ def _check_messages(body: Body) -> Iterable[Refused]:
     for n, (role, blocks) in enumerate(turns):
         if role not in ("user", "assistant"):
             yield _invalid(f"messages.{n}.role: Input should be 'user' or 'assistant'")
+        yield from _check_kinds(n, role, blocks)
         yield from _check_blocks(n, blocks)
         yield from _check_results(n, blocks, asked)
         asked = [block["id"] for block in blocks if block.get("type") == "tool_use"]
@@ -278,6 +287,61 @@ def _merged(messages: list[Any]) -> list[tuple[str, list[Body]]]:
     return turns
 
 
+def _check_kinds(n: int, role: str, blocks: list[Body]) -> Iterable[Refused]:
+    last = str(blocks[-1].get("type")) if blocks else ""
+    if role == "assistant" and "thinking" in last:
+        yield _invalid(
+            f"messages.{n}: The final block in an assistant message cannot be `{last}`."
+        )
+    for block in blocks:
+        kind = block.get("type")
+        if kind not in _BLOCKS.get(role, ()):
+            yield _invalid(
+                f"messages.{n}.content: `{kind}` blocks are not allowed in `{role}` "
+                "messages"
+            )
+        elif kind == "tool_result":
+            yield from _check_result(n, block)
+        else:
+            yield from _check_shown(n, block)
+
+
+def _check_result(n: int, block: Body) -> Iterable[Refused]:
+    content = block.get("content")
+    if not isinstance(content, list):
+        return
+    for inner in cast("list[Body]", content):
+        kind = inner.get("type")
+        if kind not in _IN_RESULTS:
+            yield _invalid(
+                f"messages.{n}.tool_result.content: Input tag '{kind}' is not expected"
+            )
+        elif block.get("is_error") and kind != "text":
+            yield _invalid(
+                f"messages.{n}: all content must be type `text` if `is_error` is true"
+            )
+        elif kind == "text" and not str(inner.get("text", "")).strip():
+            yield _invalid("messages: text content blocks must be non-empty")
+        yield from _check_shown(n, inner)
+
+
+def _check_shown(n: int, block: Body) -> Iterable[Refused]:
+    """Pictures and documents."""
+    kind, source = block.get("type"), cast("Body", block.get("source") or {})
+    media, data, url = (source.get(name) for name in ("media_type", "data", "url"))
+    on_the_web = source.get("type") == "url" and str(url).startswith("http")
+    embedded = source.get("type") == "base64" and bool(data)
+    plain = source.get("type") == "text" and media == "text/plain" and bool(data)
+    if kind == "image" and not on_the_web and not (embedded and media in _IMAGES):
+        yield _invalid(f"messages.{n}.image.source: not a picture that is supported")
+    elif kind == "document" and not (
+        on_the_web or plain or (embedded and media == "application/pdf")
+    ):
+        yield _invalid(f"messages.{n}.document.source: not a supported document")
+    elif kind == "document" and block.get("title") == "":
+        yield _invalid(f"messages.{n}.document.title: should have at least 1 character")
+
+
 def _check_blocks(n: int, blocks: list[Body]) -> Iterable[Refused]:
     if not blocks:
         yield _invalid(f"messages.{n}: all messages must have non-empty content")
@@ -287,8 +351,21 @@ def _check_blocks(n: int, blocks: list[Body]) -> Iterable[Refused]:
             yield _invalid("messages: text content blocks must be non-empty")
         elif kind == "thinking" and not block.get("signature"):
             yield _invalid(f"messages.{n}: Invalid `signature` in `thinking` block")
-        elif kind == "tool_use" and not isinstance(block.get("input"), dict):
-            yield _invalid(f"messages.{n}.tool_use.input: should be a valid dictionary")
+        elif kind == "redacted_thinking" and not block.get("data"):
+            yield _invalid(f"messages.{n}.redacted_thinking.data: Field required")
+        elif kind == "tool_use":
+            yield from _check_use(n, block)
+
+
+def _check_use(n: int, block: Body) -> Iterable[Refused]:
+    if not isinstance(block.get("input"), dict):
+        yield _invalid(f"messages.{n}.tool_use.input: should be a valid dictionary")
+    for name, rule in (("id", _TOOL_ID), ("name", _TOOL_NAME)):
+        if not rule.match(str(block.get(name))):
+            yield _invalid(
+                f"messages.{n}.tool_use.{name}: String should match pattern "
+                f"'{rule.pattern}'"
+            )
 
 
 def _check_results(n: int, blocks: list[Body], asked: list[str]) -> Iterable[Refused]:

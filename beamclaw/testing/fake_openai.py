@@ -58,7 +58,16 @@ _KNOWN = frozenset(
 )
 _TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
-_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+# Which parts a message of each role may have.
+_PARTS = {
+    "system": frozenset({"text"}),
+    "developer": frozenset({"text"}),
+    "user": frozenset({"text", "image_url", "input_audio", "file"}),
+    "assistant": frozenset({"text", "refusal"}),
+    "tool": frozenset({"text"}),
+}
+_IMAGE = re.compile(r"https?://.|data:image/(png|jpeg|gif|webp);base64,.")
+_PDF = "data:application/pdf;base64,"
 _RANGES = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -357,11 +366,35 @@ def _check_content(message: Body, where: str) -> Iterable[Refused]:
                 f"Invalid value for 'content': expected a string, got null. ({where})"
             )
     elif isinstance(content, list):
-        for part in cast("list[Any]", content):
-            if part.get("type") not in _PARTS:
-                yield _invalid(f"Invalid value: '{where}.content' part type.", where)
+        for n, part in enumerate(cast("list[Body]", content)):
+            yield from _check_part(part, message["role"], f"{where}.content[{n}]")
     elif not isinstance(content, str):
         yield _invalid(f"Invalid type for '{where}.content'.", where)
+
+
+def _check_part(part: Body, role: str, where: str) -> Iterable[Refused]:
+    kind = part.get("type")
+    if kind not in _PARTS[role]:
+        supported = ", ".join(f"'{name}'" for name in sorted(_PARTS[role]))
+        yield _invalid(
+            f"Invalid value: '{kind}'. Supported values are: {supported}.", where
+        )
+    elif kind == "text" and not isinstance(part.get("text"), str):
+        yield _invalid(f"Missing required parameter: '{where}.text'.", where)
+    elif kind == "image_url":
+        url = cast("Body", part.get("image_url") or {}).get("url")
+        if not isinstance(url, str) or not _IMAGE.match(url):
+            yield _invalid(f"Invalid '{where}.image_url'. Expected a valid URL.", where)
+    elif kind == "file":
+        file = cast("Body", part.get("file") or {})
+        data = str(file.get("file_data") or "")
+        whole = bool(file.get("filename")) and data.startswith(_PDF) and data != _PDF
+        if not whole and not file.get("file_id"):
+            yield _invalid(
+                f"Invalid '{where}.file': expected a base64-encoded data URL with an "
+                "application/pdf MIME type.",
+                where,
+            )
 
 
 def _head(body: Body, kind: str) -> Body:

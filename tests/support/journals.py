@@ -20,6 +20,7 @@ from beamclaw.contracts.journal import (
 )
 from beamclaw.contracts.ledger import Event, NewEvent
 from beamclaw.contracts.messages import (
+    File,
     Image,
     Message,
     ModelParams,
@@ -39,12 +40,23 @@ def stored(new: NewEvent, seq: int) -> Event:
 
 
 texts = st.text(max_size=8)
+kinds = st.sampled_from(
+    ["", "image/png", "image/tiff", "application/pdf", "text/plain", "text/csv"]
+)
+urls = st.sampled_from([None, "", "https://example.org/x", "ftp://example.org/x"])
+data = st.sampled_from([None, "", "aGk=", "IA==", "no base64"])
+media = st.one_of(
+    st.builds(Image, urls, data, st.none() | kinds),
+    st.builds(File, texts, kinds, urls, data),
+)
 parts = st.one_of(
     st.builds(Text, texts),
-    st.builds(Image, st.none() | texts, st.none() | texts, st.none() | texts),
     st.builds(Thinking, texts, st.none() | texts, st.none() | texts),
     st.builds(ToolCall, texts, texts, texts),
-    st.builds(ToolResult, texts, texts, st.booleans()),
+    media,
+    st.builds(
+        ToolResult, texts, texts, st.booleans(), st.lists(media, max_size=2).map(tuple)
+    ),
 )
 messages = st.builds(
     Message,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import attrs
 import orjson
 import pytest
 from hypothesis import given
@@ -214,7 +215,13 @@ def refused(request: ModelRequest) -> list[object]:
     """What the strict fakes have against it."""
     openai = chat_body(request, "max_tokens")
     anthropic = messages_body(request, 1_000)
-    bodies = [(FakeOpenAI(), openai), (FakeAnthropic(), anthropic)]
+    thinks = attrs.evolve(request, params=ModelParams(thinking="high"))
+    thinking = messages_body(thinks, 9_000)
+    bodies = [
+        (FakeOpenAI(), openai),
+        (FakeAnthropic(), anthropic),
+        (FakeAnthropic(), thinking),
+    ]
     return [
         breach
         for fake, body in bodies

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from beamclaw.contracts import results
 from beamclaw.contracts.ledger import OUTPUT_PIECE, PutOutput
+from beamclaw.contracts.messages import File, Image
 from beamclaw.contracts.results import bounded, ended, of_output, to_keep, whole
 from beamclaw.contracts.steps import at_once
 from beamclaw.contracts.tools import Bounded, Bounds, Output
 
 
 def of(text: str, told: int = 10, kept: int = 1_000_000) -> Bounded:
-    return at_once(bounded(Output(text), "r/a", Bounds(told, kept)))
+    return at_once(bounded(Output(text), "r/a", Bounds(told, kept, 0)))
 
 
 def test_what_the_model_gets_all_of_is_not_kept_beside():
@@ -70,7 +71,7 @@ def test_what_is_kept_is_a_beginning_in_pieces(piece: int, text: str, kept: int)
 
 
 def test_it_goes_in_steps_however_long_it_is():
-    work = bounded(Output("x" * (9 * OUTPUT_PIECE + 1)), "r/a", Bounds(10, 10**9))
+    work = bounded(Output("x" * (9 * OUTPUT_PIECE + 1)), "r/a", Bounds(10, 10**9, 0))
     assert len(list(work)) == 9
 
 
@@ -83,3 +84,26 @@ def test_the_node_itself_answers_in_the_same_way():
         digest=whole(Output("who knows")).digest,
         size=9,
     )
+
+
+IMAGE = Image(data="x" * 40, media_type="image/png")
+FILE = File("report.pdf", "application/pdf", data="y" * 40)
+
+
+def test_pictures_and_files_go_along_up_to_so_many_bytes():
+    output = Output("see", media=(IMAGE, FILE, Image(url="https://example.org")))
+    found = at_once(bounded(output, "r/a", Bounds(100, 0, 70)))
+    assert found.media == (IMAGE, Image(url="https://example.org"))
+    assert found.text == (
+        "see\n[… the file 'report.pdf' of 40 bytes is left out (tools.max_media: 70) …]"
+    )
+    assert of_output("a", "r/a", found).result.media == found.media
+
+
+def test_another_picture_is_another_result():
+    bounds = Bounds(100, 0, 70)
+    digests = {
+        at_once(bounded(Output("see", media=media), "r/a", bounds)).digest
+        for media in ((), (IMAGE,), (FILE,))
+    }
+    assert len(digests) == 3

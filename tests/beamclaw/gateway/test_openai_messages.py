@@ -2,7 +2,7 @@
 
 import pytest
 
-from beamclaw.contracts.messages import Image, Text, ToolCall, ToolResult
+from beamclaw.contracts.messages import File, Image, Text, ToolCall, ToolResult
 from beamclaw.gateway.openai_fields import Wrong
 from beamclaw.gateway.openai_messages import read_messages
 
@@ -12,6 +12,13 @@ PIXEL = "data:image/png;base64,aGk="
 
 def read(messages):
     return read_messages(messages, 100)
+
+
+PDF = "data:application/pdf;base64,aGk="
+
+
+def named(data: str) -> dict[str, object]:
+    return {"type": "file", "file": {"filename": "a.pdf", "file_data": data}}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,10 @@ def read(messages):
         (
             [{"type": "image_url", "image_url": "https://example.org/a.png"}],
             (Image(url="https://example.org/a.png"),),
+        ),
+        (
+            [{"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}],
+            (File("a.pdf", "application/pdf", data="aGk="),),
         ),
     ],
 )
@@ -67,6 +78,10 @@ def test_a_transcript_with_tools_is_taken_as_it_is():
         [{"role": "user", "content": None}],
         [{"role": "user", "content": 7}],
         [{"role": "user", "content": [{"type": "text"}]}],
+        [{"role": "user", "content": [{"type": "file", "file": {"file_data": PDF}}]}],
+        [{"role": "user", "content": [named("nothing")]}],
+        [{"role": "user", "content": [named("data:text/csv;base64,?")]}],
+        [{"role": "user", "content": [named(PDF)] * 9}],
         [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}],
         [{"role": "user", "content": ["hello"]}],
         [{"role": "robot", "content": "hello"}],

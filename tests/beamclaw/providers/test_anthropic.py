@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from beamclaw.contracts.messages import (
+    File,
     Image,
     Message,
     ModelParams,
@@ -146,12 +147,92 @@ def test_tool_calls_thinking_and_results_which_come_first():
 
 def test_pictures():
     image = Message(
-        "user", (Image(url="u"), Image(data="QQ==", media_type="image/png"))
+        "user", (Image(url="https://u"), Image(data="QQ==", media_type="image/png"))
     )
     assert [block["source"] for block in body(image)["messages"][0]["content"]] == [
-        {"type": "url", "url": "u"},
+        {"type": "url", "url": "https://u"},
         {"type": "base64", "media_type": "image/png", "data": "QQ=="},
     ]
+
+
+def words(part) -> str:
+    what = f"file {part.name!r}, {part.media_type}" if isinstance(part, File) else None
+    return f"(here was {'the ' + what if what else 'a picture'}, which cannot be shown to you)"
+
+
+PNG = Image(data="QQ==", media_type="image/png")
+PICTURE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": "QQ=="},
+}
+PDF = File("a.pdf", "application/pdf", data="QQ==")
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "base64", "media_type": "application/pdf", "data": "QQ=="},
+    "title": "a.pdf",
+}
+ZIP = File("a.zip", "application/zip", data="QQ==")
+TIFF = Image(data="QQ==", media_type="image/tiff")
+
+
+@pytest.mark.parametrize(
+    ("part", "block"),
+    [
+        (PDF, DOCUMENT),
+        (
+            File("", "application/pdf", url="https://example.org/a.pdf"),
+            {
+                "type": "document",
+                "source": {"type": "url", "url": "https://example.org/a.pdf"},
+            },
+        ),
+        (
+            File("a.csv", "text/csv", data="aGk="),
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "hi"},
+                "title": "a.csv",
+            },
+        ),
+        (ZIP, text(words(ZIP))),
+        (TIFF, text(words(TIFF))),
+    ],
+)
+def test_files_and_what_cannot_be_shown(part, block):
+    assert body(Message("user", (part,)))["messages"][0]["content"] == [block]
+
+
+@pytest.mark.parametrize(
+    ("result", "content"),
+    [
+        (ToolResult("a", "see", media=(PNG, PDF)), [text("see"), PICTURE, DOCUMENT]),
+        (ToolResult("a", "", media=(PNG,)), [PICTURE]),
+        (
+            ToolResult("a", "no", is_error=True, media=(PNG, ZIP)),
+            [text("no"), text(words(PNG)), text(words(ZIP))],
+        ),
+    ],
+)
+def test_what_a_tool_has_shown_is_in_its_result(result, content):
+    call = Message("assistant", (ToolCall("a", "f", "{}"),))
+    sent = body(said("user", "hi"), call, Message("tool", (result,)))
+    assert sent["messages"][2]["content"][0]["content"] == content
+
+
+def test_what_was_only_thought_is_left_out():
+    sent = body(
+        said("user", "hi"),
+        Message("assistant", (Thinking("hm", "sig"),)),
+        said("user", "well?"),
+    )
+    assert sent["messages"] == [
+        {"role": "user", "content": [text("hi"), text("well?")]}
+    ]
+
+
+def test_a_picture_of_the_assistants_is_left_out():
+    sent = body(said("user", "hi"), Message("assistant", (PNG, Text("so"))))
+    assert sent["messages"][1]["content"] == [text("so")]
 
 
 def test_settings_that_exist_here():

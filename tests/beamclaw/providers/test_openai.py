@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from beamclaw.contracts.messages import (
+    File,
     Image,
     Message,
     ModelParams,
@@ -116,6 +117,83 @@ def test_pictures():
         {"type": "image_url", "image_url": {"url": "http://p"}},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}},
     ]
+
+
+PNG = Image(data="QQ==", media_type="image/png")
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}
+
+
+def words(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        (
+            File("a.pdf", "application/pdf", data="QQ=="),
+            {
+                "type": "file",
+                "file": {
+                    "filename": "a.pdf",
+                    "file_data": "data:application/pdf;base64,QQ==",
+                },
+            },
+        ),
+        (File("a.csv", "text/csv", data="aGk="), words("The file 'a.csv':\nhi")),
+        (
+            File("a.zip", "application/zip", data="QQ=="),
+            words(
+                "(here was the file 'a.zip', application/zip, which cannot be shown to "
+                "you)"
+            ),
+        ),
+        (
+            File("a.pdf", "application/pdf", url="https://example.org/a.pdf"),
+            words(
+                "(here was the file 'a.pdf', application/pdf, which cannot be shown to "
+                "you)"
+            ),
+        ),
+        (
+            Image(data="QQ==", media_type="image/tiff"),
+            words("(here was a picture, which cannot be shown to you)"),
+        ),
+        (
+            Image(url="ftp://example.org/a.png"),
+            words("(here was a picture, which cannot be shown to you)"),
+        ),
+    ],
+)
+def test_files_and_what_cannot_be_shown(part, sent):
+    assert body(Message("user", (part,)))["messages"][0]["content"] == [sent]
+
+
+def test_what_tools_have_shown_follows_their_results_as_the_users():
+    calls = (ToolCall("a", "f", "{}"), ToolCall("b", "f", "{}"))
+    sent = body(
+        said("user", "hi"),
+        Message("assistant", calls),
+        Message("tool", (ToolResult("a", "see", media=(PNG,)),)),
+        Message("tool", (ToolResult("b", "none"),)),
+        said("user", "well?"),
+    )
+    assert sent["messages"][2:] == [
+        {"role": "tool", "tool_call_id": "a", "content": "see"},
+        {"role": "tool", "tool_call_id": "b", "content": "none"},
+        {
+            "role": "user",
+            "content": [words("What the tool call a has shown:"), PICTURE],
+        },
+        {"role": "user", "content": "well?"},
+    ]
+
+
+def test_what_the_last_tool_has_shown_is_sent_too():
+    call = Message("assistant", (ToolCall("a", "f", "{}"),))
+    result = Message("tool", (ToolResult("a", "see", media=(PNG,)),))
+    last = body(said("user", "hi"), call, result)["messages"][-1]
+    assert (last["role"], last["content"][-1]) == ("user", PICTURE)
 
 
 def test_only_settings_that_are_set_are_sent():

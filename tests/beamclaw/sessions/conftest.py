@@ -225,7 +225,7 @@ async def _tenant(
     async def claim(tenant: str) -> int:
         return next(_epochs)
 
-    bounds = Bounds(told=1_000, kept=300_000)
+    bounds = Bounds(told=1_000, kept=300_000, media=100_000)
     run_wiring = runs.Wiring(
         tenant="default",
         bus=carrier,

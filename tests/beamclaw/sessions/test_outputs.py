@@ -8,9 +8,10 @@ from trio.testing import MockClock
 import supervision
 from beamclaw.contracts.journal import ToolEnded, read
 from beamclaw.contracts.ledger import OutputRead, ReadOutput, ReadSession
+from beamclaw.contracts.messages import Image, Media
 from beamclaw.contracts.tools import Order, Output, ToolFailed, ToolSpec
 from tests.beamclaw.sessions.conftest import KEY, Model
-from tests.beamclaw.sessions.test_tools import report, use
+from tests.beamclaw.sessions.test_tools import report, results, use
 
 
 @attrs.frozen
@@ -19,6 +20,7 @@ class Says:
 
     text: str
     fails: bool = False
+    media: tuple[Media, ...] = ()
 
     @property
     def spec(self) -> ToolSpec:
@@ -31,7 +33,7 @@ class Says:
         await trio.lowlevel.checkpoint()
         if self.fails:
             raise ToolFailed(self.text)
-        return Output(self.text)
+        return Output(self.text, media=self.media)
 
     async def check(self, order: Order) -> Output | None:
         return None
@@ -122,3 +124,21 @@ async def test_an_output_that_outlives_its_run_is_kept_by_the_next(
         (one,) = await ends()
         found = await kept(one.rest)
         assert found.length == len(LONG)
+
+
+async def test_what_a_tool_shows_reaches_the_model_and_stays_in_the_conversation(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    picture = Image(data="QQ==", media_type="image/png")
+    model.tools = {"say": Says("see", media=(picture,))}
+    model.scripts = [use(("say", {})), report]
+    async with open_tenant(snapshot_every=4) as tenant:
+        await tenant.ask("show it")
+        (result,) = results(model.calls[-1].messages)
+        assert (result.text, result.media) == ("see", (picture,))
+        await trio.sleep(1)
+    async with open_tenant() as tenant:
+        tenant.sent = 10
+        await tenant.ask("and?")
+        (result,) = results(model.calls[-1].messages)
+        assert result.media == (picture,)

@@ -44,6 +44,22 @@ async def post(fake, body, **headers):
 
 
 # what is wrong -> the status, and a word of the error
+PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+THEIR_PICTURE = {
+    "type": "image",
+    "source": {"type": "url", "url": "https://example.org/a"},
+}
+
+
+def said(*blocks: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(blocks)}
+
+
+def answered(content: list[Any], **more: Any) -> dict[str, Any]:
+    result = THEIR_RESULT["content"][0] | {"content": content}
+    return {"role": "user", "content": [result | more]}
+
+
 OPENAI = [
     (b"{", 400, "parse the JSON"),
     (b"[]", 400, "parse the JSON"),
@@ -53,7 +69,12 @@ OPENAI = [
     ({"model": "m", "messages": []}, 400, "empty array"),
     ({"model": "m", "messages": [{"role": "bot", "content": ""}]}, 400, "'bot'"),
     ({"model": "m", "messages": [{"role": "user", "content": None}]}, 400, "null"),
-    ({"model": "m", "messages": [{"role": "user", "content": [{"type": "x"}]}]}, 400, "part"),
+    ({"model": "m", "messages": [{"role": "user", "content": [{"type": "x"}]}]}, 400, "Supported values"),
+    ({"model": "m", "messages": [{"role": "user", "content": [PICTURE | {"image_url": {"url": "x"}}]}]}, 400, "valid URL"),
+    ({"model": "m", "messages": [{"role": "user", "content": [{"type": "file", "file": {"filename": "a", "file_data": "x"}}]}]}, 400, "application/pdf"),
+    ({"model": "m", "messages": [{"role": "user", "content": [{"type": "text"}]}]}, 400, "text"),
+    ({"model": "m", "messages": [{"role": "system", "content": [PICTURE]}]}, 400, "Supported values are: 'text'"),
+    ({"model": "m", "messages": [USER, CALL, RESULT | {"content": [PICTURE]}]}, 400, "Supported values are: 'text'"),
     ({"model": "m", "messages": [USER, CALL]}, 400, "must be followed"),
     ({"model": "m", "messages": [USER, CALL, USER]}, 400, "must be followed"),
     ({"model": "m", "messages": [USER, RESULT]}, 400, "preceding"),
@@ -66,6 +87,16 @@ OPENAI = [
     ({"model": "m", "messages": [{"role": "user", "content": "x" * 5000}]}, 400, "context length"),
 ]  # fmt: skip
 ANTHROPIC = [
+    ({"model": "m", "max_tokens": 1, "messages": [said({"type": "x"})]}, 400, "not allowed"),
+    ({"model": "m", "max_tokens": 1, "messages": [said(THEIR_PICTURE | {"source": {"type": "base64", "media_type": "image/tiff", "data": "QQ=="}})]}, 400, "not a picture"),
+    ({"model": "m", "max_tokens": 1, "messages": [said({"type": "document", "source": {"type": "base64", "media_type": "text/csv", "data": "QQ=="}})]}, 400, "not a supported document"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, {"role": "assistant", "content": [THEIR_PICTURE]}]}, 400, "not allowed"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}]}, 400, "final block"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, {"role": "assistant", "content": [{"type": "redacted_thinking"}, {"type": "text", "text": "x"}]}]}, 400, "redacted_thinking"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL, answered([{"type": "x"}])]}, 400, "not expected"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL, answered([{"type": "text", "text": " "}])]}, 400, "non-empty"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, THEIR_CALL, answered([THEIR_PICTURE], is_error=True)]}, 400, "is_error"),
+    ({"model": "m", "max_tokens": 1, "messages": [USER, {"role": "assistant", "content": [{"type": "tool_use", "id": "a:b", "name": "f", "input": {}}]}]}, 400, "tool_use.id"),
     (b"{", 400, "parse the JSON"),
     ({"max_tokens": 1, "messages": [USER]}, 400, "model: Field required"),
     ({"model": "none", "max_tokens": 1, "messages": [USER]}, 404, "model: none"),
