@@ -19,7 +19,7 @@ Row = dict[str, Any]
 _MARKER = re.compile(r"<<([^<>]+)>>")
 TABLES = ["sessions", "events", "inbox", "runs", "usage", "spent", "waits", "children"]
 _SUMMARY = "[What was said before"
-_ANNOUNCED = "[The sub-agent "
+_ANNOUNCED = ("[The sub-agent ", "[The session ")
 
 
 def marker_of(text: str) -> str:
