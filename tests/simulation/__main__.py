@@ -31,11 +31,12 @@ def main() -> int:
     chosen.add_argument("--seed", type=int)
     chosen.add_argument("--seeds", type=seeds_of, metavar="FIRST..LAST")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--first", action="store_true", help="end at a broken promise")
     parser.add_argument("--trace", action="store_true", help="print what happens")
     options = parser.parse_args()
     if options.seed is not None:
         return _one(options.seed, trace=options.trace)
-    return _many(options.seeds, options.jobs)
+    return _many(options.seeds, options.jobs, first=options.first)
 
 
 def _one(seed: int, *, trace: bool) -> int:
@@ -49,7 +50,7 @@ def _one(seed: int, *, trace: bool) -> int:
     return 1 if outcome.violations else 0
 
 
-def _many(seeds: range, jobs: int) -> int:
+def _many(seeds: range, jobs: int, *, first: bool) -> int:
     started = time.monotonic()
     figures: Counter[str] = Counter()
     seconds, broken = 0.0, 0
@@ -62,6 +63,8 @@ def _many(seeds: range, jobs: int) -> int:
             for violation in outcome.violations[:6]:
                 print(f"    {violation[:300]}")
             sys.stdout.flush()
+            if first:
+                return 1
     took = time.monotonic() - started
     print(", ".join(f"{count:,} {what}" for what, count in figures.items()))
     print(

@@ -60,6 +60,17 @@ class Seen:
             *self.prompts(),
         ]
 
+    @property
+    def people(self) -> dict[str, str]:
+        """Whose conversation a session is, by its key."""
+        found: dict[str, str] = {}
+        for key, journal in self.book.journals.items():
+            for event in journal:
+                if event.kind == "inbound" and key not in found:
+                    for marker in markers(_text(event.body["messages"])):
+                        found[key] = marker.partition(".")[0]
+        return found
+
     # --- P1: acknowledged is kept
 
     def kept(self) -> Iterator[str]:
@@ -137,10 +148,12 @@ class Seen:
     def journals(self) -> Iterator[str]:
         """Order, numbers, epochs, one turn at a time, every message once."""
         count: Counter[str] = Counter()
+        said = {row.id for row in self.book.rows.values()}
         for key, journal in self.book.journals.items():
             yield from _numbers(key, journal)
             yield from _lane(key, journal)
             taken = [e.body["inbox_id"] for e in journal if e.kind == "inbound"]
+            taken = [each for each in taken if each in said]  # not what agents say
             if any(later <= earlier for earlier, later in pairwise(taken)):
                 yield f"{key}: messages in the order {taken}"
             for event in journal:
@@ -157,8 +170,8 @@ class Seen:
     def answers(self) -> Iterator[str]:
         """Answers that no model gave, gave once and count twice, or that changed."""
         for key, journal in self.book.journals.items():
-            person = key.rpartition(":")[2]
-            given = [c for c in self.calls if c.person == person and c.marker]
+            person = self.people.get(key, "")
+            given = [c for c in self.calls if c.person == person and not c.is_summary]
             texts: dict[str, list[str]] = defaultdict(list)
             for event in journal:
                 if event.kind == "answered":
@@ -226,9 +239,15 @@ class Seen:
 
     def _results(self) -> Iterator[str]:
         effects = {(done.run_id, done.call_id): done for done in self.done}
+        begun = {
+            (event.run_id or "", event.body["call_id"]): event.body["tool"]
+            for event in self._events("tool-begun")
+        }
         for event in self._events("tool-ended"):
             body = event.body
             place = event.run_id or "", body["result"]["id"]
+            if begun.get(place) == "spawn":
+                continue
             if body["outcome"] == "ok" and place not in effects:
                 yield f"{place}: said to be done, and was not"
             if body["outcome"] == "refused" and place in effects:
@@ -272,9 +291,10 @@ class Seen:
         for used in self.book.used:
             if used.settled is None:
                 yield f"{used.run_id}: call {used.attempt} was never settled"
+        keys = {person: key for key, person in self.people.items()}
         billed: Counter[str] = Counter()
         for call in self.calls:
-            billed[f"agent:main:{call.person}"] += sum(call.billed)
+            billed[keys.get(call.person, call.person)] += sum(call.billed)
         for key, tokens in billed.items():
             counted = sum(_counted(used) for used in self.book.used if used.key == key)
             if counted < tokens:
@@ -290,7 +310,7 @@ class Seen:
     def prompts(self) -> Iterator[str]:
         """A prompt is the end of the conversation up to then, and nothing else."""
         orders = {
-            key.rpartition(":")[2]: [
+            self.people.get(key, ""): [
                 marker
                 for event in journal
                 if event.kind == "inbound"

@@ -85,7 +85,8 @@ def look(ledger: Path) -> sqlite3.Connection:
 
 _ROWS = """
     SELECT inbox.id, external_id, run_id, sessions.key, taken_at IS NOT NULL
-    FROM inbox JOIN sessions ON sessions.id = inbox.session ORDER BY inbox.id
+    FROM inbox JOIN sessions ON sessions.id = inbox.session
+    WHERE source = 'test' ORDER BY inbox.id
 """
 _RUNS = """
     SELECT run_id, sessions.key, state, run_epoch, outcome, text, joined, error
@@ -125,6 +126,16 @@ def read(connection: sqlite3.Connection) -> Book:
     )
     query("COMMIT")
     return book
+
+
+def session_of(connection: sqlite3.Connection, marker: str) -> str:
+    """The key of the session that a message went to; empty: there is none."""
+    row = connection.execute(
+        "SELECT sessions.key FROM inbox JOIN sessions ON sessions.id = inbox.session"
+        " WHERE instr(CAST(body AS TEXT), ?)",
+        (f"<<{marker}>>",),
+    ).fetchone()
+    return "" if row is None else row[0]
 
 
 def reserved(connection: sqlite3.Connection, key: str) -> int:

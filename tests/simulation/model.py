@@ -63,11 +63,17 @@ class ModelCall:
     person: str
     at: float
     prompt: tuple[tuple[str, str], ...]
+    is_summary: bool = False
     said: str = ""
     wished: tuple[Wish, ...] = ()
     whole: bool = False
     error: str = ""
     billed: list[int] = attrs.field(factory=lambda: [0, 0])
+
+    @property
+    def is_sub_agent(self) -> bool:
+        """Whether nobody but another agent is spoken to."""
+        return self.person.startswith("sub_")
 
 
 @attrs.define(eq=False)
@@ -110,6 +116,7 @@ class Models:
         call = ModelCall(
             number, life.number, provider, asked, person, trio.current_time(), prompt
         )
+        call.is_summary = is_summary
         self.calls.append(call)
         self.wrong += [f"call {number} of {person}: {why}" for why in faults(messages)]
         self.trace.note("model", f"{provider} call {number} for {asked or 'summary'}")
@@ -226,11 +233,17 @@ def _events(
     call.wished = say.rounds[step]
     wishes: list[ProviderEvent] = []
     for index, wish in enumerate(call.wished):
-        given = orjson.dumps({"text": wish.text, "for": call.marker}).decode()
+        given = orjson.dumps(_arguments(wish, call.marker)).decode()
         # Counted from nought in every answer, as some servers do.
         wishes.append(ToolCallDelta(index, f"call_{index}", wish.tool, given[:4]))
         wishes.append(ToolCallDelta(index, None, None, given[4:]))
     return [*text[:2], *wishes, report, End("tool_calls")]
+
+
+def _arguments(wish: Wish, marker: str) -> dict[str, str]:
+    if wish.task is not None:
+        return {"task": marked(wish.task.marker), "mode": wish.text}
+    return {"text": wish.text, "for": marker}
 
 
 def _round(messages: Sequence[Message]) -> int:

@@ -14,6 +14,7 @@ from beamclaw import tree as composition
 from beamclaw.config.schema import Config
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.providers import Provider
+from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Tool
 from beamclaw.storage import private_folder
 from supervision import ProcessInfo
@@ -102,7 +103,7 @@ class Machine:
     wall: Wall
     random: random.Random
     connect: Callable[[Life, str, int], Provider]
-    toolbox: Callable[[Life], Mapping[str, Tool]]
+    toolbox: Callable[[Life], Mapping[str, Tool | SessionTool]]
     killed: Callable[[], None]
     life: Life | None = None
     lives: int = 0

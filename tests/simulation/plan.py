@@ -43,10 +43,14 @@ _FAULTS: Mapping[FaultKind, int] = {
 
 @attrs.frozen
 class Wish:
-    """A tool call that the model is going to ask for; *text* tells the tool more."""
+    """A tool call that the model is going to ask for; *text* tells the tool more.
+
+    *task* is what a sub-agent is asked for.
+    """
 
     tool: str
     text: str
+    task: "Say | None" = None
 
 
 @attrs.frozen(kw_only=True)
@@ -120,8 +124,11 @@ class Plan:
 
     @property
     def says(self) -> dict[str, Say]:
-        """Every message, by its marker."""
-        return {say.marker: say for person in self.people for say in person.says}
+        """Every message, by its marker; those to sub-agents, too."""
+        spoken = [say for person in self.people for say in person.says]
+        wishes = [wish for say in spoken for calls in say.rounds for wish in calls]
+        spoken += [wish.task for wish in wishes if wish.task is not None]
+        return {say.marker: say for say in spoken}
 
 
 def stream(seed: int, what: str) -> random.Random:
@@ -133,8 +140,10 @@ def plan(seed: int) -> Plan:
     """The world of *seed*."""
     rng = stream(seed, "plan")
     tight = rng.random() < 0.12
+    # One session at a time. A turn that waits for a sub-agent would wait for its place.
+    crowded = rng.random() < 0.05
     people = tuple(
-        Person(name, tuple(_says(rng, name)))
+        Person(name, tuple(_says(rng, name, alone=crowded)))
         for name in (f"p{number}" for number in range(rng.randint(1, 4)))
     )
     return Plan(
@@ -149,14 +158,15 @@ def plan(seed: int) -> Plan:
         turn_calls=rng.choice((3, 6)) if rng.random() < 0.1 else 100,
         fallback=rng.random() < 0.3,
         wait_seconds=rng.choice((60.0, 600.0, 86_400.0)),
-        max_awake=1 if rng.random() < 0.05 else 50,
+        max_awake=1 if crowded else 50,
         flush_ms=rng.choice((1, 40, 40, 500)),
     )
 
 
-def _says(rng: random.Random, name: str) -> Iterator[Say]:
+def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:
     uses_tools = rng.random() < 0.6
     asks = rng.random() < 0.3
+    spawns = rng.random() < 0.25 and not alone
     hurried = rng.random() < 0.35
     for number in range(rng.randint(1, 5)):
         marker = f"{name}.{number}"
@@ -165,7 +175,7 @@ def _says(rng: random.Random, name: str) -> Iterator[Say]:
             pause = rng.choice((400.0, 4_000.0, 90_000.0))
         yield Say(
             marker=marker,
-            rounds=tuple(_rounds(rng, asks=asks)) if uses_tools else (),
+            rounds=tuple(_rounds(rng, marker, asks, spawns)) if uses_tools else (),
             words=rng.choice((0, 1, 2, 5, 5, 12)),
             pause=pause,
             queue=_queue(rng) if hurried else "followup",
@@ -183,10 +193,18 @@ def _queue(rng: random.Random) -> QueueMode:
 _TOOLS = ("look", "put", "order", "send")
 
 
-def _rounds(rng: random.Random, *, asks: bool) -> Iterator[tuple[Wish, ...]]:
-    for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
+def _rounds(
+    rng: random.Random,
+    marker: str,
+    asks: bool = False,
+    spawns: bool = False,
+) -> Iterator[tuple[Wish, ...]]:
+    for round_ in range(rng.choice((0, 1, 1, 1, 2, 3))):
         wishes: list[Wish] = []
-        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        for place in range(rng.choice((1, 1, 1, 2, 3))):
+            if spawns and rng.random() < 0.5:
+                wishes.append(_spawn(rng, f"{marker}.{round_}.{place}"))
+                continue
             tool = rng.choice(_TOOLS)
             if asks and rng.random() < 0.6:
                 tool = "ask"
@@ -194,6 +212,19 @@ def _rounds(rng: random.Random, *, asks: bool) -> Iterator[tuple[Wish, ...]]:
             text = "fail" if odd < 0.04 else "crash" if odd < 0.06 else "do it"
             wishes.append(Wish(tool, text))
         yield tuple(wishes)
+
+
+def _spawn(rng: random.Random, place: str) -> Wish:
+    """A sub-agent; its marker has no point, which is what tells its conversation."""
+    marker = f"sub_{place.replace('.', '_')}"
+    task = Say(
+        marker=marker,
+        rounds=tuple(_rounds(rng, marker)) if rng.random() < 0.5 else (),
+        words=rng.choice((0, 1, 5)),
+        pause=0.0,
+        queue=None,
+    )
+    return Wish("spawn", rng.choice(("wait", "wait", "announce")), task)
 
 
 def _faults(rng: random.Random) -> Iterator[Fault]:

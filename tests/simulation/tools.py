@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
+from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
+from beamclaw.testing.session_tools import session_tools
 from tests.simulation.node import Life
 from tests.simulation.trace import Trace
 
@@ -44,9 +46,10 @@ class Effects:
     begun: Callable[[Order], None]
     done: list[Done] = attrs.field(factory=list[Done])
 
-    def toolbox(self, life: Life) -> Mapping[str, Tool]:
+    def toolbox(self, life: Life) -> Mapping[str, Tool | SessionTool]:
         """The tools as one life of a node has them."""
-        return {name: _Tool(self, life, name) for name in EFFECTS}
+        spawn = session_tools()["spawn"]
+        return {**{name: _Tool(self, life, name) for name in EFFECTS}, "spawn": spawn}
 
     def has(self, order: Order) -> bool:
         """Whether *order* was carried out."""

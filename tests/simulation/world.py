@@ -44,8 +44,9 @@ from tests.simulation.plan import Plan, plan, stream
 from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
 
-# Everything is over by then, on the virtual clock, or hangs.
-PATIENCE = 60 * 86_400.0
+# Seconds on the virtual clock in which nothing happens at all: then it hangs. Persons
+# pause for a day, and questions are open for one.
+PATIENCE = 2.5 * 86_400.0
 # What a process may crash with: all of it is done to it by the world.
 EXPECTED = (
     LedgerError,
@@ -145,17 +146,15 @@ class World:
         """To its end."""
         detach = supervision.telemetry.attach(self._crashed)
         try:
-            with trio.move_on_after(PATIENCE) as patience:
-                await self._play()
+            await self._play()
         finally:
             detach()
-        if patience.cancelled_caught:
-            self.found.append("it hangs: " + ", ".join(self._unfinished()))
         self.seconds = trio.current_time()
         self._audit()
 
     async def _play(self) -> None:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, nursery.cancel_scope)
             nursery.start_soon(self.machine.run)
             await self.machine.wait_up()
             nursery.start_soon(self.people.answer_questions)
@@ -167,6 +166,15 @@ class World:
             self.machine.ended = True
             await self.machine.stop()
             nursery.cancel_scope.cancel()
+
+    async def _watch(self, scope: trio.CancelScope) -> None:
+        """Give up when nothing happens any more."""
+        count = -1
+        while count != self.trace.count:
+            count = self.trace.count
+            await trio.sleep(PATIENCE)
+        self.found.append("it hangs: " + ", ".join(self._unfinished()))
+        scope.cancel()
 
     async def _rest(self) -> None:
         """Until no work is left and the sessions sleep."""
@@ -213,7 +221,10 @@ class World:
     def _model_begun(self, call: ModelCall) -> None:
         """A model is asked only for what the ledger has reserved."""
         made = sum(each.person == call.person for each in self.models.calls)
-        known = book.reserved(self._ledger(), f"agent:main:{call.person}")
+        key = f"agent:main:{call.person}"
+        if call.person.startswith("sub_"):
+            key = book.session_of(self._ledger(), call.person)
+        known = book.reserved(self._ledger(), key)
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
 
@@ -247,6 +258,7 @@ class World:
             "model calls": len(self.models.calls),
             "effects": len(self.effects.done),
             "questions": len(people.verdicts),
+            "sub-agents": len({c.person for c in self.models.calls if c.is_sub_agent}),
             "deaths of the node": len(self.kills),
             "faults": len(self.plan.faults),
         }
