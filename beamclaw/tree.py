@@ -330,6 +330,7 @@ def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
             retention=sessions.Retention(
                 request=numbers.retention.request_seconds or None,
                 archived=numbers.retention.archived_seconds or None,
+                subagent=numbers.retention.subagent_seconds or None,
                 every=numbers.retention.every_seconds,
             ),
         )

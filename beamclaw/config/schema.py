@@ -197,6 +197,10 @@ class RetentionConfig:
         86_400.0,
         "Seconds after which the session of a single request is deleted; 0: never.",
     )
+    subagent_seconds: Wait = _key(
+        604_800.0,
+        "Seconds after which the session of a sub-agent is deleted; 0: never.",
+    )
     archived_seconds: Wait = _key(
         0.0, "Seconds after which an archived session is deleted; 0: never."
     )

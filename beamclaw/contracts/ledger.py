@@ -750,11 +750,13 @@ class ReadExpired(supervision.Call[tuple[str, ...]]):
     """Keys of sessions that may be deleted: without work, and older than that.
 
     Those of a single request by their last activity, archived ones by when they were
-    put away; seconds since the epoch, None: none of this sort.
+    put away, those of sub-agents by their last activity; seconds since the epoch, None:
+    none of this sort.
     """
 
     ephemeral_before: float | None
     archived_before: float | None
+    subagent_before: float | None = None
     limit: int = 100
 
 

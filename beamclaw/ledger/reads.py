@@ -175,6 +175,13 @@ _EXPIRED = f"""
         WHERE s.archived_at < ?2 AND s.deleted_at IS NULL AND {_IDLE}
         ORDER BY s.archived_at LIMIT ?3
     )
+    UNION
+    SELECT key FROM (
+        SELECT s.key FROM children AS c JOIN sessions AS s ON s.id = c.session
+        WHERE c.kind = 'spawn' AND c.at < ?4 AND s.updated_at < ?4
+            AND s.deleted_at IS NULL AND {_IDLE}
+        ORDER BY c.at LIMIT ?3
+    )
     LIMIT ?3
 """
 # A sum over no row is NULL, hence the zeros: one kind of row may have none.
@@ -454,7 +461,12 @@ def _journal(connection: Connection, request: ReadJournal) -> tuple[Event, ...]:
 
 
 def _expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:
-    given = request.ephemeral_before, request.archived_before, request.limit
+    given = (
+        request.ephemeral_before,
+        request.archived_before,
+        request.limit,
+        request.subagent_before,
+    )
     return tuple(row[0] for row in connection.execute(_EXPIRED, given).fetchall())
 
 

@@ -211,6 +211,7 @@ _THIRD = (
     "CREATE INDEX children_open ON children (parent_session) WHERE state <> 'closed'",
     "CREATE INDEX children_by_session ON children (session)",
     "CREATE INDEX children_by_parent ON children (parent_session)",
+    "CREATE INDEX children_spawned ON children (at) WHERE kind = 'spawn'",
     # What is known of a session beside its journal.
     "ALTER TABLE sessions ADD COLUMN channel TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE sessions ADD COLUMN ephemeral INTEGER NOT NULL DEFAULT 0",

@@ -87,11 +87,13 @@ class Cleanup(supervision.Server):
         wiring = self._wiring
         now, retention = wiring.outside.wall(), wiring.retention
         request, archived = retention.request, retention.archived
-        if request is None and archived is None:
+        subagent = retention.subagent
+        if request is None and archived is None and subagent is None:
             return 0
         expired = ledger.ReadExpired(
             ephemeral_before=None if request is None else now - request,
             archived_before=None if archived is None else now - archived,
+            subagent_before=None if subagent is None else now - subagent,
             limit=_AT_ONCE,
         )
         deleted = 0

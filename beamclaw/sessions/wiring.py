@@ -46,11 +46,13 @@ class Retention:
     Attributes:
         request: Those of a single request, since their last event.
         archived: Those that were put away, since then.
+        subagent: Those of sub-agents, since their last event.
         every: Between two looks.
     """
 
     request: float | None = None
     archived: float | None = None
+    subagent: float | None = None
     every: float = 60.0
 
 

@@ -20,8 +20,10 @@ from beamclaw.contracts.ledger import (
     CancelChildren,
     ClaimRun,
     Deliver,
+    DropSession,
     ForgetSnapshots,
     GetLedgerStatus,
+    HasWork,
     IdempotencyConflict,
     LedgerError,
     NoteRevival,
@@ -39,6 +41,7 @@ from beamclaw.contracts.ledger import (
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
+    ReadExpired,
     ReadOpenWork,
     ReadOutput,
     ReadPurses,
@@ -833,6 +836,29 @@ async def test_who_has_spawned_a_session_is_known(ledger):
     parents = {row.key: row.parent for row in await ledger.call(ReadSessions())}
     assert parents == {KEY: None, SUB: KEY, "leaf": SUB, OTHER: None}
     assert await ledger.call(ReadChildren(KEY, "nobody")) == ()
+
+
+async def test_a_sub_agents_session_expires_when_nobody_waits_for_it(ledger):
+    expired = ReadExpired(
+        ephemeral_before=None, archived_before=None, subagent_before=100.0
+    )
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(spawn(),))
+    await ledger.commit(run="r1", ops=(spawn(child="s1", key=OTHER, kind="send"),))
+    assert await ledger.call(expired) == ()
+    await take_message(ledger)
+    assert await ledger.call(expired) == ()
+    await ledger.commit(run="c1", key=SUB, ops=(end("c1"),))
+    assert await ledger.call(expired) == (SUB,)
+    with pytest.raises(HasWork):
+        await ledger.commit(key=SUB, ops=(DropSession(5.0),), seq=None)
+    await ledger.commit(run="r1", ops=(TakeChild("c1"),))
+    await ledger.commit(event(at=100.0), key=SUB)
+    assert await ledger.call(expired) == ()
+    late = attrs.evolve(expired, subagent_before=101.0)
+    assert await ledger.call(late) == (SUB,)
+    await ledger.commit(key=SUB, ops=(DropSession(5.0),), seq=None)
+    assert await ledger.call(late) == ()
 
 
 async def test_a_session_gets_another_agent(ledger):

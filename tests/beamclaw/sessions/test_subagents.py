@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts.sessions import GetSessionsStatus, abort
+from beamclaw.sessions import Retention
 from beamclaw.testing.session_tools import session_tools
 from tests.beamclaw.sessions.conftest import ALLOWED, KEY, TURN_LIMITS, Model, Tenant
 from tests.beamclaw.sessions.family import (
@@ -340,3 +341,19 @@ async def test_a_stop_ends_what_a_turn_has_begun_that_is_over(
     assert (child.state, child.outcome) == ("closed", "aborted")
     assert not await abort(tenant.bus, "default", KEY, receipt.run_id)
     assert await faults() == []
+
+
+# --- afterwards
+
+
+async def test_the_session_of_a_sub_agent_is_deleted_after_a_while(
+    open_tenant: Open, autojump_clock
+) -> None:
+    async with open_tenant(retention=Retention(subagent=1_000, every=60)) as tenant:
+        await tenant.ask(do(spawn(do(spawn("a")))))
+        await trio.sleep(600)
+        assert len(await sessions()) == 3
+        await trio.sleep(1_000)
+        assert list(await sessions()) == [KEY]
+        assert (await tenant.ask(do(spawn("b")))).text == "got b"
+        assert await faults() == []
