@@ -302,6 +302,7 @@ async def session_changed(stage: Stage, name: str) -> None:
     await stage.ask(Plan(), f"{name}b", session, after=f"{name}a")
     await stage.ask(Plan(), f"{name}c", session, after=f"{name}b")
     await stage.order_session(session, "fork", new=f"{name}fork")
+    await stage.order_session(session, "rewind", to=9999)  # refused, in words
     await stage.order_session(session, "rewind", to=0)
     await stage.ask(Plan(), f"{name}d", session, after=f"{name}c")
     await stage.order_session(session, "archive")
