@@ -420,6 +420,21 @@ from beamclaw.contracts.providers import ProviderError
         contract=("tests/conformance/test_ledger.py",),
     ),
     Mutation(
+        id="announced-and-lost",
+        file="ledger/children.py",
+        edits=(
+            (
+                """            _owe(step, op.announce)
+""",
+                """            pass
+""",
+            ),
+        ),
+        breaks="the result of a sub-agent that is to be announced never comes",
+        matrix=("sub-agent-announces run.act.after 1",),
+        kill=True,
+    ),
+    Mutation(
         id="joined-and-forgotten",
         file="runs/persons.py",
         edits=(
