@@ -31,17 +31,61 @@ class Window:
         output: Of that, what its answer may need.
         overhead: Tokens of the system's words and of the tools.
         keep: Tokens of the latest messages that a compaction leaves as they are.
+        system: Of the overhead, the system's words.
     """
 
     tokens: int
     output: int
     overhead: int
     keep: int
+    system: int = 0
 
     @property
     def room(self) -> int:
         """Tokens that messages may have; a twentieth is kept for bad estimates."""
         return max(0, self.tokens - self.tokens // 20 - self.output - self.overhead)
+
+
+@attrs.frozen(kw_only=True)
+class Share:
+    """What a model's window is used for, in tokens; what nobody has counted is estimated.
+
+    Attributes:
+        window: The whole of it.
+        system: The system's words; *tools*: what the model is told of its tools.
+        summary: What stands for the messages that were summed up.
+        messages: All others.
+        answer: What is left free for the answer; *margin*: for bad estimates.
+    """
+
+    window: int
+    system: int
+    tools: int
+    summary: int
+    messages: int
+    answer: int
+    margin: int
+
+    @property
+    def free(self) -> int:
+        """What messages may still take; below nought: a compaction is due."""
+        used = self.system + self.tools + self.summary + self.messages
+        return self.window - used - self.answer - self.margin
+
+
+def share(state: Transcript, window: Window) -> Share:
+    """How the prompt of *state* would use *window*."""
+    summed_up = state.covered > 0 and state.seqs and state.seqs[0] <= state.covered
+    summary = state.sums[0] if summed_up else 0
+    return Share(
+        window=window.tokens,
+        system=window.system,
+        tools=window.overhead - window.system,
+        summary=summary,
+        messages=max(0, size(state, window.overhead) - summary),
+        answer=window.output,
+        margin=window.tokens // 20,
+    )
 
 
 def size(state: Transcript, overhead: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
+from beamclaw.contracts.context import Share
 from beamclaw.contracts.ledger import ChildRow, Claim, WaitRow
 from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
 from beamclaw.contracts.snapshots import Kept
@@ -28,6 +29,7 @@ class Progress:
         unpublished: What has to be published yet, up to the end of ``text``; of which
             ``published`` characters have been on the topic.
         ended: Set in the moment the end is committed.
+        share: How the window of the model that was asked last is used.
         kept: Up to where the transcript is in a snapshot; of the session.
     """
 
@@ -43,6 +45,7 @@ class Progress:
     published: int = 0
     waiting: Waiting | None = None
     ended: RunEnded | None = None
+    share: Share | None = None
     kept: Kept = attrs.field(factory=Kept)
 
     @property

@@ -12,7 +12,7 @@ import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names, tokens
 from beamclaw.contracts.budgets import MICRO, Price, needs_bound, needs_price
-from beamclaw.contracts.context import Window
+from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
 from beamclaw.contracts.limits import Paid
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
@@ -38,6 +38,8 @@ class Asking:
     definition: AgentDefinition
     tools: tuple[ToolSpec, ...]
     limits: TurnLimits
+    # Tokens of the system's words, and of these and the tools.
+    _system: int = attrs.field(init=False, default=0)
     _overhead: int = attrs.field(init=False, default=0)
     # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
@@ -46,13 +48,14 @@ class Asking:
     _key: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
     def __attrs_post_init__(self) -> None:
-        spoken = [self.definition.system or ""]
+        if self.definition.system is not None:
+            words = tokens.of_text(self.definition.system)
+            self._system = tokens.MESSAGE_OVERHEAD + words
+        spoken: list[str] = []
         for spec in self.tools:
             schema = orjson.dumps(spec.parameters).decode()
             spoken += (spec.name, spec.description, schema)
-        self._overhead = sum(map(tokens.of_text, spoken))
-        if self.definition.system is not None:
-            self._overhead += tokens.MESSAGE_OVERHEAD
+        self._overhead = self._system + sum(map(tokens.of_text, spoken))
 
     @property
     def target(self) -> tuple[str, str]:
@@ -82,6 +85,7 @@ class Asking:
             tokens=wiring.window(*self.target),
             output=most or wiring.max_output(*self.target),
             overhead=self._overhead,
+            system=self._system,
             keep=wiring.keep_tokens,
         )
 
@@ -187,6 +191,7 @@ class Asking:
         refusal = self.refusal(bound)
         if refusal:
             return refusal
+        record.progress.share = share(record.state, self.window())
         if turn.unanswered:
             record.tell(Reset(record.id, step.attempt, len(turn.text)))
         self.reserve(step.attempt, bound)

@@ -15,6 +15,7 @@ from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.codec import decode
+from beamclaw.contracts.context import Share
 from beamclaw.contracts.ends import concerned, run_ended
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.lifecycle import ORDERS, Order
@@ -114,6 +115,7 @@ class Session(supervision.Server):
         self._running: _Running | None = None
         self._resting = False
         self._ephemeral = False
+        self._share: Share | None = None
 
     # --- callbacks
 
@@ -189,15 +191,21 @@ class Session(supervision.Server):
     def describe(self) -> dict[str, object]:
         """What introspection shows; no text of the conversation."""
         turn = self._journal.transcript.turn
+        running = self._running
+        share = (running and running.progress.share) or self._share
         return {
             "key": self._key,
             "seq": self._journal.transcript.seq,
             "messages": len(self._journal.transcript.messages),
             "run": None if turn is None else turn.run_id,
-            "running": self._running is not None,
+            "running": running is not None,
             "resting": self._resting,
             "revivals": self._revivals,
             "pending": len(self._pending),
+            # Of the window of the model that was asked last; nothing: none was yet.
+            "prompt": None
+            if share is None
+            else {**attrs.asdict(share), "free": share.free},
         }
 
     async def _mend(self) -> None:
@@ -439,6 +447,7 @@ class Session(supervision.Server):
     ) -> None:
         self._running = None
         self._handed = set()
+        self._share = running.progress.share or self._share
         stopped = False
         if running.progress.ended is not None:
             self._journal.transcript = running.progress.transcript

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import supervision
-from beamclaw.contracts import points
+from beamclaw.contracts import points, tokens
 from beamclaw.contracts.ledger import IdempotencyConflict, Overloaded
 from beamclaw.contracts.limits import GetUsage
 from beamclaw.contracts.messages import ModelParams, Usage, said
@@ -436,3 +436,21 @@ async def test_an_end_is_told_though_all_died_who_were_to_tell_it(
     with points.hooked(kill):
         end = await tenant.ask("hello")
     assert (end.outcome, end.text) == ("ok", "you said: hello")
+
+
+async def prompt(session: supervision.Pid) -> dict[str, int] | None:
+    status: Any = await supervision.sys.get_status(session)
+    return status.state["prompt"]
+
+
+async def test_a_session_shows_how_its_prompt_uses_the_window(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    receipt = await tenant.send("hello")
+    session = await tenant.there(f"default/session/{KEY}")
+    await tenant.end(receipt)
+    shown = await prompt(session)
+    assert shown is not None
+    asked = tokens.of_messages([said("user", "hello")])
+    assert (shown["window"], shown["messages"]) == (1_000_000, asked)
+    assert shown["free"] == 1_000_000 - 50_000 - MAX_OUTPUT - asked
