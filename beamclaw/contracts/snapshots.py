@@ -66,6 +66,17 @@ class Keep:
     transcript: Transcript
 
 
+@attrs.frozen
+class Forget(supervision.Call[None]):
+    """To ``<tenant>/snapshots``: the session is about to be deleted.
+
+    When this is answered no snapshot of it is being made or waits to be, which could
+    otherwise come to be that of the next session under its key.
+    """
+
+    session_key: str
+
+
 @attrs.define
 class Kept:
     """Up to where a session's journal is in a snapshot, or will be soon.

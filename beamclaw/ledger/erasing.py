@@ -19,8 +19,9 @@ _LOOKED_AT = 1_000
 # Free pages that stay in the file for what comes next; given back in one step.
 _SPARE = 256
 _GIVEN_BACK = 16
-# Seconds between the beginnings of two rounds through the tables.
-_PAUSE = 60.0
+# Seconds between two rounds through the tables, or so many times as long as one took.
+_PAUSE = 5.0
+_SHARE = 10.0
 # Seconds behind the time that a repeat is recognised: its row goes with the next round
 # of the inbox.
 _GRACE = 2 * 3600.0
@@ -124,8 +125,9 @@ class Eraser:
     _direct: tuple[str, ...] = attrs.field(init=False)
     _shrinks: bool = attrs.field(init=False)
     _round: _Round | None = attrs.field(init=False, default=None)
-    # When the last round began that was brought to its end.
+    # When the last round began that was brought to its end; when the next one may.
     _done: float = attrs.field(init=False, default=float("-inf"))
+    _next: float = attrs.field(init=False, default=float("-inf"))
 
     def __attrs_post_init__(self) -> None:
         query = self._connection.execute
@@ -193,11 +195,12 @@ class Eraser:
             scanned = [n for n in self.tables if n not in _OTHERWISE]
             scanned = [n for n in scanned if n not in self._direct]
             self._round = _Round(now, ["inbox", "runs", *scanned])
-        return self._look(self._round, owner_epoch)
+        return self._look(self._round, now, owner_epoch)
 
     def _is_due(self, now: float) -> bool:
-        self._done = min(self._done, now)  # a clock may have been put back
-        if now - self._done < _PAUSE:
+        if now < self._done:  # the clock was put back
+            self._done = self._next = now
+        if now < self._next:
             return False
         found = self._connection.execute(
             "SELECT max(deleted_at), min(deleted_at) FROM sessions "
@@ -213,7 +216,7 @@ class Eraser:
     def _limit(self, now: float) -> float:
         return now - self._kept - _GRACE
 
-    def _look(self, round_: _Round, owner_epoch: int) -> int:
+    def _look(self, round_: _Round, now: float, owner_epoch: int) -> int:
         query, table = self._connection.execute, round_.tables[0]
         (last,) = query(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()
         here = round_.after, round_.after + _LOOKED_AT
@@ -225,6 +228,7 @@ class Eraser:
             if not round_.tables:
                 query(_DROP_SESSIONS, (self._limit(round_.began),))
                 self._round, self._done = None, round_.began
+                self._next = now + max(_PAUSE, _SHARE * (now - round_.began))
         return rows
 
     def _rows_of(

@@ -5,15 +5,16 @@ session at a time, with everybody else's turn in between. Whatever is lost when 
 process dies is made again later.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import trio
 
 import supervision
 from beamclaw.contracts import ledger, names, snapshots
 from beamclaw.contracts.points import reach
-from beamclaw.contracts.snapshots import Keep
+from beamclaw.contracts.snapshots import Forget, Keep
 from beamclaw.contracts.steps import in_steps
+from supervision.abc import Reply
 
 MOST_WAITING: Final = 1_000
 """States that may wait. One more, and the first goes: there will be another."""
@@ -41,6 +42,15 @@ class Snapshots(supervision.Server):
             case _:
                 await super().handle_cast(message)
         return self._next()
+
+    async def handle_call(
+        self, request: supervision.Call[Any], sender: supervision.From
+    ) -> object:
+        """A session is about to be deleted."""
+        if not isinstance(request, Forget):
+            return await super().handle_call(request, sender)
+        self._waiting.pop(request.session_key, None)
+        return Reply(None, self._next())
 
     async def handle_info(self, message: object) -> Next:
         """Nobody wants anything: make one."""

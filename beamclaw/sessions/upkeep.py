@@ -4,6 +4,8 @@ The orders are those of :mod:`beamclaw.contracts.lifecycle`; each is one commit.
 waits for these as for an answer.
 """
 
+from contextlib import suppress
+
 import attrs
 
 import supervision
@@ -26,6 +28,7 @@ from beamclaw.contracts.lifecycle import (
 from beamclaw.contracts.path import path, rests
 from beamclaw.contracts.points import reach
 from beamclaw.contracts.session_meta import BadSetting, SessionMeta, changed
+from beamclaw.contracts.snapshots import Forget
 from beamclaw.sessions.journal import Journal, replayed
 from beamclaw.sessions.wiring import Wiring
 
@@ -132,6 +135,9 @@ class Upkeep:
         return self._journal.transcript.seq
 
     async def _delete(self, row: ledger.SessionRow) -> str:
+        with suppress(supervision.NoProcess):  # then none is being made either
+            maker = names.of_tenant(self._wiring.tenant, "snapshots")
+            await supervision.call(maker, Forget(self._key), timeout=None)
         await self._set(ledger.DropSession(self._wiring.outside.wall()))
         self._journal.forget()
         self.about = About(dropped=True)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 import supervision
@@ -454,6 +455,31 @@ async def test_a_deleted_session_is_gone_and_its_key_is_free(
     after = await row()
     assert after is not None
     assert after.session_id != before.session_id
+
+
+async def test_no_snapshot_of_a_deleted_session_comes_later(
+    open_tenant: Open, autojump_clock: MockClock
+) -> None:
+    async with open_tenant(snapshot_every=4) as tenant:
+        for _ in range(3):
+            await tenant.ask("one")
+            # What waits to be made when the session is deleted.
+            await supervision.sys.suspend("default/snapshots")
+            await tenant.ask("two")
+
+            async def let_go() -> None:
+                await trio.sleep(1)
+                await supervision.sys.resume("default/snapshots")
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(let_go)
+                await order(tenant, DeleteSession())
+            await tenant.ask("three")
+            await tenant.kill(f"default/session/{KEY}")
+            await tenant.ask("four")
+            assert (await texts())[0] == "three"
+            assert len((await read()).events) == 10
+            await order(tenant, DeleteSession())
 
 
 async def test_a_repeat_of_a_message_whose_session_was_deleted_is_told_so(
