@@ -18,7 +18,8 @@ def _verb(
     options: Sequence[Option],
     examples: Sequence[tuple[str, str]],
 ) -> Verb:
-    return Verb(f"sessions {name}", summary, f"sessions:{name}", options, examples)
+    function = name.replace("-", "_")
+    return Verb(f"sessions {name}", summary, f"sessions:{function}", options, examples)
 
 
 SESSION_VERBS: Final[Sequence[Verb]] = (
@@ -158,5 +159,11 @@ SESSION_VERBS: Final[Sequence[Verb]] = (
         "stop its turn in progress, and what waits behind it",
         OF_ONE,
         (("beamclaw sessions stop work", "as /stop in the chat"),),
+    ),
+    _verb(
+        "hand-over",
+        "have another agent answer in it, from its next turn on",
+        (KEY, Option("to", metavar="AGENT", help="who"), AGENT, DATA, JSON),
+        (("beamclaw sessions hand-over work writer", "the agent writer goes on"),),
     ),
 )

@@ -133,6 +133,16 @@ def stop(options: argparse.Namespace) -> int:
     return _do(options, "stop", {}, words)
 
 
+def hand_over(options: argparse.Namespace) -> int:
+    """Have another agent answer in it."""
+    return _do(
+        options,
+        "hand-over",
+        {"to": options.to},
+        lambda found: f"{found['key']} is answered by {found['agent']}",
+    )
+
+
 def _do(
     options: argparse.Namespace, method: str, params: Row, words: Callable[[Row], str]
 ) -> int:

@@ -138,12 +138,25 @@ async def stop(node: Node, params: Params, send: Send) -> object:
         runs = [waiting.run_id for waiting in reversed(found.inbox)]
         if found.open_run is not None:
             runs.append(found.open_run.run_id)
+        # Turns that are over and have left sub-agents at work.
+        left = [row.parent_run for row in found.children if row.state == "open"]
+        runs += [run for run in dict.fromkeys(left) if run not in runs]
         stopped = [
             run
             for run in runs
             if await sessions.abort(node.bus, DEFAULT_TENANT, key, run)
         ]
     return {"key": key, "stopped": stopped}
+
+
+async def hand_over(node: Node, params: Params, send: Send) -> object:
+    """Have the agent ``to`` answer from the next turn on; done when this one is over."""
+    key, to = _key(params), text(params, "to")
+    if to not in node.config.agents:
+        there = ", ".join(sorted(node.config.agents))
+        raise Failed("params", f"there is no agent {to!r}; agents: {there}")
+    await _order(node, key, sessions.HandTo(agent=to, by="a person"))
+    return {"key": key, "agent": to}
 
 
 async def history(node: Node, params: Params, send: Send) -> object:
@@ -178,6 +191,7 @@ SESSION_METHODS: Final[Mapping[str, Method]] = {
     "sessions.unarchive": unarchive,
     "sessions.delete": delete,
     "sessions.stop": stop,
+    "sessions.hand-over": hand_over,
     "sessions.history": history,
 }
 

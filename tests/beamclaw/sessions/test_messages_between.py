@@ -9,9 +9,13 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.config.schema import AgentConfig, Config
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import said as say
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.sessions import HandTo
+from beamclaw.shell.methods import METHODS
+from beamclaw.shell.request import Failed, Node
 from beamclaw.testing.session_tools import looking_tools, session_tools
 from tests.beamclaw.sessions.conftest import ALLOWED, KEY, Model, Tenant
 from tests.beamclaw.sessions.family import (
@@ -242,3 +246,22 @@ async def test_a_conversation_stays_handed_over_after_a_restart(
             do(("hand_over", {"agent": "main"})), external_id="third", run_id="run-8"
         )
         assert "agent other may not hand over" in end.text
+
+
+async def test_a_command_hands_a_conversation_over_and_back(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("hello")
+    config = Config(agents={"main": AgentConfig(), "other": AgentConfig()})
+    node = Node(config=config, bus=tenant.bus, outside=Outside(), version="1")
+    method = METHODS["sessions.hand-over"]
+
+    async def send(event: object) -> None:
+        pass
+
+    for agent in ("other", "main"):
+        found = await method(node, {"session": "main", "to": agent}, send)
+        assert found == {"key": KEY, "agent": agent}
+        assert (await sessions())[KEY].agent == agent
+    with pytest.raises(Failed, match="there is no agent 'nobody'; agents: main, other"):
+        await method(node, {"session": "main", "to": "nobody"}, send)

@@ -25,6 +25,7 @@ from tests.beamclaw.sessions.family import (
     sessions,
     spawn,
 )
+from tests.beamclaw.sessions.test_commands import ask
 
 Open = Callable[..., AbstractAsyncContextManager[Tenant]]
 
@@ -340,6 +341,27 @@ async def test_a_stop_ends_what_a_turn_has_begun_that_is_over(
     (child,) = await children()
     assert (child.state, child.outcome) == ("closed", "aborted")
     assert not await abort(tenant.bus, "default", KEY, receipt.run_id)
+    assert await faults() == []
+
+
+async def test_a_command_stops_what_turns_have_left_at_work(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    async def late(request):
+        if request.messages[-1].text == "later":
+            await trio.sleep_forever()
+        async for event in obey(request):
+            yield event
+
+    tenant.model.scripts = [late]
+    receipt = await tenant.send(do(spawn("later", mode="announce")))
+    await tenant.end(receipt)
+    found = await ask(tenant, "stop", session="main")
+    assert found["stopped"] == [receipt.run_id]
+    await trio.sleep(1)
+    assert [row.outcome for row in await children()] == ["aborted"]
+    (row,) = [row for row in await ask(tenant, "list") if row["parent"]]
+    assert row["parent"] == KEY
     assert await faults() == []
 
 

@@ -109,6 +109,7 @@ class Scenario:
     stopped: bool = False
 
 
+FRIEND = "agent:main:friend"
 SCENARIOS = {
     "waits": Scenario(do(spawn("a")), "got a", 1),
     "waits for two": Scenario(do(spawn("a"), spawn("b")), "got a, b", 2),
@@ -118,12 +119,18 @@ SCENARIOS = {
     "is told below": Scenario(
         do(spawn(do(spawn("a", mode="announce"), ("wait", {})))), "got heard a", 2, 1
     ),
+    "writes to another": Scenario(
+        do(("tell", {"session_key": FRIEND, "text": "hi"}), ("wait", {})), "", 1, 1
+    ),
     "is stopped": Scenario(do(spawn(do(spawn("held")))), "", 2, stopped=True),
 }
 
 
 async def play(tenant: Tenant, scenario: Scenario) -> None:
     """Say it, wait until all is over, and look at what must be so."""
+    before = FRIEND in scenario.said
+    if before:
+        await surely(lambda: tenant.ask("hello", key=FRIEND, external_id="before"))
     if scenario.stopped:
         tenant.model.scripts = [hold]
     receipt = await surely(lambda: tenant.send(scenario.said, external_id="the one"))
@@ -143,7 +150,7 @@ async def play(tenant: Tenant, scenario: Scenario) -> None:
     assert {row.state for row in family} == {"closed"}
     assert {row.outcome for row in family} == {"aborted" if scenario.stopped else "ok"}
     told = sum([(await kinds(key)).count("inbound") for key in await sessions()])
-    assert told == 1 + scenario.spawned + scenario.announced
+    assert told == before + 1 + scenario.spawned + scenario.announced
     assert await faults() == []
     assert not pids("default/run/")
 
