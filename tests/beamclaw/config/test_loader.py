@@ -1,5 +1,6 @@
 """Which file, which value goes before which, and what is chosen when nobody chose."""
 
+import re
 from pathlib import Path
 
 import attrs
@@ -332,3 +333,67 @@ def test_what_is_wrong_with_them_is_told(tmp_path, text, words):
     with pytest.raises(ConfigError) as caught:
         written(tmp_path, f"sessions:\n  {text}\n")
     assert words in str(caught.value)
+
+
+# --- several keys
+
+KEYS = """
+providers:
+  p:
+    api: openai
+    api_key: ["${FIRST}", second-key-5f1c9a7e]
+  q: {api: openai, base_url: "http://q/v1", api_key: only-key-5f1c9a7e}
+  r: {api: openai, base_url: "http://r/v1"}
+"""
+
+
+def test_a_provider_may_have_several_keys(tmp_path):
+    config = written(tmp_path, KEYS, {"FIRST": "first-key-5f1c9a7e"}).config
+    keys = {
+        name: [key.reveal() for key in provider.keys]
+        for name, provider in config.providers.items()
+    }
+    assert keys["p"] == ["first-key-5f1c9a7e", "second-key-5f1c9a7e"]
+    assert keys["q"] == ["only-key-5f1c9a7e"]
+    assert keys["r"] == []
+    assert [config.providers[name].key_count for name in "pqr"] == [2, 1, 1]
+    assert "providers.p.api_key in" in config.providers["p"].key_source
+
+
+def test_none_of_several_keys_is_shown(tmp_path):
+    loaded = written(tmp_path, KEYS, {"FIRST": "first-key-5f1c9a7e"})
+    shown = f"{loaded.config!r} {effective(loaded)} {effective_values(loaded)}"
+    assert "5f1c9a7e" not in shown
+    assert len(secrets_of(loaded.config)) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("[]", "providers.p.api_key: is an empty list"),
+        ("[1]", "expected a text"),
+        ("{a: b}", "expected a text"),
+        ('["a b"]', "has blanks, line breaks"),
+        ('[""]', "is empty"),
+    ],
+)
+def test_what_is_wrong_with_keys_is_told(tmp_path, value, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        written(tmp_path, f"providers: {{p: {{api: openai, api_key: {value}}}}}")
+
+
+def test_the_first_probe_comes_before_the_last(tmp_path):
+    text = "providers: {p: {api: demo, breaker_first: 9, breaker_most: 3}}"
+    with pytest.raises(ConfigError, match="breaker_first: is more than breaker_most"):
+        written(tmp_path, text)
+
+
+def test_limits_of_ones_own_take_the_place_of_those_from_the_start(tmp_path):
+    assert Config().limits.day.unpriced == "free"
+    day = written(tmp_path, "limits: {day: {cost: 20}}").config.limits.day
+    assert (day.cost, day.unpriced) == (20.0, "refuse")
+    day = written(tmp_path, "limits: {day: {tokens: 5}}").config.limits.day
+    assert (day.cost, day.tokens) == (None, 5)
+    own = "agents: {main: {limits: {turn: {cost: 2}, day: {calls: 7}}}}"
+    agent = written(tmp_path, own).config.agents["main"]
+    assert (agent.limits.turn.cost, agent.limits.day.calls) == (2.0, 7)
