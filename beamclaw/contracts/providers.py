@@ -122,6 +122,8 @@ class ProviderError(Exception):
         retry_after: Seconds the provider asked to wait, if it did.
         status: HTTP status, if there was an answer.
         rates: What the provider said is left of its limits, if it did.
+        unclear: The request had left and nobody knows what became of it: the provider
+            may have worked for it, and bill it.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.rates: Rates | None = None
+        self.unclear = False
 
     @property
     def transient(self) -> bool:

@@ -183,7 +183,9 @@ class Wire:
             case httpx2.LocalProtocolError():
                 return self._failures.unusable_key()
             case _:
-                return self._failures.unreachable(_reason(error))
+                failure = self._failures.unreachable(_reason(error))
+                failure.unclear = not isinstance(error, httpx2.ConnectError)
+                return failure
 
     async def _check(
         self, response: httpx2.Response, answer: "_Answer", model: str

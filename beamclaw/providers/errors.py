@@ -198,7 +198,7 @@ class Failures:
 
     def silent(self, seconds: float) -> ProviderError:
         """Not a byte for *seconds*."""
-        return ProviderError(
+        return _unclear(
             "network",
             f"provider {self.provider} at {self.address} sent nothing for "
             f"{seconds:g} s (providers.{self.provider}.idle_timeout)",
@@ -206,7 +206,7 @@ class Failures:
 
     def too_long(self, seconds: float) -> ProviderError:
         """The call as a whole took more than *seconds*."""
-        return ProviderError(
+        return _unclear(
             "network",
             f"provider {self.provider} took longer than {seconds:g} s for one answer "
             f"(providers.{self.provider}.max_seconds)",
@@ -214,7 +214,7 @@ class Failures:
 
     def cut(self, why: str = "the connection was closed") -> ProviderError:
         """The stream broke off without its end."""
-        return ProviderError(
+        return _unclear(
             "network",
             f"provider {self.provider} at {self.address} broke off in the middle of "
             f"its answer ({self._fit(why)})",
@@ -224,7 +224,7 @@ class Failures:
 
     def garbled(self, what: str) -> ProviderError:
         """The stream holds *what* cannot be."""
-        return ProviderError(
+        return _unclear(
             "server",
             f"provider {self.provider} at {self.address} sent {self._fit(what)}",
         )
@@ -380,6 +380,13 @@ class Failures:
         if self.key_variable:
             return f"environment variable {self.key_variable} or {key}"
         return key
+
+
+def _unclear(kind: ErrorKind, message: str) -> ProviderError:
+    """A failure after the request had left."""
+    error = ProviderError(kind, message)
+    error.unclear = True
+    return error
 
 
 def _as_told(kind: ErrorKind, should_retry: str) -> ErrorKind:

@@ -58,6 +58,7 @@ class Answer:
         begun: The provider has said anything at all.
         rates: What the provider said is left of its limits.
         length: Characters so far, at least one for each piece.
+        unclear: It failed in a way that says nothing about whether it was worked for.
         broken_off: It was longer than it may be, so the rest was not read.
     """
 
@@ -66,6 +67,7 @@ class Answer:
     begun: bool = False
     rates: Rates | None = None
     length: int = 0
+    unclear: bool = False
     broken_off: bool = False
     _parts: list[_Words | _Thoughts | _Wish] = attrs.field(
         factory=list[_Words | _Thoughts | _Wish], init=False
@@ -174,10 +176,11 @@ class Answer:
     def spent(self, asked: Usage) -> Usage:
         """What a call that has failed may be billed.
 
-        Nothing if the provider refused before its first word. Figures that came before
+        Nothing if the provider refused before its first word; the prompt, if nobody knows
+        what became of it. Figures that came before
         the end, as they do where the prompt's come first, are not all of them.
         """
-        if not self.begun and self.usage is None:
+        if not self.begun and self.usage is None and not self.unclear:
             return Usage()
         if self.usage is None or self.stop_reason is not None:
             return self.cost(asked)

@@ -80,6 +80,7 @@ class ModelCall:
             try:
                 await self._stream(client.stream(self.request), answer, permits, permit)
             except ProviderError as error:
+                answer.unclear = error.unclear
                 release = Release(
                     permit.id,
                     answer.spent(self.bound),

@@ -352,6 +352,29 @@ async def test_what_goes_wrong_slowly(
         await play(pressed, row)
 
 
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    ("trick", "billed"),
+    [
+        (refuse(500), False),
+        (refuse(429), False),
+        (send(HEAD[:30]), True),
+        (send(HEAD), True),
+        (send(HEAD + b"data: {oops\n\n"), True),
+    ],
+    ids=["refused", "limited", "half a head", "no body", "garbage"],
+)
+async def test_what_may_be_billed_counts(
+    tmp_path: Path, api: Api, trick: Trick, *, billed: bool
+) -> None:
+    async with open_pressed(tmp_path / "data", api) as pressed:
+        pressed.play(trick)
+        assert not (await pressed.ask()).ok
+        (row,) = await pressed.usage()
+        assert (row.usage.input > 0) == billed
+        assert row.usage.output == 0
+
+
 # --- many turns, each with a provider of its own
 
 

@@ -172,6 +172,22 @@ async def test_what_failed_before_it_said_anything_costs_nothing(
     assert purse == Spent(tokens=20, cost=110, calls=2)
 
 
+async def test_what_may_have_been_billed_counts_with_its_prompt(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    async def stalls(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        error = ProviderError("network", "silence")
+        error.unclear = True
+        raise error
+        yield
+
+    model.scripts = [stalls, billing(Usage(10, 10))]
+    await tenant.ask("hello")
+    purse = (await spent())[Purse("session", KEY, "")]
+    # "hello" is ten tokens by our own count, which is on the high side.
+    assert purse == Spent(tokens=30, cost=120, calls=2)
+
+
 # --- one turn
 
 
