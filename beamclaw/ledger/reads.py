@@ -6,7 +6,6 @@ from typing import Any
 from beamclaw.contracts.budgets import Purse, Spent
 from beamclaw.contracts.ledger import (
     OUTPUT_PIECE,
-    ChildRow,
     Event,
     GetLedgerStatus,
     InboxRow,
@@ -38,8 +37,7 @@ from beamclaw.contracts.ledger import (
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
-from beamclaw.contracts.subagents import Spend
-from beamclaw.ledger import journal
+from beamclaw.ledger import journal, relatives
 from beamclaw.ledger import statements as sql
 from beamclaw.ledger.sums import sums
 from beamclaw.storage import Connection
@@ -66,44 +64,6 @@ _INBOX = """
     SELECT id, run_id, body FROM inbox
     WHERE session = ? AND taken_at IS NULL ORDER BY id
 """
-_CHILDREN = """
-    SELECT c.run_id, s.key, p.key, c.parent_run, c.call_id, c.kind, c.mode, c.state,
-        c.at, r.outcome, coalesce(r.text, ''), r.error, c.model_calls, c.tool_calls,
-        c.tokens, c.seconds, c.cost
-    FROM children AS c
-    JOIN sessions AS s ON s.id = c.session
-    JOIN sessions AS p ON p.id = c.parent_session
-    LEFT JOIN runs AS r ON r.run_id = c.run_id
-"""
-_CHILDREN_OPEN = f"""{_CHILDREN}
-    WHERE c.parent_session = ? AND c.state <> 'closed' ORDER BY c.at, c.run_id
-"""
-_CHILDREN_OF = f"""{_CHILDREN}
-    WHERE p.key = ? AND (c.parent_run = ? OR ? IS NULL) ORDER BY c.at, c.run_id
-"""
-_WORKS_FOR = """
-    SELECT c.run_id, c.state, p.key
-    FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
-    WHERE c.session = ? AND c.state IN ('ended', 'cancelled') ORDER BY c.run_id
-"""
-# Messages of a session to others, see beamclaw.contracts.announcements.SOURCE.
-_SENT = """
-    SELECT DISTINCT s.key FROM inbox AS i JOIN sessions AS s ON s.id = i.session
-    WHERE i.source = 'agent' AND i.account = 'agent' AND i.conversation = ?
-        AND i.taken_at IS NULL
-"""
-# UNION, not UNION ALL: it ends, whatever the rows say.
-_ANCESTORS = """
-    WITH RECURSIVE up (session, depth) AS (
-        SELECT id, 0 FROM sessions WHERE key = ?
-        UNION
-        SELECT c.parent_session, depth + 1
-        FROM up JOIN children AS c ON c.session = up.session AND c.kind = 'spawn'
-        WHERE depth < 100
-    )
-    SELECT s.key FROM up JOIN sessions AS s ON s.id = up.session
-    WHERE depth > 0 ORDER BY depth
-"""
 _SNAPSHOT = """
     SELECT seq, body FROM snapshots
     WHERE session = ? AND version = ? AND seq > ? AND seq <= ?
@@ -118,6 +78,11 @@ _OUTPUT_END = """
     WHERE o.pointer = ? ORDER BY o.piece DESC LIMIT 1
 """
 _MOST_CHARACTERS = 1_000_000
+# With what there is of its relatives, so that most need no further statement.
+_SESSION = f"""
+    SELECT s.id, s.seq, s.last_event, {relatives.ANY}
+    FROM sessions AS s WHERE s.key = ?
+"""
 _OPEN_WORK = """
     SELECT s.key FROM (
         SELECT session, opened_at AS since FROM runs WHERE state = 'running'
@@ -244,12 +209,10 @@ def read(connection: Connection, request: Read) -> object:
 
 def _session(connection: Connection, request: ReadSession) -> SessionRead:
     query = connection.execute
-    found = query(
-        "SELECT id, seq, last_event FROM sessions WHERE key = ?", (request.session_key,)
-    ).fetchone()
+    found = query(_SESSION, (request.session_key,)).fetchone()
     if found is None:
         return SessionRead(seq=0, events=(), inbox=())
-    session, seq, last = found
+    session, seq, last, *relations = found
     snapshot, after = None, request.after_seq
     if request.snapshot is not None:
         given = session, request.snapshot, after, seq
@@ -260,9 +223,7 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
     events = journal.read(connection, last, after)
     inbox = query(_INBOX, (session,)).fetchall()
     run = query(_RUN_OPEN, (session,)).fetchone()
-    works_for = query(_WORKS_FOR, (session,)).fetchall()
-    owed = [row[2] for row in works_for if row[1] == "ended"]
-    owed += [row[0] for row in query(_SENT, (request.session_key,)).fetchall()]
+    kin = relatives.of_session(connection, session, request.session_key, relations)
     return SessionRead(
         seq=seq,
         events=events,
@@ -274,9 +235,9 @@ def _session(connection: Connection, request: ReadSession) -> SessionRead:
         ),
         open_run=None if run is None else _run_row(run),
         waits=_wait_rows(query(_WAITS_OF, (session,)).fetchall()),
-        children=_child_rows(query(_CHILDREN_OPEN, (session,)).fetchall()),
-        cancelled=tuple(row[0] for row in works_for if row[1] == "cancelled"),
-        owed=tuple(dict.fromkeys(owed)),
+        children=kin.children,
+        cancelled=kin.cancelled,
+        owed=kin.owed,
         row=_session_row(query(_SESSION_BY_KEY, (request.session_key,)).fetchone()),
         snapshot=snapshot,
     )
@@ -345,43 +306,6 @@ def _wait_rows(rows: list[tuple[Any, ...]]) -> tuple[WaitRow, ...]:
         )
         for row in rows
     )
-
-
-def _child_rows(rows: list[tuple[Any, ...]]) -> tuple[ChildRow, ...]:
-    return tuple(
-        ChildRow(
-            run_id=row[0],
-            session_key=row[1],
-            parent_session=row[2],
-            parent_run=row[3],
-            call_id=row[4],
-            kind=row[5],
-            mode=row[6],
-            state=row[7],
-            at=row[8],
-            outcome=row[9],
-            text=row[10],
-            error=row[11],
-            spend=Spend(
-                model_calls=row[12],
-                tool_calls=row[13],
-                tokens=row[14],
-                seconds=row[15],
-                cost=row[16],
-            ),
-        )
-        for row in rows
-    )
-
-
-def _children(connection: Connection, request: ReadChildren) -> tuple[ChildRow, ...]:
-    given = request.session_key, request.run_id, request.run_id
-    return _child_rows(connection.execute(_CHILDREN_OF, given).fetchall())
-
-
-def _ancestors(connection: Connection, request: ReadAncestors) -> tuple[str, ...]:
-    rows = connection.execute(_ANCESTORS, (request.session_key,)).fetchall()
-    return tuple(row[0] for row in rows)
 
 
 def _purses(connection: Connection, request: ReadPurses) -> tuple[PurseRow, ...]:
@@ -528,7 +452,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadSpent: _spent,
     ReadSums: sums,
     ReadPurses: _purses,
-    ReadChildren: _children,
-    ReadAncestors: _ancestors,
+    ReadChildren: relatives.children,
+    ReadAncestors: relatives.ancestors,
     GetLedgerStatus: _status,
 }
