@@ -59,10 +59,60 @@ def repaired(state: Transcript) -> Repaired | None:
     Calls of the turn in progress may wait for their results.
     """
     turn = state.turn
-    live = frozenset(call.asked.id for call in turn.calls) if turn else frozenset[str]()
-    waiting = frozenset(call.asked.id for call in turn.open_calls) if turn else live
+    live = {call.asked.id for call in turn.calls} if turn else set[str]()
+    waiting = {call.asked.id for call in turn.open_calls} if turn else live
+    if is_whole(state.messages, waiting):
+        return None
     splices = tuple(_Mending(state.messages, live, waiting).splices())
     return Repaired(splices=splices) if splices else None
+
+
+def is_whole(messages: Iterable[Message], waiting: Collection[str] = ()) -> bool:
+    """Whether nothing is wrong at all, but for calls that wait for their results.
+
+    It is asked each time that a session is loaded, of thousands of messages: it only
+    looks. What it does not like at a glance is looked at again by who mends.
+    """
+    taken: set[str] = set()
+    pending: set[str] = set()
+    for message in messages:
+        role, parts = message.role, message.parts
+        if role == "tool":
+            if not _answer(parts, pending):
+                return False
+        elif pending:
+            return False
+        elif len(parts) == 1 and type(parts[0]) is Text:
+            continue
+        elif role == "assistant":
+            pending = _ids(message)
+            calls = sum(type(part) is ToolCall for part in parts)
+            if (
+                len(pending) < calls
+                or pending & taken
+                or not all(map(_is_sound, parts))
+            ):
+                return False
+            taken |= pending
+        elif any(not _fits(part, role) for part in parts):
+            return False
+    return pending.issubset(waiting)
+
+
+def _answer(parts: Sequence[Part], pending: set[str]) -> bool:
+    """Whether *parts* are results of calls in *pending*, from which they are taken."""
+    for part in parts:
+        if type(part) is not ToolResult or part.id not in pending:
+            return False
+        pending.remove(part.id)
+    return bool(parts)
+
+
+def _is_sound(part: Part) -> bool:
+    """Whether a message of an assistant may hold *part* as it is."""
+    if type(part) is ToolCall:
+        return own_id(part.id, ()) == part.id and _name(part.name) == part.name
+    return type(part) is not ToolResult
 
 
 @attrs.define
@@ -79,8 +129,8 @@ class _Mending:
     def __init__(
         self,
         messages: Sequence[Message],
-        live: frozenset[str],
-        waiting: frozenset[str],
+        live: set[str],
+        waiting: set[str],
     ) -> None:
         self._messages = messages
         self._pieces: list[_Piece] = []
@@ -131,7 +181,8 @@ class _Mending:
                 self._pieces.append(_Piece(message, at))
                 at += 1
             elif message.role == "assistant" and _asks(message):
-                at = self._turn(at, live=at == last and _ids(message) == self._live)
+                live = at == last and _ids(message) <= self._live
+                at = self._turn(at, live=live)
             else:
                 self._keep(at)
                 at += 1
@@ -264,8 +315,8 @@ class _Index:
         return index
 
 
-def _ids(message: Message) -> frozenset[str]:
-    return frozenset(part.id for part in message.parts if isinstance(part, ToolCall))
+def _ids(message: Message) -> set[str]:
+    return {part.id for part in message.parts if isinstance(part, ToolCall)}
 
 
 def _is_plain(message: Message) -> bool:

@@ -54,7 +54,7 @@ async def compact(asking: Asking, step: Compact) -> None:
             last=state.seqs[step.cut - 1],
             summary=summary.text or context.trimmed(covered),
             method="model" if summary.text else "trim",
-            before=tokens.of_messages(state.messages),
+            before=state.tokens,
             usage=summary.usage,
             cost=asking.cost(summary.usage),
         )

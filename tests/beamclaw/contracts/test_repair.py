@@ -20,7 +20,7 @@ from beamclaw.contracts.messages import (
     said,
 )
 from beamclaw.contracts.providers import ModelRequest
-from beamclaw.contracts.repair import LOST, repaired
+from beamclaw.contracts.repair import LOST, _Mending, is_whole, repaired
 from beamclaw.contracts.transcript import Call, Fact, OpenTurn, Transcript, evolve
 from beamclaw.providers.anthropic import messages_body
 from beamclaw.providers.openai import chat_body
@@ -240,6 +240,7 @@ def test_whatever_the_damage_both_providers_take_what_comes_of_it(
     if found is not None:
         assert all(splice.why for splice in found.splices)
         state = evolve(state, state.seq + 1, Fact(found))
+    assert is_whole(state.messages)
     assert repaired(state) is None
     assert list(state.seqs) == sorted(state.seqs)
     assert len(state.seqs) == len(state.messages) == len(state.sums)
@@ -264,6 +265,13 @@ def test_whatever_the_damage_both_providers_take_what_comes_of_it(
         params=ModelParams(),
     )
     assert refused(request) == []
+
+
+@given(st.lists(pieces, max_size=6), st.sets(ids, max_size=2))
+def test_what_is_whole_at_a_glance_is_whole(damaged: list[Message], open_ids: set[str]):
+    state = state_of(damaged, open_turn(*map(call, sorted(open_ids))))
+    if is_whole(state.messages, open_ids):
+        assert not list(_Mending(state.messages, open_ids, open_ids).splices())
 
 
 def test_a_repair_is_an_event_like_any_other():
