@@ -24,7 +24,7 @@ POINTS: Final[Mapping[str, str]] = {
     "storage.commit": "a transaction of the ledger or node.db is made durable",
     "storage.migrate": "one step of a file's schema is made durable",
     "storage.own": "the ledger learns its new owner epoch",
-    "storage.sync": "a new file, then its folder, is written out",
+    "storage.sync": "a new file, or a folder with a new name in it, is written out",
     "storage.rename": "a new file gets its name",
     "tenant.claim": "a tenant's ledger asks node.db for a new owner epoch",
     # --- the edge

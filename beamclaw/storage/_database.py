@@ -108,11 +108,14 @@ def open_database(
 def open_reader(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connection:
     """A connection that only reads, beside the writing one.
 
+    It cannot write either: if it is the last one to close, after the writing one has
+    failed, it leaves the log alone (see :class:`beamclaw.storage.Writes`).
+
     Raises:
         DataFolderError: It cannot be opened.
     """
     with in_words(path, "database"):
-        connection = connect(_uri(path, "rw"))
+        connection = connect(_uri(path, "ro"))
         _set(connection, query_only=1, cache_size=-4_000, temp_store="memory")
         return connection
 

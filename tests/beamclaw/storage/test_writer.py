@@ -20,6 +20,7 @@ from beamclaw.storage import (
     _suspects,
     open_database,
     open_guard,
+    open_reader,
     statements,
     suspect,
 )
@@ -164,6 +165,19 @@ def test_after_a_failure_the_log_stays_for_whoever_opens_the_file_next(path, dis
     with closing(open_database(path, SCHEMA)):
         assert log_of(path).stat().st_size == 0
     assert names(path) == ["one"]
+
+
+def test_a_reader_that_is_closed_last_leaves_the_log_alone(path, disk):
+    writes = opened(path, disk)
+    writes.serve(["one"])
+    reader = open_reader(path)
+    reader.execute("SELECT * FROM things").fetchall()
+    disk.errors["COMMIT"] = io_error("FSYNC")
+    with pytest.raises(CommitFailed):
+        writes.serve(["two"])
+    writes.close()
+    reader.close()
+    assert log_of(path).stat().st_size > 0
 
 
 def test_the_log_is_worked_in_from_time_to_time(path, disk, monkeypatch):

@@ -198,8 +198,8 @@ def main() -> int:
                 f"{time.monotonic() - started:.1f} s",
                 flush=True,
             )
+            print(*report.violations, sep="\n", end="\n" * bool(report.violations))
             found += report.violations
-    print(*found, sep="\n")
     if found:
         print("again: python -m tests.faults.disk.powercut --seed N --seeds 1")
     return 1 if found else 0
