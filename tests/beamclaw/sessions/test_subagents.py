@@ -12,20 +12,27 @@ import trio
 from trio.testing import MockClock
 
 import supervision
-from beamclaw.contracts.sessions import GetSessionsStatus, abort
+from beamclaw.contracts import waits
+from beamclaw.contracts.ledger import ReadSession
+from beamclaw.contracts.messages import said as say
+from beamclaw.contracts.sessions import Abort, GetSessionsStatus, abort
 from beamclaw.sessions import Retention
 from beamclaw.testing.session_tools import session_tools
+from supervision import sys
 from tests.beamclaw.sessions.conftest import ALLOWED, KEY, TURN_LIMITS, Model, Tenant
 from tests.beamclaw.sessions.family import (
+    ask_ledger,
     children,
     do,
     faults,
     kinds,
     obey,
     sessions,
+    since_a_person,
     spawn,
 )
 from tests.beamclaw.sessions.test_commands import ask
+from tests.beamclaw.sessions.test_waits import asked
 
 Open = Callable[..., AbstractAsyncContextManager[Tenant]]
 
@@ -363,6 +370,106 @@ async def test_a_command_stops_what_turns_have_left_at_work(
     (row,) = [row for row in await ask(tenant, "list") if row["parent"]]
     assert row["parent"] == KEY
     assert await faults() == []
+
+
+async def test_a_message_that_interrupts_stops_the_sub_agent_too(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    async def hold(request):
+        if request.messages[-1].text == "held":
+            await trio.sleep_forever()
+        async for event in obey(request):
+            yield event
+
+    tenant.model.scripts = [hold]
+    first = await tenant.send(do(spawn("held")))
+    await began(tenant)
+    await trio.sleep(1)
+    assert (await tenant.ask("no, this", queue="interrupt")).text == "no, this"
+    assert (await tenant.end(first)).outcome == "aborted"
+    await trio.sleep(1)
+    assert [row.outcome for row in await children()] == ["aborted"]
+    assert await faults() == []
+
+
+async def test_a_sub_agent_that_was_never_begun_is_withdrawn(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    release = trio.Event()
+
+    async def hold(request):
+        await release.wait()
+        async for event in obey(request):
+            yield event
+
+    tenant.model.scripts = [hold]
+    receipt = await tenant.send(do(spawn("never")))
+    await tenant.there("default/run/run-1")
+    await sys.suspend("default/sessions")  # nobody wakes the sub-agent
+    release.set()
+    await began(tenant)
+    assert await supervision.call(f"default/session/{KEY}", Abort(receipt.run_id))
+    await sys.resume("default/sessions")
+    await trio.sleep(5)
+    (row,) = await children()
+    assert (row.state, row.outcome) == ("closed", "aborted")
+    assert await kinds(row.session_key) == []
+    assert len(tenant.model.calls) == 1
+    assert await faults() == []
+
+
+# --- with a person
+
+
+async def test_a_person_may_have_to_agree(
+    open_tenant: Open, model: Model, autojump_clock
+) -> None:
+    model.tools = dict(session_tools(asks=True))
+    async with open_tenant() as tenant:
+        receipt = await tenant.send(do(spawn("a")))
+        (row,) = await asked(tenant)
+        assert row.question == 'spawn({"task":"a","mode":"wait"})'
+        assert await children() == ()
+        given = waits.Answer(wait_id=row.wait_id, verdict="allow", by="anna")
+        await waits.answer(tenant.bus, "default", KEY, given)
+        assert (await tenant.end(receipt)).text == "got a"
+        assert await faults() == []
+
+
+async def test_what_is_announced_goes_where_the_first_answer_went(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask(do(spawn("later", mode="announce")), reply_to="chat:7")
+    await trio.sleep(5)
+    read = await ask_ledger(ReadSession(KEY))
+    started = [orjson.loads(e.body) for e in read.events if e.kind == "run-started"]
+    assert [body["reply_to"] for body in started] == ["chat:7", "chat:7"]
+    assert [body.get("hops", 0) for body in started] == [0, 1]
+
+
+async def test_agents_do_not_go_on_by_themselves_for_ever(
+    open_tenant: Open, autojump_clock
+) -> None:
+    async def restless(request):
+        _, said = since_a_person(request.messages)
+        if said.startswith("[") and request.messages[-1].role == "user":
+            more = do(spawn("more", mode="announce"))
+            request = attrs.evolve(request, messages=(say("user", more),))
+        async for event in obey(request):
+            yield event
+
+    async with open_tenant(rules=attrs.evolve(ALLOWED, rounds=3)) as tenant:
+        tenant.model.scripts = [restless]
+        await tenant.ask(do(spawn("more", mode="announce")))
+        await trio.sleep(100)
+        assert len(await children()) == 3
+        ended = [
+            orjson.loads(event.body)["result"]["text"]
+            for event in (await ask_ledger(ReadSession(KEY))).events
+            if event.kind == "tool-ended"
+        ]
+        assert "limits.subagents.rounds: 3" in ended[-1]
+        assert await faults() == []
 
 
 # --- afterwards
