@@ -144,6 +144,7 @@ def _tenant(
         claim=partial(_claim, carrier),
         inbox_limit=config.sessions.inbox_limit,
         repeats_seconds=config.sessions.retention.repeat_seconds,
+        outputs_seconds=config.tools.keep_seconds,
         max_batch=config.ledger.max_batch,
         outside=outside,
         troubles=troubles,

@@ -524,6 +524,9 @@ class ToolsConfig:
         "Bytes of such an output that are kept, to be looked at: its beginning, where\n"
         "it is longer. 0 keeps none.",
     )
+    keep_seconds: Seconds = _key(
+        2_592_000.0, "Seconds that it is kept; with its conversation it goes at once."
+    )
     sessions: SessionToolsConfig = attrs.field(factory=SessionToolsConfig)
 
 

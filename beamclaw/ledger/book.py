@@ -27,8 +27,9 @@ from beamclaw.contracts.ledger import (
 from beamclaw.ledger.erasing import Eraser
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Memory, Run, Session
-from beamclaw.ledger.retention import KEPT, Retention
+from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT, Outputs, Retention
 from beamclaw.ledger.rules import check
+from beamclaw.ledger.statements import PUT_OUTPUTS
 from beamclaw.ledger.step import Step
 from beamclaw.ledger.writing import Writing
 from beamclaw.storage import Broken, Connection
@@ -49,6 +50,7 @@ class LedgerBook:
         commits: Jobs that were written.
         repeats_seconds: How long a message that was taken is recognised when it comes
             again.
+        outputs_seconds: How long is kept what tools said and the model did not get.
     """
 
     connection: Connection
@@ -59,7 +61,9 @@ class LedgerBook:
     new_id: Callable[[], str]
     commits: int = 0
     repeats_seconds: float = KEPT
+    outputs_seconds: float = OUTPUTS_KEPT
     _retention: Retention = attrs.field(init=False)
+    _outputs: Outputs = attrs.field(init=False)
     _eraser: Eraser = attrs.field(init=False)
     _memory: Memory = attrs.field(init=False)
     _inbox: Inbox = attrs.field(init=False)
@@ -69,6 +73,7 @@ class LedgerBook:
         self._memory = Memory(self.connection)
         self._inbox = Inbox(self._memory, self.inbox_limit, self.new_id)
         self._retention = Retention(self.repeats_seconds)
+        self._outputs = Outputs(self.outputs_seconds)
         self._eraser = Eraser(self.connection, self.repeats_seconds)
 
     def apply(self, jobs: Sequence[Job]) -> list[object]:
@@ -91,6 +96,9 @@ class LedgerBook:
                 outcomes[place] = self._eraser.step(job.at, self.owner_epoch)
         if writing.inbox:
             self._retention.step(self.connection, now)
+        if writing.outputs:
+            coming = len(writing.outputs) // PUT_OUTPUTS.width
+            self._outputs.step(self.connection, now, coming)
         for run in writing.runs.values():
             if run.state == "ended":
                 self._memory.runs.pop(run.run_id, None)

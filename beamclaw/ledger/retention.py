@@ -1,4 +1,4 @@
-"""How long a message that was taken is kept, to recognise a repeat of it."""
+"""How long is kept what grows with time: messages that were taken, outputs of tools."""
 
 import attrs
 
@@ -40,3 +40,26 @@ class Retention:
             self._after, self._next = after[0] - 1, now + _PAUSE
         else:
             self._after, self._next = 0, now + _REST
+
+
+OUTPUTS_KEPT = 30 * 24 * 3600.0
+
+# Of the oldest pieces; ids ascend with time.
+_DROP_OUTPUTS = """
+    DELETE FROM outputs
+    WHERE id IN (SELECT id FROM outputs ORDER BY id LIMIT ?1) AND at < ?2
+"""
+
+
+@attrs.define(eq=False)
+class Outputs:
+    """Drops outputs of tools that are too old, inside transactions that write some.
+
+    Each time twice as many pieces as come, so that it keeps up with any pace.
+    """
+
+    _kept: float = OUTPUTS_KEPT
+
+    def step(self, connection: Connection, now: float, coming: int) -> None:
+        """Drop a few, where *coming* pieces are written."""
+        connection.execute(_DROP_OUTPUTS, (2 * coming, now - self._kept))

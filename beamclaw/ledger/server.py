@@ -35,7 +35,7 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger.book import Job, LedgerBook
 from beamclaw.ledger.reads import Read, read
-from beamclaw.ledger.retention import KEPT
+from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import (
     Access,
@@ -116,6 +116,7 @@ class LedgerServer(supervision.Server):
         claim: Gives the tenant a new owner epoch, higher than all before.
         inbox_limit: Messages that may wait for their sessions.
         repeats_seconds: How long a message is recognised when it comes again.
+        outputs_seconds: How long is kept what tools said and the model did not get.
         max_batch: Commits in one transaction at most.
         outside: Clock, ids, and whether there are threads.
         connect: How the database is connected to; None: as the outside has it.
@@ -131,6 +132,9 @@ class LedgerServer(supervision.Server):
     _inbox_limit: int = attrs.field(kw_only=True, alias="inbox_limit", default=10_000)
     _repeats_seconds: float = attrs.field(
         kw_only=True, alias="repeats_seconds", default=KEPT
+    )
+    _outputs_seconds: float = attrs.field(
+        kw_only=True, alias="outputs_seconds", default=OUTPUTS_KEPT
     )
     _max_batch: int = attrs.field(kw_only=True, alias="max_batch", default=512)
     _outside: Outside = attrs.field(kw_only=True, alias="outside", factory=Outside)
@@ -329,6 +333,7 @@ class LedgerServer(supervision.Server):
             self._outside.wall,
             self._outside.new_id,
             repeats_seconds=self._repeats_seconds,
+            outputs_seconds=self._outputs_seconds,
         )
         self._writes = Writes(
             connection,

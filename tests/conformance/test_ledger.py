@@ -1071,7 +1071,7 @@ def output(text: str, pointer: str = "r1/a", length: int | None = None) -> PutOu
     return PutOutput(
         pointer=pointer,
         run_id="r1",
-        at=3.0,
+        at=THREADS.wall(),
         length=len(text) if length is None else length,
         pieces=tuple(pieces),
     )

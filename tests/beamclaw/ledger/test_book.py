@@ -7,6 +7,8 @@ import pytest
 from beamclaw.contracts.ledger import (
     LedgerError,
     OpenRun,
+    PutOutput,
+    ReadOutput,
     ReadRun,
     ReadSession,
     Receipt,
@@ -18,7 +20,7 @@ from beamclaw.contracts.ledger import (
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import memory
-from beamclaw.ledger.retention import KEPT
+from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
 from beamclaw.storage import CommitFailed, StatementFailed
 from tests.support.books import Opened, commit, open_book
 from tests.support.ledgers import (
@@ -200,3 +202,24 @@ def test_ids_of_messages_are_never_given_twice(tmp_path):
         opened.serve(commit(0, ops=(Take((2,)),)))
     with open_book(path) as opened:
         assert inbox_ids(opened.serve(message("r3"))) == [3]
+
+
+def test_outputs_of_tools_go_when_they_are_old(opened):
+    def put(pointer: str, at: float) -> PutOutput:
+        return PutOutput(
+            pointer=pointer, run_id="r1", at=at, length=2, pieces=(b"a", b"b")
+        )
+
+    def kept() -> list[bool]:
+        names = ("old", "older", "young", "new")
+        return [opened.read(ReadOutput(name)) is not None for name in names]
+
+    opened.serve(message("r1"))
+    opened.serve(commit(0, ops=(Take((1,)), OpenRun("r1", 2.0))))
+    opened.now[0] = 1_000.0
+    for name, at in (("older", 10.0), ("old", 20.0), ("young", 900.0)):
+        opened.serve(commit(None, run="r1", ops=(put(name, at),)))
+    assert kept() == [True, True, True, False]
+    opened.now[0] = OUTPUTS_KEPT + 500.0
+    opened.serve(commit(None, run="r1", ops=(put("new", opened.now[0]),)))
+    assert kept() == [False, False, True, True]
