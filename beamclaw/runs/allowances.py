@@ -38,7 +38,7 @@ def carve(
         seconds=limits.seconds - turn.busy_seconds(now),
         cost=None if limits.cost is None else limits.cost - used.cost,
     )
-    asked = None if request.cost is None else round(request.cost * MICRO)
+    asked = None if request.cost is None else round(min(request.cost, _DEAR) * MICRO)
     carved = Allowance(
         model_calls=_part(left.model_calls, request.model_calls, share),
         tool_calls=_part(left.tool_calls, request.tool_calls, share),
@@ -50,6 +50,10 @@ def carve(
         if figure is not None and figure <= 0:
             return f"too little is left of what this turn may use (limits.turn.{name})"
     return carved
+
+
+# Dollars; nobody has more.
+_DEAR = 1e9
 
 
 def _least(one: int | None, other: int | None) -> int | None:

@@ -125,22 +125,42 @@ class Children:
             arguments=step.arguments,
             key=call_key(record.id, id_),
         )
-        return self._tools[order.tool].request(order)
+        try:
+            return self._tools[order.tool].request(order)
+        except ToolFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 -- a tool's fault is not the turn's
+            supervision.emit(
+                "beamclaw.tool.crashed",
+                {},
+                {
+                    "tenant": order.tenant,
+                    "session": order.session_key,
+                    "tool": order.tool,
+                    "error": error,
+                },
+            )
+            words = "the tool failed by a fault of its own, which is in the node's log"
+            raise Refused(words) from None
 
     async def _draft(self, step: Act, request: Request) -> None:
-        match request:
-            case Spawn():
-                self._spawn(step, request)
-            case Send():
-                await self._message(step, request)
-            case HandOver():
-                self._hand_over(step, request)
-            case Yield():
-                self._done(step, "The turn ends here.", last=True)
+        try:
+            match request:
+                case Spawn():
+                    self._spawn(step, request)
+                case Send():
+                    await self._message(step, request)
+                case HandOver():
+                    self._hand_over(step, request)
+                case Yield():
+                    self._done(step, "The turn ends here.", last=True)
+        except keys.BadKey as error:
+            raise Refused(str(error)) from None
 
     def _spawn(self, step: Act, request: Spawn) -> None:
         wiring, record, turn = self._wiring, self._record, self._record.turn
         agent = request.agent or self._agent
+        _check(None if request.task.strip() else "there is no task")
         _check(may_spawn(wiring.subagents, self._asker(), agent))
         share = wiring.subagents.share
         allowance = carve(turn, self._limits, request, share, record.now())
@@ -162,10 +182,8 @@ class Children:
         self._open(step, inbound)
 
     async def _message(self, step: Act, request: Send) -> None:
-        try:
-            key = str(keys.resolve(request.session_key, self._agent))
-        except keys.BadKey as error:
-            raise Refused(str(error)) from None
+        _check(None if request.text.strip() else "there is nothing to say")
+        key = str(keys.resolve(request.session_key, self._agent))
         agent = await self._agent_of(key)
         above = await self._ask(ledger.ReadAncestors(key))
         _check(may_send(self._wiring.subagents, self._asker(), agent, key, above))

@@ -46,6 +46,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.session.quarantined": "error",
     "beamclaw.sessions.cleaned": "info",
     "beamclaw.subagent.refused": "info",
+    "beamclaw.tool.crashed": "error",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }

@@ -110,6 +110,45 @@ async def test_what_goes_wrong_below_is_told_to_the_model(
         assert await faults() == []
 
 
+@pytest.mark.parametrize(
+    "asked_for, said",
+    [
+        ({"task": " "}, "there is no task"),
+        ({"task": "a", "agent": "no such id!"}, "an agent id has"),
+        ({"task": "a", "tokens": 0}, "too little is left"),
+        ({"task": "a", "seconds": -1.0}, "too little is left"),
+        ({"task": "a", "cost": 1e308}, "got a"),
+        ({"task": "a", "tokens": 2**62}, "got a"),
+    ],
+)
+async def test_whatever_is_asked_for_the_turn_goes_on(
+    open_tenant: Open, autojump_clock, asked_for, said
+) -> None:
+    rules = attrs.evolve(ALLOWED, spawns={"main": ("*",)})
+    async with open_tenant(rules=rules) as tenant:
+        end = await tenant.ask(do(("spawn", {"mode": "wait", **asked_for})))
+        assert end.outcome == "ok"
+        assert said in end.text
+        assert await faults() == []
+
+
+async def test_the_fault_of_a_tool_is_told_and_is_not_the_turns(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    class Broken:
+        spec = session_tools()["spawn"].spec
+        does = "spawn"
+
+        def request(self, order):
+            raise KeyError("oh")
+
+    tenant.model.tools["spawn"] = Broken()
+    end = await tenant.ask(do(spawn("a")))
+    assert end.outcome == "ok"
+    assert "a fault of its own" in end.text
+    assert await faults() == []
+
+
 # --- announcing it
 
 
