@@ -93,7 +93,7 @@ class LedgerBook:
         writing.write(self.connection, (self.tenant, self.owner_epoch), now)
         for place, job in enumerate(jobs):
             if type(job) is Erase:
-                outcomes[place] = self._eraser.step(job.at, self.owner_epoch)
+                outcomes[place] = self._eraser.step(job.at)
         if writing.inbox:
             self._retention.step(self.connection, now)
         if writing.outputs:

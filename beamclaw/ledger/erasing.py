@@ -14,8 +14,11 @@ from beamclaw.storage import Connection
 # Of one step: rows, and bytes of events' bodies (one more may reach beyond).
 _ROWS = 200
 _BYTES = 1024 * 1024
-# Rows that are looked at in one step, going through a table.
-_LOOKED_AT = 1_000
+# Rows that are looked at in one step, going through a table: while there is something
+# to change among them, and at most. Each changes pages of several indexes, which the
+# commit has to write out: measured, that is what a step costs.
+_FEW = 50
+_MANY = 2_000
 # Free pages that stay in the file for what comes next; given back in one step.
 _SPARE = 256
 _GIVEN_BACK = 16
@@ -26,10 +29,17 @@ _SHARE = 10.0
 # of the inbox.
 _GRACE = 2 * 3600.0
 
+# Later than any time.
+_EVER = 1e300
+
 # Not found by their session: by the journal, by time, by the session itself.
 _OTHERWISE = frozenset({"sessions", "events", "inbox", "runs"})
 
-_DELETED = "SELECT id FROM sessions WHERE deleted_at IS NOT NULL"
+# One look by the session's id for each row: a list of all that are deleted would be made
+# anew for every step.
+_DELETED = """
+    EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = {}.session AND s.deleted_at < ?)
+"""
 _TABLES = """
     SELECT t.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c
     WHERE t.type = 'table' AND c.name = 'session'
@@ -41,8 +51,13 @@ _INDEXED = """
     SELECT 1 FROM pragma_table_info(?1) WHERE name = 'session' AND pk = 1
 """
 _WITH_EVENTS = """
-    SELECT id, last_event FROM sessions
+    SELECT id, last_event FROM sessions INDEXED BY sessions_erasing
     WHERE deleted_at IS NOT NULL AND last_event IS NOT NULL LIMIT 1
+"""
+_ENDS = """
+    SELECT
+        (SELECT max(deleted_at) FROM sessions WHERE deleted_at IS NOT NULL),
+        (SELECT min(deleted_at) FROM sessions WHERE deleted_at IS NOT NULL)
 """
 _CHAIN = """
     WITH RECURSIVE back (id, previous, count, bytes) AS (
@@ -54,24 +69,26 @@ _CHAIN = """
     )
     SELECT id, previous FROM back ORDER BY count
 """
+# Each with the ids between which it looks, and the time before which was deleted.
 _CLEAR_INBOX = f"""
-    UPDATE inbox SET body = x'' WHERE id > ? AND id <= ? AND session IN ({_DELETED})
-        AND body <> x''
+    UPDATE inbox SET body = x'' WHERE id > ? AND id <= ? AND body <> x''
+        AND {_DELETED.format("inbox")}
 """
 _CLEAR_RUNS = f"""
     UPDATE runs SET text = '', outcome = 'error', stop_reason = 'error',
         error_kind = 'gone',
         error = 'this message was answered; its conversation has been deleted since'
-    WHERE id > ? AND id <= ? AND session IN ({_DELETED}) AND error_kind IS NOT 'gone'
+    WHERE id > ? AND id <= ? AND error_kind IS NOT 'gone' AND {_DELETED.format("runs")}
 """
 _SUM_USAGE = f"""
     INSERT INTO usage_sums
-    SELECT date(u.at, 'unixepoch'), u.agent, u.provider, u.model, u.tenant, ?, count(*),
+    SELECT date(u.at, 'unixepoch'), u.agent, u.provider, u.model, u.tenant,
+        u.owner_epoch, count(*),
         sum(coalesce(u.input, u.bound_input)), sum(coalesce(u.output, u.bound_output)),
         sum(coalesce(u.cached, u.bound_cached)), max(coalesce(u.estimated, 1)),
         sum(coalesce(u.cost, u.bound_cost))
-    FROM runs AS r JOIN usage AS u ON u.run = r.id
-    WHERE r.id > ? AND r.id <= ? AND r.session IN ({_DELETED})
+    FROM runs CROSS JOIN usage AS u ON u.run = runs.id
+    WHERE runs.id > ? AND runs.id <= ? AND {_DELETED.format("runs")}
     GROUP BY 1, 2, 3, 4
     ON CONFLICT (day, agent, provider, model) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -84,21 +101,28 @@ _SUM_USAGE = f"""
 """
 _DROP_USAGE = f"""
     DELETE FROM usage WHERE run IN (
-        SELECT id FROM runs WHERE id > ? AND id <= ? AND session IN ({_DELETED})
+        SELECT id FROM runs WHERE id > ? AND id <= ? AND {_DELETED.format("runs")}
     )
 """
-# The newest row stays whatever its age, so that no id is ever given twice.
-_DROP_OLD = """
-    DELETE FROM {table} WHERE id > ? AND id <= ? AND id < (SELECT max(id) FROM {table})
-        AND session IN (SELECT id FROM sessions WHERE deleted_at < ?)
+_DROP = """
+    DELETE FROM {0} WHERE rowid > ? AND rowid <= ? AND
 """
-_DROP_SESSIONS = """
-    DELETE FROM sessions
-    WHERE deleted_at < ? AND last_event IS NULL AND id <> (SELECT max(id) FROM sessions)
-        AND NOT EXISTS (SELECT 1 FROM runs WHERE id = (SELECT max(id) FROM runs)
-            AND session = sessions.id)
-        AND NOT EXISTS (SELECT 1 FROM inbox WHERE id = (SELECT max(id) FROM inbox)
-            AND session = sessions.id)
+# The newest row stays whatever its age, so that no id is ever given twice.
+_NOT_NEWEST = """
+    AND rowid < (SELECT max(rowid) FROM {0})
+"""
+# The sessions' own rows, when nothing that was found refers to them any more.
+_DROP_SESSIONS = f"""
+    DELETE FROM sessions WHERE id IN (
+        SELECT id FROM sessions AS d
+        WHERE deleted_at < ? AND last_event IS NULL
+            AND id <> (SELECT max(id) FROM sessions)
+            AND NOT EXISTS (SELECT 1 FROM runs WHERE id = (SELECT max(id) FROM runs)
+                AND session = d.id)
+            AND NOT EXISTS (SELECT 1 FROM inbox WHERE id = (SELECT max(id) FROM inbox)
+                AND session = d.id)
+        LIMIT {_FEW}
+    )
 """
 
 
@@ -109,6 +133,17 @@ class _Round:
     began: float
     tables: list[str]
     after: int = 0
+    width: int = _FEW
+
+    @property
+    def here(self) -> tuple[int, int]:
+        """Between which ids the next step looks."""
+        return self.after, self.after + self.width
+
+    def go_on(self, rows: int) -> None:
+        """The step has changed so many rows."""
+        self.after += self.width
+        self.width = _FEW if rows else min(_MANY, self.width * 2)
 
 
 @attrs.define(eq=False)
@@ -142,9 +177,9 @@ class Eraser:
         """The transaction was rolled back: the round begins anew."""
         self._round = None
 
-    def step(self, now: float, owner_epoch: int) -> Erased:
+    def step(self, now: float) -> Erased:
         """Erase a little."""
-        rows = self._journals() or self._going_through(now, owner_epoch)
+        rows = self._journals() or self._going_through(now)
         if rows is not None:
             return Erased(more=True, rows=rows)
         pages = self._give_back()
@@ -188,25 +223,21 @@ class Eraser:
 
     # --- what has no index
 
-    def _going_through(self, now: float, owner_epoch: int) -> int | None:
+    def _going_through(self, now: float) -> int | None:
         if self._round is None and not self._is_due(now):
             return None
         if self._round is None:
             scanned = [n for n in self.tables if n not in _OTHERWISE]
             scanned = [n for n in scanned if n not in self._direct]
-            self._round = _Round(now, ["inbox", "runs", *scanned])
-        return self._look(self._round, now, owner_epoch)
+            self._round = _Round(now, ["inbox", "runs", *scanned, "sessions"])
+        return self._look(self._round, now)
 
     def _is_due(self, now: float) -> bool:
         if now < self._done:  # the clock was put back
             self._done = self._next = now
         if now < self._next:
             return False
-        found = self._connection.execute(
-            "SELECT max(deleted_at), min(deleted_at) FROM sessions "
-            "WHERE deleted_at IS NOT NULL"
-        ).fetchone()
-        youngest, oldest = found
+        youngest, oldest = self._connection.execute(_ENDS).fetchone()
         if youngest is None:
             return False
         # Those that are old enough, but not more often than the inbox is gone through.
@@ -216,39 +247,38 @@ class Eraser:
     def _limit(self, now: float) -> float:
         return now - self._kept - _GRACE
 
-    def _look(self, round_: _Round, now: float, owner_epoch: int) -> int:
+    def _look(self, round_: _Round, now: float) -> int:
         query, table = self._connection.execute, round_.tables[0]
-        (last,) = query(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()
-        here = round_.after, round_.after + _LOOKED_AT
-        rows = self._rows_of(table, here, round_.began, owner_epoch)
-        round_.after += _LOOKED_AT
-        if round_.after >= last:
+        if table == "sessions":
+            rows = query(_DROP_SESSIONS, (self._limit(round_.began),)).rowcount
+            ended = rows < _FEW
+        else:
+            (last,) = query(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()
+            rows = self._rows_of(table, round_)
+            round_.go_on(rows)
+            ended = round_.after >= last
+        if ended:
             round_.after = 0
             round_.tables.pop(0)
-            if not round_.tables:
-                query(_DROP_SESSIONS, (self._limit(round_.began),))
-                self._round, self._done = None, round_.began
-                self._next = now + max(_PAUSE, _SHARE * (now - round_.began))
+        if not round_.tables:
+            self._round, self._done = None, round_.began
+            self._next = now + max(_PAUSE, _SHARE * (now - round_.began))
         return rows
 
-    def _rows_of(
-        self, table: str, here: tuple[int, int], began: float, owner_epoch: int
-    ) -> int:
+    def _rows_of(self, table: str, round_: _Round) -> int:
         query = self._connection.execute
+        here = round_.here
+        now = (*here, _EVER)
+        deleted = _DELETED.format(table)
         if table not in _OTHERWISE:
-            statement = (
-                f"DELETE FROM {table} WHERE rowid > ? AND rowid <= ? "
-                f"AND session IN ({_DELETED})"
-            )
-            return query(statement, here).rowcount
+            return query(_DROP.format(table) + deleted, now).rowcount
         if table == "runs":
-            query(_SUM_USAGE, (owner_epoch, *here))
-            query(_DROP_USAGE, here)
-            rows = query(_CLEAR_RUNS, here).rowcount
-        else:
-            rows = query(_CLEAR_INBOX, here).rowcount
-        old = _DROP_OLD.format(table=table)
-        return rows + query(old, (*here, self._limit(began))).rowcount
+            query(_SUM_USAGE, now)
+            query(_DROP_USAGE, now)
+        clear = _CLEAR_RUNS if table == "runs" else _CLEAR_INBOX
+        rows = query(clear, now).rowcount
+        drop = _DROP.format(table) + deleted + _NOT_NEWEST.format(table)
+        return rows + query(drop, (*here, self._limit(round_.began))).rowcount
 
     # --- the file
 

@@ -121,7 +121,7 @@ _SESSION_BY_KEY = f"""
 _SESSION_DELETED = f"""
     {_SESSION_ROW}
     FROM sessions AS s LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
-    WHERE s.deleted_key = ? AND s.deleted_at IS NOT NULL ORDER BY s.id DESC LIMIT 1
+    WHERE s.deleted_key = ? ORDER BY s.id DESC LIMIT 1
 """
 # Each by an index that holds nothing else. A session with work is left alone.
 _IDLE = """
@@ -131,8 +131,9 @@ _IDLE = """
 _EXPIRED = f"""
     SELECT key FROM (
         SELECT s.key, s.id FROM sessions AS s
-        WHERE s.ephemeral = 1 AND s.deleted_at IS NULL AND s.updated_at < ?1 AND {_IDLE}
-        ORDER BY s.id LIMIT ?3
+        WHERE s.ephemeral = 1 AND s.deleted_at IS NULL AND s.created_at < ?1
+            AND s.updated_at < ?1 AND {_IDLE}
+        ORDER BY s.created_at LIMIT ?3
     )
     UNION
     SELECT key FROM (

@@ -226,14 +226,22 @@ _THIRD = (
     "ALTER TABLE sessions ADD COLUMN deleted_key TEXT",
     "UPDATE sessions SET ephemeral = 1 WHERE key GLOB 'agent:*:openai:*'",
     # These hold only what their question is about; none changes with a turn.
-    "CREATE INDEX sessions_ephemeral ON sessions (id) WHERE ephemeral = 1",
     """
-    CREATE INDEX sessions_archived ON sessions (archived_at)
-    WHERE archived_at IS NOT NULL
+    CREATE INDEX sessions_ephemeral ON sessions (created_at)
+    WHERE ephemeral = 1 AND deleted_at IS NULL
     """,
     """
-    CREATE INDEX sessions_deleted ON sessions (deleted_key, id)
-    WHERE deleted_at IS NOT NULL
+    CREATE INDEX sessions_archived ON sessions (archived_at)
+    WHERE archived_at IS NOT NULL AND deleted_at IS NULL
+    """,
+    "CREATE INDEX sessions_deleted ON sessions (deleted_at) WHERE deleted_at IS NOT NULL",
+    """
+    CREATE INDEX sessions_deleted_key ON sessions (deleted_key, id)
+    WHERE deleted_key IS NOT NULL
+    """,
+    """
+    CREATE INDEX sessions_erasing ON sessions (id)
+    WHERE deleted_at IS NOT NULL AND last_event IS NOT NULL
     """,
     # What runs cost whose session was erased.
     """
