@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -143,24 +144,28 @@ class Campaign:
         stage.order(Orders(record=False))
         before = len(stage.known.kills)
         after = rng.uniform(0.05, 1.7)
-        with trio.move_on_after(ROUND_PATIENCE) as late:
-            async with trio.open_nursery() as nursery:
-                for client in range(self._sessions):
-                    nursery.start_soon(
-                        self._client, number, client, random.Random(rng.random())
-                    )
-                await trio.sleep(after)
-                await stage.kill()
-                while rng.random() < 0.25:  # again, also while it starts
-                    await trio.sleep(rng.uniform(0.05, 0.8))
-                    await stage.kill()
-            await stage.settled()
-        if late.cancelled_caught:
+        if not await stage.ends(
+            partial(self._play, number, after), seconds=ROUND_PATIENCE
+        ):
             stage.complaints.append(
                 f"round {number}: not over after {ROUND_PATIENCE} s: {stage.left()}"
             )
         done = time.monotonic() - stage.node.spawned
         return self._figures(number, after, before, done)
+
+    async def _play(self, number: int, after: float) -> None:
+        """All clients talk, and the node dies meanwhile."""
+        rng = self._random
+        async with trio.open_nursery() as nursery:
+            for client in range(self._sessions):
+                nursery.start_soon(
+                    self._client, number, client, random.Random(rng.random())
+                )
+            await trio.sleep(after)
+            await self._stage.kill()
+            while rng.random() < 0.25:  # again, also while it starts
+                await trio.sleep(rng.uniform(0.05, 0.8))
+                await self._stage.kill()
 
     async def _client(self, number: int, client: int, rng: random.Random) -> None:
         """One sender's part in a round."""

@@ -22,6 +22,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -154,10 +155,7 @@ class Player:
         self.plays += 1
         if not self.scenario.empty:
             stage.order(*orders)
-        with trio.move_on_after(PATIENCE) as late:
-            await self.scenario.play(stage, f"m{self.plays}")
-            await stage.settled()
-        if late.cancelled_caught:
+        if not await stage.ends(partial(self.scenario.play, stage, f"m{self.plays}")):
             raise AssertionError(f"not over after {PATIENCE} s: {stage.left()}")
 
 

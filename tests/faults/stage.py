@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from tests.faults.rules import (
 from tests.support.node import Node, NodeFailed, completion
 from tests.support.wire import DONE, Closed, Connection, Stream
 
-# Seconds until work that does not end is a failure of its own.
+# Seconds of a node that is up, until work that does not end is a failure of its own.
 PATIENCE = float(os.environ.get("BEAMCLAW_PATIENCE", "20"))
 CAP = 1.08  # dollars that a session may spend; only the model "dear" costs any
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
@@ -78,6 +78,7 @@ class Stage:
     """See the module.
 
     Attributes:
+        since: When the node came up last, or was given orders.
         next_orders: What the node gets after its next deaths, one after the other; then
             only to write down what it reaches.
         complaints: What went wrong beside the rules.
@@ -91,6 +92,7 @@ class Stage:
     up: trio.Event = attrs.field(factory=trio.Event)
     down: trio.Event = attrs.field(factory=trio.Event)
     connected: int = 0
+    since: float = 0.0
     next_orders: list[Orders] = attrs.field(factory=list)
     complaints: list[str] = attrs.field(factory=list)
     phases: list[list[str]] = attrs.field(factory=list)
@@ -106,7 +108,7 @@ class Stage:
         started = False
         while True:
             try:
-                await self.node.start()
+                await self.node.start(wait=60)  # who measures that is another test
             except NodeFailed as error:
                 process = self.node.process
                 if process is None or process.poll() != -9:
@@ -116,6 +118,7 @@ class Stage:
             if not self.node.token:  # it has made one for itself
                 self.node.token = (self.node.data / "token").read_text().strip()
             self.down = trio.Event()
+            self.since = time.monotonic()
             self.up.set()
             if not started:
                 started = True
@@ -167,6 +170,23 @@ class Stage:
         Orders(record=False).give(self.folder)
         await self.up.wait()
 
+    async def ends(
+        self, play: Callable[[], Awaitable[object]], seconds: float = PATIENCE
+    ) -> bool:
+        """Play it until all work has ended; False: not in *seconds* of a node that is up."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._lose_patience, seconds, nursery.cancel_scope)
+            await play()
+            await self.settled()
+            nursery.cancel_scope.cancel()
+            return True
+        return False
+
+    async def _lose_patience(self, seconds: float, scope: trio.CancelScope) -> None:
+        while not self.up.is_set() or time.monotonic() < self.since + seconds:  # noqa: ASYNC110 -- a clock tells nobody
+            await trio.sleep(0.1)
+        scope.cancel()
+
     def left(self) -> str:
         """What is in progress, in words."""
         book = read_book(self.ledger) if self.ledger.exists() else Book()
@@ -184,6 +204,7 @@ class Stage:
         """Give orders: for now, for after its next death, and so on."""
         first, *self.next_orders = orders
         self.phases.clear()
+        self.since = time.monotonic()
         first.give(self.folder)
 
     async def called(

@@ -3,10 +3,10 @@
 import re
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-import trio
 
 from beamclaw.contracts.points import POINTS, names
 from beamclaw.testing.node import Orders
@@ -56,9 +56,8 @@ async def test_the_journal_ends_as_the_page_says():
         async with open_stage(Path(folder)) as stage:
             for number, (point, nth, end) in enumerate(walk()):
                 stage.order(Orders(kill=point, nth=nth))
-                with trio.fail_after(30):
-                    await TABLE["tool-unsafe"].play(stage, f"p{number}")
-                    await stage.settled()
+                play = partial(TABLE["tool-unsafe"].play, stage, f"p{number}")
+                assert await stage.ends(play), f"{point} {nth}: {stage.left()}"
                 journal = stage.known.kills[-1].book.journal(key(f"p{number}"))
                 found = journal[-1]["kind"] if journal else ""
                 if len(stage.known.kills) != number + 1 or found != end:
