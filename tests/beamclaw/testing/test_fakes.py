@@ -215,7 +215,9 @@ async def test_what_a_client_left_was_billed_as_far_as_it_was_sent(tmp_path):
         with trio.move_on_after(0.1):
             await post(fake, body)
         with trio.fail_after(5):
-            await fake.wait_for(lambda: fake.ledger[0].outcome == "left")
+            await fake.wait_for(
+                lambda: [each.outcome for each in fake.ledger] == ["left"]
+            )
         entry = fake.ledger[0]
         assert 0 < entry.tokens < 1000
         begun, ended = map(json.loads, journal.read_text().splitlines())
