@@ -147,6 +147,14 @@ def reserved(connection: sqlite3.Connection, key: str) -> int:
     ).fetchone()[0]
 
 
+def spent(connection: sqlite3.Connection, key: str) -> int:
+    """Tokens out of a session's purse, reservations included."""
+    row = connection.execute(
+        "SELECT tokens FROM spent WHERE scope = 'session' AND key = ?", (key,)
+    ).fetchone()
+    return 0 if row is None else row[0]
+
+
 def open_work(connection: sqlite3.Connection) -> int:
     """Messages that wait, and turns in progress."""
     return connection.execute(

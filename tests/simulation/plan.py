@@ -121,6 +121,8 @@ class Plan:
     wait_seconds: float
     max_awake: int
     flush_ms: int
+    snapshot_every: int
+    clean_up: float
 
     @property
     def says(self) -> dict[str, Say]:
@@ -154,12 +156,14 @@ def plan(seed: int) -> Plan:
         revive_limit=rng.choice((3, 5, 5, 8)),
         idle_seconds=rng.choice((5.0, 30.0, 300.0)),
         window=rng.choice((1_200, 2_000)) if rng.random() < 0.2 else 100_000,
-        session_tokens=rng.choice((2_000, 4_000, 8_000)) if tight else None,
+        session_tokens=rng.choice((350, 600, 1_200)) if tight else None,
         turn_calls=rng.choice((3, 6)) if rng.random() < 0.1 else 100,
         fallback=rng.random() < 0.3,
-        wait_seconds=rng.choice((60.0, 600.0, 86_400.0)),
+        wait_seconds=rng.choice((60.0, 600.0, 6_000.0)),
         max_awake=1 if crowded else 50,
         flush_ms=rng.choice((1, 40, 40, 500)),
+        snapshot_every=rng.choice((3, 10, 200)),
+        clean_up=60.0 if rng.random() < 0.05 else 20_000.0,
     )
 
 

@@ -23,6 +23,7 @@ from beamclaw.config.schema import (
     LoggingConfig,
     ModelInfo,
     ProviderConfig,
+    RetentionConfig,
     SessionsConfig,
     TurnLimitsConfig,
 )
@@ -45,8 +46,8 @@ from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
 
 # Seconds on the virtual clock in which nothing happens at all: then it hangs. Persons
-# pause for a day, and questions are open for one.
-PATIENCE = 2.5 * 86_400.0
+# pause for a day.
+PATIENCE = 1.2 * 86_400.0
 # What a process may crash with: all of it is done to it by the world.
 EXPECTED = (
     LedgerError,
@@ -227,6 +228,9 @@ class World:
         known = book.reserved(self._ledger(), key)
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
+        cap, spent = self.plan.session_tokens, book.spent(self._ledger(), key)
+        if cap is not None and spent > cap:
+            self.found.append(f"{key}: {spent} tokens are out, the cap is {cap}")
 
     def _tool_begun(self, order: Order) -> None:
         """A tool begins only after its intent is in the ledger."""
@@ -284,6 +288,8 @@ def configuration(planned: Plan, data: Path) -> Config:
             revive_limit=planned.revive_limit,
             max_awake=planned.max_awake,
             flush_ms=planned.flush_ms,
+            snapshot_every=planned.snapshot_every,
+            retention=RetentionConfig(every_seconds=planned.clean_up),
             keep_tokens=200,
         ),
         limits=LimitsConfig(
