@@ -456,6 +456,7 @@ from beamclaw.contracts.providers import ProviderError
             ),
         ),
         breaks="a message that a turn has taken never gets that turn's answer",
+        simulation=("--seeds", "0..100", "--jobs", "2"),
         matrix=("steer run.steered.after 1",),
         kill=True,
     ),
