@@ -43,6 +43,9 @@ def scripted() -> Model:
     return Model(scripts=[obey], tools=dict(session_tools()))
 
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
+
+
 @pytest.fixture
 def model() -> Model:
     return Model(scripts=[obey], tools=dict(session_tools()))
@@ -183,7 +186,6 @@ SHARE = int(os.environ.get("BEAMCLAW_POINTS_SHARE", "40"))
 MATRIX = list(itertools.product(SCENARIOS, VICTIMS))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name, victim", MATRIX)
 async def test_a_death_at_any_point_changes_nothing(
     tmp_path: Path, autojump_clock: MockClock, name: str, victim: str
@@ -209,7 +211,6 @@ deaths = st.lists(
 )
 
 
-@pytest.mark.slow
 @settings(
     max_examples=int(os.environ.get("BEAMCLAW_EXAMPLES", "40")),
     deadline=None,
