@@ -46,11 +46,6 @@ def scripted() -> Model:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
-@pytest.fixture
-def model() -> Model:
-    return Model(scripts=[obey], tools=dict(session_tools()))
-
-
 # --- who dies
 
 
