@@ -169,7 +169,7 @@ class _Connection:
                 call.said += event.text
                 call.billed[1] += 1
             elif isinstance(event, ToolCallDelta):
-                call.billed[1] += 4
+                call.billed[1] += 2
             elif isinstance(event, UsageReport):
                 usage = Usage(call.billed[0], call.billed[1])
                 event = UsageReport(usage)  # noqa: PLW2901 -- filled in
