@@ -36,7 +36,7 @@ from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
 from beamclaw.contracts.gateway import drain as drain_gateway
 from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
@@ -179,10 +179,8 @@ def _tenant(
 
 
 async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
-    reach("tenant.claim.before")
-    epoch = await carrier.call("store", ClaimTenant(tenant))
-    reach("tenant.claim.after")
-    return epoch
+    with point("tenant.claim"):
+        return await carrier.call("store", ClaimTenant(tenant))
 
 
 def _connect(config: Config, provider: str, key: int) -> Provider:

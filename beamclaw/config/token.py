@@ -7,7 +7,7 @@ from typing import Final
 
 from beamclaw.config.checks import SHORTEST_TOKEN
 from beamclaw.config.problems import ConfigError, Problem, Where
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.secret import Secret
 
 FILE_NAME: Final = "token"
@@ -48,12 +48,10 @@ def _make(path: Path) -> None:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
             file.flush()
-            reach("token.sync.before")
-            os.fsync(handle)
-            reach("token.sync.after")
-        reach("token.link.before")
-        path.hardlink_to(draft)
-        reach("token.link.after")
+            with point("token.sync"):
+                os.fsync(handle)
+        with point("token.link"):
+            path.hardlink_to(draft)
     except FileExistsError:
         pass
     finally:

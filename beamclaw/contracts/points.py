@@ -1,17 +1,17 @@
 """Points: the places in the program at which a test may look in, or end it.
 
 Around each step that others rely on (a commit, a sync, a rename, something sent, an
-acknowledgement, the beginning and the end of an effect) stand two calls of
-:func:`reach`. They do nothing, unless a test has put a hook in: the crash tests kill the
-process there, the simulation orders events by them. Nothing in the program itself can
-put one in, and no setting can.
+acknowledgement, the beginning and the end of an effect) stands ``with point(name):``.
+It does nothing, unless a test has put a hook in: the crash tests kill the process there,
+the simulation orders events by them. Nothing in the program itself can put one in, and
+no setting can.
 
 Each name below has two points, ``<name>.before`` and ``<name>.after``. *After* is
 reached when the step has worked; not when it was refused.
 """
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 Hook = Callable[[str], object]
@@ -116,14 +116,33 @@ SIDES: Final = ("before", "after")
 _hook: Hook | None = None
 
 
-def reach(name: str) -> None:
-    """The program is at the point *name*. Costs next to nothing without a hook.
+class _Between:
+    """Reaches the points of a name around a block."""
 
-    With one, what the hook raises is raised here. It may be called from the threads of
-    the databases, too.
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, name: str) -> None:
+        self._before, self._after = (f"{name}.{side}" for side in SIDES)
+
+    def __enter__(self) -> None:
+        if _hook is not None:
+            _hook(self._before)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and _hook is not None:
+            _hook(self._after)
+
+
+_BETWEEN: Final = {name: _Between(name) for name in POINTS}
+
+
+def point(name: str) -> AbstractContextManager[None, None]:
+    """What stands in the block happens at *name*: costs next to nothing without a hook.
+
+    With one, what the hook raises is raised here. It may be used in the threads of the
+    databases, too.
     """
-    if _hook is not None:
-        _hook(name)
+    return _BETWEEN[name]
 
 
 def names() -> tuple[str, ...]:

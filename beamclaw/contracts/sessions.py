@@ -20,7 +20,7 @@ from beamclaw.contracts.ledger import (
     Verdict,
 )
 from beamclaw.contracts.messages import Message, ModelParams, Usage
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.subagents import ChildEnd, Parent
 from beamclaw.contracts.tools import CallOutcome
 
@@ -321,12 +321,10 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
     Cancelling leaves the message either taken or not; the same id finds out.
     """
     job = accept(inbound, at=at)
-    reach("edge.accept.before")
-    receipt = await bus.call(
-        names.of_tenant(inbound.tenant, "ledger"), job, timeout=None
-    )
-    reach("edge.accept.after")
-    return receipt
+    with point("edge.accept"):
+        return await bus.call(
+            names.of_tenant(inbound.tenant, "ledger"), job, timeout=None
+        )
 
 
 async def peek(bus: Bus, tenant: str, run_id: str) -> RunView:

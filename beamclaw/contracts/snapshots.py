@@ -33,7 +33,7 @@ from beamclaw.contracts.messages import (
     Text,
     ToolResult,
 )
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.steps import Steps
 from beamclaw.contracts.transcript import (
     Transcript,
@@ -108,9 +108,10 @@ class Kept:
         due = every if state.turn is not None else (every + 1) // 2
         if since >= due or state.covered != self.covered:
             self.note(state)
-            reach("session.keep.before")
-            supervision.cast(names.of_tenant(wanted.claim.tenant, "snapshots"), wanted)
-            reach("session.keep.after")
+            with point("session.keep"):
+                supervision.cast(
+                    names.of_tenant(wanted.claim.tenant, "snapshots"), wanted
+                )
 
 
 class Unreadable(Exception):  # noqa: N818 -- a situation

@@ -21,7 +21,7 @@ from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger import Receipt
 from beamclaw.contracts.outside import Outside, Worker
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
 from beamclaw.gateway import openai_answer, openai_request, strict_json
 from beamclaw.gateway.exchange import Exchange
@@ -217,10 +217,11 @@ class _Streamed(_Reply):
         self.chunks = Chunks(self.run_id, self.ask, created=self.created)
         self.unsent: list[bytes] = []
         self.exchange.streaming = True
-        reach("http.accepted.before")
-        await self.exchange.start(200, [*_SSE, (b"x-request-id", self.run_id.encode())])
-        await self.exchange.write(self.chunks.first())
-        reach("http.accepted.after")
+        with point("http.accepted"):
+            await self.exchange.start(
+                200, [*_SSE, (b"x-request-id", self.run_id.encode())]
+            )
+            await self.exchange.write(self.chunks.first())
 
     async def take(self, value: TopicValue | Nothing | Finish) -> bool:
         match value:
@@ -233,16 +234,14 @@ class _Streamed(_Reply):
                 events = self.chunks.feed(value)
         self.unsent.append(events)
         if self.chunks.ended:
-            reach("http.end.before")
-            await self.exchange.write(b"".join(self.unsent), more=False)
-            reach("http.end.after")
+            with point("http.end"):
+                await self.exchange.write(b"".join(self.unsent), more=False)
         elif not self.watch.more:
             events = b"".join(self.unsent)
             self.unsent.clear()
             if events:
-                reach("http.stream.before")
-                await self.exchange.write(events)
-                reach("http.stream.after")
+                with point("http.stream"):
+                    await self.exchange.write(events)
         return self.chunks.ended
 
 
@@ -255,9 +254,8 @@ class _Whole(_Reply):
     async def take(self, value: TopicValue | Nothing | Finish) -> bool:
         match value:
             case RunEnded():
-                reach("http.answer.before")
-                await self._end(value)
-                reach("http.answer.after")
+                with point("http.answer"):
+                    await self._end(value)
             case Finish():
                 await self.exchange.refuse(STOPPING)
             case _:

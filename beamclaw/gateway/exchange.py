@@ -11,7 +11,7 @@ from typing import Any, Final
 import trio
 
 import supervision
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.problem import Problem
 
@@ -87,9 +87,8 @@ class Exchange:
             given = {name.lower() for name, _ in message["headers"]}
             more = [pair for pair in self.headers if pair[0] not in given]
             message = {**message, "headers": [*message["headers"], *more]}
-        reach("http.send.before")
-        await self._send(message)
-        reach("http.send.after")
+        with point("http.send"):
+            await self._send(message)
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Begin the answer. It leaves together with the first piece of its body."""

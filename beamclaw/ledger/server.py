@@ -29,7 +29,7 @@ from beamclaw.contracts.ledger import (
     StorageFull,
 )
 from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import Ring
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
@@ -378,9 +378,8 @@ class LedgerServer(supervision.Server):
             body=job.body,
         )
         door = names.of_tenant(self._tenant, "sessions")
-        reach("ledger.ring.before")
-        supervision.cast(door, Ring(row, receipt.fresh))
-        reach("ledger.ring.after")
+        with point("ledger.ring"):
+            supervision.cast(door, Ring(row, receipt.fresh))
 
     def _answer_read(self, sender: supervision.From | None, outcome: object) -> None:
         if sender is None:  # nobody asked but ourselves
@@ -400,9 +399,8 @@ class LedgerServer(supervision.Server):
 
 def _answer(sender: Any, outcome: object) -> None:
     if not isinstance(outcome, Exception):
-        reach("ledger.reply.before")
-        supervision.reply(sender, outcome)
-        reach("ledger.reply.after")
+        with point("ledger.reply"):
+            supervision.reply(sender, outcome)
     elif isinstance(outcome, LedgerError):
         supervision.reply_error(sender, outcome)
     elif isinstance(outcome, StatementFailed):
@@ -427,9 +425,8 @@ def _own(connection: Connection, tenant: str, epoch: int) -> None:
         else:
             _check_owner(row, tenant, epoch)
             connection.execute("UPDATE meta SET owner_epoch = ?", (epoch,))
-        reach("storage.own.before")
-        connection.execute("COMMIT")
-        reach("storage.own.after")
+        with point("storage.own"):
+            connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

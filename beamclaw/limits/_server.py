@@ -21,7 +21,7 @@ from beamclaw.contracts.limits import (
     UsageSums,
 )
 from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.limits._warnings import Due, due, standing
 
 LOOK_AFTER: Final = 1.0
@@ -125,8 +125,7 @@ class LimitsServer(supervision.Server):
         at = self._outside.wall()
         note = ledger.NoteWarned(one.row.purse, one.cap.measure, one.cap.limit, at)
         # The conversation may be gone by now: then another one's note will stand.
-        with suppress(ledger.LedgerError):
-            reach("limits.note.before")
+        with suppress(ledger.LedgerError), point("limits.note"):
             await supervision.call(
                 self._ledger,
                 ledger.Commit(
@@ -134,7 +133,6 @@ class LimitsServer(supervision.Server):
                 ),
                 timeout=None,
             )
-            reach("limits.note.after")
 
     def _today(self) -> str:
         return purses("", "", self._outside.wall())[0].day

@@ -17,7 +17,7 @@ import httpx2
 import orjson
 import trio
 
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import End, ProviderError, ProviderEvent, Rates
 from beamclaw.providers._pools import SIZE, Pool, Pools
 from beamclaw.providers.errors import Failures
@@ -148,9 +148,8 @@ class Wire:
                     content=body,
                     extensions={"timeout": self._timeout},
                 )
-                reach("provider.request.before")
-                response = await pool.transport.handle_async_request(request)
-                reach("provider.request.after")
+                with point("provider.request"):
+                    response = await pool.transport.handle_async_request(request)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 failure = self._why_not(error)
             else:

@@ -19,7 +19,7 @@ from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import (
     TRANSIENT,
     Acquire,
@@ -262,9 +262,8 @@ class PermitServer(supervision.Server):
         for grant in self._queue.grants(now):
             sender = self._askers.pop(grant.ticket)
             permit = Permit(grant.ticket, grant.waited, grant.probe)
-            reach("permit.grant.before")
-            supervision.reply(sender, permit)
-            reach("permit.grant.after")
+            with point("permit.grant"):
+                supervision.reply(sender, permit)
         wait = self._queue.next_look(now)
         return None if wait is None else supervision.Timeout(wait)
 

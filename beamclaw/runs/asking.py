@@ -16,7 +16,7 @@ from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
 from beamclaw.contracts.limits import Paid
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
@@ -340,9 +340,8 @@ class Asking:
             self._give_up(answer, spent, ProviderError(error.kind, words))
             return
         self._note_failure(error, spent)
-        reach("run.retry.before")
-        await self.record.commit()
-        reach("run.retry.after")
+        with point("run.retry"):
+            await self.record.commit()
         self.record.wait_for("retry", error.message, wait)
         await trio.sleep(wait)
 

@@ -10,7 +10,7 @@ from functools import partial
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.journal import ToolBegun, ToolEnded
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.results import ended, of_output, to_keep, whole
 from beamclaw.contracts.sessions import ToolUse
 from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output, Tool
@@ -108,9 +108,8 @@ class Calls:
             )
             tool = self._tools[order.tool]
             try:
-                reach("run.call.before")
-                pid = await self._wiring.begin_call(tool, order, check=step.check)
-                reach("run.call.after")
+                with point("run.call"):
+                    pid = await self._wiring.begin_call(tool, order, check=step.check)
             except (supervision.MaxChildren, supervision.NoProcess) as error:
                 self._add(_not_begun(step, error), order.tool)
                 refused = True
@@ -122,9 +121,8 @@ class Calls:
         """Wait for the output: it comes as a message, and so does the process's end."""
         self._pids[call_id] = pid
         self._monitors[supervision.monitor(pid)] = call_id
-        reach("run.collect.before")
-        supervision.cast(pid, Collect(supervision.self_pid()))
-        reach("run.collect.after")
+        with point("run.collect"):
+            supervision.cast(pid, Collect(supervision.self_pid()))
 
     def _name(self, call_id: str) -> str:
         return names.call(self._wiring.tenant, self._record.id, call_id)
@@ -152,9 +150,8 @@ class Calls:
         asked = step.call.asked
         pid = self._pids.pop(asked.id, None)
         if pid is not None:
-            reach("run.drop-call.before")
-            supervision.exit(pid, supervision.SHUTDOWN)
-            reach("run.drop-call.after")
+            with point("run.drop-call"):
+                supervision.exit(pid, supervision.SHUTDOWN)
         self._add(ended(asked.id, step.outcome, step.text), asked.name)
 
     def _add(self, result: ToolEnded, tool: str) -> None:
@@ -167,6 +164,5 @@ class Calls:
         """The result is in the journal: the process may end."""
         pid = supervision.whereis(self._name(call_id))
         if pid is not None:
-            reach("run.dismiss.before")
-            supervision.cast(pid, Dismiss())
-            reach("run.dismiss.after")
+            with point("run.dismiss"):
+                supervision.cast(pid, Dismiss())

@@ -18,7 +18,7 @@ from beamclaw.contracts import keys, ledger, names
 from beamclaw.contracts.announcements import SOURCE, result
 from beamclaw.contracts.journal import HandedOver, ToolBegun, ToolEnded
 from beamclaw.contracts.messages import Message, said
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded, ended, of_output, to_keep
 from beamclaw.contracts.runs import ChildOver
 from beamclaw.contracts.sessions import Inbound, ToolUse, accept
@@ -95,9 +95,8 @@ class Children:
         record.mark()
         try:
             await self._draft(step, self._request(step))
-            reach("run.act.before")
-            await record.commit()
-            reach("run.act.after")
+            with point("run.act"):
+                await record.commit()
         except ToolFailed as failed:
             self._refuse(step, str(failed), "error")
         except (Refused, ledger.TooManyChildren, ledger.Overloaded) as refused:

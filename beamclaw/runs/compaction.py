@@ -13,7 +13,7 @@ import supervision
 from beamclaw.contracts import context, ledger, names, tokens
 from beamclaw.contracts.journal import Compacted
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.asking import Asking
@@ -83,9 +83,8 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         return _Summary()
     asking.reserve(record.turn.attempt + 1, bound, "summary")
     try:
-        reach("run.reserve-summary.before")
-        await record.commit()
-        reach("run.reserve-summary.after")
+        with point("run.reserve-summary"):
+            await record.commit()
     except ledger.BudgetReached:
         record.back()
         return _Summary()
@@ -112,17 +111,15 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
 
 async def _written(wiring: Wiring, call: ModelCall) -> _Summary:
     """Have it written in a process of its own, which ends with this at the latest."""
-    reach("run.summary.before")
-    task = supervision.async_nolink(
-        names.of_tenant(wiring.tenant, "runs"), _write, call
-    )
-    reach("run.summary.after")
+    with point("run.summary"):
+        task = supervision.async_nolink(
+            names.of_tenant(wiring.tenant, "runs"), _write, call
+        )
     try:
         outcome = await task.poll(timeout=wiring.summary_seconds)
     finally:
-        reach("run.drop-summary.before")
-        supervision.exit(task.pid, supervision.KILL)
-        reach("run.drop-summary.after")
+        with point("run.drop-summary"):
+            supervision.exit(task.pid, supervision.KILL)
     if not isinstance(outcome, supervision.TaskOk):
         return _Summary(usage=call.bound)  # how far it had come nobody knows
     answer = outcome.value

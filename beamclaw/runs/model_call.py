@@ -9,7 +9,7 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import Usage
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import (
     Acquire,
     Alive,
@@ -93,9 +93,8 @@ class ModelCall:
             used = answer.cost(self.bound)
             release = Release(permit.id, used, rates=answer.rates)
         finally:
-            reach("permit.release.before")
-            self.wiring.bus.cast(permits, release)
-            reach("permit.release.after")
+            with point("permit.release"):
+                self.wiring.bus.cast(permits, release)
 
     # --- leave
 
@@ -128,9 +127,8 @@ class ModelCall:
         request = Acquire(self.run_id, tokens, patient, wait)
         permits = names.permits(self.provider, key)
         try:
-            reach("permit.acquire.before")
-            permit = await self.wiring.bus.call(permits, request, timeout=None)
-            reach("permit.acquire.after")
+            with point("permit.acquire"):
+                permit = await self.wiring.bus.call(permits, request, timeout=None)
         except ProviderBusy as busy:
             raise ProviderError(
                 "overloaded", str(busy), retry_after=busy.retry_after
@@ -155,9 +153,8 @@ class ModelCall:
             async for event in events:
                 if waited_for and not isinstance(event, Rates):
                     waited_for = False
-                    reach("permit.alive.before")
-                    self.wiring.bus.cast(permits, Alive(permit.id))
-                    reach("permit.alive.after")
+                    with point("permit.alive"):
+                        self.wiring.bus.cast(permits, Alive(permit.id))
                 text = answer.take(event)
                 self.heard(answer.length)
                 if text:

@@ -6,7 +6,7 @@ import supervision
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import InboundTaken, WaitBegun, WaitOver
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import Steer, Steered
 from beamclaw.contracts.sessions import Joined, Question
 from beamclaw.contracts.transcript import Wait
@@ -59,9 +59,8 @@ class Persons:
 
     def _tell_session(self, said: Steered) -> None:
         session = names.session(self._wiring.tenant, self._record.key)
-        reach("run.steered.before")
-        supervision.cast(session, said)
-        reach("run.steered.after")
+        with point("run.steered"):
+            supervision.cast(session, said)
 
     # --- questions
 
@@ -108,9 +107,8 @@ class Persons:
         over = WaitOver(wait_id=wait.id, verdict="expired")
         self._add(over, wait, ledger.CloseWait(wait.id, unanswered=True))
         try:
-            reach("run.expire.before")
-            await record.commit()
-            reach("run.expire.after")
+            with point("run.expire"):
+                await record.commit()
         except ledger.AnsweredAlready:
             record.back()
             # It is on its way to us.

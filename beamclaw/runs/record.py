@@ -8,7 +8,7 @@ from beamclaw.contracts import ledger, names
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned, end_run, run_over
 from beamclaw.contracts.journal import Body, Noted
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ProviderError, StopReason
 from beamclaw.contracts.runs import RunOrder
 from beamclaw.contracts.sessions import (
@@ -179,9 +179,8 @@ class Record:
     def rouse(self, session_key: str) -> None:
         """Have another session look at what was committed. It may be lost."""
         door = names.of_tenant(self._wiring.tenant, "sessions")
-        reach("run.rouse.before")
-        self._wiring.bus.cast(door, Rouse(session_key))
-        reach("run.rouse.after")
+        with point("run.rouse"):
+            self._wiring.bus.cast(door, Rouse(session_key))
 
     def publish(self, value: TopicValue) -> None:
         """Tell it now."""

@@ -13,7 +13,7 @@ import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.journal import RunStarted
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ProviderError
 from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
 from beamclaw.contracts.subagents import SessionTool, offered
@@ -58,9 +58,8 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
     supervision.update_value(names.run(wiring.tenant, record.id), record.progress)
     if order.successor:
         _take_over(record, order.claim.run_epoch)
-        reach("run.take-over.before")
-        await record.commit()
-        reach("run.take-over.after")
+        with point("run.take-over"):
+            await record.commit()
     definition = await _definition(wiring, record, order.definition)
     await _Run(wiring, record, definition, order).work()
 
@@ -143,16 +142,14 @@ class _Run:
             await self._look_up()
             step = self._plan()
             try:
-                reach("run.commit.before")
-                await self._record.commit()
-                reach("run.commit.after")
+                with point("run.commit"):
+                    await self._record.commit()
             except ledger.BudgetReached as reached:
                 # What was drafted before the call stays, and is the end.
                 self._record.back()
                 self._record.end("limited", "limit", note=str(reached))
-                reach("run.budget.before")
-                await self._record.commit()
-                reach("run.budget.after")
+                with point("run.budget"):
+                    await self._record.commit()
                 return
             if step is None:
                 return

@@ -13,7 +13,7 @@ import trio
 import supervision
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.lifecycle import CleanUp
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.sessions.wiring import Wiring
 
 # Sessions of one look; the next one comes at once if there were so many.
@@ -108,18 +108,17 @@ class Cleanup(supervision.Server):
         wiring = self._wiring
         claim = ledger.Claim(wiring.tenant, wiring.owner_epoch())
         try:
-            reach("cleanup.delete.before")
-            await supervision.call(
-                wiring.ledger,
-                ledger.Commit(
-                    claim=claim,
-                    session_key=key,
-                    expected_seq=None,
-                    ops=(ledger.DropSession(now),),
-                ),
-                timeout=None,
-            )
-            reach("cleanup.delete.after")
+            with point("cleanup.delete"):
+                await supervision.call(
+                    wiring.ledger,
+                    ledger.Commit(
+                        claim=claim,
+                        session_key=key,
+                        expected_seq=None,
+                        ops=(ledger.DropSession(now),),
+                    ),
+                    timeout=None,
+                )
         except ledger.LedgerError:
             return False  # a message came for it, or somebody was faster
         return True

@@ -11,7 +11,7 @@ import attrs
 
 import supervision
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
     GetSessionsStatus,
@@ -70,9 +70,8 @@ class Door(supervision.Server):
                 await self._ensure(key, after_death=True)
             else:
                 # It lives, but a ring for it may have died with the last door.
-                reach("door.look.before")
-                supervision.cast(awake, LookAgain())
-                reach("door.look.after")
+                with point("door.look"):
+                    supervision.cast(awake, LookAgain())
 
     async def handle_cast(self, message: object) -> None:
         """Rings."""
@@ -80,9 +79,8 @@ class Door(supervision.Server):
             case Ring(row, fresh):
                 pid = await self._ensure(row.session_key, fresh=fresh)
                 if pid is not None:
-                    reach("door.ring.before")
-                    supervision.cast(pid, message)
-                    reach("door.ring.after")
+                    with point("door.ring"):
+                        supervision.cast(pid, message)
             case Rouse(key):
                 await self._rouse(key)
             case _:
@@ -136,9 +134,8 @@ class Door(supervision.Server):
         if awake is None:
             await self._ensure(key)
         else:
-            reach("door.rouse.before")
-            supervision.cast(awake, LookAgain())
-            reach("door.rouse.after")
+            with point("door.rouse"):
+                supervision.cast(awake, LookAgain())
 
     async def _ensure(
         self, key: str, *, fresh: bool = False, after_death: bool = False
@@ -158,9 +155,8 @@ class Door(supervision.Server):
         )
         spec = supervision.ChildSpec(key, session, name=name, restart="temporary")
         try:
-            reach("door.start.before")
-            pid = await supervision.start_child(self._awake, spec)
-            reach("door.start.after")
+            with point("door.start"):
+                pid = await supervision.start_child(self._awake, spec)
         except supervision.MaxChildren:
             self._parked[key] = None
             return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import supervision
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ChildOver
 from beamclaw.contracts.sessions import Rouse
 from beamclaw.sessions.wiring import Wiring
@@ -46,13 +46,11 @@ class Kin:
         """Have these sessions look at what was committed."""
         door = names.of_tenant(self._wiring.tenant, "sessions")
         for key in dict.fromkeys(keys):
-            reach("session.rouse.before")
-            self._wiring.bus.cast(door, Rouse(key))
-            reach("session.rouse.after")
+            with point("session.rouse"):
+                self._wiring.bus.cast(door, Rouse(key))
 
     def tell(self, run: supervision.Pid) -> None:
         """Give a run what it may wait for; it knows what it has heard before."""
         for row in self.results.values():
-            reach("session.tell-result.before")
-            supervision.send(run, ChildOver(row))
-            reach("session.tell-result.after")
+            with point("session.tell-result"):
+                supervision.send(run, ChildOver(row))

@@ -19,7 +19,7 @@ from beamclaw.contracts.context import Share
 from beamclaw.contracts.ends import concerned, run_ended
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.lifecycle import ORDERS, Order
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.repair import repaired
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
 from beamclaw.contracts.session_meta import BadSetting
@@ -213,9 +213,8 @@ class Session(supervision.Server):
         found = repaired(self._journal.transcript)
         if found is None or self._running is not None:
             return
-        reach("session.mend.before")
-        await self._journal.commit((None, found), ops=())
-        reach("session.mend.after")
+        with point("session.mend"):
+            await self._journal.commit((None, found), ops=())
         supervision.emit(
             "beamclaw.session.repaired",
             {"places": len(found.splices)},
@@ -231,13 +230,11 @@ class Session(supervision.Server):
         try:
             answer = await self._upkeep.carry_out(order, self._busy())
         except (ledger.LedgerError, BadSetting) as refusal:
-            reach("session.order-refused.before")
-            supervision.reply_error(sender, refusal)
-            reach("session.order-refused.after")
+            with point("session.order-refused"):
+                supervision.reply_error(sender, refusal)
             return
-        reach("session.order-done.before")
-        supervision.reply(sender, answer)
-        reach("session.order-done.after")
+        with point("session.order-done"):
+            supervision.reply(sender, answer)
 
     def _busy(self) -> str:
         """What goes on here, in words; nothing: nothing does."""
@@ -335,20 +332,19 @@ class Session(supervision.Server):
             reply_to=inbound.reply_to,
         )
         body = definition.body
-        reach("session.take.before")
-        await self._journal.commit(
-            *((None, each) for each in (*opened.before, *opened.kept)),
-            (run_id, started),
-            inbounds={each.inbox_id: each.inbound for each in together},
-            ops=(
-                *opened.ops,
-                ledger.PutDefinition(definition.hash, body),
-                ledger.Take(tuple(each.inbox_id for each in together)),
-                ledger.OpenRun(run_id, at),
-                *(ledger.JoinRun(each.inbound.run_id, run_id) for each in more),
-            ),
-        )
-        reach("session.take.after")
+        with point("session.take"):
+            await self._journal.commit(
+                *((None, each) for each in (*opened.before, *opened.kept)),
+                (run_id, started),
+                inbounds={each.inbox_id: each.inbound for each in together},
+                ops=(
+                    *opened.ops,
+                    ledger.PutDefinition(definition.hash, body),
+                    ledger.Take(tuple(each.inbox_id for each in together)),
+                    ledger.OpenRun(run_id, at),
+                    *(ledger.JoinRun(each.inbound.run_id, run_id) for each in more),
+                ),
+            )
         about.archived = False
         for each in together:
             del self._pending[each.inbox_id]
@@ -364,9 +360,8 @@ class Session(supervision.Server):
         assert self._running is not None
         for each in pending:
             self._handed.add(each.inbox_id)
-            reach("session.steer.before")
-            supervision.send(self._running.pid, Steer(each.inbox_id, each.inbound))
-            reach("session.steer.after")
+            with point("session.steer"):
+                supervision.send(self._running.pid, Steer(each.inbox_id, each.inbound))
 
     def _interrupt(self) -> None:
         """Stop the run for the message behind it; its text so far stays."""
@@ -374,18 +369,16 @@ class Session(supervision.Server):
         assert running is not None
         running.stopping = True
         self._stop_calls(running.progress.transcript.turn)
-        reach("session.interrupt.before")
-        supervision.exit(running.pid, supervision.Shutdown(ABORTED))
-        reach("session.interrupt.after")
+        with point("session.interrupt"):
+            supervision.exit(running.pid, supervision.Shutdown(ABORTED))
 
     async def _revive(self) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
         turn = self._journal.transcript.turn
         assert turn is not None
         note = ledger.NoteRevival(turn.run_id, again=turn.moves)
-        reach("session.revive.before")
-        await self._journal.commit((turn.run_id, Revived()), ops=(note,))
-        reach("session.revive.after")
+        with point("session.revive"):
+            await self._journal.commit((turn.run_id, Revived()), ops=(note,))
         self._revivals = 1 if turn.moves else self._revivals + 1
         await self._start_run(turn.run_id, turn.epoch + 1, successor=True)
 
@@ -410,17 +403,16 @@ class Session(supervision.Server):
             answers=tuple(self._answers.values()),
             results=tuple(self._kin.results.values()),
         )
-        reach("session.run.before")
-        pid = await supervision.start_child(
-            names.of_tenant(tenant, "runs"),
-            supervision.ChildSpec(
-                run_id,
-                partial(self._wiring.run_turn, order),
-                name=names.run(tenant, run_id),
-                restart="temporary",
-            ),
-        )
-        reach("session.run.after")
+        with point("session.run"):
+            pid = await supervision.start_child(
+                names.of_tenant(tenant, "runs"),
+                supervision.ChildSpec(
+                    run_id,
+                    partial(self._wiring.run_turn, order),
+                    name=names.run(tenant, run_id),
+                    restart="temporary",
+                ),
+            )
         assert pid is not None
         self._running = _Running(supervision.monitor(pid), pid, progress)
 
@@ -435,9 +427,8 @@ class Session(supervision.Server):
             self._running = _Running(monitor, entry.pid, entry.value)
             self._journal.kept = entry.value.kept
             for row in self._answers.values():
-                reach("session.tell-found.before")
-                supervision.send(entry.pid, waits.Answered(row))
-                reach("session.tell-found.after")
+                with point("session.tell-found"):
+                    supervision.send(entry.pid, waits.Answered(row))
             self._kin.tell(entry.pid)
 
     # --- ends
@@ -456,9 +447,8 @@ class Session(supervision.Server):
         else:
             await self._after_death(running)
         for sender in running.stops:
-            reach("session.stopped.before")
-            supervision.reply(sender, stopped)
-            reach("session.stopped.after")
+            with point("session.stopped"):
+                supervision.reply(sender, stopped)
 
     async def _after_death(self, running: _Running) -> None:
         """A run died: what it committed is read, then a successor after a back-off."""
@@ -493,9 +483,8 @@ class Session(supervision.Server):
         if running is not None and running.progress.run_id == run_id:
             running.stops.append(sender)
             self._stop_calls(running.progress.transcript.turn)
-            reach("session.stop.before")
-            supervision.exit(running.pid, supervision.Shutdown(ABORTED))
-            reach("session.stop.after")
+            with point("session.stop"):
+                supervision.exit(running.pid, supervision.Shutdown(ABORTED))
             return
         queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
         turn = self._journal.transcript.turn
@@ -507,9 +496,8 @@ class Session(supervision.Server):
         else:
             stopped = await self._stop_children(run_id)
         stopped = stopped or bool(queued) or self._journal.transcript.turn is not turn
-        reach("session.stopped-now.before")
-        supervision.reply(sender, stopped)
-        reach("session.stopped-now.after")
+        with point("session.stopped-now"):
+            supervision.reply(sender, stopped)
 
     async def _stop_children(self, run_id: str) -> bool:
         """Stop what a turn has begun that is over itself; whether there was anything."""
@@ -519,9 +507,8 @@ class Session(supervision.Server):
             if (row.parent_run, row.state, row.kind) == (run_id, "open", "spawn")
         ]
         if working:
-            reach("session.stop-children.before")
-            await self._journal.commit_beside((ledger.CancelChildren(run_id),))
-            reach("session.stop-children.after")
+            with point("session.stop-children"):
+                await self._journal.commit_beside((ledger.CancelChildren(run_id),))
             self._kin.rouse(working)
         return bool(working)
 
@@ -529,16 +516,14 @@ class Session(supervision.Server):
         """Another agent gets the session: the last one that was named."""
         waiting, self._handovers = self._handovers, []
         _, last = waiting[-1]
-        reach("session.hand-over.before")
-        await self._journal.commit(
-            (None, HandedOver(agent=last.agent, by=last.by)),
-            ops=(ledger.SetAgent(last.agent),),
-        )
-        reach("session.hand-over.after")
+        with point("session.hand-over"):
+            await self._journal.commit(
+                (None, HandedOver(agent=last.agent, by=last.by)),
+                ops=(ledger.SetAgent(last.agent),),
+            )
         for sender, _ in waiting:
-            reach("session.handed-over.before")
-            supervision.reply(sender, None)
-            reach("session.handed-over.after")
+            with point("session.handed-over"):
+                supervision.reply(sender, None)
 
     async def _answer(self, sender: supervision.From, given: waits.Answer) -> None:
         """A person answers a question: durable first, then the run hears of it."""
@@ -550,25 +535,21 @@ class Session(supervision.Server):
             at=self._wiring.outside.wall(),
         )
         try:
-            reach("session.answer.before")
-            await self._journal.commit_beside((op,))
-            reach("session.answer.after")
+            with point("session.answer"):
+                await self._journal.commit_beside((op,))
         except (ledger.AnsweredAlready, ledger.NoSuchWait) as refusal:
-            reach("session.answer-late.before")
-            supervision.reply_error(sender, refusal)
-            reach("session.answer-late.after")
+            with point("session.answer-late"):
+                supervision.reply_error(sender, refusal)
             return
-        reach("session.answered.before")
-        supervision.reply(sender, None)
-        reach("session.answered.after")
+        with point("session.answered"):
+            supervision.reply(sender, None)
         found = await self._journal.look()
         for row in found.waits:
             if row.wait_id == given.wait_id:
                 self._answers[row.wait_id] = row
                 if self._running is not None:
-                    reach("session.tell-answer.before")
-                    supervision.send(self._running.pid, waits.Answered(row))
-                    reach("session.tell-answer.after")
+                    with point("session.tell-answer"):
+                        supervision.send(self._running.pid, waits.Answered(row))
 
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before.
@@ -603,9 +584,8 @@ class Session(supervision.Server):
             name = names.call(self._wiring.tenant, turn.run_id, call.asked.id)
             pid = supervision.whereis(name)
             if pid is not None:
-                reach("session.stop-call.before")
-                supervision.exit(pid, supervision.Shutdown(ABORTED))
-                reach("session.stop-call.after")
+                with point("session.stop-call"):
+                    supervision.exit(pid, supervision.Shutdown(ABORTED))
 
     async def _quarantine(self, revivals: int) -> None:
         error = (
@@ -641,9 +621,8 @@ class Session(supervision.Server):
             error=error,
             received=received,
         )
-        reach("session.close.before")
-        await self._journal.commit(*end.bodies, ops=end.ops)
-        reach("session.close.after")
+        with point("session.close"):
+            await self._journal.commit(*end.bodies, ops=end.ops)
         self._kin.rouse(concerned(turn, outcome))
         self._publish(end.told)
 
@@ -651,9 +630,8 @@ class Session(supervision.Server):
         """Stop a waiting message; the open turn's run may be writing meanwhile."""
         at = self._wiring.outside.wall()
         end = ends.withdrawn(pending, at=at, place=self._place)
-        reach("session.withdraw.before")
-        await self._journal.commit_beside(end.ops)
-        reach("session.withdraw.after")
+        with point("session.withdraw"):
+            await self._journal.commit_beside(end.ops)
         del self._pending[pending.inbox_id]
         self._tell_parent(pending)
         self._publish(end.told)
@@ -662,9 +640,8 @@ class Session(supervision.Server):
         """Begin a new conversation for the word alone, which is answered at once."""
         at = self._wiring.outside.wall()
         end = renewed(pending, opened, at=at, place=self._place)
-        reach("session.renew.before")
-        await self._journal.commit(*end.bodies, ops=end.ops)
-        reach("session.renew.after")
+        with point("session.renew"):
+            await self._journal.commit(*end.bodies, ops=end.ops)
         self._upkeep.about.archived = False
         del self._pending[pending.inbox_id]
         self._tell_parent(pending)
@@ -677,9 +654,8 @@ class Session(supervision.Server):
             self._journal.transcript, pending, error, at=at, place=self._place
         )
         inbounds = {pending.inbox_id: pending.inbound}
-        reach("session.refuse.before")
-        await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
-        reach("session.refuse.after")
+        with point("session.refuse"):
+            await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
         del self._pending[pending.inbox_id]
         self._tell_parent(pending)
         self._publish(end.told)

@@ -11,7 +11,7 @@ import trio
 
 import supervision
 from beamclaw.contracts import ledger, names, snapshots
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.snapshots import Forget, Keep
 from beamclaw.contracts.steps import in_steps
 from supervision.abc import Reply
@@ -74,18 +74,17 @@ class Snapshots(supervision.Server):
         put = ledger.PutSnapshot(seq=state.seq, version=snapshots.version(), body=body)
         keeper = names.of_tenant(self._tenant, "ledger")
         try:
-            reach("snapshot.put.before")
-            await supervision.call(
-                keeper,
-                ledger.Commit(
-                    claim=wanted.claim,
-                    session_key=wanted.session_key,
-                    expected_seq=None,
-                    ops=(put,),
-                ),
-                timeout=None,
-            )
-            reach("snapshot.put.after")
+            with point("snapshot.put"):
+                await supervision.call(
+                    keeper,
+                    ledger.Commit(
+                        claim=wanted.claim,
+                        session_key=wanted.session_key,
+                        expected_seq=None,
+                        ops=(put,),
+                    ),
+                    timeout=None,
+                )
         except ledger.LedgerError:
             return  # a claim that is too old, a full disk: the journal has it all
         self._made += 1

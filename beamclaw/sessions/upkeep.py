@@ -26,7 +26,7 @@ from beamclaw.contracts.lifecycle import (
     no_such_session,
 )
 from beamclaw.contracts.path import path, rests
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.session_meta import BadSetting, SessionMeta, changed
 from beamclaw.contracts.snapshots import Forget
 from beamclaw.sessions.journal import Journal, replayed
@@ -119,9 +119,10 @@ class Upkeep:
             return row.session_id
         session_id = self._wiring.outside.new_id()
         body = SessionReset(reason="reset", session_id=session_id)
-        reach("session.reset.before")
-        await self._journal.commit((None, body), ops=(ledger.RenewSession(session_id),))
-        reach("session.reset.after")
+        with point("session.reset"):
+            await self._journal.commit(
+                (None, body), ops=(ledger.RenewSession(session_id),)
+            )
         return session_id
 
     async def _rewind(self, to: int) -> int:
@@ -129,9 +130,8 @@ class Upkeep:
         if to == len(events) or (events and _goes_back_to(events[-1], to)):
             return len(events)
         _check_rest(events, to)
-        reach("session.rewind.before")
-        await self._journal.rewind(to, events)
-        reach("session.rewind.after")
+        with point("session.rewind"):
+            await self._journal.rewind(to, events)
         return self._journal.transcript.seq
 
     async def _delete(self, row: ledger.SessionRow) -> str:
@@ -141,15 +141,13 @@ class Upkeep:
         await self._set(ledger.DropSession(self._wiring.outside.wall()))
         self._journal.forget()
         self.about = About(dropped=True)
-        reach("session.erase.before")
-        supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
-        reach("session.erase.after")
+        with point("session.erase"):
+            supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
         return row.session_id
 
     async def _set(self, op: ledger.Op) -> None:
-        reach("session.set.before")
-        await self._journal.commit_beside((op,))
-        reach("session.set.after")
+        with point("session.set"):
+            await self._journal.commit_beside((op,))
 
     # --- forks
 
@@ -189,19 +187,18 @@ class Upkeep:
             parent=self._key,
         )
         meta = ledger.SetMeta(attrs.evolve(self.about.meta, label=None))
-        reach("session.fork.before")
-        await supervision.call(
-            self._wiring.ledger,
-            ledger.Commit(
-                claim=self._journal.claim(),
-                session_key=key,
-                expected_seq=0,
-                events=(event(forked, at=at),),
-                ops=(new, meta),
-            ),
-            timeout=None,
-        )
-        reach("session.fork.after")
+        with point("session.fork"):
+            await supervision.call(
+                self._wiring.ledger,
+                ledger.Commit(
+                    claim=self._journal.claim(),
+                    session_key=key,
+                    expected_seq=0,
+                    events=(event(forked, at=at),),
+                    ops=(new, meta),
+                ),
+                timeout=None,
+            )
 
     async def _is_fork(self, key: str, at: int) -> bool:
         events = await supervision.call(

@@ -10,7 +10,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.shell import VERSION, Decoder, Frame, FrameError, encode
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.request import Failed, Method, Node
@@ -48,9 +48,8 @@ class _Line:
         """Send one frame; a command that takes nothing for too long is let go."""
         async with self._lock:
             with trio.move_on_after(WRITE_SECONDS) as limit:
-                reach("shell.send.before")
-                await self.stream.send_all(encode(frame))
-                reach("shell.send.after")
+                with point("shell.send"):
+                    await self.stream.send_all(encode(frame))
                 return
         if limit.cancelled_caught:
             await trio.aclose_forcefully(self.stream)

@@ -23,7 +23,7 @@ from beamclaw.contracts.ledger import By, GetLedgerStatus, ReadSums
 from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.contracts.sessions import (
     GetSessionsStatus,
@@ -154,16 +154,15 @@ async def chat(node: Node, params: Params, send: Send) -> object:
     with node.bus.subscribe(_topic(inbound.session_key)) as subscription:
         with in_words():
             receipt = await sessions.submit(node.bus, inbound, at=node.outside.wall())
-        reach("shell.accepted.before")
-        await send(
-            {
-                "type": "Accepted",
-                "run_id": receipt.run_id,
-                "session_key": receipt.session_key,
-                "duplicate": receipt.duplicate,
-            }
-        )
-        reach("shell.accepted.after")
+        with point("shell.accepted"):
+            await send(
+                {
+                    "type": "Accepted",
+                    "run_id": receipt.run_id,
+                    "session_key": receipt.session_key,
+                    "duplicate": receipt.duplicate,
+                }
+            )
         if receipt.session_key == inbound.session_key:
             values = follow(
                 node.bus,

@@ -15,7 +15,7 @@ from typing import Literal
 
 import attrs
 
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage import _log, _suspects
 from beamclaw.storage._folder import private_file, probe, sync
@@ -371,9 +371,8 @@ def _create(path: Path, schema: Schema, connect: Connect) -> None:
         _migrate(connection, schema, 0)
         _use_log(connection, path)
     sync(new)
-    reach("storage.rename.before")
-    new.rename(path)
-    reach("storage.rename.after")
+    with point("storage.rename"):
+        new.rename(path)
     sync(path.parent)
 
 
@@ -454,9 +453,8 @@ def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> No
         try:
             schema.migrations[number](connection)
             _set(connection, user_version=number + 1)
-            reach("storage.migrate.before")
-            connection.execute("COMMIT")
-            reach("storage.migrate.after")
+            with point("storage.migrate"):
+                connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage._words import why
 
@@ -42,9 +42,8 @@ def _make(path: Path) -> None:
         return
     _make(path.parent)
     with contextlib.suppress(FileExistsError):
-        reach("folder.make.before")
-        path.mkdir(mode=_FOLDER_MODE)
-        reach("folder.make.after")
+        with point("folder.make"):
+            path.mkdir(mode=_FOLDER_MODE)
         path.chmod(_FOLDER_MODE)  # whatever the umask took away
         # Or a power cut takes the folder away, with all that was synced inside it.
         sync(path.parent)
@@ -56,9 +55,8 @@ def sync(path: Path) -> None:
     """Write out a file, or of a folder which names it holds."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        reach("storage.sync.before")
-        os.fsync(fd)
-        reach("storage.sync.after")
+        with point("storage.sync"):
+            os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.storage._driver import Broken
 from beamclaw.storage._log import Rounds
 from beamclaw.storage._words import is_damage, is_disk, is_full, is_lost_sync, why
@@ -136,9 +136,8 @@ class Writes(Generic[K]):
             self._undo()
             raise
         try:
-            reach("storage.commit.before")
-            self._connection.execute("COMMIT")
-            reach("storage.commit.after")
+            with point("storage.commit"):
+                self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             if is_full(error):
                 self._undo()

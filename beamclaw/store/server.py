@@ -11,7 +11,7 @@ import attrs
 
 import supervision
 from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.store import ClaimTenant, DataFolderError, GetStoreStatus
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import (
@@ -177,9 +177,8 @@ def _in_words(data: Path) -> Generator[None]:
 
 def _answer(sender: Any, outcome: object) -> None:
     if not isinstance(outcome, Exception):
-        reach("store.reply.before")
-        supervision.reply(sender, outcome)
-        reach("store.reply.after")
+        with point("store.reply"):
+            supervision.reply(sender, outcome)
         return
     error = DataFolderError(f"the node's own file cannot be written: {outcome}")
     error.__cause__ = outcome

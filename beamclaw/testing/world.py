@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import orjson
 
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
 
 _SCHEMA: Mapping[str, Any] = {
@@ -57,11 +57,10 @@ class World:
 
     def add(self, order: Order) -> None:
         """Do the effect of *order*."""
-        reach("tool.effect.before")
-        line = {"tool": order.tool, "key": order.key, "arguments": order.arguments}
-        with self.file.open("ab") as file:
-            file.write(orjson.dumps(line) + b"\n")
-        reach("tool.effect.after")
+        with point("tool.effect"):
+            line = {"tool": order.tool, "key": order.key, "arguments": order.arguments}
+            with self.file.open("ab") as file:
+                file.write(orjson.dumps(line) + b"\n")
 
     def tools(self) -> dict[str, Tool]:
         """One tool of each class: ``look``, ``put``, ``order`` and ``send``."""

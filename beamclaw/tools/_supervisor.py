@@ -4,7 +4,7 @@ from functools import partial
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import Bounds, Order, Tool
 from beamclaw.tools.call import CallServer
 
@@ -23,16 +23,15 @@ async def begin_call(
         supervision.MaxChildren: Too many calls are in progress.
         supervision.AlreadyStarted: This one is in progress already.
     """
-    reach("tool.begin.before")
-    pid = await supervision.start_child(
-        names.of_tenant(order.tenant, "tools"),
-        supervision.ChildSpec(
-            order.call_id,
-            partial(CallServer, tool, order, bounds, check=check),
-            name=names.call(order.tenant, order.run_id, order.call_id),
-            restart="temporary",
-        ),
-    )
-    reach("tool.begin.after")
+    with point("tool.begin"):
+        pid = await supervision.start_child(
+            names.of_tenant(order.tenant, "tools"),
+            supervision.ChildSpec(
+                order.call_id,
+                partial(CallServer, tool, order, bounds, check=check),
+                name=names.call(order.tenant, order.run_id, order.call_id),
+                restart="temporary",
+            ),
+        )
     assert pid is not None
     return pid

@@ -5,7 +5,7 @@ it again: whether that may be done is decided where the effects are written down
 """
 
 import supervision
-from beamclaw.contracts.points import reach
+from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded
 from beamclaw.contracts.steps import in_steps
 from beamclaw.contracts.tools import (
@@ -55,24 +55,20 @@ class CallServer(supervision.Server):
 
     async def _work(self) -> Output:
         if self._check:
-            reach("tool.check.before")
-            found = await self._tool.check(self._order)
-            reach("tool.check.after")
+            with point("tool.check"):
+                found = await self._tool.check(self._order)
             if found is not None:
                 return found
-        reach("tool.run.before")
-        output = await self._tool.run(self._order)
-        reach("tool.run.after")
-        return output
+        with point("tool.run"):
+            return await self._tool.run(self._order)
 
     async def handle_cast(self, message: object) -> supervision.Stop | None:
         """Somebody wants the output; or the result is in the journal."""
         match message:
             case Collect(to):
                 assert self._output is not None
-                reach("tool.done.before")
-                supervision.send(to, CallDone(self._order.call_id, self._output))
-                reach("tool.done.after")
+                with point("tool.done"):
+                    supervision.send(to, CallDone(self._order.call_id, self._output))
             case Dismiss():
                 return supervision.Stop(supervision.NORMAL)
             case _:

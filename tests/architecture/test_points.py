@@ -1,21 +1,22 @@
 """Every step that others rely on stands between two points that a test can reach.
 
 A commit, a sync, a file's new name, something sent, an acknowledgement, a process or an
-effect begun: whoever adds one puts ``reach("<name>.before")`` and
-``reach("<name>.after")`` around it and the name, with a sentence, into the table of
-:mod:`beamclaw.contracts.points`. The crash tests then kill the node there by themselves.
+effect begun: whoever adds one puts ``with point("<name>"):`` around it and the name, with
+a sentence, into the table of :mod:`beamclaw.contracts.points`. The crash tests then kill
+the node there by themselves.
 """
 
 import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
 import pytest
 
-from beamclaw.contracts.points import POINTS, SIDES, hooked, names, reach
+from beamclaw.contracts.points import POINTS, SIDES, hooked, names, point
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,39 +100,26 @@ def counts(call: ast.Call) -> str | None:
 
 
 def between(node: ast.AST, above: dict[ast.AST, ast.AST]) -> str | None:
-    """The name of the points around *node*: the nearest pair in its function."""
-    while node in above and not isinstance(node, ast.FunctionDef | ast.Lambda):
-        parent = above[node]
-        for block in ("body", "orelse", "handlers", "finalbody"):
-            statements = getattr(parent, block, None)
-            if isinstance(statements, list) and node in statements:
-                name = _around(statements, statements.index(node))
-                if name:
+    """The name of the points around *node*: the nearest in its function."""
+    while node in above and not isinstance(
+        node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    ):
+        node = above[node]
+        if isinstance(node, ast.With):
+            for item in node.items:
+                if name := _named(item.context_expr):
                     return name
-        if isinstance(parent, ast.AsyncFunctionDef):
-            break
-        node = parent
     return None
 
 
-def _around(statements: list[ast.stmt], place: int) -> str | None:
-    """The pair that was opened last before *place* and is closed behind it."""
-    opened = [name for each in statements[:place] if (name := _reached(each))]
-    closed = [name for each in statements[place + 1 :] if (name := _reached(each))]
-    if not opened or not closed:
-        return None
-    before, after = opened[-1], closed[0]
-    name = before.removesuffix(".before")
-    return name if before.endswith(".before") and after == f"{name}.after" else None
-
-
-def _reached(statement: ast.stmt) -> str | None:
-    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
-        return None
-    call = statement.value
-    if ast.unparse(call.func) != "reach" or not isinstance(call.args[0], ast.Constant):
-        return None
-    return str(call.args[0].value)
+def _named(expression: ast.expr) -> str | None:
+    if (
+        isinstance(expression, ast.Call)
+        and ast.unparse(expression.func) == "point"
+        and isinstance(expression.args[0], ast.Constant)
+    ):
+        return str(expression.args[0].value)
+    return None
 
 
 def _function(node: ast.AST, above: dict[ast.AST, ast.AST]) -> str:
@@ -150,7 +138,7 @@ def modules() -> Iterator[tuple[str, str]]:
 
 
 ALL = [site for place, text in modules() for site in sites(place, text)]
-MENTIONED = re.compile(r"reach\(\s*\"([^\"]+)\"\s*\)")
+MENTIONED = re.compile(r"\bpoint\(\s*\"([^\"]+)\"\s*\)")
 
 
 def exempt(site: Site) -> str | None:
@@ -161,7 +149,7 @@ def exempt(site: Site) -> str | None:
 def test_every_step_that_counts_stands_between_points():
     bare = [s.words for s in ALL if s.name is None and not exempt(s)]
     assert not bare, (
-        'put reach("<name>.before") and reach("<name>.after") around it, and the name '
+        'put `with point("<name>"):` around it, and the name '
         "into the table of beamclaw/contracts/points.py:\n" + "\n".join(bare)
     )
 
@@ -172,8 +160,7 @@ def test_every_exemption_is_one():
 
 def test_every_point_is_reached_at_one_place():
     found = Counter(name for _, text in modules() for name in MENTIONED.findall(text))
-    assert {name: found[name] for name in names()} == dict.fromkeys(names(), 1)
-    assert set(found) == set(names())
+    assert found == dict.fromkeys(POINTS, 1)
 
 
 def test_every_point_has_a_sentence():
@@ -195,12 +182,21 @@ def test_nothing_but_tests_can_put_a_hook_in():
 def test_a_hook_hears_of_every_point_while_it_is_in():
     heard: list[str] = []
     with hooked(heard.append):
-        reach("run.commit.before")
+        with point("run.commit"):
+            heard.append("committed")
+        with suppress(ZeroDivisionError), point("run.act"):
+            raise ZeroDivisionError
         with pytest.raises(RuntimeError), hooked(heard.append):
             pass
-    reach("run.commit.after")
+    with point("run.retry"):
+        pass
 
-    assert heard == ["run.commit.before"]
+    assert heard == [
+        "run.commit.before",
+        "committed",
+        "run.commit.after",
+        "run.act.before",
+    ]
     assert len(names()) == len(SIDES) * len(POINTS)
 
 
@@ -214,10 +210,10 @@ def test_a_hook_hears_of_every_point_while_it_is_in():
         "supervision.send(pid, message)",
         "x = await supervision.call(name, ledger.Accept(a=1))",
         "await self._tool.run(order)",
-        'reach("a.before")\nos.fsync(handle)',
-        'reach("a.before")\nreach("a.after")\nos.fsync(handle)',
-        'reach("a.before")\nos.fsync(handle)\nreach("b.after")',
-        'reach("a.before")\ndef g():\n  os.fsync(handle)\nreach("a.after")',
+        'with point("a"):\n  pass\nos.fsync(handle)',
+        'with points("a"):\n  os.fsync(handle)',
+        'with point("a"):\n  def g():\n    os.fsync(handle)',
+        'with point("a"):\n  x = lambda: os.fsync(handle)',
     ],
 )
 def test_a_bare_step_is_found(text):
@@ -228,9 +224,10 @@ def test_a_bare_step_is_found(text):
 @pytest.mark.parametrize(
     "text",
     [
-        'reach("a.before")\nos.fsync(handle)\nreach("a.after")',
-        'reach("a.before")\ntry:\n  await r.commit()\nfinally:\n  x()\nreach("a.after")',
-        'try:\n  reach("a.before")\n  await r.commit()\n  reach("a.after")\nfinally:\n  x()',
+        'with point("a"):\n  os.fsync(handle)',
+        'with suppress(OSError), point("a"):\n  os.fsync(handle)',
+        'with point("a"):\n  try:\n    await r.commit()\n  finally:\n    x()',
+        'with point("b"):\n  with point("a"):\n    await r.commit()',
     ],
 )
 def test_a_step_between_its_points_is_left_alone(text):

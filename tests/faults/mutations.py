@@ -107,10 +107,11 @@ MUTATIONS: tuple[Mutation, ...] = (
 """,
             ),
             (
-                """            reach("storage.commit.before")
-            self._connection.execute("COMMIT")
+                """            with point("storage.commit"):
+                self._connection.execute("COMMIT")
 """,
-                """            reach("storage.commit.before")
+                """            with point("storage.commit"):
+                pass
 """,
             ),
         ),
@@ -165,20 +166,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="sessions/session.py",
         edits=(
             (
-                """        reach("session.take.before")
-        await self._journal.commit(
+                """        with point("session.take"):
+            await self._journal.commit(
 """,
-                """        reach("session.take.before")
-        for each in together:
-            taken_ = ledger.Take((each.inbox_id,))
-            await self._journal.commit_beside((taken_,))
-        await self._journal.commit(
+                """        with point("session.take"):
+            for each in together:
+                taken_ = ledger.Take((each.inbox_id,))
+                await self._journal.commit_beside((taken_,))
+            await self._journal.commit(
 """,
             ),
             (
-                """                ledger.Take(tuple(each.inbox_id for each in together)),
-                ledger.OpenRun""",
-                """                ledger.OpenRun""",
+                """                    ledger.Take(tuple(each.inbox_id for each in together)),
+                    ledger.OpenRun""",
+                """                    ledger.OpenRun""",
             ),
         ),
         breaks="a message is taken in one commit, and its run opened in another",
@@ -203,13 +204,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="sessions/session.py",
         edits=(
             (
-                """            reach("session.answer.before")
-            await self._journal.commit_beside((op,))
+                """            with point("session.answer"):
+                await self._journal.commit_beside((op,))
 """,
                 """            supervision.reply(sender, None)
             await trio.sleep(0.01)
-            reach("session.answer.before")
-            await self._journal.commit_beside((op,))
+            with point("session.answer"):
+                await self._journal.commit_beside((op,))
 """,
             ),
             ("import supervision\n", "import supervision\nimport trio\n"),
