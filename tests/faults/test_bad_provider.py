@@ -43,6 +43,9 @@ from tests.support.pressed import (
     recorded,
 )
 
+# Seconds of real time each, and there are two hundred.
+pytestmark = pytest.mark.slow
+
 HEAD = head()
 
 
@@ -480,7 +483,6 @@ async def test_cut_at_many_places(tmp_path: Path, api: Api) -> None:
     await cut_everywhere(tmp_path, api, 11)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 async def test_cut_at_every_place(tmp_path: Path, api: Api) -> None:
     await cut_everywhere(tmp_path, api, 1)

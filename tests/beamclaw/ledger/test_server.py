@@ -221,7 +221,11 @@ async def test_on_a_full_disk_a_message_is_refused_in_words(path, full, where):
 
 
 @pytest.mark.parametrize("where", ["INSERT INTO events", "COMMIT"])
-@pytest.mark.parametrize("outside", [THREADS, INLINE], ids=["thread", "inline"])
+@pytest.mark.parametrize(
+    "outside",
+    [pytest.param(THREADS, marks=pytest.mark.slow), INLINE],
+    ids=["thread", "inline"],
+)
 async def test_on_a_full_disk_commits_wait_until_there_is_room(
     path, full, where, outside, autojump_clock
 ):
@@ -253,6 +257,7 @@ async def test_on_a_full_disk_commits_wait_until_there_is_room(
             await trio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_of_who_died_meanwhile_nothing_is_written(path, full, autojump_clock):
     async with open_ledger(path, connect=no_room(full, "INSERT INTO events")) as ledger:
         await ledger.accept()
