@@ -88,10 +88,10 @@ class Report:
         )
         yield names
         for r in self.rounds:
-            resumed = "     -" if math.isnan(r.resumed) else f"{r.resumed:5.2f}s"
+            again = "     -" if math.isnan(r.resumed) else f"{r.resumed:5.2f}s"
             yield (
                 f"{r.number:5}  {r.after:5.2f}s  {r.kills:5}  {r.acknowledged:5}  "
-                f"{r.open:4}  {r.waiting:7}  {r.listening:5.2f}s  {resumed}  "
+                f"{r.open:4}  {r.waiting:7}  {r.listening:5.2f}s  {again}  "
                 f"{r.ended:5.2f}s  {r.cut:3}"
             )
         yield (
