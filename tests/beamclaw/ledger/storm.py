@@ -23,23 +23,28 @@ async def claim(tenant: str) -> int:
     return await supervision.call("store", ClaimTenant(tenant))
 
 
-async def turns(number: int) -> None:
-    """Turn after turn in one session; each line is one acknowledged thing."""
-    key, client, turn = f"k{number}", Client(), 0
+async def turns(key: str, again: str = "", *, longest: int = 0) -> None:
+    """Turn after turn in one session; each line is one acknowledged thing.
+
+    *again* tells them from those of an earlier try; answers are longer and longer, up to
+    *longest* times two words, and short again.
+    """
+    client, turn = Client(), 0
     before = await client.read(key)
     client.seq[key] = before.seq
-    if before.open_run is not None:  # what the kill before cut
+    if before.open_run is not None:  # what a kill or a failure has cut
         await client.commit(ops=(end(before.open_run.run_id),), key=key)
     while True:
         turn += 1
-        run = f"{key}/{client.epoch}/{turn}"
+        run = f"{key}/{client.epoch}{again}/{turn}"
         await client.accept(run, key)
         say("waiting", key, run)
         (row, *_) = (await client.read(key)).inbox
         body = f'"{run} asked"'.encode()
         await client.take(row, event("inbound", body=body), key=key)
         say("event", key, client.seq[key], body.decode())
-        body = f'"{run} answered"'.encode()
+        more = "at length " * (turn % 7 * longest // 6)
+        body = f'"{run} answered {more}"'.encode()
         await client.commit(
             event("answer", row.run_id, body=body),
             key=key,
@@ -64,7 +69,7 @@ async def main() -> None:
     ]
     async with supervision.open_supervisor(children), trio.open_nursery() as nursery:
         for number in range(SESSIONS):
-            nursery.start_soon(turns, number)
+            nursery.start_soon(turns, f"k{number}")
 
 
 if __name__ == "__main__":

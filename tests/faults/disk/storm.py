@@ -20,11 +20,13 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.ledger import LedgerServer
 from beamclaw.storage import _folder, _log, connect_sqlite
 from beamclaw.store import StoreServer
-from tests.beamclaw.ledger.storm import claim, say
-from tests.support.ledgers import NAME, Client, end, event
+from tests.beamclaw.ledger.storm import claim, turns
+from tests.support.ledgers import NAME
 
 SESSIONS = 8
 PAUSE = 0.01
+# Answers are long and short, so that a transaction is more than one page.
+LONGEST = 540
 # So that the log is worked into the file, and begun anew, in every second of a storm.
 _log.ROUND = 32
 COOL_DOWN = supervision.CoolDown(first=0.01, factor=1.0, most=0.01, jitter=0.0)
@@ -34,38 +36,11 @@ async def talk(number: int) -> None:
     key = f"k{number}"
     for tries in itertools.count():
         try:
-            await turns(key, tries)
+            await turns(key, f"/{tries}", longest=LONGEST)
         except (LedgerError, DataFolderError, supervision.CallFailed, LookupError):
             await trio.sleep(PAUSE)
         except AssertionError:  # no ledger at the moment
             await trio.sleep(PAUSE)
-
-
-async def turns(key: str, tries: int) -> None:
-    """Turn after turn in one session; each line is one acknowledged thing."""
-    client = Client()
-    before = await client.read(key)
-    client.seq[key] = before.seq
-    if before.open_run is not None:  # what a failure has cut
-        await client.commit(ops=(end(before.open_run.run_id),), key=key)
-    for turn in itertools.count():
-        run = f"{key}/{client.epoch}/{tries}/{turn}"
-        await client.accept(run, key)
-        say("waiting", key, run)
-        (row, *_) = (await client.read(key)).inbox
-        body = f'"{run} asked"'.encode()
-        await client.take(row, event("inbound", body=body), key=key)
-        say("event", key, client.seq[key], body.decode())
-        # Long ones and short ones, so that a transaction is more than one page.
-        body = f'"{run} answered {"at length " * (turn % 7 * 90)}"'.encode()
-        await client.commit(
-            event("answer", row.run_id, body=body),
-            key=key,
-            run=row.run_id,
-            ops=(end(row.run_id, text=f"{turn}"),),
-        )
-        say("event", key, client.seq[key], body.decode())
-        say("ended", key, row.run_id)
 
 
 class Careless(sqlite3.Connection):
