@@ -4,6 +4,8 @@ What depends on how busy the machine is is measured in several rounds, ours and 
 provider alone in turn, and the best round of each counts.
 """
 
+from typing import Any
+
 import trio
 
 from tests.benchmarks.report import Row, emit
@@ -50,19 +52,24 @@ async def first_token(stage: Stage) -> None:
     )
 
 
+async def _best(at_once: int, *targets: dict[str, Any]) -> list[dict[str, Any]]:
+    """Turns per second of each target, in turn; the best round of each."""
+    order = {"at_once": at_once, "seconds": SECONDS}
+    rounds = [
+        [await load("turns", target=target, **order) for target in targets]
+        for _ in range(ROUNDS)
+    ]
+    return [
+        max(side, key=lambda measured: measured["per_second"])
+        for side in zip(*rounds, strict=True)
+    ]
+
+
 async def turns(stage: Stage) -> None:
     plan = "t5-w0-g0"
+    targets = stage.alone(plan, stream=False), stage.through(plan, stream=False)
     for at_once, (must, aim) in LIMITS.items():
-        order = {"at_once": at_once, "seconds": SECONDS}
-        targets = stage.alone(plan, stream=False), stage.through(plan, stream=False)
-        rounds = [
-            [await load("turns", target=target, **order) for target in targets]
-            for _ in range(ROUNDS)
-        ]
-        alone, ours = [
-            max(side, key=lambda measured: measured["per_second"])
-            for side in zip(*rounds, strict=True)
-        ]
+        alone, ours = await _best(at_once, *targets)
         emit(
             Row(
                 name=f"turns per second, {at_once} at once, provider without delay",
@@ -88,15 +95,7 @@ async def tool_turns() -> None:
             tools.through("t5-w0-g0-tools2", stream=False),
         )
         for at_once, (must, aim) in LIMITS.items():
-            order = {"at_once": at_once, "seconds": SECONDS}
-            rounds = [
-                [await load("turns", target=target, **order) for target in targets]
-                for _ in range(ROUNDS)
-            ]
-            alone, ours = [
-                max(side, key=lambda measured: measured["per_second"])
-                for side in zip(*rounds, strict=True)
-            ]
+            alone, ours = await _best(at_once, *targets)
             emit(
                 Row(
                     name=f"model calls per second in turns with two tool calls, "
