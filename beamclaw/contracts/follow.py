@@ -22,9 +22,6 @@ from beamclaw.contracts.sessions import (
 # Seconds between two looks at a tenant that is being restarted.
 LOOK_AGAIN_FIRST = 0.02
 LOOK_AGAIN_MOST = 1.0
-# Seconds without a word after which the run is looked at though nobody said so: whoever
-# was to publish its end may have died in between, with all that would have noticed.
-QUIET = 15.0
 
 
 @attrs.define
@@ -116,8 +113,9 @@ async def follow(
             (or, with *join*, at any time before this call) and already entered.
         join: The run may be in progress or over already: begin by looking at it.
 
-    A run of which nothing is heard for a while is looked at; nothing is ever waited for
-    that has been written down already.
+    Nothing is ever waited for that has been written down already: whoever comes after a
+    death that may have kept an end from being told has the run looked at
+    (:meth:`~beamclaw.contracts.bus.Bus.interrupt`).
 
     A ``Reset`` is given only when it takes text back that was given. A tenant that is down while
     it has to be asked is asked again until it is back, for the run is durable; what the
@@ -148,7 +146,7 @@ class _Steps:
 
     async def next(self) -> tuple[TopicValue, ...]:
         """What to pass on next; empty: nothing this time."""
-        patience = QUIET
+        patience = float("inf")
         if self.look:
             try:
                 found = await self._look()
