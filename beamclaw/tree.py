@@ -5,9 +5,9 @@ value, a factory or a name; no part imports another.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import TypeVar, cast
-from zoneinfo import ZoneInfo
 
 import attrs
 import trio
@@ -343,8 +343,15 @@ def _reset_rule(config: Config, agent: str) -> ResetRule:
         mode=found.mode,
         at_hour=found.at_hour,
         idle_minutes=found.idle_minutes,
-        zone=ZoneInfo(zone) if zone else None,
+        zone=_zone(zone) if zone else None,
     )
+
+
+def _zone(name: str) -> tzinfo:
+    # Few name one, and a node must be listening soon.
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    return ZoneInfo(name)
 
 
 @attrs.frozen(kw_only=True)

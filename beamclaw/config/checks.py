@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
 
 from beamclaw.config.document import child
 from beamclaw.config.problems import Problem, Where
@@ -112,9 +111,13 @@ def _known(config: Config, path: str, agents: Iterable[str]) -> Found:
 
 def _sessions(config: Config) -> Found:
     zone = config.sessions.time_zone
+    if not zone:
+        return
+    # Few name one, and a node must be listening soon.
+    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415
+
     try:
-        if zone:
-            ZoneInfo(zone)
+        ZoneInfo(zone)
     except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         yield "sessions.time_zone", f"there is no time zone {zone!r}"
     except KeyError:
