@@ -70,7 +70,7 @@ class Cleanup(supervision.Server):
         return attrs.asdict(self._total)
 
     async def _step(self) -> bool:
-        """One step; False: there is nothing more to do for now."""
+        """One step; False: nothing is due, and nothing is left to erase."""
         if not self._looked:
             self._looked = await self._look() < _AT_ONCE
             return True

@@ -201,7 +201,7 @@ class Stage:
         )
 
     def order(self, *orders: Orders) -> None:
-        """Give orders: for now, for after its next death, and so on."""
+        """Give orders: for this life of the node, for the one after its death, and so on."""
         first, *self.next_orders = orders
         self.phases.clear()
         self.since = time.monotonic()
