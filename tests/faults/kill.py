@@ -26,9 +26,9 @@ import attrs
 import trio
 
 from beamclaw.testing.node import Orders
-from tests.faults.book import Book
+from tests.audit.book import Book
+from tests.audit.known import FINE, Kill, Sent
 from tests.faults.plan import Plan
-from tests.faults.rules import FINE, Kill, Sent
 from tests.faults.scenarios import TABLE
 from tests.faults.stage import PATIENCE, Stage, open_stage
 

@@ -8,7 +8,7 @@
 A scenario is played once to write down which points it reaches and how often. Then it is
 played once for each of those times: the node kills itself there, is started again, the
 clients send again what they had no acknowledgement for, and when all work has ended the
-auditor looks (:mod:`tests.faults.rules`). So nothing is left to chance but the share.
+auditor looks (:mod:`tests.audit.known`). So nothing is left to chance but the share.
 """
 # ruff: noqa: T201 -- a program: what it prints is its result
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.faults.rules import RULES
+from tests.audit.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("beamclaw", "supervision")

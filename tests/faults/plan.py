@@ -12,7 +12,7 @@ import attrs
 import orjson
 
 from beamclaw.testing.fake_openai import Fault, Reply, Tool
-from tests.faults.book import mark
+from tests.audit.book import mark
 
 FILLER = "so and so it goes on "
 

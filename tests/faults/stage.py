@@ -21,9 +21,8 @@ import trio
 from beamclaw.contracts.outside import Outside
 from beamclaw.testing.fake_openai import Entry, FakeOpenAI, fake_openai
 from beamclaw.testing.node import FOLDER, Orders, reached
-from tests.faults.book import Book, marker_of, read_book, work_left
-from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
-from tests.faults.rules import (
+from tests.audit.book import Book, marker_of, read_book, work_left
+from tests.audit.known import (
     Call,
     Cap,
     Kill,
@@ -31,8 +30,9 @@ from tests.faults.rules import (
     Sent,
     Verdict,
     effects_of,
-    violations,
 )
+from tests.audit.rules import violations
+from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
 from tests.support.node import Node, NodeFailed, completion
 from tests.support.wire import DONE, Closed, Connection, Stream
 

@@ -18,8 +18,9 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.contracts.runs import Progress
-from tests.faults.book import read_book
-from tests.faults.rules import Known, Sent, violations
+from tests.audit.book import read_book
+from tests.audit.known import Known, Sent
+from tests.audit.rules import violations
 from tests.support.inside import Inside, Reader, configuration, open_inside
 from tests.support.model import Model, answer, open_model
 

@@ -12,7 +12,7 @@ import trio
 
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage import FolderLock
-from tests.faults.book import read_book
+from tests.audit.book import read_book
 from tests.faults.disk.shim import Control, environment
 from tests.faults.disk.test_full_disk import ended, until
 from tests.support.model import Model, open_model

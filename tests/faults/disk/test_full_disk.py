@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.faults.book import Book, read_book
+from tests.audit.book import Book, read_book
 from tests.faults.disk.small import Pretended, Small
 from tests.support.model import Model, answer, open_model
 from tests.support.node import Node, NodeFailed, open_node, uses

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.faults.book import read_book
+from tests.audit.book import read_book
 from tests.faults.disk.model import Disk
 from tests.faults.disk.powercut import SHARES
 from tests.faults.disk.shim import environment, read_log

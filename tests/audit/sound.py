@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from tests.faults.book import Book, Row
-from tests.faults.rules import Call, Cap, Effect, Kill, Known, Sent, Verdict
+from tests.audit.book import Book, Row
+from tests.audit.known import Call, Cap, Effect, Kill, Known, Sent, Verdict
 
 KEY = "s"
 KILLED, LATER = 15.0, 20.0

@@ -1,7 +1,7 @@
 """A ledger read with plain SQLite: rows, and nothing of the node's code.
 
 What the auditor compares with what clients, the model provider and the world of the
-tools have seen (:mod:`tests.faults.rules`).
+tools have seen (:mod:`tests.audit.known`).
 """
 
 import re

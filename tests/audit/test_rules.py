@@ -6,9 +6,10 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.faults import sound
-from tests.faults.book import Book, Row
-from tests.faults.rules import RULES, Cap, Effect, Known, Verdict, violations
+from tests.audit import sound
+from tests.audit.book import Book, Row
+from tests.audit.known import RULES, Cap, Effect, Known, Verdict
+from tests.audit.rules import violations
 
 Damage = Callable[[Known], object]
 DAMAGE: list[tuple[str, Damage]] = []

@@ -1,0 +1,128 @@
+"""P2: nothing twice, nothing without its intent, no wrong word about it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from tests.audit.book import Row
+from tests.audit.known import ONCE, TOOLS, UNSAFE, Known, rule
+
+
+def _calls(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
+    """Each tool call that a model asked for: event, call, intents, results."""
+    intents, results = defaultdict(list), defaultdict(list)
+    for event in known.book.of_kind("tool-begun"):
+        intents[event["key"], event["body"]["call_id"]].append(event)
+    for event in known.book.of_kind("tool-ended"):
+        results[event["key"], event["body"]["result"]["id"]].append(event)
+    for event in known.book.of_kind("answered"):
+        for part in event["body"]["message"]["parts"]:
+            if part.get("_") == "ToolCall":
+                id_ = event["key"], part["id"]
+                yield event, part, intents[id_], results[id_]
+
+
+@rule
+def one_result(known: Known) -> Iterator[str]:
+    """A tool call without its one result, or a result without its call."""
+    called = set()
+    for event, call, _, results in _calls(known):
+        called.add((event["key"], call["id"]))
+        run = known.book.run(event["run_id"])
+        over = run is not None and run["state"] == "ended"
+        if len(results) > 1 or (over and not results):
+            yield f"{event['key']} {call['id']}: {len(results)} results"
+        if results and results[0]["seq"] < event["seq"]:
+            yield f"{event['key']} {call['id']}: its result stands before it"
+    for event in known.book.of_kind("tool-ended"):
+        id_ = event["body"]["result"]["id"]
+        if (event["key"], id_) not in called:
+            yield f"{event['key']} {id_}: a result of no call"
+
+
+@rule
+def paired(known: Known) -> Iterator[str]:
+    """A prompt in which a tool call has not exactly one result, right behind it."""
+    for call in known.calls:
+        yield from (
+            f"{call.marker}: the provider complains: {b}" for b in call.breaches
+        )
+        open_: list[str] = []
+        for message in call.messages:
+            if message["role"] == "tool":
+                if message["tool_call_id"] not in open_:
+                    yield f"{call.marker}: a result of nothing in the prompt"
+                else:
+                    open_.remove(message["tool_call_id"])
+                continue
+            if open_:
+                yield f"{call.marker}: {open_} without a result in the prompt"
+            open_ = [each["id"] for each in message.get("tool_calls") or ()]
+        if open_:
+            yield f"{call.marker}: {open_} without a result in the prompt"
+
+
+@rule
+def intended(known: Known) -> Iterator[str]:
+    """An effect whose intent was not on disk before it."""
+    for number, kill in enumerate(known.kills, 1):
+        keys = {event["body"]["key"] for event in kill.book.of_kind("tool-begun")}
+        for effect in known.effects[: kill.effects]:
+            if effect.key not in keys:
+                yield f"{effect.text}: {effect.tool}, and no intent at kill {number}"
+    keys = {event["body"]["key"] for event in known.book.of_kind("tool-begun")}
+    for effect in known.effects:
+        if effect.key not in keys:
+            yield f"{effect.text}: {effect.tool}, and no intent"
+
+
+@rule
+def effects_once(known: Known) -> Iterator[str]:
+    """An effect twice: by its key, or under two keys for the same wish of the model."""
+    keys = Counter((e.tool, e.key) for e in known.effects if e.tool in ONCE)
+    texts = Counter(
+        (e.tool, e.text) for e in known.effects if e.tool in ONCE and e.text
+    )
+    for (tool, key), count in keys.items():
+        if count > 1:
+            yield f"{tool} {key}: {count} times"
+    for (tool, text), count in texts.items():
+        if count > 1:
+            yield f"{tool} {text}: {count} times"
+
+
+@rule
+def begun_once(known: Known) -> Iterator[str]:
+    """A call that nobody can repeat was begun twice, or with two keys."""
+    for event, call, intents, _ in _calls(known):
+        if call["name"] in UNSAFE and len(intents) > 1:
+            yield f"{event['key']} {call['id']}: begun {len(intents)} times"
+        if len({intent["body"]["key"] for intent in intents}) > 1:
+            yield f"{event['key']} {call['id']}: begun with different keys"
+        attempts = [intent["body"].get("attempt", 1) for intent in intents]
+        if attempts != list(range(1, len(attempts) + 1)):
+            yield f"{event['key']} {call['id']}: its beginnings are {attempts}"
+
+
+@rule
+def results_true(known: Known) -> Iterator[str]:
+    """A result that says something else than what was done, or hides a doubt."""
+    done = Counter(effect.key for effect in known.effects)
+    for event, call, intents, results in _calls(known):
+        if not results:
+            continue
+        outcome = results[0]["body"]["outcome"]
+        times = done[intents[0]["body"]["key"]] if intents else 0
+        where = f"{event['key']} {call['id']} ({call['name']})"
+        if outcome == "ok" and not times and call["name"] in TOOLS:
+            yield f"{where}: ok, and nothing was done"
+        if outcome == "refused" and times:
+            yield f"{where}: refused, and it was done"
+        text = results[0]["body"]["result"]["text"]
+        if (
+            outcome == "unknown"
+            and "not known" not in text
+            and "never came" not in text
+        ):
+            yield f"{where}: unknown, and not said so: {text!r}"
+        if outcome != "ok" and not results[0]["body"]["result"].get("is_error"):
+            yield f"{where}: {outcome}, and not marked so for the model"

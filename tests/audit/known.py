@@ -1,0 +1,139 @@
+"""What everybody knows: the values that the auditor judges by.
+
+What clients sent and got (:class:`Sent`), what the model provider was asked
+(:class:`Call`), what the tools did (:class:`Effect`), and the ledger read with plain
+SQLite (:class:`~tests.audit.book.Book`), at the end and after each kill. Whoever plays
+fills these in: fakes and clients of the real program, or those of a simulated world.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+import orjson
+
+from tests.audit.book import Book
+
+UNSAFE = ("send",)
+TOOLS = ("look", "put", "order", "send")
+ONCE = ("put", "order", "send")  # tools with effects that may be seen once at most
+FINE = ("ok", "limited")
+
+
+@attrs.define(kw_only=True)
+class Sent:
+    """One message of a client, and what the client saw; times are monotonic.
+
+    Attributes:
+        marker: Stands in the message, so that it is found again everywhere.
+        acked: When the client was told that the message is kept.
+        texts: Each answer that came in whole: the first, and what joins brought.
+        errors: Each end of the turn in words of failure that it was told.
+        outcomes: Which ends are in order for it.
+        after: The marker of the message that was acknowledged before this one was sent
+            in the same session.
+        run_id: As the client was told.
+        stopped: What the client was told when it stopped the turn, if it did.
+    """
+
+    marker: str
+    session: str
+    at: float
+    acked: float | None = None
+    finished: float | None = None
+    texts: list[str] = attrs.field(factory=list)
+    errors: list[str] = attrs.field(factory=list)
+    outcomes: tuple[str, ...] = ("ok",)
+    after: str | None = None
+    run_id: str | None = None
+    stopped: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """A person's answer to a question, and what the person was told: did it count."""
+
+    wait_id: str
+    verdict: str
+    by: str
+    counts: bool
+
+
+@attrs.frozen(kw_only=True)
+class Effect:
+    """Something that a tool did; *text* says for which call of which message."""
+
+    tool: str
+    key: str
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One call of the model as the provider saw it.
+
+    Attributes:
+        marker: Of the last message of a person in the prompt.
+        summary: It is about a summary, not an answer.
+        billed: Tokens in and out; None where the provider bills nothing.
+        messages: Of the prompt, as they were sent.
+    """
+
+    marker: str
+    at: float
+    model: str = ""
+    summary: bool = False
+    billed: tuple[int, int] | None = None
+    whole: bool = True
+    messages: tuple[Mapping[str, Any], ...] = ()
+    breaches: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Kill:
+    """A kill -9: when, the ledger as it lay there, how many effects there had been."""
+
+    at: float
+    book: Book
+    effects: int = 0
+
+
+@attrs.frozen
+class Cap:
+    """No more than *limit* out of the purses of this scope."""
+
+    scope: str
+    measure: str
+    limit: int
+
+
+@attrs.define(kw_only=True)
+class Known:
+    """All that anybody knows."""
+
+    book: Book = attrs.field(factory=Book)
+    sent: dict[str, Sent] = attrs.field(factory=dict)
+    kills: list[Kill] = attrs.field(factory=list)
+    calls: list[Call] = attrs.field(factory=list)
+    effects: list[Effect] = attrs.field(factory=list)
+    verdicts: list[Verdict] = attrs.field(factory=list)
+    caps: tuple[Cap, ...] = ()
+
+
+Rule = Callable[[Known], Iterable[str]]
+RULES: dict[str, Rule] = {}
+
+
+def rule(function: Rule) -> Rule:
+    """Enter a rule into the table, under its name."""
+    RULES[function.__name__] = function
+    return function
+
+
+def effects_of(lines: bytes) -> list[Effect]:
+    """What the world of the tools wrote down."""
+    rows = map(orjson.loads, lines.splitlines())
+    return [
+        Effect(tool=row["tool"], key=row["key"], text=row["arguments"].get("text", ""))
+        for row in rows
+    ]

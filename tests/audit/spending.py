@@ -1,0 +1,165 @@
+"""P5: reserved before it is spent, settled, capped, and nothing asked again."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from tests.audit.book import Row
+from tests.audit.known import Known, rule
+
+
+@rule
+def reserved(known: Known) -> Iterator[str]:
+    """A call of the model without its reservation before it."""
+    rows = {(row["run_id"], row["attempt"]) for row in known.book.usage}
+    for event in known.book.of_kind("asked"):
+        if (event["run_id"], event["body"]["attempt"]) not in rows:
+            yield f"{event['run_id']}: call {event['body']['attempt']} was not reserved"
+    moments = [(kill.at, kill.book) for kill in known.kills]
+    for at, book in [*moments, (float("inf"), known.book)]:
+        # By session: a summary is asked for by a turn that is not in its prompt.
+        made, asked = Counter(), Counter()
+        keys = {row["marker"]: row["key"] for row in book.inbox}
+        for call in known.calls:
+            if call.at > at:
+                continue
+            if call.marker not in keys:
+                yield f"{call.marker}: asked, and in no ledger"
+            else:
+                made[keys[call.marker]] += 1
+        asked.update(row["key"] for row in book.usage)
+        for key, count in made.items():
+            if count > asked[key]:
+                yield f"{key}: {count} calls made, {asked[key]} reserved"
+
+
+@rule
+def sums(known: Known) -> Iterator[str]:
+    """A purse that does not hold what stands in the single rows."""
+    expected: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    # A conversation that begins anew has a new purse.
+    resets = {
+        event["key"]: event["at"] for event in known.book.of_kind("session-reset")
+    }
+    for row in known.book.usage:
+        used = _used(row)
+        for purse in _purses(row):
+            if purse[0] == "session" and row["at"] < resets.get(row["key"], 0):
+                continue
+            expected[purse] = [
+                a + b for a, b in zip(expected[purse], used, strict=True)
+            ]
+    found = {
+        (row["scope"], row["key"], row["day"]): [
+            row["tokens"],
+            row["cost"],
+            row["calls"],
+        ]
+        for row in known.book.spent
+    }
+    for purse in expected.keys() | found.keys():
+        if expected.get(purse) != found.get(purse, [0, 0, 0]):
+            yield f"{purse}: holds {found.get(purse)}, its rows {expected.get(purse)}"
+
+
+def _used(row: Row) -> tuple[int, int, int]:
+    """Tokens, cost and calls of one row: what was settled, else what was reserved."""
+    if row["settled_at"] is None:
+        return row["bound_input"] + row["bound_output"], row["bound_cost"], 1
+    return row["input"] + row["output"], row["cost"] or 0, 1
+
+
+def _purses(row: Row) -> Iterator[tuple[str, str, str]]:
+    day = dt.datetime.fromtimestamp(row["at"], dt.UTC).date().isoformat()
+    yield "tenant", "", day
+    yield "agent", row["agent"], day
+    yield "session", row["key"], ""
+
+
+@rule
+def capped(known: Known) -> Iterator[str]:
+    """More was spent or reserved than a cap allows."""
+    for cap in known.caps:
+        for book in [*(kill.book for kill in known.kills), known.book]:
+            for row in book.spent:
+                if row["scope"] == cap.scope and row[cap.measure] > cap.limit:
+                    purse = f"{row['scope']} {row['key']} {row['day']}"
+                    yield f"{purse}: {row[cap.measure]} {cap.measure} of {cap.limit}"
+
+
+@rule
+def settled(known: Known) -> Iterator[str]:
+    """A reservation still open when its turn is over, or settled below the bill."""
+    for row in known.book.usage:
+        run = known.book.run(row["run_id"])
+        if run is not None and run["state"] == "ended" and row["settled_at"] is None:
+            yield f"{row['run_id']}: call {row['attempt']} was never settled"
+    billed, booked = Counter(), Counter()
+    keys = {row["marker"]: row["key"] for row in known.book.inbox}
+    for call in known.calls:
+        if call.marker in keys and call.billed is not None:
+            billed[keys[call.marker]] += sum(call.billed)
+    for row in known.book.usage:
+        booked[row["key"]] += _used(row)[0]
+    for key, tokens in billed.items():
+        if tokens > booked[key]:
+            yield f"{key}: {tokens} tokens billed, {booked[key]} in the ledger"
+
+
+@rule
+def bounds(known: Known) -> Iterator[str]:
+    """A call that used more than was reserved for it."""
+    for row in known.book.usage:
+        over = row["settled_at"] is not None and not row["estimated"]
+        if (
+            over
+            and row["input"] + row["output"] > row["bound_input"] + row["bound_output"]
+        ):
+            yield (
+                f"{row['run_id']}: call {row['attempt']} used {row['input']}+"
+                f"{row['output']}, reserved {row['bound_input']}+{row['bound_output']}"
+            )
+
+
+@rule
+def not_again(known: Known) -> Iterator[str]:
+    """More calls of the model without an answer than there were kills to cut them."""
+    for run in known.book.runs:
+        asked = known.book.of_run(run["run_id"], "asked")
+        over = known.book.of_run(
+            run["run_id"], "answered", "attempt-failed", "compacted"
+        )
+        done = {event["body"].get("attempt") for event in over}
+        summaries = sum(event["kind"] == "compacted" for event in over)
+        cut = 0
+        for event in asked:
+            if event["body"].get("purpose") == "summary":
+                summaries -= 1
+                cut += summaries < 0
+            elif event["body"]["attempt"] not in done:
+                cut += 1
+        cut -= run["outcome"] in ("aborted", "quarantined") and cut > 0
+        if cut > len(known.kills):
+            yield f"{run['run_id']}: {cut} calls without an answer, fewer kills"
+        answers = [e["body"]["attempt"] for e in over if e["kind"] == "answered"]
+        if len(answers) != len(set(answers)):
+            yield f"{run['run_id']}: one call was answered twice"
+
+
+@rule
+def not_after(known: Known) -> Iterator[str]:
+    """A model was asked about a turn that was over."""
+    over: dict[str, float] = {}
+    for sent in known.sent.values():
+        if sent.finished is not None:
+            over[sent.marker] = sent.finished
+    for kill in known.kills:
+        owners = {row["run_id"]: row["marker"] for row in kill.book.inbox}
+        for run in kill.book.runs:
+            marker = owners.get(run["run_id"])
+            if marker and run["state"] == "ended":
+                over[marker] = min(kill.at, over.get(marker, kill.at))
+    for call in known.calls:
+        # A summary is about those that are over.
+        if not call.summary and call.at > over.get(call.marker, call.at):
+            yield f"{call.marker}: asked again when it was over"

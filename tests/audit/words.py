@@ -1,0 +1,115 @@
+"""P1: what was acknowledged is kept, answered, and said."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.audit.book import mark, marker_of, said
+from tests.audit.known import FINE, Known, rule
+
+
+@rule
+def kept(known: Known) -> Iterator[str]:
+    """Acknowledged before a kill, and not on disk after it."""
+    for number, kill in enumerate(known.kills, 1):
+        for sent in known.sent.values():
+            acked = sent.acked is not None and sent.acked <= kill.at
+            if acked and kill.book.message(sent.marker) is None:
+                yield f"{sent.marker}: acknowledged, lost by kill {number}"
+    for sent in known.sent.values():
+        if sent.acked is not None and known.book.message(sent.marker) is None:
+            yield f"{sent.marker}: acknowledged, not in the ledger"
+
+
+@rule
+def answered(known: Known) -> Iterator[str]:
+    """In the ledger, and without an end that is in order."""
+    for row in known.book.inbox:
+        marker = row["marker"]
+        sent, run = known.sent.get(marker), known.book.run_of(marker)
+        inside = row["source"] == "agent"  # see `family`
+        if sent is None and not inside:
+            yield f"{marker}: in the ledger, but nobody sent it"
+        elif run is None or run["state"] != "ended":
+            yield f"{marker}: never ended"
+        elif sent is not None and run["outcome"] not in sent.outcomes:
+            yield f"{marker}: ended {run['outcome']}, {run['error']}"
+        elif row["taken_at"] is None:
+            yield f"{marker}: its turn is over, and it waits still"
+
+
+@rule
+def words(known: Known) -> Iterator[str]:
+    """A turn that failed without a word of why, or was answered without a word."""
+    for run in known.book.runs:
+        if run["state"] != "ended":
+            continue
+        if run["outcome"] in ("error", "quarantined") and not run["error"]:
+            yield f"{run['run_id']}: {run['outcome']}, and no word of why"
+        if run["outcome"] in FINE and not run["text"]:
+            yield f"{run['run_id']}: {run['outcome']}, without any text"
+
+
+@rule
+def told(known: Known) -> Iterator[str]:
+    """A client got something else than what the ledger says, or never got its end."""
+    for sent in known.sent.values():
+        run = known.book.run_of(sent.marker)
+        if run is None:
+            continue
+        for text in sent.texts:
+            if run["outcome"] not in FINE or text != run["text"]:
+                yield f"{sent.marker}: a client got {text!r}, not {run['text']!r}"
+        if sent.errors and run["outcome"] in FINE:
+            yield f"{sent.marker}: a client was told {sent.errors}, it ended well"
+        if sent.acked is not None and not sent.texts and not sent.errors:
+            yield f"{sent.marker}: nobody was told how it ended"
+        below = [known.book.run(c["run_id"]) for c in known.book.children]
+        with_it = any(r is not None and r["outcome"] == "aborted" for r in below)
+        if sent.stopped and run["outcome"] != "aborted" and not with_it:
+            yield f"{sent.marker}: told that it is stopped, ended {run['outcome']}"
+
+
+@rule
+def said_once(known: Known) -> Iterator[str]:
+    """A message in a transcript more or less than once, or accepted twice."""
+    times = Counter(
+        mark(said(message))
+        for event in known.book.of_kind("inbound")
+        for message in event["body"]["messages"]
+        if message["role"] == "user"
+    )
+    rows = Counter(row["marker"] for row in known.book.inbox)
+    ids = Counter(
+        (row["source"], row["account"], row["conversation"], row["external_id"])
+        for row in known.book.inbox
+    )
+    for marker, count in rows.items():
+        if count != 1:
+            yield f"{marker}: {count} times in the inbox"
+        run = known.book.run_of(marker)
+        begun = run is not None and run["opened_at"] is not None
+        if begun and times[marker] != 1:
+            yield f"{marker}: {times[marker]} times in a transcript"
+    for external, count in ids.items():
+        if count != 1:
+            yield f"the id {external} was accepted {count} times"
+
+
+@rule
+def answered_once(known: Known) -> Iterator[str]:
+    """A turn with two last answers, or none, or two ends, or an end that differs."""
+    for run in known.book.runs:
+        if run["state"] != "ended" or run["opened_at"] is None:
+            continue
+        ends = known.book.of_run(run["run_id"], "run-over")
+        if len(ends) != 1:
+            yield f"{run['run_id']}: {len(ends)} ends in the journal"
+        elif ends[0]["body"]["outcome"] != run["outcome"]:
+            yield f"{run['run_id']}: two different ends"
+        last = [
+            marker_of(said(event["body"]["message"]))
+            for event in known.book.of_run(run["run_id"], "answered")
+            if event["body"]["stop_reason"] == "stop"
+        ]
+        if run["outcome"] == "ok" and len(last) != 1:
+            yield f"{run['run_id']}: {len(last)} last answers"
