@@ -110,7 +110,17 @@ def _known(config: Config, path: str, agents: Iterable[str]) -> Found:
 
 
 def _sessions(config: Config) -> Found:
-    zone = config.sessions.time_zone
+    numbers, subagents = config.sessions, config.limits.subagents
+    if subagents.depth and numbers.max_awake <= subagents.concurrent:
+        yield (
+            "sessions.max_awake",
+            (
+                "must be above limits.subagents.concurrent "
+                f"({subagents.concurrent}): turns that wait for sub-agents keep their "
+                "places, and these would never get one"
+            ),
+        )
+    zone = numbers.time_zone
     if not zone:
         return
     # Few name one, and a node must be listening soon.

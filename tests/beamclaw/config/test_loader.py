@@ -327,6 +327,7 @@ agents:
         ("reset: {at_hour: 24}", "expected a whole number of at most 23"),
         ("reset: {idle_minutes: 0}", "expected a number above 0"),
         ("retention: {request_seconds: -1}", "of at least 0"),
+        ("max_awake: 8", "must be above limits.subagents.concurrent (8)"),
     ],
 )
 def test_what_is_wrong_with_them_is_told(tmp_path, text, words):
