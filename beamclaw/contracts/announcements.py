@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from beamclaw.contracts.ledger import ChildRow
+from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.sessions import Inbound, RunEnded
 from beamclaw.contracts.subagents import ChildEnd, Parent, Spend

@@ -1,13 +1,14 @@
 """The end of a run in its three shapes, one made from the other.
 
 :class:`~beamclaw.contracts.sessions.RunEnded` is told to whoever follows the run,
-:class:`~beamclaw.contracts.ledger.EndRun` is kept for whoever asks later, and
+:class:`~beamclaw.contracts.ledger_ops.EndRun` is kept for whoever asks later, and
 :class:`~beamclaw.contracts.journal.RunOver` stands in the journal of its session.
 """
 
 from beamclaw.contracts.announcements import Place, announced
 from beamclaw.contracts.journal import RunOver
-from beamclaw.contracts.ledger import EndRun, Outcome, RunRow
+from beamclaw.contracts.ledger_ops import EndRun
+from beamclaw.contracts.ledger_rows import Outcome, RunRow
 from beamclaw.contracts.sessions import RunEnded, accept
 from beamclaw.contracts.subagents import Parent, Spend
 from beamclaw.contracts.transcript import OpenTurn

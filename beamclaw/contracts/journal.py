@@ -12,7 +12,8 @@ import attrs
 import orjson
 
 from beamclaw.contracts.codec import converter
-from beamclaw.contracts.ledger import Event, NewEvent, Outcome, Verdict
+from beamclaw.contracts.ledger import NewEvent
+from beamclaw.contracts.ledger_rows import Event, Outcome, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolResult, Usage
 from beamclaw.contracts.providers import ErrorKind, StopReason
 from beamclaw.contracts.sessions import Inbound

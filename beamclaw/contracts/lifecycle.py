@@ -13,7 +13,9 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
-from beamclaw.contracts.ledger import LedgerError, ReadSessionRow, SessionRow
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_reads import ReadSessionRow
+from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.sessions import Wake
 
@@ -68,7 +70,7 @@ class ForkSession(supervision.Call[str]):
 
     By event *at*, or else by the last one at which it rested. It stands on its own:
     this one may be deleted. Refused with :class:`NoRest` and
-    :class:`beamclaw.contracts.ledger.SessionExists`.
+    :class:`beamclaw.contracts.ledger_errors.SessionExists`.
     """
 
     key: str

@@ -4,7 +4,7 @@ import attrs
 
 import supervision
 from beamclaw.contracts.budgets import Measure, Scope, Spent
-from beamclaw.contracts.ledger import UsageRow
+from beamclaw.contracts.ledger_usage import UsageRow
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ lies between counts no more, though it stays readable. Nothing is ever taken out
 
 from collections.abc import Sequence
 
-from beamclaw.contracts.ledger import Event
+from beamclaw.contracts.ledger_rows import Event
 
 # Behind an event of these kinds no turn is in progress: a conversation can go back there.
 RESTS = frozenset({"run-over", "session-reset", "rewound", "forked"})

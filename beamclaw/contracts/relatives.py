@@ -7,7 +7,14 @@ for the policy.
 import attrs
 
 import supervision
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import names
+from beamclaw.contracts.ledger_reads import (
+    ReadAncestors,
+    ReadSession,
+    ReadSessionRow,
+    ReadSessions,
+)
+from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.messages import Message
 from beamclaw.contracts.path import path
 from beamclaw.contracts.steps import Steps, in_steps
@@ -27,14 +34,14 @@ class Relatives:
     rules: Rules
     asker: Asker
 
-    async def sessions(self, *, limit: int = 50) -> tuple[ledger.SessionRow, ...]:
+    async def sessions(self, *, limit: int = 50) -> tuple[SessionRow, ...]:
         """Those that it may see, latest activity first, of the latest thousand."""
         ledger_ = names.of_tenant(self.tenant, "ledger")
         rows = await supervision.call(
-            ledger_, ledger.ReadSessions(limit=_LOOKED_AT, archived=False), timeout=None
+            ledger_, ReadSessions(limit=_LOOKED_AT, archived=False), timeout=None
         )
         parents = {row.key: row.parent for row in rows}
-        seen: list[ledger.SessionRow] = []
+        seen: list[SessionRow] = []
         for row in rows:
             above = _above(row.key, parents)
             if may_see(self.rules, self.asker, row.agent, row.key, above) is None:
@@ -50,20 +57,16 @@ class Relatives:
             CannotSee: There is none of this key, or it may not be seen.
         """
         ledger_ = names.of_tenant(self.tenant, "ledger")
-        row = await supervision.call(
-            ledger_, ledger.ReadSessionRow(session_key), timeout=None
-        )
+        row = await supervision.call(ledger_, ReadSessionRow(session_key), timeout=None)
         if row is None or row.deleted_at is not None:
             raise CannotSee(f"there is no session {session_key}")
         above = await supervision.call(
-            ledger_, ledger.ReadAncestors(session_key), timeout=None
+            ledger_, ReadAncestors(session_key), timeout=None
         )
         refusal = may_see(self.rules, self.asker, row.agent, session_key, above)
         if refusal is not None:
             raise CannotSee(refusal)
-        found = await supervision.call(
-            ledger_, ledger.ReadSession(session_key), timeout=None
-        )
+        found = await supervision.call(ledger_, ReadSession(session_key), timeout=None)
         state = await in_steps(_replayed(found.events))
         return tuple(state.messages)[-limit:]
 
@@ -81,7 +84,7 @@ def _above(key: str, parents: dict[str, str | None]) -> list[str]:
     return above
 
 
-def _replayed(events: tuple[ledger.Event, ...]) -> Steps[Transcript]:
+def _replayed(events: tuple[Event, ...]) -> Steps[Transcript]:
     state, way = Transcript(), path(events)
     for first in range(0, len(way), _STEP):
         state = extend(state, way[first : first + _STEP])

@@ -5,7 +5,7 @@ import hashlib
 import attrs
 
 from beamclaw.contracts.journal import ToolEnded
-from beamclaw.contracts.ledger import OUTPUT_PIECE, PutOutput
+from beamclaw.contracts.ledger_ops import OUTPUT_PIECE, PutOutput
 from beamclaw.contracts.messages import File, Media, ToolResult
 from beamclaw.contracts.steps import Steps, at_once
 from beamclaw.contracts.tools import Bounded, Bounds, CallOutcome, Output

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from beamclaw.contracts.context import Share
-from beamclaw.contracts.ledger import ChildRow, Claim, WaitRow
+from beamclaw.contracts.ledger import Claim
+from beamclaw.contracts.ledger_rows import ChildRow, WaitRow
 from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
 from beamclaw.contracts.snapshots import Kept
 from beamclaw.contracts.transcript import Transcript, told

@@ -9,16 +9,9 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.codec import encode
-from beamclaw.contracts.ledger import (
-    Accept,
-    InboxRow,
-    Outcome,
-    ReadChildren,
-    ReadRun,
-    Receipt,
-    RunRow,
-    Verdict,
-)
+from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
+from beamclaw.contracts.ledger_reads import ReadChildren, ReadRun
+from beamclaw.contracts.ledger_rows import Outcome, RunRow, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.points import point
 from beamclaw.contracts.subagents import ChildEnd, Parent
@@ -187,7 +180,7 @@ class Rouse:
 class Wake(supervision.Call[None]):
     """Have a process for this session, whether there is anything to do or not.
 
-    Raises (in the caller): :class:`beamclaw.contracts.ledger.LedgerError`: there is no
+    Raises (in the caller): :class:`~beamclaw.contracts.ledger_errors.LedgerError`: there is no
     place for one at the moment.
     """
 
@@ -341,7 +334,7 @@ async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
     """Stop the run; whether it was in progress.
 
     Raises:
-        beamclaw.contracts.ledger.LedgerError: There is no place for its session.
+        beamclaw.contracts.ledger_errors.LedgerError: There is no place for its session.
         supervision.CallFailed: The session died over it; ask again.
     """
     door, session = names.of_tenant(tenant, "sessions"), names.session

@@ -114,7 +114,7 @@ class Bounded:
         digest: Of all of it.
         size: Bytes of all of it; *length*: characters.
         pieces: What is kept of it where the model gets less, under the call's key; see
-            :class:`beamclaw.contracts.ledger.PutOutput`.
+            :class:`beamclaw.contracts.ledger_ops.PutOutput`.
     """
 
     text: str

@@ -34,7 +34,7 @@ from beamclaw.contracts.journal import (
     WaitOver,
     read,
 )
-from beamclaw.contracts.ledger import Event, Verdict
+from beamclaw.contracts.ledger_rows import Event, Verdict
 from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.path import path
 from beamclaw.contracts.providers import StopReason

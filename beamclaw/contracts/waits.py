@@ -9,7 +9,8 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
-from beamclaw.contracts.ledger import ReadWaits, Verdict, WaitRow
+from beamclaw.contracts.ledger_reads import ReadWaits
+from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.contracts.sessions import Wake
 
 
@@ -18,8 +19,8 @@ class Answer(supervision.Call[None]):
     """To a session: a person's answer to one of its questions.
 
     Raises (in the caller):
-        beamclaw.contracts.ledger.AnsweredAlready: Somebody was faster.
-        beamclaw.contracts.ledger.NoSuchWait: Nothing waits under this id any more.
+        beamclaw.contracts.ledger_errors.AnsweredAlready: Somebody was faster.
+        beamclaw.contracts.ledger_errors.NoSuchWait: Nothing waits under this id.
     """
 
     wait_id: str
@@ -44,8 +45,8 @@ async def answer(bus: Bus, tenant: str, session_key: str, given: Answer) -> None
     """Answer a question. When this returns, the answer is durable and counts.
 
     Raises:
-        beamclaw.contracts.ledger.AnsweredAlready: Somebody was faster.
-        beamclaw.contracts.ledger.NoSuchWait: Nothing waits under this id any more.
+        beamclaw.contracts.ledger_errors.AnsweredAlready: Somebody was faster.
+        beamclaw.contracts.ledger_errors.NoSuchWait: Nothing waits under this id.
         supervision.CallFailed: The tenant is not up, or the session died over it;
             whether the answer counts is unknown: ask again.
     """

@@ -16,10 +16,16 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
-from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.ledger_errors import (
+    IdempotencyConflict,
+    LedgerError,
+    Overloaded,
+    StorageFull,
+)
+from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
@@ -154,7 +160,7 @@ class Chat:
                 # Whether it was taken is unknown; the same id finds out.
                 if not await watch.pause(pause):
                     return STOPPING
-            except ledger.LedgerError as error:
+            except LedgerError as error:
                 return _refused(error)
         return UNAVAILABLE
 
@@ -185,7 +191,7 @@ class Chat:
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + ABORT_SECONDS
             # A tenant that is down has nothing in progress.
-            with suppress(supervision.CallFailed, ledger.LedgerError):
+            with suppress(supervision.CallFailed, LedgerError):
                 await abort(
                     self.bus, names.DEFAULT_TENANT, inbound.session_key, inbound.run_id
                 )
@@ -282,9 +288,9 @@ def _is_unwanted(ask: Ask) -> bool:
     return ask.session is None and ask.idempotency_key is None
 
 
-def _refused(error: ledger.LedgerError) -> Problem:
+def _refused(error: LedgerError) -> Problem:
     match error:
-        case ledger.Overloaded():
+        case Overloaded():
             return Problem(
                 status=429,
                 type="rate_limit_error",
@@ -292,7 +298,7 @@ def _refused(error: ledger.LedgerError) -> Problem:
                 code="overloaded",
                 retry_after=error.retry_after,
             )
-        case ledger.StorageFull():
+        case StorageFull():
             return Problem(
                 status=503,
                 type="api_error",
@@ -301,7 +307,7 @@ def _refused(error: ledger.LedgerError) -> Problem:
                 code="insufficient_storage",
                 retry_after=error.retry_after,
             )
-        case ledger.IdempotencyConflict():
+        case IdempotencyConflict():
             return Problem(
                 status=409,
                 message="this Idempotency-Key came before with another request",

@@ -9,21 +9,16 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from beamclaw.contracts.ledger import (
-    Accept,
-    Claim,
-    ClaimRun,
-    Commit,
-    Erase,
+from beamclaw.contracts.ledger import Claim, Commit, Erase, NewEvent
+from beamclaw.contracts.ledger_errors import (
     LedgerError,
-    NewEvent,
-    NewSession,
-    Op,
-    Receipt,
     SequenceConflict,
     SessionExists,
     StaleClaim,
 )
+from beamclaw.contracts.ledger_inbox import Accept, Receipt
+from beamclaw.contracts.ledger_ops import ClaimRun, Op
+from beamclaw.contracts.ledger_session_ops import NewSession
 from beamclaw.ledger.erasing import Eraser
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Memory, Run, Session

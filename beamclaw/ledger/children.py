@@ -8,17 +8,16 @@ these is part of the one commit that makes it so.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from beamclaw.contracts.ledger import (
-    Accept,
+from beamclaw.contracts.ledger_errors import LedgerError, TooManyChildren
+from beamclaw.contracts.ledger_inbox import Accept
+from beamclaw.contracts.ledger_ops import (
     CancelChildren,
     Deliver,
     EndRun,
-    LedgerError,
     OpenChild,
-    SetAgent,
     TakeChild,
-    TooManyChildren,
 )
+from beamclaw.contracts.ledger_session_ops import SetAgent
 from beamclaw.ledger.memory import Child
 from beamclaw.ledger.step import Step
 

@@ -6,13 +6,12 @@ from typing import Any
 import attrs
 
 from beamclaw.contracts.budgets import Spent, session_purse
-from beamclaw.contracts.ledger import (
-    Accept,
+from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
     LedgerError,
     Overloaded,
-    Receipt,
 )
+from beamclaw.contracts.ledger_inbox import Accept, Receipt
 from beamclaw.ledger.memory import Memory, Run, Session, inbox_key
 from beamclaw.ledger.writing import Writing
 

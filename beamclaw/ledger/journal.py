@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from beamclaw.contracts.ledger import Event
+from beamclaw.contracts.ledger_rows import Event
 from beamclaw.storage import Connection
 
 # Of a page: events, and bytes of their bodies (one more may reach beyond).

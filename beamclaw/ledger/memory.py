@@ -10,18 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from beamclaw.contracts.budgets import Purse, Spent, purses
-from beamclaw.contracts.ledger import (
-    Accept,
-    ChildState,
-    Commit,
-    Deliver,
-    EndRun,
-    Erase,
-    OpenChild,
-    OpenRun,
-    Receipt,
-    RunState,
-)
+from beamclaw.contracts.ledger import Commit, Erase
+from beamclaw.contracts.ledger_inbox import Accept, Receipt
+from beamclaw.contracts.ledger_ops import Deliver, EndRun, OpenChild, OpenRun
+from beamclaw.contracts.ledger_rows import ChildState, RunState
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode

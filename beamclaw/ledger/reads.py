@@ -4,14 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from beamclaw.contracts.budgets import Purse, Spent
-from beamclaw.contracts.ledger import (
-    OUTPUT_PIECE,
-    Event,
-    GetLedgerStatus,
-    InboxRow,
-    LedgerStatus,
+from beamclaw.contracts.ledger import GetLedgerStatus, LedgerStatus
+from beamclaw.contracts.ledger_inbox import InboxRow
+from beamclaw.contracts.ledger_ops import OUTPUT_PIECE
+from beamclaw.contracts.ledger_reads import (
     OutputRead,
-    PurseRow,
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
@@ -19,21 +16,27 @@ from beamclaw.contracts.ledger import (
     ReadJournal,
     ReadOpenWork,
     ReadOutput,
-    ReadPurses,
     ReadRun,
     ReadSession,
     ReadSessionRow,
     ReadSessions,
+    ReadWaits,
+    SessionRead,
+)
+from beamclaw.contracts.ledger_rows import (
+    Event,
+    RunRow,
+    SessionRow,
+    SnapshotRow,
+    WaitRow,
+)
+from beamclaw.contracts.ledger_usage import (
+    PurseRow,
+    ReadPurses,
     ReadSpent,
     ReadSums,
     ReadUsage,
-    ReadWaits,
-    RunRow,
-    SessionRead,
-    SessionRow,
-    SnapshotRow,
     UsageRow,
-    WaitRow,
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta

@@ -5,7 +5,8 @@ from typing import Any
 
 import attrs
 
-from beamclaw.contracts.ledger import ChildRow, ReadAncestors, ReadChildren
+from beamclaw.contracts.ledger_reads import ReadAncestors, ReadChildren
+from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.subagents import Spend
 from beamclaw.storage import Connection
 
@@ -66,7 +67,7 @@ ANY = """
 
 @attrs.frozen
 class Kin:
-    """The relatives of a session, see :class:`beamclaw.contracts.ledger.SessionRead`."""
+    """A session's relatives in a :class:`beamclaw.contracts.ledger_reads.SessionRead`."""
 
     children: tuple[ChildRow, ...] = ()
     cancelled: tuple[str, ...] = ()
@@ -118,12 +119,12 @@ def _child_rows(rows: list[tuple[Any, ...]]) -> tuple[ChildRow, ...]:
 
 
 def children(connection: Connection, request: ReadChildren) -> tuple[ChildRow, ...]:
-    """See :class:`beamclaw.contracts.ledger.ReadChildren`."""
+    """See :class:`beamclaw.contracts.ledger_reads.ReadChildren`."""
     given = request.session_key, request.run_id, request.run_id
     return _child_rows(connection.execute(_CHILDREN_OF, given).fetchall())
 
 
 def ancestors(connection: Connection, request: ReadAncestors) -> tuple[str, ...]:
-    """See :class:`beamclaw.contracts.ledger.ReadAncestors`."""
+    """See :class:`beamclaw.contracts.ledger_reads.ReadAncestors`."""
     rows = connection.execute(_ANCESTORS, (request.session_key,)).fetchall()
     return tuple(row[0] for row in rows)

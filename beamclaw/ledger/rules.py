@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from beamclaw.contracts.budgets import cut_short, in_words, purses, reached
-from beamclaw.contracts.ledger import (
+from beamclaw.contracts.ledger_errors import (
     AnsweredAlready,
-    AnswerWait,
     BudgetReached,
+    LedgerError,
+    StaleClaim,
+)
+from beamclaw.contracts.ledger_ops import (
+    AnswerWait,
     ClaimRun,
     CloseWait,
     EndRun,
     JoinRun,
-    LedgerError,
     NoteRevival,
     NoteWarned,
     Op,
@@ -25,12 +28,11 @@ from beamclaw.contracts.ledger import (
     PutDefinition,
     PutOutbound,
     PutOutput,
-    PutSnapshot,
     Reserve,
     Settle,
-    StaleClaim,
     Take,
 )
+from beamclaw.contracts.ledger_session_ops import PutSnapshot
 from beamclaw.ledger import children, session_rules
 from beamclaw.ledger.memory import Reserved, Run, Wait
 from beamclaw.ledger.step import Step

@@ -17,17 +17,9 @@ import attrs
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.contracts.ledger import (
-    Accept,
-    Commit,
-    Erase,
-    InboxRow,
-    LedgerError,
-    LedgerStatus,
-    Receipt,
-    StorageFailed,
-    StorageFull,
-)
+from beamclaw.contracts.ledger import Commit, Erase, LedgerStatus
+from beamclaw.contracts.ledger_errors import LedgerError, StorageFailed, StorageFull
+from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import Ring

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from beamclaw.contracts.budgets import Spent, session_purse
-from beamclaw.contracts.ledger import (
+from beamclaw.contracts.ledger_errors import HasWork
+from beamclaw.contracts.ledger_session_ops import (
     ArchiveSession,
     DropSession,
     ForgetSnapshots,
-    HasWork,
     NewSession,
     RenewSession,
     SetMeta,

@@ -5,7 +5,10 @@ from typing import Any
 import attrs
 
 from beamclaw.contracts.budgets import Purse, Spent, session_purse
-from beamclaw.contracts.ledger import Accept, Claim, LedgerError, NoSuchWait, Op
+from beamclaw.contracts.ledger import Claim
+from beamclaw.contracts.ledger_errors import LedgerError, NoSuchWait
+from beamclaw.contracts.ledger_inbox import Accept
+from beamclaw.contracts.ledger_ops import Op
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait
 from beamclaw.ledger.writing import Writing

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from beamclaw.contracts.ledger import By, ReadSums, UsageSum
+from beamclaw.contracts.ledger_usage import By, ReadSums, UsageSum
 from beamclaw.contracts.messages import Usage
 from beamclaw.storage import Connection
 

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from beamclaw.contracts.budgets import Purse, Spent, session_purse
-from beamclaw.contracts.ledger import EndRun
+from beamclaw.contracts.ledger_ops import EndRun
 from beamclaw.ledger import statements as sql
 from beamclaw.ledger.memory import Child, Run, Session, Wait
 from beamclaw.storage import Connection

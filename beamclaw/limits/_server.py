@@ -13,6 +13,9 @@ from typing import Any, Final, cast
 import supervision
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.budgets import Cap, Purse, Spent, nearly_in_words, purses
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_ops import NoteWarned
+from beamclaw.contracts.ledger_usage import PurseRow, ReadPurses, ReadSpent, ReadUsage
 from beamclaw.contracts.limits import (
     GetLimits,
     GetUsage,
@@ -67,7 +70,7 @@ class LimitsServer(supervision.Server):
         """What was used, and how the caps stand."""
         match request:
             case GetUsage(since):
-                rows = await self._read(ledger.ReadUsage(since))
+                rows = await self._read(ReadUsage(since))
                 return UsageSums(rows)
             case GetLimits():
                 return await self._status()
@@ -95,7 +98,7 @@ class LimitsServer(supervision.Server):
     async def _look(self, paid: Paid) -> None:
         caps = self._caps(paid.agent)
         found = purses(paid.agent, paid.session, self._outside.wall())
-        rows = await self._read(ledger.ReadPurses(found))
+        rows = await self._read(ReadPurses(found))
         for one in due(rows, caps, self._warn_at):
             self._warn(one)
             await self._note(one, paid.session)
@@ -123,9 +126,9 @@ class LimitsServer(supervision.Server):
         owner_epoch = cast("ledger.Owned", entry.value).owner_epoch
         claim = ledger.Claim(self._tenant, owner_epoch)
         at = self._outside.wall()
-        note = ledger.NoteWarned(one.row.purse, one.cap.measure, one.cap.limit, at)
+        note = NoteWarned(one.row.purse, one.cap.measure, one.cap.limit, at)
         # The conversation may be gone by now: then another one's note will stand.
-        with suppress(ledger.LedgerError), point("limits.note"):
+        with suppress(LedgerError), point("limits.note"):
             await supervision.call(
                 self._ledger,
                 ledger.Commit(
@@ -139,11 +142,11 @@ class LimitsServer(supervision.Server):
 
     async def _status(self) -> LimitsStatus:
         today = self._today()
-        spent = await self._read(ledger.ReadSpent((today,)))
-        rows = [ledger.PurseRow(purse, sum_) for purse, sum_ in spent]
+        spent = await self._read(ReadSpent((today,)))
+        rows = [PurseRow(purse, sum_) for purse, sum_ in spent]
         whole = next((row.spent for row in rows if row.purse.scope == "tenant"), None)
         if whole is None:
-            rows.append(ledger.PurseRow(Purse("tenant", "", today), Spent()))
+            rows.append(PurseRow(Purse("tenant", "", today), Spent()))
         caps = [
             one for row in rows for one in standing((row,), self._caps(row.purse.key))
         ]

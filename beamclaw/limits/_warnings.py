@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from beamclaw.contracts.budgets import Cap, nearly
-from beamclaw.contracts.ledger import PurseRow
+from beamclaw.contracts.ledger_usage import PurseRow
 from beamclaw.contracts.limits import CapStatus
 
 

@@ -10,10 +10,11 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import ledger, names, tokens
+from beamclaw.contracts import names, tokens
 from beamclaw.contracts.budgets import MICRO, Price, needs_bound, needs_price
 from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
+from beamclaw.contracts.ledger_ops import Reserve, Settle
 from beamclaw.contracts.limits import Paid
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
 from beamclaw.contracts.points import point
@@ -119,7 +120,7 @@ class Asking:
                 bound=bound,
                 cost=cost,
             ),
-            ledger.Reserve(
+            Reserve(
                 run_id=record.id,
                 attempt=attempt,
                 agent=self.definition.id,
@@ -136,7 +137,7 @@ class Asking:
         """What *usage* of the model that is asked costs, in millionths of a dollar."""
         return (self.wiring.price(*self.target) or Price()).cost(usage)
 
-    def settle(self, usage: Usage | None) -> ledger.Settle:
+    def settle(self, usage: Usage | None) -> Settle:
         """What the last call did cost; None: nobody knows, so all that was reserved."""
         record = self.record
         cost = 0 if usage is None else self.cost(usage)
@@ -146,7 +147,7 @@ class Asking:
             paid = Paid(self.definition.id, record.key)
             limits = names.of_tenant(self.wiring.tenant, "limits")
             record.afterwards(partial(supervision.cast, limits, paid))
-        return ledger.Settle(record.id, record.turn.attempt, record.now(), usage, cost)
+        return Settle(record.id, record.turn.attempt, record.now(), usage, cost)
 
     def _compare(self, usage: Usage, cost: int) -> None:
         """Tell if the provider bills more than the call could use."""

@@ -14,9 +14,19 @@ import orjson
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import keys, ledger, names
+from beamclaw.contracts import keys, names
 from beamclaw.contracts.announcements import SOURCE, result
 from beamclaw.contracts.journal import HandedOver, ToolBegun, ToolEnded
+from beamclaw.contracts.ledger_errors import Overloaded, TooManyChildren
+from beamclaw.contracts.ledger_ops import (
+    CancelChildren,
+    Deliver,
+    Op,
+    OpenChild,
+    TakeChild,
+)
+from beamclaw.contracts.ledger_reads import ReadAncestors, ReadSessionRow
+from beamclaw.contracts.ledger_session_ops import SetAgent
 from beamclaw.contracts.messages import Message, said
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded, ended, of_output, to_keep
@@ -99,7 +109,7 @@ class Children:
                 await record.commit()
         except ToolFailed as failed:
             self._refuse(step, str(failed), "error")
-        except (Refused, ledger.TooManyChildren, ledger.Overloaded) as refused:
+        except (Refused, TooManyChildren, Overloaded) as refused:
             record.back()
             supervision.emit(
                 "beamclaw.subagent.refused",
@@ -184,7 +194,7 @@ class Children:
         _check(None if request.text.strip() else "there is nothing to say")
         key = str(keys.resolve(request.session_key, self._agent))
         agent = await self._agent_of(key)
-        above = await self._ask(ledger.ReadAncestors(key))
+        above = await self._ask(ReadAncestors(key))
         _check(may_send(self._wiring.subagents, self._asker(), agent, key, above))
         inbound = self._inbound(step, key, agent)
         words = f"[From session {self._record.key}]\n{request.text}"
@@ -198,14 +208,14 @@ class Children:
             self._open(step, attrs.evolve(inbound, parent=parent))
             return
         self._done(step, _accepted(inbound))
-        self._record.add_op(ledger.Deliver(accept(inbound, at=self._record.now())))
+        self._record.add_op(Deliver(accept(inbound, at=self._record.now())))
         self._record.afterwards(partial(self._record.rouse, key))
 
     def _hand_over(self, step: Act, request: HandOver) -> None:
         agent = request.agent
         _check(may_hand_over(self._wiring.subagents, self._asker(), agent))
         over = HandedOver(agent=agent, by=self._agent)
-        self._record.add(over, ledger.SetAgent(agent))
+        self._record.add(over, SetAgent(agent))
         self._done(step, f"From the next message on agent {agent} answers here.")
 
     # --- what that consists of
@@ -265,7 +275,7 @@ class Children:
             mode=parent.mode,
             allowance=parent.allowance,
         )
-        op = ledger.OpenChild(
+        op = OpenChild(
             message=accept(inbound, at=record.now()),
             run_id=record.id,
             call_id=parent.call_id,
@@ -299,7 +309,7 @@ class Children:
         over = ended(step.call.asked.id, "ok", text)
         self._end(step, attrs.evolve(over, last=last))
 
-    def _begun(self, step: Act, child: ChildBegun | None, *ops: ledger.Op) -> None:
+    def _begun(self, step: Act, child: ChildBegun | None, *ops: Op) -> None:
         record, id_ = self._record, step.call.asked.id
         begun = ToolBegun(
             call_id=id_,
@@ -314,13 +324,13 @@ class Children:
     def _refuse(self, step: Act, words: str, outcome: CallOutcome) -> None:
         self._end(step, ended(step.call.asked.id, outcome, words))
 
-    def _end(self, step: Act | Conclude, over: ToolEnded, *ops: ledger.Op) -> None:
+    def _end(self, step: Act | Conclude, over: ToolEnded, *ops: Op) -> None:
         record, asked = self._record, step.call.asked
         record.add(over, *ops)
         record.tell(ToolUse(record.id, asked.id, asked.name, over.outcome))
 
     async def _agent_of(self, key: str) -> str:
-        row = await self._ask(ledger.ReadSessionRow(key))
+        row = await self._ask(ReadSessionRow(key))
         if row is None or row.deleted_at is not None:
             raise Refused(f"there is no session {key}")
         return row.agent
@@ -341,14 +351,14 @@ class Children:
                 if kept := to_keep(record.id, key, output, at=record.now()):
                     record.add_op(kept)
                 over = attrs.evolve(of_output(id_, key, output), spend=row.spend)
-                record.add(over, ledger.TakeChild(row.run_id))
+                record.add(over, TakeChild(row.run_id))
                 record.tell(ToolUse(record.id, id_, call.asked.name, over.outcome))
 
     def conclude(self, step: Conclude) -> None:
         """Draft the result of a call whose sub-agent is not waited for any longer."""
         record, id_ = self._record, step.call.asked.id
         over = ended(id_, step.outcome, step.text)
-        self._end(step, over, ledger.CancelChildren(record.id, id_))
+        self._end(step, over, CancelChildren(record.id, id_))
         for child in record.turn.children:
             if child.call_id == id_:
                 record.afterwards(partial(record.rouse, child.begun.session_key))

@@ -10,8 +10,9 @@ from typing import Final
 import attrs
 
 import supervision
-from beamclaw.contracts import context, ledger, names, tokens
+from beamclaw.contracts import context, names, tokens
 from beamclaw.contracts.journal import Compacted
+from beamclaw.contracts.ledger_errors import BudgetReached
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ModelRequest, ProviderError
@@ -85,7 +86,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     try:
         with point("run.reserve-summary"):
             await record.commit()
-    except ledger.BudgetReached:
+    except BudgetReached:
         record.back()
         return _Summary()
     record.wait_for("model", f"a summary by {provider}/{model}")

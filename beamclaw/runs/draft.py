@@ -3,7 +3,8 @@
 import attrs
 
 from beamclaw.contracts.journal import Body, event
-from beamclaw.contracts.ledger import NewEvent, Op
+from beamclaw.contracts.ledger import NewEvent
+from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.transcript import Fact, Transcript, evolve
 

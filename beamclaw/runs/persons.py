@@ -3,9 +3,12 @@
 from functools import partial
 
 import supervision
-from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts import names, waits
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import InboundTaken, WaitBegun, WaitOver
+from beamclaw.contracts.ledger_errors import AnsweredAlready
+from beamclaw.contracts.ledger_ops import CloseWait, JoinRun, OpenWait, Take
+from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import Steer, Steered
 from beamclaw.contracts.sessions import Joined, Question
@@ -47,8 +50,8 @@ class Persons:
                     inbox_id=steer.inbox_id,
                     child=inbound.child,
                 ),
-                ledger.Take((steer.inbox_id,)),
-                ledger.JoinRun(inbound.run_id, record.id),
+                Take((steer.inbox_id,)),
+                JoinRun(inbound.run_id, record.id),
                 inbound=inbound,
             )
             record.tell(Joined(inbound.run_id, record.id))
@@ -78,7 +81,7 @@ class Persons:
                 question=question,
                 expires_at=expires_at,
             ),
-            ledger.OpenWait(
+            OpenWait(
                 wait_id=wait_id,
                 run_id=record.id,
                 question=question,
@@ -88,7 +91,7 @@ class Persons:
         )
         record.tell(Question(record.id, wait_id, question, expires_at))
 
-    def hear_answer(self, row: ledger.WaitRow) -> None:
+    def hear_answer(self, row: WaitRow) -> None:
         """Draft a person's answer, which is in the ledger already."""
         for wait in self._record.turn.open_waits:
             if wait.id == row.wait_id and row.verdict is not None:
@@ -98,24 +101,24 @@ class Persons:
                     by=row.by or "",
                     text=row.text,
                 )
-                self._add(over, wait, ledger.CloseWait(wait.id))
+                self._add(over, wait, CloseWait(wait.id))
 
     async def expire(self, step: Expire) -> None:
         """Nobody has answered in time; or somebody has, in this very moment."""
         wait, record = step.wait, self._record
         record.mark()
         over = WaitOver(wait_id=wait.id, verdict="expired")
-        self._add(over, wait, ledger.CloseWait(wait.id, unanswered=True))
+        self._add(over, wait, CloseWait(wait.id, unanswered=True))
         try:
             with point("run.expire"):
                 await record.commit()
-        except ledger.AnsweredAlready:
+        except AnsweredAlready:
             record.back()
             # It is on its way to us.
             answered = await supervision.receive(waits.Answered)
             self.hear_answer(answered.row)
 
-    def _add(self, over: WaitOver, wait: Wait, close: ledger.CloseWait) -> None:
+    def _add(self, over: WaitOver, wait: Wait, close: CloseWait) -> None:
         self._record.add(over, close)
         question = Question(
             self._record.id, wait.id, "", wait.expires_at, over.verdict, over.by

@@ -8,6 +8,9 @@ from beamclaw.contracts import ledger, names
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned, end_run, run_over
 from beamclaw.contracts.journal import Body, Noted
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_ops import Op
+from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ProviderError, StopReason
 from beamclaw.contracts.runs import RunOrder
@@ -58,12 +61,12 @@ class Record:
         """The turn in it.
 
         Raises:
-            beamclaw.contracts.ledger.LedgerError: It is not this run's any more.
+            beamclaw.contracts.ledger_errors.LedgerError: It is not this run's any more.
         """
         turn = self.state.turn
         if turn is None or turn.run_id != self.id:
             msg = f"run {self.id} is not the open turn of its session"
-            raise ledger.LedgerError(msg)
+            raise LedgerError(msg)
         return turn
 
     def now(self) -> float:
@@ -72,11 +75,11 @@ class Record:
 
     # --- drafting
 
-    def add(self, body: Body, *ops: ledger.Op, inbound: Inbound | None = None) -> None:
+    def add(self, body: Body, *ops: Op, inbound: Inbound | None = None) -> None:
         """Draft an event, and the operations that belong to it."""
         self._draft.add(body, *ops, at=self.now(), inbound=inbound)
 
-    def add_op(self, op: ledger.Op) -> None:
+    def add_op(self, op: Op) -> None:
         """Draft an operation that goes with the next event."""
         self._draft.ops.append(op)
 
@@ -90,7 +93,7 @@ class Record:
 
     def end(
         self,
-        outcome: ledger.Outcome,
+        outcome: Outcome,
         reason: StopReason,
         *,
         note: str = "",

@@ -11,8 +11,11 @@ from typing import Final, assert_never, cast
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts import names, waits
 from beamclaw.contracts.journal import RunStarted
+from beamclaw.contracts.ledger_errors import BudgetReached, LedgerError
+from beamclaw.contracts.ledger_ops import ClaimRun, Op, Settle
+from beamclaw.contracts.ledger_reads import ReadDefinition
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ProviderError
 from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
@@ -49,7 +52,7 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
     """Bring the open turn of a session to its end.
 
     Raises:
-        beamclaw.contracts.ledger.LedgerError: Another writer was faster; the session
+        beamclaw.contracts.ledger_errors.LedgerError: Another was faster; the session
             reads again.
 
     Cancelled, it leaves the journal at its last commit, and its tool calls in progress.
@@ -66,10 +69,10 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
 
 def _take_over(record: Record, epoch: int) -> None:
     turn = record.turn
-    ops: list[ledger.Op] = [ledger.ClaimRun(record.now())]
+    ops: list[Op] = [ClaimRun(record.now())]
     if turn.asking:
         # How far that call had come nobody knows: it counts as all it could cost.
-        ops.append(ledger.Settle(record.id, turn.attempt, record.now(), None))
+        ops.append(Settle(record.id, turn.attempt, record.now(), None))
     started = RunStarted(
         epoch=epoch,
         agent=turn.agent,
@@ -89,12 +92,12 @@ async def _definition(
     hash_ = record.turn.definition
     body = body or await supervision.call(
         names.of_tenant(wiring.tenant, "ledger"),
-        ledger.ReadDefinition(hash_),
+        ReadDefinition(hash_),
         timeout=None,
     )
     if body is None:
         msg = f"the agent definition {hash_} of run {record.id} is not in the ledger"
-        raise ledger.LedgerError(msg)
+        raise LedgerError(msg)
     return AgentDefinition.load(body)
 
 
@@ -144,7 +147,7 @@ class _Run:
             try:
                 with point("run.commit"):
                     await self._record.commit()
-            except ledger.BudgetReached as reached:
+            except BudgetReached as reached:
                 # What was drafted before the call stays, and is the end.
                 self._record.back()
                 self._record.end("limited", "limit", note=str(reached))

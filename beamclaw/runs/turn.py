@@ -13,7 +13,7 @@ import orjson
 from beamclaw.contracts import context
 from beamclaw.contracts.budgets import dollars
 from beamclaw.contracts.context import Window
-from beamclaw.contracts.ledger import Outcome
+from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, ToolSpec

@@ -12,6 +12,9 @@ import trio
 
 import supervision
 from beamclaw.contracts import ledger, names
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_reads import ReadExpired
+from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.lifecycle import CleanUp
 from beamclaw.contracts.points import point
 from beamclaw.sessions.wiring import Wiring
@@ -90,7 +93,7 @@ class Cleanup(supervision.Server):
         subagent = retention.subagent
         if request is None and archived is None and subagent is None:
             return 0
-        expired = ledger.ReadExpired(
+        expired = ReadExpired(
             ephemeral_before=None if request is None else now - request,
             archived_before=None if archived is None else now - archived,
             subagent_before=None if subagent is None else now - subagent,
@@ -115,11 +118,11 @@ class Cleanup(supervision.Server):
                         claim=claim,
                         session_key=key,
                         expected_seq=None,
-                        ops=(ledger.DropSession(now),),
+                        ops=(DropSession(now),),
                     ),
                     timeout=None,
                 )
-        except ledger.LedgerError:
+        except LedgerError:
             return False  # a message came for it, or somebody was faster
         return True
 

@@ -10,7 +10,9 @@ from typing import Any
 import attrs
 
 import supervision
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import names
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_reads import ReadOpenWork
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import (
@@ -57,9 +59,7 @@ class Door(supervision.Server):
         """Watch who is awake; wake whoever has an open turn or waiting messages."""
         for entry in supervision.names(self._prefix):
             self._watch(entry.name.removeprefix(self._prefix), entry.pid)
-        keys = await supervision.call(
-            self._wiring.ledger, ledger.ReadOpenWork(), timeout=None
-        )
+        keys = await supervision.call(self._wiring.ledger, ReadOpenWork(), timeout=None)
         # What a run or a session had written and not told when it died with us, nobody
         # tells any more: whoever follows has to look.
         tenant = self._wiring.tenant
@@ -94,7 +94,7 @@ class Door(supervision.Server):
             case Wake(key):
                 if await self._ensure(key) is None:
                     words = f"no place for session {key} (sessions.max_awake)"
-                    supervision.reply_error(sender, ledger.LedgerError(words))
+                    supervision.reply_error(sender, LedgerError(words))
                     return supervision.NO_REPLY
                 return None
             case Peek(run_id):

@@ -6,12 +6,14 @@ written in the same commit, and what is told to whoever follows the run.
 
 import attrs
 
-from beamclaw.contracts import ledger, tokens
+from beamclaw.contracts import tokens
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.budgets import cut_short
 from beamclaw.contracts.ends import end_run, run_over
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
+from beamclaw.contracts.ledger_ops import Op, Settle, Take
+from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.messages import Usage, said
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.sessions import RunEnded
@@ -25,13 +27,13 @@ class End:
     """One end: (run id, body) pairs for the journal, the rest of the commit, the news."""
 
     bodies: tuple[tuple[str | None, Body], ...]
-    ops: tuple[ledger.Op, ...]
+    ops: tuple[Op, ...]
     told: RunEnded
 
 
 def closed(
     transcript: Transcript,
-    outcome: ledger.Outcome,
+    outcome: Outcome,
     text: str = "",
     *,
     at: float,
@@ -49,7 +51,7 @@ def closed(
     turn = transcript.turn
     assert turn is not None
     spent, cost = Usage(), 0
-    ops: list[ledger.Op] = []
+    ops: list[Op] = []
     if turn.asking:
         reserved, came = turn.reserved, None
         if outcome == "aborted":
@@ -57,7 +59,7 @@ def closed(
         # Where nobody knows how far it had come, it counts as all it could cost.
         output = reserved.bound.output if came is None else came
         spent, cost = cut_short(reserved.bound, reserved.cost, output)
-        settle = ledger.Settle(turn.run_id, turn.attempt, at, None, told=came)
+        settle = Settle(turn.run_id, turn.attempt, at, None, told=came)
         ops.append(settle)
     reason = "aborted" if outcome == "aborted" else "error"
     end = RunEnded(
@@ -88,7 +90,7 @@ def closed(
     return End(tuple((turn.run_id, body) for body in bodies), tuple(ops), end)
 
 
-def _cut_off(call: Call, outcome: ledger.Outcome) -> ToolEnded:
+def _cut_off(call: Call, outcome: Outcome) -> ToolEnded:
     """The result of a tool call whose turn is over before it has come to one."""
     id_ = call.asked.id
     if call.child is not None:
@@ -112,7 +114,7 @@ def withdrawn(pending: Pending, *, at: float, place: Place) -> End:
         text="",
     )
     over = end_run(end, at=at, place=place, parent=pending.inbound.parent)
-    return End((), (ledger.Take((pending.inbox_id,)), over), end)
+    return End((), (Take((pending.inbox_id,)), over), end)
 
 
 def refused(
@@ -136,7 +138,7 @@ def refused(
     return End(
         ((None, kept), (inbound.run_id, run_over(end))),
         (
-            ledger.Take((pending.inbox_id,)),
+            Take((pending.inbox_id,)),
             end_run(end, at=at, place=place, parent=inbound.parent),
         ),
         end,

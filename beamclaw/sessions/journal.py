@@ -6,6 +6,10 @@ from types import MappingProxyType
 import supervision
 from beamclaw.contracts import ledger, snapshots
 from beamclaw.contracts.journal import Body, InboundTaken, Rewound, event
+from beamclaw.contracts.ledger_ops import Op
+from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, SessionRead
+from beamclaw.contracts.ledger_rows import Event
+from beamclaw.contracts.ledger_session_ops import ForgetSnapshots
 from beamclaw.contracts.path import Unreachable, path
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.snapshots import Keep, Kept, Unreadable
@@ -44,15 +48,15 @@ class Journal:
         """The claim of this session, or of its run."""
         return ledger.Claim(self._wiring.tenant, self._epoch, run_id, epoch)
 
-    async def look(self, snapshot: str | None = None) -> ledger.SessionRead:
+    async def look(self, snapshot: str | None = None) -> SessionRead:
         """What is durable and not in the transcript yet, which stays as it is."""
         return await supervision.call(
             self._wiring.ledger,
-            ledger.ReadSession(self._key, self.transcript.seq, snapshot),
+            ReadSession(self._key, self.transcript.seq, snapshot),
             timeout=None,
         )
 
-    async def read(self) -> ledger.SessionRead:
+    async def read(self) -> SessionRead:
         """Bring the transcript up to what is durable; what was read for that.
 
         A long journal is read in steps, from a snapshot on if there is one.
@@ -82,22 +86,22 @@ class Journal:
         )
         self.kept.keep(wanted, self._wiring.settings.snapshot_every)
 
-    async def all(self) -> tuple[ledger.Event, ...]:
+    async def all(self) -> tuple[Event, ...]:
         """Every event, also those that do not count any more."""
         return await supervision.call(
-            self._wiring.ledger, ledger.ReadJournal(self._key), timeout=None
+            self._wiring.ledger, ReadJournal(self._key), timeout=None
         )
 
     def forget(self) -> None:
         """Nothing is known of the session any more."""
         self.transcript, self.kept = Transcript(), Kept()
 
-    async def rewind(self, to: int, events: Sequence[ledger.Event]) -> None:
+    async def rewind(self, to: int, events: Sequence[Event]) -> None:
         """Go back behind event *to* of *events*, which are all there are."""
         state = await replayed(events, to)
         fact = Fact(Rewound(to=to), None, self._wiring.outside.wall())
         rewound = (event(fact.body, at=fact.at),)
-        forget = (ledger.ForgetSnapshots(to),)
+        forget = (ForgetSnapshots(to),)
         await self._write(rewound, forget, expected_seq=self.transcript.seq)
         self.transcript = evolve(state, self.transcript.seq + 1, fact)
         self.kept = Kept()
@@ -105,7 +109,7 @@ class Journal:
     async def commit(
         self,
         *bodies: tuple[str | None, Body],
-        ops: tuple[ledger.Op, ...],
+        ops: tuple[Op, ...],
         inbounds: Mapping[int, Inbound] = MappingProxyType({}),
     ) -> None:
         """Commit (run id, body) pairs, then move on: a refusal leaves all as it was.
@@ -126,14 +130,14 @@ class Journal:
         facts = [Fact(body, run_id, at) for run_id, body in bodies]
         self.transcript = advance(self.transcript, facts)
 
-    async def commit_beside(self, ops: tuple[ledger.Op, ...]) -> None:
+    async def commit_beside(self, ops: tuple[Op, ...]) -> None:
         """Commit *ops* without events while a run may be writing the journal."""
         await self._write((), ops, expected_seq=None)
 
     async def _write(
         self,
         events: tuple[ledger.NewEvent, ...],
-        ops: tuple[ledger.Op, ...],
+        ops: tuple[Op, ...],
         *,
         expected_seq: int | None,
     ) -> None:
@@ -150,7 +154,7 @@ class Journal:
         )
 
 
-async def replayed(events: Sequence[ledger.Event], to: int | None = None) -> Transcript:
+async def replayed(events: Sequence[Event], to: int | None = None) -> Transcript:
     """What a whole journal adds up to, or had come to behind event *to*."""
     return await in_steps(_extended(Transcript(), path(events, to=to)))
 
@@ -159,7 +163,7 @@ async def replayed(events: Sequence[ledger.Event], to: int | None = None) -> Tra
 _STEP = 100
 
 
-def _extended(state: Transcript, events: Sequence[ledger.Event]) -> Steps[Transcript]:
+def _extended(state: Transcript, events: Sequence[Event]) -> Steps[Transcript]:
     for first in range(0, len(events), _STEP):
         state = extend(state, events[first : first + _STEP])
         yield

@@ -7,7 +7,9 @@ rings once more for what is still open.
 from collections.abc import Iterable
 
 import supervision
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import names
+from beamclaw.contracts.ledger_reads import SessionRead
+from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ChildOver
 from beamclaw.contracts.sessions import Rouse
@@ -24,18 +26,18 @@ class Kin:
     """
 
     def __init__(self, wiring: Wiring) -> None:
-        self.results: dict[str, ledger.ChildRow] = {}
+        self.results: dict[str, ChildRow] = {}
         self.cancelled: frozenset[str] = frozenset()
         self._wiring = wiring
 
-    def see(self, found: ledger.SessionRead) -> None:
+    def see(self, found: SessionRead) -> None:
         """Take up what was read."""
         self.results = {
             row.run_id: row for row in found.children if row.state == "ended"
         }
         self.cancelled = frozenset(found.cancelled)
 
-    def ring(self, found: ledger.SessionRead) -> None:
+    def ring(self, found: SessionRead) -> None:
         """Tell those who may not have heard: a bell may have died with who rang it."""
         stopped = [
             row.session_key for row in found.children if row.state == "cancelled"

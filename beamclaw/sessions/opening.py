@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import attrs
 
-from beamclaw.contracts import ledger
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import end_run
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Body, InboundTaken, ResetReason, SessionReset
+from beamclaw.contracts.ledger_ops import Op, Take
+from beamclaw.contracts.ledger_session_ops import ArchiveSession, RenewSession
 from beamclaw.contracts.messages import ModelParams
 from beamclaw.contracts.resets import ResetRule, Typed, due, typed
 from beamclaw.contracts.session_meta import SessionMeta
@@ -33,7 +34,7 @@ class Opening:
     """
 
     before: tuple[Body, ...]
-    ops: tuple[ledger.Op, ...]
+    ops: tuple[Op, ...]
     kept: tuple[InboundTaken, ...]
     word_alone: bool
     model: str | None
@@ -57,7 +58,7 @@ def opening(
     before, ops = _reset(reason, new_id)
     if archived:
         # Whoever goes on with it wants it back.
-        ops = (*ops, ledger.ArchiveSession(None))
+        ops = (*ops, ArchiveSession(None))
     fresh = state.seq == 0
     kept = tuple(
         InboundTaken(
@@ -102,12 +103,12 @@ def _reason(
 
 def _reset(
     reason: ResetReason | None, new_id: Callable[[], str]
-) -> tuple[tuple[Body, ...], tuple[ledger.Op, ...]]:
+) -> tuple[tuple[Body, ...], tuple[Op, ...]]:
     if reason is None:
         return (), ()
     session_id = new_id()
     reset = SessionReset(reason=reason, session_id=session_id)
-    return (reset,), (ledger.RenewSession(session_id),)
+    return (reset,), (RenewSession(session_id),)
 
 
 def renewed(pending: Pending, opened: Opening, *, at: float, place: Place) -> End:
@@ -119,7 +120,7 @@ def renewed(pending: Pending, opened: Opening, *, at: float, place: Place) -> En
         tuple((None, body) for body in opened.before),
         (
             *opened.ops,
-            ledger.Take((pending.inbox_id,)),
+            Take((pending.inbox_id,)),
             end_run(end, at=at, place=place, parent=pending.inbound.parent),
         ),
         end,

@@ -12,12 +12,31 @@ import attrs
 
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
-from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts import names, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.ends import concerned, run_ended
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
+from beamclaw.contracts.ledger_errors import (
+    AnsweredAlready,
+    LedgerError,
+    NoSuchWait,
+    SequenceConflict,
+)
+from beamclaw.contracts.ledger_inbox import InboxRow
+from beamclaw.contracts.ledger_ops import (
+    AnswerWait,
+    CancelChildren,
+    JoinRun,
+    NoteRevival,
+    OpenRun,
+    PutDefinition,
+    Take,
+)
+from beamclaw.contracts.ledger_reads import ReadRun
+from beamclaw.contracts.ledger_rows import Outcome, WaitRow
+from beamclaw.contracts.ledger_session_ops import SetAgent
 from beamclaw.contracts.lifecycle import ORDERS, Order
 from beamclaw.contracts.points import point
 from beamclaw.contracts.repair import repaired
@@ -108,7 +127,7 @@ class Session(supervision.Server):
         self._read_to = 0
         self._revivals = 0
         # What persons have answered and the journal does not say yet.
-        self._answers: dict[str, ledger.WaitRow] = {}
+        self._answers: dict[str, WaitRow] = {}
         self._kin = Kin(wiring)
         # Who wants another agent here, and waits for the turn in progress to end.
         self._handovers: list[tuple[supervision.From, HandTo]] = []
@@ -229,7 +248,7 @@ class Session(supervision.Server):
         """Somebody wants something done with the session as a whole."""
         try:
             answer = await self._upkeep.carry_out(order, self._busy())
-        except (ledger.LedgerError, BadSetting) as refusal:
+        except (LedgerError, BadSetting) as refusal:
             with point("session.order-refused"):
                 supervision.reply_error(sender, refusal)
             return
@@ -339,10 +358,10 @@ class Session(supervision.Server):
                 inbounds={each.inbox_id: each.inbound for each in together},
                 ops=(
                     *opened.ops,
-                    ledger.PutDefinition(definition.hash, body),
-                    ledger.Take(tuple(each.inbox_id for each in together)),
-                    ledger.OpenRun(run_id, at),
-                    *(ledger.JoinRun(each.inbound.run_id, run_id) for each in more),
+                    PutDefinition(definition.hash, body),
+                    Take(tuple(each.inbox_id for each in together)),
+                    OpenRun(run_id, at),
+                    *(JoinRun(each.inbound.run_id, run_id) for each in more),
                 ),
             )
         about.archived = False
@@ -376,7 +395,7 @@ class Session(supervision.Server):
         """Count the revival first: a turn that kills the node must run out of them."""
         turn = self._journal.transcript.turn
         assert turn is not None
-        note = ledger.NoteRevival(turn.run_id, again=turn.moves)
+        note = NoteRevival(turn.run_id, again=turn.moves)
         with point("session.revive"):
             await self._journal.commit((turn.run_id, Revived()), ops=(note,))
         self._revivals = 1 if turn.moves else self._revivals + 1
@@ -470,9 +489,7 @@ class Session(supervision.Server):
 
     async def _tell_end(self, run_id: str) -> None:
         """The run committed its end and died before it could say so."""
-        row = await supervision.call(
-            self._wiring.ledger, ledger.ReadRun(run_id), timeout=None
-        )
+        row = await supervision.call(self._wiring.ledger, ReadRun(run_id), timeout=None)
         end = None if row is None else run_ended(row)
         if end is not None:
             self._publish(end)
@@ -508,7 +525,7 @@ class Session(supervision.Server):
         ]
         if working:
             with point("session.stop-children"):
-                await self._journal.commit_beside((ledger.CancelChildren(run_id),))
+                await self._journal.commit_beside((CancelChildren(run_id),))
             self._kin.rouse(working)
         return bool(working)
 
@@ -519,7 +536,7 @@ class Session(supervision.Server):
         with point("session.hand-over"):
             await self._journal.commit(
                 (None, HandedOver(agent=last.agent, by=last.by)),
-                ops=(ledger.SetAgent(last.agent),),
+                ops=(SetAgent(last.agent),),
             )
         for sender, _ in waiting:
             with point("session.handed-over"):
@@ -527,7 +544,7 @@ class Session(supervision.Server):
 
     async def _answer(self, sender: supervision.From, given: waits.Answer) -> None:
         """A person answers a question: durable first, then the run hears of it."""
-        op = ledger.AnswerWait(
+        op = AnswerWait(
             wait_id=given.wait_id,
             verdict=given.verdict,
             by=given.by,
@@ -537,7 +554,7 @@ class Session(supervision.Server):
         try:
             with point("session.answer"):
                 await self._journal.commit_beside((op,))
-        except (ledger.AnsweredAlready, ledger.NoSuchWait) as refusal:
+        except (AnsweredAlready, NoSuchWait) as refusal:
             with point("session.answer-late"):
                 supervision.reply_error(sender, refusal)
             return
@@ -565,7 +582,7 @@ class Session(supervision.Server):
                 await self._close_turn(
                     "aborted", self._partial(progress), received=progress.received
                 )
-            except ledger.SequenceConflict:
+            except SequenceConflict:
                 continue
             return True
 
@@ -602,7 +619,7 @@ class Session(supervision.Server):
 
     async def _close_turn(
         self,
-        outcome: ledger.Outcome,
+        outcome: Outcome,
         text: str = "",
         error: str | None = None,
         received: int = 0,
@@ -690,7 +707,7 @@ class Session(supervision.Server):
         if self._running is not None:
             self._kin.tell(self._running.pid)
 
-    def _add(self, row: ledger.InboxRow) -> None:
+    def _add(self, row: InboxRow) -> None:
         if row.id <= self._read_to:
             return
         self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
@@ -706,7 +723,7 @@ class Session(supervision.Server):
         seconds = self._wiring.settings.collect_seconds
         supervision.send_after(seconds, supervision.self_pid(), _Quiet(self._arrived))
 
-    def _add_all(self, rows: tuple[ledger.InboxRow, ...]) -> None:
+    def _add_all(self, rows: tuple[InboxRow, ...]) -> None:
         for row in rows:
             self._read_to = max(self._read_to, row.id)
             if row.id not in self._pending:

@@ -11,6 +11,8 @@ import trio
 
 import supervision
 from beamclaw.contracts import ledger, names, snapshots
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_session_ops import PutSnapshot
 from beamclaw.contracts.points import point
 from beamclaw.contracts.snapshots import Forget, Keep
 from beamclaw.contracts.steps import in_steps
@@ -71,7 +73,7 @@ class Snapshots(supervision.Server):
     async def _make(self, wanted: Keep) -> None:
         began, state = trio.current_time(), wanted.transcript
         body = await in_steps(snapshots.encoded(state))
-        put = ledger.PutSnapshot(seq=state.seq, version=snapshots.version(), body=body)
+        put = PutSnapshot(seq=state.seq, version=snapshots.version(), body=body)
         keeper = names.of_tenant(self._tenant, "ledger")
         try:
             with point("snapshot.put"):
@@ -85,7 +87,7 @@ class Snapshots(supervision.Server):
                     ),
                     timeout=None,
                 )
-        except ledger.LedgerError:
+        except LedgerError:
             return  # a claim that is too old, a full disk: the journal has it all
         self._made += 1
         supervision.emit(

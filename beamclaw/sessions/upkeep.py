@@ -12,6 +12,17 @@ import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.journal import Forked, SessionReset, event, read
+from beamclaw.contracts.ledger_errors import SessionExists
+from beamclaw.contracts.ledger_ops import Op
+from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessionRow
+from beamclaw.contracts.ledger_rows import Event, SessionRow
+from beamclaw.contracts.ledger_session_ops import (
+    ArchiveSession,
+    DropSession,
+    NewSession,
+    RenewSession,
+    SetMeta,
+)
 from beamclaw.contracts.lifecycle import (
     CleanUp,
     DeleteSession,
@@ -49,7 +60,7 @@ class About:
     archived: bool = False
     dropped: bool = False
 
-    def see(self, row: ledger.SessionRow | None) -> None:
+    def see(self, row: SessionRow | None) -> None:
         """It stands in the ledger so."""
         self.meta = SessionMeta() if row is None else row.meta
         self.archived = row is not None and row.archived_at is not None
@@ -72,10 +83,10 @@ class Upkeep:
         """What the order is answered with; *busy* says in words what goes on.
 
         Raises:
-            beamclaw.contracts.ledger.LedgerError: It is refused.
+            beamclaw.contracts.ledger_errors.LedgerError: It is refused.
         """
         row = await supervision.call(
-            self._wiring.ledger, ledger.ReadSessionRow(self._key), timeout=None
+            self._wiring.ledger, ReadSessionRow(self._key), timeout=None
         )
         if row is None or row.deleted_at is not None:
             raise no_such_session(self._key, row)
@@ -98,31 +109,29 @@ class Upkeep:
             case DeleteSession():
                 return await self._delete(row)
 
-    async def _patch(self, row: ledger.SessionRow, meta: SessionMeta) -> SessionMeta:
+    async def _patch(self, row: SessionRow, meta: SessionMeta) -> SessionMeta:
         if meta.model != self.about.meta.model and meta.model is not None:
             try:
                 self._wiring.resolve(row.agent, meta.model)
             except (UnknownAgent, UnknownModel) as error:
                 raise BadSetting(str(error)) from None
-        await self._set(ledger.SetMeta(meta))
+        await self._set(SetMeta(meta))
         self.about.meta = meta
         return meta
 
     async def _put_away(self, *, away: bool) -> None:
         if away != self.about.archived:
             at = self._wiring.outside.wall() if away else None
-            await self._set(ledger.ArchiveSession(at))
+            await self._set(ArchiveSession(at))
             self.about.archived = away
 
-    async def _reset(self, row: ledger.SessionRow) -> str:
+    async def _reset(self, row: SessionRow) -> str:
         if not self._journal.transcript.messages:
             return row.session_id
         session_id = self._wiring.outside.new_id()
         body = SessionReset(reason="reset", session_id=session_id)
         with point("session.reset"):
-            await self._journal.commit(
-                (None, body), ops=(ledger.RenewSession(session_id),)
-            )
+            await self._journal.commit((None, body), ops=(RenewSession(session_id),))
         return session_id
 
     async def _rewind(self, to: int) -> int:
@@ -134,24 +143,24 @@ class Upkeep:
             await self._journal.rewind(to, events)
         return self._journal.transcript.seq
 
-    async def _delete(self, row: ledger.SessionRow) -> str:
+    async def _delete(self, row: SessionRow) -> str:
         with suppress(supervision.NoProcess):  # then none is being made either
             maker = names.of_tenant(self._wiring.tenant, "snapshots")
             await supervision.call(maker, Forget(self._key), timeout=None)
-        await self._set(ledger.DropSession(self._wiring.outside.wall()))
+        await self._set(DropSession(self._wiring.outside.wall()))
         self._journal.forget()
         self.about = About(dropped=True)
         with point("session.erase"):
             supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
         return row.session_id
 
-    async def _set(self, op: ledger.Op) -> None:
+    async def _set(self, op: Op) -> None:
         with point("session.set"):
             await self._journal.commit_beside((op,))
 
     # --- forks
 
-    async def _fork(self, row: ledger.SessionRow, order: ForkSession) -> str:
+    async def _fork(self, row: SessionRow, order: ForkSession) -> str:
         events = await self._journal.all()
         at = order.at
         if at is None:
@@ -169,24 +178,22 @@ class Upkeep:
         )
         try:
             await self._begin_fork(row, order.key, forked)
-        except ledger.SessionExists:
+        except SessionExists:
             # Asked again: it is the same one, or another one's.
             if not await self._is_fork(order.key, at):
                 raise
         return order.key
 
-    async def _begin_fork(
-        self, row: ledger.SessionRow, key: str, forked: Forked
-    ) -> None:
+    async def _begin_fork(self, row: SessionRow, key: str, forked: Forked) -> None:
         at = self._wiring.outside.wall()
-        new = ledger.NewSession(
+        new = NewSession(
             session_id=self._wiring.outside.new_id(),
             agent=row.agent,
             at=at,
             channel=row.channel,
             parent=self._key,
         )
-        meta = ledger.SetMeta(attrs.evolve(self.about.meta, label=None))
+        meta = SetMeta(attrs.evolve(self.about.meta, label=None))
         with point("session.fork"):
             await supervision.call(
                 self._wiring.ledger,
@@ -202,7 +209,7 @@ class Upkeep:
 
     async def _is_fork(self, key: str, at: int) -> bool:
         events = await supervision.call(
-            self._wiring.ledger, ledger.ReadJournal(key), timeout=None
+            self._wiring.ledger, ReadJournal(key), timeout=None
         )
         first = read(events[0]) if events else None
         return isinstance(first, Forked) and (first.source, first.seq) == (
@@ -211,11 +218,11 @@ class Upkeep:
         )
 
 
-def _goes_back_to(last: ledger.Event, to: int) -> bool:
+def _goes_back_to(last: Event, to: int) -> bool:
     return last.kind == "rewound" and last.parent == to
 
 
-def _check_rest(events: tuple[ledger.Event, ...], to: int) -> None:
+def _check_rest(events: tuple[Event, ...], to: int) -> None:
     known = rests(events)
     if to in known:
         return

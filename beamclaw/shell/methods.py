@@ -19,7 +19,8 @@ from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts import gateway, keys, names, sessions
 from beamclaw.contracts.follow import follow
-from beamclaw.contracts.ledger import By, GetLedgerStatus, ReadSums
+from beamclaw.contracts.ledger import GetLedgerStatus
+from beamclaw.contracts.ledger_usage import By, ReadSums
 from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT

@@ -1,7 +1,8 @@
 """Questions of turns to a person: which there are, and the answers to them."""
 
 from beamclaw.contracts import names, waits
-from beamclaw.contracts.ledger import AnsweredAlready, NoSuchWait, Verdict
+from beamclaw.contracts.ledger_errors import AnsweredAlready, NoSuchWait
+from beamclaw.contracts.ledger_rows import Verdict
 from beamclaw.shell.request import Failed, Node, Params, Send, in_words, text
 from beamclaw.shell.show import show_value
 

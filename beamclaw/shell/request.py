@@ -12,7 +12,7 @@ from beamclaw import __version__
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.keys import BadKey
-from beamclaw.contracts.ledger import (
+from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
     LedgerError,
     Overloaded,

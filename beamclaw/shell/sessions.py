@@ -12,13 +12,8 @@ import orjson
 
 import supervision
 from beamclaw.contracts import keys, lifecycle, names, sessions
-from beamclaw.contracts.ledger import (
-    Event,
-    ReadJournal,
-    ReadSession,
-    ReadSessions,
-    SessionRow,
-)
+from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, ReadSessions
+from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.lifecycle import (
     DeleteSession,
     ForkSession,

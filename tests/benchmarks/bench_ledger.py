@@ -17,16 +17,9 @@ from pathlib import Path
 import trio
 
 import supervision
-from beamclaw.contracts.ledger import (
-    Claim,
-    Commit,
-    EndRun,
-    NewEvent,
-    Op,
-    OpenRun,
-    ReadSession,
-    Reserve,
-)
+from beamclaw.contracts.ledger import Claim, Commit, NewEvent
+from beamclaw.contracts.ledger_ops import EndRun, Op, OpenRun, Reserve
+from beamclaw.contracts.ledger_reads import ReadSession
 from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import LedgerServer
 from tests.benchmarks.report import Row, emit

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import trio
 
-from beamclaw.contracts import journal, ledger
+from beamclaw.contracts import journal
 from beamclaw.contracts.journal import (
     Answered,
     Asked,
@@ -23,6 +23,7 @@ from beamclaw.contracts.journal import (
     RunOver,
     RunStarted,
 )
+from beamclaw.contracts.ledger_ops import EndRun, OpenRun, Take
 from beamclaw.contracts.messages import Message, Usage, said
 from tests.benchmarks.report import Row, emit
 from tests.support.books import commit, open_book
@@ -71,9 +72,9 @@ def fill(path: Path) -> None:
             ]
             events = [journal.event(body, at=2.0, run_id=of) for of, body in bodies]
             ops = (
-                ledger.Take((number + 1,)),
-                ledger.OpenRun(run, 2.0),
-                ledger.EndRun(
+                Take((number + 1,)),
+                OpenRun(run, 2.0),
+                EndRun(
                     run_id=run,
                     at=3.0,
                     outcome="ok",

@@ -14,55 +14,62 @@ import trio
 
 import supervision
 from beamclaw.contracts.budgets import Spent, session_purse
-from beamclaw.contracts.ledger import (
-    OUTPUT_PIECE,
-    By,
-    CancelChildren,
-    ClaimRun,
-    Deliver,
-    DropSession,
-    ForgetSnapshots,
-    GetLedgerStatus,
+from beamclaw.contracts.ledger import GetLedgerStatus
+from beamclaw.contracts.ledger_errors import (
     HasWork,
     IdempotencyConflict,
     LedgerError,
+    Overloaded,
+    SequenceConflict,
+    StaleClaim,
+    TooManyChildren,
+)
+from beamclaw.contracts.ledger_inbox import Receipt
+from beamclaw.contracts.ledger_ops import (
+    OUTPUT_PIECE,
+    CancelChildren,
+    ClaimRun,
+    Deliver,
     NoteRevival,
     NoteWarned,
     Op,
     OpenChild,
     OpenRun,
-    OutputRead,
-    Overloaded,
-    PurseRow,
     PutDefinition,
     PutOutbound,
     PutOutput,
-    PutSnapshot,
+    Reserve,
+    Settle,
+    Take,
+    TakeChild,
+)
+from beamclaw.contracts.ledger_reads import (
+    OutputRead,
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
     ReadExpired,
     ReadOpenWork,
     ReadOutput,
-    ReadPurses,
     ReadRun,
     ReadSession,
     ReadSessions,
+    SessionRead,
+)
+from beamclaw.contracts.ledger_rows import RunRow, SnapshotRow
+from beamclaw.contracts.ledger_session_ops import (
+    DropSession,
+    ForgetSnapshots,
+    PutSnapshot,
+    SetAgent,
+)
+from beamclaw.contracts.ledger_usage import (
+    By,
+    PurseRow,
+    ReadPurses,
     ReadSpent,
     ReadSums,
     ReadUsage,
-    Receipt,
-    Reserve,
-    RunRow,
-    SequenceConflict,
-    SessionRead,
-    SetAgent,
-    Settle,
-    SnapshotRow,
-    StaleClaim,
-    Take,
-    TakeChild,
-    TooManyChildren,
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.subagents import Spend

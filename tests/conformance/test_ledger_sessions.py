@@ -6,33 +6,26 @@ from functools import partial
 import attrs
 import pytest
 
-from beamclaw.contracts.ledger import (
-    ArchiveSession,
-    DropSession,
-    EndRun,
-    Erase,
-    ForgetSnapshots,
-    GetLedgerStatus,
-    HasWork,
-    LedgerError,
-    NewSession,
-    OpenRun,
+from beamclaw.contracts.ledger import Erase, GetLedgerStatus
+from beamclaw.contracts.ledger_errors import HasWork, LedgerError, SessionExists
+from beamclaw.contracts.ledger_ops import EndRun, OpenRun, Reserve, Settle, Take
+from beamclaw.contracts.ledger_reads import (
     ReadExpired,
     ReadJournal,
     ReadOpenWork,
     ReadRun,
     ReadSessionRow,
     ReadSessions,
-    ReadSpent,
-    ReadSums,
-    ReadUsage,
-    RenewSession,
-    Reserve,
-    SessionExists,
-    SetMeta,
-    Settle,
-    Take,
 )
+from beamclaw.contracts.ledger_session_ops import (
+    ArchiveSession,
+    DropSession,
+    ForgetSnapshots,
+    NewSession,
+    RenewSession,
+    SetMeta,
+)
+from beamclaw.contracts.ledger_usage import ReadSpent, ReadSums, ReadUsage
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from tests.support.ledgers import KEY, Client, Epochs, end, event

@@ -171,15 +171,15 @@ MUTATIONS: tuple[Mutation, ...] = (
 """,
                 """        with point("session.take"):
             for each in together:
-                taken_ = ledger.Take((each.inbox_id,))
+                taken_ = Take((each.inbox_id,))
                 await self._journal.commit_beside((taken_,))
             await self._journal.commit(
 """,
             ),
             (
-                """                    ledger.Take(tuple(each.inbox_id for each in together)),
-                    ledger.OpenRun""",
-                """                    ledger.OpenRun""",
+                """                    Take(tuple(each.inbox_id for each in together)),
+                    OpenRun""",
+                """                    OpenRun""",
             ),
         ),
         breaks="a message is taken in one commit, and its run opened in another",
@@ -336,9 +336,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="runs/run.py",
         edits=(
             (
-                """ops.append(ledger.Settle(record.id, turn.attempt, record.now(), None))
+                """ops.append(Settle(record.id, turn.attempt, record.now(), None))
 """,
-                """ops.append(ledger.Settle(record.id, turn.attempt, record.now(), Usage()))
+                """ops.append(Settle(record.id, turn.attempt, record.now(), Usage()))
 """,
             ),
             (
@@ -398,9 +398,9 @@ from beamclaw.contracts.providers import ProviderError
         file="runs/run.py",
         edits=(
             (
-                """    ops: list[ledger.Op] = [ledger.ClaimRun(record.now())]
+                """    ops: list[Op] = [ClaimRun(record.now())]
 """,
-                """    ops: list[ledger.Op] = []
+                """    ops: list[Op] = []
 """,
             ),
         ),
@@ -451,7 +451,7 @@ from beamclaw.contracts.providers import ProviderError
         file="runs/persons.py",
         edits=(
             (
-                """                ledger.JoinRun(inbound.run_id, record.id),
+                """                JoinRun(inbound.run_id, record.id),
 """,
                 "",
             ),

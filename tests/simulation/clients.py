@@ -10,9 +10,17 @@ import trio
 
 import supervision
 from beamclaw.bus import LocalBus
-from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts import names, waits
 from beamclaw.contracts.follow import follow
-from beamclaw.contracts.ledger import Receipt, Verdict
+from beamclaw.contracts.ledger_errors import (
+    AnsweredAlready,
+    LedgerError,
+    NoSuchWait,
+    Overloaded,
+    StorageFailed,
+)
+from beamclaw.contracts.ledger_inbox import Receipt
+from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.sessions import (
     Delta,
@@ -115,9 +123,9 @@ class People:
         with life.line() as line:
             try:
                 await do(life)
-            except (supervision.CallFailed, ledger.StorageFailed) as error:
+            except (supervision.CallFailed, StorageFailed) as error:
                 self.trace.note("client", f"refused: {type(error).__name__}")
-            except (ledger.Overloaded, ledger.LedgerError) as error:
+            except (Overloaded, LedgerError) as error:
                 self.trace.note("client", f"refused: {type(error).__name__}: {error}")
             else:
                 return
@@ -217,14 +225,12 @@ class People:
             if self.random.random() < 0.2:
                 await self._answer(row, "deny", known)
 
-    async def _answer(
-        self, row: ledger.WaitRow, verdict: Verdict, known: Verdicts
-    ) -> None:
+    async def _answer(self, row: WaitRow, verdict: Verdict, known: Verdicts) -> None:
         given = waits.Answer(wait_id=row.wait_id, verdict=verdict, by="boss")
         known.tried.append(verdict)
         try:
             await waits.answer(self.bus, TENANT, row.session_key, given)
-        except (ledger.AnsweredAlready, ledger.NoSuchWait) as error:
+        except (AnsweredAlready, NoSuchWait) as error:
             known.tried.pop()
             word = type(error).__name__
             self.trace.note("boss", f"{verdict} {row.wait_id}: {word}")

@@ -27,7 +27,7 @@ from beamclaw.config.schema import (
     SessionsConfig,
     TurnLimitsConfig,
 )
-from beamclaw.contracts.ledger import LedgerError
+from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.points import hooked
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.store import DataFolderError

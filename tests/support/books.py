@@ -7,7 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from beamclaw.contracts.ledger import Claim, Commit, NewEvent, Op
+from beamclaw.contracts.ledger import Claim, Commit, NewEvent
+from beamclaw.contracts.ledger_ops import Op
 from beamclaw.ledger.book import Job, LedgerBook
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.schema import LEDGER

@@ -18,7 +18,8 @@ from beamclaw.contracts.journal import (
     WaitBegun,
     WaitOver,
 )
-from beamclaw.contracts.ledger import Event, NewEvent
+from beamclaw.contracts.ledger import NewEvent
+from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.messages import (
     File,
     Image,

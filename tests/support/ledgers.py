@@ -10,20 +10,10 @@ from typing import Any
 import attrs
 
 import supervision
-from beamclaw.contracts.ledger import (
-    Accept,
-    Claim,
-    Commit,
-    EndRun,
-    InboxRow,
-    NewEvent,
-    Op,
-    OpenRun,
-    ReadSession,
-    Receipt,
-    SessionRead,
-    Take,
-)
+from beamclaw.contracts.ledger import Claim, Commit, NewEvent
+from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
+from beamclaw.contracts.ledger_ops import EndRun, Op, OpenRun, Take
+from beamclaw.contracts.ledger_reads import ReadSession, SessionRead
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.ledger import LedgerServer, Owner

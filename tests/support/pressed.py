@@ -19,7 +19,7 @@ from beamclaw.config.schema import (
     LimitsConfig,
     ProviderConfig,
 )
-from beamclaw.contracts.ledger import ReadUsage, UsageRow
+from beamclaw.contracts.ledger_usage import ReadUsage, UsageRow
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.testing.fake_anthropic import FakeAnthropic

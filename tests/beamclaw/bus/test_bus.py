@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 import supervision
 from beamclaw.bus import BusServer, LocalBus
 from beamclaw.contracts.bus import Lost
-from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.messages import Image, Message, Text, said
 from beamclaw.contracts.sessions import Delta, RunEnded, Waiting
 from beamclaw.testing.strict_bus import NotAValueError, StrictBus, through_the_wire

@@ -17,7 +17,7 @@ from beamclaw.contracts.journal import (
     SessionReset,
     event,
 )
-from beamclaw.contracts.ledger import Event
+from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.messages import Usage, said
 from beamclaw.contracts.path import Unreachable, path, rests
 from beamclaw.contracts.transcript import Fact, Transcript, evolve, extend, replay

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beamclaw.contracts import results
-from beamclaw.contracts.ledger import OUTPUT_PIECE, PutOutput
+from beamclaw.contracts.ledger_ops import OUTPUT_PIECE, PutOutput
 from beamclaw.contracts.messages import File, Image
 from beamclaw.contracts.results import bounded, ended, of_output, to_keep, whole
 from beamclaw.contracts.steps import at_once

@@ -23,7 +23,7 @@ from beamclaw.contracts.journal import (
     WaitBegun,
     WaitOver,
 )
-from beamclaw.contracts.ledger import ChildRow
+from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.messages import Message, ToolCall, ToolResult, Usage
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.subagents import (

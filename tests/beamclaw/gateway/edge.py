@@ -15,8 +15,12 @@ from beamclaw import bus as carrier
 from beamclaw import gateway
 from beamclaw.config.schema import AgentConfig, AuthConfig, Config, GatewayConfig
 from beamclaw.contracts import gateway as contract
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import names
 from beamclaw.contracts.codec import decode
+from beamclaw.contracts.ledger_errors import IdempotencyConflict
+from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
+from beamclaw.contracts.ledger_reads import ReadRun
+from beamclaw.contracts.ledger_rows import Outcome, RunRow
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.secret import Secret
@@ -60,7 +64,7 @@ class Run:
         self.publish(Delta(self.run_id, self.attempt, start, text))
 
     def end(
-        self, outcome: ledger.Outcome = "ok", stop_reason: str = "stop", **more: Any
+        self, outcome: Outcome = "ok", stop_reason: str = "stop", **more: Any
     ) -> None:
         usage = Usage(7, 3)
         end = RunEnded(
@@ -71,7 +75,7 @@ class Run:
             usage=usage,
             **more,
         )
-        self.tenant.rows[self.run_id] = ledger.RunRow(
+        self.tenant.rows[self.run_id] = RunRow(
             run_id=self.run_id,
             session_key=self.inbound.session_key,
             state="ended",
@@ -103,8 +107,8 @@ class Tenant:
     bus: carrier.LocalBus
     think: Callable[[Run], Awaitable[None]] = echo
     refuse: Exception | None = None
-    accepted: dict[tuple[str, ...], ledger.Accept] = attrs.field(factory=dict)
-    rows: dict[str, ledger.RunRow] = attrs.field(factory=dict)
+    accepted: dict[tuple[str, ...], Accept] = attrs.field(factory=dict)
+    rows: dict[str, RunRow] = attrs.field(factory=dict)
     runs: list[Run] = attrs.field(factory=list)
 
     @property
@@ -118,9 +122,9 @@ class FakeLedger(supervision.Server):
 
     async def handle_call(self, request: Any, sender: supervision.From) -> Any:
         tenant = self.tenant
-        if isinstance(request, ledger.ReadRun):
+        if isinstance(request, ReadRun):
             return tenant.rows.get(request.run_id)
-        assert isinstance(request, ledger.Accept)
+        assert isinstance(request, Accept)
         if tenant.refuse is not None:
             supervision.reply_error(sender, tenant.refuse)
             return supervision.NO_REPLY
@@ -132,15 +136,13 @@ class FakeLedger(supervision.Server):
         )
         known = tenant.accepted.setdefault(at, request)
         if known.fingerprint != request.fingerprint:
-            supervision.reply_error(sender, ledger.IdempotencyConflict("other"))
+            supervision.reply_error(sender, IdempotencyConflict("other"))
             return supervision.NO_REPLY
         tenant.rows.setdefault(
             known.run_id,
-            ledger.RunRow(
-                run_id=known.run_id, session_key=known.session_key, state="running"
-            ),
+            RunRow(run_id=known.run_id, session_key=known.session_key, state="running"),
         )
-        receipt = ledger.Receipt(
+        receipt = Receipt(
             inbox_id=len(tenant.accepted),
             run_id=known.run_id,
             session_key=known.session_key,
@@ -148,7 +150,7 @@ class FakeLedger(supervision.Server):
             fresh=known is request,
         )
         if not receipt.duplicate:
-            row = ledger.InboxRow(
+            row = InboxRow(
                 id=receipt.inbox_id,
                 session_key=receipt.session_key,
                 run_id=receipt.run_id,

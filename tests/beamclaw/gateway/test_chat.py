@@ -5,8 +5,8 @@ import orjson
 import pytest
 import trio
 
-from beamclaw.contracts import ledger
 from beamclaw.contracts.gateway import drain
+from beamclaw.contracts.ledger_errors import Overloaded
 from beamclaw.contracts.messages import Image, Text
 from beamclaw.contracts.sessions import Delta, Reset
 from tests.beamclaw.gateway.edge import (
@@ -260,7 +260,7 @@ async def test_the_first_byte_comes_when_the_message_is_kept_and_no_earlier(node
 
 
 async def test_overload_is_said_at_once_with_a_time(node):
-    node.tenant.refuse = ledger.Overloaded(5, 5)
+    node.tenant.refuse = Overloaded(5, 5)
     answer = await node.post(user("hello", stream=True))
     assert answer.status == 429
     assert answer.headers["retry-after"] == "1"

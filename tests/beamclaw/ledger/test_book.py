@@ -4,19 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from beamclaw.contracts.ledger import (
-    LedgerError,
-    OpenRun,
-    PutOutput,
+from beamclaw.contracts.ledger_errors import LedgerError, StaleClaim
+from beamclaw.contracts.ledger_inbox import Receipt
+from beamclaw.contracts.ledger_ops import OpenRun, PutOutput, Reserve, Settle, Take
+from beamclaw.contracts.ledger_reads import (
     ReadOutput,
     ReadRun,
     ReadSession,
-    Receipt,
-    Reserve,
     SessionRead,
-    Settle,
-    StaleClaim,
-    Take,
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import memory

@@ -8,18 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beamclaw.contracts.budgets import Cap, Measure, Price, Purse, Scope, Spent, purses
-from beamclaw.contracts.ledger import (
-    BudgetReached,
-    ClaimRun,
-    Op,
-    OpenRun,
-    ReadPurses,
-    ReadSums,
-    Receipt,
-    Reserve,
-    Settle,
-    Take,
-)
+from beamclaw.contracts.ledger_errors import BudgetReached
+from beamclaw.contracts.ledger_inbox import Receipt
+from beamclaw.contracts.ledger_ops import ClaimRun, Op, OpenRun, Reserve, Settle, Take
+from beamclaw.contracts.ledger_usage import ReadPurses, ReadSums
 from beamclaw.contracts.messages import Usage
 from tests.support.books import Opened, commit, open_book
 from tests.support.ledgers import message

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from beamclaw.contracts.ledger import DropSession, Erase, Erased, SetMeta, Take
+from beamclaw.contracts.ledger import Erase, Erased
+from beamclaw.contracts.ledger_ops import Take
+from beamclaw.contracts.ledger_session_ops import DropSession, SetMeta
 from beamclaw.contracts.session_meta import SessionMeta
 from tests.support.books import Opened, commit, open_book
 from tests.support.ledgers import KEY, event, message

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beamclaw.contracts.ledger import NewEvent, ReadSession, SessionRead
+from beamclaw.contracts.ledger import NewEvent
+from beamclaw.contracts.ledger_reads import ReadSession, SessionRead
 from beamclaw.ledger import journal
 from tests.support.books import Opened, commit, open_book
 from tests.support.ledgers import event, message

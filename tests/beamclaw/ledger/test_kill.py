@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from beamclaw.contracts.ledger import ReadRun, ReadSession, RunRow, SessionRead
+from beamclaw.contracts.ledger_reads import ReadRun, ReadSession, SessionRead
+from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.storage import integrity
 from tests.support.books import Opened, open_book
 

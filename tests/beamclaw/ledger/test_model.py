@@ -12,26 +12,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beamclaw.contracts.ledger import (
-    Accept,
-    ClaimRun,
-    Commit,
-    EndRun,
+from beamclaw.contracts.ledger import Commit
+from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
     LedgerError,
-    NoteRevival,
-    OpenRun,
     Overloaded,
+    SequenceConflict,
+    StaleClaim,
+)
+from beamclaw.contracts.ledger_inbox import Accept, Receipt
+from beamclaw.contracts.ledger_ops import ClaimRun, EndRun, NoteRevival, OpenRun, Take
+from beamclaw.contracts.ledger_reads import (
     ReadOpenWork,
     ReadRun,
     ReadSession,
-    Receipt,
-    RunRow,
-    SequenceConflict,
     SessionRead,
-    StaleClaim,
-    Take,
 )
+from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.storage import StatementFailed
 from tests.support.books import commit, open_book
 from tests.support.ledgers import end, event, message

@@ -11,14 +11,14 @@ import trio
 import trio.lowlevel
 
 import supervision
-from beamclaw.contracts.ledger import (
-    GetLedgerStatus,
+from beamclaw.contracts.ledger import GetLedgerStatus
+from beamclaw.contracts.ledger_errors import (
     LedgerError,
-    ReadUsage,
     StaleClaim,
     StorageFailed,
     StorageFull,
 )
+from beamclaw.contracts.ledger_usage import ReadUsage
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger import Owner

@@ -3,7 +3,7 @@
 import pytest
 
 from beamclaw.contracts.budgets import Cap, Measure, Purse, Spent
-from beamclaw.contracts.ledger import PurseRow
+from beamclaw.contracts.ledger_usage import PurseRow
 from beamclaw.contracts.limits import CapStatus
 from beamclaw.limits._warnings import due, standing
 

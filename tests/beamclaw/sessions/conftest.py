@@ -17,7 +17,7 @@ from beamclaw.agents import AgentDefinition, UnknownAgent
 from beamclaw.contracts import names
 from beamclaw.contracts.budgets import Cap, Price
 from beamclaw.contracts.follow import follow
-from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.messages import Usage, said
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.providers import (

@@ -11,15 +11,14 @@ import orjson
 import trio
 
 import supervision
-from beamclaw.contracts.ledger import (
-    ChildRow,
+from beamclaw.contracts.ledger_reads import (
     ReadAncestors,
     ReadChildren,
     ReadOpenWork,
     ReadSession,
     ReadSessions,
-    SessionRow,
 )
+from beamclaw.contracts.ledger_rows import ChildRow, SessionRow
 from beamclaw.contracts.messages import Message, ToolResult, Usage
 from beamclaw.contracts.providers import (
     End,

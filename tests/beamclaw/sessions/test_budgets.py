@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts.budgets import Cap, Purse, Spent
-from beamclaw.contracts.ledger import ReadSpent
+from beamclaw.contracts.ledger_usage import ReadSpent
 from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.providers import (

@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts import lifecycle
-from beamclaw.contracts.ledger import ReadRun, ReadSessions, ReadUsage
+from beamclaw.contracts.ledger_reads import ReadRun, ReadSessions
+from beamclaw.contracts.ledger_usage import ReadUsage
 from beamclaw.contracts.lifecycle import DeleteSession, PutAway
 from beamclaw.sessions import Retention
 

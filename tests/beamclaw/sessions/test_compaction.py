@@ -11,7 +11,8 @@ import supervision
 from beamclaw.contracts.budgets import Cap
 from beamclaw.contracts.context import trimmed
 from beamclaw.contracts.journal import Compacted, read
-from beamclaw.contracts.ledger import ReadSession, ReadUsage
+from beamclaw.contracts.ledger_reads import ReadSession
+from beamclaw.contracts.ledger_usage import ReadUsage
 from beamclaw.contracts.messages import Usage, said
 from beamclaw.contracts.providers import (
     End,

@@ -6,7 +6,7 @@ import pytest
 from beamclaw.contracts import tokens
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.journal import Answered, InboundTaken, RunOver, ToolEnded
-from beamclaw.contracts.ledger import EndRun, Settle, Take
+from beamclaw.contracts.ledger_ops import EndRun, Settle, Take
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.transcript import Begun, Call, OpenTurn, Reserved, Transcript

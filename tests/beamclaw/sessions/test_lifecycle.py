@@ -14,14 +14,14 @@ from beamclaw.contracts import lifecycle
 from beamclaw.contracts.budgets import Cap
 from beamclaw.contracts.journal import Compacted
 from beamclaw.contracts.journal import read as read_body
-from beamclaw.contracts.ledger import (
+from beamclaw.contracts.ledger_errors import SessionExists
+from beamclaw.contracts.ledger_reads import (
     ReadJournal,
     ReadSession,
     ReadSessionRow,
-    SessionExists,
     SessionRead,
-    SessionRow,
 )
+from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.lifecycle import (
     DeleteSession,
     ForkSession,

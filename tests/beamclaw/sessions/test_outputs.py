@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts.journal import ToolEnded, read
-from beamclaw.contracts.ledger import OutputRead, ReadOutput, ReadSession
+from beamclaw.contracts.ledger_reads import OutputRead, ReadOutput, ReadSession
 from beamclaw.contracts.messages import Image, Media
 from beamclaw.contracts.tools import Order, Output, ToolFailed, ToolSpec
 from tests.beamclaw.sessions.conftest import KEY, Model

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
-from beamclaw.contracts.ledger import ReadRun, ReadSession
+from beamclaw.contracts.ledger_reads import ReadRun, ReadSession
 from beamclaw.contracts.messages import Message
 from beamclaw.contracts.sessions import QueueMode
 from beamclaw.testing.world import World

@@ -5,7 +5,8 @@ from trio.testing import MockClock
 import supervision
 from beamclaw.contracts import journal
 from beamclaw.contracts.journal import Answered, Body, Repaired, ToolEnded
-from beamclaw.contracts.ledger import Claim, Commit, Owned, ReadSession
+from beamclaw.contracts.ledger import Claim, Commit, Owned
+from beamclaw.contracts.ledger_reads import ReadSession
 from beamclaw.contracts.messages import Message, ToolCall, ToolResult, Usage
 from beamclaw.contracts.repair import LOST
 from beamclaw.contracts.transcript import Transcript, extend

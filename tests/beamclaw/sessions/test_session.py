@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import supervision
 from beamclaw.contracts import points, tokens
-from beamclaw.contracts.ledger import IdempotencyConflict, Overloaded
+from beamclaw.contracts.ledger_errors import IdempotencyConflict, Overloaded
 from beamclaw.contracts.limits import GetUsage
 from beamclaw.contracts.messages import ModelParams, Usage, said
 from beamclaw.contracts.providers import (

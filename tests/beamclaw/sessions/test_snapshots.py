@@ -12,14 +12,11 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts import snapshots
-from beamclaw.contracts.ledger import (
-    Claim,
-    Commit,
-    LedgerError,
-    PutSnapshot,
-    ReadSession,
-    SnapshotRow,
-)
+from beamclaw.contracts.ledger import Claim, Commit
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_reads import ReadSession
+from beamclaw.contracts.ledger_rows import SnapshotRow
+from beamclaw.contracts.ledger_session_ops import PutSnapshot
 from beamclaw.contracts.messages import Message, said
 from beamclaw.contracts.snapshots import Keep
 from beamclaw.contracts.steps import at_once

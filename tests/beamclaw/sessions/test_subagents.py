@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts import waits
-from beamclaw.contracts.ledger import ReadSession
+from beamclaw.contracts.ledger_reads import ReadSession
 from beamclaw.contracts.messages import said as say
 from beamclaw.contracts.sessions import Abort, GetSessionsStatus, abort
 from beamclaw.sessions import Retention

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 import supervision
-from beamclaw.contracts.ledger import ReadOpenWork
+from beamclaw.contracts.ledger_reads import ReadOpenWork
 from beamclaw.contracts.points import hooked
 from beamclaw.contracts.sessions import abort
 from beamclaw.testing.session_tools import session_tools

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.contracts.ledger import Receipt
+from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.sessions import RunEnded, abort
 from beamclaw.testing.world import World
 from tests.beamclaw.sessions.conftest import KEY, Model, Tenant

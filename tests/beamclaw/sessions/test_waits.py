@@ -9,14 +9,9 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts import names, waits
-from beamclaw.contracts.ledger import (
-    AnsweredAlready,
-    LedgerError,
-    NoSuchWait,
-    ReadSession,
-    Verdict,
-    WaitRow,
-)
+from beamclaw.contracts.ledger_errors import AnsweredAlready, LedgerError, NoSuchWait
+from beamclaw.contracts.ledger_reads import ReadSession
+from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.contracts.sessions import GetSessionsStatus, Question, abort
 from beamclaw.testing.world import World
 from supervision import sys

@@ -16,7 +16,10 @@ from beamclaw.bus import BusServer, LocalBus
 from beamclaw.config import Config
 from beamclaw.config.loader import load
 from beamclaw.config.schema import GatewayConfig
-from beamclaw.contracts import ledger, names, sessions
+from beamclaw.contracts import names, sessions
+from beamclaw.contracts.ledger_inbox import Accept, Receipt
+from beamclaw.contracts.ledger_reads import ReadRun
+from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.shell import Decoder, encode, hello
@@ -40,20 +43,20 @@ class FakeLedger(supervision.Server):
 
     async def handle_call(self, request, sender):
         match request:
-            case ledger.Accept():
+            case Accept():
                 self.seen.append(request)
                 before = self.runs.setdefault(request.external_id, request)
-                return ledger.Receipt(
+                return Receipt(
                     inbox_id=1,
                     run_id=before.run_id,
                     session_key=before.session_key,
                     duplicate=before is not request,
                 )
-            case ledger.ReadRun(run_id):
+            case ReadRun(run_id):
                 known = [r for r in self.runs.values() if r.run_id == run_id]
                 if not known:
                     return None
-                return ledger.RunRow(
+                return RunRow(
                     run_id=run_id, session_key=known[0].session_key, state="running"
                 )
             case _:

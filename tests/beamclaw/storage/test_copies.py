@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from beamclaw.contracts.ledger import ReadSession, SessionRead
+from beamclaw.contracts.ledger_reads import ReadSession, SessionRead
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import (

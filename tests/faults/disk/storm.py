@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 import supervision
-from beamclaw.contracts.ledger import LedgerError
+from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.ledger import LedgerServer
 from beamclaw.storage import _folder, _log, connect_sqlite

@@ -1,0 +1,61 @@
+"""How the ledger refuses: a commit, a message, an answer; and how its disk fails it."""
+
+
+class LedgerError(Exception):
+    """The ledger refused; nothing of the commit was written."""
+
+
+class StaleClaim(LedgerError):  # noqa: N818 -- a situation
+    """A newer owner or a newer run has taken over; stop writing."""
+
+
+class SequenceConflict(LedgerError):  # noqa: N818 -- a situation
+    """The journal is further than the writer knew; read again."""
+
+
+class Overloaded(LedgerError):  # noqa: N818 -- a situation
+    """The inbox is full; *limit* names the number and the key that holds it."""
+
+    def __init__(self, depth: int, limit: int) -> None:
+        super().__init__(
+            f"{depth} messages are waiting already (sessions.inbox_limit: {limit})"
+        )
+        self.retry_after = 1.0
+
+
+class IdempotencyConflict(LedgerError):  # noqa: N818 -- a situation
+    """The same sender id came before with another content."""
+
+
+class SessionExists(LedgerError):  # noqa: N818 -- a situation
+    """A session was to be new, and there is one with this key."""
+
+
+class HasWork(LedgerError):  # noqa: N818 -- a situation
+    """The session has a turn in progress or messages that wait."""
+
+
+class NoSuchWait(LedgerError):  # noqa: N818 -- a situation
+    """Nothing waits for an answer under this id, or not any more."""
+
+
+class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
+    """Somebody has answered before."""
+
+
+class BudgetReached(LedgerError):  # noqa: N818 -- a situation
+    """The call could go beyond a cap; the message says in words which."""
+
+
+class TooManyChildren(LedgerError):  # noqa: N818 -- a situation
+    """So many sub-agents work already; the message says in words which limit that is."""
+
+
+class StorageFull(LedgerError):  # noqa: N818 -- a situation
+    """The disk has no room. Nothing was written; later it may be."""
+
+    retry_after = 5.0
+
+
+class StorageFailed(LedgerError):  # noqa: N818 -- a situation
+    """The disk failed at commit: whether it was written is unknown until read again."""

@@ -1,0 +1,160 @@
+"""The ledger's reads: sessions, journals, runs, questions, outputs of tools."""
+
+import attrs
+
+import supervision
+from beamclaw.contracts.ledger_inbox import InboxRow
+from beamclaw.contracts.ledger_rows import (
+    ChildRow,
+    Event,
+    RunRow,
+    SessionRow,
+    SnapshotRow,
+    WaitRow,
+)
+
+
+@attrs.frozen
+class ReadSession(supervision.Call["SessionRead"]):
+    """Journal after *after_seq*, waiting messages, open run and its open questions.
+
+    With *snapshot*, a version, the session's snapshot is given if it is of that version
+    and goes beyond *after_seq*, and of the journal only what comes after it.
+    """
+
+    session_key: str
+    after_seq: int = 0
+    snapshot: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SessionRead:
+    """One consistent view of a session; without *row* there is none.
+
+    Attributes:
+        children: Turns in other sessions that work for one of this, and are not closed.
+        cancelled: Runs of this session that are not over and may not go on.
+        owed: Sessions for which there is something of this one that they have not taken:
+            the result of a turn, or a message.
+    """
+
+    seq: int
+    events: tuple[Event, ...]
+    inbox: tuple[InboxRow, ...]
+    open_run: "RunRow | None" = None
+    waits: "tuple[WaitRow, ...]" = ()
+    children: "tuple[ChildRow, ...]" = ()
+    cancelled: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
+    row: "SessionRow | None" = None
+    snapshot: "SnapshotRow | None" = None
+
+
+@attrs.frozen
+class ReadOutput(supervision.Call["OutputRead | None"]):
+    """Characters of a tool's output, from *offset* on; None: there is none of this name.
+
+    At most *limit* of them, and never more than a million.
+    """
+
+    pointer: str
+    offset: int = 0
+    limit: int = 50_000
+
+
+@attrs.frozen(kw_only=True)
+class OutputRead:
+    """A part of a tool's output.
+
+    Attributes:
+        session_key: In whose conversation it was said.
+        length: Characters of the whole; *kept* of them can be read.
+    """
+
+    session_key: str
+    text: str
+    offset: int
+    length: int
+    kept: int
+
+
+@attrs.frozen
+class ReadRun(supervision.Call["RunRow | None"]):
+    """A run by id, also one that still waits in the inbox; None: never heard of."""
+
+    run_id: str
+
+
+@attrs.frozen
+class ReadChildren(supervision.Call[tuple[ChildRow, ...]]):
+    """All turns that ever worked for the session, or for *run_id* of it; oldest first."""
+
+    session_key: str
+    run_id: str | None = None
+
+
+@attrs.frozen
+class ReadAncestors(supervision.Call[tuple[str, ...]]):
+    """The session that has spawned this one, the one that has spawned that, and so on."""
+
+    session_key: str
+
+
+@attrs.frozen
+class ReadWaits(supervision.Call[tuple["WaitRow", ...]]):
+    """Questions that wait for a person, oldest first."""
+
+
+@attrs.frozen
+class ReadOpenWork(supervision.Call[tuple[str, ...]]):
+    """Keys of all sessions with an open run or a waiting inbox row, oldest first."""
+
+
+@attrs.frozen
+class ReadDefinition(supervision.Call[bytes | None]):
+    """An agent definition by hash."""
+
+    hash: str
+
+
+@attrs.frozen
+class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
+    """Sessions, latest activity first.
+
+    *archived*: those that were put away, or those that were not; None: all. *ephemeral*
+    is the same for those of a single request.
+    """
+
+    limit: int = 100
+    offset: int = 0
+    archived: bool | None = None
+    ephemeral: bool | None = None
+
+
+@attrs.frozen
+class ReadSessionRow(supervision.Call["SessionRow | None"]):
+    """A session by its key; where there is none, the last one that was deleted."""
+
+    session_key: str
+
+
+@attrs.frozen
+class ReadJournal(supervision.Call[tuple[Event, ...]]):
+    """All events of a session, also those that do not count any more."""
+
+    session_key: str
+
+
+@attrs.frozen(kw_only=True)
+class ReadExpired(supervision.Call[tuple[str, ...]]):
+    """Keys of sessions that may be deleted: without work, and older than that.
+
+    Those of a single request by their last activity, archived ones by when they were
+    put away, those of sub-agents by their last activity; seconds since the epoch, None:
+    none of this sort.
+    """
+
+    ephemeral_before: float | None
+    archived_before: float | None
+    subagent_before: float | None = None
+    limit: int = 100

@@ -1,0 +1,131 @@
+"""What the ledger keeps, a row as it is read back: events, runs, questions, sessions."""
+
+from typing import Literal
+
+import attrs
+
+from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.session_meta import SessionMeta
+from beamclaw.contracts.subagents import ChildKind, Mode, Spend
+
+RunState = Literal["queued", "running", "joined", "ended"]
+
+
+Verdict = Literal["allow", "deny", "expired"]
+
+
+Outcome = Literal["ok", "limited", "error", "aborted", "quarantined"]
+
+
+ChildState = Literal["open", "ended", "cancelled", "closed"]
+"""How a turn stands that works for a tool call of another one.
+
+``open``: it may write. ``ended``: its result has not been taken. ``cancelled``: it may
+not write any more, but is not over. ``closed``: nobody waits for it, nor it for anybody.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """A journal event as read back. ``seq`` counts from 1 per session, no gaps."""
+
+    seq: int
+    kind: str
+    version: int
+    at: float
+    body: bytes
+    run_id: str | None = None
+    run_epoch: int = 0
+    parent: int | None = None
+    origin: str = "node"
+    sender: str | None = None
+    reply_to: str | None = None
+
+
+@attrs.frozen
+class SnapshotRow:
+    """A snapshot as it was put, as of event *seq*."""
+
+    seq: int
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class RunRow:
+    """What is durably known of a run; *joined* is the one that answers in its place."""
+
+    run_id: str
+    session_key: str
+    state: RunState
+    epoch: int = 0
+    revivals: int = 0
+    outcome: Outcome | None = None
+    stop_reason: str | None = None
+    text: str = ""
+    usage: Usage = Usage()
+    error_kind: str | None = None
+    error: str | None = None
+    joined: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ChildRow:
+    """A turn that works for a tool call of another one, and what came of it.
+
+    *outcome*, *text* and *error* are there when it is over.
+    """
+
+    run_id: str
+    session_key: str
+    parent_session: str
+    parent_run: str
+    call_id: str
+    kind: ChildKind
+    mode: Mode
+    state: ChildState
+    at: float
+    outcome: Outcome | None = None
+    text: str = ""
+    error: str | None = None
+    spend: Spend = Spend()
+
+
+@attrs.frozen(kw_only=True)
+class WaitRow:
+    """A question, and what was answered if that is not in the journal yet."""
+
+    wait_id: str
+    session_key: str
+    run_id: str
+    question: str
+    at: float
+    expires_at: float
+    verdict: Verdict | None = None
+    by: str | None = None
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SessionRow:
+    """A session as the ledger lists it.
+
+    Attributes:
+        session_id: Of the conversation that the key names today.
+        parent: The key of the session that it comes from.
+        channel: Where its first message came from.
+        ephemeral: It is of a single request.
+    """
+
+    key: str
+    session_id: str
+    agent: str
+    seq: int
+    created_at: float
+    updated_at: float
+    open_run: str | None = None
+    meta: SessionMeta = SessionMeta()
+    channel: str = ""
+    parent: str | None = None
+    ephemeral: bool = False
+    archived_at: float | None = None
+    deleted_at: float | None = None
