@@ -180,8 +180,8 @@ class Rouse:
 class Wake(supervision.Call[None]):
     """Have a process for this session, whether there is anything to do or not.
 
-    Raises (in the caller): :class:`~beamclaw.contracts.ledger_errors.LedgerError`: there is no
-    place for one at the moment.
+    Raises (in the caller): :class:`~beamclaw.contracts.ledger_errors.LedgerError`:
+    there is no place for one at the moment.
     """
 
     session_key: str
