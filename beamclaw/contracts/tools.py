@@ -28,6 +28,12 @@ The tool of the first is a :class:`Tool`, that of the second a
 :class:`beamclaw.contracts.subagents.SessionTool`.
 """
 
+Asks = Literal["never", "by-call", "always"]
+"""Whether a person has to agree before a call is begun; ``by-call``: the tool says."""
+
+Group = Literal["fs", "runtime", "web", "sessions", "plugins", ""]
+"""What a tool is about; a policy names all tools of one as ``group:fs``, and so on."""
+
 CallOutcome = Literal["ok", "error", "unknown", "refused", "stopped"]
 """How a tool call came out.
 
@@ -45,16 +51,22 @@ class ToolSpec:
         description: What it does, for the model.
         parameters: JSON Schema of its arguments, an object.
         effect: See :data:`Effect`.
-        asks: A person has to agree before it runs.
+        asks: See :data:`Asks`.
         kind: See :data:`ToolKind`.
+        group: See :data:`Group`.
+        untrusted: What it says are words of strangers.
+        deadline: Seconds that a call may take; None: as many as the turn has.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     effect: Effect
-    asks: bool = False
+    asks: Asks = "never"
     kind: ToolKind = "process"
+    group: Group = ""
+    untrusted: bool = False
+    deadline: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -65,6 +77,9 @@ class Order:
         call_id: Unique in the session's transcript.
         key: The same however often the call is carried out, and no other call's.
         attempt: How often it has been begun, this time included.
+        approved: The digest of what a person has agreed to; empty: nobody was asked.
+        tainted: Words of strangers are in the conversation.
+        agent: Whose turn asks for it, by its id.
     """
 
     tenant: str
@@ -75,6 +90,9 @@ class Order:
     arguments: Mapping[str, Any]
     key: str
     attempt: int = 1
+    approved: str = ""
+    tainted: bool = False
+    agent: str = ""
 
 
 @attrs.frozen

@@ -265,7 +265,7 @@ def _first(call: Call, tools: Mapping[str, ToolSpec], now: float) -> Step | None
     arguments = parse(call.asked.arguments)
     if isinstance(arguments, str):
         return _refused(call, arguments)
-    if spec.asks and not _is_allowed(call):
+    if spec.asks == "always" and not _is_allowed(call):
         return _with_person(call, now)
     if spec.kind == "session":
         return Act(call=call, spec=spec, arguments=arguments)

@@ -45,7 +45,7 @@ class _Asks:
             description=f"{self.name}: see {self.request_type.__name__}",
             parameters=_SCHEMA,
             effect="idempotent",
-            asks=self.asks,
+            asks="always" if self.asks else "never",
             kind="session",
         )
 

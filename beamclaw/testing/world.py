@@ -79,7 +79,7 @@ class _Worldly:
             description=f"{self.name}, which is {EFFECTS[self.name]}",
             parameters=_SCHEMA,
             effect=EFFECTS[self.name],
-            asks=self.world.asks,
+            asks="always" if self.world.asks else "never",
         )
 
     async def run(self, order: Order) -> Output:

@@ -69,7 +69,7 @@ class _Tool:
             description=f"{self.name}, {EFFECTS[self.name]}",
             parameters={"type": "object"},
             effect=EFFECTS[self.name],
-            asks=self.name == "ask",
+            asks="always" if self.name == "ask" else "never",
         )
 
     async def run(self, order: Order) -> Output:
