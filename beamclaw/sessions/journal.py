@@ -11,6 +11,8 @@ from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, SessionRea
 from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.ledger_session_ops import ForgetSnapshots
 from beamclaw.contracts.path import Unreachable, path
+from beamclaw.contracts.points import point
+from beamclaw.contracts.repair import repaired
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.snapshots import Keep, Kept, Unreadable
 from beamclaw.contracts.steps import Steps, in_steps
@@ -133,6 +135,23 @@ class Journal:
     async def commit_beside(self, ops: tuple[Op, ...]) -> None:
         """Commit *ops* without events while a run may be writing the journal."""
         await self._write((), ops, expected_seq=None)
+
+    async def mend(self) -> None:
+        """Make a damaged conversation whole."""
+        found = repaired(self.transcript)
+        if found is None:
+            return
+        with point("session.mend"):
+            await self.commit((None, found), ops=())
+        supervision.emit(
+            "beamclaw.session.repaired",
+            {"places": len(found.splices)},
+            {
+                "tenant": self._wiring.tenant,
+                "session": self._key,
+                "first": found.splices[0].why,
+            },
+        )
 
     async def _write(
         self,

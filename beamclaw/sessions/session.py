@@ -5,7 +5,6 @@ messages; every await in a handler is a call to the ledger or a supervisor, and 
 at any of them is made good by reading again.
 """
 
-from functools import partial
 from typing import Any
 
 import attrs
@@ -13,20 +12,14 @@ import attrs
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import names, waits
-from beamclaw.contracts.announcements import Place
-from beamclaw.contracts.codec import decode
 from beamclaw.contracts.context import Share
-from beamclaw.contracts.ends import concerned, run_ended
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.ledger_errors import (
-    AnsweredAlready,
     LedgerError,
-    NoSuchWait,
     SequenceConflict,
 )
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_ops import (
-    AnswerWait,
     CancelChildren,
     JoinRun,
     NoteRevival,
@@ -34,29 +27,28 @@ from beamclaw.contracts.ledger_ops import (
     PutDefinition,
     Take,
 )
-from beamclaw.contracts.ledger_reads import ReadRun
-from beamclaw.contracts.ledger_rows import Outcome, WaitRow
 from beamclaw.contracts.ledger_session_ops import SetAgent
 from beamclaw.contracts.lifecycle import ORDERS, Order
 from beamclaw.contracts.points import point
-from beamclaw.contracts.repair import repaired
-from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer, Steered
+from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steered
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.sessions import (
     Abort,
     HandTo,
-    Inbound,
     Joined,
     Ring,
     TopicValue,
     Waiting,
 )
-from beamclaw.contracts.transcript import OpenTurn
-from beamclaw.sessions import ends, lane
+from beamclaw.sessions import lane, running
+from beamclaw.sessions.answers import Answers
+from beamclaw.sessions.closing import Closing
+from beamclaw.sessions.inbox import Inbox, Quiet
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Lane, Pending
-from beamclaw.sessions.opening import Opening, opening, renewed
+from beamclaw.sessions.opening import opening
+from beamclaw.sessions.running import Running
 from beamclaw.sessions.upkeep import Upkeep
 from beamclaw.sessions.wiring import Wiring
 from supervision.abc import NoReply
@@ -81,22 +73,6 @@ class _Rested:
     """The back-off is over."""
 
 
-@attrs.frozen
-class _Quiet:
-    """A while has passed since message number *count* came."""
-
-    count: int
-
-
-@attrs.define
-class _Running:
-    monitor: supervision.Ref
-    pid: supervision.Pid
-    progress: Progress
-    stopping: bool = False
-    stops: list[supervision.From] = attrs.field(factory=list[supervision.From])
-
-
 class Session(supervision.Server):
     """See the module."""
 
@@ -112,26 +88,21 @@ class Session(supervision.Server):
         self._wiring = wiring
         self._key = key
         self._topic = names.topic(wiring.tenant, key)
-        self._place = Place(wiring.tenant, key)
         self._fresh = fresh
         self._succeeds = after_death
         self._intake = intake
         self._journal = Journal(wiring, key)
         self._upkeep = Upkeep(wiring, key, self._journal)
-        self._pending: dict[int, Pending] = {}
-        # Of those, what the run in progress was given; and whether more may come.
-        self._handed: set[int] = set()
-        self._gathering = False
-        self._arrived = 0
-        # Up to which id the inbox was read; rings for these may still come.
-        self._read_to = 0
-        self._revivals = 0
-        # What persons have answered and the journal does not say yet.
-        self._answers: dict[str, WaitRow] = {}
+        self._inbox = Inbox(wiring.settings.collect_seconds)
+        self._answers = Answers(wiring, self._journal)
         self._kin = Kin(wiring)
+        self._closing = Closing(
+            wiring, key, journal=self._journal, inbox=self._inbox, kin=self._kin
+        )
+        self._revivals = 0
         # Who wants another agent here, and waits for the turn in progress to end.
         self._handovers: list[tuple[supervision.From, HandTo]] = []
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._resting = False
         self._ephemeral = False
         self._share: Share | None = None
@@ -149,7 +120,8 @@ class Session(supervision.Server):
         if not self._fresh:
             await self._read_again()
             self._find_run()
-            await self._mend()
+            if self._running is None:  # else that run writes the journal
+                await self._journal.mend()
         if self._succeeds:
             # The session before may have died with something written and not told.
             self._wiring.bus.interrupt(self._topic)
@@ -163,8 +135,7 @@ class Session(supervision.Server):
             case LookAgain():
                 await self._look_again()
             case Steered(inbox_ids):
-                for inbox_id in inbox_ids:
-                    self._pending.pop(inbox_id, None)
+                self._inbox.drop(inbox_ids)
             case _:
                 await super().handle_cast(message)
         return await self._advance()
@@ -177,7 +148,8 @@ class Session(supervision.Server):
             case Abort(run_id):
                 await self._stop(sender, run_id)
             case waits.Answer():
-                await self._answer(sender, request)
+                run = None if self._running is None else self._running.pid
+                await self._answers.take(sender, request, run)
             case request if isinstance(request, ORDERS):
                 await self._carry_out(sender, request)
             case HandTo():
@@ -196,8 +168,8 @@ class Session(supervision.Server):
                 await self._run_is_over(self._running, reason)
             case _Rested():
                 self._resting = False
-            case _Quiet(count):
-                self._gathering = self._gathering and count != self._arrived
+            case Quiet(count):
+                self._inbox.quiet(count)
             case Intake(is_open):
                 self._intake = is_open
             case supervision.TIMEOUT:
@@ -210,39 +182,22 @@ class Session(supervision.Server):
     def describe(self) -> dict[str, object]:
         """What introspection shows; no text of the conversation."""
         turn = self._journal.transcript.turn
-        running = self._running
-        share = (running and running.progress.share) or self._share
+        run = self._running
+        share = (run and run.progress.share) or self._share
         return {
             "key": self._key,
             "seq": self._journal.transcript.seq,
             "messages": len(self._journal.transcript.messages),
             "run": None if turn is None else turn.run_id,
-            "running": running is not None,
+            "running": run is not None,
             "resting": self._resting,
             "revivals": self._revivals,
-            "pending": len(self._pending),
+            "pending": len(self._inbox.pending),
             # Of the window of the model that was asked last; nothing: none was yet.
             "prompt": None
             if share is None
             else {**attrs.asdict(share), "free": share.free},
         }
-
-    async def _mend(self) -> None:
-        """Make a damaged conversation whole; while a run writes the journal, it waits."""
-        found = repaired(self._journal.transcript)
-        if found is None or self._running is not None:
-            return
-        with point("session.mend"):
-            await self._journal.commit((None, found), ops=())
-        supervision.emit(
-            "beamclaw.session.repaired",
-            {"places": len(found.splices)},
-            {
-                "tenant": self._wiring.tenant,
-                "session": self._key,
-                "first": found.splices[0].why,
-            },
-        )
 
     async def _carry_out(self, sender: supervision.From, order: Order) -> None:
         """Somebody wants something done with the session as a whole."""
@@ -259,7 +214,7 @@ class Session(supervision.Server):
         """What goes on here, in words; nothing: nothing does."""
         if self._running is not None or self._journal.transcript.turn is not None:
             return "a turn is in progress"
-        return "messages wait for their turn" if self._pending else ""
+        return "messages wait for their turn" if self._inbox.pending else ""
 
     # --- what to do next
 
@@ -270,14 +225,14 @@ class Session(supervision.Server):
             step = lane.decide(
                 Lane(
                     transcript=self._journal.transcript,
-                    pending=tuple(self._pending.values()),
+                    pending=tuple(self._inbox.pending.values()),
                     running=self._running is not None,
                     resting=self._resting,
                     intake=self._intake,
                     revivals=self._revivals,
-                    handed=self._handed,
+                    handed=self._inbox.handed,
                     stopping=self._running is not None and self._running.stopping,
-                    gathering=self._gathering,
+                    gathering=self._inbox.gathering,
                     cancelled=self._kin.cancelled,
                 ),
                 self._wiring.rules,
@@ -292,11 +247,11 @@ class Session(supervision.Server):
                 case lane.Revive():
                     await self._revive()
                 case lane.Quarantine(revivals):
-                    await self._quarantine(revivals)
+                    await self._closing.quarantine(revivals)
                 case lane.Withdraw(pending):
-                    await self._withdraw(pending)
+                    await self._closing.withdraw(pending)
                 case lane.Close():
-                    await self._close_turn("aborted")
+                    await self._closing.turn("aborted")
                 case lane.Wait():
                     return None
                 case lane.Idle():
@@ -332,12 +287,13 @@ class Session(supervision.Server):
             new_id=self._wiring.outside.new_id,
         )
         if opened.word_alone:
-            await self._renew(pending, opened)
+            await self._closing.renew(pending, opened)
+            about.archived = False
             return
         try:
             definition = self._wiring.resolve(agent, opened.model)
         except (UnknownAgent, UnknownModel) as error:
-            await self._refuse(pending, str(error))
+            await self._closing.refuse(pending, str(error))
             return
         run_id = inbound.run_id
         started = RunStarted(
@@ -365,31 +321,27 @@ class Session(supervision.Server):
                 ),
             )
         about.archived = False
-        for each in together:
-            del self._pending[each.inbox_id]
+        self._inbox.drop(each.inbox_id for each in together)
         for each in more:
             self._publish(Joined(each.inbound.run_id, run_id))
-        self._handed = set()
+        self._inbox.handed = set()
         self._revivals = 0
-        self._answers = {}
+        self._answers.clear()
         await self._start_run(run_id, 1, successor=False, definition=body)
 
     def _hand(self, pending: tuple[Pending, ...]) -> None:
-        """Give messages to the run; what it takes it says, what it does not stays."""
         assert self._running is not None
         for each in pending:
-            self._handed.add(each.inbox_id)
-            with point("session.steer"):
-                supervision.send(self._running.pid, Steer(each.inbox_id, each.inbound))
+            self._inbox.handed.add(each.inbox_id)
+            self._running.hand(each)
 
     def _interrupt(self) -> None:
         """Stop the run for the message behind it; its text so far stays."""
-        running = self._running
-        assert running is not None
-        running.stopping = True
-        self._stop_calls(running.progress.transcript.turn)
+        assert self._running is not None
+        self._running.stopping = True
+        running.stop_calls(self._wiring, self._running.progress.transcript.turn)
         with point("session.interrupt"):
-            supervision.exit(running.pid, supervision.Shutdown(ABORTED))
+            supervision.exit(self._running.pid, supervision.Shutdown(ABORTED))
 
     async def _revive(self) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
@@ -409,71 +361,53 @@ class Session(supervision.Server):
         successor: bool,
         definition: bytes | None = None,
     ) -> None:
-        tenant = self._wiring.tenant
         journal = self._journal
         progress = Progress(run_id, self._topic, journal.transcript, kept=journal.kept)
         order = RunOrder(
-            tenant=tenant,
+            tenant=self._wiring.tenant,
             session_key=self._key,
-            claim=self._journal.claim(run_id, epoch),
+            claim=journal.claim(run_id, epoch),
             progress=progress,
             successor=successor,
             definition=definition,
-            answers=tuple(self._answers.values()),
+            answers=self._answers.rows,
             results=tuple(self._kin.results.values()),
         )
-        with point("session.run"):
-            pid = await supervision.start_child(
-                names.of_tenant(tenant, "runs"),
-                supervision.ChildSpec(
-                    run_id,
-                    partial(self._wiring.run_turn, order),
-                    name=names.run(tenant, run_id),
-                    restart="temporary",
-                ),
-            )
-        assert pid is not None
-        self._running = _Running(supervision.monitor(pid), pid, progress)
+        self._running = await running.start(self._wiring, order)
 
     def _find_run(self) -> None:
         """Watch a run of the open turn that outlived the session before this one."""
         turn = self._journal.transcript.turn
         if turn is None:
             return
-        entry = supervision.lookup(names.run(self._wiring.tenant, turn.run_id))
-        if entry is not None and isinstance(entry.value, Progress):
-            monitor = supervision.monitor(entry.pid)
-            self._running = _Running(monitor, entry.pid, entry.value)
-            self._journal.kept = entry.value.kept
-            for row in self._answers.values():
-                with point("session.tell-found"):
-                    supervision.send(entry.pid, waits.Answered(row))
-            self._kin.tell(entry.pid)
+        self._running = found = running.find(self._wiring, turn.run_id)
+        if found is not None:
+            self._journal.kept = found.progress.kept
+            self._answers.tell(found.pid)
+            self._kin.tell(found.pid)
 
     # --- ends
 
-    async def _run_is_over(
-        self, running: _Running, reason: supervision.ExitReason
-    ) -> None:
+    async def _run_is_over(self, run: Running, reason: supervision.ExitReason) -> None:
         self._running = None
-        self._handed = set()
-        self._share = running.progress.share or self._share
+        self._inbox.handed = set()
+        self._share = run.progress.share or self._share
         stopped = False
-        if running.progress.ended is not None:
-            self._journal.transcript = running.progress.transcript
-        elif running.stops or reason == supervision.Shutdown(ABORTED):
-            stopped = await self._close_stopped(running.progress)
+        if run.progress.ended is not None:
+            self._journal.transcript = run.progress.transcript
+        elif run.stops or reason == supervision.Shutdown(ABORTED):
+            stopped = await self._close_stopped(run.progress)
         else:
-            await self._after_death(running)
-        for sender in running.stops:
+            await self._after_death(run)
+        for sender in run.stops:
             with point("session.stopped"):
                 supervision.reply(sender, stopped)
 
-    async def _after_death(self, running: _Running) -> None:
+    async def _after_death(self, run: Running) -> None:
         """A run died: what it committed is read, then a successor after a back-off."""
         await self._read_again()
         if self._journal.transcript.turn is None:
-            await self._tell_end(running.progress.run_id)
+            await self._closing.tell_end(run.progress.run_id)
             return
         settings = self._wiring.settings
         self._resting = True
@@ -487,32 +421,25 @@ class Session(supervision.Server):
             _Rested(),
         )
 
-    async def _tell_end(self, run_id: str) -> None:
-        """The run committed its end and died before it could say so."""
-        row = await supervision.call(self._wiring.ledger, ReadRun(run_id), timeout=None)
-        end = None if row is None else run_ended(row)
-        if end is not None:
-            self._publish(end)
-
     async def _stop(self, sender: supervision.From, run_id: str) -> None:
         """A person stops a run: queued, running, or between two attempts."""
-        running = self._running
-        if running is not None and running.progress.run_id == run_id:
-            running.stops.append(sender)
-            self._stop_calls(running.progress.transcript.turn)
+        run = self._running
+        if run is not None and run.progress.run_id == run_id:
+            run.stops.append(sender)
+            running.stop_calls(self._wiring, run.progress.transcript.turn)
             with point("session.stop"):
-                supervision.exit(running.pid, supervision.Shutdown(ABORTED))
+                supervision.exit(run.pid, supervision.Shutdown(ABORTED))
             return
-        queued = [p for p in self._pending.values() if p.inbound.run_id == run_id]
+        queued = self._inbox.of_run(run_id)
         turn = self._journal.transcript.turn
-        stopped = False
-        if queued:
-            await self._withdraw(queued[0])
+        if queued is not None:
+            await self._closing.withdraw(queued)
+            stopped = True
         elif turn is not None and turn.run_id == run_id:
-            await self._close_turn("aborted")
+            await self._closing.turn("aborted")
+            stopped = True
         else:
             stopped = await self._stop_children(run_id)
-        stopped = stopped or bool(queued) or self._journal.transcript.turn is not turn
         with point("session.stopped-now"):
             supervision.reply(sender, stopped)
 
@@ -542,32 +469,6 @@ class Session(supervision.Server):
             with point("session.handed-over"):
                 supervision.reply(sender, None)
 
-    async def _answer(self, sender: supervision.From, given: waits.Answer) -> None:
-        """A person answers a question: durable first, then the run hears of it."""
-        op = AnswerWait(
-            wait_id=given.wait_id,
-            verdict=given.verdict,
-            by=given.by,
-            text=given.text,
-            at=self._wiring.outside.wall(),
-        )
-        try:
-            with point("session.answer"):
-                await self._journal.commit_beside((op,))
-        except (AnsweredAlready, NoSuchWait) as refusal:
-            with point("session.answer-late"):
-                supervision.reply_error(sender, refusal)
-            return
-        with point("session.answered"):
-            supervision.reply(sender, None)
-        found = await self._journal.look()
-        for row in found.waits:
-            if row.wait_id == given.wait_id:
-                self._answers[row.wait_id] = row
-                if self._running is not None:
-                    with point("session.tell-answer"):
-                        supervision.send(self._running.pid, waits.Answered(row))
-
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before.
 
@@ -576,10 +477,10 @@ class Session(supervision.Server):
         while True:
             await self._read_again()
             if self._journal.transcript.turn is None:
-                await self._tell_end(progress.run_id)
+                await self._closing.tell_end(progress.run_id)
                 return False
             try:
-                await self._close_turn(
+                await self._closing.turn(
                     "aborted", self._partial(progress), received=progress.received
                 )
             except SequenceConflict:
@@ -593,108 +494,14 @@ class Session(supervision.Server):
             return ""
         return "".join(progress.pieces)
 
-    def _stop_calls(self, turn: OpenTurn | None) -> None:
-        """End the tool calls of a turn: nobody waits for them any more."""
-        if turn is None:
-            return
-        for call in turn.open_calls:
-            name = names.call(self._wiring.tenant, turn.run_id, call.asked.id)
-            pid = supervision.whereis(name)
-            if pid is not None:
-                with point("session.stop-call"):
-                    supervision.exit(pid, supervision.Shutdown(ABORTED))
-
-    async def _quarantine(self, revivals: int) -> None:
-        error = (
-            f"the turn was begun {revivals + 1} times and never ended "
-            f"(sessions.revive_limit: {self._wiring.rules.revive_limit}); "
-            "it is put aside, the conversation goes on"
-        )
-        supervision.emit(
-            "beamclaw.session.quarantined",
-            {"revivals": float(revivals)},
-            {"tenant": self._wiring.tenant, "session": self._key},
-        )
-        await self._close_turn("quarantined", error=error)
-
-    async def _close_turn(
-        self,
-        outcome: Outcome,
-        text: str = "",
-        error: str | None = None,
-        received: int = 0,
-    ) -> None:
-        """End the open turn in the run's place; a late commit of it is refused."""
-        transcript, at = self._journal.transcript, self._wiring.outside.wall()
-        turn = transcript.turn
-        assert turn is not None
-        self._stop_calls(turn)
-        end = ends.closed(
-            transcript,
-            outcome,
-            text,
-            at=at,
-            place=self._place,
-            error=error,
-            received=received,
-        )
-        with point("session.close"):
-            await self._journal.commit(*end.bodies, ops=end.ops)
-        self._kin.rouse(concerned(turn, outcome))
-        self._publish(end.told)
-
-    async def _withdraw(self, pending: Pending) -> None:
-        """Stop a waiting message; the open turn's run may be writing meanwhile."""
-        at = self._wiring.outside.wall()
-        end = ends.withdrawn(pending, at=at, place=self._place)
-        with point("session.withdraw"):
-            await self._journal.commit_beside(end.ops)
-        del self._pending[pending.inbox_id]
-        self._tell_parent(pending)
-        self._publish(end.told)
-
-    async def _renew(self, pending: Pending, opened: Opening) -> None:
-        """Begin a new conversation for the word alone, which is answered at once."""
-        at = self._wiring.outside.wall()
-        end = renewed(pending, opened, at=at, place=self._place)
-        with point("session.renew"):
-            await self._journal.commit(*end.bodies, ops=end.ops)
-        self._upkeep.about.archived = False
-        del self._pending[pending.inbox_id]
-        self._tell_parent(pending)
-        self._publish(end.told)
-
-    async def _refuse(self, pending: Pending, error: str) -> None:
-        """Take a message that can have no run, and say why."""
-        at = self._wiring.outside.wall()
-        end = ends.refused(
-            self._journal.transcript, pending, error, at=at, place=self._place
-        )
-        inbounds = {pending.inbox_id: pending.inbound}
-        with point("session.refuse"):
-            await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
-        del self._pending[pending.inbox_id]
-        self._tell_parent(pending)
-        self._publish(end.told)
-
-    def _tell_parent(self, pending: Pending) -> None:
-        parent = pending.inbound.parent
-        if parent is not None:
-            self._kin.rouse((parent.session_key,))
-
     # --- what came in, what is told
 
     async def _read_again(self) -> None:
         """Bring transcript, inbox and open run up to what is durable."""
         found = await self._journal.read()
         self._upkeep.about.see(found.row)
-        waiting = {row.id for row in found.inbox}
-        for inbox_id in self._pending.keys() - waiting:
-            del self._pending[inbox_id]  # a run took it
-        self._add_all(found.inbox)
-        self._answers = {
-            row.wait_id: row for row in found.waits if row.verdict is not None
-        }
+        self._inbox.see(found.inbox)
+        self._answers.see(found.waits)
         self._revivals = 0 if found.open_run is None else found.open_run.revivals
         self._kin.see(found)
         self._kin.ring(found)
@@ -702,32 +509,18 @@ class Session(supervision.Server):
     async def _look_again(self) -> None:
         """Something was written for this session: messages, a result, a stop."""
         found = await self._journal.look()
-        self._add_all(found.inbox)
+        self._inbox.add(found.inbox)
         self._kin.see(found)
         if self._running is not None:
             self._kin.tell(self._running.pid)
 
     def _add(self, row: InboxRow) -> None:
-        if row.id <= self._read_to:
+        if not self._inbox.ring(row):
             return
-        self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
         if self._running is not None:
             self._publish(Waiting(row.run_id, "queue"))
-        if self._running is not None or self._gathering:
-            self._gather()
-
-    def _gather(self) -> None:
-        """More may follow the message that has just come."""
-        self._arrived += 1
-        self._gathering = True
-        seconds = self._wiring.settings.collect_seconds
-        supervision.send_after(seconds, supervision.self_pid(), _Quiet(self._arrived))
-
-    def _add_all(self, rows: tuple[InboxRow, ...]) -> None:
-        for row in rows:
-            self._read_to = max(self._read_to, row.id)
-            if row.id not in self._pending:
-                self._pending[row.id] = Pending(row.id, decode(row.body, Inbound))
+        if self._running is not None or self._inbox.gathering:
+            self._inbox.gather()
 
     def _publish(self, value: TopicValue) -> None:
         self._wiring.bus.publish(self._topic, value)

@@ -190,7 +190,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="sessions/session.py",
         edits=(
             (
-                """            running.stops.append(sender)
+                """            run.stops.append(sender)
 """,
                 """            supervision.reply(sender, True)
 """,
@@ -201,7 +201,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         id="answer-told-first",
-        file="sessions/session.py",
+        file="sessions/answers.py",
         edits=(
             (
                 """            with point("session.answer"):
