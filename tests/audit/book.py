@@ -15,6 +15,8 @@ from typing import Any
 import attrs
 import orjson
 
+from tests.audit.look import open_work
+
 Row = dict[str, Any]
 _MARKER = re.compile(r"<<([^<>]+)>>")
 TABLES = ["sessions", "events", "inbox", "runs", "usage", "spent", "waits", "children"]
@@ -31,10 +33,11 @@ def marker_of(text: str) -> str:
 def mark(text: str) -> str:
     """Which message *text* is: its marker; of one about a sub-agent, ``re:`` its task's.
 
-    Empty for a summary, which is no message.
+    One that had nothing to say is known by its session. Empty for a summary, which is
+    no message.
     """
     if text.startswith(_ANNOUNCED):
-        return f"re:{marker_of(text)}"
+        return f"re:{marker_of(text) or text.split()[2]}"
     return "" if text.startswith(_SUMMARY) else marker_of(text)
 
 
@@ -116,14 +119,20 @@ def read_book(ledger: Path) -> Book:
             if sound != "ok":
                 msg = f"the ledger is damaged: {sound}"
                 raise AssertionError(msg)
-            return _read(connection)
+            return read(connection)
         finally:
             connection.close()
 
 
-def _read(connection: sqlite3.Connection) -> Book:
+def read(connection: sqlite3.Connection) -> Book:
+    """The whole ledger, at one moment."""
     connection.row_factory = sqlite3.Row
-    tables = {name: _rows(connection, name) for name in TABLES}
+    connection.execute("BEGIN")
+    try:
+        tables = {name: _rows(connection, name) for name in TABLES}
+    finally:
+        connection.execute("ROLLBACK")
+        connection.row_factory = None
     keys = {session["id"]: session["key"] for session in tables["sessions"]}
     for row in tables["events"]:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
@@ -156,9 +165,6 @@ def work_left(ledger: Path) -> int:
     """How many turns are not over, asked of a ledger that a node has open."""
     connection = sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True, timeout=5)
     try:
-        return connection.execute(
-            "SELECT (SELECT count(*) FROM inbox WHERE taken_at IS NULL)"
-            " + (SELECT count(*) FROM runs WHERE state = 'running')"
-        ).fetchone()[0]
+        return open_work(connection)
     finally:
         connection.close()

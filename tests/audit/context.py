@@ -93,6 +93,12 @@ def first_answer(known: Known) -> Iterator[str]:
             yield f"{verdict.wait_id}: an answer counted, and the question is gone"
         elif (row["verdict"], row["by"]) != (verdict.verdict, verdict.by):
             yield f"{verdict.wait_id}: {verdict.by} counted, {row['by']} stands"
+    tried = {(verdict.wait_id, verdict.verdict) for verdict in known.verdicts}
+    for wait_id, row in rows.items():
+        if row["verdict"] not in (None, "expired") and (
+            (wait_id, row["verdict"]) not in tried
+        ):
+            yield f"{wait_id}: {row['verdict']} stands, and nobody said so"
     yield from (
         f"{w}: {count} answers counted" for w, count in counting.items() if count > 1
     )

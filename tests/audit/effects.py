@@ -124,5 +124,7 @@ def results_true(known: Known) -> Iterator[str]:
             and "never came" not in text
         ):
             yield f"{where}: unknown, and not said so: {text!r}"
+        if outcome == "unknown" and known.cuts == 0 and not known.kills:
+            yield f"{where}: unknown, and nobody died"
         if outcome != "ok" and not results[0]["body"]["result"].get("is_error"):
             yield f"{where}: {outcome}, and not marked so for the model"

@@ -14,10 +14,24 @@ import orjson
 
 from tests.audit.book import Book
 
-UNSAFE = ("send",)
-TOOLS = ("look", "put", "order", "send")
-ONCE = ("put", "order", "send")  # tools with effects that may be seen once at most
+UNSAFE = ("send", "ask")
+TOOLS = ("look", "put", "order", "send", "ask")
+ONCE = (
+    "put",
+    "order",
+    "send",
+    "ask",
+)  # tools with effects that may be seen once at most
 FINE = ("ok", "limited")
+
+
+@attrs.frozen
+class End:
+    """An end of a turn as a client was told it, and what it had been shown by then."""
+
+    outcome: str
+    text: str
+    shown: str = ""
 
 
 @attrs.define(kw_only=True)
@@ -29,6 +43,7 @@ class Sent:
         acked: When the client was told that the message is kept.
         texts: Each answer that came in whole: the first, and what joins brought.
         errors: Each end of the turn in words of failure that it was told.
+        ends: Each end, where a client is told it in so many words.
         outcomes: Which ends are in order for it.
         after: The marker of the message that was acknowledged before this one was sent
             in the same session.
@@ -43,6 +58,7 @@ class Sent:
     finished: float | None = None
     texts: list[str] = attrs.field(factory=list)
     errors: list[str] = attrs.field(factory=list)
+    ends: list[End] = attrs.field(factory=list)
     outcomes: tuple[str, ...] = ("ok",)
     after: str | None = None
     run_id: str | None = None
@@ -77,6 +93,7 @@ class Call:
         summary: It is about a summary, not an answer.
         billed: Tokens in and out; None where the provider bills nothing.
         messages: Of the prompt, as they were sent.
+        said: What the provider has answered so far; None: nobody looked.
     """
 
     marker: str
@@ -87,6 +104,7 @@ class Call:
     whole: bool = True
     messages: tuple[Mapping[str, Any], ...] = ()
     breaches: tuple[str, ...] = ()
+    said: str | None = None
 
 
 @attrs.frozen
@@ -109,7 +127,13 @@ class Cap:
 
 @attrs.define(kw_only=True)
 class Known:
-    """All that anybody knows."""
+    """All that anybody knows.
+
+    Attributes:
+        cuts: How often something else than the node was killed or failed, so that work
+            may have been done in vain; None: nobody counted.
+        terse: The model may answer with nothing.
+    """
 
     book: Book = attrs.field(factory=Book)
     sent: dict[str, Sent] = attrs.field(factory=dict)
@@ -118,6 +142,8 @@ class Known:
     effects: list[Effect] = attrs.field(factory=list)
     verdicts: list[Verdict] = attrs.field(factory=list)
     caps: tuple[Cap, ...] = ()
+    cuts: int | None = None
+    terse: bool = False
 
 
 Rule = Callable[[Known], Iterable[str]]

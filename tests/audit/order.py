@@ -31,6 +31,8 @@ def in_order(known: Known) -> Iterator[str]:
     for session in known.book.sessions:
         journal = known.book.journal(session["key"])
         ids = [e["body"]["inbox_id"] for e in journal if e["kind"] == "inbound"]
+        # What a sub-agent has to say goes into the turn that waits to hear it.
+        ids = [id_ for id_ in ids if came[id_]["source"] != "agent"]
         for first, second in pairwise(ids):
             if first > second:
                 markers = [came[id_]["marker"] for id_ in (first, second)]

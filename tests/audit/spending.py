@@ -139,7 +139,7 @@ def not_again(known: Known) -> Iterator[str]:
             elif event["body"]["attempt"] not in done:
                 cut += 1
         cut -= run["outcome"] in ("aborted", "quarantined") and cut > 0
-        if cut > len(known.kills):
+        if cut > len(known.kills) + (known.cuts or 0):
             yield f"{run['run_id']}: {cut} calls without an answer, fewer kills"
         answers = [e["body"]["attempt"] for e in over if e["kind"] == "answered"]
         if len(answers) != len(set(answers)):

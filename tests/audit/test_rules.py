@@ -8,7 +8,7 @@ import pytest
 
 from tests.audit import sound
 from tests.audit.book import Book, Row
-from tests.audit.known import RULES, Cap, Effect, Known, Verdict
+from tests.audit.known import RULES, Cap, Effect, End, Known, Verdict
 from tests.audit.rules import violations
 
 Damage = Callable[[Known], object]
@@ -108,6 +108,32 @@ def told_that_it_failed(known: Known) -> None:
 @finds("told")
 def told_that_it_is_stopped(known: Known) -> None:
     known.sent["c"].stopped = True
+
+
+@finds("told")
+def another_end_was_told(known: Known) -> None:
+    known.sent["c"].ends.append(End("aborted", ""))
+
+
+@finds("told")
+def shown_what_the_answer_has_not(known: Known) -> None:
+    text = run(known.book, "rc")["text"]
+    known.sent["c"].ends.append(End("ok", text, "something else"))
+
+
+@finds("told")
+def acknowledged_as_another_run(known: Known) -> None:
+    known.sent["c"].run_id = "r?"
+
+
+@finds("whole_text")
+def a_text_that_is_not_its_answers(known: Known) -> None:
+    run(known.book, "rc")["text"] = "something else"
+
+
+@finds("from_a_model")
+def an_answer_of_nobody(known: Known) -> None:
+    known.calls[:] = [attrs.evolve(call, said="") for call in known.calls]
 
 
 @finds("said_once")
@@ -214,6 +240,12 @@ def ok_and_nothing_done(known: Known) -> None:
 @finds("results_true")
 def refused_and_done(known: Known) -> None:
     event(known.book, "tool-ended")["body"]["outcome"] = "refused"
+
+
+@finds("results_true")
+def a_doubt_though_nobody_died(known: Known) -> None:
+    known.kills.clear()
+    known.cuts = 0
 
 
 @finds("results_true")
@@ -415,6 +447,11 @@ def two_answers_count(known: Known) -> None:
 @finds("first_answer")
 def an_answer_that_does_not_stand(known: Known) -> None:
     known.book.waits[0]["by"] = "other"
+
+
+@finds("first_answer")
+def an_answer_that_nobody_gave(known: Known) -> None:
+    known.verdicts.clear()
 
 
 @finds("first_answer")

@@ -1,10 +1,10 @@
 """P1: what was acknowledged is kept, answered, and said."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from tests.audit.book import mark, marker_of, said
-from tests.audit.known import FINE, Known, rule
+from tests.audit.book import Row, mark, marker_of, said
+from tests.audit.known import FINE, Call, Known, Sent, rule
 
 
 @rule
@@ -45,7 +45,8 @@ def words(known: Known) -> Iterator[str]:
             continue
         if run["outcome"] in ("error", "quarantined") and not run["error"]:
             yield f"{run['run_id']}: {run['outcome']}, and no word of why"
-        if run["outcome"] in FINE and not run["text"]:
+        bare = not known.terse or (run["outcome"] != "ok" and not run["error"])
+        if run["outcome"] in FINE and not run["text"] and bare:
             yield f"{run['run_id']}: {run['outcome']}, without any text"
 
 
@@ -56,17 +57,79 @@ def told(known: Known) -> Iterator[str]:
         run = known.book.run_of(sent.marker)
         if run is None:
             continue
-        for text in sent.texts:
-            if run["outcome"] not in FINE or text != run["text"]:
-                yield f"{sent.marker}: a client got {text!r}, not {run['text']!r}"
-        if sent.errors and run["outcome"] in FINE:
-            yield f"{sent.marker}: a client was told {sent.errors}, it ended well"
-        if sent.acked is not None and not sent.texts and not sent.errors:
-            yield f"{sent.marker}: nobody was told how it ended"
+        if sent.run_id is not None and sent.run_id != _run_id(known, sent.marker):
+            yield f"{sent.marker}: acknowledged as {sent.run_id}, which it is not"
+        yield from _heard(sent, run)
         below = [known.book.run(c["run_id"]) for c in known.book.children]
         with_it = any(r is not None and r["outcome"] == "aborted" for r in below)
         if sent.stopped and run["outcome"] != "aborted" and not with_it:
             yield f"{sent.marker}: told that it is stopped, ended {run['outcome']}"
+
+
+def _heard(sent: Sent, run: Row) -> Iterator[str]:
+    for text in sent.texts:
+        if run["outcome"] not in FINE or text != run["text"]:
+            yield f"{sent.marker}: a client got {text!r}, not {run['text']!r}"
+    for end in sent.ends:
+        if (end.outcome, end.text) != (run["outcome"], run["text"]):
+            yield f"{sent.marker}: told {end}, not {run['outcome']} {run['text']!r}"
+        if end.outcome == "ok" and not end.text.startswith(end.shown):
+            yield f"{sent.marker}: shown {end.shown!r}, answered {end.text!r}"
+    if sent.errors and run["outcome"] in FINE:
+        yield f"{sent.marker}: a client was told {sent.errors}, it ended well"
+    heard = sent.texts or sent.errors or sent.ends
+    if sent.acked is not None and not heard:
+        yield f"{sent.marker}: nobody was told how it ended"
+
+
+def _run_id(known: Known, marker: str) -> str | None:
+    row = known.book.message(marker)
+    return None if row is None else row["run_id"]
+
+
+@rule
+def whole_text(known: Known) -> Iterator[str]:
+    """A turn whose text is something else than its answers one below the other."""
+    for run in known.book.runs:
+        if run["state"] != "ended" or run["opened_at"] is None:
+            continue
+        texts = [
+            event["body"]["text"]
+            if event["kind"] == "noted"
+            else said(event["body"]["message"])
+            for event in known.book.of_run(run["run_id"], "answered", "noted")
+        ]
+        whole = "\n\n".join(filter(None, texts))
+        if run["text"] != whole:
+            yield f"{run['run_id']}: its text is {run['text']!r}, not {whole!r}"
+
+
+@rule
+def from_a_model(known: Known) -> Iterator[str]:
+    """An answer that no call of a model gave, or one of its session's gave once."""
+    if not known.calls or any(call.said is None for call in known.calls):
+        return  # nobody looked
+    keys = {row["marker"]: row["key"] for row in known.book.inbox}
+    given: dict[str, list[Call]] = defaultdict(list)
+    for call in known.calls:
+        if not call.summary:
+            given[keys.get(call.marker, "")].append(call)
+    for event in known.book.of_kind("answered"):
+        text, calls = said(event["body"]["message"]), given[event["key"]]
+        broken = event["body"]["stop_reason"] in {"aborted", "error"}
+        source = next((call for call in calls if _gave(call, text, broken)), None)
+        if not text:
+            continue
+        if source is not None:
+            calls.remove(source)
+        else:
+            yield f"{event['key']}: the answer {text!r} is nobody's"
+
+
+def _gave(call: Call, text: str, broken: bool) -> bool:
+    """Whether *text* is all of what the call said; of a broken one, its beginning."""
+    said_ = call.said or ""
+    return said_.startswith(text) if broken else call.whole and said_ == text
 
 
 @rule

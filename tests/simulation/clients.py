@@ -48,7 +48,9 @@ class Turn:
         runs: The run ids of the acknowledgements.
         ends: The ends that were told.
         shown: The text that had been shown when each of them came.
+        finished: When the first of them came.
         stopped: Its sender has asked to stop it.
+        was_stopped: And was told that it is; None: nothing was told.
     """
 
     say: Say
@@ -58,7 +60,9 @@ class Turn:
     runs: list[str] = attrs.field(factory=list[str])
     ends: list[RunEnded] = attrs.field(factory=list[RunEnded])
     shown: list[str] = attrs.field(factory=list[str])
+    finished: float | None = None
     stopped: bool = False
+    was_stopped: bool | None = None
 
 
 @attrs.define
@@ -143,6 +147,8 @@ class People:
             receipt = await self._submit(turn)
             self.trace.note(turn.person.name, f"ack {marker} {receipt.run_id}")
             turn.runs.append(receipt.run_id)
+            if receipt.run_id != turn.runs[0]:
+                self.surprises.append(f"{marker}: acknowledged as {turn.runs}")
             if turn.acked is None:
                 turn.acked = trio.current_time()
             acked.set()
@@ -188,6 +194,8 @@ class People:
                 who = turn.person.name
                 self.trace.note(who, f"end {turn.say.marker} {value.outcome}")
                 turn.ends.append(value)
+                if turn.finished is None:
+                    turn.finished = trio.current_time()
                 turn.shown.append(shown)
             case _:
                 pass
@@ -205,6 +213,7 @@ class People:
 
     async def _abort(self, turn: Turn, life: Life) -> None:
         was = await abort(self.bus, TENANT, turn.person.key, turn.runs[0])
+        turn.was_stopped = was
         self.trace.note(turn.person.name, f"stopped {turn.say.marker}: {was}")
 
     # --- questions

@@ -6,8 +6,9 @@ node. And they keep the books: what was asked, what was said, and what they bill
 
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import attrs
 import orjson
@@ -48,7 +49,7 @@ class ModelCall:
     Attributes:
         marker: Of the message that it answers; empty: of a summary.
         person: Whose conversation it is of.
-        prompt: Who spoke in it, and the marker or the beginning of what was said.
+        messages: The prompt, as the one protocol has it.
         said: The text that was sent.
         wished: The calls of tools that were sent.
         whole: All of the answer was sent.
@@ -62,7 +63,7 @@ class ModelCall:
     marker: str
     person: str
     at: float
-    prompt: tuple[tuple[str, str], ...]
+    messages: tuple[Mapping[str, Any], ...]
     is_summary: bool = False
     said: str = ""
     wished: tuple[Wish, ...] = ()
@@ -111,7 +112,7 @@ class Models:
             self.wrong.append(f"{person}: its model was shown what {other} said")
         is_summary = not request.tools
         asked = "" if is_summary else _asked(messages)
-        prompt = tuple((each.role, _short(each)) for each in messages)
+        prompt = tuple(map(_spelled, messages))
         number = len(self.calls) + 1
         call = ModelCall(
             number, life.number, provider, asked, person, trio.current_time(), prompt
@@ -269,9 +270,16 @@ def _marked(request: ModelRequest) -> list[str]:
     return [each for message in request.messages for each in markers(message.text)]
 
 
-def _short(message: Message) -> str:
-    found = markers(message.text)
-    return found[-1] if found else message.text[:24]
+def _spelled(message: Message) -> Mapping[str, Any]:
+    """A message as the auditor reads it; the results of one answer are one message."""
+    calls = [{"id": p.id} for p in message.parts if isinstance(p, ToolCall)]
+    results = [p.id for p in message.parts if isinstance(p, ToolResult)]
+    spelled: dict[str, Any] = {"role": message.role, "content": message.text}
+    if calls:
+        spelled["tool_calls"] = calls
+    if results:
+        spelled["tool_call_id"] = results[0]
+    return spelled
 
 
 def _all_text(message: Message) -> str:

@@ -34,14 +34,17 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.tools import Order
 from beamclaw.storage import Broken
 from supervision.testing import assert_no_leaks
-from tests.simulation import book
-from tests.simulation.audit import Kill, Seen
+from tests.audit import look
+from tests.audit.book import Book, read
+from tests.audit.known import Kill
+from tests.audit.rules import violations
 from tests.simulation.clients import People
 from tests.simulation.faults import Faults
 from tests.simulation.model import ModelCall, Models
 from tests.simulation.node import Machine, Wall
 from tests.simulation.order import repeatable
 from tests.simulation.plan import Plan, plan, stream
+from tests.simulation.seen import Seen
 from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
 
@@ -179,7 +182,7 @@ class World:
 
     async def _rest(self) -> None:
         """Until no work is left and the sessions sleep."""
-        while book.open_work(self._ledger()):  # noqa: ASYNC110 -- a file tells nobody
+        while look.open_work(self._ledger()):  # noqa: ASYNC110 -- a file tells nobody
             await trio.sleep(10.0)
         await trio.sleep(2 * self.plan.idle_seconds)
 
@@ -193,7 +196,7 @@ class World:
 
     def _ledger(self) -> sqlite3.Connection:
         if self._look is None:
-            self._look = book.look(self.machine.ledger)
+            self._look = look.look(self.machine.ledger)
         return self._look
 
     def _crashed(self, event: supervision.Event) -> None:
@@ -207,34 +210,25 @@ class World:
             self.found.append(f"{event.metadata['name']} crashed: {kind}: {error}")
 
     def _killed(self) -> None:
-        if not self.machine.ledger.exists():
-            self.kills.append(Kill(trio.current_time(), frozenset(), frozenset()))
-            return
-        found = book.read(self._ledger())
-        intents = frozenset(
-            (event.run_id or "", event.body["call_id"])
-            for journal in found.journals.values()
-            for event in journal
-            if event.kind == "tool-begun"
-        )
-        self.kills.append(Kill(trio.current_time(), frozenset(found.rows), intents))
+        found = read(self._ledger()) if self.machine.ledger.exists() else Book()
+        self.kills.append(Kill(trio.current_time(), found, len(self.effects.done)))
 
     def _model_begun(self, call: ModelCall) -> None:
         """A model is asked only for what the ledger has reserved."""
         made = sum(each.person == call.person for each in self.models.calls)
         key = f"agent:main:{call.person}"
         if call.person.startswith("sub_"):
-            key = book.session_of(self._ledger(), call.person)
-        known = book.reserved(self._ledger(), key)
+            key = look.session_of(self._ledger(), call.person)
+        known = look.reserved(self._ledger(), key)
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
-        cap, spent = self.plan.session_tokens, book.spent(self._ledger(), key)
+        cap, spent = self.plan.session_tokens, look.spent(self._ledger(), key)
         if cap is not None and spent > cap:
             self.found.append(f"{key}: {spent} tokens are out, the cap is {cap}")
 
     def _tool_begun(self, order: Order) -> None:
         """A tool begins only after its intent is in the ledger."""
-        known = book.begun(self._ledger(), order.run_id, order.call_id)
+        known = look.begun(self._ledger(), order.run_id, order.call_id)
         if known < order.attempt:
             self.found.append(f"{order.key}: attempt {order.attempt}, {known} intents")
 
@@ -251,9 +245,9 @@ class World:
                 deaths=self.faults.deaths,
                 lives=self.machine.lives,
                 jumps=self.faults.jumps,
-                book=book.read(self._ledger()),
+                book=read(self._ledger()),
             )
-            self.found += seen.violations()
+            self.found += violations(seen.known())
         self.found += [*people.surprises, *self.models.wrong]
         if self._look is not None:
             self._look.close()

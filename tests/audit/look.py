@@ -1,0 +1,53 @@
+"""A look into a ledger that a node has open: what must be in there at this moment."""
+
+import sqlite3
+from pathlib import Path
+
+
+def look(ledger: Path) -> sqlite3.Connection:
+    """A connection that can only read."""
+    return sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def session_of(connection: sqlite3.Connection, marker: str) -> str:
+    """The key of the session that a message went to; empty: there is none."""
+    row = connection.execute(
+        "SELECT sessions.key FROM inbox JOIN sessions ON sessions.id = inbox.session"
+        " WHERE instr(CAST(body AS TEXT), ?)",
+        (f"<<{marker}>>",),
+    ).fetchone()
+    return "" if row is None else row[0]
+
+
+def reserved(connection: sqlite3.Connection, key: str) -> int:
+    """How many model calls of a session the ledger knows of."""
+    return connection.execute(
+        "SELECT count(*) FROM usage JOIN runs ON runs.id = usage.run"
+        " JOIN sessions ON sessions.id = runs.session WHERE sessions.key = ?",
+        (key,),
+    ).fetchone()[0]
+
+
+def spent(connection: sqlite3.Connection, key: str) -> int:
+    """Tokens out of a session's purse, reservations included."""
+    row = connection.execute(
+        "SELECT tokens FROM spent WHERE scope = 'session' AND key = ?", (key,)
+    ).fetchone()
+    return 0 if row is None else row[0]
+
+
+def open_work(connection: sqlite3.Connection) -> int:
+    """Messages that wait, and turns in progress."""
+    return connection.execute(
+        "SELECT (SELECT count(*) FROM inbox WHERE taken_at IS NULL)"
+        " + (SELECT count(*) FROM runs WHERE state = 'running')"
+    ).fetchone()[0]
+
+
+def begun(connection: sqlite3.Connection, run_id: str, call_id: str) -> int:
+    """How many intents of a tool call the ledger has."""
+    return connection.execute(
+        "SELECT count(*) FROM events WHERE run_id = ? AND kind = 'tool-begun'"
+        " AND json_extract(body, '$.call_id') = ?",
+        (run_id, call_id),
+    ).fetchone()[0]

@@ -1,0 +1,110 @@
+"""What was seen in a world, as the auditor takes it.
+
+Everything in here is from persons, providers, tools and whoever does the damage. What a
+turn may end with is said here, too: only the world knows what was done to it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from tests.audit.book import Book, mark
+from tests.audit.known import Call, Cap, Effect, End, Kill, Known, Sent, Verdict
+from tests.simulation.clients import Turn, Verdicts
+from tests.simulation.model import ModelCall, markers
+from tests.simulation.plan import Plan
+from tests.simulation.tools import Done
+
+
+@attrs.frozen(kw_only=True)
+class Seen:
+    """All that was seen in a world."""
+
+    plan: Plan
+    turns: Mapping[str, Turn]
+    verdicts: Mapping[str, Verdicts]
+    calls: Sequence[ModelCall]
+    done: Sequence[Done]
+    kills: Sequence[Kill]
+    deaths: int
+    lives: int
+    jumps: int
+    book: Book
+
+    def known(self) -> Known:
+        """In the auditor's words."""
+        cap = self.plan.session_tokens
+        return Known(
+            book=self.book,
+            sent={marker: self._sent(turn) for marker, turn in self.turns.items()},
+            kills=list(self.kills),
+            calls=[_call(call) for call in self.calls],
+            effects=[Effect(tool=d.tool, key=d.key, text="") for d in self.done],
+            verdicts=[
+                Verdict(wait_id=id_, verdict=verdict, by="boss", counts=counts)
+                for id_, known in self.verdicts.items()
+                for verdict, counts in _said(known)
+            ],
+            caps=() if cap is None else (Cap("session", "tokens", cap),),
+            cuts=self.deaths + self.lives - 1,
+            terse=True,
+        )
+
+    def _sent(self, turn: Turn) -> Sent:
+        marker = turn.say.marker
+        return Sent(
+            marker=marker,
+            session=turn.person.key,
+            at=turn.sent,
+            acked=turn.acked,
+            finished=turn.finished,
+            ends=[
+                End(end.outcome, end.text, shown)
+                for end, shown in zip(turn.ends, turn.shown, strict=True)
+            ],
+            outcomes=tuple(self._explained(turn)),
+            run_id=turn.runs[0] if turn.runs else None,
+            stopped=turn.was_stopped,
+        )
+
+    def _explained(self, turn: Turn) -> Iterator[str]:
+        """The ends that what was done to a turn explains."""
+        yield "ok"
+        run = self.book.run_of(turn.say.marker)
+        together = [t for m, t in self.turns.items() if self.book.run_of(m) is run]
+        modes = {say.queue for say in turn.person.says}
+        if any(each.stopped for each in [turn, *together]) or "interrupt" in modes:
+            yield "aborted"
+        if self.plan.session_tokens or self.plan.turn_calls < 100 or self.jumps:
+            yield "limited"
+        if any(call.error for call in self.calls):
+            yield "error"
+        if self.deaths + len(self.kills) >= self.plan.revive_limit:
+            yield "quarantined"
+
+
+def _call(call: ModelCall) -> Call:
+    """A summary is asked for by a turn that is not in it: it is of the first one there."""
+    spoken = [m["content"] for m in call.messages if m["role"] == "user"]
+    marks = [found for text in spoken if (found := mark(text))]
+    first = next((m for text in spoken for m in markers(text)), "")
+    return Call(
+        marker=first if call.is_summary or not marks else marks[-1],
+        at=call.at,
+        model=call.provider,
+        summary=call.is_summary,
+        billed=(call.billed[0], call.billed[1]),
+        whole=call.whole,
+        messages=() if call.is_summary else call.messages,
+        said=call.said,
+    )
+
+
+def _said(known: Verdicts) -> Iterator[tuple[str, bool]]:
+    """What was answered, in order; the same word twice counts as often as was told."""
+    left = list(known.counted)
+    for verdict in known.tried:
+        counts = verdict in left
+        if counts:
+            left.remove(verdict)
+        yield verdict, counts
