@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import attrs
 
 import supervision
+from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.messages import Media
 
 Effect = Literal["pure", "idempotent", "checkable", "unsafe"]
@@ -78,7 +79,7 @@ class Order:
         key: The same however often the call is carried out, and no other call's.
         attempt: How often it has been begun, this time included.
         approved: The digest of what a person has agreed to; empty: nobody was asked.
-        tainted: Words of strangers are in the conversation.
+        tainted: Words of strangers were in the conversation when the model asked for it.
         agent: Whose turn asks for it, by its id.
     """
 
@@ -100,12 +101,14 @@ class Output:
     """What a tool says when it is done; *is_error* tells the model that it failed.
 
     *media* are pictures and files that the model is shown beside the text. A file that is
-    a text is better said: what is too long of that is kept.
+    a text is better said: what is too long of that is kept. *untrusted*: these are words
+    of strangers, though the tool's output is not always that (see `ToolSpec.untrusted`).
     """
 
     text: str
     is_error: bool = False
     media: tuple[Media, ...] = ()
+    untrusted: bool = False
 
 
 @attrs.frozen
@@ -142,6 +145,7 @@ class Bounded:
     length: int = 0
     pieces: tuple[bytes, ...] = ()
     media: tuple[Media, ...] = ()
+    untrusted: bool = False
 
 
 class ToolFailed(Exception):  # noqa: N818 -- a situation
@@ -169,6 +173,19 @@ class Tool(Protocol):
         """What became of an order that was begun before, by its key; None: nothing.
 
         Only called on tools whose effect is ``checkable``. After None it is run again.
+        """
+        ...
+
+    async def clear(self, order: Order) -> Clearance:
+        """Whether a person has to agree before *order* is carried out.
+
+        Only called on tools whose ``asks`` is ``by-call``: by the run, before the call is
+        begun, when ``order.approved`` is empty; and by the process of the call, right
+        before it works. Both times it has to look at the world anew. Nothing may be
+        changed by it, and it takes a moment only.
+
+        Raises:
+            ToolFailed: It cannot be done at all, in words for the model.
         """
         ...
 

@@ -127,7 +127,9 @@ async def _take_time(folder: Path, order: Order) -> None:
 def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of *agent*."""
     world = World(
-        folder / "effects", asks=agent == CAREFUL, before=partial(_take_time, folder)
+        folder / "effects",
+        asks="always" if agent == CAREFUL else "never",
+        before=partial(_take_time, folder),
     )
     if agent == CHIEF:
         return {**world.tools(), **session_tools()}

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import cattrs
 
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.codec import converter
 from beamclaw.contracts.relatives import CannotSee, Relatives
 from beamclaw.contracts.subagents import (
@@ -101,6 +102,9 @@ class _Looks:
 
     async def check(self, order: Order) -> Output | None:
         return None
+
+    async def clear(self, order: Order) -> Clearance:
+        return Clear()
 
 
 def looking_tools(agent: str, rules: Rules) -> dict[str, Tool]:

@@ -11,8 +11,17 @@ from typing import Any
 import attrs
 import orjson
 
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.points import point
-from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
+from beamclaw.contracts.tools import (
+    Asks,
+    Effect,
+    Order,
+    Output,
+    Tool,
+    ToolFailed,
+    ToolSpec,
+)
 
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -31,19 +40,26 @@ async def _at_once(order: Order) -> None:
     del order
 
 
+async def _clear(order: Order) -> Clearance:
+    del order
+    return Clear()
+
+
 @attrs.define
 class World:
     """What there is of effects.
 
     Attributes:
         file: Where they are written down.
-        asks: A person has to agree before any of its tools runs.
+        asks: Whether a person has to agree before one of its tools runs.
+        clears: What its tools say of a call, where *asks* is ``by-call``.
         before: Waited for in a tool, before its effect.
         after: The same, between its effect and its end.
     """
 
     file: Path
-    asks: bool = False
+    asks: Asks = "never"
+    clears: Callable[[Order], Awaitable[Clearance]] = _clear
     before: Callable[[Order], Awaitable[None]] = _at_once
     after: Callable[[Order], Awaitable[None]] = _at_once
 
@@ -79,7 +95,7 @@ class _Worldly:
             description=f"{self.name}, which is {EFFECTS[self.name]}",
             parameters=_SCHEMA,
             effect=EFFECTS[self.name],
-            asks="always" if self.world.asks else "never",
+            asks=self.world.asks,
         )
 
     async def run(self, order: Order) -> Output:
@@ -104,3 +120,6 @@ class _Worldly:
         if all(one["key"] != order.key for one in self.world.effects(self.name)):
             return None
         return Output(f"{self.name}: {order.arguments.get('text', '')} (found)")
+
+    async def clear(self, order: Order) -> Clearance:
+        return await self.world.clears(order)

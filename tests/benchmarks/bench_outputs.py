@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.tools import Order, Output, Tool, ToolSpec
 from tests.benchmarks.load import quantile
 from tests.benchmarks.report import Row, emit
@@ -47,6 +48,10 @@ class Talkative:
     async def check(self, order: Order) -> Output | None:
         del order
         return None
+
+    async def clear(self, order: Order) -> Clearance:
+        del order
+        return Clear()
 
 
 @attrs.define

@@ -10,6 +10,7 @@ import attrs
 
 from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.tools import Order, Output, Tool, ToolSpec
 
 SPEC = ToolSpec(
@@ -32,6 +33,10 @@ class Nothing:
     async def check(self, order: Order) -> Output | None:
         del order
         return None
+
+    async def clear(self, order: Order) -> Clearance:
+        del order
+        return Clear()
 
 
 def toolbox(agent: str) -> Mapping[str, Tool]:

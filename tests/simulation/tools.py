@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
 from beamclaw.testing.session_tools import session_tools
@@ -95,6 +96,9 @@ class _Tool:
         await self._pause()
         self.effects.trace.note("tool", f"{self.name} checks {order.key}")
         return Output(f"{self.name} done") if self.effects.has(order) else None
+
+    async def clear(self, order: Order) -> Clearance:
+        return Clear()
 
     async def _pause(self) -> None:
         rng = self.effects.random

@@ -6,6 +6,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.journal import ToolEnded, read
 from beamclaw.contracts.ledger_reads import OutputRead, ReadOutput, ReadSession
 from beamclaw.contracts.messages import Image, Media
@@ -37,6 +38,9 @@ class Says:
 
     async def check(self, order: Order) -> Output | None:
         return None
+
+    async def clear(self, order: Order) -> Clearance:
+        return Clear()
 
 
 LONG = "".join(f"line {number}\n" for number in range(20_000))

@@ -23,7 +23,7 @@ ID = "run-1/call_0"
 
 @pytest.fixture
 def world(tmp_path: Path, model: Model) -> World:
-    made = World(tmp_path / "world", asks=True)
+    made = World(tmp_path / "world", asks="always")
     model.tools.update(made.tools())
     model.scripts = [use(("send", {"text": "x"})), report]
     return made
