@@ -28,6 +28,11 @@ def call(tenant: str, run_id: str, call_id: str) -> str:
     return f"{tenant}/call/{run_id}/{call_id}"
 
 
+def command(tenant: str, command_id: str) -> str:
+    """The name of the process that holds a command, while it is known."""
+    return f"{tenant}/command/{command_id}"
+
+
 def topic(tenant: str, key: str) -> str:
     """The bus topic on which everything visible in session *key* is published."""
     return f"{tenant}/topic/{key}"

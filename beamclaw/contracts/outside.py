@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import attrs
 import trio
 
+from beamclaw.contracts.commands import OpenLauncher
 from beamclaw.contracts.providers import Connect
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Outside:
             the next step of the event loop.
         database: Opens a connection to a database file, by its URI. None: SQLite's own.
         connect: Makes the connection to a provider. None: as that is configured.
+        launcher: Starts what starts programs. None: an operating system process.
     """
 
     wall: Callable[[], float] = time.time
@@ -80,3 +82,4 @@ class Outside:
     later: Callable[[Callable[[], None]], object] | None = None
     database: Callable[[str], Any] | None = None
     connect: Connect | None = None
+    launcher: OpenLauncher | None = None

@@ -108,6 +108,8 @@ POINTS: Final[Mapping[str, str]] = {
     "tool.run": "a tool works",
     "tool.effect": "a tool has its effect (those of `beamclaw.testing.world`)",
     "tool.done": "the run gets the output",
+    # --- a command
+    "command.drop": "a command that somebody has waited for is let go, or ended",
 }
 """What happens between the two points of each name."""
 
