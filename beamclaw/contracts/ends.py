@@ -9,9 +9,9 @@ from beamclaw.contracts.announcements import Place, announced
 from beamclaw.contracts.journal import RunOver
 from beamclaw.contracts.ledger_ops import EndRun
 from beamclaw.contracts.ledger_rows import Outcome, RunRow
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.sessions import RunEnded, accept
 from beamclaw.contracts.subagents import Parent, Spend
-from beamclaw.contracts.transcript import OpenTurn
 
 
 def end_run(

@@ -7,9 +7,10 @@ import attrs
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.ledger import Claim
 from beamclaw.contracts.ledger_rows import ChildRow, WaitRow
+from beamclaw.contracts.open_turn import told
 from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
 from beamclaw.contracts.snapshots import Kept
-from beamclaw.contracts.transcript import Transcript, told
+from beamclaw.contracts.transcript import Transcript
 
 ABORTED = "aborted"  # the term of the exit signal that stops a run for a person
 

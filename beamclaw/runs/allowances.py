@@ -3,8 +3,8 @@
 import attrs
 
 from beamclaw.contracts.budgets import MICRO
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.subagents import Allowance, Spawn
-from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.contracts.turns import TurnLimits
 
 

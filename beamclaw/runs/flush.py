@@ -8,9 +8,9 @@ import attrs
 import trio
 
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.open_turn import PARAGRAPH
 from beamclaw.contracts.runs import Progress
 from beamclaw.contracts.sessions import Delta
-from beamclaw.contracts.transcript import PARAGRAPH
 
 
 @attrs.define(eq=False)

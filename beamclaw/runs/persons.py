@@ -9,10 +9,10 @@ from beamclaw.contracts.journal import InboundTaken, WaitBegun, WaitOver
 from beamclaw.contracts.ledger_errors import AnsweredAlready
 from beamclaw.contracts.ledger_ops import CloseWait, JoinRun, OpenWait, Take
 from beamclaw.contracts.ledger_rows import WaitRow
+from beamclaw.contracts.open_turn import Wait
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import Steer, Steered
 from beamclaw.contracts.sessions import Joined, Question
-from beamclaw.contracts.transcript import Wait
 from beamclaw.runs.calls import call_key
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn import AskPerson, Expire

@@ -11,6 +11,7 @@ from beamclaw.contracts.journal import Body, Noted
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_rows import Outcome
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ProviderError, StopReason
 from beamclaw.contracts.runs import RunOrder
@@ -23,7 +24,7 @@ from beamclaw.contracts.sessions import (
     Waiting,
 )
 from beamclaw.contracts.snapshots import Keep
-from beamclaw.contracts.transcript import OpenTurn, Transcript
+from beamclaw.contracts.transcript import Transcript
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
 

@@ -15,9 +15,10 @@ from beamclaw.contracts.budgets import dollars
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
+from beamclaw.contracts.open_turn import Call, Did, OpenTurn, Wait
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, ToolSpec
-from beamclaw.contracts.transcript import Call, Did, OpenTurn, Transcript, Wait
+from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
 
 

@@ -15,10 +15,11 @@ from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
 from beamclaw.contracts.ledger_ops import Op, Settle, Take
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.open_turn import Call, told
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.subagents import Spend
-from beamclaw.contracts.transcript import Call, Transcript, told
+from beamclaw.contracts.transcript import Transcript
 from beamclaw.sessions.lane import Pending
 
 

@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 import attrs
 
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.resets import typed
 from beamclaw.contracts.sessions import Inbound, QueueMode
-from beamclaw.contracts.transcript import OpenTurn, Transcript
+from beamclaw.contracts.transcript import Transcript
 
 
 @attrs.frozen

@@ -6,9 +6,9 @@ import attrs
 
 import supervision
 from beamclaw.contracts import names
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer
-from beamclaw.contracts.transcript import OpenTurn
 from beamclaw.sessions.lane import Pending
 from beamclaw.sessions.wiring import Wiring
 

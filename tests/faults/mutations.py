@@ -532,7 +532,7 @@ from beamclaw.contracts.providers import ProviderError
     ),
     Mutation(
         id="carved-from-nothing",
-        file="contracts/transcript.py",
+        file="contracts/open_turn.py",
         edits=(
             (
                 """        return all_of(self.begun.allowance) if self.spend is None else self.spend

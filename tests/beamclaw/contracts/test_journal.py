@@ -27,15 +27,10 @@ from beamclaw.contracts.messages import (
     Usage,
     said,
 )
+from beamclaw.contracts.open_turn import Begun
 from beamclaw.contracts.results import ended
-from beamclaw.contracts.transcript import (
-    REMEMBERED,
-    Begun,
-    Fact,
-    Transcript,
-    advance,
-    extend,
-)
+from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
+from beamclaw.contracts.turn_events import REMEMBERED
 from tests.support.journals import histories, stored
 
 TURN = [

@@ -19,9 +19,10 @@ from beamclaw.contracts.messages import (
     ToolResult,
     said,
 )
+from beamclaw.contracts.open_turn import Call, OpenTurn
 from beamclaw.contracts.providers import ModelRequest
 from beamclaw.contracts.repair import LOST, _Mending, is_whole, repaired
-from beamclaw.contracts.transcript import Call, Fact, OpenTurn, Transcript, evolve
+from beamclaw.contracts.transcript import Fact, Transcript, evolve
 from beamclaw.providers.anthropic import messages_body
 from beamclaw.providers.openai import chat_body
 from beamclaw.testing._http import HTTPRequest

@@ -29,9 +29,10 @@ from beamclaw.contracts.messages import (
     Usage,
     said,
 )
+from beamclaw.contracts.open_turn import Did
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.steps import at_once
-from beamclaw.contracts.transcript import Did, Fact, Transcript, advance, extend
+from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
 from tests.support.journals import histories, messages, stored
 
 

@@ -25,6 +25,7 @@ from beamclaw.contracts.journal import (
 )
 from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.messages import Message, ToolCall, ToolResult, Usage
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.subagents import (
     Allowance,
@@ -40,7 +41,7 @@ from beamclaw.contracts.subagents import (
     may_spawn,
     offered,
 )
-from beamclaw.contracts.transcript import Fact, OpenTurn, Transcript, evolve
+from beamclaw.contracts.transcript import Fact, Transcript, evolve
 from beamclaw.tree import subagent_rules
 
 ME = "agent:main:main"

@@ -4,8 +4,8 @@ import attrs
 import pytest
 
 from beamclaw.contracts.messages import ModelParams
+from beamclaw.contracts.open_turn import Child, OpenTurn
 from beamclaw.contracts.subagents import Allowance, ChildBegun, Spawn
-from beamclaw.contracts.transcript import Child, OpenTurn
 from beamclaw.runs.allowances import carve, within
 from tests.beamclaw.sessions.conftest import TURN_LIMITS
 

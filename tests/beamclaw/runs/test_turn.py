@@ -5,16 +5,10 @@ import pytest
 
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.messages import ModelParams, ToolCall, said
+from beamclaw.contracts.open_turn import Begun, Call, Child, Did, OpenTurn
 from beamclaw.contracts.subagents import Allowance, ChildBegun, Spend
 from beamclaw.contracts.tools import Effect, ToolSpec
-from beamclaw.contracts.transcript import (
-    Begun,
-    Call,
-    Child,
-    Did,
-    OpenTurn,
-    Transcript,
-)
+from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.turn import (
     Act,

@@ -8,8 +8,9 @@ from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.journal import Answered, InboundTaken, RunOver, ToolEnded
 from beamclaw.contracts.ledger_ops import EndRun, Settle, Take
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
+from beamclaw.contracts.open_turn import Begun, Call, OpenTurn, Reserved
 from beamclaw.contracts.sessions import Inbound
-from beamclaw.contracts.transcript import Begun, Call, OpenTurn, Reserved, Transcript
+from beamclaw.contracts.transcript import Transcript
 from beamclaw.sessions.ends import closed, refused, withdrawn
 from beamclaw.sessions.lane import Pending
 

@@ -5,9 +5,10 @@ import pytest
 
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.messages import ModelParams, said
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.subagents import ChildEnd
-from beamclaw.contracts.transcript import OpenTurn, Transcript
+from beamclaw.contracts.transcript import Transcript
 from beamclaw.sessions.lane import (
     Begin,
     Close,

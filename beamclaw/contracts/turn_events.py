@@ -1,0 +1,248 @@
+"""What each event makes of the turn in progress, one case per kind."""
+
+import attrs
+
+from beamclaw.contracts.journal import (
+    Answered,
+    Asked,
+    AttemptFailed,
+    Body,
+    Compacted,
+    InboundTaken,
+    Noted,
+    Revived,
+    RunStarted,
+    ToolBegun,
+    ToolEnded,
+    WaitBegun,
+    WaitOver,
+)
+from beamclaw.contracts.messages import ToolCall, Usage
+from beamclaw.contracts.open_turn import (
+    Begun,
+    Call,
+    Child,
+    Did,
+    OpenTurn,
+    Reserved,
+    Wait,
+    told,
+)
+from beamclaw.contracts.subagents import ChildEnd
+
+# A turn remembers so many of its tool calls, to tell a loop.
+REMEMBERED = 32
+
+
+def started(
+    turn: OpenTurn | None, body: RunStarted, run_id: str | None, at: float, depth: int
+) -> OpenTurn:
+    """The turn after its run was begun, or taken over by a successor."""
+    if turn is not None and turn.run_id == run_id:
+        away = max(0.0, at - turn.touched_at)
+        since = None if turn.waiting_since is None else turn.waiting_since + away
+        # How far a call had come that a death has cut nobody knows.
+        turn = _paid(turn, _total(turn.reserved.bound), turn.reserved.cost)
+        return attrs.evolve(
+            turn,
+            epoch=body.epoch,
+            asking=False,
+            started_at=turn.started_at + away,
+            touched_at=at,
+            waiting_since=since,
+        )
+    return OpenTurn(
+        run_id=run_id or "",
+        epoch=body.epoch,
+        agent=body.agent,
+        definition=body.definition,
+        params=body.params,
+        retractable=body.retractable,
+        started_at=at,
+        touched_at=at,
+        parent=body.parent,
+        depth=depth,
+        hops=body.hops,
+        reply_to=body.reply_to,
+    )
+
+
+def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, PLR0911 -- a table
+    """The open turn after an event of its own, one case per kind."""
+    match body:
+        case Revived():
+            return attrs.evolve(turn, progress=0)
+        case Asked():
+            unanswered = turn.unanswered or body.purpose == "answer"
+            return attrs.evolve(
+                turn,
+                attempt=body.attempt,
+                asking=True,
+                unanswered=unanswered,
+                reserved=Reserved(body.bound, body.cost),
+            )
+        case Compacted():
+            return attrs.evolve(
+                _paid(turn, _total(body.usage), body.cost),
+                asking=False,
+                overflow=False,
+                compactions=turn.compactions + 1,
+                usage=turn.usage + body.usage,
+            )
+        case AttemptFailed():
+            return attrs.evolve(
+                _paid(turn, _total(body.usage), body.cost),
+                asking=False,
+                overflow=body.kind == "context_length",
+                failed=turn.failed + 1,
+                failed_in_a_row=turn.failed_in_a_row + 1
+                if body.link == turn.link
+                else 0,
+                link=body.link,
+            )
+        case Answered():
+            return _answered(turn, body)
+        case ToolBegun():
+            return _begun(turn, body, at)
+        case ToolEnded():
+            return _ended(turn, body, at)
+        case InboundTaken():
+            # What the model has said before is not its answer to this.
+            turn = attrs.evolve(turn, answer=None, last=False)
+            return turn if body.child is None else _announced(turn, body.child)
+        case WaitBegun():
+            wait = Wait(id=body.wait_id, expires_at=body.expires_at)
+            since = at if turn.waiting_since is None else turn.waiting_since
+            calls = _changed(turn, body.call_id, wait=wait)
+            return attrs.evolve(turn, calls=calls, waiting_since=since)
+        case WaitOver():
+            return _answered_wait(turn, body, at)
+        case Noted():
+            return attrs.evolve(turn, text=told(turn.text, body.text))
+        case _:
+            return turn
+
+
+def _paid(turn: OpenTurn, tokens: int, cost: int) -> OpenTurn:
+    """The call in progress is over, and took so much."""
+    return attrs.evolve(
+        turn, tokens=turn.tokens + tokens, cost=turn.cost + cost, reserved=Reserved()
+    )
+
+
+def _total(usage: Usage) -> int:
+    return usage.input + usage.output
+
+
+def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
+    return attrs.evolve(
+        _paid(turn, _total(body.usage), body.cost),
+        asking=False,
+        unanswered=False,
+        failed_in_a_row=0,
+        compactions=0,
+        model_calls=turn.model_calls + 1,
+        usage=turn.usage + body.usage,
+        text=told(turn.text, body.message.text),
+        answer=body.message,
+        model=f"{body.provider}/{body.model}" if body.provider else "",
+        stop_reason=body.stop_reason,
+        calls=tuple(
+            Call(asked=part)
+            for part in body.message.parts
+            if isinstance(part, ToolCall)
+        ),
+        progress=turn.progress + 1,
+    )
+
+
+def _begun(turn: OpenTurn, body: ToolBegun, at: float) -> OpenTurn:
+    begun, child = (
+        Begun(effect=body.effect, key=body.key, attempt=body.attempt),
+        body.child,
+    )
+    if child is None:
+        return attrs.evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
+    turn = attrs.evolve(
+        turn,
+        calls=_changed(turn, body.call_id, begun=begun, child=child.run_id),
+        children=(*turn.children, Child(call_id=body.call_id, begun=child)),
+    )
+    if turn.waiting_since is None and child.mode == "wait":
+        return attrs.evolve(turn, waiting_since=at)
+    return turn
+
+
+def _announced(turn: OpenTurn, end: ChildEnd) -> OpenTurn:
+    children = tuple(
+        attrs.evolve(child, spend=end.spend)
+        if child.begun.run_id == end.run_id
+        else child
+        for child in turn.children
+    )
+    return attrs.evolve(turn, children=children)
+
+
+def _returned(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
+    """The call has a result: what its sub-agent was given and has not used is back."""
+    id_ = body.result.id
+    waited_for = [c for c in turn.children if c.call_id == id_ and c.awaited]
+    if not waited_for:
+        return turn
+    (child,) = waited_for
+    # Of one that was cut off nobody knows what it has used.
+    spend = body.spend or attrs.evolve(child.counted, seconds=0.0)
+    children = tuple(
+        attrs.evolve(each, spend=spend) if each is child else each
+        for each in turn.children
+    )
+    lent = max(turn.lent, spend.seconds)
+    return _waited(attrs.evolve(turn, children=children, lent=lent), at)
+
+
+def _waited(turn: OpenTurn, at: float) -> OpenTurn:
+    """The turn's clock goes on, when it waits for nobody any more."""
+    if turn.waiting_since is None or turn.waits:
+        return turn
+    # Less than nothing, where a sub-agent worked while nobody worked for the turn.
+    waited = turn.waited + max(0.0, at - turn.waiting_since) - turn.lent
+    return attrs.evolve(turn, waited=waited, waiting_since=None, lent=0.0)
+
+
+def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
+    id_ = body.result.id
+    asked = next((call.asked for call in turn.calls if call.asked.id == id_), None)
+    if asked is None:
+        return turn
+    did = Did(tool=asked.name, arguments=asked.arguments, digest=body.digest)
+    turn = _returned(turn, body, at)
+    return attrs.evolve(
+        turn,
+        last=turn.last or body.last,
+        calls=_changed(turn, id_, outcome=body.outcome),
+        tool_calls=turn.tool_calls + 1,
+        done=(*turn.done[1 - REMEMBERED :], did),
+        progress=turn.progress + 1,
+    )
+
+
+def _answered_wait(turn: OpenTurn, body: WaitOver, at: float) -> OpenTurn:
+    calls = tuple(
+        attrs.evolve(
+            call,
+            wait=attrs.evolve(
+                call.wait, verdict=body.verdict, by=body.by, text=body.text
+            ),
+        )
+        if call.wait is not None and call.wait.id == body.wait_id
+        else call
+        for call in turn.calls
+    )
+    return _waited(attrs.evolve(turn, calls=calls), at)
+
+
+def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...]:
+    return tuple(
+        attrs.evolve(call, **changes) if call.asked.id == call_id else call
+        for call in turn.calls
+    )
