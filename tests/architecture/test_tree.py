@@ -19,6 +19,7 @@ NO_PROCESS = {
     "cli": "the commands, outside the node",
     "contracts": "what parts may know of one another",
     "storage": "how the ledger and the store keep a database: a library of both",
+    "toolkit": "what tools are written with: a library",
     "testing": "the fakes",
 }
 # A child whose id is not the name of a folder, and the folder whose it is.
