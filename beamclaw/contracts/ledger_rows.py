@@ -9,14 +9,8 @@ from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
 
 RunState = Literal["queued", "running", "joined", "ended"]
-
-
 Verdict = Literal["allow", "deny", "expired"]
-
-
 Outcome = Literal["ok", "limited", "error", "aborted", "quarantined"]
-
-
 ChildState = Literal["open", "ended", "cancelled", "closed"]
 """How a turn stands that works for a tool call of another one.
 

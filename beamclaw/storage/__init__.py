@@ -5,19 +5,10 @@ functions that read and write its tables, and gets one writer, group commit and 
 for whatever can be wrong with a file.
 """
 
-from beamclaw.storage._database import (
-    Connect,
-    Connection,
-    Schema,
-    connect_sqlite,
-    in_words,
-    integrity,
-    open_database,
-    open_guard,
-    open_reader,
-    statements,
-)
+from beamclaw.storage._connecting import Connect, Connection, connect_sqlite
+from beamclaw.storage._database import open_database, open_guard, open_reader
 from beamclaw.storage._driver import Access, Broken, Driver, StillInUse, StillOpen
+from beamclaw.storage._examining import integrity
 from beamclaw.storage._folder import (
     FolderLock,
     lock_folder,
@@ -26,7 +17,9 @@ from beamclaw.storage._folder import (
     probe,
 )
 from beamclaw.storage._log import Rounds
+from beamclaw.storage._refusals import in_words
 from beamclaw.storage._rows import Rows
+from beamclaw.storage._schema import Schema, statements
 from beamclaw.storage._suspects import suspect
 from beamclaw.storage._words import why
 from beamclaw.storage._writer import (

@@ -20,7 +20,7 @@ from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import (
     Broken,
     StatementFailed,
-    _database,
+    _examining,
     connect_sqlite,
     open_database,
 )
@@ -241,7 +241,7 @@ def test_a_page_that_changed_in_a_small_file_is_seen_unless_it_is_only_text(
 def test_a_page_that_changed_in_a_large_file_is_found_when_it_is_used(
     shapes, kind, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_database, "LOOKED_THROUGH", 0)
+    monkeypatch.setattr(_examining, "LOOKED_THROUGH", 0)
     whole, rng, outcomes = shapes["closed"], random.Random(5), set()
     for number in range(30):
         file = bytearray(whole.file)

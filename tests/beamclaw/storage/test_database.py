@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.storage import Schema, _database, integrity, open_database, open_reader
+from beamclaw.storage import Schema, _examining, integrity, open_database, open_reader
 from tests.support.ledgers import disk_full
 
 
@@ -288,7 +288,7 @@ def test_integrity_finds_nothing_in_a_whole_file(path):
 
 
 def test_integrity_finds_what_opening_does_not_look_at(path, monkeypatch):
-    monkeypatch.setattr(_database, "LOOKED_THROUGH", 0)  # as in a large file
+    monkeypatch.setattr(_examining, "LOOKED_THROUGH", 0)  # as in a large file
     fill(path, ONE, rows=5000)
     data = bytearray(path.read_bytes())
     data[8192:9000] = b"\xee" * 808
