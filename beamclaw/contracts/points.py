@@ -27,6 +27,8 @@ POINTS: Final[Mapping[str, str]] = {
     "storage.sync": "a new file, or a folder with a new name in it, is written out",
     "storage.rename": "a new file gets its name",
     "tenant.claim": "a tenant's ledger asks node.db for a new owner epoch",
+    "path.folder": "a folder that is missing on the way to a file is made",
+    "path.sync": "the folder that names it is written out",
     # --- the edge
     "edge.accept": "a message is put into the inbox",
     "http.accepted": "the first byte of a stream: the acknowledgement",
