@@ -1,0 +1,266 @@
+"""Reads of sessions: one as it stands, lists of them, their runs and questions."""
+
+from typing import Any
+
+from beamclaw.contracts.ledger_inbox import InboxRow
+from beamclaw.contracts.ledger_reads import (
+    ReadExpired,
+    ReadJournal,
+    ReadOpenWork,
+    ReadRun,
+    ReadSession,
+    ReadSessionRow,
+    ReadSessions,
+    ReadWaits,
+    SessionRead,
+)
+from beamclaw.contracts.ledger_rows import (
+    Event,
+    RunRow,
+    SessionRow,
+    SnapshotRow,
+    WaitRow,
+)
+from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.session_meta import SessionMeta
+from beamclaw.ledger import journal, relatives
+from beamclaw.storage import Connection
+
+_RUN = """
+    SELECT r.run_id, coalesce(s.deleted_key, s.key), r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
+        r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
+        r.joined
+    FROM runs AS r JOIN sessions AS s ON s.id = r.session
+"""
+_RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
+_RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
+_WAITS = """
+    SELECT w.wait_id, s.key, w.run_id, w.question, w.at, w.expires_at, w.verdict, w.by,
+        w.text
+    FROM waits AS w JOIN sessions AS s ON s.id = w.session
+    WHERE w.closed_at IS NULL
+"""
+_WAITS_OPEN = f"{_WAITS} AND w.verdict IS NULL ORDER BY w.at, w.id"
+_WAITS_OF = f"{_WAITS} AND w.session = ? ORDER BY w.id"
+_INBOX = """
+    SELECT id, run_id, body FROM inbox
+    WHERE session = ? AND taken_at IS NULL ORDER BY id
+"""
+_SNAPSHOT = """
+    SELECT seq, body FROM snapshots
+    WHERE session = ? AND version = ? AND seq > ? AND seq <= ?
+"""
+_OPEN_WORK = """
+    SELECT s.key FROM (
+        SELECT session, opened_at AS since FROM runs WHERE state = 'running'
+        UNION ALL
+        SELECT session, at FROM inbox WHERE taken_at IS NULL
+    ) AS work
+    JOIN sessions AS s ON s.id = work.session
+    GROUP BY work.session ORDER BY min(work.since), work.session
+"""
+_SESSION_ROW = """
+    SELECT s.key, s.session_id, s.agent, s.seq, s.created_at, s.updated_at, r.run_id,
+        s.channel, s.ephemeral, s.archived_at, s.deleted_at, s.deleted_key,
+        s.label, s.model, s.thinking, s.verbosity,
+        coalesce(s.parent, (
+            SELECT coalesce(p.deleted_key, p.key)
+            FROM children AS c JOIN sessions AS p ON p.id = c.parent_session
+            WHERE c.session = s.id AND c.kind = 'spawn' LIMIT 1
+        ))
+"""
+_COLUMNS = 17
+_SESSIONS = f"""
+    {_SESSION_ROW}
+    FROM (
+        SELECT * FROM sessions
+        WHERE deleted_at IS NULL AND (?1 IS NULL OR (archived_at IS NOT NULL) = ?1)
+            AND (?4 IS NULL OR ephemeral = ?4)
+        ORDER BY updated_at DESC, id DESC LIMIT ?2 OFFSET ?3
+    ) AS s
+    LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    ORDER BY s.updated_at DESC, s.id DESC
+"""
+_SESSION_BY_KEY = f"""
+    {_SESSION_ROW}
+    FROM sessions AS s LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    WHERE s.key = ?
+"""
+# With what there is of its relatives, so that most need no further statement.
+_SESSION = f"""
+    {_SESSION_ROW}, s.id, s.last_event, {relatives.ANY}
+    FROM sessions AS s LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    WHERE s.key = ?
+"""
+_SESSION_DELETED = f"""
+    {_SESSION_ROW}
+    FROM sessions AS s LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
+    WHERE s.deleted_key = ? ORDER BY s.id DESC LIMIT 1
+"""
+# Each by an index that holds nothing else. A session with work is left alone.
+_IDLE = """
+    NOT EXISTS (SELECT 1 FROM runs WHERE session = s.id AND state = 'running')
+    AND NOT EXISTS (SELECT 1 FROM inbox WHERE session = s.id AND taken_at IS NULL)
+"""
+_EXPIRED = f"""
+    SELECT key FROM (
+        SELECT s.key, s.id FROM sessions AS s
+        WHERE s.ephemeral = 1 AND s.deleted_at IS NULL AND s.created_at < ?1
+            AND s.updated_at < ?1 AND {_IDLE}
+        ORDER BY s.created_at LIMIT ?3
+    )
+    UNION
+    SELECT key FROM (
+        SELECT s.key FROM sessions AS s
+        WHERE s.archived_at < ?2 AND s.deleted_at IS NULL AND {_IDLE}
+        ORDER BY s.archived_at LIMIT ?3
+    )
+    UNION
+    SELECT key FROM (
+        SELECT s.key FROM children AS c JOIN sessions AS s ON s.id = c.session
+        WHERE c.kind = 'spawn' AND c.at < ?4 AND s.updated_at < ?4
+            AND s.deleted_at IS NULL AND {_IDLE}
+        ORDER BY c.at LIMIT ?3
+    )
+    LIMIT ?3
+"""
+
+
+def session(connection: Connection, request: ReadSession) -> SessionRead:
+    """One consistent view of a session."""
+    query = connection.execute
+    found = query(_SESSION, (request.session_key,)).fetchone()
+    if found is None:
+        return SessionRead(seq=0, events=(), inbox=())
+    row = _session_row(found)
+    session, last, *relations = found[_COLUMNS:]
+    snapshot, after = None, request.after_seq
+    if request.snapshot is not None:
+        given = session, request.snapshot, after, row.seq
+        kept = query(_SNAPSHOT, given).fetchone()
+        if kept is not None:
+            snapshot = SnapshotRow(*kept)
+            after = snapshot.seq
+    events = journal.read(connection, last, after)
+    inbox = query(_INBOX, (session,)).fetchall()
+    run = row.open_run and query(_RUN_OPEN, (session,)).fetchone()
+    kin = relatives.of_session(connection, session, request.session_key, relations)
+    return SessionRead(
+        seq=row.seq,
+        events=events,
+        inbox=tuple(
+            InboxRow(id=id_, session_key=request.session_key, run_id=run_id, body=body)
+            for id_, run_id, body in inbox
+        ),
+        open_run=_run_row(run) if run else None,
+        waits=_wait_rows(query(_WAITS_OF, (session,)).fetchall()),
+        children=kin.children,
+        cancelled=kin.cancelled,
+        owed=kin.owed,
+        row=row,
+        snapshot=snapshot,
+    )
+
+
+def run(connection: Connection, request: ReadRun) -> RunRow | None:
+    """A run by its id."""
+    row = connection.execute(_RUN_BY_ID, (request.run_id,)).fetchone()
+    return None if row is None else _run_row(row)
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    return RunRow(
+        run_id=row[0],
+        session_key=row[1],
+        state=row[2],
+        epoch=row[3],
+        revivals=row[4],
+        outcome=row[5],
+        stop_reason=row[6],
+        text=row[7],
+        usage=Usage(row[8], row[9], row[10], bool(row[11])),
+        error_kind=row[12],
+        error=row[13],
+        joined=row[14],
+    )
+
+
+def _wait_rows(rows: list[tuple[Any, ...]]) -> tuple[WaitRow, ...]:
+    return tuple(
+        WaitRow(
+            wait_id=row[0],
+            session_key=row[1],
+            run_id=row[2],
+            question=row[3],
+            at=row[4],
+            expires_at=row[5],
+            verdict=row[6],
+            by=row[7],
+            text=row[8],
+        )
+        for row in rows
+    )
+
+
+def waits(connection: Connection, _: ReadWaits) -> tuple[WaitRow, ...]:
+    """The questions that wait for a person."""
+    return _wait_rows(connection.execute(_WAITS_OPEN).fetchall())
+
+
+def open_work(connection: Connection, _: ReadOpenWork) -> tuple[str, ...]:
+    """The sessions with something to do."""
+    return tuple(row[0] for row in connection.execute(_OPEN_WORK).fetchall())
+
+
+def sessions(connection: Connection, request: ReadSessions) -> tuple[SessionRow, ...]:
+    """The sessions, latest activity first."""
+    given = request.archived, request.limit, request.offset, request.ephemeral
+    return tuple(map(_session_row, connection.execute(_SESSIONS, given).fetchall()))
+
+
+def session_row(connection: Connection, request: ReadSessionRow) -> SessionRow | None:
+    """A session by its key, or the last that was deleted under it."""
+    given = (request.session_key,)
+    row = connection.execute(_SESSION_BY_KEY, given).fetchone()
+    if row is None:
+        row = connection.execute(_SESSION_DELETED, given).fetchone()
+    return None if row is None else _session_row(row)
+
+
+def _session_row(row: tuple[Any, ...]) -> SessionRow:
+    return SessionRow(
+        key=row[11] or row[0],
+        session_id=row[1],
+        agent=row[2],
+        seq=row[3],
+        created_at=row[4],
+        updated_at=row[5],
+        open_run=row[6],
+        channel=row[7],
+        ephemeral=bool(row[8]),
+        archived_at=row[9],
+        deleted_at=row[10],
+        meta=SessionMeta(
+            label=row[12], model=row[13], thinking=row[14], verbosity=row[15]
+        ),
+        parent=row[16],
+    )
+
+
+def events(connection: Connection, request: ReadJournal) -> tuple[Event, ...]:
+    """All events of a session."""
+    row = connection.execute(
+        "SELECT last_event FROM sessions WHERE key = ?", (request.session_key,)
+    ).fetchone()
+    return () if row is None else journal.read(connection, row[0], 0)
+
+
+def expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:
+    """The sessions that may be deleted."""
+    given = (
+        request.ephemeral_before,
+        request.archived_before,
+        request.limit,
+        request.subagent_before,
+    )
+    return tuple(row[0] for row in connection.execute(_EXPIRED, given).fetchall())
