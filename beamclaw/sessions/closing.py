@@ -7,6 +7,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned, run_ended
+from beamclaw.contracts.ledger_ops import CancelChildren
 from beamclaw.contracts.ledger_reads import ReadRun
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.points import point
@@ -100,6 +101,19 @@ class Closing:
         with point("session.refuse"):
             await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)
         self._taken(pending, end)
+
+    async def children(self, run_id: str) -> bool:
+        """Stop what a turn has begun that is over itself; whether there was anything."""
+        working = [
+            row.session_key
+            for row in (await self._journal.look()).children
+            if (row.parent_run, row.state, row.kind) == (run_id, "open", "spawn")
+        ]
+        if working:
+            with point("session.stop-children"):
+                await self._journal.commit_beside((CancelChildren(run_id),))
+            self._kin.rouse(working)
+        return bool(working)
 
     async def tell_end(self, run_id: str) -> None:
         """The run committed its end and died before it could say so."""

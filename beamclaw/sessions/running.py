@@ -9,6 +9,9 @@ from beamclaw.contracts import names
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer
+from beamclaw.sessions.answers import Answers
+from beamclaw.sessions.journal import Journal
+from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Pending
 from beamclaw.sessions.wiring import Wiring
 
@@ -34,29 +37,66 @@ class Running:
             supervision.send(self.pid, Steer(pending.inbox_id, pending.inbound))
 
 
-async def start(wiring: Wiring, order: RunOrder) -> Running:
-    """Begin the run under the tenant's supervisor of runs, and watch it."""
-    run_id = order.progress.run_id
-    with point("session.run"):
-        pid = await supervision.start_child(
-            names.of_tenant(wiring.tenant, "runs"),
-            supervision.ChildSpec(
-                run_id,
-                partial(wiring.run_turn, order),
-                name=names.run(wiring.tenant, run_id),
-                restart="temporary",
-            ),
+class Runs:
+    """The runs of one session, one at a time."""
+
+    def __init__(
+        self, wiring: Wiring, key: str, journal: Journal, answers: Answers, kin: Kin
+    ) -> None:
+        self._wiring = wiring
+        self._key = key
+        self._journal = journal
+        self._answers = answers
+        self._kin = kin
+
+    async def begin(
+        self,
+        run_id: str,
+        epoch: int,
+        *,
+        successor: bool,
+        definition: bytes | None = None,
+    ) -> Running:
+        """Begin the run under the tenant's supervisor of runs, and watch it."""
+        tenant, journal = self._wiring.tenant, self._journal
+        topic = names.topic(tenant, self._key)
+        progress = Progress(run_id, topic, journal.transcript, kept=journal.kept)
+        order = RunOrder(
+            tenant=tenant,
+            session_key=self._key,
+            claim=journal.claim(run_id, epoch),
+            progress=progress,
+            successor=successor,
+            definition=definition,
+            answers=self._answers.rows,
+            results=tuple(self._kin.results.values()),
         )
-    assert pid is not None
-    return Running(supervision.monitor(pid), pid, order.progress)
+        with point("session.run"):
+            pid = await supervision.start_child(
+                names.of_tenant(tenant, "runs"),
+                supervision.ChildSpec(
+                    run_id,
+                    partial(self._wiring.run_turn, order),
+                    name=names.run(tenant, run_id),
+                    restart="temporary",
+                ),
+            )
+        assert pid is not None
+        return Running(supervision.monitor(pid), pid, progress)
 
-
-def find(wiring: Wiring, run_id: str) -> Running | None:
-    """Watch a run that outlived the session that began it."""
-    entry = supervision.lookup(names.run(wiring.tenant, run_id))
-    if entry is None or not isinstance(entry.value, Progress):
-        return None
-    return Running(supervision.monitor(entry.pid), entry.pid, entry.value)
+    def find(self) -> Running | None:
+        """Watch a run of the open turn that outlived the session before this one."""
+        turn = self._journal.transcript.turn
+        if turn is None:
+            return None
+        entry = supervision.lookup(names.run(self._wiring.tenant, turn.run_id))
+        if entry is None or not isinstance(entry.value, Progress):
+            return None
+        monitor = supervision.monitor(entry.pid)
+        self._journal.kept = entry.value.kept
+        self._answers.tell(entry.pid)
+        self._kin.tell(entry.pid)
+        return Running(monitor, entry.pid, entry.value)
 
 
 def stop_calls(wiring: Wiring, turn: OpenTurn | None) -> None:

@@ -15,12 +15,10 @@ from beamclaw.contracts import names, waits
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.ledger_errors import (
-    LedgerError,
     SequenceConflict,
 )
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_ops import (
-    CancelChildren,
     JoinRun,
     NoteRevival,
     OpenRun,
@@ -28,10 +26,9 @@ from beamclaw.contracts.ledger_ops import (
     Take,
 )
 from beamclaw.contracts.ledger_session_ops import SetAgent
-from beamclaw.contracts.lifecycle import ORDERS, Order
+from beamclaw.contracts.lifecycle import ORDERS
 from beamclaw.contracts.points import point
-from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steered
-from beamclaw.contracts.session_meta import BadSetting
+from beamclaw.contracts.runs import ABORTED, Progress, Steered
 from beamclaw.contracts.sessions import (
     Abort,
     HandTo,
@@ -40,7 +37,7 @@ from beamclaw.contracts.sessions import (
     TopicValue,
     Waiting,
 )
-from beamclaw.sessions import lane, running
+from beamclaw.sessions import lane
 from beamclaw.sessions.answers import Answers
 from beamclaw.sessions.closing import Closing
 from beamclaw.sessions.inbox import Inbox, Quiet
@@ -48,7 +45,7 @@ from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Lane, Pending
 from beamclaw.sessions.opening import opening
-from beamclaw.sessions.running import Running
+from beamclaw.sessions.running import Running, Runs, stop_calls
 from beamclaw.sessions.upkeep import Upkeep
 from beamclaw.sessions.wiring import Wiring
 from supervision.abc import NoReply
@@ -96,6 +93,7 @@ class Session(supervision.Server):
         self._inbox = Inbox(wiring.settings.collect_seconds)
         self._answers = Answers(wiring, self._journal)
         self._kin = Kin(wiring)
+        self._runs = Runs(wiring, key, self._journal, self._answers, self._kin)
         self._closing = Closing(
             wiring, key, journal=self._journal, inbox=self._inbox, kin=self._kin
         )
@@ -119,7 +117,7 @@ class Session(supervision.Server):
         self._journal.open()
         if not self._fresh:
             await self._read_again()
-            self._find_run()
+            self._running = self._runs.find()
             if self._running is None:  # else that run writes the journal
                 await self._journal.mend()
         if self._succeeds:
@@ -151,7 +149,7 @@ class Session(supervision.Server):
                 run = None if self._running is None else self._running.pid
                 await self._answers.take(sender, request, run)
             case request if isinstance(request, ORDERS):
-                await self._carry_out(sender, request)
+                await self._upkeep.serve(sender, request, self._busy())
             case HandTo():
                 self._handovers.append((sender, request))
             case _:
@@ -198,17 +196,6 @@ class Session(supervision.Server):
             if share is None
             else {**attrs.asdict(share), "free": share.free},
         }
-
-    async def _carry_out(self, sender: supervision.From, order: Order) -> None:
-        """Somebody wants something done with the session as a whole."""
-        try:
-            answer = await self._upkeep.carry_out(order, self._busy())
-        except (LedgerError, BadSetting) as refusal:
-            with point("session.order-refused"):
-                supervision.reply_error(sender, refusal)
-            return
-        with point("session.order-done"):
-            supervision.reply(sender, answer)
 
     def _busy(self) -> str:
         """What goes on here, in words; nothing: nothing does."""
@@ -327,7 +314,9 @@ class Session(supervision.Server):
         self._inbox.handed = set()
         self._revivals = 0
         self._answers.clear()
-        await self._start_run(run_id, 1, successor=False, definition=body)
+        self._running = await self._runs.begin(
+            run_id, 1, successor=False, definition=body
+        )
 
     def _hand(self, pending: tuple[Pending, ...]) -> None:
         assert self._running is not None
@@ -339,7 +328,7 @@ class Session(supervision.Server):
         """Stop the run for the message behind it; its text so far stays."""
         assert self._running is not None
         self._running.stopping = True
-        running.stop_calls(self._wiring, self._running.progress.transcript.turn)
+        stop_calls(self._wiring, self._running.progress.transcript.turn)
         with point("session.interrupt"):
             supervision.exit(self._running.pid, supervision.Shutdown(ABORTED))
 
@@ -351,40 +340,9 @@ class Session(supervision.Server):
         with point("session.revive"):
             await self._journal.commit((turn.run_id, Revived()), ops=(note,))
         self._revivals = 1 if turn.moves else self._revivals + 1
-        await self._start_run(turn.run_id, turn.epoch + 1, successor=True)
-
-    async def _start_run(
-        self,
-        run_id: str,
-        epoch: int,
-        *,
-        successor: bool,
-        definition: bytes | None = None,
-    ) -> None:
-        journal = self._journal
-        progress = Progress(run_id, self._topic, journal.transcript, kept=journal.kept)
-        order = RunOrder(
-            tenant=self._wiring.tenant,
-            session_key=self._key,
-            claim=journal.claim(run_id, epoch),
-            progress=progress,
-            successor=successor,
-            definition=definition,
-            answers=self._answers.rows,
-            results=tuple(self._kin.results.values()),
+        self._running = await self._runs.begin(
+            turn.run_id, turn.epoch + 1, successor=True
         )
-        self._running = await running.start(self._wiring, order)
-
-    def _find_run(self) -> None:
-        """Watch a run of the open turn that outlived the session before this one."""
-        turn = self._journal.transcript.turn
-        if turn is None:
-            return
-        self._running = found = running.find(self._wiring, turn.run_id)
-        if found is not None:
-            self._journal.kept = found.progress.kept
-            self._answers.tell(found.pid)
-            self._kin.tell(found.pid)
 
     # --- ends
 
@@ -426,7 +384,7 @@ class Session(supervision.Server):
         run = self._running
         if run is not None and run.progress.run_id == run_id:
             run.stops.append(sender)
-            running.stop_calls(self._wiring, run.progress.transcript.turn)
+            stop_calls(self._wiring, run.progress.transcript.turn)
             with point("session.stop"):
                 supervision.exit(run.pid, supervision.Shutdown(ABORTED))
             return
@@ -439,22 +397,9 @@ class Session(supervision.Server):
             await self._closing.turn("aborted")
             stopped = True
         else:
-            stopped = await self._stop_children(run_id)
+            stopped = await self._closing.children(run_id)
         with point("session.stopped-now"):
             supervision.reply(sender, stopped)
-
-    async def _stop_children(self, run_id: str) -> bool:
-        """Stop what a turn has begun that is over itself; whether there was anything."""
-        working = [
-            row.session_key
-            for row in (await self._journal.look()).children
-            if (row.parent_run, row.state, row.kind) == (run_id, "open", "spawn")
-        ]
-        if working:
-            with point("session.stop-children"):
-                await self._journal.commit_beside((CancelChildren(run_id),))
-            self._kin.rouse(working)
-        return bool(working)
 
     async def _hand_over(self) -> None:
         """Another agent gets the session: the last one that was named."""

@@ -12,7 +12,7 @@ import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.journal import Forked, SessionReset, event, read
-from beamclaw.contracts.ledger_errors import SessionExists
+from beamclaw.contracts.ledger_errors import LedgerError, SessionExists
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessionRow
 from beamclaw.contracts.ledger_rows import Event, SessionRow
@@ -78,6 +78,17 @@ class Upkeep:
         self._wiring = wiring
         self._key = key
         self._journal = journal
+
+    async def serve(self, sender: supervision.From, order: Order, busy: str) -> None:
+        """Answer *sender*, who wants this done with the session as a whole."""
+        try:
+            answer = await self.carry_out(order, busy)
+        except (LedgerError, BadSetting) as refusal:
+            with point("session.order-refused"):
+                supervision.reply_error(sender, refusal)
+            return
+        with point("session.order-done"):
+            supervision.reply(sender, answer)
 
     async def carry_out(self, order: Order, busy: str) -> object:
         """What the order is answered with; *busy* says in words what goes on.
