@@ -158,3 +158,11 @@ class ReadExpired(supervision.Call[tuple[str, ...]]):
     archived_before: float | None
     subagent_before: float | None = None
     limit: int = 100
+
+
+@attrs.frozen
+class ReadErasable(supervision.Call[bool]):
+    """Whether a step of :class:`~beamclaw.contracts.ledger.Erase` may find something.
+
+    It costs no transaction, as a step does.
+    """

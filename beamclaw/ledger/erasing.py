@@ -9,6 +9,7 @@ without its body, and its run stay until then, and the session's row with them.
 import attrs
 
 from beamclaw.contracts.ledger import Erased
+from beamclaw.contracts.ledger_reads import ReadErasable
 from beamclaw.storage import Connection
 
 # Of one step: rows, and bytes of events' bodies (one more may reach beyond).
@@ -59,6 +60,7 @@ _ENDS = """
         (SELECT max(deleted_at) FROM sessions WHERE deleted_at IS NOT NULL),
         (SELECT min(deleted_at) FROM sessions WHERE deleted_at IS NOT NULL)
 """
+_ANY = "SELECT EXISTS (SELECT 1 FROM sessions WHERE deleted_at IS NOT NULL)"
 _CHAIN = """
     WITH RECURSIVE back (id, previous, count, bytes) AS (
         SELECT id, previous, 1, length(body) FROM events WHERE id = ?
@@ -126,6 +128,21 @@ _DROP_SESSIONS = f"""
 """
 
 
+def erasable(connection: Connection, _: ReadErasable) -> bool:
+    """Whether a session was deleted, or the file has room to give back."""
+    (deleted,) = connection.execute(_ANY).fetchone()
+    return bool(deleted) or (_shrinks(connection) and _in_excess(connection) > 0)
+
+
+def _shrinks(connection: Connection) -> bool:
+    return connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 0
+
+
+def _in_excess(connection: Connection) -> int:
+    """Free pages beyond those that stay in the file."""
+    return connection.execute("PRAGMA freelist_count").fetchone()[0] - _SPARE
+
+
 @attrs.define(eq=False)
 class _Round:
     """Going through the tables once, for the sessions deleted up to *since*."""
@@ -171,7 +188,7 @@ class Eraser:
         self._direct = tuple(
             name for name in others if query(_INDEXED, (name,)).fetchone() is not None
         )
-        self._shrinks = query("PRAGMA auto_vacuum").fetchone()[0] != 0
+        self._shrinks = _shrinks(self._connection)
 
     def forget(self) -> None:
         """The transaction was rolled back: the round begins anew."""
@@ -287,8 +304,7 @@ class Eraser:
         if not self._shrinks:
             return 0
         query = self._connection.execute
-        free = query("PRAGMA freelist_count").fetchone()[0]
-        pages = min(free - _SPARE, _GIVEN_BACK)
+        pages = min(_in_excess(self._connection), _GIVEN_BACK)
         if pages <= 0:
             return 0
         for _ in range(pages):

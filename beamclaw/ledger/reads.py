@@ -8,6 +8,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadAncestors,
     ReadChildren,
     ReadDefinition,
+    ReadErasable,
     ReadExpired,
     ReadJournal,
     ReadOpenWork,
@@ -24,7 +25,7 @@ from beamclaw.contracts.ledger_usage import (
     ReadSums,
     ReadUsage,
 )
-from beamclaw.ledger import outputs, relatives, session_reads, usage_reads
+from beamclaw.ledger import erasing, outputs, relatives, session_reads, usage_reads
 from beamclaw.ledger.sums import sums
 from beamclaw.storage import Connection
 
@@ -48,6 +49,7 @@ Read = (
     | ReadSessionRow
     | ReadJournal
     | ReadExpired
+    | ReadErasable
     | ReadUsage
     | ReadWaits
     | ReadSpent
@@ -99,6 +101,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadSessionRow: session_reads.session_row,
     ReadJournal: session_reads.events,
     ReadExpired: session_reads.expired,
+    ReadErasable: erasing.erasable,
     ReadUsage: usage_reads.usage,
     ReadWaits: session_reads.waits,
     ReadSpent: usage_reads.spent,

@@ -13,7 +13,7 @@ import trio
 import supervision
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.ledger_errors import LedgerError
-from beamclaw.contracts.ledger_reads import ReadExpired
+from beamclaw.contracts.ledger_reads import ReadErasable, ReadExpired
 from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.lifecycle import CleanUp
 from beamclaw.contracts.points import point
@@ -77,11 +77,11 @@ class Cleanup(supervision.Server):
         if not self._looked:
             self._looked = await self._look() < _AT_ONCE
             return True
-        erased = await supervision.call(
-            self._wiring.ledger,
-            ledger.Erase(at=self._wiring.outside.wall()),
-            timeout=None,
-        )
+        wiring = self._wiring
+        if not await supervision.call(wiring.ledger, ReadErasable(), timeout=None):
+            return False
+        erase = ledger.Erase(at=wiring.outside.wall())
+        erased = await supervision.call(wiring.ledger, erase, timeout=None)
         self._count(rows=erased.rows, pages=erased.pages)
         return erased.more
 

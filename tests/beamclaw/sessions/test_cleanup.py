@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 import supervision
 from beamclaw.contracts import lifecycle
+from beamclaw.contracts.ledger import GetLedgerStatus
 from beamclaw.contracts.ledger_reads import ReadRun, ReadSessions
 from beamclaw.contracts.ledger_usage import ReadUsage
 from beamclaw.contracts.lifecycle import DeleteSession, PutAway
@@ -100,6 +101,18 @@ async def test_what_is_erased_is_told_and_what_was_spent_stays(
         run = await supervision.call("default/ledger", ReadRun("run-1"))
         assert run is not None
         assert (run.text, run.error_kind) == ("", "gone")
+
+
+async def test_where_nothing_was_deleted_nothing_is_written(
+    open_tenant: Open, autojump_clock: MockClock
+) -> None:
+    async with open_tenant(retention=Retention(request=DAY, every=60)) as tenant:
+        await tenant.ask("one")
+        await trio.sleep(HOUR)
+        before = await supervision.call("default/ledger", GetLedgerStatus())
+        await trio.sleep(HOUR)
+        after = await supervision.call("default/ledger", GetLedgerStatus())
+        assert after == before
 
 
 async def test_a_cleanup_that_dies_is_gone_on_with(
