@@ -4,7 +4,7 @@ Nothing else happens here. What a part needs from another it gets from this page
 value, a factory or a name; no part imports another.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import TypeVar, cast
@@ -42,10 +42,11 @@ from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
-from beamclaw.contracts.subagents import Rules, SessionTool
-from beamclaw.contracts.tools import Bounds, Tool
+from beamclaw.contracts.subagents import Rules
+from beamclaw.contracts.tools import Bounds
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.toolbox import ToolsOf, all_tools, chosen
 from supervision import ChildSpec, Supervisor
 
 T = TypeVar("T")
@@ -61,26 +62,17 @@ COUNT_EVERY = 0.1
 LAST_WORDS_SECONDS = 1.0
 
 
-Toolbox = Callable[[str], Mapping[str, Tool | SessionTool]]
-
-
-def no_tools(agent: str) -> Mapping[str, Tool | SessionTool]:
-    """The tools of a node that has none."""
-    del agent
-    return {}
-
-
 def tree(
     config: Config,
     outside: Outside = REAL,
-    toolbox: Toolbox = no_tools,
+    tools_of: ToolsOf | None = None,
     troubles: Troubles | None = None,
 ) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
     References are names, so nothing below is invalid when one above restarts.
-    *toolbox* says which tools an agent (by its id) has, and *troubles* will
-    say which parts cannot work.
+    *tools_of* says which tools there are for an agent, in place of the node's own, and
+    *troubles* will say which parts cannot work.
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
     tenant = partial(
@@ -88,7 +80,7 @@ def tree(
         config,
         outside,
         carrier,
-        toolbox,
+        tools_of,
         names.DEFAULT_TENANT,
         troubles=troubles,
     )
@@ -125,7 +117,7 @@ def _tenant(
     config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
-    toolbox: Toolbox,
+    tools_of: ToolsOf | None,
     tenant: str,
     *,
     troubles: Troubles,
@@ -135,7 +127,7 @@ def _tenant(
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
-    wiring = _run_wiring(config, outside, carrier, toolbox, tenant)
+    wiring = _run_wiring(config, outside, carrier, tools_of, tenant)
     connect = outside.connect or partial(_connect, config)
     keeper = partial(
         ledger.LedgerServer,
@@ -251,7 +243,7 @@ def _run_wiring(
     config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
-    toolbox: Toolbox,
+    tools_of: ToolsOf | None,
     tenant: str,
 ) -> runs.Wiring:
     numbers = config.sessions
@@ -260,6 +252,8 @@ def _run_wiring(
     )
     sizes = config.tools
     bounds = Bounds(sizes.max_result, sizes.max_kept, sizes.max_media)
+    rules = subagent_rules(config)
+    tools_of = tools_of or all_tools(config, outside, tenant, rules)
     return runs.Wiring(
         tenant=tenant,
         bus=carrier,
@@ -282,11 +276,11 @@ def _run_wiring(
         summary_seconds=numbers.summary_seconds,
         limits=turn_limits_of(config, ""),
         limits_of=partial(turn_limits_of, config),
-        tools=toolbox,
+        tools=chosen(config, rules, tools_of),
         begin_call=partial(tools.begin_call, bounds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
-        subagents=subagent_rules(config),
+        subagents=rules,
     )
 
 

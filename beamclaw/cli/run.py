@@ -29,7 +29,8 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import private_folder
 from beamclaw.telemetry import READY
-from beamclaw.tree import Toolbox, drain, no_tools, tree
+from beamclaw.toolbox import ToolsOf
+from beamclaw.tree import drain, tree
 
 # Seconds for the orderly stop of the tree, after the turns had theirs.
 GRACE = 10.0
@@ -44,10 +45,10 @@ class Node(supervision.Application):
         *,
         as_json: bool,
         hints: tuple[str, ...] = (),
-        toolbox: Toolbox = no_tools,
+        tools_of: ToolsOf | None = None,
     ) -> None:
         self._config = config
-        self._toolbox = toolbox
+        self._tools_of = tools_of
         self._troubles = Troubles()
         self._as_json = as_json
         self._hints = hints
@@ -57,7 +58,7 @@ class Node(supervision.Application):
 
     def root(self) -> supervision.Supervisor:
         """The whole tree."""
-        return tree(self._config, toolbox=self._toolbox, troubles=self._troubles)
+        return tree(self._config, tools_of=self._tools_of, troubles=self._troubles)
 
     async def ready(self) -> None:
         """Say where it listens: programs wait for this line.
@@ -95,12 +96,12 @@ def _count(turns: int) -> None:
         tell(f"stopping: {counted(turns, 'open turn')}")
 
 
-def run(options: argparse.Namespace, toolbox: Toolbox = no_tools) -> int:
-    """Run the node until a signal; the exit code."""
+def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
+    """Run the node until a signal; the exit code. *tools_of*: see `tree`."""
     loaded = _load(options)
     config = _with_token(loaded)
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
-    node = Node(config, as_json=options.json, hints=hints, toolbox=toolbox)
+    node = Node(config, as_json=options.json, hints=hints, tools_of=tools_of)
     try:
         code = supervision.run(node, grace=GRACE)
     except supervision.StartFailed as error:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 
 from beamclaw.config.models import DEFAULT_MODELS, Api
+from beamclaw.config.tool_names import Profile
 from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.contracts.sessions import QueueMode
@@ -257,6 +258,35 @@ class AgentSubagentsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ToolPolicy:
+    """Which tools there are."""
+
+    profile: Profile | None = _key(
+        None,
+        "What one begins with: minimal (session_status), coding, messaging or full,\n"
+        "which is everything. Without one: what allow says, or full where that says\n"
+        "nothing.",
+    )
+    allow: tuple[str, ...] = _key(
+        (),
+        "Tools beside those of the profile: names, patterns (web_*), group:fs,\n"
+        "group:runtime, group:web, group:sessions, group:plugins.",
+    )
+    deny: tuple[str, ...] = _key(
+        (), "The same, for what is not there. It wins, wherever it is said."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class AgentToolsConfig(ToolPolicy):
+    """Which tools this agent has. What the node denies stays denied."""
+
+    by_provider: Mapping[str, ToolPolicy] = _keys(
+        "By the provider that is asked, or provider/model: what it may use of these."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class AgentConfig:
     """An agent: who answers, and by which model."""
 
@@ -282,6 +312,7 @@ class AgentConfig:
     max_tokens: Count | None = _key(None, "Tokens of one answer, at most.")
     temperature: Temperature | None = _key(None, "How freely it chooses its words.")
     limits: AgentLimitsConfig = attrs.field(factory=AgentLimitsConfig)
+    tools: AgentToolsConfig = attrs.field(factory=AgentToolsConfig)
 
 
 @attrs.frozen(kw_only=True)
@@ -506,9 +537,12 @@ class SessionToolsConfig:
 
 
 @attrs.frozen(kw_only=True)
-class ToolsConfig:
+class ToolsConfig(AgentToolsConfig):
     """What agents may use."""
 
+    call_seconds: Seconds = _key(
+        1_800.0, "Seconds that a tool call may take, where the tool does not say."
+    )
     max_calls: Count = _key(
         1_000, "Tool calls in progress at once; one more is refused."
     )

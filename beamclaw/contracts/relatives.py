@@ -56,6 +56,18 @@ class Relatives:
         Raises:
             CannotSee: There is none of this key, or it may not be seen.
         """
+        await self.row(session_key)
+        ledger_ = names.of_tenant(self.tenant, "ledger")
+        found = await supervision.call(ledger_, ReadSession(session_key), timeout=None)
+        state = await in_steps(_replayed(found.events))
+        return tuple(state.messages)[-limit:]
+
+    async def row(self, session_key: str) -> SessionRow:
+        """A session, as it is listed.
+
+        Raises:
+            CannotSee: There is none of this key, or it may not be seen.
+        """
         ledger_ = names.of_tenant(self.tenant, "ledger")
         row = await supervision.call(ledger_, ReadSessionRow(session_key), timeout=None)
         if row is None or row.deleted_at is not None:
@@ -66,9 +78,7 @@ class Relatives:
         refusal = may_see(self.rules, self.asker, row.agent, session_key, above)
         if refusal is not None:
             raise CannotSee(refusal)
-        found = await supervision.call(ledger_, ReadSession(session_key), timeout=None)
-        state = await in_steps(_replayed(found.events))
-        return tuple(state.messages)[-limit:]
+        return row
 
 
 _LOOKED_AT = 1_000

@@ -56,7 +56,8 @@ class ToolSpec:
         kind: See :data:`ToolKind`.
         group: See :data:`Group`.
         untrusted: What it says are words of strangers.
-        deadline: Seconds that a call may take; None: as many as the turn has.
+        deadline: Seconds that a call may take; None: as many as are configured.
+        source: Which package of somebody else brings it; empty: it is built in.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ToolSpec:
     group: Group = ""
     untrusted: bool = False
     deadline: float | None = None
+    source: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from functools import partial
 
 import attrs
-import orjson
 import trio
 
 import supervision
@@ -21,7 +20,7 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
-from beamclaw.contracts.tools import ToolSpec
+from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.model_call import ModelCall
@@ -32,16 +31,14 @@ from beamclaw.runs.wiring import Wiring
 
 @attrs.define(eq=False)
 class Asking:
-    """The model calls of one run, by the agent's definition and with these tools."""
+    """The model calls of one run, by the agent's definition."""
 
     wiring: Wiring
     record: Record
     definition: AgentDefinition
-    tools: tuple[ToolSpec, ...]
     limits: TurnLimits
-    # Tokens of the system's words, and of these and the tools.
+    # Tokens of the system's words.
     _system: int = attrs.field(init=False, default=0)
-    _overhead: int = attrs.field(init=False, default=0)
     # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
     _worth: int = attrs.field(init=False, default=0)
@@ -52,16 +49,27 @@ class Asking:
         if self.definition.system is not None:
             words = tokens.of_text(self.definition.system)
             self._system = tokens.MESSAGE_OVERHEAD + words
-        spoken: list[str] = []
-        for spec in self.tools:
-            schema = orjson.dumps(spec.parameters).decode()
-            spoken += (spec.name, spec.description, schema)
-        self._overhead = self._system + sum(map(tokens.of_text, spoken))
 
     @property
     def target(self) -> tuple[str, str]:
         """Provider and model that are asked now."""
         return self.definition.model_at(self.record.turn.link)
+
+    @property
+    def _overhead(self) -> int:
+        """Tokens of the system's words and of the tools."""
+        return self._system + self.toolbox().tokens
+
+    def toolbox(self) -> Toolbox:
+        """What the model that is asked now has of tools, and what it asks for may be done."""
+        provider, model = self.target
+        caller = Caller(
+            agent=self.definition.id,
+            provider=provider,
+            model=model,
+            depth=self.record.turn.depth,
+        )
+        return self.wiring.tools(caller)
 
     @property
     def is_configured(self) -> bool:
@@ -243,7 +251,7 @@ class Asking:
             model=self.target[1],
             messages=step.messages,
             params=self._params(step),
-            tools=self.tools,
+            tools=tuple(self.toolbox().specs.values()),
         )
         flusher.publish(record.progress)
         flusher.restart(record.progress, step.attempt, record.turn.text)

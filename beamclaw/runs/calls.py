@@ -4,7 +4,7 @@ Each call is a process of its own that outlives the run: it keeps its output unt
 run, or a successor of it, has written that into the journal.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 
 import supervision
@@ -13,7 +13,8 @@ from beamclaw.contracts.journal import ToolBegun, ToolEnded
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import ended, of_output, to_keep, whole
 from beamclaw.contracts.sessions import ToolUse
-from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output, Tool
+from beamclaw.contracts.toolbox import Toolbox
+from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn import Begin, Conclude
 from beamclaw.runs.wiring import Wiring
@@ -44,11 +45,11 @@ class Calls:
     """See the module. Belongs to one run, which hands it the messages about calls."""
 
     def __init__(
-        self, wiring: Wiring, record: Record, tools: Mapping[str, Tool]
+        self, wiring: Wiring, record: Record, toolbox: Callable[[], Toolbox]
     ) -> None:
         self._wiring = wiring
         self._record = record
-        self._tools = tools
+        self._toolbox = toolbox
         # Intents in the draft: begun when that is committed.
         self._drafted: dict[str, Begin] = {}
         self._pids: dict[str, supervision.Pid] = {}
@@ -106,7 +107,7 @@ class Calls:
                 key=call_key(self._record.id, id_),
                 attempt=step.attempt,
             )
-            tool = self._tools[order.tool]
+            tool = self._toolbox().processes[order.tool]
             try:
                 with point("run.call"):
                     pid = await self._wiring.begin_call(tool, order, check=step.check)

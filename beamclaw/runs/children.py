@@ -5,7 +5,7 @@ it is done once or not at all; what comes of it stands in the ledger, so nothing
 memory is waited for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -43,13 +43,13 @@ from beamclaw.contracts.subagents import (
     Parent,
     Request,
     Send,
-    SessionTool,
     Spawn,
     Yield,
     may_hand_over,
     may_send,
     may_spawn,
 )
+from beamclaw.contracts.toolbox import Toolbox
 from beamclaw.contracts.tools import CallOutcome, Order, ToolFailed
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
@@ -74,7 +74,7 @@ class Children:
         record: The run's.
         definition: Its agent.
         limits: Its own.
-        tools: Those of its tools that it carries out here.
+        toolbox: What it has of tools; those that are done with sessions it does here.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class Children:
         record: Record,
         definition: AgentDefinition,
         limits: TurnLimits,
-        tools: Mapping[str, SessionTool],
+        toolbox: Callable[[], Toolbox],
     ) -> None:
         self._wiring = wiring
         self._record = record
         self._agent = definition.id
         self._limits = limits
-        self._tools = tools
+        self._toolbox = toolbox
 
     @property
     def working(self) -> str:
@@ -135,7 +135,7 @@ class Children:
             key=call_key(record.id, id_),
         )
         try:
-            return self._tools[order.tool].request(order)
+            return self._toolbox().acts[order.tool].request(order)
         except ToolFailed:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's fault is not the turn's

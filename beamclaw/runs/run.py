@@ -7,7 +7,7 @@ are processes of their own: a successor finds those that live.
 """
 
 from contextlib import suppress
-from typing import Final, assert_never, cast
+from typing import Final, assert_never
 
 import supervision
 from beamclaw.agents import AgentDefinition
@@ -19,8 +19,7 @@ from beamclaw.contracts.ledger_reads import ReadDefinition
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ProviderError
 from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
-from beamclaw.contracts.subagents import SessionTool, offered
-from beamclaw.contracts.tools import CallDone, Tool
+from beamclaw.contracts.tools import CallDone
 from beamclaw.runs.allowances import within
 from beamclaw.runs.asking import Asking
 from beamclaw.runs.calls import Calls
@@ -101,20 +100,6 @@ async def _definition(
     return AgentDefinition.load(body)
 
 
-def _toolbox(
-    wiring: Wiring, agent: str, depth: int
-) -> tuple[dict[str, Tool], dict[str, SessionTool]]:
-    """The tools whose calls are processes, and those that are done with sessions."""
-    tools: dict[str, Tool] = {}
-    acts: dict[str, SessionTool] = {}
-    for name, tool in wiring.tools(agent).items():
-        if tool.spec.kind == "process":
-            tools[name] = cast("Tool", tool)
-        elif offered(wiring.subagents, depth, (act := cast("SessionTool", tool)).does):
-            acts[name] = act
-    return tools, acts
-
-
 class _Run:
     def __init__(
         self,
@@ -124,19 +109,16 @@ class _Run:
         order: RunOrder,
     ) -> None:
         turn = record.turn
-        tools, acts = _toolbox(wiring, definition.id, turn.depth)
-        specs = {name: tool.spec for name, tool in (tools | acts).items()}
         allowance = None if turn.parent is None else turn.parent.allowance
         self._limits = within(wiring.limits_of(definition.id), allowance)
         self._record = record
         self._system = definition.system
-        self._specs = specs
-        self._asking = Asking(
-            wiring, record, definition, tuple(specs.values()), self._limits
-        )
-        self._calls = Calls(wiring, record, tools)
+        self._asking = Asking(wiring, record, definition, self._limits)
+        self._calls = Calls(wiring, record, self._asking.toolbox)
         self._persons = Persons(wiring, record)
-        self._children = Children(wiring, record, definition, self._limits, acts)
+        self._children = Children(
+            wiring, record, definition, self._limits, self._asking.toolbox
+        )
         self._order = order
 
     async def work(self) -> None:
@@ -188,14 +170,16 @@ class _Run:
         """
         record = self._record
         while record.ended is None:
+            toolbox = self._asking.toolbox()
             steps = decide(
                 record.state,
                 now=record.now(),
                 limits=self._limits,
                 window=self._asking.window(),
                 system=self._system,
-                tools=self._specs,
+                tools=toolbox.specs,
                 running=self._calls.running,
+                denied=toolbox.denied,
             )
             for step in steps:
                 if isinstance(step, Ask | Linger) and self._persons.draft_messages():

@@ -21,6 +21,8 @@ from beamclaw.contracts.tools import CallOutcome, ToolSpec
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
 
+NONE_DENIED: Mapping[str, str] = {}
+
 
 @attrs.frozen(kw_only=True)
 class Ask:
@@ -138,6 +140,7 @@ def decide(
     system: str | None,
     tools: Mapping[str, ToolSpec],
     running: Collection[str],
+    denied: Mapping[str, str] = NONE_DENIED,
 ) -> tuple[Step, ...]:
     """The next steps of the open turn; those of tool calls are taken together.
 
@@ -149,6 +152,7 @@ def decide(
         system: The agent's own instructions.
         tools: What the model may ask for, by name.
         running: Ids of calls that have a process, also one that outlived its run.
+        denied: Why it may not ask for some others, by name.
 
     Raises:
         NoOpenTurnError: The turn is over.
@@ -157,7 +161,7 @@ def decide(
     if turn is None:
         raise NoOpenTurnError
     if turn.open_calls:
-        return _of_calls(turn, now, limits, tools, running)
+        return _of_calls(turn, now, limits, _Offer(tools, denied), running)
     if turn.last or (turn.answer is not None and not turn.calls):
         return (_answered(turn, limits, now),)
     reached = _reached(turn, limits, now)
@@ -230,11 +234,25 @@ _SQUEEZES = 2
 # --- tool calls
 
 
+@attrs.frozen
+class _Offer:
+    """What the model may ask for, and why not for some others."""
+
+    tools: Mapping[str, ToolSpec]
+    denied: Mapping[str, str]
+
+    def refusal(self, name: str) -> str:
+        have = ", ".join(sorted(self.tools)) or "there are none"
+        if name in self.denied:
+            return f"{name} is not allowed here: {self.denied[name]}; tools: {have}"
+        return f"there is no tool {name!r}; tools: {have}"
+
+
 def _of_calls(
     turn: OpenTurn,
     now: float,
     limits: TurnLimits,
-    tools: Mapping[str, ToolSpec],
+    offer: _Offer,
     running: Collection[str],
 ) -> tuple[Step, ...]:
     if turn.busy_seconds(now) >= limits.seconds:
@@ -244,11 +262,11 @@ def _of_calls(
         if call.asked.id in running or call.child is not None:
             continue
         if call.begun is not None:
-            steps.append(_again(call, tools.get(call.asked.name), limits))
+            steps.append(_again(call, offer.tools.get(call.asked.name), limits))
         elif place > limits.tool_calls:
             steps.append(_refused(call, _LIMIT))
         else:
-            step = _first(call, tools, now)
+            step = _first(call, offer, now)
             if step is not None:
                 steps.append(step)
     return tuple(steps) or (Await(),)
@@ -257,12 +275,11 @@ def _of_calls(
 _LIMIT = "it was not carried out: the turn has come to a limit"
 
 
-def _first(call: Call, tools: Mapping[str, ToolSpec], now: float) -> Step | None:
+def _first(call: Call, offer: _Offer, now: float) -> Step | None:
     """What is done with a call that was not begun; None: a person is thinking."""
-    spec = tools.get(call.asked.name)
+    spec = offer.tools.get(call.asked.name)
     if spec is None:
-        have = ", ".join(sorted(tools)) or "there are none"
-        return _refused(call, f"there is no tool {call.asked.name!r}; tools: {have}")
+        return _refused(call, offer.refusal(call.asked.name))
     arguments = parse(call.asked.arguments)
     if isinstance(arguments, str):
         return _refused(call, arguments)

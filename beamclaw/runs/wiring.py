@@ -8,8 +8,9 @@ from beamclaw.contracts.budgets import Cap, Price
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.retry import RetryPolicy
-from beamclaw.contracts.subagents import Rules, SessionTool
-from beamclaw.contracts.tools import BeginCall, Bounds, Tool
+from beamclaw.contracts.subagents import Rules
+from beamclaw.contracts.toolbox import Caller, Toolbox
+from beamclaw.contracts.tools import BeginCall, Bounds
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.flush import Flusher
 
@@ -30,7 +31,7 @@ class Wiring:
         window: Tokens that a provider's (first) model (second) reads and writes.
         keep_tokens: What a compaction leaves of the latest messages.
         summary_seconds: How long a model may take to write a summary.
-        tools: Those of an agent (by its id), by their names.
+        tools: Those of a turn; the same value for the same caller.
         begin_call: Begins the process of a call of a tool.
         snapshot_every: Events after which a journal gets a snapshot.
         bounds: How much of what a sub-agent says the model gets.
@@ -51,7 +52,7 @@ class Wiring:
     window: Callable[[str, str], int]
     keep_tokens: int
     summary_seconds: float
-    tools: Callable[[str], Mapping[str, Tool | SessionTool]]
+    tools: Callable[[Caller], Toolbox]
     begin_call: BeginCall
     snapshot_every: int
     bounds: Bounds

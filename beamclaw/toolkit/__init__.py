@@ -21,11 +21,11 @@ from beamclaw.config.schema import Range
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, Deny, Grant, digest_of
 from beamclaw.contracts.messages import File, Image
 from beamclaw.contracts.tools import Order, Output, Tool, ToolFailed, ToolSpec
-from beamclaw.toolkit._arguments import Arguments, Length
+from beamclaw.toolkit._schema import Length
+from beamclaw.toolkit._session_act import SessionAct
 from beamclaw.toolkit._tool import Declared, tool, tools_of
 
 __all__ = [
-    "Arguments",
     "Ask",
     "Clear",
     "Clearance",
@@ -38,6 +38,7 @@ __all__ = [
     "Order",
     "Output",
     "Range",
+    "SessionAct",
     "Tool",
     "ToolFailed",
     "ToolSpec",

@@ -23,7 +23,8 @@ from beamclaw.contracts import gateway
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.storage import private_folder
-from beamclaw.tree import REAL, Toolbox, no_tools, tree
+from beamclaw.toolbox import ToolsOf, no_tools
+from beamclaw.tree import REAL, tree
 from tests.support.node import completion
 from tests.support.wire import DONE, Closed, Connection, Response
 
@@ -153,7 +154,7 @@ class Inside:
 
 @asynccontextmanager
 async def open_inside(
-    config: Config, outside: Outside = REAL, toolbox: Toolbox = no_tools
+    config: Config, outside: Outside = REAL, toolbox: ToolsOf = no_tools
 ) -> AsyncIterator[Inside]:
     """The node's tree, running."""
     private_folder(config.data)

@@ -25,7 +25,7 @@ from beamclaw.contracts.secret import Secret
 from beamclaw.testing.fake_anthropic import FakeAnthropic
 from beamclaw.testing.fake_openai import FakeOpenAI, Reply
 from beamclaw.testing.rogue import Rogue, Trick, rogue, send
-from beamclaw.tree import Toolbox, no_tools
+from beamclaw.toolbox import ToolsOf, no_tools
 from tests.support.inside import TOKEN, Inside, Reader, open_inside
 
 Api = Literal["openai", "anthropic"]
@@ -111,7 +111,7 @@ async def open_pressed(
     api: Api,
     *,
     virtual: bool = False,
-    toolbox: Toolbox = no_tools,
+    toolbox: ToolsOf = no_tools,
     limits: LimitsConfig | None = None,
     fallbacks: tuple[str, ...] = (),
     max_tokens: int | None = None,

@@ -241,7 +241,7 @@ async def _tenant(
         summary_seconds=60.0,
         limits=turn_limits,
         limits_of=lambda agent: turn_limits,
-        tools=lambda agent: model.tools,
+        tools=lambda caller: tools.cut(model.tools, tools.Layers(), rules, caller),
         begin_call=partial(tools.begin_call, bounds),
         bounds=bounds,
         snapshot_every=snapshot_every,

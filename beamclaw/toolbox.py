@@ -1,0 +1,90 @@
+"""The tools of an agent: what each folder gives, cut by the configuration's policies.
+
+A folder that has tools gives them by a function; here they come together, as the
+processes do in :mod:`beamclaw.tree`. Nothing else happens here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
+
+import attrs
+
+from beamclaw import tools
+from beamclaw.config import Config
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.subagents import Rules
+from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
+
+# Clients may name any model, so what is remembered of them is bounded.
+REMEMBERED_CALLERS = 256
+
+ToolsOf = Callable[[str], Mapping[str, AnyTool]]
+"""All tools that there are for an agent, by its id."""
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """Where the tools of an agent work.
+
+    Attributes:
+        tenant: Whose agent.
+        agent: Its id.
+        config: The configuration.
+        rules: What it says of other sessions.
+        outside: The world.
+    """
+
+    tenant: str
+    agent: str
+    config: Config
+    rules: Rules
+    outside: Outside
+
+
+def no_tools(agent: str) -> Mapping[str, AnyTool]:
+    """The tools of a node that has none."""
+    del agent
+    return {}
+
+
+def all_tools(config: Config, outside: Outside, tenant: str, rules: Rules) -> ToolsOf:
+    """Those of a node, made when an agent's first turn asks for them."""
+
+    def of(agent: str) -> Mapping[str, AnyTool]:
+        setting = Setting(
+            tenant=tenant, agent=agent, config=config, rules=rules, outside=outside
+        )
+        return by_name(_given(setting))
+
+    return lru_cache(maxsize=REMEMBERED_CALLERS)(of)
+
+
+def _given(setting: Setting) -> Iterator[AnyTool]:
+    """One line for each folder that has tools."""
+    config, outside, rules = setting.config, setting.outside, setting.rules
+    tenant, agent = setting.tenant, setting.agent
+    yield from tools.session_tools(config, outside, rules, tenant, agent)
+
+
+def by_name(given: Iterable[AnyTool]) -> Mapping[str, AnyTool]:
+    """The tools by their names; of two with one name, a mistake of ours."""
+    found: dict[str, AnyTool] = {}
+    for tool in given:
+        if tool.spec.name in found:
+            raise ValueError(f"there are two tools {tool.spec.name!r}")
+        found[tool.spec.name] = tool
+    return found
+
+
+def chosen(
+    config: Config, rules: Rules, tools_of: ToolsOf
+) -> Callable[[Caller], Toolbox]:
+    """What a turn has: the same value for the same caller, by the policies of *config*."""
+    return lru_cache(maxsize=REMEMBERED_CALLERS)(
+        partial(_chosen, config, rules, tools_of)
+    )
+
+
+def _chosen(config: Config, rules: Rules, tools_of: ToolsOf, caller: Caller) -> Toolbox:
+    held = tools.layers(config, caller)
+    return tools.cut(tools_of(caller.agent), held, rules, caller)
