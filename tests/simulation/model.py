@@ -58,7 +58,6 @@ class ModelCall:
     """
 
     number: int
-    life: int
     provider: str
     marker: str
     person: str
@@ -102,8 +101,8 @@ class Models:
         del key
         return _Connection(self, life, name)
 
-    def begin(self, life: Life, provider: str, request: ModelRequest) -> ModelCall:
-        """A call has come in."""
+    def begin(self, provider: str, request: ModelRequest, at: float) -> ModelCall:
+        """A call has come in that was made at *at*."""
         messages = [each for each in request.messages if each.role != "system"]
         text = " ".join(_all_text(each) for each in messages)
         found = markers(text)
@@ -114,9 +113,7 @@ class Models:
         asked = "" if is_summary else _asked(messages)
         prompt = tuple(map(_spelled, messages))
         number = len(self.calls) + 1
-        call = ModelCall(
-            number, life.number, provider, asked, person, trio.current_time(), prompt
-        )
+        call = ModelCall(number, provider, asked, person, at, prompt)
         call.is_summary = is_summary
         self.calls.append(call)
         self.wrong += [f"call {number} of {person}: {why}" for why in faults(messages)]
@@ -124,38 +121,19 @@ class Models:
         self.begun(call)
         return call
 
-
-@attrs.frozen
-class _Connection:
-    models: Models
-    life: Life
-    name: str
-
-    @asynccontextmanager
-    async def stream(
-        self, request: ModelRequest
-    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
-        if self.life.dead:
-            raise ProviderError("network", "the node is dead")
-        call = self.models.begin(self.life, self.name, request)
-        async with aclosing(self._answer(call, request)) as events:
-            yield events
-
-    async def aclose(self) -> None:
-        pass
-
-    async def _answer(
+    async def answer(
         self, call: ModelCall, request: ModelRequest
     ) -> AsyncGenerator[ProviderEvent, None]:
-        models, rng = self.models, self.models.random
+        """What is said to *request*, or the error that it fails with."""
+        rng = self.random
         asked = _tokens(request)
-        if asked > models.window:
+        if asked > self.window:
             raise _refused(call, "context_length")
-        trouble = rng.random() < models.trouble
+        trouble = rng.random() < self.trouble
         if trouble and rng.random() < 0.6:
             await self._refuse(call)
         cut = rng.randint(0, 6) if trouble else -1
-        events = _events(call, request, models.says)
+        events = _events(call, request, self.says)
         await trio.sleep(rng.choice((0.0, 0.05, 0.3, 2.0)))
         gap = rng.choice((0.0, 0.0, 0.01, 0.05))
         if rng.random() < 0.3:  # as some do: the prompt's tokens before anything else
@@ -176,7 +154,7 @@ class _Connection:
                 event = UsageReport(usage)  # noqa: PLW2901 -- filled in
             else:
                 call.whole = True
-                models.trace.note("model", f"call {call.number} whole")
+                self.trace.note("model", f"call {call.number} whole")
             yield event
             await trio.sleep(gap)
         if not call.whole:
@@ -184,7 +162,7 @@ class _Connection:
 
     async def _refuse(self, call: ModelCall) -> None:
         """Fail before anything is said."""
-        rng = self.models.random
+        rng = self.random
         kind = rng.choice(
             (
                 "rate_limit",
@@ -199,16 +177,36 @@ class _Connection:
         await trio.sleep(rng.choice((0.0, 0.5)))
         after = rng.choice((None, None, 1.0, 20.0, 1_000.0))
         call.error = kind
-        self.models.trace.note("model", f"call {call.number} {kind} {after}")
+        self.trace.note("model", f"call {call.number} {kind} {after}")
         raise ProviderError(kind, f"told to be {kind}", retry_after=after)
 
     async def _break(self, call: ModelCall) -> None:
         """Fail in the middle: cut, or silent until the client gives up."""
-        seconds = self.models.random.choice((0.0, 0.0, 120.0))
+        seconds = self.random.choice((0.0, 0.0, 120.0))
         await trio.sleep(seconds)
         call.error = "network"
-        self.models.trace.note("model", f"call {call.number} cut after {seconds:g}")
+        self.trace.note("model", f"call {call.number} cut after {seconds:g}")
         raise ProviderError("network", f"cut after {seconds:g} s")
+
+
+@attrs.frozen
+class _Connection:
+    models: Models
+    life: Life
+    name: str
+
+    @asynccontextmanager
+    async def stream(
+        self, request: ModelRequest
+    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+        if self.life.dead:
+            raise ProviderError("network", "the node is dead")
+        call = self.models.begin(self.name, request, trio.current_time())
+        async with aclosing(self.models.answer(call, request)) as events:
+            yield events
+
+    async def aclose(self) -> None:
+        pass
 
 
 def _refused(call: ModelCall, kind: str) -> ProviderError:

@@ -102,7 +102,7 @@ class Machine:
     trace: Trace
     wall: Wall
     random: random.Random
-    connect: Callable[[Life, str, int], Provider]
+    connect: Callable[[Life, str, int], Provider] | None
     toolbox: Callable[[Life], Mapping[str, Tool | SessionTool]]
     killed: Callable[[], None]
     life: Life | None = None
@@ -158,7 +158,7 @@ class Machine:
             threads=False,
             later=disk.later(nursery),
             database=disk.connect,
-            connect=partial(self.connect, life),
+            connect=self.connect and partial(self.connect, life),
         )
         tools = self.toolbox(life)
         top = supervision.ChildSpec(

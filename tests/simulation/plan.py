@@ -41,6 +41,10 @@ _FAULTS: Mapping[FaultKind, int] = {
 }
 
 
+# Worlds whose providers are behind HTTP; to the others' nobody has a wire.
+HTTP_SHARE = 1 / 3
+
+
 @attrs.frozen
 class Wish:
     """A tool call that the model is going to ask for; *text* tells the tool more.
@@ -106,7 +110,12 @@ class Fault:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A world to be."""
+    """A world to be.
+
+    Attributes:
+        http: The providers are behind HTTP, on a network in memory.
+        network: How likely a connection of it has a bad fate.
+    """
 
     seed: int
     people: tuple[Person, ...]
@@ -123,6 +132,8 @@ class Plan:
     flush_ms: int
     snapshot_every: int
     clean_up: float
+    http: bool
+    network: float
 
     @property
     def says(self) -> dict[str, Say]:
@@ -164,6 +175,8 @@ def plan(seed: int) -> Plan:
         flush_ms=rng.choice((1, 40, 40, 500)),
         snapshot_every=rng.choice((3, 10, 200)),
         clean_up=60.0 if rng.random() < 0.05 else 20_000.0,
+        http=rng.random() < HTTP_SHARE,
+        network=rng.choice((0.0, 0.1, 0.4)),
     )
 
 

@@ -29,6 +29,7 @@ class Seen:
     deaths: int
     lives: int
     jumps: int
+    network_failed: int
     book: Book
 
     def known(self) -> Known:
@@ -77,7 +78,7 @@ class Seen:
             yield "aborted"
         if self.plan.session_tokens or self.plan.turn_calls < 100 or self.jumps:
             yield "limited"
-        if any(call.error for call in self.calls):
+        if any(call.error for call in self.calls) or self.network_failed:
             yield "error"
         if self.deaths + len(self.kills) >= self.plan.revive_limit:
             yield "quarantined"

@@ -16,7 +16,7 @@ from tests.simulation.world import play
 
 ROOT = Path(__file__).parents[2]
 SHARE = 200
-BUSY = 5  # a seed with deaths, tools and questions
+BUSY = 5  # a seed with deaths, tools and questions, and providers behind HTTP
 
 
 def test_a_trio_that_decides_in_another_way_is_noticed(monkeypatch) -> None:
@@ -80,3 +80,10 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     tools = {wish.tool for say in says for calls in say.rounds for wish in calls}
     assert tools == {"look", "put", "order", "send", "ask", "spawn"}
     assert any(say.abort is not None for say in says)
+    assert 0.2 * SHARE < sum(each.http for each in plans) < 0.5 * SHARE
+
+
+def test_a_world_has_a_wire_or_none() -> None:
+    assert play(BUSY).figures["connections"]
+    assert plan(BUSY).http
+    assert not play(BUSY + 1).figures["connections"]

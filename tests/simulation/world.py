@@ -6,6 +6,7 @@ import io
 import shutil
 import sqlite3
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import attrs
@@ -41,10 +42,12 @@ from tests.audit.rules import violations
 from tests.simulation.clients import People
 from tests.simulation.faults import Faults
 from tests.simulation.model import ModelCall, Models
+from tests.simulation.network import Network, virtual_expiry
 from tests.simulation.node import Machine, Wall
 from tests.simulation.order import repeatable
 from tests.simulation.plan import Plan, plan, stream
 from tests.simulation.seen import Seen
+from tests.simulation.server import HOSTS, serving_models
 from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
 
@@ -94,7 +97,12 @@ def play(seed: int, *, keep: bool = False) -> Outcome:
             world = World(plan(seed), folder, Trace(keep=keep))
             clock = trio.testing.MockClock(autojump_threshold=0)
             try:
-                with hooked(world.trace.point), assert_no_leaks(memory=False):
+                # The network's clock first: not all that is idle is closed at once.
+                with (
+                    virtual_expiry(),
+                    hooked(world.trace.point),
+                    assert_no_leaks(memory=False),
+                ):
                     trio.run(world.run, clock=clock)
             except Exception as error:  # noqa: BLE001 -- whatever it is, it is a finding
                 world.found.append(f"{type(error).__name__}: {error!r}")
@@ -139,10 +147,11 @@ class World:
             trace,
             self.wall,
             stream(seed, "node"),
-            self.models.connect,
+            None if planned.http else self.models.connect,
             self.effects.toolbox,
             self._killed,
         )
+        self.network = Network(stream(seed, "network"), trace, planned.network, HOSTS)
         self.people = People(self.machine, trace, stream(seed, "people"), self.wall)
         self.faults = Faults(self.machine, trace, stream(seed, "faults"))
 
@@ -157,6 +166,13 @@ class World:
         self._audit()
 
     async def _play(self) -> None:
+        async with AsyncExitStack() as stack:
+            if self.plan.http:
+                self.network.enable()
+                await stack.enter_async_context(serving_models(self.models))
+            await self._live()
+
+    async def _live(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, nursery.cancel_scope)
             nursery.start_soon(self.machine.run)
@@ -245,6 +261,7 @@ class World:
                 deaths=self.faults.deaths,
                 lives=self.machine.lives,
                 jumps=self.faults.jumps,
+                network_failed=self.network.failed,
                 book=read(self._ledger()),
             )
             self.found += violations(seen.known())
@@ -259,6 +276,8 @@ class World:
             "sub-agents": len({c.person for c in self.models.calls if c.is_sub_agent}),
             "deaths of the node": len(self.kills),
             "faults": len(self.plan.faults),
+            "connections": self.network.links,
+            "that failed": self.network.failed,
         }
 
 
@@ -270,11 +289,21 @@ def configuration(planned: Plan, data: Path) -> Config:
         input_price=1.0,
         output_price=10.0,
     )
-    provider = ProviderConfig(api="demo", models={"m": model}, default_model="m")
+    api = "openai" if planned.http else "demo"
+    a, b = (
+        ProviderConfig(
+            api=api,
+            base_url=f"http://{host}/v1",
+            api_key=Secret("a key"),
+            models={"m": model},
+            default_model="m",
+        )
+        for host in HOSTS
+    )
     fallbacks = ("b/m",) if planned.fallback else ()
     return Config(
         data=data,
-        providers={"a": provider, "b": provider},
+        providers={"a": a, "b": b},
         agents={"main": AgentConfig(model="a/m", fallbacks=fallbacks, max_tokens=200)},
         gateway=GatewayConfig(port=0, auth=AuthConfig(token=Secret("of the world"))),
         sessions=SessionsConfig(

@@ -1,0 +1,414 @@
+"""A network in memory: Trio's sockets, with bytes that take their time and get lost.
+
+Trio lets a program bring its own sockets and its own resolver of names; these are used
+here, so that everything above them is what runs on a real network: Trio's streams, the
+HTTP client with its pools, the server of a fake. Bytes arrive in other pieces than they
+were sent in, connections overtake each other, and each has a fate that its seed draws.
+"""
+
+import errno
+import os
+import random
+import socket as system
+from collections import deque
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from tests.simulation.trace import Trace
+
+Fate = Literal["fine", "refused", "nobody", "unreachable", "reset", "silent"]
+_BAD: tuple[Fate, ...] = (
+    *("refused", "nobody", "unreachable"),
+    *("reset", "reset", "reset", "silent"),
+)
+_MOST = 64 * 1024
+Address = tuple[str, int]
+
+
+@attrs.frozen
+class Segment:
+    """Bytes on their way; none of them: the end. Times are on the virtual clock."""
+
+    data: bytes
+    sent: float
+    due: float
+
+
+@attrs.define(eq=False)
+class Pipe:
+    """One direction of a connection."""
+
+    segments: deque[Segment] = attrs.field(factory=deque[Segment])
+    last: float = 0.0
+    changed: trio.Event = attrs.field(factory=trio.Event)
+
+    def wake(self) -> None:
+        """Have whoever reads look again."""
+        self.changed.set()
+        self.changed = trio.Event()
+
+
+@attrs.define(eq=False)
+class Link:
+    """A connection, and what becomes of it after *left* more bytes in all.
+
+    Attributes:
+        latency: Seconds that every byte is on its way, at least.
+        fate: What happens then; what has happened is *fine* again.
+        is_reset: It was reset: both sides are told when they next look.
+        is_silent: Nothing arrives any more, in neither direction.
+    """
+
+    network: "Network"
+    latency: float
+    fate: Fate
+    left: int
+    pipes: tuple[Pipe, Pipe] = attrs.field(factory=lambda: (Pipe(), Pipe()))
+    is_reset: bool = False
+    is_silent: bool = False
+
+    def put(self, pipe: Pipe, data: bytes) -> None:
+        """Send *data*, or its end, in pieces."""
+        rng, now = self.network.random, trio.current_time()
+        if self.fate != "fine" and len(data) >= self.left:
+            data, lost = data[: self.left], True
+        else:
+            lost = False
+        self.left -= len(data)
+        start = 0
+        while start < len(data):
+            piece = data[start : start + rng.choice((1, 7, 60, 500, _MOST, _MOST))]
+            start += len(piece)
+            self._add(pipe, piece, now)
+        if lost:
+            self.strike()
+        elif not data:
+            self._add(pipe, b"", now)
+        pipe.wake()
+
+    def _add(self, pipe: Pipe, piece: bytes, now: float) -> None:
+        late = self.network.random.choice((0.0, 0.0, 0.001, 0.02))
+        pipe.last = max(pipe.last, now + self.latency + late)
+        pipe.segments.append(Segment(piece, now, pipe.last))
+
+    def strike(self) -> None:
+        """What its fate says, now."""
+        self.network.note(f"a connection is {self.fate}")
+        self.is_silent = self.fate == "silent"
+        self.is_reset = self.fate == "reset"
+        self.fate = "fine"
+        for pipe in self.pipes:
+            pipe.wake()
+
+    def reset(self) -> None:
+        """One side has gone, and wants nothing any more."""
+        if not self.is_silent:
+            self.is_reset = True
+        for pipe in self.pipes:
+            pipe.wake()
+
+
+@attrs.define(eq=False)
+class Network:
+    """The network of one world.
+
+    Attributes:
+        trouble: How likely a connection has a bad fate.
+        hosts: Addresses of the names that there are.
+        links: How many connections there were.
+        failed: How often one failed, or none came about.
+    """
+
+    random: random.Random
+    trace: Trace
+    trouble: float
+    hosts: Mapping[str, str]
+    links: int = 0
+    failed: int = 0
+    _listening: dict[Address, "Socket"] = attrs.field(factory=dict[Address, "Socket"])
+
+    def enable(self) -> None:
+        """Use it for all sockets and names of this run of Trio."""
+        trio.socket.set_custom_socket_factory(_Factory(self))
+        trio.socket.set_custom_hostname_resolver(_Resolver(self))
+
+    def note(self, what: str) -> None:
+        """Something of it fails."""
+        self.failed += 1
+        self.trace.note("network", what)
+
+    def bad(self, *fates: Fate) -> Fate:
+        """The fate that is drawn, if it is one of *fates*."""
+        if self.random.random() >= self.trouble:
+            return "fine"
+        chosen = self.random.choice(_BAD)
+        return chosen if chosen in fates else "fine"
+
+    def listen(self, address: Address, listener: "Socket") -> None:
+        """Have *listener* take the connections to *address*."""
+        if address in self._listening:
+            raise _os_error(errno.EADDRINUSE)
+        self._listening[address] = listener
+
+    def unlisten(self, address: Address) -> None:
+        """Nobody takes connections to *address* any more."""
+        self._listening.pop(address, None)
+
+    async def connect(self, near: "Socket", address: Address) -> None:
+        """Give *near* a connection to who listens at *address*.
+
+        Raises:
+            OSError: As the system does.
+        """
+        rng = self.random
+        fate = self.bad("refused", "unreachable", "reset", "silent")
+        latency = rng.choice((0.0, 0.001, 0.03, 0.4))
+        await trio.sleep(2 * latency)
+        if fate == "unreachable":
+            self.note("nobody answers")
+            await trio.sleep(130.0)
+            raise _os_error(errno.ETIMEDOUT)
+        listener = self._listening.get(address)
+        if listener is None or fate == "refused":
+            self.note("refused")
+            raise _os_error(errno.ECONNREFUSED)
+        self.links += 1
+        left = rng.choice((0, 40, 400, 3_000, 20_000)) + rng.randrange(900)
+        link = Link(self, latency, fate, left)
+        near.join(link, 0, ("10.1.0.1", 20_000 + self.links), address)
+        far = Socket(self)
+        far.join(link, 1, address, near.getsockname())
+        listener.came(far)
+
+
+class Socket(trio.socket.SocketType):
+    """A socket of Trio's, on the network in memory."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+        self._link: Link | None = None
+        self._in = self._out = Pipe()
+        self._here: Address = ("0.0.0.0", 0)
+        self._there: Address | None = None
+        self._waiting: deque[Socket] | None = None
+        self._came = trio.Event()
+        self._closed = False
+        self._done = False
+        self.heard = 0.0  # when the last that was read here had been sent
+
+    # --- what Trio asks of each
+
+    family = system.AF_INET
+    type = system.SOCK_STREAM
+    proto = system.IPPROTO_TCP
+
+    @property
+    def did_shutdown_SHUT_WR(self) -> bool:  # noqa: N802 -- Trio's name
+        return self._done
+
+    def fileno(self) -> int:
+        return -1 if self._closed else 1
+
+    def getsockname(self) -> Address:
+        return self._here
+
+    def getpeername(self) -> Address:
+        if self._there is None:
+            raise _os_error(errno.ENOTCONN)
+        return self._there
+
+    def getsockopt(self, level: int, optname: int, buflen: int | None = None) -> Any:
+        del level, buflen
+        return int(optname == system.SO_ACCEPTCONN and self._waiting is not None)
+
+    def setsockopt(self, *_: object) -> None:
+        self._alive()
+
+    def is_readable(self) -> bool:
+        return self._closed or self._ready() is not None
+
+    # --- listening
+
+    async def bind(self, address: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        self._here = address[:2]
+
+    def listen(self, backlog: int = 0) -> None:
+        del backlog
+        self._waiting = deque()
+        self._network.listen(self._here, self)
+
+    def came(self, far: "Socket") -> None:
+        """Somebody has connected."""
+        assert self._waiting is not None
+        self._waiting.append(far)
+        self._came.set()
+
+    async def accept(self) -> tuple["Socket", Address]:
+        await trio.lowlevel.checkpoint()
+        assert self._waiting is not None
+        while not self._waiting:
+            self._alive()
+            self._came = trio.Event()
+            await self._came.wait()
+        far = self._waiting.popleft()
+        return far, far.getpeername()
+
+    # --- connected
+
+    async def connect(self, address: Any) -> None:
+        await self._network.connect(self, address[:2])
+
+    def join(self, link: Link, side: int, here: Address, there: Address) -> None:
+        """Be one side of *link*."""
+        self._link, self._here, self._there = link, here, there
+        self._out, self._in = link.pipes[side], link.pipes[1 - side]
+
+    async def send(self, data: Any, flags: int = 0) -> int:
+        del flags
+        await trio.lowlevel.checkpoint()
+        link = self._joined()
+        if link.is_reset:
+            raise _os_error(errno.ECONNRESET)
+        if not link.is_silent:
+            link.put(self._out, bytes(data))
+        return len(data)
+
+    async def recv(self, buflen: int, flags: int = 0) -> bytes:
+        del flags
+        await trio.lowlevel.checkpoint()
+        while (segment := self._ready()) is None:
+            link, changed = self._joined(), self._in.changed
+            waits = not self._in.segments or link.is_silent
+            due = float("inf") if waits else self._in.segments[0].due
+            with trio.move_on_at(due):
+                await changed.wait()
+        if self._joined().is_reset:
+            raise _os_error(errno.ECONNRESET)
+        self.heard = segment.sent
+        if not segment.data:
+            return b""
+        self._in.segments.popleft()
+        data, rest = segment.data[:buflen], segment.data[buflen:]
+        if rest:
+            self._in.segments.appendleft(attrs.evolve(segment, data=rest))
+        return data
+
+    def _ready(self) -> Segment | None:
+        """What can be read now; of a connection that is reset, that."""
+        now, link = trio.current_time(), self._link
+        if link is None or link.is_silent:
+            return None
+        if link.is_reset:
+            return Segment(b"", now, now)
+        segments = self._in.segments
+        return segments[0] if segments and segments[0].due <= now else None
+
+    def shutdown(self, how: int) -> None:
+        del how
+        link = self._joined()
+        self._done = True
+        if not link.is_silent and not link.is_reset:
+            link.put(self._out, b"")
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._waiting is not None:
+            self._network.unlisten(self._here)
+            for far in self._waiting:
+                far.close()
+            self._came.set()
+        link = self._link
+        if link is None or link.is_reset:
+            return
+        if any(segment.data for segment in self._in.segments):
+            link.reset()  # as a system does with what nobody has read
+        elif not link.is_silent and not self._done:
+            link.put(self._out, b"")
+        self._in.wake()
+
+    def _alive(self) -> None:
+        if self._closed:
+            raise _os_error(errno.EBADF)
+
+    def _joined(self) -> Link:
+        self._alive()
+        if self._link is None:
+            raise _os_error(errno.ENOTCONN)
+        return self._link
+
+
+@attrs.frozen
+class _Factory(trio.abc.SocketFactory):
+    network: Network
+
+    def socket(
+        self,
+        family: int = system.AF_INET,
+        type: int = system.SOCK_STREAM,
+        proto: int = 0,
+    ) -> trio.socket.SocketType:
+        del proto
+        assert (family, type) == (system.AF_INET, system.SOCK_STREAM)
+        return Socket(self.network)
+
+
+@attrs.frozen
+class _Resolver(trio.abc.HostnameResolver):
+    network: Network
+
+    async def getaddrinfo(  # noqa: PLR0917 -- Trio's
+        self,
+        host: bytes | None,
+        port: Any,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        del family, type, proto, flags
+        await trio.sleep(self.network.random.choice((0.0, 0.01, 1.0)))
+        at = self.network.hosts.get((host or b"").decode())
+        if at is None or self.network.bad("nobody") == "nobody":
+            self.network.note("a name is not known")
+            raise system.gaierror(system.EAI_NONAME, "Name or service not known")
+        kind = system.AF_INET, system.SOCK_STREAM, system.IPPROTO_TCP
+        return [(*kind, "", (at, port))]
+
+    async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
+        raise NotImplementedError
+
+
+def _os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+@contextmanager
+def virtual_expiry() -> Generator[None]:
+    """Have the HTTP client count the age of idle connections on the virtual clock.
+
+    It looks at the system's, and what that says is another thing each time.
+
+    Raises:
+        AttributeError: This HTTP client counts it in another way; read its source.
+    """
+    module = import_module("httpcore2._async.http11")
+    before = module.time
+    module.time = _Clock()
+    try:
+        yield
+    finally:
+        module.time = before
+
+
+class _Clock:
+    def monotonic(self) -> float:
+        return trio.current_time()
