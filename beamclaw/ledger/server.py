@@ -26,6 +26,7 @@ from beamclaw.contracts.sessions import Ring
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger.book import Job, LedgerBook
+from beamclaw.ledger.owner import Owner, own
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
 from beamclaw.ledger.schema import LEDGER
@@ -85,13 +86,6 @@ class _Probed:
     """What came of it: why it failed, or None."""
 
     failure: str | None
-
-
-@attrs.frozen
-class Owner:
-    """The value of a ledger's name, see :class:`beamclaw.contracts.ledger.Owned`."""
-
-    owner_epoch: int
 
 
 @attrs.define(eq=False)
@@ -312,7 +306,7 @@ class LedgerServer(supervision.Server):
         connection = open_database(self._path, LEDGER, self._opens)
         try:
             with in_words(self._path, LEDGER.what):
-                _own(connection, self._tenant, self._epoch)
+                own(connection, self._tenant, self._epoch)
             guard = open_guard(self._path, self._opens)
         except BaseException:
             connection.close()
@@ -404,36 +398,4 @@ def _answer(sender: Any, outcome: object) -> None:
             StorageFailed(
                 f"the ledger's file failed, read again what was written: {outcome}"
             ),
-        )
-
-
-def _own(connection: Connection, tenant: str, epoch: int) -> None:
-    """Write our epoch, before anything else; an older one than the file's is refused."""
-    connection.execute("BEGIN IMMEDIATE")
-    row = connection.execute("SELECT tenant, owner_epoch FROM meta").fetchone()
-    try:
-        if row is None:
-            connection.execute("INSERT INTO meta VALUES (?, ?)", (tenant, epoch))
-        else:
-            _check_owner(row, tenant, epoch)
-            connection.execute("UPDATE meta SET owner_epoch = ?", (epoch,))
-        with point("storage.own"):
-            connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _check_owner(row: tuple[str, int], tenant: str, epoch: int) -> None:
-    if row[0] != tenant:
-        raise DataFolderError(
-            f"this is the ledger of tenant {row[0]}, not of {tenant}; put each tenant's "
-            "file back into its own folder"
-        )
-    if row[1] >= epoch:
-        raise DataFolderError(
-            f"the ledger of tenant {tenant} was written at owner epoch {row[1]}, and "
-            f"this node has only {epoch}; was node.db put back from an older copy? Put "
-            "back one that is as new as the ledger"
         )
