@@ -277,7 +277,7 @@ def _run_wiring(
         limits=turn_limits_of(config, ""),
         limits_of=partial(turn_limits_of, config),
         tools=chosen(config, rules, tools_of),
-        begin_call=partial(tools.begin_call, bounds),
+        begin_call=partial(tools.begin_call, bounds, seconds=sizes.call_seconds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
         subagents=rules,

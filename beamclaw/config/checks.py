@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from beamclaw.config import tool_checks
 from beamclaw.config.document import child
 from beamclaw.config.problems import Problem, Where
-from beamclaw.config.schema import Config
+from beamclaw.config.schema import AgentToolsConfig, Config
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
 from beamclaw.contracts.hosts import is_loopback
@@ -28,7 +29,17 @@ def check(config: Config, at: At) -> list[Problem]:
         config: What was read.
         at: Where the value of a path was written.
     """
-    rules = (_providers, _agents, _sessions, _gateway)
+    return _told(config, at, (_providers, _agents, _sessions, _gateway, _tools))
+
+
+def doubts(config: Config, at: At) -> list[Problem]:
+    """What is probably a mistake, although it can be used."""
+    return _told(config, at, (tool_checks.doubts,))
+
+
+def _told(
+    config: Config, at: At, rules: Iterable[Callable[[Config], Found]]
+) -> list[Problem]:
     return [
         Problem(at(path), path, message)
         for rule in rules
@@ -100,6 +111,15 @@ def _agents(config: Config) -> Found:
         yield from _known(config, f"{path}.hand_over", agent.hand_over)
     reach = config.tools.sessions.agent_to_agent
     yield from _known(config, "tools.sessions.agent_to_agent", reach)
+
+
+def _tools(config: Config) -> Found:
+    yield from tool_checks.errors(config)
+    for path, policy in tool_checks.policies(config):
+        if isinstance(policy, AgentToolsConfig):
+            for name in policy.by_provider:
+                where = child(f"{path}.by_provider", name)
+                yield from model_name(where, name, config.providers)
 
 
 def _known(config: Config, path: str, agents: Iterable[str]) -> Found:

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from beamclaw.config.checks import check, model_name
+from beamclaw.config.checks import check, doubts, model_name
 from beamclaw.config.document import (
     MAX_BYTES,
     Branch,
@@ -84,6 +84,8 @@ def load(
     if config is not None:
         errors += check(config, lambda at: _nearest_place(places, at))
         errors += _bad_model(config, variables)
+        unsure = doubts(config, lambda at: _nearest_place(places, at))
+        (errors if strict else warnings).extend(unsure)
     if errors or config is None:
         raise ConfigError(_sorted(errors), _sorted(warnings))
     config = _with_sources(attrs.evolve(config, data=folder), places)

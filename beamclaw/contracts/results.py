@@ -21,7 +21,8 @@ def ended(call_id: str, outcome: CallOutcome, text: str) -> ToolEnded:
 
 def of_output(call_id: str, key: str, output: Bounded) -> ToolEnded:
     """The result of a call that its tool has given; *key* is the call's."""
-    result = _ended(call_id, "error" if output.is_error else "ok", output)
+    outcome: CallOutcome = "error" if output.is_error else "ok"
+    result = _ended(call_id, "unknown" if output.unknown else outcome, output)
     return attrs.evolve(result, rest=key) if output.pieces else result
 
 
@@ -81,6 +82,7 @@ def bounded(output: Output, key: str, bounds: Bounds) -> Steps[Bounded]:
         text="\n".join(said),
         media=tuple(media),
         is_error=output.is_error,
+        unknown=output.unknown,
         digest=digest.hexdigest(),
         size=size,
         length=length,

@@ -105,12 +105,14 @@ class Output:
     *media* are pictures and files that the model is shown beside the text. A file that is
     a text is better said: what is too long of that is kept. *untrusted*: these are words
     of strangers, though the tool's output is not always that (see `ToolSpec.untrusted`).
+    *unknown*: whether it did its work nobody knows, so it is not run again by itself.
     """
 
     text: str
     is_error: bool = False
     media: tuple[Media, ...] = ()
     untrusted: bool = False
+    unknown: bool = False
 
 
 @attrs.frozen
@@ -148,6 +150,7 @@ class Bounded:
     pieces: tuple[bytes, ...] = ()
     media: tuple[Media, ...] = ()
     untrusted: bool = False
+    unknown: bool = False
 
 
 class ToolFailed(Exception):  # noqa: N818 -- a situation

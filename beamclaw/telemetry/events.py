@@ -47,6 +47,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.sessions.cleaned": "info",
     "beamclaw.subagent.refused": "info",
     "beamclaw.tool.crashed": "error",
+    "beamclaw.tool.late": "warning",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }

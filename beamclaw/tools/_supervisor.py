@@ -8,6 +8,8 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import Bounds, Order, Tool
 from beamclaw.tools.call import CallServer
 
+CALL_SECONDS = 1_800.0
+
 
 def supervisor(max_calls: int) -> supervision.DynamicSupervisor:
     """At most *max_calls* calls at a time; a call that dies is not begun again."""
@@ -15,9 +17,16 @@ def supervisor(max_calls: int) -> supervision.DynamicSupervisor:
 
 
 async def begin_call(
-    bounds: Bounds, tool: Tool, order: Order, *, check: bool
+    bounds: Bounds,
+    tool: Tool,
+    order: Order,
+    *,
+    check: bool,
+    seconds: float = CALL_SECONDS,
 ) -> supervision.Pid:
     """Begin the process of *order*; see :class:`beamclaw.contracts.tools.BeginCall`.
+
+    It may take so many *seconds*, if the tool does not say how many.
 
     Raises:
         supervision.MaxChildren: Too many calls are in progress.
@@ -28,7 +37,7 @@ async def begin_call(
             names.of_tenant(order.tenant, "tools"),
             supervision.ChildSpec(
                 order.call_id,
-                partial(CallServer, tool, order, bounds, check=check),
+                partial(CallServer, tool, order, bounds, check=check, seconds=seconds),
                 name=names.call(order.tenant, order.run_id, order.call_id),
                 restart="temporary",
             ),

@@ -4,6 +4,8 @@ It knows nothing of turns and journals. When it dies by a fault of the tool nobo
 it again: whether that may be done is decided where the effects are written down.
 """
 
+import trio
+
 import supervision
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded
@@ -14,6 +16,7 @@ from beamclaw.contracts.tools import (
     CallDone,
     Collect,
     Dismiss,
+    Effect,
     Order,
     Output,
     Tool,
@@ -29,15 +32,18 @@ class CallServer(supervision.Server):
         order: The call.
         check: Ask the tool first what became of an earlier beginning.
         bounds: How much of the output is taken.
+        seconds: How long it may take, if the tool does not say.
     """
 
     def __init__(
-        self, tool: Tool, order: Order, bounds: Bounds, *, check: bool
+        self, tool: Tool, order: Order, bounds: Bounds, *, check: bool, seconds: float
     ) -> None:
         self._tool = tool
         self._order = order
         self._check = check
         self._bounds = bounds
+        own = tool.spec.deadline
+        self._seconds = seconds if own is None else own
         self._output: Bounded | None = None
 
     async def init(self) -> supervision.Continue:
@@ -47,11 +53,27 @@ class CallServer(supervision.Server):
     async def handle_continue(self, term: object) -> None:
         """Do it; whoever wants the output meanwhile waits in the mailbox."""
         try:
-            output = await self._work()
+            output = await self._in_time()
         except ToolFailed as failed:
             output = Output(str(failed), is_error=True)
         # However long it is, nobody else is held up by it.
         self._output = await in_steps(bounded(output, self._order.key, self._bounds))
+
+    async def _in_time(self) -> Output:
+        """What it comes to; at its deadline it is cancelled, down to the leaf."""
+        with trio.move_on_after(self._seconds):
+            return await self._work()
+        order, effect = self._order, self._tool.spec.effect
+        supervision.emit(
+            "beamclaw.tool.late",
+            {"seconds": self._seconds},
+            {
+                "tenant": order.tenant,
+                "session": order.session_key,
+                "tool": order.tool,
+            },
+        )
+        return _stopped(self._seconds, effect)
 
     async def _work(self) -> Output:
         if self._check:
@@ -83,5 +105,16 @@ class CallServer(supervision.Server):
             "session": order.session_key,
             "run": order.run_id,
             "attempt": order.attempt,
+            "deadline": self._seconds,
             "done": self._output is not None,
         }
+
+
+def _stopped(seconds: float, effect: Effect) -> Output:
+    words = f"stopped: it took longer than it may, {seconds:g} s"
+    if effect == "pure":
+        return Output(words, is_error=True)
+    if effect == "idempotent":
+        return Output(f"{words}; it may be asked for again", is_error=True)
+    words = f"{words}. Whether it was done is not known: look before you repeat it"
+    return Output(words, is_error=True, unknown=True)

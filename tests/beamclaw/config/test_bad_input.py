@@ -18,6 +18,29 @@ def errors_of(tmp_path, text, **options):
 
 # The YAML, and the one line that is said about it.
 TABLE = [
+    # --- which tools there are
+    (
+        "tools: {deny: [group:runtmie]}",
+        (
+            "b.yaml:1:16: tools.deny[0]: there is no group 'group:runtmie'; "
+            "did you mean group:runtime?"
+        ),
+    ),
+    (
+        "agents: {main: {tools: {profile: codign}}}",
+        (
+            "b.yaml:1:34: agents.main.tools.profile: expected one of minimal, coding, "
+            'messaging, full, found the text "codign"; did you mean coding?'
+        ),
+    ),
+    (
+        "agents: {main: {tools: {by_provider: {dmeo/x: {deny: [exec]}}}}}",
+        (
+            'b.yaml:1:39: agents.main.tools.by_provider."dmeo/x": there is no provider '
+            "'dmeo' (there are demo); did you mean demo?"
+        ),
+    ),
+    ("tools: {allow: ['']}", "b.yaml:1:17: tools.allow[0]: is empty"),
     # --- YAML that is none
     (
         "gateway: {port: 1",
@@ -240,6 +263,21 @@ def test_an_unknown_key_is_a_warning_and_an_error_if_strict(tmp_path):
     ]
     assert loaded.config.gateway.port == 18789
     assert len(errors_of(tmp_path, file.read_text(), strict=True)) == 2
+
+
+def test_a_tool_that_nobody_has_is_a_warning_and_strictly_an_error(tmp_path):
+    text = "tools: {deny: [sessions_lst, web_*, group:web], allow: [weather]}\n"
+    file = tmp_path / "b.yaml"
+    file.write_text(text)
+    loaded = load({}, file=file, data=tmp_path)
+    assert [str(w).partition("b.yaml")[2] for w in loaded.warnings] == [
+        (
+            ":1:16: tools.deny[0]: no tool 'sessions_lst' is built in, and no package has it; "
+            "did you mean sessions_list?"
+        ),
+        ":1:57: tools.allow[0]: no tool 'weather' is built in, and no package has it",
+    ]
+    assert len(errors_of(tmp_path, text, strict=True)) == 2
 
 
 def test_a_value_of_a_variable_or_secret_is_in_no_error(tmp_path):
