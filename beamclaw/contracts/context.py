@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import attrs
 
 from beamclaw.contracts import tokens
+from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.messages import (
     File,
     Image,
@@ -111,12 +112,13 @@ def cut(state: Transcript, keep: int) -> int | None:
     at = max(bisect_left(state.sums, before - keep, 0, last) + 1, 1)
     open_calls: set[str] = set()
     best = None
-    for index, message in enumerate(messages):
+    for index, message in enumerate(packed(messages)):
         if index and not open_calls and state.seqs[index - 1] != state.seqs[index]:
             covers = state.seqs[index - 1] > state.covered
             if covers and (index <= at or best is None):
                 best = index
-        for part in message.parts:
+        parts = () if isinstance(message, str) else message.parts
+        for part in parts:
             if isinstance(part, ToolCall):
                 open_calls.add(part.id)
             elif isinstance(part, ToolResult):

@@ -1,6 +1,6 @@
 """Model providers: what is asked of them, what comes back, and their permits."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
@@ -46,7 +46,7 @@ class ModelRequest:
     """
 
     model: str
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     params: ModelParams = ModelParams()
     tools: tuple[ToolSpec, ...] = ()
 

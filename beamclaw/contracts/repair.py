@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import attrs
 
+from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.journal import Repaired, Splice
 from beamclaw.contracts.messages import (
     Message,
@@ -75,15 +76,18 @@ def is_whole(messages: Iterable[Message], waiting: Collection[str] = ()) -> bool
     """
     taken: set[str] = set()
     pending: set[str] = set()
-    for message in messages:
+    for message in packed(messages):
+        if isinstance(message, str):
+            # A plain text is no result, and none may stand before one.
+            if pending or message[0] == "t":
+                return False
+            continue
         role, parts = message.role, message.parts
         if role == "tool":
             if not _answer(parts, pending):
                 return False
         elif pending:
             return False
-        elif len(parts) == 1 and type(parts[0]) is Text:
-            continue
         elif role == "assistant":
             pending = _ids(message)
             calls = sum(type(part) is ToolCall for part in parts)

@@ -6,8 +6,7 @@ to a new one, it is just not looked at.
 
 Both directions go in steps (:mod:`beamclaw.contracts.steps`): a long conversation holds
 up nobody. The bytes are lines of JSON: the first says what is not a message, each of the
-others has some messages, where a plain text is a string that begins with the letter of
-its role.
+others has some messages, as :mod:`beamclaw.contracts.conversation` keeps them.
 """
 
 import functools
@@ -22,6 +21,7 @@ import orjson
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.codec import converter
+from beamclaw.contracts.conversation import Conversation, Packed
 from beamclaw.contracts.history import History
 from beamclaw.contracts.ledger import Claim
 from beamclaw.contracts.messages import (
@@ -29,7 +29,6 @@ from beamclaw.contracts.messages import (
     Image,
     Message,
     Part,
-    Role,
     Text,
     ToolResult,
 )
@@ -46,15 +45,8 @@ What a state is made of needs no number: the names of its fields are part of the
 """
 
 # A line has so many messages and, apart from its last message, so many characters.
-_MESSAGES = 256
-_LENGTH = 64 * 1024
-_LETTERS: Final[dict[Role, str]] = {
-    "user": "u",
-    "assistant": "a",
-    "tool": "t",
-    "system": "s",
-}
-_ROLES: Final[dict[str, Role]] = {letter: role for role, letter in _LETTERS.items()}
+_MESSAGES = 2048
+_LENGTH = 256 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -153,7 +145,7 @@ def encoded(state: Transcript) -> Steps[bytes]:
     }
     head["messages"] = len(state.messages)
     lines = [orjson.dumps(head)]
-    for first, last in _cuts(state.messages):
+    for first, last in _cuts(state.messages.items):
         yield
         lines.append(_line(state, first, last))
     return b"\n".join(lines)
@@ -163,11 +155,14 @@ def encoded(state: Transcript) -> Steps[bytes]:
 _IN_LINES: Final = frozenset({"messages", "seqs", "sums"})
 
 
-def _cuts(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
+def _cuts(messages: Sequence[Packed]) -> Iterator[tuple[int, int]]:
     """Where each line begins and ends."""
     first = length = 0
     for place, message in enumerate(messages):
-        length += sum(map(_length, message.parts))
+        if isinstance(message, str):
+            length += len(message)
+        else:
+            length += sum(map(_length, message.parts))
         if place - first + 1 == _MESSAGES or length > _LENGTH:
             yield first, place + 1
             first, length = place + 1, 0
@@ -181,21 +176,17 @@ def _length(part: Part) -> int:
     if isinstance(part, ToolResult):
         return len(part.text) + sum(map(_length, part.media))
     data = part.data if isinstance(part, Image | File) else None
-    return len(data or "") + _LENGTH // 64
+    return len(data or "") + 1024
 
 
 def _line(state: Transcript, first: int, last: int) -> bytes:
     sums = state.sums[first - 1 : last] if first else (0, *state.sums[:last])
     each = [after - before for before, after in pairwise(sums)]
-    said = [_packed(message) for message in state.messages[first:last]]
+    said = [
+        item if type(item) is str else converter.unstructure(item)
+        for item in state.messages.items[first:last]
+    ]
     return orjson.dumps((state.seqs[first:last], each, said))
-
-
-def _packed(message: Message) -> object:
-    parts = message.parts
-    if len(parts) == 1 and type(parts[0]) is Text:
-        return _LETTERS[message.role] + parts[0].text
-    return converter.unstructure(message)
 
 
 # --- reading
@@ -217,7 +208,7 @@ def decoded(body: bytes) -> Steps[Transcript]:
 def _decoded(body: bytes) -> Steps[Transcript]:
     first, *lines = body.split(b"\n")
     head = orjson.loads(first)
-    messages: list[Message] = []
+    messages: list[Packed] = []
     seqs: list[int] = []
     each: list[int] = []
     for line in lines:
@@ -225,7 +216,10 @@ def _decoded(body: bytes) -> Steps[Transcript]:
         some_seqs, some_each, said = orjson.loads(line)
         seqs += some_seqs
         each += some_each
-        messages += [_unpacked(one) for one in said]
+        messages += [
+            one if type(one) is str else converter.structure(one, Message)
+            for one in said
+        ]
     if not len(messages) == len(seqs) == len(each) == head["messages"]:
         msg = "some messages are missing"
         raise ValueError(msg)
@@ -235,26 +229,8 @@ def _decoded(body: bytes) -> Steps[Transcript]:
         if field.name not in _IN_LINES
     }
     return Transcript(
-        messages=History(messages),
+        messages=Conversation.of(History(messages)),
         seqs=History(seqs),
         sums=History(accumulate(each)),
         **rest,
     )
-
-
-# Frozen values are set in their constructors by a way that costs as much again as all the
-# rest; of ten thousand that is felt. This is what is under that way.
-_set_text: Final = Text.__dict__["text"].__set__
-_set_role: Final = Message.__dict__["role"].__set__
-_set_parts: Final = Message.__dict__["parts"].__set__
-
-
-def _unpacked(data: Any) -> Message:
-    if type(data) is not str:
-        return converter.structure(data, Message)
-    text = Text.__new__(Text)
-    _set_text(text, data[1:])
-    message = Message.__new__(Message)
-    _set_role(message, _ROLES[data[0]])
-    _set_parts(message, (text,))
-    return message

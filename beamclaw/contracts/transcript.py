@@ -12,6 +12,7 @@ from itertools import accumulate
 import attrs
 
 from beamclaw.contracts import tokens
+from beamclaw.contracts.conversation import Conversation
 from beamclaw.contracts.history import History
 from beamclaw.contracts.journal import (
     Answered,
@@ -36,8 +37,8 @@ from beamclaw.contracts.path import path
 from beamclaw.contracts.turn_events import goes_on, started
 
 
-def _messages(items: Iterable[Message]) -> History[Message]:
-    return items if isinstance(items, History) else History(items)
+def _messages(items: Iterable[Message]) -> Conversation:
+    return items if isinstance(items, Conversation) else Conversation(items)
 
 
 def _numbers(items: Iterable[int]) -> History[int]:
@@ -73,9 +74,7 @@ class Transcript:
     """
 
     seq: int = 0
-    messages: History[Message] = attrs.field(
-        factory=History[Message], converter=_messages
-    )
+    messages: Conversation = attrs.field(factory=Conversation, converter=_messages)
     turn: OpenTurn | None = None
     seqs: History[int] = attrs.field(factory=History[int], converter=_numbers)
     covered: int = 0

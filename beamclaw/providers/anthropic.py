@@ -1,11 +1,12 @@
 """The Anthropic Messages API, as client."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
 
+from beamclaw.contracts.conversation import packed, role, unpack
 from beamclaw.contracts.messages import (
     File,
     Image,
@@ -174,40 +175,40 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     }
 
 
-def _system(messages: tuple[Message, ...]) -> str | None:
-    texts = [message.text for message in messages if message.role == "system"]
+def _system(messages: Sequence[Message]) -> str | None:
+    texts = [unpack(item).text for item in packed(messages) if role(item) == "system"]
     return "\n\n".join(text for text in texts if text.strip()) or None
 
 
-def _conversation(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
     merged: list[dict[str, Any]] = []
-    for message in messages:
-        if message.role == "system":
+    for item in packed(messages):
+        speaker = role(item)
+        if speaker == "system":
             continue
-        role = "assistant" if message.role == "assistant" else "user"
-        parts = message.parts
+        side = "assistant" if speaker == "assistant" else "user"
         # Most are one plain text, and there may be thousands.
-        if len(parts) == 1 and type(parts[0]) is Text:
-            text = parts[0].text
+        if isinstance(item, str):
+            text = item[1:]
             blocks = [] if _is_blank(text) else [{"type": "text", "text": text}]
         else:
             blocks = [
                 block
-                for part in parts
-                if not (role == "assistant" and isinstance(part, Image | File))
+                for part in item.parts
+                if not (side == "assistant" and isinstance(part, Image | File))
                 and (block := _block(part))
             ]
         # What was only thought, up to a limit say, may not be the end of a message.
-        while role == "assistant" and blocks and "thinking" in blocks[-1]["type"]:
+        while side == "assistant" and blocks and "thinking" in blocks[-1]["type"]:
             blocks.pop()
         # Nothing may stand before the first words of the user, so no result either:
         # the call that it answers is left out.
-        if not blocks or (not merged and message.role in ("assistant", "tool")):
+        if not blocks or (not merged and speaker in ("assistant", "tool")):
             continue
-        if merged and merged[-1]["role"] == role:
+        if merged and merged[-1]["role"] == side:
             merged[-1]["content"].extend(blocks)
         else:
-            merged.append({"role": role, "content": blocks})
+            merged.append({"role": side, "content": blocks})
     for turn in merged:
         if turn["role"] == "user" and len(turn["content"]) > 1:
             # Results answer the message before and have to come first.

@@ -17,7 +17,7 @@ with one it follows it:
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -239,7 +239,7 @@ class Demo:
         return Scene(None, _HELLO.format(said=said[:_QUOTED]))
 
 
-def _results(messages: tuple[Message, ...]) -> list[str] | None:
+def _results(messages: Sequence[Message]) -> list[str] | None:
     """What tools have said since a person did; ``None``: none was asked."""
     if messages[-1].role != "tool":
         return None

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from beamclaw.contracts.conversation import ROLES, packed, unpack
 from beamclaw.contracts.messages import (
     File,
     Image,
@@ -164,18 +165,18 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """Ours as theirs. What tools have shown follows their results as the user's."""
     said: list[dict[str, Any]] = []
     shown: list[dict[str, Any]] = []
-    for message in messages:
+    for item in packed(messages):
+        # Most are one plain text, and there may be thousands.
+        if isinstance(item, str) and item[0] != "t" and not shown:
+            if len(item) > 1:
+                said.append({"role": ROLES[item[0]], "content": item[1:]})
+            continue
+        message = unpack(item)
         if shown and message.role != "tool":
             said.append({"role": "user", "content": shown})
             shown = []
-        parts = message.parts
-        # Most are one plain text, and there may be thousands.
-        if len(parts) == 1 and type(parts[0]) is Text and message.role != "tool":
-            if parts[0].text:
-                said.append({"role": message.role, "content": parts[0].text})
-            continue
         said += _message(message)
-        for part in parts:
+        for part in message.parts:
             if isinstance(part, ToolResult) and part.media:
                 words = f"What the tool call {part.id} has shown:"
                 shown += [{"type": "text", "text": words}, *map(_shown, part.media)]

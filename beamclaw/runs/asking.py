@@ -12,6 +12,7 @@ from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import names, tokens
 from beamclaw.contracts.budgets import MICRO, Price, needs_bound, needs_price
 from beamclaw.contracts.context import Window, share
+from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
 from beamclaw.contracts.ledger_ops import Reserve, Settle
 from beamclaw.contracts.limits import Paid
@@ -311,7 +312,8 @@ class Asking:
     def _call_ids(self) -> Collection[str]:
         return {
             part.id
-            for message in self.record.state.messages
+            for message in packed(self.record.state.messages)
+            if not isinstance(message, str)
             for part in message.parts
             if isinstance(part, ToolCall)
         }

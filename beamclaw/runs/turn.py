@@ -4,7 +4,7 @@
 so that recovery after a crash is the same code as progress without one.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
@@ -13,6 +13,7 @@ import orjson
 from beamclaw.contracts import context
 from beamclaw.contracts.budgets import dollars
 from beamclaw.contracts.context import Window
+from beamclaw.contracts.conversation import Conversation
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.messages import Message, ModelParams, Usage, said
 from beamclaw.contracts.open_turn import Call, Did, OpenTurn, Wait
@@ -29,7 +30,7 @@ class Ask:
     """Call the model."""
 
     attempt: int
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     params: ModelParams
 
 
@@ -195,9 +196,9 @@ def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish
     return Finish(outcome="ok", stop_reason="stop" if turn.last else reason)
 
 
-def prompt(messages: Iterable[Message], system: str | None) -> tuple[Message, ...]:
+def prompt(messages: Conversation, system: str | None) -> Conversation:
     """What is sent: the agent's own instructions before everything said."""
-    return (*messages,) if system is None else (said("system", system), *messages)
+    return messages if system is None else messages.behind(said("system", system))
 
 
 # --- what fits

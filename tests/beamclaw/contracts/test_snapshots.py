@@ -170,12 +170,12 @@ def test_a_long_conversation_goes_in_many_short_steps():
     many = tuple(said("user", f"word {n} " * 10) for n in range(10_000))
     state = Transcript(10_000, many, None, range(10_000))
     steps = list(snapshots.encoded(state))
-    assert len(steps) >= 10_000 / 256
+    assert len(steps) >= 10_000 / 2048
     body = at_once(snapshots.encoded(state))
     assert len(list(snapshots.decoded(body))) == len(steps)
 
 
 def test_a_long_text_has_a_step_of_its_own():
-    many = [said("user", "x" * 100_000)] * 10
+    many = [said("user", "x" * 300_000)] * 10
     state = Transcript(10, many, None, range(10))
     assert len(list(snapshots.encoded(state))) == 10

@@ -4,7 +4,7 @@
 stands in place of a message from a sub-agent is heard. Anything else is repeated.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -64,7 +64,7 @@ async def obey(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
     yield End("stop")
 
 
-def since_a_person(messages: tuple[Message, ...]) -> tuple[list[str], str]:
+def since_a_person(messages: Sequence[Message]) -> tuple[list[str], str]:
     """What tools have said since the last message of a user, and that message."""
     results: list[str] = []
     for message in reversed(messages):

@@ -1,5 +1,6 @@
 """Messages that come while a turn is in progress."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def world(tmp_path: Path, model: Model) -> World:
     return made
 
 
-def said_by_user(messages: tuple[Message, ...]) -> list[str]:
+def said_by_user(messages: Sequence[Message]) -> list[str]:
     return [message.text for message in messages if message.role == "user"]
 
 

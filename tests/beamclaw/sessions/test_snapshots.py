@@ -1,6 +1,6 @@
 """Snapshots of sessions: made when nobody waits, used when they can be, never needed."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,7 @@ async def put(body: bytes, seq: int) -> None:
     await supervision.call("default/ledger", commit)
 
 
-def sent(model: Model) -> tuple[Message, ...]:
+def sent(model: Model) -> Sequence[Message]:
     return model.calls[-1].messages
 
 

@@ -1,7 +1,7 @@
 """Turns that use tools: the loop, and what becomes of an effect at every death."""
 # ruff: noqa: PLR0917 -- fixtures, and the columns of tables
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,12 @@ async def report(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
     yield End("stop")
 
 
-def results(messages: tuple[Message, ...]) -> list[ToolResult]:
+def results(messages: Sequence[Message]) -> list[ToolResult]:
     parts = [part for message in messages for part in message.parts]
     return [part for part in parts if isinstance(part, ToolResult)]
 
 
-def are_paired(messages: tuple[Message, ...]) -> bool:
+def are_paired(messages: Sequence[Message]) -> bool:
     """Each call has its one result, before anything else is said."""
     waiting: list[str] = []
     for message in messages:
