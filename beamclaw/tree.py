@@ -16,6 +16,7 @@ import supervision
 from beamclaw import (
     agents,
     bus,
+    commands,
     gateway,
     ledger,
     limits,
@@ -143,7 +144,12 @@ def _tenant(
     )
     return Supervisor(
         [
-            # Before the ledger: a tool that works outlives the death of all below.
+            # Before the ledger: a tool that works outlives the death of all below, and
+            # so does the command that it has started.
+            _subtree(
+                "commands",
+                partial(commands.supervisor, tenant, command_settings(config), outside),
+            ),
             ChildSpec(
                 "tools",
                 partial(tools.supervisor, config.tools.max_calls),
@@ -167,6 +173,18 @@ def _tenant(
             ),
         ],
         strategy="rest_for_one",
+    )
+
+
+def command_settings(config: Config) -> commands.Settings:
+    """How commands are held, by the configuration."""
+    chosen_ = config.tools.exec
+    return commands.Settings(
+        max_running=chosen_.max_running,
+        kill_seconds=chosen_.kill_seconds,
+        output_chars=chosen_.output_chars,
+        keep_finished=chosen_.keep_finished,
+        keep_seconds=chosen_.keep_seconds,
     )
 
 

@@ -90,7 +90,12 @@ def words(kind: Any) -> str:
         return "list of texts"
     if attrs.has(kind):
         return "keys"
-    plain = {str: "text", Secret: "text, secret", Path: "path"}
+    plain = {
+        str: "text",
+        bool: "`true` or `false`",
+        Secret: "text, secret",
+        Path: "path",
+    }
     return plain.get(kind, "names with values")
 
 

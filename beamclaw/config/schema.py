@@ -537,6 +537,45 @@ class SessionToolsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ExecConfig:
+    """Commands that agents run."""
+
+    timeout_seconds: Wait = _key(
+        1_800.0,
+        "Seconds after which a command is ended, if its call does not say; 0: never.",
+    )
+    yield_seconds: Wait = _key(
+        10.0,
+        "Seconds after which a command that is not over goes on in the background, if\n"
+        "its call does not say.",
+    )
+    kill_seconds: Wait = _key(
+        5.0, "Seconds that a command gets to end in order, before it is ended by force."
+    )
+    max_running: Count = _key(64, "Commands at once; one more is refused.")
+    output_chars: Count = _key(
+        200_000, "Characters of a command's output that are kept: its end."
+    )
+    keep_finished: Annotated[int, Range(0, ENDLESS)] = _key(
+        50, "Commands in the background that can be looked at when they are over."
+    )
+    keep_seconds: Seconds = _key(1_800.0, "Seconds for which they can.")
+    notify_on_exit: bool = _key(
+        True,  # noqa: FBT003 -- the default
+        "Whether the agent is told when a command in the background is over.",
+    )
+    env: Mapping[str, str] = _keys(
+        "Variables that all commands get, beside the few that they have anyway.",
+        repr=_hidden,
+    )
+    pass_env: tuple[str, ...] = _key(
+        (),
+        "Names of the node's own variables that commands get, too. Its keys and tokens\n"
+        "are in such variables: name what agents may know.",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ToolsConfig(AgentToolsConfig):
     """What agents may use."""
 
@@ -562,6 +601,7 @@ class ToolsConfig(AgentToolsConfig):
         2_592_000.0, "Seconds that it is kept; with its conversation it goes at once."
     )
     sessions: SessionToolsConfig = attrs.field(factory=SessionToolsConfig)
+    exec: ExecConfig = attrs.field(factory=ExecConfig)
 
 
 @attrs.frozen(kw_only=True)

@@ -70,6 +70,7 @@ def _expected(what: str, node: Node, hint: str = "", *, secret: bool = False) ->
 
 def _converter(folder: Path, warnings: list[Problem]) -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(bool, lambda node, _: _boolean(node))
     converter.register_structure_hook(int, lambda node, _: _number(node, None, int))
     converter.register_structure_hook(float, lambda node, _: _number(node, None, float))
     converter.register_structure_hook(str, lambda node, _: _text(node))
@@ -113,6 +114,13 @@ def _text(node: Any, *, secret: bool = False) -> str:
     quotes = isinstance(node, Scalar) and (node.number or node.boolean)
     hint = "; put it in quotes" if quotes else ""
     raise _expected("a text", node, hint, secret=secret)
+
+
+def _boolean(node: Any) -> bool:
+    if isinstance(node, Scalar) and node.boolean:
+        return node.text.lower() == "true"
+    quoted = isinstance(node, Scalar) and attrs.evolve(node, plain=True).boolean
+    raise _expected("true or false", node, "; leave out the quotes" if quoted else "")
 
 
 def _number(node: Any, limits: Range | None, kind: type[int] | type[float]) -> float:

@@ -25,8 +25,6 @@ from beamclaw.contracts.points import point
 
 # Bytes that `run` takes of a program's output, if its caller does not say.
 MOST_OUTPUT: Final = 1024 * 1024
-# Seconds between the request to end and the end by force.
-KILL_SECONDS: Final = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -147,6 +145,8 @@ class StartCommand(supervision.Call["supervision.Pid"]):
         eof: Whether that ends with *data*; if not, more can be written.
         most: Bytes of its output that are kept; with None, the tail of the text of it
             is, as the configuration has it.
+        scope: The key of the session that may look at it and use it.
+        title: How it reads, for lists.
 
     Raises:
         CannotStart: There are too many.
@@ -159,6 +159,8 @@ class StartCommand(supervision.Call["supervision.Pid"]):
     data: bytes = b""
     eof: bool = True
     most: int | None = None
+    scope: str = ""
+    title: str = ""
 
 
 @attrs.frozen
@@ -242,8 +244,12 @@ class Watched(Protocol):
         """
         ...
 
-    def close_input(self) -> None:
-        """It will read no more than was written. With a terminal, end of file is sent."""
+    async def end_input(self) -> None:
+        """It will read no more than was written; with a terminal, end of file is sent.
+
+        Raises:
+            BrokenPipeError: It does not read any more.
+        """
         ...
 
     async def wait_begun(self) -> int:
@@ -274,8 +280,8 @@ class Watched(Protocol):
 class Launcher(Protocol):
     """What starts programs, while it lives."""
 
-    async def launch(self, launch: Launch) -> Watched:
-        """Begin a command.
+    async def launch(self, launch: Launch, kill_seconds: float) -> Watched:
+        """Begin a command. What it leaves behind is ended, by force after *kill_seconds*.
 
         Raises:
             CannotStart: The launcher is not there any more.

@@ -111,6 +111,22 @@ POINTS: Final[Mapping[str, str]] = {
     "tool.effect": "a tool has its effect (those of `beamclaw.testing.world`)",
     "tool.done": "the run gets the output",
     # --- a command
+    "launcher.start": "what starts commands is started itself",
+    "launcher.watch": "the process that waits for its death is begun",
+    "launcher.lost": "its death is told",
+    "launcher.refuse": "who wants a command hears why there is none",
+    "command.begin": "the process that holds a command is begun",
+    "command.hold": "a process that reads, waits or writes for it is begun",
+    "command.launch": "a command is handed to the launcher",
+    "command.step": "what has happened to a command is told to who holds it",
+    "command.type": "a command gets something to read",
+    "command.refuse": "who wants to give it that hears why it gets nothing",
+    "command.answer": "who asks how a command stands hears it",
+    "command.end": "a command is ended, with all that it has started",
+    "command.let-go": "those who worked for a command that is over are ended",
+    "command.over": "who is to tell of a command's end hears of it",
+    "command.finished": "the door hears that a command that is kept is over",
+    "command.forget": "a command that is over is forgotten",
     "command.drop": "a command that somebody has waited for is let go, or ended",
 }
 """What happens between the two points of each name."""

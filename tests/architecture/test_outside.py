@@ -90,6 +90,10 @@ SEAMS: dict[tuple[str, str], str] = {
     ("supervision/_reports.py", "threads"): "looks at them, and starts none",
     ("supervision/_watchdog.py", "threads"): "looks at the loop while that is held up",
     ("beamclaw/storage/_driver.py", "threads"): "one writer per database, or inline",
+    ("beamclaw/commands/_launcher.py", "processes"): "the program that starts commands",
+    ("beamclaw/commands/_launcher.py", "sockets"): "on which it is told to",
+    ("beamclaw/commands/launching.py", "processes"): "the launcher's process",
+    ("beamclaw/commands/launching.py", "sockets"): "on which it is told what to start",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
 }
 
