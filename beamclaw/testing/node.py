@@ -16,7 +16,7 @@ ends itself with ``kill -9``. Both are in the folder ``BEAMCLAW_TESTING``:
 The agent ``careful`` asks a person before each of its tool calls; ``chief`` has those
 tools, too, with which it has sub-agents and speaks to other sessions. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
-of that name in the folder.
+of that name in the folder, and one with ``says`` makes one when it begins.
 """
 
 import os
@@ -52,11 +52,14 @@ class Orders:
         kill: The point at which the node ends itself; None: nowhere.
         nth: At which time of reaching it, counted from when the orders were first seen.
         record: Whether to write down the points that are reached.
+        crash: The point at which whoever reaches it fails, once: a process of the tree
+            dies there, and the node lives.
     """
 
     kill: str | None = None
     nth: int = 1
     record: bool = True
+    crash: str | None = None
 
     def give(self, folder: Path) -> None:
         """Put them into *folder*; those that a node has seen before are void."""
@@ -71,6 +74,10 @@ def reached(folder: Path) -> list[str]:
         return (folder / "reached").read_text().split()
     except FileNotFoundError:
         return []
+
+
+class Crashed(Exception):  # noqa: N818 -- a situation
+    """A process of the tree was told to fail here."""
 
 
 class Killer:
@@ -99,6 +106,9 @@ class Killer:
                 os.write(self._log, name.encode() + b"\n")
             if (self._orders.kill, self._orders.nth) == (name, self._counts[name]):
                 os.kill(os.getpid(), signal.SIGKILL)
+            fails = self._orders.crash == name and self._counts[name] == 1
+        if fails:
+            raise Crashed(f"as ordered, at {name}")
 
     def _look(self) -> None:
         try:
@@ -117,6 +127,9 @@ class Killer:
 
 
 async def _take_time(folder: Path, order: Order) -> None:
+    says = order.arguments.get("says")
+    if says:
+        (folder / str(says)).touch()
     await trio.sleep(float(order.arguments.get("seconds", 0)))
     until = order.arguments.get("until")
     if until:

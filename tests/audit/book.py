@@ -8,15 +8,17 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import orjson
 
-from tests.audit.look import open_work
+from tests.audit.look import look, open_work
 
+T = TypeVar("T")
 Row = dict[str, Any]
 _MARKER = re.compile(r"<<([^<>]+)>>")
 TABLES = ["sessions", "events", "inbox", "runs", "usage", "spent", "waits", "children"]
@@ -53,6 +55,10 @@ class Book:
     Attributes:
         events: In the order of their ids; ``body`` is parsed, ``key`` the session's.
         inbox: In the order of their ids; ``body`` is parsed, ``marker`` the message's.
+        usage: With those of conversations that were deleted; their ``key`` is empty.
+        sums: What is left of such rows when they are erased.
+        deleted: Conversations that were deleted: the key, and how many of its events
+            there are still. Nothing else here is of them.
     """
 
     sessions: list[Row] = attrs.field(factory=list)
@@ -63,6 +69,8 @@ class Book:
     spent: list[Row] = attrs.field(factory=list)
     waits: list[Row] = attrs.field(factory=list)
     children: list[Row] = attrs.field(factory=list)
+    sums: list[Row] = attrs.field(factory=list)
+    deleted: dict[str, int] = attrs.field(factory=dict)
 
     def run(self, run_id: str) -> Row | None:
         return next((run for run in self.runs if run["run_id"] == run_id), None)
@@ -130,9 +138,15 @@ def read(connection: sqlite3.Connection) -> Book:
     connection.execute("BEGIN")
     try:
         tables = {name: _rows(connection, name) for name in TABLES}
+        sums = _rows(connection, "usage_sums")
     finally:
         connection.execute("ROLLBACK")
         connection.row_factory = None
+    gone = {s["id"]: s["deleted_key"] for s in tables["sessions"] if s["deleted_at"]}
+    left = Counter(event["session"] for event in tables["events"])
+    for name in ("events", "inbox", "runs", "waits"):
+        tables[name] = [row for row in tables[name] if row["session"] not in gone]
+    tables["sessions"] = [row for row in tables["sessions"] if row["id"] not in gone]
     keys = {session["id"]: session["key"] for session in tables["sessions"]}
     for row in tables["events"]:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
@@ -145,14 +159,19 @@ def read(connection: sqlite3.Connection) -> Book:
             row["key"] = keys[row["session"]]
     runs = {run["id"]: run for run in tables["runs"]}
     for row in tables["usage"]:
-        row["run_id"], row["key"] = (
-            runs[row["run"]][name] for name in ("run_id", "key")
-        )
-    return Book(**tables)
+        run = runs.get(row["run"], {"run_id": "", "key": ""})
+        row["run_id"], row["key"] = run["run_id"], run["key"]
+    deleted = {key: left[id_] for id_, key in gone.items()}
+    return Book(**tables, sums=sums, deleted=deleted)
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
-    order = {"spent": "day, scope, key", "usage": "run, attempt", "children": "run_id"}
+    order = {
+        "spent": "day, scope, key",
+        "usage": "run, attempt",
+        "usage_sums": "day, agent",
+        "children": "run_id",
+    }
     return [
         dict(row)
         for row in connection.execute(
@@ -161,10 +180,15 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
     ]
 
 
-def work_left(ledger: Path) -> int:
-    """How many turns are not over, asked of a ledger that a node has open."""
-    connection = sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True, timeout=5)
+def look_into(ledger: Path, query: Callable[[sqlite3.Connection], T]) -> T:
+    """What *query* finds in a ledger that a node may have open."""
+    connection = look(ledger)
     try:
-        return open_work(connection)
+        return query(connection)
     finally:
         connection.close()
+
+
+def work_left(ledger: Path) -> int:
+    """How many turns are not over, asked of a ledger that a node has open."""
+    return look_into(ledger, open_work)

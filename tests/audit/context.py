@@ -40,7 +40,7 @@ def prompted(known: Known) -> Iterator[str]:
         for marker, said_ in _conversation(known.book.journal(session["key"]))
     }
     for call in known.calls:
-        if call.summary:
+        if call.summary or known.is_deleted(known.book, call.marker):
             continue
         if call.marker not in place:
             yield f"{call.marker}: asked, but in no transcript"

@@ -133,6 +133,7 @@ class Known:
         cuts: How often something else than the node was killed or failed, so that work
             may have been done in vain; None: nobody counted.
         terse: The model may answer with nothing.
+        unwanted: Keys of conversations that somebody wants deleted.
     """
 
     book: Book = attrs.field(factory=Book)
@@ -144,6 +145,12 @@ class Known:
     caps: tuple[Cap, ...] = ()
     cuts: int | None = None
     terse: bool = False
+    unwanted: set[str] = attrs.field(factory=set)
+
+    def is_deleted(self, book: Book, marker: str) -> bool:
+        """Whether a message was said in a conversation that is deleted in *book*."""
+        sent = self.sent.get(marker)
+        return sent is not None and sent.session in book.deleted
 
 
 Rule = Callable[[Known], Iterable[str]]

@@ -21,7 +21,7 @@ def reserved(known: Known) -> Iterator[str]:
         made, asked = Counter(), Counter()
         keys = {row["marker"]: row["key"] for row in book.inbox}
         for call in known.calls:
-            if call.at > at:
+            if call.at > at or known.is_deleted(book, call.marker):
                 continue
             if call.marker not in keys:
                 yield f"{call.marker}: asked, and in no ledger"
@@ -49,6 +49,12 @@ def sums(known: Known) -> Iterator[str]:
             expected[purse] = [
                 a + b for a, b in zip(expected[purse], used, strict=True)
             ]
+    for row in known.book.sums:
+        used = (row["input"] + row["output"], row["cost"], row["calls"])
+        for purse in (("tenant", "", row["day"]), ("agent", row["agent"], row["day"])):
+            expected[purse] = [
+                a + b for a, b in zip(expected[purse], used, strict=True)
+            ]
     found = {
         (row["scope"], row["key"], row["day"]): [
             row["tokens"],
@@ -73,7 +79,8 @@ def _purses(row: Row) -> Iterator[tuple[str, str, str]]:
     day = dt.datetime.fromtimestamp(row["at"], dt.UTC).date().isoformat()
     yield "tenant", "", day
     yield "agent", row["agent"], day
-    yield "session", row["key"], ""
+    if row["key"]:  # else it was deleted, and its purse with it
+        yield "session", row["key"], ""
 
 
 @rule

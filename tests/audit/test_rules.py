@@ -531,11 +531,41 @@ def never_announced(known: Known) -> None:
     known.book.children[0]["mode"] = "announce"
 
 
+# --- what was deleted
+
+
+@finds("deleted")
+def deleted_unwanted(known: Known) -> None:
+    known.book.deleted["gone"] = 0
+
+
+@finds("deleted")
+def deleted_and_not_erased(known: Known) -> None:
+    known.unwanted.add("gone")
+    known.book.deleted["gone"] = 2
+
+
+@finds("deleted")
+def unwanted_and_there(known: Known) -> None:
+    known.unwanted.add("gone")
+
+
 # --- the tests
 
 
 def test_a_sound_world_is_found_sound():
     assert violations(sound.known()) == []
+
+
+def test_a_message_of_a_conversation_that_was_deleted_as_wanted_is_not_lost():
+    known = sound.known()
+    known.sent["d"] = attrs.evolve(sound.sent("d"), session="gone")
+    known.book.deleted["gone"] = 0
+    for kill in known.kills:
+        kill.book.deleted["gone"] = 0
+    known.unwanted.add("gone")
+
+    assert violations(known) == []
 
 
 @pytest.mark.parametrize(

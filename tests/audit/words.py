@@ -13,11 +13,25 @@ def kept(known: Known) -> Iterator[str]:
     for number, kill in enumerate(known.kills, 1):
         for sent in known.sent.values():
             acked = sent.acked is not None and sent.acked <= kill.at
-            if acked and kill.book.message(sent.marker) is None:
+            there = sent.session in kill.book.deleted or kill.book.message(sent.marker)
+            if acked and not there:
                 yield f"{sent.marker}: acknowledged, lost by kill {number}"
     for sent in known.sent.values():
-        if sent.acked is not None and known.book.message(sent.marker) is None:
+        there = sent.session in known.book.deleted or known.book.message(sent.marker)
+        if sent.acked is not None and not there:
             yield f"{sent.marker}: acknowledged, not in the ledger"
+
+
+@rule
+def deleted(known: Known) -> Iterator[str]:
+    """Deleted without a wish of anybody's, or wished away and still there."""
+    for key, events in known.book.deleted.items():
+        if key not in known.unwanted:
+            yield f"{key}: deleted, and nobody wanted that"
+        elif events:
+            yield f"{key}: deleted, and {events} of its events are there"
+    for key in known.unwanted - known.book.deleted.keys():
+        yield f"{key}: nobody wants it any more, and it is there"
 
 
 @rule

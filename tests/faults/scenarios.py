@@ -5,11 +5,14 @@ that no other play of it has; it returns when every client has its end, however 
 node died meanwhile.
 """
 
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 import attrs
+import orjson
 import trio
 
 from beamclaw.testing.node import Orders
@@ -28,6 +31,9 @@ class Scenario:
         settings: Of :func:`~tests.faults.stage.open_stage`.
         first: A kill before the one that is tried: that one comes while the node takes
             up its work again.
+        between: What is done to the data folder after that first kill.
+        crash: The point at which a process of the tree fails, in the life that the kill
+            ends.
         empty: Each play begins with an empty data folder, and the kill may come while
             the node starts for the first time.
     """
@@ -35,6 +41,8 @@ class Scenario:
     play: Play
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     first: Orders | None = None
+    between: Callable[[Stage], object] | None = None
+    crash: str | None = None
     empty: bool = False
 
 
@@ -113,7 +121,7 @@ async def tools_in_parallel(stage: Stage, name: str) -> None:
     await stage.ask(Plan(rounds=ALL), name, key(name))
 
 
-@scenario(settings={"seconds": 0.4})
+@scenario(settings={"seconds": 0.8})
 async def tool_too_slow(stage: Stage, name: str) -> None:
     """A turn that comes to its limit of time in a tool."""
     slow = ("send", {"seconds": 30})
@@ -200,21 +208,24 @@ async def interrupt(stage: Stage, name: str) -> None:
 @scenario()
 async def stop_in_tool(stage: Stage, name: str) -> None:
     """A turn is stopped while a tool works."""
-    slow = Plan(rounds=((("send", {"seconds": 0.3}),),))
-    await _stopped(stage, name, slow, answered=True)
+    says = f"{name}-begun"
+    slow = Plan(rounds=((("send", {"seconds": 0.3, "says": says}),),))
+    await _stopped(stage, name, slow, says)
 
 
 @scenario()
 async def stop_in_answer(stage: Stage, name: str) -> None:
     """A turn is stopped while the model answers."""
-    await _stopped(stage, name, Plan(words=20, gap=0.03), answered=False)
+    await _stopped(stage, name, Plan(words=20, gap=0.03))
 
 
-async def _stopped(stage: Stage, name: str, plan: Plan, *, answered: bool) -> None:
+async def _stopped(stage: Stage, name: str, plan: Plan, says: str = "") -> None:
     async with trio.open_nursery() as nursery:
         ask = partial(stage.ask, outcomes=STOPPED)
         sent = await nursery.start(ask, plan, name, key(name))
-        await stage.called(sent, answered=answered)
+        await stage.called(sent, answered=bool(says))
+        if says:
+            await stage.begun(sent, says)
         await stage.stop(sent)
 
 
@@ -319,7 +330,91 @@ async def begun_anew(stage: Stage, name: str) -> None:
     await stage.ask(Plan(), f"{name}c", session, after=f"{name}b")
 
 
+@scenario()
+async def handed_by_person(stage: Stage, name: str) -> None:
+    """A person gives the conversation to another agent, while a turn is in progress."""
+    session = key(name)
+    async with trio.open_nursery() as nursery:
+        first = await nursery.start(stage.ask, BUSY, f"{name}a", session)
+        await stage.called(first)
+        await stage.order_session(session, "hand-over", to="guest")
+    await stage.ask(Plan(), f"{name}b", session, after=f"{name}a")
+
+
+_ERASED = """
+    SELECT 1 FROM sessions AS s LEFT JOIN events AS e ON e.session = s.id
+    WHERE s.deleted_key = ? AND e.id IS NULL
+"""
+
+
+async def _erased(stage: Stage, session: str) -> None:
+    """Until nothing of what was said there is left."""
+    await stage.until(
+        lambda connection: bool(connection.execute(_ERASED, [session]).fetchone())
+    )
+
+
+_SOON = ", idle_seconds: 0.05, retention: {every_seconds: 0.05, archived_seconds: 0.05}"
+
+
+@scenario(settings={"sessions": _SOON})
+async def deleted(stage: Stage, name: str) -> None:
+    """A conversation is deleted, and erased."""
+    session = key(name)
+    await stage.ask(Plan(), name, session)
+    await stage.order_session(session, "delete")
+    await _erased(stage, session)
+
+
+@scenario(settings={"sessions": _SOON})
+async def kept_no_longer(stage: Stage, name: str) -> None:
+    """A conversation that was put away is deleted when its time is over."""
+    session = key(name)
+    await stage.ask(Plan(), name, session)
+    stage.known.unwanted.add(session)
+    await stage.order_session(session, "archive")
+    await _erased(stage, session)
+
+
+# --- processes that die by themselves
+
+
+@scenario(crash="session.tell-answer.before")
+async def answer_found(stage: Stage, name: str) -> None:
+    """The session dies with a person's answer that its run has not heard of."""
+    await _with_answers(stage, name, "allow")
+
+
+@scenario(crash="door.ring.before")
+async def door_died(stage: Stage, name: str) -> None:
+    """The door dies with a message that the session has not heard of."""
+    await stage.ask(Plan(), name, key(name))
+
+
 # --- the model
+
+
+@scenario()
+async def breaker(stage: Stage, name: str) -> None:
+    """A provider that is left alone for a while, and answers then."""
+    await stage.ask(Plan(), name, key(name, "shaky"))
+
+
+_NOTED = "SELECT 1 FROM warnings WHERE key = ?"
+
+
+@scenario()
+async def nearly_spent(stage: Stage, name: str) -> None:
+    """A conversation has spent nearly all it may; that is told, and noted."""
+    session, kills = key(name, "nearly"), len(stage.known.kills)
+    await stage.ask(Plan(words=4), name, session, outcomes=("ok", "limited"))
+    # Who is killed before has nobody left who would look.
+    await stage.until(
+        lambda connection: (
+            len(stage.known.kills) > kills
+            or bool(connection.execute(_NOTED, [session]).fetchone())
+        )
+    )
 
 
 @scenario()
@@ -368,3 +463,42 @@ async def asked_again(stage: Stage, name: str) -> None:
         await nursery.start(stage.ask, Plan(), f"{name}a", session)
         then = partial(stage.ask, after=f"{name}a")
         await nursery.start(then, Plan(), f"{name}b", session)
+
+
+def _without_guest(stage: Stage) -> None:
+    config = stage.folder / "beamclaw.yaml"
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if "guest:" not in line))
+
+
+@scenario(
+    empty=True,
+    first=Orders(kill="edge.accept.after"),
+    between=_without_guest,
+)
+async def agent_gone(stage: Stage, name: str) -> None:
+    """A message whose agent is not there any more when its turn would begin."""
+    await stage.ask(Plan(), name, key(name, "guest"), outcomes=("error",))
+
+
+def _lose_results(stage: Stage) -> None:
+    """Damage what forked conversations begin with: results of no call any more."""
+    connection = sqlite3.connect(stage.ledger)
+    with closing(connection), connection:
+        rows = connection.execute("SELECT id, body FROM events WHERE kind = 'forked'")
+        for id_, body in rows.fetchall():
+            forked = orjson.loads(body)
+            for message in forked["messages"]:
+                for part in message["parts"] if message["role"] == "tool" else ():
+                    part["id"] = "nobody"
+            changed = (orjson.dumps(forked), id_)
+            connection.execute("UPDATE events SET body = ? WHERE id = ?", changed)
+
+
+@scenario(first=Orders(kill="session.order-done.after"), between=_lose_results)
+async def mended(stage: Stage, name: str) -> None:
+    """A conversation that somebody else has damaged is made whole."""
+    session = key(name)
+    await stage.ask(Plan(rounds=(("look",),)), f"{name}a", session)
+    await stage.order_session(session, "fork", new=f"{name}fork")
+    await stage.ask(Plan(), f"{name}b", key(f"{name}fork"))

@@ -8,6 +8,7 @@ for, or ask for the answer of what they had. Everything anybody saw is in ``know
 import os
 import secrets
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ import trio
 from beamclaw.contracts.outside import Outside
 from beamclaw.testing.fake_openai import Entry, FakeOpenAI, fake_openai
 from beamclaw.testing.node import FOLDER, Orders, reached
-from tests.audit.book import Book, marker_of, read_book, work_left
+from tests.audit.book import Book, look_into, marker_of, read_book, work_left
 from tests.audit.known import (
     Call,
     Cap,
@@ -33,11 +34,18 @@ from tests.audit.known import (
 )
 from tests.audit.rules import violations
 from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
+from tests.support.forks import Forks
 from tests.support.node import Node, NodeFailed, completion
 from tests.support.wire import DONE, Closed, Connection, Stream
 
-# Seconds of a node that is up, until work that does not end is a failure of its own.
+# Seconds in which nothing at all happens, until work that is left is a failure: nobody
+# is going to do it any more. Counted by looks at a node that sleeps; on a machine that
+# has no time for it, it does not sleep, and the looks come later.
 PATIENCE = float(os.environ.get("BEAMCLAW_PATIENCE", "20"))
+# Seconds until this program gives up what goes on for ever: that proves nothing.
+ENDLESS = 900.0
+_LOOK = 0.1
+PROGRAM = "beamclaw.testing.node"
 CAP = 1.08  # dollars that a session may spend; only the model "dear" costs any
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
 
@@ -53,6 +61,16 @@ providers:
       broken: {{input_price: 0, output_price: 0}}
       small: {{context_window: 2400, max_output: 300, input_price: 0, output_price: 0}}
       dear: {{max_output: 100, input_price: 0, output_price: 10000}}
+      nearly: {{max_output: 4, input_price: 0, output_price: 250000}}
+  shaky:
+    api: openai
+    base_url: {url}
+    api_key: key-of-the-fake
+    retry_first: 0.01
+    max_attempts: 3
+    breaker_failures: 1
+    breaker_first: 0.02
+    models: {{shaky: {{input_price: 0, output_price: 0}}}}
 agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
@@ -60,8 +78,11 @@ agents:
   small: {{model: openai/small}}
   dear: {{model: openai/dear}}
   spare: {{model: openai/broken, fallbacks: [openai/large]}}
+  nearly: {{model: openai/nearly}}
+  shaky: {{model: shaky/shaky}}
+  guest: {{model: openai/large}}
 tools: {{sessions: {{visibility: agent}}}}
-sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50}}
+sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50{sessions}}}
 limits:
   day: {{cost: 100000}}
   session: {{cost: {cap}}}
@@ -73,11 +94,20 @@ class Unexpected(AssertionError):
     """The node ended by itself, without an order."""
 
 
+class StandsStill(AssertionError):
+    """Work is left, and nobody does anything."""
+
+
+class Aborted(Exception):
+    """It went on and on, for as long as this program looks at anything."""
+
+
 @attrs.define(eq=False)
 class Stage:
     """See the module.
 
     Attributes:
+        between: See :func:`open_stage`.
         since: When the node came up last, or was given orders.
         next_orders: What the node gets after its next deaths, one after the other; then
             only to write down what it reaches.
@@ -89,6 +119,7 @@ class Stage:
     fake: FakeOpenAI
     node: Node
     known: Known
+    between: Callable[["Stage"], object] | None = None
     up: trio.Event = attrs.field(factory=trio.Event)
     down: trio.Event = attrs.field(factory=trio.Event)
     connected: int = 0
@@ -108,7 +139,7 @@ class Stage:
         started = False
         while True:
             try:
-                await self.node.start(wait=60)  # who measures that is another test
+                await self.node.start(wait=ENDLESS)  # what it takes, others measure
             except NodeFailed as error:
                 process = self.node.process
                 if process is None or process.poll() != -9:
@@ -138,6 +169,8 @@ class Stage:
         self.phases.append(reached(self.folder))
         book = read_book(self.ledger) if self.ledger.exists() else Book()
         self.known.kills.append(Kill(time.monotonic(), book, len(self._effects())))
+        if self.next_orders and self.between is not None:
+            self.between(self)
         orders = self.next_orders.pop(0) if self.next_orders else Orders()
         orders.give(self.folder)
 
@@ -163,29 +196,74 @@ class Stage:
         """Until all work has ended, and nobody dies any more."""
         while True:
             await self.up.wait()
-            if not work_left(self.ledger):
+            if not work_left(self.ledger) and await self._has_caught_up():
                 break
             await trio.sleep(0.01)
         self.phases.append(reached(self.folder))
         Orders(record=False).give(self.folder)
         await self.up.wait()
 
-    async def ends(
-        self, play: Callable[[], Awaitable[object]], seconds: float = PATIENCE
-    ) -> bool:
-        """Play it until all work has ended; False: not in *seconds* of a node that is up."""
+    async def _has_caught_up(self) -> bool:
+        """Ask all of its parts: what stands in the ledger is known here before there."""
+        try:
+            await self.request("status")
+            await self.request("status")
+        except LEFT:
+            return False
+        return True
+
+    async def ends(self, play: Callable[[], Awaitable[object]]) -> None:
+        """Play it until all work has ended.
+
+        Raises:
+            StandsStill: Work is left, and nothing has happened for a while.
+            Aborted: Things happened all the time, and it did not end.
+        """
+        verdicts = list[Exception]()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._lose_patience, seconds, nursery.cancel_scope)
+
+            async def watch() -> None:
+                verdicts.append(await self._lose_patience())
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
             await play()
             await self.settled()
             nursery.cancel_scope.cancel()
-            return True
-        return False
+        for verdict in verdicts:
+            raise verdict
 
-    async def _lose_patience(self, seconds: float, scope: trio.CancelScope) -> None:
-        while not self.up.is_set() or time.monotonic() < self.since + seconds:  # noqa: ASYNC110 -- a clock tells nobody
-            await trio.sleep(0.1)
-        scope.cancel()
+    async def _lose_patience(self) -> Exception:
+        still, signs = 0, self._signs()
+        for _ in range(round(ENDLESS / _LOOK)):
+            await trio.sleep(_LOOK)
+            before, signs = signs, self._signs()
+            if signs != before:
+                still = 0
+            elif not self._is_busy():
+                still += 1
+            if still * _LOOK >= PATIENCE:
+                return StandsStill(f"nothing for {PATIENCE} s: {self.left()}")
+        return Aborted(f"not over after {ENDLESS} s: {self.left()}")
+
+    def _signs(self) -> tuple[object, ...]:
+        """What is different when something has happened."""
+        log = self.ledger.with_name(self.ledger.name + "-wal")
+        files = (log, self.folder / "effects")
+        times = [file.stat().st_mtime_ns for file in files if file.exists()]
+        clients = sum(s.finished is not None for s in self.known.sent.values())
+        return times, clients, len(self.fake.requests), len(self.known.kills)
+
+    def _is_busy(self) -> bool:
+        """Whether the node would do something at this moment, had it the machine."""
+        process = self.node.process
+        if process is None or process.poll() is not None:
+            return True  # it is being started, or was
+        try:
+            stat = Path(f"/proc/{process.pid}/stat").read_text()
+        except FileNotFoundError:
+            return True
+        return stat.rpartition(") ")[2][0] in "RDZX"
 
     def left(self) -> str:
         """What is in progress, in words."""
@@ -229,6 +307,11 @@ class Stage:
         while not condition():  # noqa: ASYNC110 -- who finishes tells nobody
             await trio.sleep(0.002)
 
+    async def begun(self, sent: Sent, says: str) -> None:
+        """Until its tool has made the file *says*, or it is over."""
+        while not (sent.finished or (self.folder / says).exists()):  # noqa: ASYNC110 -- another program's
+            await trio.sleep(0.002)
+
     def look(self) -> list[str]:
         """What was broken so far; the node is idle."""
         known = self.known
@@ -255,15 +338,24 @@ class Stage:
             except LEFT:
                 done = False
                 self.connected -= 1
-                with trio.move_on_after(5) as late:
-                    await down.wait()
-                if late.cancelled_caught:
+                if await self._lives(down):
                     self.complaints.append(f"{sent.marker}: cut without a kill")
                     return
             else:
                 self.connected -= 1
             if done:
                 return
+
+    async def _lives(self, down: trio.Event) -> bool:
+        """Whether the node that has cut somebody off answers; False: it is down."""
+        while not down.is_set():
+            try:
+                async with self._socket():
+                    return True
+            except LEFT:  # it is dying, or that part of it is
+                with trio.move_on_after(_LOOK):
+                    await down.wait()
+        return False
 
     async def ask(
         self,
@@ -405,9 +497,19 @@ class Stage:
                 return await self._refused(sent.marker, frame)
             return True
 
+        if method == "delete":
+            self.known.unwanted.add(session)
         await self.insist(
             Sent(marker=f"{session} {method}", session=session, at=0), send
         )
+
+    async def until(self, condition: Callable[[sqlite3.Connection], bool]) -> None:
+        """Until the ledger is so, whoever has it open."""
+        while True:
+            await self.up.wait()
+            if look_into(self.ledger, condition):
+                return
+            await trio.sleep(0.01)
 
     async def request(self, method: str, **params: Any) -> dict[str, Any]:
         """Ask something of the node's socket once; the frame that answers."""
@@ -489,11 +591,16 @@ async def open_stage(
     seconds: float = 600,
     wait: float = 600,
     token: str | None = None,
+    sessions: str = "",
+    between: Callable[["Stage"], object] | None = None,
+    forks: Forks | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage in *folder*, its node up; *orders* are its first ones.
 
     *seconds* that a turn may take, and *wait* that a person has to answer. With
-    an empty *token* the node makes one for itself.
+    an empty *token* the node makes one for itself. *sessions* is more of that section
+    of the configuration. *between* is called when the node has died of orders that have
+    others behind them. With *forks* it is forked.
     """
     first, *rest = orders or (Orders(record=False),)
     first.give(folder)
@@ -501,17 +608,20 @@ async def open_stage(
         answer=model(), outside=Outside(wall=time.monotonic)
     ) as fake:
         config = folder / "beamclaw.yaml"
-        numbers = {"cap": CAP, "seconds": seconds, "wait": wait}
+        numbers = {"cap": CAP, "seconds": seconds, "wait": wait, "sessions": sessions}
         text = CONFIG.format(url=fake.base_url, **numbers)
         config.write_text(text)
         node = Node(
             data=folder / "data",
             env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config)},
-            program="beamclaw.testing.node",
+            program=PROGRAM,
             token=secrets.token_hex(16) if token is None else token,
+            forks=forks,
         )
         caps = (Cap("session", "cost", round(CAP * 1_000_000)),)
-        stage = Stage(folder, fake, node, Known(caps=caps), next_orders=[*rest])
+        stage = Stage(
+            folder, fake, node, Known(caps=caps), between, next_orders=[*rest]
+        )
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(stage.keep_up)

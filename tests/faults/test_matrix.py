@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from beamclaw.contracts.points import names
+from beamclaw.contracts.points import POINTS, names
 from tests.faults.matrix import Cell, Matrix, cells, chosen
 from tests.faults.plan import Plan
+from tests.faults.reached import NOT_IN_A_NODE, REACHED, points_nowhere
 from tests.faults.scenarios import TABLE
 
 # A new share each day; a failing cell prints the one command that repeats it.
@@ -27,8 +28,20 @@ async def test_killed_anywhere_everything_promised_is_kept():
 
     print(*report.lines(), sep="\n")  # noqa: T201 -- shown when it fails
     assert report.fine
+    assert not report.aborted, "no verdict: this machine has no time for it"
     assert report.scenarios == set(TABLE)
+    assert report.points == set(names()) - set(points_nowhere())
     assert any(result.killed for result in report.results), "this proves nothing"
+
+
+def test_every_point_is_reached_by_a_scenario():
+    found = Counter(name for each in REACHED.values() for name in each)
+    found.update(NOT_IN_A_NODE.keys())
+
+    assert found == Counter(POINTS.keys()), (
+        "say in tests/faults/reached.py which scenario reaches it; there may be none yet"
+    )
+    assert REACHED.keys() <= TABLE.keys()
 
 
 def test_every_time_that_a_point_is_reached_is_a_cell():

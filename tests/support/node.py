@@ -14,6 +14,7 @@ import attrs
 import orjson
 import trio
 
+from tests.support.forks import Forked, Forks
 from tests.support.wire import Connection, Response, once
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,7 @@ class Node:
         options: Of ``beamclaw run``, beside ``--data`` and ``--port``.
         program: The module that is ``beamclaw``, or what takes its place.
         token: The gateway's shared secret.
+        forks: What it is forked by, if not started anew: of the same program.
         spawned: When it was started last (``time.monotonic``).
         ready_after: Seconds from start to ready, last time.
     """
@@ -64,11 +66,12 @@ class Node:
     program: str = "beamclaw"
     port: int = 0
     token: str = attrs.field(factory=lambda: secrets.token_hex(16))
+    forks: Forks | None = None
     spawned: float = 0.0
     ready_after: float = 0.0
     base_url: str = ""
     out: bytes = b""
-    process: trio.Process | None = None
+    process: trio.Process | Forked | None = None
 
     @property
     def errors(self) -> Path:
@@ -96,12 +99,17 @@ class Node:
 
     async def spawn(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", self.program, "run", "--data", str(self.data)]
-        command += ["--port", str(self.port), *self.options]
+        command = ["run", "--data", str(self.data), "--port", str(self.port)]
+        command += self.options
         self.spawned = time.monotonic()
+        if self.forks is not None:
+            self.process = await self.forks.spawn(
+                command, self.environment, self.errors
+            )
+            return
         with self.errors.open("ab") as errors:
             self.process = await trio.lowlevel.open_process(
-                command,
+                [sys.executable, "-m", self.program, *command],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=ROOT,
