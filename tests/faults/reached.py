@@ -125,11 +125,24 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+_COMMANDS = "no tool of a node starts a command"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
 # complains when one of these is reached.
 NOT_IN_A_NODE: Mapping[str, str] = {
-    "command.drop": "commands have no process in the tree",
+    "command.begin": _COMMANDS,
+    "command.hold": _COMMANDS,
+    "command.launch": _COMMANDS,
+    "command.step": _COMMANDS,
+    "command.type": _COMMANDS,
+    "command.refuse": _COMMANDS,
+    "command.answer": _COMMANDS,
+    "command.end": _COMMANDS,
+    "command.let-go": _COMMANDS,
+    "command.over": _COMMANDS,
+    "command.finished": _COMMANDS,
+    "command.forget": _COMMANDS,
+    "command.drop": _COMMANDS,
     "path.folder": "no tool of a node opens files",
     "path.sync": "no tool of a node opens files",
 }
