@@ -143,6 +143,10 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "command.finished": _COMMANDS,
     "command.forget": _COMMANDS,
     "command.drop": _COMMANDS,
+    "launcher.start": _COMMANDS,
+    "launcher.watch": _COMMANDS,
+    "launcher.lost": _COMMANDS,
+    "launcher.refuse": _COMMANDS,
     "path.folder": "no tool of a node opens files",
     "path.sync": "no tool of a node opens files",
 }
