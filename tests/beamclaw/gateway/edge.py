@@ -361,7 +361,7 @@ async def running(
     tenant = Tenant(bus)
     events: list[supervision.Event] = []
     detach = supervision.telemetry.attach(events.append)
-    outside = Outside(worker=InlineWorker)
+    outside = Outside(worker=InlineWorker, wall=lambda: 1_800_000_000.0)
     parts = [
         ChildSpec(
             "runs", supervision.TaskSupervisor, name="default/runs", type="supervisor"
