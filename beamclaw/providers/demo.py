@@ -13,6 +13,11 @@ with one it follows it:
       calls:                      # tools, all of them at once
         - {tool: send, arguments: {text: \1, to: \2}}
       reply: Done. {results}      # when they have answered, with what they said
+    - match: tidy up
+      calls:                      # one after the other: a list for each time
+        - [{tool: ls}]
+        - [{tool: exec, arguments: {command: make clean}}, {tool: ls}]
+      reply: It is tidy. {results}     # what the last ones said
     - reply: I have nothing to say about that.   # no match: fits everything
 """
 
@@ -30,7 +35,7 @@ import attrs
 import orjson
 import trio
 
-from beamclaw.contracts.messages import Message, ToolResult, Usage
+from beamclaw.contracts.messages import Message, ToolCall, ToolResult, Usage
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
@@ -60,12 +65,15 @@ class Wish:
 
 @attrs.frozen
 class Scene:
-    """One entry of a script: what to answer where *match* is found."""
+    """One entry of a script: what to answer where *match* is found.
+
+    *rounds* are the calls of tools before that, those of a round at once.
+    """
 
     match: re.Pattern[str] | None
     reply: str
     delay: float | None = None
-    calls: tuple[Wish, ...] = ()
+    rounds: tuple[tuple[Wish, ...], ...] = ()
 
     def about(self, said: str) -> "Scene | None":
         """The scene with the groups of *said* in it; ``None``: it is not about that."""
@@ -74,10 +82,11 @@ class Scene:
         found = self.match.search(said)
         if found is None:
             return None
-        calls = tuple(
-            Wish(call.tool, _expanded(call.arguments, found)) for call in self.calls
+        rounds = tuple(
+            tuple(Wish(call.tool, _expanded(call.arguments, found)) for call in calls)
+            for calls in self.rounds
         )
-        return attrs.evolve(self, reply=found.expand(self.reply), calls=calls)
+        return attrs.evolve(self, reply=found.expand(self.reply), rounds=rounds)
 
 
 def _expanded(value: Any, found: re.Match[str]) -> Any:
@@ -130,10 +139,11 @@ def _scene(where: str, entry: object) -> Scene:
         not isinstance(delay, int | float) or isinstance(delay, bool) or delay < 0
     ):
         raise ScriptError(f"{where}: delay has to be seconds, 0 or more")
-    calls = _wishes(where, given.get("calls", []))
+    rounds = _rounds(where, given.get("calls", []))
+    calls = [call for calls in rounds for call in calls]
     try:
         pattern = None if match is None else re.compile(match, re.IGNORECASE)
-        scene = Scene(pattern, reply, delay, calls)
+        scene = Scene(pattern, reply, delay, rounds)
         if pattern is not None:
             # Groups of the reply, or of an argument, that do not exist.
             for text in (reply, *_texts([call.arguments for call in calls])):
@@ -143,11 +153,18 @@ def _scene(where: str, entry: object) -> Scene:
     return scene
 
 
-def _wishes(where: str, calls: object) -> tuple[Wish, ...]:
+def _rounds(where: str, calls: object) -> tuple[tuple[Wish, ...], ...]:
     if not isinstance(calls, list):
         raise ScriptError(f"{where}: calls has to be a list")
+    listed = cast("list[Any]", calls)
+    if not all(isinstance(entry, list) and entry for entry in listed):
+        listed = [listed] if listed else []
+    return tuple(_wishes(where, entry) for entry in listed)
+
+
+def _wishes(where: str, calls: list[Any]) -> tuple[Wish, ...]:
     wishes: list[Wish] = []
-    for call in cast("list[Any]", calls):
+    for call in calls:
         match call:
             case {"tool": str(tool), **rest} if tool and rest.keys() <= {"arguments"}:
                 arguments = rest.get("arguments", {})
@@ -215,11 +232,12 @@ class Demo:
         delay = self._delay if scene.delay is None else scene.delay
         sent = sum(len(message.text.split()) for message in request.messages)
         limit = request.params.max_tokens
-        results = _results(request.messages)
-        if scene.calls and results is None:
-            events = _wish(scene.calls, sent)
+        turn = _since_a_person(request.messages)
+        done = sum(m.role == "assistant" and bool(_calls(m)) for m in turn)
+        if done < len(scene.rounds):
+            events = _wish(scene.rounds[done], done, sent)
         else:
-            reply = scene.reply.replace("{results}", "; ".join(results or ()))
+            reply = scene.reply.replace("{results}", "; ".join(_results(turn)))
             events = _speak(reply, delay, sent, limit)
         async with aclosing(events) as speaking:
             yield speaking
@@ -239,25 +257,33 @@ class Demo:
         return Scene(None, _HELLO.format(said=said[:_QUOTED]))
 
 
-def _results(messages: Sequence[Message]) -> list[str] | None:
-    """What tools have said since a person did; ``None``: none was asked."""
-    if messages[-1].role != "tool":
-        return None
+def _since_a_person(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages after the last one of a person."""
+    last = max(n for n, message in enumerate(messages) if message.role == "user")
+    return messages[last + 1 :]
+
+
+def _calls(message: Message) -> list[ToolCall]:
+    return [part for part in message.parts if isinstance(part, ToolCall)]
+
+
+def _results(messages: Sequence[Message]) -> list[str]:
+    """What the tools that were asked last have said."""
     results: list[str] = []
-    for message in reversed(messages):
-        if message.role == "user":
-            break
+    for message in messages:
+        if _calls(message):
+            results.clear()
         results += [part.text for part in message.parts if isinstance(part, ToolResult)]
-    return results[::-1]
+    return results
 
 
 async def _wish(
-    calls: tuple[Wish, ...], sent: int
+    calls: tuple[Wish, ...], before: int, sent: int
 ) -> AsyncGenerator[ProviderEvent, None]:
-    """The tool calls of a script."""
+    """The tool calls of a script, of the round with so many before it."""
     for index, call in enumerate(calls):
         arguments = orjson.dumps(call.arguments).decode()
-        yield ToolCallDelta(index, f"call_{index}", call.tool, arguments)
+        yield ToolCallDelta(index, f"call_{before}_{index}", call.tool, arguments)
     yield UsageReport(Usage(sent, len(calls)))
     yield End("tool_calls")
 

@@ -83,8 +83,8 @@ async def test_a_script_asks_for_tools_and_tells_what_they_said(tmp_path):
     demo = Demo("demo", delay=0, script=script)
     events = await ask(demo, "send this")
     assert events == [
-        ToolCallDelta(0, "call_0", "send", '{"texts":["this"],"n":1}'),
-        ToolCallDelta(1, "call_1", "look", "{}"),
+        ToolCallDelta(0, "call_0_0", "send", '{"texts":["this"],"n":1}'),
+        ToolCallDelta(1, "call_0_1", "look", "{}"),
         UsageReport(Usage(4, 2)),
         End("tool_calls"),
     ]
@@ -97,6 +97,28 @@ async def test_a_script_asks_for_tools_and_tells_what_they_said(tmp_path):
     request = ModelRequest(model="demo", messages=messages)
     async with demo.stream(request) as stream:
         assert text([event async for event in stream]) == "Done. sent; seen"
+
+
+async def test_a_script_asks_for_tools_more_than_once(tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text(
+        "- reply: It is tidy. {results}\n  calls:\n"
+        "    - [{tool: look}, {tool: look}]\n    - [{tool: put}]\n"
+    )
+    demo = Demo("demo", delay=0, script=script)
+    messages = [said("user", "tidy up")]
+    for number, tools in enumerate((["look", "look"], ["put"])):
+        request = ModelRequest(model="demo", messages=tuple(messages))
+        async with demo.stream(request) as stream:
+            calls = [e async for e in stream if isinstance(e, ToolCallDelta)]
+        assert [call.name for call in calls] == tools
+        parts = tuple(ToolCall(call.id, call.name, "{}") for call in calls)
+        messages.append(Message("assistant", parts))
+        results = (ToolResult(call.id, f"{call.name} {number}") for call in calls)
+        messages += [Message("tool", (result,)) for result in results]
+    request = ModelRequest(model="demo", messages=tuple(messages))
+    async with demo.stream(request) as stream:
+        assert text([event async for event in stream]) == "It is tidy. put 1"
 
 
 async def test_where_the_script_says_nothing_it_answers_as_without(tmp_path):
