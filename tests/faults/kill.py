@@ -1,4 +1,4 @@
-"""kill -9 under load, again and again, on one data folder: what was promised is kept.
+"""kill -9 under load, again and again on a data folder: what was promised is kept.
 
     python -m tests.faults.kill --rounds 20 --sessions 30
 
@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from tests.faults.plan import Plan
 from tests.faults.scenarios import TABLE
 from tests.faults.stage import Aborted, Stage, StandsStill, open_stage
 
+PER_FOLDER = 20  # rounds on one data folder: the auditor reads all of it each time
+OTHER = 1_000_003  # between the seeds of two folders
 # Those that play on a stage like every other, without a kill of their own.
 MIXED = [
     name
@@ -132,8 +134,8 @@ class Campaign:
         self._rounds: list[Round] = []
         self._again = 0
 
-    async def run(self, rounds: int) -> Report:
-        for number in range(1, rounds + 1):
+    async def run(self, numbers: Sequence[int]) -> Report:
+        for number in numbers:
             self._rounds.append(await self._round(number))
             if self._stage.complaints:
                 break  # what is left over would spoil the next one
@@ -277,9 +279,34 @@ def _cut(book: Book) -> int:
 
 
 async def campaign(folder: Path, *, rounds: int, sessions: int, seed: int) -> Report:
-    """Run *rounds* rounds on a data folder in *folder*."""
-    async with open_stage(folder) as stage:
-        return await Campaign(stage, sessions, seed).run(rounds)
+    """Run *rounds* rounds, so many of them on one data folder, in *folder*."""
+    numbers = range(1, rounds + 1)
+    reports: list[Report] = []
+    for part, first in enumerate(range(0, rounds, PER_FOLDER)):
+        place = folder / str(part)
+        place.mkdir()
+        async with open_stage(place) as stage:
+            one = Campaign(stage, sessions, seed + part * OTHER)
+            reports.append(await one.run(numbers[first : first + PER_FOLDER]))
+        if reports[-1].violations:
+            break
+    return together(seed, reports)
+
+
+def together(seed: int, reports: Sequence[Report]) -> Report:
+    """The reports of several data folders as one."""
+
+    def sum_of(name: str) -> int:
+        return sum(getattr(report, name) for report in reports)
+
+    figures = ("turns", "acknowledged", "answered", "asked_again", "calls", "cut")
+    return Report(
+        seed=seed,
+        sessions=reports[0].sessions,
+        **{name: sum_of(name) for name in (*figures, "tools", "unknown")},
+        rounds=tuple(round_ for report in reports for round_ in report.rounds),
+        violations=tuple(words for report in reports for words in report.violations),
+    )
 
 
 def main() -> int:
