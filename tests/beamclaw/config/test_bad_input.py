@@ -246,6 +246,7 @@ def test_all_mistakes_are_told_at_once_in_reading_order(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_an_alias_bomb_is_refused(tmp_path):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]

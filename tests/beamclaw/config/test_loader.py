@@ -290,6 +290,7 @@ def test_a_file_without_a_usable_token_is_left_alone(tmp_path, text):
 # --- anything at all
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @settings(max_examples=100, suppress_health_check=[HealthCheck.differing_executors])
 def test_no_text_breaks_the_reader(text):

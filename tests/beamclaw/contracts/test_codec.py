@@ -41,6 +41,7 @@ message_data = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(message_data)
 def test_what_is_not_as_it_is_written_comes_to_what_it_comes_to_in_general(
     data: object,

@@ -56,6 +56,7 @@ def test_a_snapshot_and_the_rest_come_to_what_the_journal_comes_to(
     assert extend(kept, events[len(first) :]) == whole
 
 
+@pytest.mark.slow
 @given(st.lists(messages, min_size=1, max_size=5), st.integers(1, 700))
 def test_a_conversation_of_many_pieces_comes_out_as_it_went_in(
     some: list[Message], count: int

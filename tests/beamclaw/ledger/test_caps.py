@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -228,6 +229,7 @@ Quick = settings(
 )
 
 
+@pytest.mark.slow
 @Quick
 @given(caps, moves(100))
 def test_no_cap_is_ever_passed(
@@ -236,6 +238,7 @@ def test_no_cap_is_ever_passed(
     play(tuple(chosen), schedule)
 
 
+@pytest.mark.slow
 @Quick
 @given(caps, moves(300))
 def test_but_by_what_a_provider_bills_beyond_its_limit(

@@ -49,6 +49,7 @@ def read(opened: Opened, key: str, after: int = 0):
     return found.events
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(events, max_size=5))
 def test_every_value_comes_back_exactly(opened, given):

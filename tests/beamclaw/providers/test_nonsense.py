@@ -89,6 +89,7 @@ def read(parser: ChatParser | MessagesParser, sent: list[dict[str, object]]) -> 
         assert 0 <= usage.output < 2**62
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(events)
 def test_a_stream_of_nonsense(sent: list[dict[str, object]]) -> None:
@@ -114,6 +115,7 @@ def test_nonsense_as_an_error(sent: object, status: int) -> None:
     assert error.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parser", [*parsers()], ids=["openai", "anthropic"])
 def test_a_hundred_thousand_tool_calls_in_one_answer_take_no_time_for_each_other(
     parser: ChatParser | MessagesParser,

@@ -172,6 +172,7 @@ def commits(log: bytes) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_a_log_that_is_cut_off_ends_at_a_transaction(shapes, tmp_path):
     """So SQLite has it, and so it must be: a kill cuts the last one in the same way."""
     whole = shapes["the log not worked in"]
@@ -299,6 +300,7 @@ def test_a_log_that_was_made_and_never_written_is_nothing(shapes, tmp_path):
     assert look(copy.put(tmp_path)).events == TURNS
 
 
+@pytest.mark.slow
 def test_a_folder_copied_while_the_node_runs_is_whole_or_refused(tmp_path):
     """File by file, as ``cp`` does: in the middle of commits and of working in."""
     rng, whole = random.Random(6), 0
