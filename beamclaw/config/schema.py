@@ -447,6 +447,9 @@ class TurnLimitsConfig:
     wait_seconds: Seconds = _key(
         604_800.0, "Seconds that a person has to answer a question of the turn."
     )
+    clear_seconds: Seconds = _key(
+        30.0, "Seconds that a tool may take to say whether a person has to be asked."
+    )
     cost: Wait | None = _key(
         None, "Dollars that its calls of models may cost, as for a day."
     )

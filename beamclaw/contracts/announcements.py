@@ -56,9 +56,9 @@ def announced(
 def result(row: ChildRow) -> Output:
     """The same as the result of the tool call that has waited for it."""
     if row.outcome == "ok":
-        return Output(row.text)
+        return Output(row.text, untrusted=row.tainted)
     words = f"[The sub-agent {_how(row.outcome or 'error', row.error)}]\n{row.text}"
-    return Output(words.strip(), is_error=True)
+    return Output(words.strip(), is_error=True, untrusted=row.tainted)
 
 
 _HOW: Final = {

@@ -5,6 +5,8 @@
 :class:`~beamclaw.contracts.journal.RunOver` stands in the journal of its session.
 """
 
+import attrs
+
 from beamclaw.contracts.announcements import Place, announced
 from beamclaw.contracts.journal import RunOver
 from beamclaw.contracts.ledger_ops import EndRun
@@ -21,12 +23,16 @@ def end_run(
     place: Place,
     parent: Parent | None,
     spend: Spend = Spend(),
+    tainted: bool = False,
 ) -> EndRun:
     """*end*, of a turn in *place*, as it is kept; *at* in seconds since the epoch.
 
     Where *parent* wants that, the result is announced to it in the same commit.
+    *tainted*: words of strangers are in the conversation.
     """
     message = None if parent is None else announced(end, parent, place, spend)
+    if message is not None:
+        message = attrs.evolve(message, tainted=tainted)
     return EndRun(
         run_id=end.run_id,
         at=at,
@@ -37,6 +43,7 @@ def end_run(
         error_kind=end.error_kind,
         error=end.error,
         spend=spend,
+        tainted=tainted,
         announce=None if message is None else accept(message, at=at),
     )
 

@@ -30,11 +30,13 @@ class InboundTaken:
     """Messages of a person, or of another session, became part of the transcript.
 
     *child*: they announce what a turn has come to that this session has ordered.
+    *tainted*: whoever says this has read words of strangers.
     """
 
     messages: tuple[Message, ...]
     inbox_id: int
     child: ChildEnd | None = None
+    tainted: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -139,6 +141,7 @@ class ToolEnded:
         rest: Where the part is kept that *result* leaves out.
         spend: What the sub-agent has used that the call stood for.
         last: The model is not asked again: it wants the turn to end with this.
+        untrusted: These are words of strangers.
     """
 
     outcome: CallOutcome
@@ -148,26 +151,36 @@ class ToolEnded:
     rest: str | None = None
     spend: Spend | None = None
     last: bool = False
+    untrusted: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class WaitBegun:
-    """A tool call waits for a person to agree. Until *expires_at*, on the wall's clock."""
+    """A tool call waits for a person to agree. Until *expires_at*, on the wall's clock.
+
+    *digest* is of all that is agreed to, *details* says what that is.
+    """
 
     wait_id: str
     call_id: str
     question: str
     expires_at: float
+    digest: str = ""
+    details: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 @attrs.frozen(kw_only=True)
 class WaitOver:
-    """The person has answered, or has not in time; *by* says who, *text* what else."""
+    """The person has answered, or has not in time; *by* says who, *text* what else.
+
+    With *always* the same is allowed for good.
+    """
 
     wait_id: str
     verdict: Verdict
     by: str = ""
     text: str = ""
+    always: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -271,6 +284,7 @@ class Forked:
         messages: What a model is told from there on.
         seqs: The event, in that journal, that each message is from.
         covered: The last event, in that journal, that a summary stands for.
+        tainted: Words of strangers are among the messages.
     """
 
     source: str
@@ -280,6 +294,7 @@ class Forked:
     seqs: tuple[int, ...] = ()
     covered: int = 0
     counted: tuple[int, int] = (0, 0)
+    tainted: bool = False
 
 
 Body = (

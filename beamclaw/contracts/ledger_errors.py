@@ -39,6 +39,14 @@ class NoSuchWait(LedgerError):  # noqa: N818 -- a situation
     """Nothing waits for an answer under this id, or not any more."""
 
 
+class AnsweredTooLate(NoSuchWait):
+    """The time to answer was over."""
+
+
+class NotForGood(LedgerError):  # noqa: N818 -- a situation
+    """What was asked can be allowed once, not for good."""
+
+
 class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
     """Somebody has answered before."""
 

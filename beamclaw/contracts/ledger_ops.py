@@ -4,10 +4,12 @@ Inbox, runs, questions to persons, sub-agents, usage, outbound, outputs of tools
 on a session as a whole are in `beamclaw.contracts.ledger_session_ops`.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
+from beamclaw.contracts.approvals import Grant
 from beamclaw.contracts.budgets import Cap, Measure, Purse
 from beamclaw.contracts.ledger_inbox import Accept
 from beamclaw.contracts.ledger_rows import Outcome, Verdict
@@ -72,20 +74,32 @@ class JoinRun:
 
 @attrs.frozen(kw_only=True)
 class OpenWait:
-    """A question to a person, on which the run waits. It is closed with the run."""
+    """A question to a person, on which the run waits. It is closed with the run.
+
+    Attributes:
+        agent: Whose turn asks.
+        digest: Of all that is agreed to; *details* says what that is.
+        grant: What is allowed for good if the person wants that; None: nothing can be.
+    """
 
     wait_id: str
     run_id: str
     question: str
     at: float
     expires_at: float
+    agent: str = ""
+    digest: str = ""
+    details: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    grant: Grant | None = None
 
 
 @attrs.frozen(kw_only=True)
 class AnswerWait:
-    """A person's answer; the first one counts.
+    """A person's answer; the first one counts, if it comes in time.
 
-    Refused with :class:`~beamclaw.contracts.ledger_errors.AnsweredAlready` or :class:`~beamclaw.contracts.ledger_errors.NoSuchWait`.
+    With *always* the question's grant is put, in the same commit. Refused with
+    ``AnsweredAlready``, ``NoSuchWait``, ``AnsweredTooLate``, and ``NotForGood`` where
+    there is nothing to allow for good.
     """
 
     wait_id: str
@@ -93,6 +107,7 @@ class AnswerWait:
     by: str
     text: str = ""
     at: float
+    always: bool = False
 
 
 @attrs.frozen
@@ -117,6 +132,7 @@ class EndRun:
     Attributes:
         spend: What it has used, all sub-agents included.
         announce: Put into the inbox of who has ordered it, if it was not cancelled.
+        tainted: Words of strangers are in its conversation.
     """
 
     run_id: str
@@ -129,6 +145,7 @@ class EndRun:
     error: str | None = None
     spend: Spend = Spend()
     announce: "Accept | None" = None
+    tainted: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -1,9 +1,11 @@
 """What the ledger keeps, a row as it is read back: events, runs, questions, sessions."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import attrs
 
+from beamclaw.contracts.approvals import Grant
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
@@ -66,7 +68,8 @@ class RunRow:
 class ChildRow:
     """A turn that works for a tool call of another one, and what came of it.
 
-    *outcome*, *text* and *error* are there when it is over.
+    *outcome*, *text* and *error* are there when it is over, and *tainted*: words of
+    strangers are in its conversation.
     """
 
     run_id: str
@@ -82,11 +85,19 @@ class ChildRow:
     text: str = ""
     error: str | None = None
     spend: Spend = Spend()
+    tainted: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class WaitRow:
-    """A question, and what was answered if that is not in the journal yet."""
+    """A question, and what was answered if that is not in the journal yet.
+
+    Attributes:
+        agent: Whose turn asks.
+        digest: Of all that is agreed to; *details* says what that is.
+        grant: What would be allowed for good; None: nothing can be.
+        always: It is allowed for good.
+    """
 
     wait_id: str
     session_key: str
@@ -97,6 +108,11 @@ class WaitRow:
     verdict: Verdict | None = None
     by: str | None = None
     text: str = ""
+    agent: str = ""
+    digest: str = ""
+    details: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    grant: Grant | None = None
+    always: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -20,13 +20,17 @@ class Begun:
 
 @attrs.frozen(kw_only=True)
 class Wait:
-    """A question to a person; *verdict* is None until it is answered or has expired."""
+    """A question to a person; *verdict* is None until it is answered or has expired.
+
+    *digest* is of all that is agreed to.
+    """
 
     id: str
     expires_at: float
     verdict: Verdict | None = None
     by: str = ""
     text: str = ""
+    digest: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,6 +128,7 @@ class OpenTurn:
         reply_to: Where its answer is wanted.
         children: The turns in other sessions that it has ordered.
         last: The model wants the turn to end, see ``ToolEnded``.
+        tainted: The model had read words of strangers when it gave its last answer.
     """
 
     run_id: str
@@ -164,6 +169,7 @@ class OpenTurn:
     reply_to: str | None = None
     children: tuple[Child, ...] = ()
     last: bool = False
+    tainted: bool = False
 
     def busy_seconds(self, now: float) -> float:
         """Seconds that somebody has worked for the turn.

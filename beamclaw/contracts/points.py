@@ -92,6 +92,7 @@ POINTS: Final[Mapping[str, str]] = {
     "run.reserve-summary": "a summary is about to be asked for",
     "run.expire": "nobody has answered in time",
     "run.steered": "the session hears which messages are in the journal",
+    "run.clear": "a tool is asked whether a person has to agree to a call",
     "run.call": "a tool call is begun",
     "run.collect": "a tool call is asked for its output",
     "run.drop-call": "a tool call that takes too long is stopped",
@@ -107,6 +108,7 @@ POINTS: Final[Mapping[str, str]] = {
     # --- a tool call
     "tool.begin": "the process of a tool call is begun",
     "tool.check": "a tool is asked what became of an earlier beginning",
+    "tool.clear": "a tool is asked that again, right before it works",
     "tool.run": "a tool works",
     "tool.effect": "a tool has its effect (those of `beamclaw.testing.world`)",
     "tool.done": "the run gets the output",

@@ -87,6 +87,7 @@ def bounded(output: Output, key: str, bounds: Bounds) -> Steps[Bounded]:
         size=size,
         length=length,
         pieces=tuple(pieces),
+        untrusted=output.untrusted,
     )
 
 
@@ -132,4 +133,5 @@ def _ended(call_id: str, outcome: CallOutcome, output: Bounded) -> ToolEnded:
         result=ToolResult(call_id, output.text, outcome != "ok", output.media),
         digest=output.digest,
         size=output.size,
+        untrusted=output.untrusted,
     )

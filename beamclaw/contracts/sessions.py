@@ -1,6 +1,7 @@
 """Sessions and runs, as the edge sees them: hand a message in, follow its run."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Literal
 
 import attrs
@@ -46,6 +47,7 @@ class Inbound:
         parent: It is a tool call's of a turn in another session, which gets the answer.
         child: It announces what such a turn has come to, to who has ordered it.
         hops: Turns since a person has spoken.
+        tainted: Whoever says it has read words of strangers.
     """
 
     tenant: str
@@ -67,6 +69,7 @@ class Inbound:
     parent: Parent | None = None
     child: ChildEnd | None = None
     hops: int = 0
+    tainted: bool = False
 
     @property
     def is_of_person(self) -> bool:
@@ -145,7 +148,10 @@ class Joined:
 
 @attrs.frozen
 class Question:
-    """A person is asked (*verdict* None), or has answered; committed."""
+    """A person is asked (*verdict* None), or has answered; committed.
+
+    *details* says what is agreed to; *always*: it can be, or was, allowed for good.
+    """
 
     run_id: str
     wait_id: str
@@ -153,6 +159,8 @@ class Question:
     expires_at: float
     verdict: Verdict | None = None
     by: str = ""
+    details: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    always: bool = False
 
 
 TopicValue = Delta | Reset | Waiting | ToolUse | Joined | Question | RunEnded

@@ -71,6 +71,7 @@ class Transcript:
         at: When its last event was written, seconds since the epoch.
         depth: How far the session is below a person's conversation.
         agent: Who answers in it, if it was handed over.
+        tainted: Words of strangers are among all that was said.
     """
 
     seq: int = 0
@@ -85,6 +86,7 @@ class Transcript:
     at: float = 0.0
     depth: int = 0
     agent: str | None = None
+    tainted: bool = False
 
     @property
     def tokens(self) -> int:
@@ -124,8 +126,11 @@ def evolve(  # noqa: C901 -- a table
         turn = goes_on(turn, body, fact.at)
         if fact.run_id == turn.run_id and not isinstance(body, Revived):
             turn = attrs.evolve(turn, touched_at=fact.at)
+        if isinstance(body, Answered):
+            turn = attrs.evolve(turn, tainted=state.tainted)
     if isinstance(body, HandedOver):
         agent = body.agent
+    tainted = state.tainted or _taints(body)
     state = _remade(state, body)
     messages, seqs, sums = state.messages, state.seqs, state.sums
     if new := _said(body):
@@ -145,7 +150,15 @@ def evolve(  # noqa: C901 -- a table
         at=fact.at,
         depth=depth,
         agent=agent,
+        tainted=tainted,
     )
+
+
+def _taints(body: Body) -> bool:
+    """Whether an event brings words of strangers, or of who has read such."""
+    if isinstance(body, ToolEnded):
+        return body.untrusted
+    return isinstance(body, InboundTaken) and body.tainted
 
 
 def _remade(state: Transcript, body: Body) -> Transcript:
@@ -202,6 +215,7 @@ def _forked(body: Forked, seq: int, at: float) -> Transcript:
         covered=body.covered + here,
         counted=body.counted,
         at=at,
+        tainted=body.tainted,
     )
 
 

@@ -111,7 +111,7 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
             turn = attrs.evolve(turn, answer=None, last=False)
             return turn if body.child is None else _announced(turn, body.child)
         case WaitBegun():
-            wait = Wait(id=body.wait_id, expires_at=body.expires_at)
+            wait = Wait(id=body.wait_id, expires_at=body.expires_at, digest=body.digest)
             since = at if turn.waiting_since is None else turn.waiting_since
             calls = _changed(turn, body.call_id, wait=wait)
             return attrs.evolve(turn, calls=calls, waiting_since=since)

@@ -17,6 +17,7 @@ class TurnLimits:
         begins: How often one tool call is begun again after a death of the node, if its
             tool allows that at all.
         wait_seconds: Time that a person has to answer a question.
+        clear_seconds: Time that a tool has to say whether a person has to be asked.
         cost: Millionths of a dollar that its calls of models may cost; None: no limit.
     """
 
@@ -29,3 +30,4 @@ class TurnLimits:
     begins: int
     wait_seconds: float
     cost: int | None = None
+    clear_seconds: float = 30.0

@@ -18,15 +18,20 @@ from beamclaw.contracts.sessions import Wake
 class Answer(supervision.Call[None]):
     """To a session: a person's answer to one of its questions.
 
+    With *always* the same is allowed for good; that goes with ``allow`` only.
+
     Raises (in the caller):
         beamclaw.contracts.ledger_errors.AnsweredAlready: Somebody was faster.
-        beamclaw.contracts.ledger_errors.NoSuchWait: Nothing waits under this id.
+        beamclaw.contracts.ledger_errors.NoSuchWait: Nothing waits under this id, or not
+            any more (``AnsweredTooLate``).
+        beamclaw.contracts.ledger_errors.NotForGood: It can be allowed once only.
     """
 
     wait_id: str
     verdict: Verdict
     by: str
     text: str = ""
+    always: bool = False
 
 
 @attrs.frozen

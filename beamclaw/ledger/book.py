@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.ledger import Claim, Commit, Erase, NewEvent
 from beamclaw.contracts.ledger_errors import (
     LedgerError,
@@ -24,12 +25,12 @@ from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Memory, Run, Session
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT, Outputs, Retention
 from beamclaw.ledger.rules import check
-from beamclaw.ledger.statements import PUT_OUTPUTS
+from beamclaw.ledger.statements import PUT_OUTPUTS, REVOKE_GRANT
 from beamclaw.ledger.step import Step
 from beamclaw.ledger.writing import Writing
 from beamclaw.storage import Broken, Connection
 
-Job = Commit | Accept | Erase
+Job = Commit | Accept | Erase | RevokeGrant
 
 
 @attrs.define(eq=False)
@@ -89,6 +90,8 @@ class LedgerBook:
         for place, job in enumerate(jobs):
             if type(job) is Erase:
                 outcomes[place] = self._eraser.step(job.at)
+            elif type(job) is RevokeGrant:
+                outcomes[place] = self._revoke(job)
         if writing.inbox:
             self._retention.step(self.connection, now)
         if writing.outputs:
@@ -99,6 +102,10 @@ class LedgerBook:
                 self._memory.runs.pop(run.run_id, None)
         self.commits += done
         return outcomes
+
+    def _revoke(self, job: RevokeGrant) -> bool:
+        given = self.owner_epoch, job.at, job.by, job.id
+        return self.connection.execute(REVOKE_GRANT, given).rowcount > 0
 
     def _do(self, job: Job) -> object:
         if isinstance(job, Commit):

@@ -117,7 +117,7 @@ def over(step: Step, op: EndRun) -> None:
             _owe(step, op.announce)
         child.model_calls, child.tool_calls = op.spend.model_calls, op.spend.tool_calls
         child.tokens, child.seconds = op.spend.tokens, op.spend.seconds
-        child.cost = op.spend.cost
+        child.cost, child.tainted = op.spend.cost, int(op.tainted)
     for own in step.children_of(op.run_id):
         if op.outcome != "ok" or own.mode == "wait":
             _cancel(step, own)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
+from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.budgets import Purse, Spent, purses
 from beamclaw.contracts.ledger import Commit, Erase
 from beamclaw.contracts.ledger_inbox import Accept, Receipt
@@ -82,7 +83,7 @@ class Run:
 
 @attrs.define(eq=False)
 class Wait:
-    """A question's row."""
+    """A question's row; *details* and *granting* are JSON."""
 
     wait_id: str
     session: int
@@ -95,6 +96,11 @@ class Wait:
     text: str = ""
     answered_at: float | None = None
     closed_at: float | None = None
+    agent: str = ""
+    digest: str = ""
+    details: str = "{}"
+    granting: str | None = None
+    always: int = 0
 
 
 @attrs.define(eq=False)
@@ -115,6 +121,7 @@ class Child:
     tokens: int = 0
     seconds: float = 0.0
     cost: int = 0
+    tainted: int = 0
 
 
 @attrs.frozen
@@ -167,7 +174,7 @@ class Memory:
         self.reserved.clear()
         self._known = False
 
-    def recall(self, jobs: Sequence[Commit | Accept | Erase]) -> None:
+    def recall(self, jobs: Sequence[Commit | Accept | Erase | RevokeGrant]) -> None:
         """Look up what *jobs* are about, in a few statements for all of them."""
         if not self._known:
             self._recall_counts()
@@ -179,7 +186,7 @@ class Memory:
             self.spent.clear()
         if len(self.reserved) > REMEMBERED:
             self.reserved.clear()
-        jobs = [job for job in jobs if not isinstance(job, Erase)]
+        jobs = [job for job in jobs if not isinstance(job, Erase | RevokeGrant)]
         sessions = self.sessions
         accepts = list(_messages(jobs))
         keys = {job.session_key for job in jobs if job.session_key not in sessions}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from beamclaw.contracts.approvals import ReadGrants
 from beamclaw.contracts.ledger import GetLedgerStatus, LedgerStatus
 from beamclaw.contracts.ledger_reads import (
     ReadAncestors,
@@ -25,7 +26,14 @@ from beamclaw.contracts.ledger_usage import (
     ReadSums,
     ReadUsage,
 )
-from beamclaw.ledger import erasing, outputs, relatives, session_reads, usage_reads
+from beamclaw.ledger import (
+    erasing,
+    outputs,
+    questions,
+    relatives,
+    session_reads,
+    usage_reads,
+)
 from beamclaw.ledger.sums import sums
 from beamclaw.storage import Connection
 
@@ -52,6 +60,7 @@ Read = (
     | ReadErasable
     | ReadUsage
     | ReadWaits
+    | ReadGrants
     | ReadSpent
     | ReadSums
     | ReadPurses
@@ -103,7 +112,8 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadExpired: session_reads.expired,
     ReadErasable: erasing.erasable,
     ReadUsage: usage_reads.usage,
-    ReadWaits: session_reads.waits,
+    ReadWaits: questions.waits,
+    ReadGrants: questions.grants,
     ReadSpent: usage_reads.spent,
     ReadSums: sums,
     ReadPurses: usage_reads.purses,

@@ -13,7 +13,7 @@ from beamclaw.storage import Connection
 _CHILDREN = """
     SELECT c.run_id, s.key, p.key, c.parent_run, c.call_id, c.kind, c.mode, c.state,
         c.at, r.outcome, coalesce(r.text, ''), r.error, c.model_calls, c.tool_calls,
-        c.tokens, c.seconds, c.cost
+        c.tokens, c.seconds, c.cost, c.tainted
     FROM children AS c
     JOIN sessions AS s ON s.id = c.session
     JOIN sessions AS p ON p.id = c.parent_session
@@ -113,6 +113,7 @@ def _child_rows(rows: list[tuple[Any, ...]]) -> tuple[ChildRow, ...]:
                 seconds=row[15],
                 cost=row[16],
             ),
+            tainted=bool(row[17]),
         )
         for row in rows
     )

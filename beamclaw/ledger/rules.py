@@ -7,11 +7,17 @@ notes its changes there; nothing outside the step is touched before all agreed.
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
+from beamclaw.contracts.approvals import Grant
 from beamclaw.contracts.budgets import cut_short, in_words, purses, reached
+from beamclaw.contracts.codec import decode, encode
 from beamclaw.contracts.ledger_errors import (
     AnsweredAlready,
+    AnsweredTooLate,
     BudgetReached,
     LedgerError,
+    NotForGood,
     StaleClaim,
 )
 from beamclaw.contracts.ledger_ops import (
@@ -109,7 +115,16 @@ def _open_wait(step: Step, op: OpenWait) -> None:
     if op.wait_id in step.waits or op.wait_id in step.memory.waits:
         raise LedgerError(f"the question {op.wait_id} was asked before")
     step.waits[op.wait_id] = Wait(
-        op.wait_id, step.session.id, op.run_id, op.question, op.at, op.expires_at
+        op.wait_id,
+        step.session.id,
+        op.run_id,
+        op.question,
+        op.at,
+        op.expires_at,
+        agent=op.agent,
+        digest=op.digest,
+        details=orjson.dumps(op.details).decode(),
+        granting=None if op.grant is None else encode(op.grant).decode(),
     )
 
 
@@ -118,8 +133,30 @@ def _answer_wait(step: Step, op: AnswerWait) -> None:
     wait = step.change_wait(op.wait_id)
     if wait.verdict is not None:
         raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
+    if op.at >= wait.expires_at:
+        raise AnsweredTooLate(f"the time to answer {op.wait_id} is over")
     wait.verdict, wait.by, wait.text = op.verdict, op.by, op.text
     wait.answered_at = op.at
+    if op.always:
+        _grant(step, op, wait)
+
+
+def _grant(step: Step, op: AnswerWait, wait: Wait) -> None:
+    if op.verdict != "allow" or wait.granting is None:
+        raise NotForGood("this can be allowed once, not for good")
+    grant = decode(wait.granting, Grant)
+    wait.always = 1
+    row = (
+        wait.agent,
+        grant.tool,
+        grant.pattern,
+        grant.arguments,
+        grant.words,
+        op.at,
+        op.by,
+        op.wait_id,
+    )
+    step.rows.append((step.writing.grants, row))
 
 
 def _close_wait(step: Step, op: CloseWait) -> None:

@@ -308,6 +308,39 @@ _THIRD = (
     """,
 )
 
+_FOURTH = (
+    # What a person agrees to, and what is allowed for good if they want that (as JSON).
+    "ALTER TABLE waits ADD COLUMN agent TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE waits ADD COLUMN digest TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE waits ADD COLUMN details TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE waits ADD COLUMN granting TEXT",
+    "ALTER TABLE waits ADD COLUMN always INTEGER NOT NULL DEFAULT 0",
+    # What persons have allowed for good. It is the agent's, no session's.
+    """
+    CREATE TABLE grants (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        agent TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        pattern TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        words TEXT NOT NULL,
+        at REAL NOT NULL,
+        by TEXT NOT NULL,
+        wait_id TEXT NOT NULL,
+        revoked_at REAL,
+        revoked_by TEXT NOT NULL DEFAULT ''
+    )
+    """,
+    """
+    CREATE UNIQUE INDEX grants_held ON grants (agent, tool, pattern, arguments)
+    WHERE revoked_at IS NULL
+    """,
+    # Words of strangers were in the conversation that has come to this result.
+    "ALTER TABLE children ADD COLUMN tainted INTEGER NOT NULL DEFAULT 0",
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
@@ -316,5 +349,6 @@ LEDGER = Schema(
         statements(*_FIRST),
         statements(*_SECOND),
         statements(*_THIRD),
+        statements(*_FOURTH),
     ),
 )

@@ -11,12 +11,13 @@ until there is room: who has it in hand has worked for it.
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
 import supervision
 from beamclaw.contracts import names
+from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.ledger import Commit, Erase, LedgerStatus
 from beamclaw.contracts.ledger_errors import LedgerError, StorageFailed, StorageFull
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
@@ -209,7 +210,7 @@ class LedgerServer(supervision.Server):
     ) -> object:
         """Queue; the reply comes when it is committed or read."""
         kind = type(request)
-        if kind is Commit or kind is Accept or kind is Erase:
+        if kind in _WRITES:
             assert self._writer is not None
             self._writer.submit(cast("Job", request), sender)
         else:
@@ -381,6 +382,9 @@ class LedgerServer(supervision.Server):
         if isinstance(outcome, StatementFailed):
             outcome = LedgerError(f"the ledger cannot be read: {outcome}")
         _answer(sender, outcome)
+
+
+_WRITES: Final = frozenset({Commit, Accept, Erase, RevokeGrant})
 
 
 def _answer(sender: Any, outcome: object) -> None:

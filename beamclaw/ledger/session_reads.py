@@ -11,7 +11,6 @@ from beamclaw.contracts.ledger_reads import (
     ReadSession,
     ReadSessionRow,
     ReadSessions,
-    ReadWaits,
     SessionRead,
 )
 from beamclaw.contracts.ledger_rows import (
@@ -19,11 +18,10 @@ from beamclaw.contracts.ledger_rows import (
     RunRow,
     SessionRow,
     SnapshotRow,
-    WaitRow,
 )
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
-from beamclaw.ledger import journal, relatives
+from beamclaw.ledger import journal, questions, relatives
 from beamclaw.storage import Connection
 
 _RUN = """
@@ -34,14 +32,6 @@ _RUN = """
 """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
 _RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
-_WAITS = """
-    SELECT w.wait_id, s.key, w.run_id, w.question, w.at, w.expires_at, w.verdict, w.by,
-        w.text
-    FROM waits AS w JOIN sessions AS s ON s.id = w.session
-    WHERE w.closed_at IS NULL
-"""
-_WAITS_OPEN = f"{_WAITS} AND w.verdict IS NULL ORDER BY w.at, w.id"
-_WAITS_OF = f"{_WAITS} AND w.session = ? ORDER BY w.id"
 _INBOX = """
     SELECT id, run_id, body FROM inbox
     WHERE session = ? AND taken_at IS NULL ORDER BY id
@@ -153,7 +143,7 @@ def session(connection: Connection, request: ReadSession) -> SessionRead:
             for id_, run_id, body in inbox
         ),
         open_run=_run_row(run) if run else None,
-        waits=_wait_rows(query(_WAITS_OF, (session,)).fetchall()),
+        waits=questions.waits_of(connection, session),
         children=kin.children,
         cancelled=kin.cancelled,
         owed=kin.owed,
@@ -183,28 +173,6 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         error=row[13],
         joined=row[14],
     )
-
-
-def _wait_rows(rows: list[tuple[Any, ...]]) -> tuple[WaitRow, ...]:
-    return tuple(
-        WaitRow(
-            wait_id=row[0],
-            session_key=row[1],
-            run_id=row[2],
-            question=row[3],
-            at=row[4],
-            expires_at=row[5],
-            verdict=row[6],
-            by=row[7],
-            text=row[8],
-        )
-        for row in rows
-    )
-
-
-def waits(connection: Connection, _: ReadWaits) -> tuple[WaitRow, ...]:
-    """The questions that wait for a person."""
-    return _wait_rows(connection.execute(_WAITS_OPEN).fetchall())
 
 
 def open_work(connection: Connection, _: ReadOpenWork) -> tuple[str, ...]:

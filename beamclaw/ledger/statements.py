@@ -16,13 +16,13 @@ WAITING = "SELECT id, session, run_id FROM inbox WHERE taken_at IS NULL"
 
 OPEN_WAITS = """
     SELECT wait_id, session, run_id, question, at, expires_at, verdict, by, text,
-        answered_at, closed_at
+        answered_at, closed_at, agent, digest, details, granting, always
     FROM waits WHERE closed_at IS NULL
 """
 
 OPEN_CHILDREN = """
     SELECT run_id, session, parent_session, parent_run, call_id, kind, mode, state, at,
-        model_calls, tool_calls, tokens, seconds, cost
+        model_calls, tool_calls, tokens, seconds, cost, tainted
     FROM children WHERE state <> 'closed'
 """
 
@@ -233,10 +233,11 @@ PUT_OUTPUTS = Rows(
 PUT_WAITS = Rows(
     """
     INSERT INTO waits (tenant, owner_epoch, wait_id, session, run_id, question, at,
-        expires_at, verdict, by, text, answered_at, closed_at)
+        expires_at, verdict, by, text, answered_at, closed_at, agent, digest, details,
+        granting, always)
     VALUES
     """,
-    width=11,
+    width=16,
     tail="""
     ON CONFLICT (wait_id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -244,18 +245,35 @@ PUT_WAITS = Rows(
         by = excluded.by,
         text = excluded.text,
         answered_at = excluded.answered_at,
-        closed_at = excluded.closed_at
+        closed_at = excluded.closed_at,
+        always = excluded.always
     """,
     shared=2,
 )
+PUT_GRANTS = Rows(
+    """
+    INSERT INTO grants (tenant, owner_epoch, agent, tool, pattern, arguments, words, at,
+        by, wait_id)
+    VALUES
+    """,
+    width=8,
+    tail="""
+    ON CONFLICT (agent, tool, pattern, arguments) WHERE revoked_at IS NULL DO NOTHING
+    """,
+    shared=2,
+)
+REVOKE_GRANT = """
+    UPDATE grants SET owner_epoch = ?, revoked_at = ?, revoked_by = ?
+    WHERE id = ? AND revoked_at IS NULL
+"""
 PUT_CHILDREN = Rows(
     """
     INSERT INTO children (tenant, owner_epoch, run_id, session, parent_session,
         parent_run, call_id, kind, mode, state, at, model_calls, tool_calls, tokens,
-        seconds, cost)
+        seconds, cost, tainted)
     VALUES
     """,
-    width=14,
+    width=15,
     tail="""
     ON CONFLICT (run_id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -264,7 +282,8 @@ PUT_CHILDREN = Rows(
         tool_calls = excluded.tool_calls,
         tokens = excluded.tokens,
         seconds = excluded.seconds,
-        cost = excluded.cost
+        cost = excluded.cost,
+        tainted = excluded.tainted
     """,
     shared=2,
 )

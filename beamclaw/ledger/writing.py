@@ -29,6 +29,7 @@ class Writing:
     snapshots: list[Any] = attrs.field(factory=list[Any])
     outputs: list[Any] = attrs.field(factory=list[Any])
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    grants: list[Any] = attrs.field(factory=list[Any])
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
     spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
     # Deleted in this transaction, their keys free for others; and changed ones.
@@ -61,6 +62,7 @@ class Writing:
             (sql.PUT_SNAPSHOTS, shared, self.snapshots),
             (sql.PUT_OUTPUTS, shared, self.outputs),
             (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
+            (sql.PUT_GRANTS, shared, self.grants),
             (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
             (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
             (sql.PUT_WARNINGS, shared, self.warned),

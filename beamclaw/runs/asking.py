@@ -26,7 +26,8 @@ from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import Ask, beyond, unpriced
+from beamclaw.runs.turn import beyond, unpriced
+from beamclaw.runs.turn_steps import Ask
 from beamclaw.runs.wiring import Wiring
 
 

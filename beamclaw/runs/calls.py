@@ -7,16 +7,19 @@ run, or a successor of it, has written that into the journal.
 from collections.abc import Callable, Collection
 from functools import partial
 
+import attrs
+
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.journal import ToolBegun, ToolEnded
+from beamclaw.contracts.open_turn import Call
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import ended, of_output, to_keep, whole
 from beamclaw.contracts.sessions import ToolUse
 from beamclaw.contracts.toolbox import Toolbox
 from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import Begin, Conclude
+from beamclaw.runs.turn_steps import AskTool, Begin, Conclude
 from beamclaw.runs.wiring import Wiring
 
 _FAULT = (
@@ -45,10 +48,15 @@ class Calls:
     """See the module. Belongs to one run, which hands it the messages about calls."""
 
     def __init__(
-        self, wiring: Wiring, record: Record, toolbox: Callable[[], Toolbox]
+        self,
+        wiring: Wiring,
+        record: Record,
+        agent: str,
+        toolbox: Callable[[], Toolbox],
     ) -> None:
         self._wiring = wiring
         self._record = record
+        self._agent = agent
         self._toolbox = toolbox
         # Intents in the draft: begun when that is committed.
         self._drafted: dict[str, Begin] = {}
@@ -92,20 +100,28 @@ class Calls:
         record.tell(ToolUse(record.id, id_, step.spec.name))
         self._drafted[id_] = step
 
+    def order(self, step: AskTool | Begin) -> Order:
+        """The call as its tool gets it: for the first time, and agreed to by nobody."""
+        id_ = step.call.asked.id
+        return Order(
+            tenant=self._wiring.tenant,
+            session_key=self._record.key,
+            run_id=self._record.id,
+            call_id=id_,
+            tool=step.spec.name,
+            arguments=step.arguments,
+            key=call_key(self._record.id, id_),
+            tainted=step.tainted,
+            agent=self._agent,
+        )
+
     async def begin(self) -> bool:
         """Begin the calls whose intent has just become durable; True: not all could be."""
         refused = False
         for id_ in tuple(self._drafted):
             step = self._drafted.pop(id_)
-            order = Order(
-                tenant=self._wiring.tenant,
-                session_key=self._record.key,
-                run_id=self._record.id,
-                call_id=id_,
-                tool=step.spec.name,
-                arguments=step.arguments,
-                key=call_key(self._record.id, id_),
-                attempt=step.attempt,
+            order = attrs.evolve(
+                self.order(step), attempt=step.attempt, approved=step.approved
             )
             tool = self._toolbox().processes[order.tool]
             try:
@@ -144,7 +160,15 @@ class Calls:
                 key = call_key(self._record.id, id_)
                 if kept := to_keep(self._record.id, key, output, at=self._record.now()):
                     self._record.add_op(kept)
-                self._add(of_output(id_, key, output), call.asked.name)
+                result = of_output(id_, key, output)
+                if isinstance(message, CallDone) and self._is_untrusted(call):
+                    result = attrs.evolve(result, untrusted=True)
+                self._add(result, call.asked.name)
+
+    def _is_untrusted(self, call: Call) -> bool:
+        """Of a tool that is not there any more nobody knows."""
+        tool = self._toolbox().processes.get(call.asked.name)
+        return tool is None or tool.spec.untrusted
 
     def conclude(self, step: Conclude) -> None:
         """Draft the result of a call that is not carried out, or not any longer."""

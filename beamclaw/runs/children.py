@@ -56,7 +56,7 @@ from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.allowances import carve
 from beamclaw.runs.calls import call_key
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import Act, Conclude
+from beamclaw.runs.turn_steps import Act, Conclude
 from beamclaw.runs.wiring import Wiring
 
 T = TypeVar("T")
@@ -133,6 +133,8 @@ class Children:
             tool=step.spec.name,
             arguments=step.arguments,
             key=call_key(record.id, id_),
+            tainted=record.turn.tainted,
+            agent=self._agent,
         )
         try:
             return self._toolbox().acts[order.tool].request(order)
@@ -262,6 +264,7 @@ class Children:
             sender=self._record.key,
             # A turn of its own: its end is the answer.
             queue="followup",
+            tainted=self._record.state.tainted,
         )
 
     def _open(self, step: Act, inbound: Inbound) -> None:

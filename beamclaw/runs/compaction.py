@@ -19,7 +19,7 @@ from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.asking import Asking
 from beamclaw.runs.model_call import ModelCall
-from beamclaw.runs.turn import Compact
+from beamclaw.runs.turn_steps import Compact
 from beamclaw.runs.wiring import Wiring
 
 OUTPUT_TOKENS: Final = 2_000

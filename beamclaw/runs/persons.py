@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import attrs
+
 import supervision
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.intake import taken
@@ -15,16 +17,17 @@ from beamclaw.contracts.runs import Steer, Steered
 from beamclaw.contracts.sessions import Joined, Question
 from beamclaw.runs.calls import call_key
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import AskPerson, Expire
+from beamclaw.runs.turn_steps import AskPerson, Expire
 from beamclaw.runs.wiring import Wiring
 
 
 class Persons:
     """See the module. Belongs to one run, which hands it the messages about persons."""
 
-    def __init__(self, wiring: Wiring, record: Record) -> None:
+    def __init__(self, wiring: Wiring, record: Record, agent: str) -> None:
         self._wiring = wiring
         self._record = record
+        self._agent = agent
         # Messages that came meanwhile, and the ids of all that ever did.
         self._came: list[Steer] = []
         self._known: set[int] = set()
@@ -49,6 +52,7 @@ class Persons:
                     messages=taken(inbound, fresh=False),
                     inbox_id=steer.inbox_id,
                     child=inbound.child,
+                    tainted=inbound.tainted,
                 ),
                 Take((steer.inbox_id,)),
                 JoinRun(inbound.run_id, record.id),
@@ -69,9 +73,9 @@ class Persons:
 
     def draft_question(self, step: AskPerson) -> None:
         """Draft the question whether a call may be carried out."""
-        record, asked = self._record, step.call.asked
+        record, asked, about = self._record, step.call.asked, step.about
         wait_id = call_key(record.id, asked.id)
-        question = f"{asked.name}({asked.arguments})"
+        question = about.question
         at = record.now()
         expires_at = at + self._wiring.limits.wait_seconds
         record.add(
@@ -80,6 +84,8 @@ class Persons:
                 call_id=asked.id,
                 question=question,
                 expires_at=expires_at,
+                digest=about.digest,
+                details=about.details,
             ),
             OpenWait(
                 wait_id=wait_id,
@@ -87,9 +93,42 @@ class Persons:
                 question=question,
                 at=at,
                 expires_at=expires_at,
+                agent=self._agent,
+                digest=about.digest,
+                details=about.details,
+                grant=about.grant,
             ),
         )
-        record.tell(Question(record.id, wait_id, question, expires_at))
+        told = Question(record.id, wait_id, question, expires_at)
+        always = about.grant is not None
+        record.tell(attrs.evolve(told, details=about.details, always=always))
+        record.afterwards(partial(self._tell_asked, asked.name, wait_id))
+
+    def _tell_asked(self, tool: str, wait_id: str) -> None:
+        supervision.emit(
+            "beamclaw.approval.asked",
+            {},
+            {
+                "tenant": self._wiring.tenant,
+                "session": self._record.key,
+                "wait": wait_id,
+                "tool": tool,
+            },
+        )
+
+    def _tell_over(self, over: WaitOver) -> None:
+        supervision.emit(
+            "beamclaw.approval.over",
+            {},
+            {
+                "tenant": self._wiring.tenant,
+                "session": self._record.key,
+                "wait": over.wait_id,
+                "verdict": over.verdict,
+                "by": over.by,
+                "always": over.always,
+            },
+        )
 
     def hear_answer(self, row: WaitRow) -> None:
         """Draft a person's answer, which is in the ledger already."""
@@ -100,6 +139,7 @@ class Persons:
                     verdict=row.verdict,
                     by=row.by or "",
                     text=row.text,
+                    always=row.always,
                 )
                 self._add(over, wait, CloseWait(wait.id))
 
@@ -121,6 +161,13 @@ class Persons:
     def _add(self, over: WaitOver, wait: Wait, close: CloseWait) -> None:
         self._record.add(over, close)
         question = Question(
-            self._record.id, wait.id, "", wait.expires_at, over.verdict, over.by
+            self._record.id,
+            wait.id,
+            "",
+            wait.expires_at,
+            over.verdict,
+            over.by,
+            always=over.always,
         )
         self._record.tell(question)
+        self._record.afterwards(partial(self._tell_over, over))

@@ -121,6 +121,7 @@ class Record:
             place=Place(self._wiring.tenant, self.key),
             parent=turn.parent,
             spend=turn.spent(at),
+            tainted=self.state.tainted,
         )
         for key in concerned(turn, outcome):
             self.afterwards(partial(self.rouse, key))

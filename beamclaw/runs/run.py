@@ -24,13 +24,16 @@ from beamclaw.runs.allowances import within
 from beamclaw.runs.asking import Asking
 from beamclaw.runs.calls import Calls
 from beamclaw.runs.children import Children
+from beamclaw.runs.clearing import Clearings
 from beamclaw.runs.compaction import compact
 from beamclaw.runs.persons import Persons
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import (
+from beamclaw.runs.turn import decide
+from beamclaw.runs.turn_steps import (
     Act,
     Ask,
     AskPerson,
+    AskTool,
     Await,
     Begin,
     Compact,
@@ -38,10 +41,11 @@ from beamclaw.runs.turn import (
     Expire,
     Finish,
     Linger,
-    decide,
 )
 from beamclaw.runs.wiring import Wiring
 
+# A step that the run does not only write down.
+_Waiting = Ask | Act | AskTool | Await | Linger | Compact | Expire
 # What a run is told by others while it works.
 _HEARD: Final = (CallDone, supervision.Down, waits.Answered, Steer, ChildOver)
 _Heard = CallDone | supervision.Down | waits.Answered | Steer | ChildOver
@@ -114,11 +118,11 @@ class _Run:
         self._record = record
         self._system = definition.system
         self._asking = Asking(wiring, record, definition, self._limits)
-        self._calls = Calls(wiring, record, self._asking.toolbox)
-        self._persons = Persons(wiring, record)
-        self._children = Children(
-            wiring, record, definition, self._limits, self._asking.toolbox
-        )
+        toolbox = self._asking.toolbox
+        self._calls = Calls(wiring, record, definition.id, toolbox)
+        self._clearings = Clearings(toolbox, self._limits.clear_seconds)
+        self._persons = Persons(wiring, record, definition.id)
+        self._children = Children(wiring, record, definition, self._limits, toolbox)
         self._order = order
 
     async def work(self) -> None:
@@ -139,21 +143,26 @@ class _Run:
             if step is None:
                 return
             refused = await self._calls.begin()
-            match step:
-                case Ask():
-                    await self._asking.ask(step)
-                case Await() if refused:
-                    pass  # their results are drafted: what follows is decided first
-                case Await() | Linger():
-                    await self._listen(step)
-                case Act():
-                    await self._children.act(step)
-                case Compact():
-                    await compact(self._asking, step)
-                case Expire():
-                    await self._persons.expire(step)
-                case _:
-                    assert_never(step)
+            # The results of those are drafted: what follows is decided first.
+            if not (refused and isinstance(step, Await)):
+                await self._take(step)
+
+    async def _take(self, step: "_Waiting") -> None:
+        match step:
+            case Ask():
+                await self._asking.ask(step)
+            case Await() | Linger():
+                await self._listen(step)
+            case AskTool():
+                await self._clearings.ask(self._calls.order(step))
+            case Act():
+                await self._children.act(step)
+            case Compact():
+                await compact(self._asking, step)
+            case Expire():
+                await self._persons.expire(step)
+            case _:
+                assert_never(step)
 
     def _find(self) -> None:
         """What outlived an earlier run, and what has come since it died."""
@@ -163,7 +172,7 @@ class _Run:
         for row in self._order.results:
             self._children.hear(ChildOver(row))
 
-    def _plan(self) -> Ask | Act | Await | Linger | Compact | Expire | None:
+    def _plan(self) -> "_Waiting | None":
         """Decide, and draft what that means, up to the next step that has to wait.
 
         None: the turn is over.
@@ -180,6 +189,7 @@ class _Run:
                 tools=toolbox.specs,
                 running=self._calls.running,
                 denied=toolbox.denied,
+                clearances=self._clearings.known,
             )
             for step in steps:
                 if isinstance(step, Ask | Linger) and self._persons.draft_messages():
@@ -190,7 +200,7 @@ class _Run:
                         record.end("limited", "limit", note=refusal)
                         break
                     return step
-                if isinstance(step, Act | Await | Linger | Compact | Expire):
+                if isinstance(step, Act | AskTool | Await | Linger | Compact | Expire):
                     return step
                 self._draft(step)
         return None

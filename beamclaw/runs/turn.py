@@ -4,128 +4,22 @@
 so that recovery after a crash is the same code as progress without one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
-
-import attrs
-import orjson
+from collections.abc import Collection, Mapping
 
 from beamclaw.contracts import context
+from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.budgets import dollars
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.conversation import Conversation
-from beamclaw.contracts.ledger_rows import Outcome
-from beamclaw.contracts.messages import Message, ModelParams, Usage, said
-from beamclaw.contracts.open_turn import Call, Did, OpenTurn, Wait
-from beamclaw.contracts.providers import StopReason
-from beamclaw.contracts.tools import CallOutcome, ToolSpec
+from beamclaw.contracts.messages import Usage, said
+from beamclaw.contracts.open_turn import Did, OpenTurn
+from beamclaw.contracts.tools import ToolSpec
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.runs.turn_calls import Known, of_calls
+from beamclaw.runs.turn_steps import Ask, Compact, Finish, Linger, Step
 
-NONE_DENIED: Mapping[str, str] = {}
-
-
-@attrs.frozen(kw_only=True)
-class Ask:
-    """Call the model."""
-
-    attempt: int
-    messages: Sequence[Message]
-    params: ModelParams
-
-
-@attrs.frozen(kw_only=True)
-class Begin:
-    """Commit the intent of a tool call, then carry it out.
-
-    With *check* the tool is first asked what became of it.
-    """
-
-    call: Call
-    spec: ToolSpec
-    arguments: Mapping[str, Any]
-    attempt: int
-    check: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class Act:
-    """Commit a tool call together with what it means for other sessions, or for this."""
-
-    call: Call
-    spec: ToolSpec
-    arguments: Mapping[str, Any]
-
-
-@attrs.frozen
-class Compact:
-    """Put a summary in the place of the first *cut* messages.
-
-    With *model* one is asked to write it.
-    """
-
-    cut: int
-    model: bool
-
-
-@attrs.frozen
-class AskPerson:
-    """Commit a question to a person, whether the call may be carried out."""
-
-    call: Call
-
-
-@attrs.frozen
-class Expire:
-    """Commit that nobody has answered in time."""
-
-    wait: Wait
-
-
-@attrs.frozen(kw_only=True)
-class Conclude:
-    """Commit a result for a tool call that is not carried out, or not any longer."""
-
-    call: Call
-    outcome: CallOutcome
-    text: str
-
-
-@attrs.frozen
-class Await:
-    """Wait for a call in progress to end, for a person's answer or for a sub-agent."""
-
-
-@attrs.frozen
-class Linger:
-    """The answer is there, but what sub-agents have to add to it is not: wait for it."""
-
-
-@attrs.frozen(kw_only=True)
-class Finish:
-    """Commit the end of the turn.
-
-    *note* is told to the person before; *error* is what went wrong, in words.
-    """
-
-    outcome: Outcome
-    stop_reason: StopReason
-    note: str = ""
-    error: str = ""
-
-
-Step = (
-    Ask
-    | Act
-    | Compact
-    | Begin
-    | AskPerson
-    | Expire
-    | Conclude
-    | Await
-    | Linger
-    | Finish
-)
+NOTHING: Mapping[str, str] = {}
 
 
 class NoOpenTurnError(Exception):
@@ -141,7 +35,8 @@ def decide(
     system: str | None,
     tools: Mapping[str, ToolSpec],
     running: Collection[str],
-    denied: Mapping[str, str] = NONE_DENIED,
+    clearances: Mapping[str, Clearance],
+    denied: Mapping[str, str] = NOTHING,
 ) -> tuple[Step, ...]:
     """The next steps of the open turn; those of tool calls are taken together.
 
@@ -153,6 +48,8 @@ def decide(
         system: The agent's own instructions.
         tools: What the model may ask for, by name.
         running: Ids of calls that have a process, also one that outlived its run.
+        clearances: What tools have said of calls, by their ids, as far as the run knows:
+            after a crash they are asked again.
         denied: Why it may not ask for some others, by name.
 
     Raises:
@@ -162,7 +59,17 @@ def decide(
     if turn is None:
         raise NoOpenTurnError
     if turn.open_calls:
-        return _of_calls(turn, now, limits, _Offer(tools, denied), running)
+        return of_calls(
+            turn,
+            Known(
+                now=now,
+                limits=limits,
+                tools=tools,
+                running=running,
+                denied=denied,
+                clearances=clearances,
+            ),
+        )
     if turn.last or (turn.answer is not None and not turn.calls):
         return (_answered(turn, limits, now),)
     reached = _reached(turn, limits, now)
@@ -230,132 +137,6 @@ def _squeeze(
 
 
 _SQUEEZES = 2
-
-
-# --- tool calls
-
-
-@attrs.frozen
-class _Offer:
-    """What the model may ask for, and why not for some others."""
-
-    tools: Mapping[str, ToolSpec]
-    denied: Mapping[str, str]
-
-    def refusal(self, name: str) -> str:
-        have = ", ".join(sorted(self.tools)) or "there are none"
-        if name in self.denied:
-            return f"{name} is not allowed here: {self.denied[name]}; tools: {have}"
-        return f"there is no tool {name!r}; tools: {have}"
-
-
-def _of_calls(
-    turn: OpenTurn,
-    now: float,
-    limits: TurnLimits,
-    offer: _Offer,
-    running: Collection[str],
-) -> tuple[Step, ...]:
-    if turn.busy_seconds(now) >= limits.seconds:
-        return tuple(map(_too_late, turn.open_calls))
-    steps: list[Step] = []
-    for place, call in enumerate(turn.open_calls, turn.used.tool_calls + 1):
-        if call.asked.id in running or call.child is not None:
-            continue
-        if call.begun is not None:
-            steps.append(_again(call, offer.tools.get(call.asked.name), limits))
-        elif place > limits.tool_calls:
-            steps.append(_refused(call, _LIMIT))
-        else:
-            step = _first(call, offer, now)
-            if step is not None:
-                steps.append(step)
-    return tuple(steps) or (Await(),)
-
-
-_LIMIT = "it was not carried out: the turn has come to a limit"
-
-
-def _first(call: Call, offer: _Offer, now: float) -> Step | None:
-    """What is done with a call that was not begun; None: a person is thinking."""
-    spec = offer.tools.get(call.asked.name)
-    if spec is None:
-        return _refused(call, offer.refusal(call.asked.name))
-    arguments = parse(call.asked.arguments)
-    if isinstance(arguments, str):
-        return _refused(call, arguments)
-    if spec.asks == "always" and not _is_allowed(call):
-        return _with_person(call, now)
-    if spec.kind == "session":
-        return Act(call=call, spec=spec, arguments=arguments)
-    return Begin(call=call, spec=spec, arguments=arguments, attempt=1)
-
-
-def _is_allowed(call: Call) -> bool:
-    return call.wait is not None and call.wait.verdict == "allow"
-
-
-def _with_person(call: Call, now: float) -> Step | None:
-    wait = call.wait
-    if wait is None:
-        return AskPerson(call)
-    if wait.verdict is None:
-        return Expire(wait) if now >= wait.expires_at else None
-    if wait.verdict == "expired":
-        words = "nobody answered in time whether it may be carried out"
-    else:
-        words = f"{wait.by} said no" + (f": {wait.text}" if wait.text else "")
-    return _refused(call, f"it was not carried out: {words}")
-
-
-def _again(call: Call, spec: ToolSpec | None, limits: TurnLimits) -> Step:
-    """A call was begun, has no process any more, and no result in the journal."""
-    begun = call.begun
-    assert begun is not None
-    if begun.effect == "unsafe" or spec is None:
-        text = (
-            "the node died while this was carried out. Whether it was done is not "
-            "known; it was not tried again. Look before you repeat it"
-        )
-        return Conclude(call=call, outcome="unknown", text=text)
-    arguments = parse(call.asked.arguments)
-    if begun.attempt >= limits.begins or isinstance(arguments, str):
-        harmless = begun.effect == "pure"
-        text = f"it was begun {begun.attempt} times and never came to an end"
-        return Conclude(
-            call=call, outcome="error" if harmless else "unknown", text=text
-        )
-    return Begin(
-        call=call,
-        spec=spec,
-        arguments=arguments,
-        attempt=begun.attempt + 1,
-        check=begun.effect == "checkable",
-    )
-
-
-def _too_late(call: Call) -> Conclude:
-    if call.begun is None:
-        return _refused(call, _LIMIT)
-    text = "stopped: the turn has come to its limit of time; what it did is not known"
-    if call.child is not None:
-        text = "stopped: the turn has come to its limit of time, its sub-agent with it"
-    return Conclude(call=call, outcome="stopped", text=text)
-
-
-def _refused(call: Call, text: str) -> Conclude:
-    return Conclude(call=call, outcome="refused", text=text)
-
-
-def parse(text: str) -> dict[str, Any] | str:
-    """The arguments of a call; or, in words for the model, why they are none."""
-    try:
-        found: object = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError as error:
-        return f"the arguments are no JSON: {error}"
-    if not isinstance(found, dict):
-        return "the arguments have to be a JSON object"
-    return cast("dict[str, Any]", found)
 
 
 # --- limits

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import supervision
 from beamclaw.contracts import waits
-from beamclaw.contracts.ledger_errors import AnsweredAlready, NoSuchWait
+from beamclaw.contracts.ledger_errors import AnsweredAlready, NoSuchWait, NotForGood
 from beamclaw.contracts.ledger_ops import AnswerWait
 from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.points import point
@@ -49,11 +49,13 @@ class Answers:
             by=given.by,
             text=given.text,
             at=self._wiring.outside.wall(),
+            always=given.always,
         )
         try:
             with point("session.answer"):
                 await self._journal.commit_beside((op,))
-        except (AnsweredAlready, NoSuchWait) as refusal:
+        except (AnsweredAlready, NoSuchWait, NotForGood) as refusal:
+            self._tell_refused(given, refusal)
             with point("session.answer-late"):
                 supervision.reply_error(sender, refusal)
             return
@@ -66,3 +68,15 @@ class Answers:
                 if run is not None:
                     with point("session.tell-answer"):
                         supervision.send(run, waits.Answered(row))
+
+    def _tell_refused(self, given: waits.Answer, refusal: Exception) -> None:
+        supervision.emit(
+            "beamclaw.approval.refused",
+            {},
+            {
+                "tenant": self._wiring.tenant,
+                "wait": given.wait_id,
+                "by": given.by,
+                "why": str(refusal),
+            },
+        )

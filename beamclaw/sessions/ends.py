@@ -75,7 +75,16 @@ def closed(
     spend = turn.spent(at)
     # Of the call that is cut nobody knows what it costs: what was reserved, at most.
     spend += Spend(tokens=spent.input + spent.output, cost=turn.reserved.cost)
-    ops.append(end_run(end, at=at, place=place, parent=turn.parent, spend=spend))
+    ops.append(
+        end_run(
+            end,
+            at=at,
+            place=place,
+            parent=turn.parent,
+            spend=spend,
+            tainted=transcript.tainted,
+        )
+    )
     bodies: list[Body] = [_cut_off(call, outcome) for call in turn.open_calls]
     if text:
         bodies.append(
@@ -135,6 +144,7 @@ def refused(
         messages=taken(inbound, fresh=transcript.seq == 0),
         inbox_id=pending.inbox_id,
         child=inbound.child,
+        tainted=inbound.tainted,
     )
     return End(
         ((None, kept), (inbound.run_id, run_over(end))),

@@ -65,6 +65,7 @@ def opening(
             messages=taken(each.inbound, fresh=fresh and each is together[0]),
             inbox_id=each.inbox_id,
             child=each.inbound.child,
+            tainted=each.inbound.tainted,
         )
         for each in together
     )

@@ -186,6 +186,7 @@ class Upkeep:
             seqs=tuple(state.seqs),
             covered=state.covered,
             counted=state.counted,
+            tainted=state.tainted,
         )
         try:
             await self._begin_fork(row, order.key, forked)

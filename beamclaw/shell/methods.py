@@ -33,7 +33,7 @@ from beamclaw.contracts.sessions import (
     TopicValue,
 )
 from beamclaw.contracts.shell import UNKNOWN_RUN
-from beamclaw.shell.questions import answer, questions
+from beamclaw.shell.questions import answer, grants, questions, revoke
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
 from beamclaw.shell.show import show_process, show_value
@@ -262,6 +262,8 @@ METHODS: Final[Mapping[str, Method]] = {
     "abort": abort,
     "questions": questions,
     "answer": answer,
+    "grants": grants,
+    "revoke": revoke,
     "usage": usage,
     **SESSION_METHODS,
 }

@@ -1,25 +1,32 @@
-"""Questions of turns to a person: which there are, and the answers to them."""
+"""Questions of turns to a person, the answers to them, and what was allowed for good."""
 
+from beamclaw.contracts import grants as granted
 from beamclaw.contracts import names, waits
-from beamclaw.contracts.ledger_errors import AnsweredAlready, NoSuchWait
-from beamclaw.contracts.ledger_rows import Verdict
-from beamclaw.shell.request import Failed, Node, Params, Send, in_words, text
+from beamclaw.contracts.approvals import RevokeGrant
+from beamclaw.contracts.ledger_errors import (
+    AnsweredAlready,
+    AnsweredTooLate,
+    NoSuchWait,
+    NotForGood,
+)
+from beamclaw.contracts.ledger_rows import Verdict, WaitRow
+from beamclaw.shell.request import Failed, Node, Params, Send, flag, in_words, text
 from beamclaw.shell.show import show_value
 
 
 async def questions(node: Node, params: Params, send: Send) -> object:
     """The questions that wait for a person, oldest first."""
     del params, send
-    with in_words():
-        found = await waits.read_waits(node.bus, names.DEFAULT_TENANT)
-    return [show_value(row) for row in found]
+    return [show_value(row) for row in await _open(node)]
 
 
 async def answer(node: Node, params: Params, send: Send) -> object:
-    """Answer the question ``wait_id`` of ``session_key``: ``allow`` or ``deny``.
+    """Answer the question ``wait_id``: ``allow`` or ``deny``.
 
-    ``by`` says who answers, ``text`` what else there is to say. The first answer
-    counts; a later one fails with the code ``answered``.
+    With ``always`` (``allow`` only) the same is allowed for good. ``session_key`` says
+    whose question it is; without one it is looked for. ``by`` says who answers, ``text``
+    what else there is to say. The first answer counts; a later one fails with the code
+    ``answered``, one that comes too late with ``late``.
     """
     del send
     given = waits.Answer(
@@ -27,16 +34,58 @@ async def answer(node: Node, params: Params, send: Send) -> object:
         verdict=_verdict(text(params, "verdict")),
         by=text(params, "by"),
         text=text(params, "text", ""),
+        always=flag(params, "always"),
     )
-    key = text(params, "session_key")
+    key = text(params, "session_key", "") or await _session_of(node, given.wait_id)
     with in_words():
         try:
             await waits.answer(node.bus, names.DEFAULT_TENANT, key, given)
         except AnsweredAlready as error:
             raise Failed("answered", str(error)) from None
-        except NoSuchWait as error:
+        except AnsweredTooLate as error:
+            raise Failed("late", str(error)) from None
+        except (NoSuchWait, NotForGood) as error:
             raise Failed("params", str(error)) from None
     return True
+
+
+async def grants(node: Node, params: Params, send: Send) -> object:
+    """What persons have allowed for good, oldest first; of one ``agent``, if it is given.
+
+    With ``revoked`` also what was taken back.
+    """
+    del send
+    with in_words():
+        rows = await granted.read_grants(
+            node.bus,
+            names.DEFAULT_TENANT,
+            agent=text(params, "agent", "") or None,
+            revoked=flag(params, "revoked"),
+        )
+    return [show_value(row) for row in rows]
+
+
+async def revoke(node: Node, params: Params, send: Send) -> object:
+    """Take the grant ``id`` back; ``by`` says who. False: it did not hold any more."""
+    del send
+    number = params.get("id")
+    if type(number) is not int:
+        raise Failed("params", "id has to be the number of a grant")
+    request = RevokeGrant(id=number, at=node.outside.wall(), by=text(params, "by"))
+    with in_words():
+        return await granted.revoke(node.bus, names.DEFAULT_TENANT, request)
+
+
+async def _open(node: Node) -> tuple[WaitRow, ...]:
+    with in_words():
+        return await waits.read_waits(node.bus, names.DEFAULT_TENANT)
+
+
+async def _session_of(node: Node, wait_id: str) -> str:
+    for row in await _open(node):
+        if row.wait_id == wait_id:
+            return row.session_key
+    raise Failed("params", f"nothing waits for an answer as {wait_id}")
 
 
 def _verdict(word: str) -> Verdict:

@@ -67,6 +67,18 @@ def text(params: Params, name: str, default: str | None = None) -> str:
     return value
 
 
+def flag(params: Params, name: str) -> bool:
+    """The parameter *name*, which is false where it is missing.
+
+    Raises:
+        Failed: It is neither true nor false.
+    """
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise Failed("params", f"{name} has to be true or false")
+    return value
+
+
 @contextmanager
 def in_words() -> Generator[None]:
     """What goes wrong inside becomes an error that a person can read."""

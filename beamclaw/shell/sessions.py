@@ -26,7 +26,16 @@ from beamclaw.contracts.lifecycle import (
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.path import path
 from beamclaw.contracts.session_meta import changed
-from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
+from beamclaw.shell.request import (
+    Failed,
+    Method,
+    Node,
+    Params,
+    Send,
+    flag,
+    in_words,
+    text,
+)
 from beamclaw.shell.show import show_value
 
 R = TypeVar("R")
@@ -42,7 +51,7 @@ async def list_(node: Node, params: Params, send: Send) -> object:
     ``limit`` and ``offset``; ``archived``: those that were put away, in place of those
     that were not; ``all``: both, and those of single requests.
     """
-    every, archived = _flag(params, "all"), _flag(params, "archived")
+    every, archived = flag(params, "all"), flag(params, "archived")
     request = ReadSessions(
         limit=_number(params, "limit", 50, most=MOST_LISTED),
         offset=_number(params, "offset", 0),
@@ -160,7 +169,7 @@ async def history(node: Node, params: Params, send: Send) -> object:
     Those of the present conversation; with ``all`` also those that do not count any
     more, or belong to one before.
     """
-    key, every = _key(params), _flag(params, "all")
+    key, every = _key(params), flag(params, "all")
     with in_words():
         row = await _find(node, key)
         events = await node.bus.call(_ledger(), ReadJournal(key))
@@ -230,13 +239,6 @@ def _key(params: Params) -> str:
     with in_words():
         agent = text(params, "agent", "main")
         return str(keys.resolve(text(params, "session"), agent))
-
-
-def _flag(params: Params, name: str) -> bool:
-    value = params.get(name, False)
-    if not isinstance(value, bool):
-        raise Failed("params", f"{name} has to be true or false")
-    return value
 
 
 def _number(

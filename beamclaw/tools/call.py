@@ -7,6 +7,7 @@ it again: whether that may be done is decided where the effects are written down
 import trio
 
 import supervision
+from beamclaw.contracts.approvals import refusal
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded
 from beamclaw.contracts.steps import in_steps
@@ -81,8 +82,30 @@ class CallServer(supervision.Server):
                 found = await self._tool.check(self._order)
             if found is not None:
                 return found
+        if self._tool.spec.asks == "by-call":
+            await self._clear()
         with point("tool.run"):
             return await self._tool.run(self._order)
+
+    async def _clear(self) -> None:
+        """The world may have changed since a person agreed, or nobody had to be asked."""
+        order = self._order
+        with point("tool.clear"):
+            cleared = await self._tool.clear(order)
+        words = refusal(cleared, order.approved)
+        if words is None:
+            return
+        supervision.emit(
+            "beamclaw.approval.changed",
+            {},
+            {
+                "tenant": order.tenant,
+                "session": order.session_key,
+                "tool": order.tool,
+                "call": order.key,
+            },
+        )
+        raise ToolFailed(words)
 
     async def handle_cast(self, message: object) -> supervision.Stop | None:
         """Somebody wants the output; or the result is in the journal."""

@@ -90,14 +90,25 @@ RICH = [
     Fact(AttemptFailed(attempt=1, kind="overloaded", error="busy", link=1), "r", 7.0),
     Fact(Asked(attempt=2, provider="p", model="m"), "r", 8.0),
     Fact(WISH, "r", 9.0),
-    Fact(WaitBegun(wait_id="w", call_id="a", question="?", expires_at=99.0), "r", 10.0),
+    Fact(
+        WaitBegun(
+            wait_id="w",
+            call_id="a",
+            question="?",
+            expires_at=99.0,
+            digest="d",
+            details={"folder": "/"},
+        ),
+        "r",
+        10.0,
+    ),
     Fact(WaitOver(wait_id="w", verdict="allow", by="me", text="yes"), "r", 20.0),
     Fact(ToolBegun(call_id="a", tool="f", effect="unsafe", key="r/a"), "r", 21.0),
-    Fact(ended("a", "ok", "done"), "r", 22.0),
+    Fact(attrs.evolve(ended("a", "ok", "done"), untrusted=True), "r", 22.0),
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "2-d4cab06972824a42"
+MEANT = "3-82cf56921888875d"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:
@@ -160,6 +171,7 @@ def test_nothing_of_a_transcript_is_left_out():
         at=12.5,
         depth=2,
         agent="other",
+        tainted=True,
     )
     default = Transcript()
     for field in attrs.fields(Transcript):

@@ -1,27 +1,33 @@
 """The turn machine's decisions, as tables."""
 
+from collections.abc import Mapping
+
 import attrs
 import pytest
 
+from beamclaw.contracts import approvals
+from beamclaw.contracts.approvals import Clear, Clearance, Deny, digest_of
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.messages import ModelParams, ToolCall, said
-from beamclaw.contracts.open_turn import Begun, Call, Child, Did, OpenTurn
+from beamclaw.contracts.open_turn import Begun, Call, Child, Did, OpenTurn, Wait
 from beamclaw.contracts.subagents import Allowance, ChildBegun, Spend
 from beamclaw.contracts.tools import Effect, ToolSpec
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
-from beamclaw.runs.turn import (
+from beamclaw.runs.turn import NoOpenTurnError, decide
+from beamclaw.runs.turn_calls import parse
+from beamclaw.runs.turn_steps import (
     Act,
     Ask,
+    AskPerson,
+    AskTool,
     Await,
     Begin,
     Conclude,
+    Expire,
     Finish,
     Linger,
-    NoOpenTurnError,
     Step,
-    decide,
-    parse,
 )
 
 TURN = OpenTurn(
@@ -60,7 +66,21 @@ TOOLS = {
         parameters={},
         effect="idempotent",
         kind="session",
-    )
+    ),
+    "exec": ToolSpec(
+        name="exec", description="", parameters={}, effect="unsafe", asks="by-call"
+    ),
+    "pay": ToolSpec(
+        name="pay", description="", parameters={}, effect="unsafe", asks="always"
+    ),
+    "tell": ToolSpec(
+        name="tell",
+        description="",
+        parameters={},
+        effect="idempotent",
+        asks="by-call",
+        kind="session",
+    ),
 }
 
 
@@ -71,6 +91,7 @@ def steps(
     running: set[str] | None = None,
     system: str | None = None,
     window: Window = WINDOW,
+    clearances: Mapping[str, Clearance] | None = None,
 ) -> tuple[Step, ...]:
     return decide(
         Transcript(3, SAID, turn, seqs=(1,)),
@@ -80,6 +101,7 @@ def steps(
         system=system,
         tools=TOOLS,
         running=running or set(),
+        clearances=clearances or {},
     )
 
 
@@ -167,7 +189,7 @@ def test_when_all_have_a_result_the_model_is_asked_again() -> None:
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        (call("dance"), "there is no tool 'dance'; tools: look, order, put, send"),
+        (call("dance"), "there is no tool 'dance'; tools: exec, look, order"),
         (call(text="{"), "the arguments are no JSON"),
         (call(text="3"), "have to be a JSON object"),
     ],
@@ -367,3 +389,137 @@ def test_what_sub_agents_may_use_counts_before_they_have_used_it():
     (step,) = steps(several)
     assert isinstance(step, Finish)
     assert "limits.turn.model_calls" in step.note
+
+
+# --- leave
+
+EXEC = Call(asked=ToolCall("c", "exec", "{}"))
+PAY = Call(asked=ToolCall("c", "pay", '{"to": "a"}'))
+TELL = Call(asked=ToolCall("c", "tell", "{}"))
+ASKED = approvals.Ask(question="run it?", digest="d", details={"folder": "/"})
+PAYING = approvals.Ask(
+    question='pay({"to": "a"})',
+    digest=digest_of("pay", {"to": "a"}),
+    details={"tool": "pay", "arguments": '{"to": "a"}'},
+)
+
+
+def waiting(call: Call, **answer: object) -> Call:
+    wait = Wait(id="w", expires_at=10.0, digest="d")
+    return attrs.evolve(call, wait=attrs.evolve(wait, **answer))
+
+
+def no(call: Call, words: str) -> Conclude:
+    text = f"it was not carried out: {words}"
+    return Conclude(call=call, outcome="refused", text=text)
+
+
+def exec_begins(call: Call) -> Begin:
+    return Begin(call=call, spec=TOOLS["exec"], arguments={}, attempt=1)
+
+
+UNANSWERED = "nobody answered in time whether it may be carried out"
+
+
+@pytest.mark.parametrize(
+    ("call", "cleared", "now", "step"),
+    [
+        # The tool is asked first, and again after a crash: nothing is known then.
+        (
+            EXEC,
+            None,
+            1.0,
+            AskTool(call=EXEC, spec=TOOLS["exec"], arguments={}, tainted=False),
+        ),
+        (EXEC, Clear(), 1.0, exec_begins(EXEC)),
+        (EXEC, Deny("not here"), 1.0, no(EXEC, "not here")),
+        (EXEC, ASKED, 1.0, AskPerson(EXEC, ASKED)),
+        # A person was asked: what the tool says now does not matter, it is asked again
+        # right before it works.
+        (waiting(EXEC), None, 1.0, Await()),
+        (waiting(EXEC), Clear(), 1.0, Await()),
+        (waiting(EXEC), None, 10.0, Expire(Wait(id="w", expires_at=10.0, digest="d"))),
+        (
+            waiting(EXEC, verdict="allow"),
+            None,
+            1.0,
+            exec_begins(waiting(EXEC, verdict="allow")),
+        ),
+        (
+            waiting(EXEC, verdict="allow"),
+            Deny("x"),
+            99.0,
+            exec_begins(waiting(EXEC, verdict="allow")),
+        ),
+        (
+            waiting(EXEC, verdict="deny", by="anna"),
+            None,
+            1.0,
+            no(waiting(EXEC, verdict="deny", by="anna"), "anna said no"),
+        ),
+        (
+            waiting(EXEC, verdict="deny", by="anna"),
+            Clear(),
+            1.0,
+            no(waiting(EXEC, verdict="deny", by="anna"), "anna said no"),
+        ),
+        (
+            waiting(EXEC, verdict="expired"),
+            None,
+            1.0,
+            no(waiting(EXEC, verdict="expired"), UNANSWERED),
+        ),
+        # Whatever it is, a person is asked.
+        (PAY, None, 1.0, AskPerson(PAY, PAYING)),
+        (PAY, Clear(), 1.0, AskPerson(PAY, PAYING)),
+        (waiting(PAY), None, 1.0, Await()),
+        # What has no process of its own cannot look again.
+        (
+            TELL,
+            Clear(),
+            1.0,
+            AskPerson(
+                TELL,
+                approvals.Ask(
+                    question="tell({})",
+                    digest=digest_of("tell", {}),
+                    details={"tool": "tell", "arguments": "{}"},
+                ),
+            ),
+        ),
+    ],
+)
+def test_leave_for_a_call(
+    call: Call, cleared: Clearance | None, now: float, step: Step
+) -> None:
+    turn = attrs.evolve(TURN, started_at=0.0, calls=(call,))
+    known = {} if cleared is None else {"c": cleared}
+    assert steps(turn, now=now, clearances=known) == (step,)
+
+
+def test_what_was_agreed_to_goes_with_the_call_each_time_it_is_begun() -> None:
+    asked = attrs.evolve(EXEC, asked=ToolCall("c", "look", "{}"))
+    call = attrs.evolve(
+        waiting(asked, verdict="allow"),
+        begun=Begun(effect="pure", key="k", attempt=1),
+    )
+    (begin,) = steps(attrs.evolve(TURN, calls=(call,)))
+    assert isinstance(begin, Begin)
+    assert (begin.attempt, begin.approved) == (2, "d")
+
+
+def test_a_call_knows_what_the_model_had_read() -> None:
+    turn = attrs.evolve(TURN, calls=(EXEC,), tainted=True)
+    (step,) = steps(turn)
+    assert isinstance(step, AskTool)
+    assert step.tainted
+    (begin,) = steps(turn, clearances={"c": Clear()})
+    assert isinstance(begin, Begin)
+    assert begin.tainted
+
+
+def test_calls_do_not_wait_for_one_another_to_be_cleared() -> None:
+    look = Call(asked=ToolCall("l", "look", "{}"))
+    first, second = steps(attrs.evolve(TURN, calls=(EXEC, look)))
+    assert isinstance(first, Begin)
+    assert isinstance(second, AskTool)
