@@ -44,13 +44,17 @@ TABLE = [
     # --- true or false
     (
         "tools: {exec: {notify_on_exit: 1}}",
-        "b.yaml:1:32: tools.exec.notify_on_exit: expected true or false, found the "
-        "number 1",
+        (
+            "b.yaml:1:32: tools.exec.notify_on_exit: expected true or false, found the "
+            "number 1"
+        ),
     ),
     (
         'tools: {exec: {notify_on_exit: "true"}}',
-        "b.yaml:1:32: tools.exec.notify_on_exit: expected true or false, found the text "
-        '"true"; leave out the quotes',
+        (
+            "b.yaml:1:32: tools.exec.notify_on_exit: expected true or false, found the text "
+            '"true"; leave out the quotes'
+        ),
     ),
     # --- YAML that is none
     (
