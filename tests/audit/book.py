@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,6 +71,18 @@ class Book:
     children: list[Row] = attrs.field(factory=list)
     sums: list[Row] = attrs.field(factory=list)
     deleted: dict[str, int] = attrs.field(factory=dict)
+
+    def without(self, keys: Collection[str]) -> "Book":
+        """All but the sessions of *keys*; what they cost belongs to none any more."""
+
+        def stays(row: Row) -> bool:
+            return row["key"] not in keys
+
+        names = ("sessions", "events", "inbox", "runs", "waits")
+        rest = {name: list(filter(stays, getattr(self, name))) for name in names}
+        spent = [r for r in self.spent if r["scope"] != "session" or stays(r)]
+        usage = [r if stays(r) else {**r, "key": "", "run_id": ""} for r in self.usage]
+        return attrs.evolve(self, **rest, spent=spent, usage=usage)
 
     def run(self, run_id: str) -> Row | None:
         return next((run for run in self.runs if run["run_id"] == run_id), None)
@@ -151,8 +163,10 @@ def read(connection: sqlite3.Connection) -> Book:
     for row in tables["events"]:
         row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
     for row in tables["inbox"]:
-        row["body"], row["key"] = orjson.loads(row["body"]), keys[row["session"]]
-        words = said(row["body"]["messages"][-1])
+        # What a deleted session has taken is recognised, and empty.
+        row["body"] = orjson.loads(row["body"] or b'{"messages": []}')
+        row["key"] = keys[row["session"]]
+        words = "".join(map(said, row["body"]["messages"][-1:]))
         row["marker"] = mark(words) or row["external_id"]
     for name in ("runs", "waits"):
         for row in tables[name]:

@@ -54,10 +54,21 @@ def prompted(known: Known) -> Iterator[str]:
             yield f"{call.marker}: the prompt had {markers}, its session {said_}"
 
 
-def _conversation(journal: Iterable[Row]) -> Iterator[tuple[str, list[str]]]:
+def conversation(journal: Iterable[Row]) -> dict[int, list[str]]:
+    """What of a session's conversation counts behind each of its events."""
+    at: dict[int, list[str]] = {}
+    for _ in _conversation(journal, at):
+        pass
+    return at
+
+
+def _conversation(
+    journal: Iterable[Row], at: dict[int, list[str]] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """Each message of a person, and what of its conversation counts up to it."""
     counts: list[str] = []
-    at: dict[int, list[str]] = {0: []}
+    at = {} if at is None else at
+    at[0] = []
     for event in journal:
         kind, body = event["kind"], event["body"]
         if kind == "session-reset":
@@ -111,7 +122,7 @@ def obeyed(known: Known) -> Iterator[str]:
     for event in known.book.of_kind("wait-over"):
         over[event["body"]["wait_id"]].append(event)
     begun = {
-        (event["key"], event["body"]["call_id"]): event
+        (event["run_id"], event["body"]["call_id"]): event
         for event in known.book.of_kind("tool-begun")
     }
     asked = {e["body"]["wait_id"]: e for e in known.book.of_kind("wait-begun")}
@@ -128,7 +139,7 @@ def obeyed(known: Known) -> Iterator[str]:
             continue
         if ends and row["verdict"] not in (None, ends[0]["body"]["verdict"]):
             yield f"{wait_id}: the journal says {ends[0]['body']['verdict']}"
-        done = begun.get((question["key"], question["body"]["call_id"]))
+        done = begun.get((question["run_id"], question["body"]["call_id"]))
         allowed = ends and ends[0]["body"]["verdict"] == "allow"
         if done is not None and (not allowed or done["seq"] < ends[0]["seq"]):
             yield f"{wait_id}: carried out without leave"

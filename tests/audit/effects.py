@@ -11,13 +11,13 @@ def _calls(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
     """Each tool call that a model asked for: event, call, intents, results."""
     intents, results = defaultdict(list), defaultdict(list)
     for event in known.book.of_kind("tool-begun"):
-        intents[event["key"], event["body"]["call_id"]].append(event)
+        intents[event["run_id"], event["body"]["call_id"]].append(event)
     for event in known.book.of_kind("tool-ended"):
-        results[event["key"], event["body"]["result"]["id"]].append(event)
+        results[event["run_id"], event["body"]["result"]["id"]].append(event)
     for event in known.book.of_kind("answered"):
         for part in event["body"]["message"]["parts"]:
             if part.get("_") == "ToolCall":
-                id_ = event["key"], part["id"]
+                id_ = event["run_id"], part["id"]
                 yield event, part, intents[id_], results[id_]
 
 
@@ -26,7 +26,7 @@ def one_result(known: Known) -> Iterator[str]:
     """A tool call without its one result, or a result without its call."""
     called = set()
     for event, call, _, results in _calls(known):
-        called.add((event["key"], call["id"]))
+        called.add((event["run_id"], call["id"]))
         run = known.book.run(event["run_id"])
         over = run is not None and run["state"] == "ended"
         if len(results) > 1 or (over and not results):
@@ -35,7 +35,7 @@ def one_result(known: Known) -> Iterator[str]:
             yield f"{event['key']} {call['id']}: its result stands before it"
     for event in known.book.of_kind("tool-ended"):
         id_ = event["body"]["result"]["id"]
-        if (event["key"], id_) not in called:
+        if (event["run_id"], id_) not in called:
             yield f"{event['key']} {id_}: a result of no call"
 
 

@@ -49,6 +49,7 @@ class Sent:
             in the same session.
         run_id: As the client was told.
         stopped: What the client was told when it stopped the turn, if it did.
+        fresh: It was to begin a new conversation.
     """
 
     marker: str
@@ -63,6 +64,7 @@ class Sent:
     after: str | None = None
     run_id: str | None = None
     stopped: bool | None = None
+    fresh: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -117,6 +119,22 @@ class Kill:
 
 
 @attrs.frozen
+class Done:
+    """What somebody was told is done to a session: it is, by these words.
+
+    Attributes:
+        verb: ``rewind`` or ``fork``.
+        to: Behind which event it was to go on.
+        fork: The key of the session that was to begin there.
+    """
+
+    verb: str
+    session: str
+    to: int = 0
+    fork: str = ""
+
+
+@attrs.frozen
 class Cap:
     """No more than *limit* out of the purses of this scope."""
 
@@ -134,6 +152,7 @@ class Known:
             may have been done in vain; None: nobody counted.
         terse: The model may answer with nothing.
         unwanted: Keys of conversations that somebody wants deleted.
+        orders: What else somebody was told is done to a conversation.
     """
 
     book: Book = attrs.field(factory=Book)
@@ -146,6 +165,7 @@ class Known:
     cuts: int | None = None
     terse: bool = False
     unwanted: set[str] = attrs.field(factory=set)
+    orders: list[Done] = attrs.field(factory=list)
 
     def is_deleted(self, book: Book, marker: str) -> bool:
         """Whether a message was said in a conversation that is deleted in *book*."""

@@ -44,6 +44,24 @@ def open_work(connection: sqlite3.Connection) -> int:
     ).fetchone()[0]
 
 
+def to_erase(connection: sqlite3.Connection) -> int:
+    """Events of sessions that were deleted."""
+    return connection.execute(
+        "SELECT count(*) FROM events JOIN sessions ON sessions.id = events.session"
+        " WHERE deleted_at IS NOT NULL"
+    ).fetchone()[0]
+
+
+def rests(connection: sqlite3.Connection, key: str) -> list[int]:
+    """The events of a session at which a turn was over."""
+    rows = connection.execute(
+        "SELECT events.seq FROM events JOIN sessions ON sessions.id = events.session"
+        " WHERE sessions.key = ? AND kind = 'run-over' ORDER BY events.seq",
+        (key,),
+    )
+    return [row[0] for row in rows]
+
+
 def begun(connection: sqlite3.Connection, run_id: str, call_id: str) -> int:
     """How many intents of a tool call the ledger has."""
     return connection.execute(

@@ -38,13 +38,13 @@ def sums(known: Known) -> Iterator[str]:
     """A purse that does not hold what stands in the single rows."""
     expected: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     # A conversation that begins anew has a new purse.
-    resets = {
-        event["key"]: event["at"] for event in known.book.of_kind("session-reset")
-    }
+    resets = {e["key"]: e["id"] for e in known.book.of_kind("session-reset")}
+    begun = {e["run_id"]: e["id"] for e in known.book.of_kind("run-started")}
     for row in known.book.usage:
         used = _used(row)
         for purse in _purses(row):
-            if purse[0] == "session" and row["at"] < resets.get(row["key"], 0):
+            began = begun.get(row["run_id"], 0)
+            if purse[0] == "session" and began < resets.get(row["key"], 0):
                 continue
             expected[purse] = [
                 a + b for a, b in zip(expected[purse], used, strict=True)
@@ -64,7 +64,8 @@ def sums(known: Known) -> Iterator[str]:
         for row in known.book.spent
     }
     for purse in expected.keys() | found.keys():
-        if expected.get(purse) != found.get(purse, [0, 0, 0]):
+        nothing = [0, 0, 0]
+        if expected.get(purse, nothing) != found.get(purse, nothing):
             yield f"{purse}: holds {found.get(purse)}, its rows {expected.get(purse)}"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.audit import sound
 from tests.audit.book import Book, Row
-from tests.audit.known import RULES, Cap, Effect, End, Known, Verdict
+from tests.audit.known import RULES, Cap, Done, Effect, End, Known, Verdict
 from tests.audit.rules import violations
 
 Damage = Callable[[Known], object]
@@ -548,6 +548,33 @@ def deleted_and_not_erased(known: Known) -> None:
 @finds("deleted")
 def unwanted_and_there(known: Known) -> None:
     known.unwanted.add("gone")
+
+
+# --- whole sessions
+
+
+@finds("begins_anew")
+def told_what_was_before(known: Known) -> None:
+    known.sent["c"].fresh = True
+    last = known.calls[1].messages[0]
+    call = next(call for call in known.calls if call.marker == "c")
+    known.calls.append(attrs.evolve(call, messages=(last, *call.messages)))
+
+
+@finds("done")
+def told_that_it_is_rewound(known: Known) -> None:
+    known.orders.append(Done("rewind", "s", to=3))
+
+
+@finds("done")
+def told_that_it_is_forked(known: Known) -> None:
+    known.orders.append(Done("fork", "s", fork="t"))
+
+
+@finds("forked")
+def forked_from_something_else(known: Known) -> None:
+    body = {"source": "s", "seq": 1, "messages": []}
+    event(known.book, "compacted").update(kind="forked", body=body, key="t")
 
 
 # --- the tests

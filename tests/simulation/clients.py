@@ -90,6 +90,7 @@ class People:
     surprises: list[str] = attrs.field(factory=list[str])
     bus: LocalBus = attrs.field(factory=LocalBus)
     _sent: int = 0
+    _finished: dict[str, trio.Event] = attrs.field(factory=dict[str, trio.Event])
 
     async def talk(self, person: Person) -> None:
         """Everything that *person* says, to the end of the last answer."""
@@ -105,6 +106,11 @@ class People:
                     nursery.start_soon(self._stop, turn, say.abort)
                 if say.waits:
                     await done.wait()
+        self._finished.setdefault(person.name, trio.Event()).set()
+
+    async def wait_finished(self, person: Person) -> None:
+        """Until *person* has said everything, and has heard what came of it."""
+        await self._finished.setdefault(person.name, trio.Event()).wait()
 
     # --- one message
 
@@ -119,9 +125,9 @@ class People:
         """Send, and send again whenever the connection breaks, until the end is told."""
         count = len(turn.ends)
         while len(turn.ends) == count:
-            await self._connected(partial(self._send, turn, acked))
+            await self.connected(partial(self._send, turn, acked))
 
-    async def _connected(self, do: Callable[[Life], Awaitable[None]]) -> None:
+    async def connected(self, do: Callable[[Life], Awaitable[None]]) -> None:
         """Do it on a connection to the node, for as long as that lasts."""
         life = await self.machine.wait_up()
         with life.line() as line:
@@ -174,7 +180,7 @@ class People:
             external_id=marker,
             session_key=turn.person.key,
             agent="main",
-            messages=(said("user", marked(marker)),),
+            messages=(said("user", "/new " * turn.say.fresh + marked(marker)),),
             run_id=f"{marker}/{self._sent}",
             queue=turn.say.queue,
         )
@@ -209,7 +215,7 @@ class People:
             return
         turn.stopped = True
         self.trace.note(turn.person.name, f"stop {turn.say.marker}")
-        await self._connected(partial(self._abort, turn))
+        await self.connected(partial(self._abort, turn))
 
     async def _abort(self, turn: Turn, life: Life) -> None:
         was = await abort(self.bus, TENANT, turn.person.key, turn.runs[0])
@@ -222,7 +228,7 @@ class People:
         """Somebody looks at the questions now and then, and answers most of them."""
         while True:
             await trio.sleep(self.random.choice((0.5, 5.0, 60.0, 2_000.0)))
-            await self._connected(self._look)
+            await self.connected(self._look)
 
     async def _look(self, life: Life) -> None:
         for row in await waits.read_waits(self.bus, TENANT):

@@ -69,6 +69,7 @@ class Say:
         abort: Seconds after which the person stops the turn.
         again: Seconds after the answer at which it is sent once more.
         waits: The person waits for the answer before the next message.
+        fresh: It begins a new conversation.
     """
 
     marker: str
@@ -79,6 +80,7 @@ class Say:
     abort: float | None = None
     again: float | None = None
     waits: bool = True
+    fresh: bool = False
 
 
 @attrs.frozen
@@ -92,6 +94,21 @@ class Person:
     def key(self) -> str:
         """The session key."""
         return f"agent:main:{self.name}"
+
+
+Verb = Literal["reset", "rewind", "fork", "archive", "unarchive", "delete"]
+
+
+@attrs.frozen
+class Order:
+    """What is done to a person's session, *seconds* after the one before.
+
+    It is deleted when the person has said everything, and has no sub-agents.
+    """
+
+    verb: Verb
+    person: str
+    seconds: float
 
 
 @attrs.frozen
@@ -115,6 +132,7 @@ class Plan:
     Attributes:
         http: The providers are behind HTTP, on a network in memory.
         network: How likely a connection of it has a bad fate.
+        idle_minutes: After which pause a conversation is over; None: after none.
     """
 
     seed: int
@@ -134,6 +152,8 @@ class Plan:
     clean_up: float
     http: bool
     network: float
+    orders: tuple[Order, ...]
+    idle_minutes: float | None
 
     @property
     def says(self) -> dict[str, Say]:
@@ -177,6 +197,8 @@ def plan(seed: int) -> Plan:
         clean_up=60.0 if rng.random() < 0.05 else 20_000.0,
         http=rng.random() < HTTP_SHARE,
         network=rng.choice((0.0, 0.1, 0.4)),
+        orders=tuple(_orders(stream(seed, "orders"), people)),
+        idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
     )
 
 
@@ -199,7 +221,24 @@ def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:
             abort=rng.choice((0.0, 0.05, 0.4, 5.0)) if rng.random() < 0.07 else None,
             again=rng.choice((0.0, 1.0, 3_600.0)) if rng.random() < 0.15 else None,
             waits=not hurried and rng.random() < 0.8,
+            fresh=rng.random() < 0.06,
         )
+
+
+def _orders(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Order]:
+    verbs: tuple[Verb, ...] = ("reset", "rewind", "fork", "archive", "unarchive")
+    if rng.random() < 0.5:
+        return
+    for _ in range(rng.choice((1, 2, 4, 8))):
+        yield Order(
+            verb=rng.choice(verbs),
+            person=rng.choice(people).name,
+            seconds=rng.choice((0.0, 0.05, 1.0, 10.0, 400.0)),
+        )
+    for person in people:
+        wishes = [w for say in person.says for calls in say.rounds for w in calls]
+        if rng.random() < 0.3 and not any(wish.task for wish in wishes):
+            yield Order("delete", person.name, rng.choice((0.0, 1.0)))
 
 
 def _queue(rng: random.Random) -> QueueMode:

@@ -10,6 +10,7 @@ import attrs
 
 from tests.audit.book import Book, mark
 from tests.audit.known import Call, Cap, Effect, End, Kill, Known, Sent, Verdict
+from tests.audit.known import Done as Ordered
 from tests.simulation.clients import Turn, Verdicts
 from tests.simulation.model import ModelCall, markers
 from tests.simulation.plan import Plan
@@ -18,7 +19,12 @@ from tests.simulation.tools import Done
 
 @attrs.frozen(kw_only=True)
 class Seen:
-    """All that was seen in a world."""
+    """All that was seen in a world.
+
+    Attributes:
+        deleted: The keys of sessions that were to be deleted, and whose they were: what
+            was in there is nobody's any more, and is not looked at.
+    """
 
     plan: Plan
     turns: Mapping[str, Turn]
@@ -30,25 +36,37 @@ class Seen:
     lives: int
     jumps: int
     network_failed: int
+    orders: Sequence[Ordered]
+    deleted: Mapping[str, str]
     book: Book
 
     def known(self) -> Known:
         """In the auditor's words."""
         cap = self.plan.session_tokens
+        gone, nobody = self.deleted.keys(), set(self.deleted.values())
+        marks = {m for m, turn in self.turns.items() if turn.person.name in nobody}
+        theirs = {turn.runs[0] for m, turn in self.turns.items() if m in marks}
+        effects = [done for done in self.done if done.run_id not in theirs]
         return Known(
-            book=self.book,
-            sent={marker: self._sent(turn) for marker, turn in self.turns.items()},
-            kills=list(self.kills),
-            calls=[_call(call) for call in self.calls],
-            effects=[Effect(tool=d.tool, key=d.key, text="") for d in self.done],
+            book=self.book.without(gone) if gone else self.book,
+            sent={m: self._sent(t) for m, t in self.turns.items() if m not in marks},
+            kills=[
+                Kill(k.at, k.book.without(gone), sum(d.at < k.at for d in effects))
+                for k in self.kills
+            ],
+            calls=[_call(call) for call in self.calls if call.person not in nobody],
+            effects=[Effect(tool=d.tool, key=d.key, text="") for d in effects],
             verdicts=[
                 Verdict(wait_id=id_, verdict=verdict, by="boss", counts=counts)
                 for id_, known in self.verdicts.items()
+                if id_.rpartition("/")[0] not in theirs
                 for verdict, counts in _said(known)
             ],
             caps=() if cap is None else (Cap("session", "tokens", cap),),
             cuts=self.deaths + self.lives - 1,
             terse=True,
+            unwanted=set(gone),
+            orders=[order for order in self.orders if self._stays(order)],
         )
 
     def _sent(self, turn: Turn) -> Sent:
@@ -66,7 +84,12 @@ class Seen:
             outcomes=tuple(self._explained(turn)),
             run_id=turn.runs[0] if turn.runs else None,
             stopped=turn.was_stopped,
+            fresh=turn.say.fresh,
         )
+
+    def _stays(self, order: Ordered) -> bool:
+        """Whether it can be looked up: not what was done to what is deleted since."""
+        return order.verb != "rewind" or order.session not in self.deleted
 
     def _explained(self, turn: Turn) -> Iterator[str]:
         """The ends that what was done to a turn explains."""

@@ -24,6 +24,7 @@ from beamclaw.config.schema import (
     LoggingConfig,
     ModelInfo,
     ProviderConfig,
+    ResetConfig,
     RetentionConfig,
     SessionsConfig,
     TurnLimitsConfig,
@@ -41,6 +42,7 @@ from tests.audit.known import Kill
 from tests.audit.rules import violations
 from tests.simulation.clients import People
 from tests.simulation.faults import Faults
+from tests.simulation.keeper import Keeper
 from tests.simulation.model import ModelCall, Models
 from tests.simulation.network import Network, virtual_expiry
 from tests.simulation.node import Machine, Wall
@@ -153,6 +155,13 @@ class World:
         )
         self.network = Network(stream(seed, "network"), trace, planned.network, HOSTS)
         self.people = People(self.machine, trace, stream(seed, "people"), self.wall)
+        self.keeper = Keeper(
+            self.people,
+            trace,
+            stream(seed, "keeper"),
+            {person.name: person for person in planned.people},
+            lambda key: look.rests(self._ledger(), key),
+        )
         self.faults = Faults(self.machine, trace, stream(seed, "faults"))
 
     async def run(self) -> None:
@@ -182,6 +191,7 @@ class World:
             async with trio.open_nursery() as talking:
                 for person in self.plan.people:
                     talking.start_soon(self.people.talk, person)
+                talking.start_soon(self.keeper.keep, self.plan.orders)
             await self._rest()
             self.machine.ended = True
             await self.machine.stop()
@@ -197,10 +207,14 @@ class World:
         scope.cancel()
 
     async def _rest(self) -> None:
-        """Until no work is left and the sessions sleep."""
-        while look.open_work(self._ledger()):  # noqa: ASYNC110 -- a file tells nobody
+        """Until no work is left, all deleted is erased, and the sessions sleep."""
+        while self._is_busy():  # noqa: ASYNC110 -- a file tells nobody
             await trio.sleep(10.0)
         await trio.sleep(2 * self.plan.idle_seconds)
+
+    def _is_busy(self) -> bool:
+        ledger = self._ledger()
+        return bool(look.open_work(ledger) or look.to_erase(ledger))
 
     def _unfinished(self) -> list[str]:
         waiting = [
@@ -262,6 +276,8 @@ class World:
                 lives=self.machine.lives,
                 jumps=self.faults.jumps,
                 network_failed=self.network.failed,
+                orders=self.keeper.done,
+                deleted=self.keeper.deleting,
                 book=read(self._ledger()),
             )
             self.found += violations(seen.known())
@@ -276,6 +292,7 @@ class World:
             "sub-agents": len({c.person for c in self.models.calls if c.is_sub_agent}),
             "deaths of the node": len(self.kills),
             "faults": len(self.plan.faults),
+            "orders carried out": len(self.keeper.done),
             "connections": self.network.links,
             "that failed": self.network.failed,
         }
@@ -312,6 +329,10 @@ def configuration(planned: Plan, data: Path) -> Config:
             max_awake=planned.max_awake,
             flush_ms=planned.flush_ms,
             snapshot_every=planned.snapshot_every,
+            reset=ResetConfig(
+                mode="never" if planned.idle_minutes is None else "idle",
+                idle_minutes=planned.idle_minutes or 60.0,
+            ),
             retention=RetentionConfig(every_seconds=planned.clean_up),
             keep_tokens=200,
         ),

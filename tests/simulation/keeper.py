@@ -1,0 +1,101 @@
+"""Somebody who looks after whole sessions: begins them anew, rewinds, forks, deletes them."""
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+import trio
+
+from beamclaw.contracts.ledger_errors import LedgerError, SessionExists
+from beamclaw.contracts.lifecycle import (
+    DeleteSession,
+    ForkSession,
+    NoRest,
+    NoSuchSession,
+    PutAway,
+    ResetSession,
+    RewindSession,
+    TurnInProgress,
+    order,
+)
+from tests.audit.known import Done
+from tests.simulation.clients import TENANT, People
+from tests.simulation.node import Life
+from tests.simulation.plan import Order, Person
+from tests.simulation.trace import Trace
+
+REFUSED = (NoRest, NoSuchSession, SessionExists, TurnInProgress)
+
+
+@attrs.define(eq=False)
+class Keeper:
+    """Carries out the orders of a plan.
+
+    Attributes:
+        people: Whose sessions they are, by name.
+        rests: The events of a session behind which it may go on.
+        done: What was told to be done.
+        deleting: The sessions that were to be deleted, whether that was told or not.
+    """
+
+    everybody: People
+    trace: Trace
+    random: random.Random
+    people: dict[str, Person]
+    rests: Callable[[str], list[int]]
+    done: list[Done] = attrs.field(factory=list[Done])
+    deleting: dict[str, str] = attrs.field(factory=dict[str, str])
+    _deleted: set[str] = attrs.field(factory=set[str])
+    _forks: int = 0
+
+    async def keep(self, orders: tuple[Order, ...]) -> None:
+        """All of them."""
+        for each in orders:
+            await trio.sleep(each.seconds)
+            person = self.people[each.person]
+            if each.verb != "delete":
+                await self.everybody.connected(partial(self._once, each, person.key))
+                continue
+            await self.everybody.wait_finished(person)
+            self.deleting[person.key] = person.name
+            while person.key not in self._deleted:
+                await self.everybody.connected(partial(self._delete, person.key))
+
+    async def _once(self, each: Order, key: str, life: Life) -> None:
+        del life
+        try:
+            await self._carry_out(each, key)
+        except REFUSED as error:
+            word = type(error).__name__
+            self.trace.note("keeper", f"{each.verb} {key}: {word}")
+        else:
+            self.trace.note("keeper", f"{each.verb} {key}")
+
+    async def _carry_out(self, each: Order, key: str) -> None:
+        ask = partial(order, self.everybody.bus, TENANT, key)
+        match each.verb:
+            case "reset":
+                await ask(ResetSession())
+            case "rewind":
+                to = self.random.choice([0, *self.rests(key)])
+                if await ask(RewindSession(to)) != to:  # else that is its end
+                    self.done.append(Done("rewind", key, to=to))
+            case "fork":
+                self._forks += 1
+                fork = f"{key}:fork{self._forks}"
+                await ask(ForkSession(key=fork))
+                self.done.append(Done("fork", key, fork=fork))
+            case _:
+                await ask(PutAway(each.verb == "archive"))
+
+    async def _delete(self, key: str, life: Life) -> None:
+        del life
+        try:
+            await order(self.everybody.bus, TENANT, key, DeleteSession())
+        except NoSuchSession:
+            pass  # the answer to the one before was lost
+        except TurnInProgress as error:
+            raise LedgerError(str(error)) from None  # ask again
+        self._deleted.add(key)
+        self.trace.note("keeper", f"delete {key}")
