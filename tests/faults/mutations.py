@@ -32,6 +32,10 @@ PATIENCE = "8"  # seconds until work that does not end is a failure
 KILL = ("tests.faults.kill", "--rounds", "2", "--sessions", "30", "--seed", "1")
 
 
+# What else begins a line that says what is wrong.
+WORDS = ("AssertionError", "StandsStill", "Unexpected", "BROKEN", "FAILED")
+
+
 class Stale(Exception):
     """The text of a fault is not in the sources, or not only once."""
 
@@ -598,7 +602,8 @@ def run(folder: Path, command: Sequence[str]) -> tuple[bool, str]:
         )
     except subprocess.TimeoutExpired:
         return True, f"not over after {SECONDS} s"
-    return done.returncode != 0, done.stdout + done.stderr
+    # Two: nothing can be said, or it was not understood.
+    return done.returncode not in (0, 2), done.stdout + done.stderr
 
 
 def found_by(folder: Path, commands: Sequence[Sequence[str]]) -> str | None:
@@ -613,9 +618,7 @@ def found_by(folder: Path, commands: Sequence[Sequence[str]]) -> str | None:
 def _said(words: str) -> str:
     """The first violation that a harness has told."""
     lines = [line.strip() for line in words.splitlines()]
-    rules = tuple(
-        f"{rule}: " for rule in (*RULES, "AssertionError", "BROKEN", "FAILED")
-    )
+    rules = tuple(f"{rule}: " for rule in (*RULES, *WORDS))
     told = [line for line in lines if line.startswith(rules) or "not over" in line]
     plain = [line for line in told if not line.startswith("FAILED  python")]
     return (plain or told or lines or ["red"])[0]
