@@ -156,13 +156,14 @@ def _scene(where: str, entry: object) -> Scene:
 def _rounds(where: str, calls: object) -> tuple[tuple[Wish, ...], ...]:
     if not isinstance(calls, list):
         raise ScriptError(f"{where}: calls has to be a list")
-    listed = cast("list[Any]", calls)
-    if not all(isinstance(entry, list) and entry for entry in listed):
-        listed = [listed] if listed else []
-    return tuple(_wishes(where, entry) for entry in listed)
+    listed = cast("list[object]", calls)
+    rounds = [cast("list[object]", e) for e in listed if isinstance(e, list) and e]
+    if len(rounds) < len(listed):
+        rounds = [listed]
+    return tuple(_wishes(where, entry) for entry in rounds)
 
 
-def _wishes(where: str, calls: list[Any]) -> tuple[Wish, ...]:
+def _wishes(where: str, calls: Iterable[Any]) -> tuple[Wish, ...]:
     wishes: list[Wish] = []
     for call in calls:
         match call:
