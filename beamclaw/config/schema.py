@@ -579,6 +579,45 @@ class ExecConfig:
 
 
 @attrs.frozen(kw_only=True)
+class FilesConfig:
+    """What the tools for files take on."""
+
+    read_lines: Count = _key(2_000, "Lines that one read shows.")
+    read_chars: Count = _key(40_000, "Characters that one read, list or search shows.")
+    line_chars: Count = _key(
+        2_000, "Characters of one line that a read shows; a search shows 500."
+    )
+    max_bytes: Count = _key(
+        10 * 1024 * 1024,
+        "Bytes of a file that is written, or that an edit or a patch changes.",
+    )
+    picture_bytes: Count = _key(
+        5 * 1024 * 1024, "Bytes of a picture that a read shows to the model."
+    )
+    patch_files: Count = _key(100, "Files that one patch may change.")
+    list_entries: Count = _key(500, "Entries that one list shows.")
+    found_files: Count = _key(1_000, "Files that one find shows.")
+    found_lines: Count = _key(200, "Lines that one grep shows.")
+    looked_at: Count = _key(
+        200_000, "Files and folders that one list, find or grep looks at."
+    )
+    search_bytes: Count = _key(
+        256 * 1024 * 1024, "Bytes that one grep reads, of all files."
+    )
+    search_seconds: Seconds = _key(30.0, "Seconds that one find or grep takes.")
+    skip: tuple[str, ...] = _key(
+        (".git", "node_modules", "__pycache__", ".venv"),
+        "Names of folders that find and grep pass over, unless they begin there.",
+    )
+    at_once: Count = _key(8, "Threads in which files are read and written.")
+    receipt_seconds: Seconds = _key(
+        2_592_000.0,
+        "Seconds that is kept what an edit or a patch has done, for who asks after a\n"
+        "crash. It goes sooner when the result is in the journal.",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ToolsConfig(AgentToolsConfig):
     """What agents may use."""
 
@@ -605,6 +644,7 @@ class ToolsConfig(AgentToolsConfig):
     )
     sessions: SessionToolsConfig = attrs.field(factory=SessionToolsConfig)
     exec: ExecConfig = attrs.field(factory=ExecConfig)
+    files: FilesConfig = attrs.field(factory=FilesConfig)
 
 
 @attrs.frozen(kw_only=True)

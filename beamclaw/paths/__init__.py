@@ -8,7 +8,7 @@ a stranger has written. Everything here blocks, and is called off the event loop
 
 from beamclaw.paths.protected import protected
 from beamclaw.paths.roots import NotThere, PathRefused, Place, Root, Roots
-from beamclaw.paths.walk import Spot, find, folder_inside
+from beamclaw.paths.walk import Spot, find, folder_inside, open_below, where
 from beamclaw.paths.written import Written, shown, written
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "Written",
     "find",
     "folder_inside",
+    "open_below",
     "protected",
     "shown",
+    "where",
     "written",
 ]

@@ -88,6 +88,15 @@ class Place:
         """See :func:`beamclaw.paths.protected`; None outside a workspace."""
         return protected(self.parts) if self.root.writable else None
 
+    def require_writable(self) -> None:
+        """Refuse a place in a root that is read only.
+
+        Raises:
+            PathRefused: It is in one.
+        """
+        if not self.root.writable:
+            raise PathRefused(f"{self} is in a {self.root.name} that is read only")
+
     def __str__(self) -> str:
         """As the model writes it."""
         inside = "/".join(self.parts) or "."

@@ -12,9 +12,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import attrs
 
@@ -24,6 +24,8 @@ from beamclaw.paths.written import MAX_NAMES, shown, written
 
 T = TypeVar("T")
 
+# What to do about a folder that is missing on the way.
+Missing = Literal["look", "make", "think"]
 # As many as the kernel follows.
 MAX_LINKS: Final = 40
 # Walks begun again because something was swapped on the way.
@@ -76,10 +78,7 @@ class Spot:
         Raises:
             PathRefused: The root is read only, or it is no place for a file.
         """
-        if not self.place.root.writable:
-            raise PathRefused(
-                f"{self.place} is in a {self.place.root.name} that is read only"
-            )
+        self.place.require_writable()
         if self.is_folder:
             raise PathRefused(f"{self.place} is a folder, not a file")
         if self.status is not None and not stat.S_IMODE(self.status.st_mode) & 0o222:
@@ -132,24 +131,62 @@ def find(roots: Roots, text: str, *, make: bool = False) -> Generator[Spot]:
             pipe, device or socket, or is nothing that is opened here at all.
         NotThere: A folder on the way is missing.
     """
-    path = written(text)
-    start = roots.at(text) if path.absolute else (roots.workspace, path.parts)
-    if start is None:
-        raise PathRefused(_outside(roots, text))
     with ExitStack() as held:
         for _ in range(MAX_AGAIN):
-            walk = _Walk(roots, text, make)
-            with ExitStack() as opened:
-                opened.callback(walk.close)
-                try:
-                    spot = walk.to(*start, folder=path.folder)
-                except _Swapped:
-                    continue
-                held.push(opened.pop_all())
+            with suppress(_Swapped):
+                walking = _walking(roots, text, "make" if make else "look")
+                spot = held.enter_context(walking)
                 break
         else:
             raise _restless(text)
         yield spot
+
+
+@contextmanager
+def _walking(roots: Roots, text: str, missing: Missing) -> Generator[Spot]:
+    path = written(text)
+    start = roots.at(text) if path.absolute else (roots.workspace, path.parts)
+    if start is None:
+        raise PathRefused(_outside(roots, text))
+    walk = _Walk(roots, text, missing)
+    try:
+        yield walk.to(*start, folder=path.folder)
+    finally:
+        walk.close()
+
+
+def where(roots: Roots, text: str) -> Place:
+    """Where the file is, or would be, that *text* names; nothing is made for it.
+
+    Raises:
+        PathRefused: See :func:`find`. Folders that are missing are no error.
+    """
+    for _ in range(MAX_AGAIN):
+        with suppress(_Swapped), _walking(roots, text, "think") as spot:
+            return spot.place
+    raise _restless(text)
+
+
+def open_below(roots: Roots, folder: int, names: Sequence[str]) -> int | None:
+    """A descriptor of the folder at *names* below an open one; the caller closes it.
+
+    None: there is none, a link is on the way, or it is closed or may not be read.
+    """
+    closed = frozenset(_identities(roots.closed))
+    here = os.dup(folder)
+    for name in names:
+        try:
+            below = os.open(name, FOLDER, dir_fd=here)
+        except OSError:
+            return None
+        finally:
+            os.close(here)
+        here = below
+        status = os.fstat(here)
+        if (status.st_dev, status.st_ino) in closed:
+            os.close(here)
+            return None
+    return here
 
 
 def folder_inside(roots: Roots, text: str | None) -> Place:
@@ -181,7 +218,7 @@ class _Walk:
 
     roots: Roots
     text: str
-    make: bool
+    missing: Missing
     _root: Root = attrs.field(init=False)
     _here: int | None = attrs.field(default=None, init=False)
     _names: list[str] = attrs.field(factory=list[str], init=False)
@@ -211,6 +248,9 @@ class _Walk:
                 continue
             status = self._look(name)
             if status is None and todo:
+                if self.missing == "think" and ".." not in todo:
+                    place = self._place(name, *reversed(todo))
+                    return Spot(place, self.here, name, None)
                 self._make(name)
             elif status is not None and stat.S_ISLNK(status.st_mode):
                 links += 1
@@ -296,7 +336,7 @@ class _Walk:
 
     def _make(self, name: str) -> None:
         """Make the folder *name*, if that is wanted."""
-        if not self.make or not self._root.writable:
+        if self.missing != "make" or not self._root.writable:
             raise NotThere(f"there is no folder at {shown(self._at(name))}")
         try:
             with point("path.folder"):

@@ -18,6 +18,7 @@ NO_PROCESS = {
     "agents": "an agent is a definition, not a process",
     "cli": "the commands, outside the node",
     "contracts": "what parts may know of one another",
+    "files": "tools, which work in the processes of their calls",
     "paths": "the one way from a written path to a file: a library of every tool",
     "storage": "how the ledger and the store keep a database: a library of both",
     "toolkit": "what tools are written with: a library",
