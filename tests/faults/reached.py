@@ -126,6 +126,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
 }
 
 _COMMANDS = "no tool of a node starts a command"
+_FILES = "no tool of a node opens files"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
 # complains when one of these is reached.
@@ -147,8 +148,17 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "launcher.watch": _COMMANDS,
     "launcher.lost": _COMMANDS,
     "launcher.refuse": _COMMANDS,
-    "path.folder": "no tool of a node opens files",
-    "path.sync": "no tool of a node opens files",
+    "path.folder": _FILES,
+    "path.sync": _FILES,
+    "file.receipts": _FILES,
+    "file.sync-receipt": _FILES,
+    "file.receipt": _FILES,
+    "file.sync-receipts": _FILES,
+    "file.sync": _FILES,
+    "file.rename": _FILES,
+    "file.sync-folder": _FILES,
+    "file.close": _FILES,
+    "file.forget": _FILES,
 }
 
 
