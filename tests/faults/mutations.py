@@ -247,8 +247,8 @@ MUTATIONS: tuple[Mutation, ...] = (
             (
                 """    if wait.verdict is not None:
         raise AnsweredAlready(f"{wait.by} has answered {wait.verdict}")
-    wait.verdict""",
-                """    wait.verdict""",
+    if op.at""",
+                """    if op.at""",
             ),
         ),
         breaks="of two answers of persons the last one counts",
@@ -272,7 +272,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     # --- effects
     Mutation(
         id="unsafe-again",
-        file="runs/turn.py",
+        file="runs/turn_calls.py",
         edits=(
             (
                 """    if begun.effect == "unsafe" or spec is None:
@@ -288,7 +288,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         id="checkable-not-asked",
-        file="runs/turn.py",
+        file="runs/turn_calls.py",
         edits=(
             (
                 """        check=begun.effect == "checkable",
@@ -306,10 +306,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="runs/calls.py",
         edits=(
             (
-                """                key=call_key(self._record.id, id_),
+                """                key=call_key(record.id, id_),
                 attempt=step.attempt,
 """,
-                """                key=call_key(self._record.id, id_) + f"/{step.attempt}",
+                """                key=call_key(record.id, id_) + f"/{step.attempt}",
                 attempt=step.attempt,
 """,
             ),
