@@ -159,6 +159,8 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "file.sync-folder": _FILES,
     "file.close": _FILES,
     "file.forget": _FILES,
+    "run.clear": "no tool of a node is asked of each call",
+    "tool.clear": "no tool of a node is asked of each call",
 }
 
 
