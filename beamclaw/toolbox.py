@@ -32,6 +32,7 @@ class Setting:
         config: The configuration.
         rules: What it says of other sessions.
         outside: The world.
+        plugins: What other packages bring.
     """
 
     tenant: str
@@ -39,6 +40,7 @@ class Setting:
     config: Config
     rules: Rules
     outside: Outside
+    plugins: tools.Plugins
 
 
 def no_tools(agent: str) -> Mapping[str, AnyTool]:
@@ -47,12 +49,23 @@ def no_tools(agent: str) -> Mapping[str, AnyTool]:
     return {}
 
 
-def all_tools(config: Config, outside: Outside, tenant: str, rules: Rules) -> ToolsOf:
+def all_tools(
+    config: Config,
+    outside: Outside,
+    tenant: str,
+    rules: Rules,
+    plugins: tools.Plugins,
+) -> ToolsOf:
     """Those of a node, made when an agent's first turn asks for them."""
 
     def of(agent: str) -> Mapping[str, AnyTool]:
         setting = Setting(
-            tenant=tenant, agent=agent, config=config, rules=rules, outside=outside
+            tenant=tenant,
+            agent=agent,
+            config=config,
+            rules=rules,
+            outside=outside,
+            plugins=plugins,
         )
         return by_name(_given(setting))
 
@@ -64,6 +77,7 @@ def _given(setting: Setting) -> Iterator[AnyTool]:
     config, outside, rules = setting.config, setting.outside, setting.rules
     tenant, agent = setting.tenant, setting.agent
     yield from tools.session_tools(config, outside, rules, tenant, agent)
+    yield from setting.plugins.tools.values()
 
 
 def by_name(given: Iterable[AnyTool]) -> Mapping[str, AnyTool]:

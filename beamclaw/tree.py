@@ -30,6 +30,7 @@ from beamclaw import (
     tools,
 )
 from beamclaw.config import Config, ConfigServer
+from beamclaw.config.installed import Fault
 from beamclaw.config.schema import AgentBudgetConfig, AgentConfig, BudgetConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
@@ -63,17 +64,41 @@ COUNT_EVERY = 0.1
 LAST_WORDS_SECONDS = 1.0
 
 
+@attrs.frozen(kw_only=True)
+class Plugins:
+    """What packages of others bring; see :func:`load_plugins`."""
+
+    of_tools: tools.Plugins = attrs.field(factory=tools.Plugins)
+    of_providers: providers.Plugins = attrs.field(factory=providers.Plugins)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What of it cannot be used, and why."""
+        return (*self.of_tools.faults, *self.of_providers.faults)
+
+
+NO_PLUGINS = Plugins()
+
+
+def load_plugins(config: Config) -> Plugins:
+    """Import them, before anything runs: nobody waits in a loop for somebody's package."""
+    return Plugins(
+        of_tools=tools.load_plugins(), of_providers=providers.load_plugins(config)
+    )
+
+
 def tree(
     config: Config,
     outside: Outside = REAL,
     tools_of: ToolsOf | None = None,
     troubles: Troubles | None = None,
+    plugins: Plugins = NO_PLUGINS,
 ) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
     References are names, so nothing below is invalid when one above restarts.
-    *tools_of* says which tools there are for an agent, in place of the node's own, and
-    *troubles* will say which parts cannot work.
+    *tools_of* says which tools there are for an agent, in place of the node's own, with
+    those of *plugins*. *troubles* will say which parts cannot work.
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
     tenant = partial(
@@ -84,6 +109,7 @@ def tree(
         tools_of,
         names.DEFAULT_TENANT,
         troubles=troubles,
+        plugins=plugins,
     )
     return Supervisor(
         [
@@ -122,14 +148,17 @@ def _tenant(
     tenant: str,
     *,
     troubles: Troubles,
+    plugins: Plugins,
 ) -> Supervisor:
     """One tenant; who loses the ledger below them must read again."""
 
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
+    rules = subagent_rules(config)
+    tools_of = tools_of or all_tools(config, outside, tenant, rules, plugins.of_tools)
     wiring = _run_wiring(config, outside, carrier, tools_of, tenant)
-    connect = outside.connect or partial(_connect, config)
+    connect = outside.connect or partial(_connect, config, plugins.of_providers)
     keeper = partial(
         ledger.LedgerServer,
         tenant,
@@ -193,8 +222,10 @@ async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
         return await carrier.call("store", ClaimTenant(tenant))
 
 
-def _connect(config: Config, provider: str, key: int) -> Provider:
-    return providers.connect(provider, config.providers[provider], key)
+def _connect(
+    config: Config, plugins: providers.Plugins, provider: str, key: int
+) -> Provider:
+    return providers.connect(provider, config.providers[provider], key, plugins)
 
 
 def _max_output(config: Config, provider: str, model: str) -> int:
@@ -261,7 +292,7 @@ def _run_wiring(
     config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
-    tools_of: ToolsOf | None,
+    tools_of: ToolsOf,
     tenant: str,
 ) -> runs.Wiring:
     numbers = config.sessions
@@ -271,7 +302,6 @@ def _run_wiring(
     sizes = config.tools
     bounds = Bounds(sizes.max_result, sizes.max_kept, sizes.max_media)
     rules = subagent_rules(config)
-    tools_of = tools_of or all_tools(config, outside, tenant, rules)
     return runs.Wiring(
         tenant=tenant,
         bus=carrier,

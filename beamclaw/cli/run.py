@@ -19,6 +19,7 @@ from beamclaw.cli.output import (
     tell,
 )
 from beamclaw.cli.typed import command
+from beamclaw.config.installed import FAILED
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
@@ -30,7 +31,7 @@ from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import private_folder
 from beamclaw.telemetry import READY
 from beamclaw.toolbox import ToolsOf
-from beamclaw.tree import drain, tree
+from beamclaw.tree import drain, load_plugins, tree
 
 # Seconds for the orderly stop of the tree, after the turns had theirs.
 GRACE = 10.0
@@ -50,6 +51,7 @@ class Node(supervision.Application):
         self._config = config
         self._tools_of = tools_of
         self._troubles = Troubles()
+        self._plugins = load_plugins(config)
         self._as_json = as_json
         self._hints = hints
         # While it starts, failures are told by who started it, once and in words:
@@ -58,7 +60,12 @@ class Node(supervision.Application):
 
     def root(self) -> supervision.Supervisor:
         """The whole tree."""
-        return tree(self._config, tools_of=self._tools_of, troubles=self._troubles)
+        return tree(
+            self._config,
+            tools_of=self._tools_of,
+            troubles=self._troubles,
+            plugins=self._plugins,
+        )
 
     async def ready(self) -> None:
         """Say where it listens: programs wait for this line.
@@ -80,6 +87,12 @@ class Node(supervision.Application):
             tell(hint)
         self._detach()
         supervision.emit(READY, {}, {"address": url})
+        for fault in self._plugins.faults:
+            supervision.emit(
+                FAILED,
+                {},
+                {"package": fault.package, "name": fault.name, "why": fault.words},
+            )
         # What is there now stays. The collector need not look at it again each time that
         # a long conversation is read: measured, the loop stood still for 40 ms.
         gc.freeze()

@@ -1,5 +1,6 @@
 """Rules that take more than one value, or more than its type, to check."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -7,8 +8,10 @@ from urllib.parse import urlsplit
 
 from beamclaw.config import tool_checks
 from beamclaw.config.document import child
+from beamclaw.config.installed import PROVIDERS, found
+from beamclaw.config.models import APIS
 from beamclaw.config.problems import Problem, Where
-from beamclaw.config.schema import AgentToolsConfig, Config
+from beamclaw.config.schema import AgentToolsConfig, Config, ProviderConfig
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
 from beamclaw.contracts.hosts import is_loopback
@@ -52,6 +55,7 @@ def _providers(config: Config) -> Found:
         path = child("providers", name)
         if not _PROVIDER.fullmatch(name):
             yield path, "a provider's name has letters, digits and ._- only"
+        yield from _api(path, provider)
         if provider.base_url is not None:
             yield from _url(f"{path}.base_url", provider.base_url)
         for key in provider.keys:
@@ -65,6 +69,19 @@ def _providers(config: Config) -> Found:
             yield f"{path}.breaker_first", "is more than breaker_most"
         if provider.api != "demo" and provider.script is not None:
             yield f"{path}.script", "is for api: demo only"
+
+
+def _api(path: str, provider: ProviderConfig) -> Found:
+    api = provider.api
+    if api in APIS:
+        return
+    known = (*APIS, *found(PROVIDERS))
+    if api not in known:
+        hint = nearest(api, known)
+        words = f"expected one of {', '.join(known)}, found the text {json.dumps(api)}"
+        yield f"{path}.api", f"{words}{hint}"
+    elif not provider.default_model:
+        yield f"{path}.default_model", f"is missing; nobody knows one for api: {api}"
 
 
 def _headers(path: str, headers: Mapping[str, str]) -> Found:

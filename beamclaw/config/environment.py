@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from beamclaw.config.document import Branch, Node, Scalar, child
-from beamclaw.config.models import Api
+from beamclaw.config.models import APIS, Api
 from beamclaw.config.problems import Problem, Where
 
 # In the order of preference when nobody chose.
@@ -15,7 +15,6 @@ KEYS: Final[Mapping[Api, tuple[str, str]]] = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
 }
-APIS: Final[tuple[Api, ...]] = ("openai", "anthropic", "demo")
 
 
 def variable(name: str) -> Where:

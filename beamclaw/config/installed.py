@@ -11,10 +11,25 @@ import attrs
 
 TOOLS: Final = "beamclaw.tools"
 PROVIDERS: Final = "beamclaw.providers"
+FAILED: Final = "beamclaw.plugin.failed"
 
 
 class CannotLoad(Exception):  # noqa: N818 -- a situation
     """What a package brings cannot be used; in words for whoever has installed it."""
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """Something that a package brings cannot be used.
+
+    Attributes:
+        name: Of its entry point.
+        words: For who has installed it.
+    """
+
+    name: str
+    package: str
+    words: str
 
 
 @attrs.frozen
@@ -37,7 +52,8 @@ class Found:
 
         try:
             return EntryPoint(self.name, self.value, self.group).load()
-        except Exception as error:
+        # Somebody else's package: anything may happen, it may try to end the program.
+        except (Exception, SystemExit) as error:
             words = f"{self.value} of the package {self.package} cannot be imported"
             raise CannotLoad(f"{words}: {type(error).__name__}: {error}") from error
 

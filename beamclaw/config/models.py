@@ -10,7 +10,9 @@ from typing import Final, Literal
 
 Api = Literal["openai", "anthropic", "demo"]
 
-DEFAULT_MODELS: Final[Mapping[Api, str]] = {
+APIS: Final[tuple[Api, ...]] = ("openai", "anthropic", "demo")
+
+DEFAULT_MODELS: Final[Mapping[str, str]] = {
     "openai": "gpt-5.4-mini",
     "anthropic": "claude-haiku-4-5",
     "demo": "demo",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
-from beamclaw.config.models import DEFAULT_MODELS, Api
+from beamclaw.config.models import DEFAULT_MODELS
 from beamclaw.config.tool_names import Profile
 from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import REDACTED, Secret
@@ -85,9 +85,10 @@ class ModelInfo:
 class ProviderConfig:
     """A model provider under a name of your choice."""
 
-    api: Api = _key(
+    api: str = _key(
         "demo",
-        "Which protocol it speaks. May be left out where the name says it.",
+        "Which protocol it speaks: openai, anthropic, demo, or one of a package that is\n"
+        "installed. May be left out where the name says it.",
     )
     base_url: str | None = _key(
         None,
@@ -172,7 +173,7 @@ class ProviderConfig:
     @property
     def chosen_model(self) -> str:
         """The model that is meant where only the provider is named."""
-        return self.default_model or DEFAULT_MODELS[self.api]
+        return self.default_model or DEFAULT_MODELS.get(self.api, "")
 
 
 @attrs.frozen(kw_only=True)

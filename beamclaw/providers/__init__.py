@@ -8,5 +8,14 @@ the tree, one permit server per provider.
 from beamclaw.providers.catalogue import max_output, price, window
 from beamclaw.providers.connect import connect
 from beamclaw.providers.permits import supervisor
+from beamclaw.providers.plugins import Plugins, load_plugins
 
-__all__ = ["connect", "max_output", "price", "supervisor", "window"]
+__all__ = [
+    "Plugins",
+    "connect",
+    "load_plugins",
+    "max_output",
+    "price",
+    "supervisor",
+    "window",
+]

@@ -8,30 +8,37 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from beamclaw.config.models import Api
 from beamclaw.config.schema import ProviderConfig
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.secret import Secret
 from beamclaw.providers.catalogue import max_output
 from beamclaw.providers.demo import Demo
 from beamclaw.providers.errors import Failures, show_url
+from beamclaw.providers.plugins import Plugins
 
 if TYPE_CHECKING:
     from beamclaw.providers._wire import Wire
 
-BASE_URLS: Final[Mapping[Api, str]] = {
+BASE_URLS: Final[Mapping[str, str]] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
 }
 _OFFICIAL = re.compile(r"https://([\w-]+\.)*openai\.com(/|$)")
 # The environment that fills the provider of the same name.
-_VARIABLES: Final[Mapping[Api, str]] = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}
+_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}
+
+_NO_PLUGINS = Plugins()
 
 
-def connect(name: str, config: ProviderConfig, key: int = 0) -> Provider:
+def connect(
+    name: str,
+    config: ProviderConfig,
+    key: int = 0,
+    plugins: Plugins = _NO_PLUGINS,
+) -> Provider:
     """A connection to provider *name*; nothing is opened before the first call.
 
-    *key* is which of its keys is used, 0 the first.
+    *key* is which of its keys is used, 0 the first; *plugins* speak what is not ours.
 
     Settings that cannot work (an address that is none, a key with a line break) are
     told by each call, as :class:`~beamclaw.contracts.providers.ProviderError`.
@@ -50,6 +57,8 @@ def connect(name: str, config: ProviderConfig, key: int = 0) -> Provider:
             return _openai(name, config)
         case "anthropic":
             return _anthropic(name, config)
+        case _:
+            return plugins.connect(name, config)
 
 
 # The HTTP client takes a tenth of a second to import; a node must be listening before

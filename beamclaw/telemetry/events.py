@@ -51,6 +51,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.approval.changed": "warning",
     "beamclaw.approval.revoked": "info",
     "beamclaw.subagent.refused": "info",
+    "beamclaw.plugin.failed": "error",
     "beamclaw.tool.crashed": "error",
     "beamclaw.tool.late": "warning",
     "beamclaw.storage.failing": "error",

@@ -4,7 +4,17 @@ Who has which tools is decided here, too, and the tools that are about other ses
 """
 
 from beamclaw.tools._supervisor import begin_call, supervisor
+from beamclaw.tools.plugins import Plugins, load_plugins
 from beamclaw.tools.policy import Layers, cut, layers
 from beamclaw.tools.sessions import session_tools
 
-__all__ = ["Layers", "begin_call", "cut", "layers", "session_tools", "supervisor"]
+__all__ = [
+    "Layers",
+    "Plugins",
+    "begin_call",
+    "cut",
+    "layers",
+    "load_plugins",
+    "session_tools",
+    "supervisor",
+]

@@ -1,0 +1,1 @@
+"""An example of a package with tools and a provider for BeamClaw."""
