@@ -11,7 +11,15 @@ from typing import Any
 import attrs
 import orjson
 
-from beamclaw.contracts.approvals import Clear, Clearance
+from beamclaw.contracts.approvals import (
+    Ask,
+    Clear,
+    Clearance,
+    Deny,
+    Grant,
+    digest_of,
+)
+from beamclaw.contracts.grants import grants_of
 from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import (
     Asks,
@@ -45,6 +53,37 @@ async def _clear(order: Order) -> Clearance:
     return Clear()
 
 
+@attrs.frozen
+class Leave:
+    """For `World.clears`: a person has to agree, unless it was allowed for good.
+
+    What is agreed to is the call's ``text``, and what stands in *script* at that moment,
+    as if that were carried out. Who has read words of strangers is asked each time.
+    """
+
+    script: Path
+
+    async def __call__(self, order: Order) -> Clearance:
+        """See the class."""
+        text = str(order.arguments.get("text", ""))
+        if text == "forbidden":
+            return Deny("the world does not allow that")
+        content = self.script.read_text() if self.script.exists() else ""
+        grant = Grant(
+            tool=order.tool, pattern=text, arguments=content, words=f"do {text}"
+        )
+        if order.tainted:
+            grant = None
+        elif any(grant.allows(other) for other in await grants_of(order)):
+            return Clear()
+        return Ask(
+            question=f"{order.tool} {text}",
+            digest=digest_of(order.tool, {"text": text, "script": content}),
+            details={"text": text, "script": content},
+            grant=grant,
+        )
+
+
 @attrs.define
 class World:
     """What there is of effects.
@@ -55,6 +94,8 @@ class World:
         clears: What its tools say of a call, where *asks* is ``by-call``.
         before: Waited for in a tool, before its effect.
         after: The same, between its effect and its end.
+
+    ``look`` brings words of strangers, if its ``text`` is ``strange``.
     """
 
     file: Path
@@ -114,7 +155,7 @@ class _Worldly:
                 self.world.add(order)
             answer = f"{self.name}: {text}"
         await self.world.after(order)
-        return Output(answer)
+        return Output(answer, untrusted=self.name == "look" and text == "strange")
 
     async def check(self, order: Order) -> Output | None:
         if all(one["key"] != order.key for one in self.world.effects(self.name)):
