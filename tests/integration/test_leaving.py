@@ -23,7 +23,7 @@ async def leave_in_the_middle(
 ) -> None:
     """Ask as a stream, and close the connection after the first words."""
     everything = {**node.bearer, "Content-Type": "application/json", **headers}
-    with trio.fail_after(5), await node.connect() as connection:
+    with trio.fail_after(60), await node.connect() as connection:
         body = completion(TEXT, stream=True)
         await connection.ask("POST", PATH, everything, body)
         await model.wait_answered("leaver", 2)
@@ -39,7 +39,7 @@ def outcomes(node: Node) -> list[tuple[str, str | None, str]]:
 
 
 async def wait_ended(node: Node) -> tuple[str, str | None, str]:
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         while (row := outcomes(node)[0])[0] != "ended":
             await trio.sleep(0.01)
     return row
@@ -52,7 +52,7 @@ async def test_a_request_of_its_own_is_cancelled(tmp_path: Path):
     ):
         await leave_in_the_middle(node, model, {})
         _, outcome, text = await wait_ended(node)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while model.statistics.open:
                 await model.called.park()
 
@@ -84,7 +84,7 @@ async def test_a_client_that_leaves_before_the_first_word_cancels_too(tmp_path: 
         open_node(tmp_path / "data", env=uses(model.url, "t5-w0-g0-hold0")) as node,
     ):
         everything = {**node.bearer, "Content-Type": "application/json"}
-        with trio.fail_after(5), await node.connect() as connection:
+        with trio.fail_after(60), await node.connect() as connection:
             body = completion(TEXT, stream=False)
             head = f"POST {PATH} HTTP/1.1\r\nHost: {connection.host}\r\n"
             for name, value in everything.items():

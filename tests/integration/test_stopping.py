@@ -18,7 +18,7 @@ PLAN = "t5-w0-g0-hold2"
 
 async def until_draining(node: Node) -> None:
     """Until the node says that it takes no more."""
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         while (await once(f"{node.base_url}/readyz")).status == 200:
             await trio.sleep(0.01)
 
@@ -41,7 +41,7 @@ async def test_an_open_turn_is_finished_before_the_node_ends(tmp_path: Path):
         refused = await node.complete("too late")
         alive = await once(f"{node.base_url}/healthz")
         model.release.set()
-        with trio.fail_after(10):
+        with trio.fail_after(20):
             code = await node.wait()
 
     assert refused.status == 503
@@ -68,12 +68,12 @@ async def test_a_second_signal_ends_it_at_once(
         node.signal(number)
         await until_draining(node)
         node.signal(number)
-        with trio.fail_after(3):
+        with trio.fail_after(20):
             code = await node.wait()
         nursery.cancel_scope.cancel()
         model.release.set()
         await node.start()  # and the turn is finished by the next one
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             await model.wait_calls(2)
             while model.statistics.open:
                 await model.called.park()
@@ -90,7 +90,7 @@ async def _until_it_breaks(node: Node) -> None:
 
 async def test_an_idle_node_ends_at_once_and_starts_again(tmp_path: Path):
     async with open_node(tmp_path / "data") as node:
-        with trio.fail_after(3):
+        with trio.fail_after(20):
             assert await node.stop() == 0
         await node.start()
         assert (await once(f"{node.base_url}/readyz")).json()["ready"] is True
@@ -111,7 +111,7 @@ async def test_a_turn_that_outlasts_the_drain_goes_on_after_the_next_start(
     ):
         nursery.start_soon(_until_it_breaks, node)
         await model.wait_answered("open", 2)
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             code = await node.stop()
         model.release.set()
         await node.start()

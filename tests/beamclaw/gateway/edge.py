@@ -315,7 +315,7 @@ def events(body: bytes) -> list[Any]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that happens at the other end of a socket."""
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         while not condition():  # noqa: ASYNC110 -- nobody there sets an event
             await trio.sleep(0.001)
 

@@ -46,7 +46,7 @@ def path(tmp_path):
 
 async def wait_for_new(epoch: int) -> None:
     """Until a ledger with a newer epoch is there."""
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while True:
             entry = supervision.lookup(NAME)
             value = None if entry is None else entry.value

@@ -68,7 +68,7 @@ class Owner:
         self.changed = trio.Event()
 
     async def wait(self, answers: int, failures: int = 0) -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while len(self.answers) < answers or len(self.failures) < failures:
                 await self.changed.wait()
 

@@ -64,7 +64,7 @@ async def after(folder: Path, acknowledged: list[str], model: Model) -> None:
     async with open_node(folder, env=uses(model.url, "t3-w0-g0")) as node:
         for marker in acknowledged[-CLIENTS:]:
             await answered(node, marker, marker.partition(".")[0])
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await node.stop()
     book = read_book(path)
     assert book.waiting == []
