@@ -20,6 +20,7 @@ terminal alone. It never waits for anything else, so that no command holds up an
 Only a few modules are imported: this must start fast, and be small in memory.
 """
 
+import _thread
 import ctypes
 import fcntl
 import json
@@ -28,6 +29,7 @@ import resource
 import select
 import signal
 import socket
+import stat as modes
 import sys
 import termios
 import time
@@ -46,6 +48,11 @@ FORCED_MOST = 25
 LOOKS = 20
 # The kernel, short of memory, takes commands before the node.
 OOM_SCORE = 500
+# Seconds between two looks at how full the disk is; a file's part of it, at least.
+DISK_SECONDS = 0.25
+A_FILE = 4096
+# Looks until a cgroup is removed whose processes have all ended.
+REMOVED_MOST = 50
 
 _SET_CHILD_SUBREAPER, _SET_NAME = 36, 15
 _DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -315,6 +322,171 @@ def changed_until_none() -> bool:
     return True
 
 
+# --- cgroups
+
+
+def cgroup_name(pid: int, started: str) -> str:
+    """Whose it is can be read from it: what a dead reaper leaves is found by that.
+
+    A number of a process means something among those that see the same numbers.
+    """
+    return f"beamclaw.{numbers_of()}.{pid}.{started}"
+
+
+def numbers_of() -> str:
+    """Who sees the same numbers of processes."""
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return "0"
+
+
+def starved_in(folder: str) -> int:
+    """How many processes died of what they wanted; version 2, then 1."""
+    for name in ("memory.events", "memory.oom_control"):
+        try:
+            with open(f"{folder}/{name}") as file:
+                lines = [line.split() for line in file]
+        except OSError:
+            continue
+        return next((int(line[1]) for line in lines if line[0] == "oom_kill"), 0)
+    return 0
+
+
+def kill_cgroup(folder: str) -> None:
+    """End all that is in it; version 1 has no call for that."""
+    put(f"{folder}/cgroup.kill", "1")
+    try:
+        with open(f"{folder}/cgroup.procs") as file:
+            pids = [int(line) for line in file]
+    except OSError:
+        return
+    for pid in pids:
+        stat = _stat(pid)
+        if stat is not None:
+            tell(Process(pid, stat[19]), signal.SIGKILL)
+
+
+def remove_cgroup(folder: str, looks: int) -> None:
+    """Remove it; who has just ended is in it for another moment."""
+    for _ in range(looks):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            return
+        except OSError:
+            kill_cgroup(folder)
+            select.select([], [], [], 0.01)
+        else:
+            return
+
+
+# --- the disk
+
+
+def filled(folders: Sequence[str], most: int, spare: int) -> str:
+    """Returns as soon as the command has filled the disk, with how."""
+    # The clock of the files' dates is a little behind.
+    since = time.time() - 2.0
+    room = {folder: _room(folder) for folder in folders}
+    while True:
+        began = time.monotonic()
+        for folder, before in room.items():
+            now = _room(folder)
+            room[folder] = max(before, now)
+            lost = before[0] - now[0]
+            if lost <= most:
+                continue
+            # Others may have done that, too. Which files there are takes longer.
+            if written(folder, since, most) > most:
+                return f"it has written more than {most} bytes to {folder}"
+            if now[1] < spare:
+                return (
+                    f"the disk of {folder} was nearly full, {lost} bytes since it began"
+                )
+        took = time.monotonic() - began
+        select.select([], [], [], max(DISK_SECONDS, 10 * took))
+
+
+def _room(folder: str) -> tuple[int, int]:
+    """Bytes that are free, with A_FILE for each further file; those for everybody."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return 0, 0
+    size = room.f_frsize
+    return room.f_bfree * size + room.f_ffree * A_FILE, room.f_bavail * size
+
+
+def written(folder: str, since: float, most: int) -> int:
+    """Bytes of the files in *folder* that were changed after *since*, until *most*.
+
+    What cannot be looked at counts as more: it was hidden.
+    """
+    seen, total, todo = set[tuple[int, int]](), 0, [folder]
+    found = _open_without_name(folder)
+    while True:
+        for each in found:
+            if modes.S_ISDIR(each.status.st_mode):
+                todo.append(each.path)
+            key = (each.status.st_dev, each.status.st_ino)
+            if each.status.st_ctime >= since and key not in seen:
+                seen.add(key)
+                total += max(each.status.st_blocks * 512, A_FILE)
+        if not todo or total > most:
+            return total
+        try:
+            found = _in_folder(todo.pop())
+        except FileNotFoundError:
+            found = []
+        except OSError:
+            return most + 1
+
+
+class File(NamedTuple):
+    """Where one was found, and what is known of it."""
+
+    path: str
+    status: os.stat_result
+
+
+def _in_folder(folder: str) -> list[File]:
+    found = list[File]()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                found.append(File(entry.path, entry.stat(follow_symlinks=False)))
+            except FileNotFoundError:
+                pass  # it was deleted
+    return found
+
+
+def _open_without_name(folder: str) -> list[File]:
+    """Files that were deleted, and that the command holds open."""
+    held = list[File]()
+    try:
+        device = os.stat(folder).st_dev
+    except OSError:
+        return held
+    for each in descendants(os.getpid()):
+        for path in _paths(f"/proc/{each.pid}/fd"):
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue  # it was closed
+            kind = modes.S_ISREG(status.st_mode), status.st_nlink, status.st_dev
+            if kind == (True, 0, device):
+                held.append(File(path, status))
+    return held
+
+
+def _paths(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:
+        return []  # it has ended
+
+
 # --- a reaper
 
 
@@ -341,24 +513,30 @@ class Reaper:
         self._forced = 0
         self._left = 0
         self._grace = 0.0
+        self._guarded = False
         self._cgroups = list[str]()
+        self._full = ""
 
     def run(self) -> None:
         """Start it, and stay until all of it is gone."""
         os.setsid()
         watch_over(b"bc-reaper")
-        self._wake, _ = wake_up()
+        self._wake, self._wakes = wake_up()
         request = self._order()
         if request is None:
             return
-        self._cgroups, self._grace = request["cgroups"], request["grace"]
-        failed = self._start(request)
+        self._grace, self._guarded = request["grace"], request["guarded"]
+        failed = self._make_cgroups(request["cgroups"]) or self._start(request)
         for file in self._files:
             os.close(file)
         if failed:
+            changed_until_none()
+            self._remove_cgroups()
             say(self._control, failed=failed)
             return
         say(self._control, pid=self._main)
+        if request["disk"]:
+            _thread.start_new_thread(self._look_at_disk, (), request["disk"])
         self._watch()
 
     def _order(self) -> dict[str, Any] | None:
@@ -377,6 +555,35 @@ class Reaper:
         except ConnectionError:
             return b""
 
+    def _make_cgroups(self, wanted: Sequence[Mapping[str, Any]]) -> str:
+        """Make the command's cgroups; why that failed, or nothing."""
+        me = _stat(os.getpid())
+        name = cgroup_name(os.getpid(), me[19] if me else "0")
+        try:
+            for each in wanted:
+                folder = f"{each['folder']}/{name}"
+                os.mkdir(folder)
+                self._cgroups.append(folder)
+                for file, text in each["settings"].items():
+                    with open(f"{folder}/{file}", "w") as opened:
+                        opened.write(text)
+        except OSError as error:
+            return f"its cgroup: {error.strerror}"
+        return ""
+
+    def _remove_cgroups(self) -> int:
+        """They are empty, or will be; how many died since memory was short."""
+        starved = 0
+        for folder in self._cgroups:
+            starved = max(starved, starved_in(folder))
+            remove_cgroup(folder, REMOVED_MOST)
+        return starved
+
+    def _look_at_disk(self, **disk: Any) -> None:
+        """In a thread: ends with this process."""
+        self._full = filled(**disk)
+        os.write(self._wakes, b"d")
+
     def _start(self, request: Mapping[str, Any]) -> str:
         """Begin the command; why that failed, or nothing."""
         reads, writes = os.pipe()
@@ -385,7 +592,7 @@ class Reaper:
         except OSError as error:
             return f"no process can be made: {error.strerror}"
         if self._main == 0:
-            become(request, self._files, writes)
+            become(request, self._files, writes, self._cgroups)
         os.close(writes)
         with os.fdopen(reads, "rb") as file:  # ends when the program has begun
             return file.read().decode()
@@ -394,30 +601,45 @@ class Reaper:
         poll = select.poll()
         for handle in (self._control.fileno(), self._alive, self._wake):
             poll.register(handle, select.POLLIN)
+        self._obey()  # it may have come together with the command
         while self._look():
             left = None
             if self._until is not None:
                 left = max(0.0, self._until - time.monotonic()) * 1000
             ready = {handle for handle, _ in poll.poll(left)}
             drain(self._wake)
+            if self._full:
+                say(self._control, full=self._full)
+                self._full = ""
+                self._end(0.0)
             if self._alive in ready:
                 poll.unregister(self._alive)
                 self._end(LAST_SECONDS)
-            if self._control.fileno() in ready and not self._hear():
-                poll.unregister(self._control)
-                self._abandoned()
+            if self._control.fileno() in ready:
+                more = self._receive()
+                self._heard += more
+                if not more:
+                    poll.unregister(self._control)
+                    self._abandoned()
+            self._obey()
 
-    def _hear(self) -> bool:
-        """Do what the node says; False: it says no more."""
-        more = self._receive()
-        self._heard += more
+    def _obey(self) -> None:
+        """Do what the node has said."""
         while b"\n" in self._heard:
             order = self._order() or {}
             if "end" in order:
                 self._end(order["end"])
             elif not self._over:
-                _signal_group(self._main, order["signal"])
-        return bool(more)
+                self._signal(order["signal"])
+
+    def _signal(self, number: int) -> None:
+        """To the group of the command; past a guard, whose end would be the end of all."""
+        if not self._guarded:
+            _signal_group(self._main, number)
+            return
+        for each in descendants(os.getpid()):
+            if each.pid != self._main and _group(each.pid) == self._main:
+                tell(each, number)
 
     def _abandoned(self) -> None:
         """Nobody wants it any more. Most often the node died: then the launcher acts."""
@@ -438,7 +660,8 @@ class Reaper:
             self._until = min(self._until, until)
             return
         self._until = until
-        if not self._over:  # where there is no list of processes, its group is all
+        if not (self._over or self._guarded):
+            # Where there is no list of processes, its group is all.
             _signal_group(self._main, signal.SIGTERM)
         others = [each for each in descendants(os.getpid()) if each.pid != self._main]
         self._left = len(others) if self._over else 0
@@ -452,23 +675,26 @@ class Reaper:
                 if ended[0] == self._main:
                     self._ended(ended[1], ended[2])
         except ChildProcessError:
-            say(self._control, gone=True, left=self._left, stuck=0)
+            self._gone(0)
             return False
         if self._over and self._until is None:
             self._end(self._grace)
         if self._until is None or time.monotonic() < self._until:
             return True
         if self._forced == FORCED_MOST:
-            stuck = len(descendants(os.getpid()))
-            say(self._control, gone=True, left=self._left, stuck=stuck)
+            self._gone(len(descendants(os.getpid())))
             return False
         self._force()
         return True
 
+    def _gone(self, stuck: int) -> None:
+        starved = self._remove_cgroups()
+        say(self._control, gone=True, left=self._left, stuck=stuck, starved=starved)
+
     def _force(self) -> None:
         self._forced += 1
         for folder in self._cgroups:
-            put(f"{folder}/cgroup.kill", "1")
+            kill_cgroup(folder)
         if not self._over:
             _signal_group(self._main, signal.SIGKILL)
         force(os.getpid())
@@ -487,7 +713,9 @@ class Reaper:
 # --- the command itself, between fork and exec
 
 
-def become(request: Mapping[str, Any], files: list[int], writes: int) -> NoReturn:
+def become(
+    request: Mapping[str, Any], files: list[int], writes: int, cgroups: Sequence[str]
+) -> NoReturn:
     """Become the program; if that fails, say why on *writes* and end."""
     step = ""
     above = _TAKE_FILES + len(request["inherited"])
@@ -500,7 +728,7 @@ def become(request: Mapping[str, Any], files: list[int], writes: int) -> NoRetur
         if request["pty"]:
             fcntl.ioctl(files[0], termios.TIOCSCTTY, 0)
         step = "its cgroup: "
-        for folder in request["cgroups"]:
+        for folder in cgroups:
             with open(f"{folder}/cgroup.procs", "w") as file:
                 file.write("0")
         put("/proc/self/oom_score_adj", str(OOM_SCORE))
@@ -510,7 +738,7 @@ def become(request: Mapping[str, Any], files: list[int], writes: int) -> NoRetur
         os.chdir(request["cwd"])
         step = "its limits: "
         for kind, most in request["limits"].items():
-            limit(getattr(resource, kind), most)
+            limit(getattr(resource, kind), most + others_of(kind))
         step = ""
         os.execve(request["argv"][0], request["argv"], request["env"])
     except Exception as error:
@@ -520,6 +748,20 @@ def become(request: Mapping[str, Any], files: list[int], writes: int) -> NoRetur
         os.write(writes, f"{step}{words}".encode())
     finally:
         os._exit(127)
+
+
+def others_of(kind: str) -> int:
+    """What counts against a limit already: the user's other processes, for one."""
+    if kind != "RLIMIT_NPROC":
+        return 0
+    count = 0
+    for pid in listed():
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == os.getuid():
+                count += len(os.listdir(f"/proc/{pid}/task"))
+        except OSError:
+            pass  # it has ended
+    return count
 
 
 def limit(number: int, most: int) -> None:

@@ -116,8 +116,9 @@ class CommandServer(supervision.Server):
             self._pollers,
         )
         self._after(START_SECONDS, "start")
-        if self._order.seconds is not None:
-            self._after(self._order.seconds, "timeout")
+        for seconds in (self._order.seconds, self._order.launch.seconds):
+            if seconds is not None:
+                self._after(seconds, "timeout")
 
     @staticmethod
     def _work(fn: Callable[..., Awaitable[None]], *args: object) -> supervision.Pid:
@@ -258,6 +259,7 @@ class CommandServer(supervision.Server):
                 "characters": self._ring.total,
                 "left": ended.left,
                 "stuck": ended.stuck,
+                "starved": ended.starved,
             },
             {
                 "tenant": self._tenant,

@@ -211,7 +211,9 @@ class OsCommand:
                 "RLIMIT_CORE": 0,
                 **{_RESOURCES[key]: most for key, most in limits.items() if most},
             },
-            "cgroups": launch.cgroups,
+            "cgroups": [attrs.asdict(each) for each in launch.cgroups],
+            "disk": launch.disk and attrs.asdict(launch.disk),
+            "guarded": launch.guarded,
             "inherited": [each.hex() for each in launch.inherited],
             "drop_errors": launch.errors == "dropped",
             "grace": kill_seconds,
@@ -284,9 +286,16 @@ class OsCommand:
                     cpu_seconds=said["cpu"],
                     memory=said["memory"],
                 )
+            if "full" in said:
+                ended = attrs.evolve(ended, by="disk", words=said["full"])
             if "gone" in said:
                 self._over = True
-                return attrs.evolve(ended, left=said["left"], stuck=said["stuck"])
+                return attrs.evolve(
+                    ended,
+                    left=said["left"],
+                    stuck=said["stuck"],
+                    starved=said["starved"],
+                )
         words = "what watched it was ended, and so was all that it had started"
         return attrs.evolve(ended, by="loss", words=words)
 

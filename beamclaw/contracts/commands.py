@@ -36,7 +36,8 @@ class Limits:
 
     Attributes:
         memory: Bytes of address space.
-        processes: Processes of the same user; does not bind root.
+        processes: Processes and threads, beside those that the same user has already;
+            does not bind root.
         cpu_seconds: Seconds of processor time.
         file_size: Bytes of the longest file it writes.
         open_files: Open files.
@@ -47,6 +48,38 @@ class Limits:
     cpu_seconds: int | None = None
     file_size: int | None = None
     open_files: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Cgroup:
+    """A cgroup of one command: made before it begins, removed when all of it is gone.
+
+    Attributes:
+        folder: In which it is made.
+        settings: What is written to its files first, by their names.
+    """
+
+    folder: str
+    settings: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class Disk:
+    """How much a command may add to the disk; beyond, it is ended.
+
+    It is looked at several times a second, so it can be a little more. Longer than
+    *most* no single file gets by :attr:`Limits.file_size`.
+
+    Attributes:
+        folders: Where it can write.
+        most: Bytes that it may add in all of them. A file counts 4 KiB at least.
+        spare: With fewer bytes left on the disk, and *most* gone since it began, it is
+            ended also where nothing shows that it was this command.
+    """
+
+    folders: tuple[str, ...]
+    most: int
+    spare: int
 
 
 @attrs.frozen
@@ -67,7 +100,11 @@ class Launch:
         env: Its environment, all of it.
         pty: Its terminal; None: it has pipes.
         limits: See :class:`Limits`.
-        cgroups: Folders of cgroups, which it is put into before it begins.
+        cgroups: See :class:`Cgroup`; in version 1 there is one for each resource.
+        disk: See :class:`Disk`; None: as much as there is.
+        seconds: After which it is ended, whatever its order says; None: never.
+        guarded: Whether the program stands guard around the one that is meant. It ends
+            with that; a signal goes past it.
         inherited: What it finds in its open files 3, 4 and so on, to be read.
         errors: Whether what it says on standard error is in its output, or lost.
     """
@@ -77,17 +114,21 @@ class Launch:
     env: Mapping[str, str]
     pty: Terminal | None = None
     limits: Limits = Limits()
-    cgroups: tuple[str, ...] = ()
+    cgroups: tuple[Cgroup, ...] = ()
+    disk: Disk | None = None
+    seconds: float | None = None
+    guarded: bool = False
     inherited: tuple[bytes, ...] = ()
     errors: Literal["joined", "dropped"] = "joined"
 
 
-EndedBy = Literal["itself", "timeout", "order", "loss", "output", "start"]
+EndedBy = Literal["itself", "timeout", "order", "loss", "output", "start", "disk"]
 """Why a command is over.
 
 ``itself``: it has ended (or a signal that is not ours has ended it). ``timeout``: its time
 was over. ``order``: somebody wanted it ended. ``loss``: who watches it for us was ended.
 ``output``: it has said more than was wanted. ``start``: it could not be started.
+``disk``: it has filled the disk, see :class:`Disk`.
 """
 
 
@@ -104,6 +145,8 @@ class Ended:
         words: Why, where that is not clear from the above.
         cpu_seconds: Processor time of its own process and those that it has waited for.
         memory: Bytes that the greatest of those had in memory.
+        starved: How many of its processes the system has ended, since all of them
+            together needed more memory than its cgroup has.
     """
 
     by: EndedBy
@@ -114,6 +157,7 @@ class Ended:
     words: str = ""
     cpu_seconds: float = 0.0
     memory: int = 0
+    starved: int = 0
 
 
 @attrs.frozen

@@ -49,6 +49,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "trio.SocketStream",
     ),
     "threads": (
+        "_thread",
         "threading",
         "concurrent.futures",
         "multiprocessing",
@@ -92,6 +93,11 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/storage/_driver.py", "threads"): "one writer per database, or inline",
     ("beamclaw/commands/_launcher.py", "processes"): "the program that starts commands",
     ("beamclaw/commands/_launcher.py", "sockets"): "on which it is told to",
+    (
+        "beamclaw/commands/_launcher.py",
+        "threads",
+    ): "looks at the disk, in the reaper's process",
+    ("beamclaw/commands/_launcher.py", "clock"): "which files a command has changed",
     ("beamclaw/commands/launching.py", "processes"): "the launcher's process",
     ("beamclaw/commands/launching.py", "sockets"): "on which it is told what to start",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
