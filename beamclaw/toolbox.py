@@ -4,16 +4,21 @@ A folder that has tools gives them by a function; here they come together, as th
 processes do in :mod:`beamclaw.tree`. Nothing else happens here.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
+from pathlib import Path
 
 import attrs
 
-from beamclaw import tools
+from beamclaw import commands, tools
 from beamclaw.config import Config
+from beamclaw.contracts import keys
+from beamclaw.contracts.command_policy import CommandPolicy, Rule
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
+from beamclaw.paths import Roots
 
 # Clients may name any model, so what is remembered of them is bounded.
 REMEMBERED_CALLERS = 256
@@ -78,6 +83,33 @@ def _given(setting: Setting) -> Iterator[AnyTool]:
     tenant, agent = setting.tenant, setting.agent
     yield from tools.session_tools(config, outside, rules, tenant, agent)
     yield from setting.plugins.tools.values()
+    yield from commands.tools(_commands(setting))
+
+
+def _commands(setting: Setting) -> commands.Setting:
+    config, chosen_ = setting.config, setting.config.tools.exec
+    base = commands.inherited(os.environ, chosen_.pass_env)
+    return commands.Setting(
+        tenant=setting.tenant,
+        agent=setting.agent,
+        roots=roots_of(config, setting.agent),
+        policy=CommandPolicy(
+            mode=chosen_.mode,
+            after_untrusted=chosen_.after_untrusted,
+            rules=tuple(map(Rule.parse, chosen_.allow)),
+        ),
+        env={**base, **chosen_.env},
+        worker=setting.outside.worker(),
+        yield_seconds=chosen_.yield_seconds,
+        timeout_seconds=chosen_.timeout_seconds,
+        notify=chosen_.notify_on_exit,
+    )
+
+
+def roots_of(config: Config, agent: str) -> Roots:
+    """The folders that an agent may touch."""
+    folder = Path("workspace") if agent == keys.MAIN else Path("workspaces") / agent
+    return Roots(workspace=config.data / folder)
 
 
 def by_name(given: Iterable[AnyTool]) -> Mapping[str, AnyTool]:

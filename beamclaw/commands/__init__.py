@@ -1,6 +1,17 @@
-"""Commands: one launcher per tenant, one process per running command."""
+"""Commands: one launcher per tenant, one process per running command, two tools."""
 
 from beamclaw.commands._supervisor import supervisor
+from beamclaw.commands.environment import inherited
+from beamclaw.commands.exec_tool import ExecTool
 from beamclaw.commands.messages import Settings
+from beamclaw.commands.process_tool import ProcessTool
+from beamclaw.commands.setting import Setting
+from beamclaw.contracts.tools import Tool
+from beamclaw.toolkit import tools_of
 
-__all__ = ["Settings", "supervisor"]
+__all__ = ["Setting", "Settings", "inherited", "supervisor", "tools"]
+
+
+def tools(setting: Setting) -> tuple[Tool, ...]:
+    """The tools of an agent that have to do with commands."""
+    return (*tools_of(ExecTool(setting)), *tools_of(ProcessTool(setting)))

@@ -740,7 +740,7 @@ def become(
         for kind, most in request["limits"].items():
             limit(getattr(resource, kind), most + others_of(kind))
         step = ""
-        os.execve(request["argv"][0], request["argv"], request["env"])
+        os.execve(request["path"], request["argv"], request["env"])
     except Exception as error:
         words = str(error)
         if isinstance(error, OSError) and error.errno:

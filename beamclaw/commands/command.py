@@ -12,6 +12,7 @@ import trio
 import supervision
 from beamclaw.commands import holding
 from beamclaw.commands.messages import (
+    AwaitBegun,
     AwaitOver,
     CommandOver,
     End,
@@ -81,6 +82,8 @@ class CommandServer(supervision.Server):
         self._pid: int | None = None
         self._state: State = "starting"
         self._wanted = True
+        # Whether it goes on without its owner, and who wants to know of its end.
+        self._alone = False
         self._teller: str | None = None
         # Why we have ended it; None: we have not.
         self._by: EndedBy | None = None
@@ -92,6 +95,7 @@ class CommandServer(supervision.Server):
         self._owner: supervision.Ref | None = None
         self._since = 0.0
         self._seconds = 0.0
+        self._beginners = list[supervision.From]()
         self._awaiting = list[supervision.From]()
         # The reader looks at it, so it stays the same one.
         self._pollers = list[supervision.From]()
@@ -137,7 +141,9 @@ class CommandServer(supervision.Server):
             title=order.title,
             state=self._state,
             since=trio.current_time(),
-            alone=self._teller is not None,
+            program=order.launch.path or order.launch.argv[0],
+            folder=order.launch.cwd,
+            carries=order.carries,
         )
         supervision.update_value(self._name, known)
 
@@ -151,8 +157,7 @@ class CommandServer(supervision.Server):
             case holding.Held(watched):
                 self._hold(watched)
             case holding.Begun(pid):
-                self._pid, self._state = pid, "running"
-                self._show()
+                self._begun(pid)
             case holding.Failed(words):
                 self._said = True
                 self._is_over(Ended(by="start", words=words))
@@ -178,6 +183,12 @@ class CommandServer(supervision.Server):
             case _:
                 await super().handle_info(message)
         return self._stop_if_unwanted()
+
+    def _begun(self, pid: int) -> None:
+        if self._state == "starting":
+            self._pid, self._state = pid, "running"
+            self._show()
+            self._answer_beginners()
 
     def _hold(self, watched: Watched) -> None:
         me = supervision.self_pid()
@@ -239,13 +250,14 @@ class CommandServer(supervision.Server):
             supervision.unlink(pid, flush=True)
             with point("command.let-go"):
                 supervision.exit(pid, supervision.SHUTDOWN)
+        self._answer_beginners()
         for sender in self._awaiting:
             self._answer(sender)
         self._awaiting.clear()
         self._answer_pollers()
         self._emit(ended)
-        if self._teller is not None:
-            self._tell_over(self._teller)
+        if self._alone:
+            self._tell_over()
             with point("command.finished"):
                 supervision.cast(self._door, Finished())
         self._after(self._settings.keep_seconds, "keep")
@@ -270,10 +282,12 @@ class CommandServer(supervision.Server):
             },
         )
 
-    def _tell_over(self, teller: str) -> None:
+    def _tell_over(self) -> None:
+        if self._teller is None:
+            return
         news = CommandOver(self._order.id, self._view(), self._ring.tail(TOLD))
         with point("command.over"):
-            supervision.cast(teller, news)
+            supervision.cast(self._teller, news)
 
     def _stop_if_unwanted(self) -> supervision.Stop | None:
         if self._state == "over" and not self._wanted:
@@ -295,6 +309,10 @@ class CommandServer(supervision.Server):
                 return self._leave_alone(teller)
             case AwaitEnd() | AwaitOver():
                 self._await(sender)
+            case AwaitBegun():
+                self._beginners.append(sender)
+                if self._state != "starting":
+                    self._answer_beginners()
             case End():
                 self._end("order")
                 self._await(sender)
@@ -335,6 +353,11 @@ class CommandServer(supervision.Server):
             said = Ran(self._ended, output)
         self._reply(sender, said)
 
+    def _answer_beginners(self) -> None:
+        for sender in self._beginners:
+            self._reply(sender, self._view())
+        self._beginners.clear()
+
     def _answer_pollers(self) -> None:
         pollers = [*self._pollers]
         self._pollers.clear()
@@ -351,14 +374,13 @@ class CommandServer(supervision.Server):
         with point("command.answer"):
             supervision.reply(sender, said)
 
-    def _leave_alone(self, teller: str) -> View:
+    def _leave_alone(self, teller: str | None) -> View:
         assert self._owner is not None
         supervision.demonitor(self._owner, flush=True)
-        self._teller = teller
+        self._alone, self._teller = True, teller
         self._polled = self._ring.total
-        self._show()
         if self._state == "over":
-            self._tell_over(teller)
+            self._tell_over()
         return self._view()
 
     def _typed(self, job: Type, sender: supervision.From) -> None:
@@ -374,8 +396,9 @@ class CommandServer(supervision.Server):
                 supervision.reply_error(sender, NotWritten(refusal))
             return
         self._eof = job.eof
+        before = self._waiting
         self._type(job)
-        self._reply(sender, self._waiting)
+        self._reply(sender, before)
 
     def _type(self, job: Type) -> None:
         assert self._writer is not None

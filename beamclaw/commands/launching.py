@@ -203,6 +203,7 @@ class OsCommand:
         """Say what is to be started. It may be longer than what is taken at once."""
         limits = attrs.asdict(launch.limits)
         request = {
+            "path": launch.path or launch.argv[0],
             "argv": launch.argv,
             "cwd": launch.cwd,
             "env": dict(launch.env),

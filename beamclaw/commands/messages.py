@@ -38,13 +38,17 @@ class Known:
         scope: The key of the session that may use it.
         title: How it reads.
         since: When it began, or was over, on the node's own clock.
+        program: Its file; *folder*: where it works.
+        carries: Why what it is given to read has to be agreed to; empty: it need not.
     """
 
     scope: str
     title: str
     state: State
     since: float
-    alone: bool = False
+    program: str = ""
+    folder: str = ""
+    carries: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +89,11 @@ class Look(supervision.Call[View]):
 
 
 @attrs.frozen
+class AwaitBegun(supervision.Call[View]):
+    """The reply comes when it runs, or could not be started."""
+
+
+@attrs.frozen
 class AwaitOver(supervision.Call[View]):
     """The reply comes when it is over."""
 
@@ -108,14 +117,17 @@ class Read(supervision.Call[str]):
 
 @attrs.frozen
 class LeaveAlone(supervision.Call[View]):
-    """It goes on when its owner is gone; when it is over *teller* gets a `CommandOver`."""
+    """It goes on when its owner is gone, and is kept for a while when it is over.
 
-    teller: str
+    Then *teller*, if there is one, gets a `CommandOver`.
+    """
+
+    teller: str | None
 
 
 @attrs.frozen
 class Type(supervision.Call[int]):
-    """Give it this to read; the reply is how many bytes wait now.
+    """Give it this to read; the reply is how many bytes wait before it.
 
     Raises:
         NotWritten: It reads no more, or not fast enough.
@@ -146,3 +158,16 @@ class CommandOver:
     id: str
     view: View
     tail: str
+
+
+@attrs.frozen(kw_only=True)
+class NoteCommand(supervision.Call[None]):
+    """To who tells of commands: this one goes on in the background.
+
+    When the reply is there, its session will hear of its end, whatever dies.
+    """
+
+    id: str
+    session_key: str
+    agent: str
+    title: str

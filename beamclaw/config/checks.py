@@ -14,6 +14,7 @@ from beamclaw.config.problems import Problem, Where
 from beamclaw.config.schema import AgentToolsConfig, Config, ProviderConfig
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
+from beamclaw.contracts.command_policy import BadRule, Rule
 from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.subagents import ANY
 
@@ -32,7 +33,8 @@ def check(config: Config, at: At) -> list[Problem]:
         config: What was read.
         at: Where the value of a path was written.
     """
-    return _told(config, at, (_providers, _agents, _sessions, _gateway, _tools))
+    rules = (_providers, _agents, _sessions, _gateway, _tools, _commands)
+    return _told(config, at, rules)
 
 
 def doubts(config: Config, at: At) -> list[Problem]:
@@ -82,6 +84,14 @@ def _api(path: str, provider: ProviderConfig) -> Found:
         yield f"{path}.api", f"{words}{hint}"
     elif not provider.default_model:
         yield f"{path}.default_model", f"is missing; nobody knows one for api: {api}"
+
+
+def _commands(config: Config) -> Found:
+    for place, rule in enumerate(config.tools.exec.allow):
+        try:
+            Rule.parse(rule)
+        except BadRule as error:
+            yield f"tools.exec.allow[{place}]", str(error)
 
 
 def _headers(path: str, headers: Mapping[str, str]) -> Found:

@@ -14,6 +14,8 @@ import attrs
 
 from beamclaw.config.models import DEFAULT_MODELS
 from beamclaw.config.tool_names import Profile
+from beamclaw.contracts.command_policy import AfterUntrusted
+from beamclaw.contracts.command_policy import Mode as CommandMode
 from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.contracts.sessions import QueueMode
@@ -544,6 +546,22 @@ class SessionToolsConfig:
 class ExecConfig:
     """Commands that agents run."""
 
+    mode: CommandMode = _key(
+        "on-miss",
+        "When a person is asked. off: never; on-miss: for each command that nothing\n"
+        "allows; always: for every one.",
+    )
+    allow: tuple[str, ...] = _key(
+        (),
+        "Commands that nobody is asked for, as /usr/bin/git log *: the path of a\n"
+        "program, and its arguments. * is one that is no option and stays in the\n"
+        "folder, ** at the end any number of them.",
+    )
+    after_untrusted: AfterUntrusted = _key(
+        "ask",
+        "What becomes of a command that the agent wants after it has read text from\n"
+        "outside. ask: a person is asked, whatever is allowed; allow: as before; deny.",
+    )
     timeout_seconds: Wait = _key(
         1_800.0,
         "Seconds after which a command is ended, if its call does not say; 0: never.",

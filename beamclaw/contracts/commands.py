@@ -95,7 +95,9 @@ class Launch:
     """One command, to be started as it stands here: no shell, no search for a program.
 
     Attributes:
-        argv: The program's absolute path, then its arguments.
+        argv: The program, then its arguments.
+        path: The file of the program, absolute; empty: the first of *argv* is that. They
+            differ where a program goes by what it is called.
         cwd: Its working folder, absolute.
         env: Its environment, all of it.
         pty: Its terminal; None: it has pipes.
@@ -112,6 +114,7 @@ class Launch:
     argv: tuple[str, ...]
     cwd: str
     env: Mapping[str, str]
+    path: str = ""
     pty: Terminal | None = None
     limits: Limits = Limits()
     cgroups: tuple[Cgroup, ...] = ()
@@ -191,6 +194,8 @@ class StartCommand(supervision.Call["supervision.Pid"]):
             is, as the configuration has it.
         scope: The key of the session that may look at it and use it.
         title: How it reads, for lists.
+        carries: Why what it is given to read has to be agreed to, as a command has;
+            empty: it need not.
 
     Raises:
         CannotStart: There are too many.
@@ -205,6 +210,7 @@ class StartCommand(supervision.Call["supervision.Pid"]):
     most: int | None = None
     scope: str = ""
     title: str = ""
+    carries: str = ""
 
 
 @attrs.frozen

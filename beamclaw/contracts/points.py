@@ -122,6 +122,7 @@ POINTS: Final[Mapping[str, str]] = {
     "tool.effect": "a tool has its effect (those of `beamclaw.testing.world`)",
     "tool.done": "the run gets the output",
     # --- a command
+    "workspace.make": "the folder is made in which an agent works",
     "launcher.start": "what starts commands is started itself",
     "launcher.watch": "the process that waits for its death is begun",
     "launcher.lost": "its death is told",
@@ -137,6 +138,8 @@ POINTS: Final[Mapping[str, str]] = {
     "command.let-go": "those who worked for a command that is over are ended",
     "command.over": "who is to tell of a command's end hears of it",
     "command.finished": "the door hears that a command that is kept is over",
+    "command.done": "the call that has waited for a command lets go of it",
+    "command.clear": "a model wants a command forgotten",
     "command.forget": "a command that is over is forgotten",
     "command.drop": "a command that somebody has waited for is let go, or ended",
 }

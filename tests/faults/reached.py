@@ -125,8 +125,8 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-_COMMANDS = "no tool of a node starts a command"
 _FILES = "no tool of a node opens files"
+_COMMANDS = "no scenario has a tool that starts a command"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
 # complains when one of these is reached.
@@ -144,6 +144,9 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "command.finished": _COMMANDS,
     "command.forget": _COMMANDS,
     "command.drop": _COMMANDS,
+    "command.done": _COMMANDS,
+    "command.clear": _COMMANDS,
+    "workspace.make": _COMMANDS,
     "launcher.start": _COMMANDS,
     "launcher.watch": _COMMANDS,
     "launcher.lost": _COMMANDS,

@@ -1,0 +1,200 @@
+"""The tool ``exec``: a model runs a command.
+
+Names and meanings are OpenClaw's, so that its skills work. What is different: a command
+that no shell has to read is started without one, and what it leaves behind is ended.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Final
+
+import attrs
+import trio
+
+import supervision
+from beamclaw.commands import words
+from beamclaw.commands.messages import (
+    AwaitBegun,
+    AwaitOver,
+    Forget,
+    LeaveAlone,
+    NoteCommand,
+    Read,
+    View,
+)
+from beamclaw.commands.resolving import NotResolved, Resolved, Wanted, resolve
+from beamclaw.commands.setting import Setting, ask
+from beamclaw.contracts import names
+from beamclaw.contracts.approvals import (
+    CHANGED,
+    Clearance,
+    Deny,
+    Grant,
+    ReadGrants,
+)
+from beamclaw.contracts.command_policy import judge
+from beamclaw.contracts.commands import CannotStart, StartCommand, start
+from beamclaw.contracts.execution import carries
+from beamclaw.contracts.points import point
+from beamclaw.contracts.tools import Order, Output, ToolFailed
+from beamclaw.toolkit import Range, tool
+
+# Characters of output that are shown of a command that goes on.
+TAIL: Final = 2_000
+# Milliseconds that a call may wait for a command.
+MOST_YIELD: Final = 600_000
+# Seconds between two tries to have it noted that a command goes on.
+_AGAIN: Final = 1.0
+
+Milliseconds = Annotated[int, Range(0, MOST_YIELD)]
+Seconds = Annotated[float, Range(0, 1_000_000)]
+
+
+def command_id(key: str) -> str:
+    """What the command of an order is called: the same one however often it is begun."""
+    return f"cmd-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+
+
+@attrs.define(eq=False)
+class ExecTool:
+    """``exec`` of an agent."""
+
+    _setting: Setting
+
+    @tool(effect="unsafe", group="runtime", asks="by-call", deadline=math.inf)
+    async def exec(  # noqa: PLR0917 -- what a model may say
+        self,
+        order: Order,
+        command: str,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        yieldMs: Milliseconds | None = None,  # noqa: N803 -- as OpenClaw calls it
+        background: bool = False,  # noqa: FBT001, FBT002 -- what a model may say
+        timeout: Seconds | None = None,
+        pty: bool = False,  # noqa: FBT001, FBT002
+    ) -> Output:
+        """Run a command in the workspace, and give what it says.
+
+        A command that is not over after yieldMs goes on in the background: use process
+        with the sessionId to look at it, and you are told when it is over. Whatever a
+        command leaves behind when it ends is ended with it: for something that is to go
+        on use background, not &. With background or pty it can be written to.
+
+        Args:
+            command: The command line. One that is only a program and its arguments is
+                started without a shell; with pipes, variables and so on it is given to sh.
+            workdir: The folder to work in, inside the workspace; without it the workspace.
+            env: Variables to set for it.
+            yieldMs: Milliseconds to wait for it; without it 10000.
+            background: Do not wait for it at all.
+            timeout: Seconds after which it is ended; without it 1800; 0 is never.
+            pty: Give it a terminal, as programs want that are used by people.
+        """
+        wanted = Wanted(command, workdir, env or {}, pty)
+        resolved = await self._resolve(wanted)
+        if order.approved and resolved.execution.digest != order.approved:
+            raise ToolFailed(CHANGED)
+        pid = await self._start(order, resolved, timeout, writable=background or pty)
+        wait = self._setting.yield_seconds if yieldMs is None else yieldMs / 1000
+        await ask(pid, AwaitBegun())
+        view = await self._until_over(pid, 0.0 if background else wait)
+        if view is None:
+            view = await self._leave_alone(pid, order, command)
+        if view.state != "over":
+            tail = await ask(pid, Read(TAIL))
+            return Output(words.goes_on(view, tail))
+        said = await ask(pid, Read())
+        with point("command.done"):
+            supervision.cast(pid, Forget())
+        return words.result(view, said)
+
+    @exec.clears  # noqa: A003 -- ours
+    async def _clear_exec(
+        self,
+        order: Order,
+        command: str,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        pty: bool = False,  # noqa: FBT001, FBT002
+    ) -> Clearance:
+        try:
+            resolved = await self._resolve(Wanted(command, workdir, env or {}, pty))
+        except ToolFailed as failed:
+            return Deny(str(failed))
+        return judge(
+            resolved.execution,
+            self._setting.policy,
+            await self._grants(),
+            tainted=order.tainted,
+        )
+
+    async def _grants(self) -> tuple[Grant, ...]:
+        setting = self._setting
+        if setting.policy.mode != "on-miss":
+            return ()
+        request = ReadGrants(agent=setting.agent, tool="exec")
+        ledger = names.of_tenant(setting.tenant, "ledger")
+        rows = await supervision.call(ledger, request, timeout=None)
+        return tuple(row.grant for row in rows)
+
+    async def _resolve(self, wanted: Wanted) -> Resolved:
+        setting = self._setting
+        look = partial(resolve, wanted, setting.roots, setting.env, setting.where)
+        try:
+            return await setting.worker.run(look)
+        except NotResolved as error:
+            raise ToolFailed(str(error)) from None
+
+    async def _start(
+        self, order: Order, resolved: Resolved, timeout: float | None, *, writable: bool
+    ) -> supervision.Pid:
+        setting, launch = self._setting, resolved.launch
+        if setting.wrap is not None:
+            launch = await setting.wrap(launch)
+        seconds = setting.timeout_seconds if timeout is None else timeout
+        ordered = StartCommand(
+            id=command_id(order.key),
+            launch=launch,
+            owner=supervision.self_pid(),
+            seconds=seconds or None,
+            # A filter that nobody writes to ends at once, and does not wait for ever.
+            eof=not writable,
+            scope=order.session_key,
+            title=resolved.execution.text,
+            carries=carries(resolved.execution),
+        )
+        try:
+            return await start(setting.tenant, ordered)
+        except CannotStart as error:
+            raise ToolFailed(str(error)) from None
+
+    async def _until_over(self, pid: supervision.Pid, seconds: float) -> View | None:
+        """How it came out, if it is over by then."""
+        with trio.move_on_after(seconds):
+            return await ask(pid, AwaitOver())
+        return None
+
+    async def _leave_alone(
+        self, pid: supervision.Pid, order: Order, command: str
+    ) -> View:
+        """Have it go on without this call; whoever is to tell of its end knows before."""
+        setting = self._setting
+        teller = names.of_tenant(setting.tenant, "notices") if setting.notify else None
+        note = NoteCommand(
+            id=command_id(order.key),
+            session_key=order.session_key,
+            agent=setting.agent,
+            title=command,
+        )
+        while teller is not None:
+            try:
+                await supervision.call(teller, note, timeout=None)
+                break
+            except supervision.CallFailed:
+                # The ledger starts anew, for example. It may as well be over meanwhile.
+                view = await self._until_over(pid, _AGAIN)
+                if view is not None:
+                    return view
+        return await ask(pid, LeaveAlone(teller))

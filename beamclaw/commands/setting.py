@@ -1,0 +1,58 @@
+"""Where and how the commands of an agent run; and how they are asked."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import attrs
+
+import supervision
+from beamclaw.contracts.command_policy import CommandPolicy
+from beamclaw.contracts.commands import Launch
+from beamclaw.contracts.outside import Worker
+from beamclaw.contracts.tools import ToolFailed
+from beamclaw.paths import Roots
+
+R = TypeVar("R")
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """Where and how the commands of an agent run.
+
+    Attributes:
+        tenant: Whose.
+        agent: Its id.
+        roots: Where it may work.
+        policy: Whether it is asked.
+        env: What every command finds in its environment.
+        worker: Looks at files, away from the event loop.
+        yield_seconds: After which a command goes on in the background.
+        timeout_seconds: After which it is ended; 0: never.
+        notify: Whether the session hears of the end of one in the background.
+        wrap: Puts a command into its sandbox.
+        where: That sandbox, in words.
+    """
+
+    tenant: str
+    agent: str
+    roots: Roots
+    policy: CommandPolicy
+    env: Mapping[str, str]
+    worker: Worker
+    yield_seconds: float = 10.0
+    timeout_seconds: float = 1800.0
+    notify: bool = True
+    wrap: Callable[[Launch], Awaitable[Launch]] | None = None
+    where: str = ""
+
+
+async def ask(pid: supervision.Pid, request: supervision.Call[R]) -> R:
+    """What the process of a command says.
+
+    Raises:
+        ToolFailed: It is not there any more.
+    """
+    try:
+        return await supervision.call(pid, request, timeout=None)
+    except supervision.CallFailed:
+        raise ToolFailed("the command was lost: what held it has died") from None
