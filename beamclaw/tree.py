@@ -45,6 +45,7 @@ from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
 from beamclaw.contracts.subagents import Rules
+from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.tools import Bounds
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
@@ -101,19 +102,29 @@ def tree(
     those of *plugins*. *troubles* will say which parts cannot work.
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
+    rules = subagent_rules(config)
+    tools_of = tools_of or all_tools(
+        config, outside, names.DEFAULT_TENANT, rules, plugins.of_tools
+    )
+    toolbox = chosen(config, rules, tools_of)
     tenant = partial(
         _tenant,
         config,
         outside,
         carrier,
-        tools_of,
+        toolbox,
         names.DEFAULT_TENANT,
         troubles=troubles,
         plugins=plugins,
     )
     return Supervisor(
         [
-            _subtree("shell", partial(shell.supervisor, config, carrier, outside)),
+            _subtree(
+                "shell",
+                partial(
+                    shell.supervisor, config, carrier, outside, toolbox, plugins.faults
+                ),
+            ),
             _subtree("telemetry", partial(telemetry.supervisor, config, outside)),
             ChildSpec("config", partial(ConfigServer, config), name="config"),
             ChildSpec(
@@ -144,7 +155,7 @@ def _tenant(
     config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
-    tools_of: ToolsOf | None,
+    toolbox: Callable[[Caller], Toolbox],
     tenant: str,
     *,
     troubles: Troubles,
@@ -155,9 +166,7 @@ def _tenant(
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
-    rules = subagent_rules(config)
-    tools_of = tools_of or all_tools(config, outside, tenant, rules, plugins.of_tools)
-    wiring = _run_wiring(config, outside, carrier, tools_of, tenant)
+    wiring = _run_wiring(config, outside, carrier, toolbox, tenant)
     connect = outside.connect or partial(_connect, config, plugins.of_providers)
     keeper = partial(
         ledger.LedgerServer,
@@ -292,7 +301,7 @@ def _run_wiring(
     config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
-    tools_of: ToolsOf,
+    toolbox: Callable[[Caller], Toolbox],
     tenant: str,
 ) -> runs.Wiring:
     numbers = config.sessions
@@ -301,7 +310,6 @@ def _run_wiring(
     )
     sizes = config.tools
     bounds = Bounds(sizes.max_result, sizes.max_kept, sizes.max_media)
-    rules = subagent_rules(config)
     return runs.Wiring(
         tenant=tenant,
         bus=carrier,
@@ -324,11 +332,11 @@ def _run_wiring(
         summary_seconds=numbers.summary_seconds,
         limits=turn_limits_of(config, ""),
         limits_of=partial(turn_limits_of, config),
-        tools=chosen(config, rules, tools_of),
+        tools=toolbox,
         begin_call=partial(tools.begin_call, bounds, seconds=sizes.call_seconds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
-        subagents=rules,
+        subagents=subagent_rules(config),
     )
 
 

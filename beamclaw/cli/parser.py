@@ -118,6 +118,28 @@ VERBS: Final[Sequence[Verb]] = (
         ),
     ),
     Verb(
+        "tools",
+        "which tools an agent has, and why not the others",
+        "tools:run",
+        (
+            Option("--agent", metavar="ID", help="whose (default: main)"),
+            Option("--model", metavar="M", help="as this provider/model gets them"),
+            Option(
+                "--depth",
+                metavar="N",
+                type=int,
+                help="as a sub-agent so many levels below a person (default: 0)",
+            ),
+            DATA,
+            JSON,
+        ),
+        (
+            ("beamclaw tools", "those of the agent main"),
+            ("beamclaw tools --agent work --depth 1", "those of its sub-agents"),
+            ("beamclaw tools --json", "with what the model is told of each"),
+        ),
+    ),
+    Verb(
         "tree",
         "every process of the node",
         "tree:run",

@@ -52,6 +52,8 @@ def _children(
 
 def _words(process: Mapping[str, Any]) -> str:
     parts = [process["strategy"] or process["kind"], process["status"]]
+    if process["about"]:
+        parts.append(_line(process["about"]))
     if process["uptime"] is not None:
         parts.append(f"up {duration(process['uptime'])}")
     if process["mailbox"]:

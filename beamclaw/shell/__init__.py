@@ -4,27 +4,36 @@ First up and last down: while anything of the node lives, it can be looked at. N
 here waits in the mailbox of what it shows.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import supervision
+from beamclaw.config.installed import Fault
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.shell.connection import CONNECTIONS
 from beamclaw.shell.listener import listen
-from beamclaw.shell.request import Node
+from beamclaw.shell.request import Node, no_toolbox
 
 MAX_CONNECTIONS = 256
 
 
-def supervisor(config: Config, bus: Bus, outside: Outside) -> supervision.Supervisor:
-    """The subtree ``shell``.
+def supervisor(
+    config: Config,
+    bus: Bus,
+    outside: Outside,
+    toolbox: Callable[[Caller], Toolbox] = no_toolbox,
+    faults: Sequence[Fault] = (),
+) -> supervision.Supervisor:
+    """The subtree ``shell``; it shows the tools in *toolbox*, and *faults* of packages.
 
     one_for_one: connections go on while the socket is made again. Stopping closes the
     socket first.
     """
     connections = partial(supervision.DynamicSupervisor, max_children=MAX_CONNECTIONS)
-    node = Node(config=config, bus=bus, outside=outside)
+    node = Node(config=config, bus=bus, outside=outside, toolbox=toolbox, faults=faults)
     return supervision.Supervisor(
         [
             supervision.ChildSpec(

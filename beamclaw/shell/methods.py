@@ -37,6 +37,7 @@ from beamclaw.shell.questions import answer, grants, questions, revoke
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
 from beamclaw.shell.show import show_process, show_value
+from beamclaw.shell.tools import TOOL_METHODS
 
 T = TypeVar("T")
 MAX_TEXT: Final = 4 * 1024 * 1024
@@ -266,4 +267,5 @@ METHODS: Final[Mapping[str, Method]] = {
     "revoke": revoke,
     "usage": usage,
     **SESSION_METHODS,
+    **TOOL_METHODS,
 }

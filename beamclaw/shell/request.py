@@ -1,7 +1,7 @@
 """What all methods of a node's socket share: the node, errors in words, parameters."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import attrs
 
 import supervision
 from beamclaw import __version__
+from beamclaw.config.installed import Fault
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.keys import BadKey
@@ -22,6 +23,7 @@ from beamclaw.contracts.lifecycle import NoRest, NoSuchSession, TurnInProgress
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.shell import UNAVAILABLE
+from beamclaw.contracts.toolbox import Caller, Toolbox
 
 Send = Callable[[object], Awaitable[None]]
 Params = Mapping[str, Any]
@@ -36,13 +38,26 @@ class Failed(Exception):  # noqa: N818 -- becomes an error frame
         self.code = code
 
 
+def no_toolbox(caller: Caller) -> Toolbox:
+    """That of a node without tools."""
+    del caller
+    return Toolbox({})
+
+
 @attrs.frozen(kw_only=True)
 class Node:
-    """What the methods stand on."""
+    """What the methods stand on.
+
+    Attributes:
+        toolbox: The tools of a turn.
+        faults: Of packages of others.
+    """
 
     config: Config
     bus: Bus
     outside: Outside
+    toolbox: Callable[[Caller], Toolbox] = no_toolbox
+    faults: Sequence[Fault] = ()
     version: str = attrs.field(factory=lambda: str(__version__))
     _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 

@@ -6,6 +6,7 @@ import attrs
 
 import supervision
 from beamclaw.config.redactor import Redactor
+from beamclaw.contracts.about import About
 
 
 def show_value(value: object) -> dict[str, Any]:
@@ -29,9 +30,17 @@ def show_process(
         "messages": info.messages,
         "restarts": info.restarts,
         "uptime": None if info.started_at is None else now - info.started_at,
+        "about": _about(info.name, redactor),
         "last_reason": _reason(info.last_reason, redactor),
         "children": [show_process(child, now, redactor) for child in info.children],
     }
+
+
+def _about(name: str | None, redactor: Redactor) -> str | None:
+    """What the process has said of itself."""
+    entry = None if name is None else supervision.lookup(name)
+    about = None if entry is None else entry.value
+    return redactor.scrub(about.words) if isinstance(about, About) else None
 
 
 def _reason(reason: supervision.ExitReason | None, redactor: Redactor) -> str | None:
