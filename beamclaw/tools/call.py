@@ -4,9 +4,13 @@ It knows nothing of turns and journals. When it dies by a fault of the tool nobo
 it again: whether that may be done is decided where the effects are written down.
 """
 
+import math
+
 import trio
 
 import supervision
+from beamclaw.contracts import names
+from beamclaw.contracts.about import About
 from beamclaw.contracts.approvals import refusal
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded
@@ -45,10 +49,13 @@ class CallServer(supervision.Server):
         self._bounds = bounds
         own = tool.spec.deadline
         self._seconds = seconds if own is None else own
+        # Whether its effect may have been done; of an earlier beginning nobody knows.
+        self._begun = check
         self._output: Bounded | None = None
 
     async def init(self) -> supervision.Continue:
         """Whoever begins the call does not wait for it."""
+        self._tell("works")
         return supervision.Continue(None)
 
     async def handle_continue(self, term: object) -> None:
@@ -59,6 +66,18 @@ class CallServer(supervision.Server):
             output = Output(str(failed), is_error=True)
         # However long it is, nobody else is held up by it.
         self._output = await in_steps(bounded(output, self._order.key, self._bounds))
+        self._tell("done")
+
+    def _tell(self, state: str) -> None:
+        """What it does, for whoever looks at the tree."""
+        order = self._order
+        limit = "" if math.isinf(self._seconds) else f" within {self._seconds:g} s"
+        words = f"{order.tool} for {order.session_key}: {state}"
+        again = f", begun {order.attempt} times" if order.attempt > 1 else ""
+        supervision.update_value(
+            names.call(order.tenant, order.run_id, order.call_id),
+            About(f"{words}{limit if state == 'works' else ''}{again}"),
+        )
 
     async def _in_time(self) -> Output:
         """What it comes to; at its deadline it is cancelled, down to the leaf."""
@@ -74,7 +93,7 @@ class CallServer(supervision.Server):
                 "tool": order.tool,
             },
         )
-        return _stopped(self._seconds, effect)
+        return _stopped(self._seconds, effect if self._begun else "pure")
 
     async def _work(self) -> Output:
         if self._check:
@@ -84,6 +103,7 @@ class CallServer(supervision.Server):
                 return found
         if self._tool.spec.asks == "by-call":
             await self._clear()
+        self._begun = True
         with point("tool.run"):
             return await self._tool.run(self._order)
 

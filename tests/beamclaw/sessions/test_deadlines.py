@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.contracts.about import About
 from beamclaw.contracts.journal import ToolEnded, read
 from beamclaw.contracts.ledger_reads import ReadSession
 from beamclaw.toolkit import tool, tools_of
@@ -87,6 +88,20 @@ async def test_a_call_that_takes_too_long_is_stopped_and_said_so(  # noqa: PLR09
     found = await supervision.call("default/ledger", ReadSession(KEY))
     bodies = [read(event) for event in found.events]
     assert [b.outcome for b in bodies if isinstance(b, ToolEnded)] == [outcome]
+
+
+async def test_what_a_call_does_is_seen_in_the_tree(
+    tenant: Tenant, slow: Slow, autojump_clock: MockClock
+) -> None:
+    tenant.model.scripts = [use(("send", {})), report]
+    seen: list[str] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tenant.ask, "hello")
+        await trio.sleep(1)
+        for entry in supervision.names("default/call/"):
+            assert isinstance(entry.value, About)
+            seen.append(entry.value.words)
+    assert seen == [f"send for {KEY}: works within 5 s"]
 
 
 async def test_a_tool_may_have_as_long_as_the_turn(
