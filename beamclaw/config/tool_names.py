@@ -24,7 +24,7 @@ PROFILES: Final[Mapping[Profile | None, tuple[str, ...]]] = {
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "fs": (),
-    "runtime": (),
+    "runtime": ("exec", "process"),
     "web": (),
     "sessions": (
         "agents_list",

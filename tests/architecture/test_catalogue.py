@@ -1,0 +1,59 @@
+"""The tools that there are: each one can be told to a model, and every table knows it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from beamclaw.config import Config
+from beamclaw.config.tool_names import GROUPS
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.toolbox import AnyTool
+from beamclaw.contracts.tools import ToolSpec
+from beamclaw.toolbox import all_tools
+from beamclaw.tools import Plugins
+from beamclaw.tree import subagent_rules
+
+
+def catalogue() -> Mapping[str, AnyTool]:
+    config = Config()
+    rules = subagent_rules(config)
+    return all_tools(config, Outside(), "default", rules, Plugins())("main")
+
+
+SPECS = [tool.spec for tool in catalogue().values()]
+each = pytest.mark.parametrize("spec", SPECS, ids=[spec.name for spec in SPECS])
+
+
+def objects(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """Each argument, and each field of one, with its schema."""
+    for name, inner in schema.get("properties", {}).items():
+        yield f"{path}{name}", inner
+        yield from objects(inner, f"{path}{name}.")
+        yield from objects(inner.get("items", {}), f"{path}{name}[].")
+
+
+def test_the_table_of_names_is_what_there_is():
+    """A mistake in a policy is found by that table, without loading a tool."""
+    found = {spec.name: spec.group for spec in SPECS}
+    table = {name: group for group, names in GROUPS.items() for name in names}
+    assert found == table, "beamclaw/config/tool_names.py: GROUPS"
+
+
+@each
+def test_every_provider_takes_its_name(spec: ToolSpec):
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", spec.name)
+
+
+@each
+def test_a_model_is_told_what_it_does_and_what_each_argument_means(spec: ToolSpec):
+    assert len(spec.description) > 20
+    for path, schema in objects(spec.parameters, ""):
+        assert schema.get("description"), f"{spec.name}: {path} says nothing"
+
+
+@each
+def test_it_takes_no_argument_that_is_not_shown(spec: ToolSpec):
+    assert spec.parameters["type"] == "object"
+    assert spec.parameters["additionalProperties"] is False
