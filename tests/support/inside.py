@@ -154,7 +154,7 @@ class Inside:
 
 @asynccontextmanager
 async def open_inside(
-    config: Config, outside: Outside = REAL, toolbox: ToolsOf = no_tools
+    config: Config, outside: Outside = REAL, toolbox: ToolsOf | None = no_tools
 ) -> AsyncIterator[Inside]:
     """The node's tree, running."""
     private_folder(config.data)
