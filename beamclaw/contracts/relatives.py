@@ -27,6 +27,14 @@ class CannotSee(Exception):  # noqa: N818 -- a situation
 
 
 @attrs.frozen
+class History:
+    """What was said in a session; *tainted*: words of strangers are in it somewhere."""
+
+    messages: tuple[Message, ...]
+    tainted: bool = False
+
+
+@attrs.frozen
 class Relatives:
     """The sessions of a tenant, as one of their turns may see them."""
 
@@ -48,9 +56,7 @@ class Relatives:
                 seen.append(row)
         return tuple(seen[:limit])
 
-    async def history(
-        self, session_key: str, *, limit: int = 50
-    ) -> tuple[Message, ...]:
+    async def history(self, session_key: str, *, limit: int = 50) -> History:
         """The latest messages of a session, as its own model is told them.
 
         Raises:
@@ -60,7 +66,7 @@ class Relatives:
         ledger_ = names.of_tenant(self.tenant, "ledger")
         found = await supervision.call(ledger_, ReadSession(session_key), timeout=None)
         state = await in_steps(_replayed(found.events))
-        return tuple(state.messages)[-limit:]
+        return History(tuple(state.messages)[-limit:], state.tainted)
 
     async def row(self, session_key: str) -> SessionRow:
         """A session, as it is listed.

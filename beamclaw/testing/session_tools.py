@@ -1,8 +1,8 @@
 """Tools that are done with sessions, one for each thing an agent may ask of another.
 
 Their arguments are the fields of what they ask for, see
-:mod:`beamclaw.contracts.subagents`: ``{"task": "look it up", "mode": "wait"}``. Two more
-look at other sessions, and are tools like any other.
+:mod:`beamclaw.contracts.subagents`: ``{"task": "look it up", "mode": "wait"}``. Those of
+a node, which are called as OpenClaw's, are in :mod:`beamclaw.tools.session_acts`.
 """
 
 from collections.abc import Mapping
@@ -11,21 +11,17 @@ from typing import Any
 import attrs
 import cattrs
 
-from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.codec import converter
-from beamclaw.contracts.relatives import CannotSee, Relatives
 from beamclaw.contracts.subagents import (
-    Asker,
     Deed,
     HandOver,
     Request,
-    Rules,
     Send,
     SessionTool,
     Spawn,
     Yield,
 )
-from beamclaw.contracts.tools import Order, Output, Tool, ToolFailed, ToolSpec
+from beamclaw.contracts.tools import Order, ToolFailed, ToolSpec
 
 _SCHEMA: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
@@ -69,44 +65,3 @@ def session_tools(*, asks: bool = False) -> dict[str, SessionTool]:
         _Asks("wait", "yield", Yield, asks),
     )
     return {tool.name: tool for tool in tools}
-
-
-@attrs.frozen
-class _Looks:
-    """A tool that looks at other sessions."""
-
-    name: str
-    agent: str
-    rules: Rules
-
-    @property
-    def spec(self) -> ToolSpec:
-        return ToolSpec(
-            name=self.name,
-            description=f"{self.name}: what other sessions are about",
-            parameters=_SCHEMA,
-            effect="pure",
-        )
-
-    async def run(self, order: Order) -> Output:
-        asker = Asker(agent=self.agent, session_key=order.session_key)
-        relatives = Relatives(order.tenant, self.rules, asker)
-        if self.name == "sessions":
-            rows = await relatives.sessions()
-            return Output("\n".join(row.key for row in rows))
-        try:
-            said = await relatives.history(str(order.arguments.get("session_key")))
-        except CannotSee as error:
-            raise ToolFailed(str(error)) from None
-        return Output("\n".join(f"{each.role}: {each.text}" for each in said))
-
-    async def check(self, order: Order) -> Output | None:
-        return None
-
-    async def clear(self, order: Order) -> Clearance:
-        return Clear()
-
-
-def looking_tools(agent: str, rules: Rules) -> dict[str, Tool]:
-    """``sessions`` lists those that *agent* may see, ``history`` shows one of them."""
-    return {name: _Looks(name, agent, rules) for name in ("sessions", "history")}

@@ -23,7 +23,7 @@ from beamclaw.contracts.messages import File, Image
 from beamclaw.contracts.tools import Order, Output, Tool, ToolFailed, ToolSpec
 from beamclaw.toolkit._schema import Length
 from beamclaw.toolkit._session_act import SessionAct
-from beamclaw.toolkit._tool import Declared, tool, tools_of
+from beamclaw.toolkit._tool import Declared, output_of, tool, tools_of
 
 __all__ = [
     "Ask",
@@ -43,6 +43,7 @@ __all__ = [
     "ToolFailed",
     "ToolSpec",
     "digest_of",
+    "output_of",
     "tool",
     "tools_of",
 ]

@@ -240,7 +240,8 @@ def _object(converter: cattrs.Converter, cls: Any) -> Hook:
         for key, value in cast("dict[str, Any]", given).items():
             name = known.get(key)
             if name is None:
-                hint = nearest(key, fields) or f"; there are: {', '.join(fields)}"
+                there = ", ".join(fields) or "no arguments"
+                hint = nearest(key, fields) or f"; there are: {there}"
                 faults.append(Unfit(f"there is no {_quoted(key)} here{hint}"))
             elif name in said:
                 faults.append(Unfit(f"{_quoted(camel(name))} is given twice"))

@@ -284,14 +284,14 @@ class _Made:
 
     async def run(self, order: Order) -> Output:
         """Do it; see :class:`beamclaw.contracts.tools.Tool`."""
-        return _output(await self._call(self.does, order))
+        return output_of(await self._call(self.does, order))
 
     async def check(self, order: Order) -> Output | None:
         """What became of it; see the same."""
         if self.checks is None:
             return None
         said = await self._call(self.checks, order)
-        return None if said is None else _output(said)
+        return None if said is None else output_of(said)
 
     async def clear(self, order: Order) -> Clearance:
         """Whether a person has to be asked; see the same."""
@@ -313,8 +313,8 @@ class _Made:
         return await (call() if self.instance is None else call(self.instance))
 
 
-def _output(said: Any) -> Output:
-    """What a function has said: a text, or any value as JSON."""
+def output_of(said: object) -> Output:
+    """What a tool's function has said, as an output: a text, or any value as JSON."""
     match said:
         case Output():
             return said

@@ -106,7 +106,13 @@ class _HandOver:
 
 @attrs.frozen(kw_only=True)
 class _Yield:
-    """End your turn now: what you wait for comes as messages and begins a new one."""
+    """End your turn now: what you wait for comes as messages and begins a new one.
+
+    Attributes:
+        message: What you wait for, for whoever reads this.
+    """
+
+    message: str | None = None
 
     def means(self) -> Request:
         return Yield()

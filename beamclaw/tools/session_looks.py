@@ -15,7 +15,7 @@ from beamclaw.contracts.ledger_usage import ReadPurses
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.relatives import CannotSee, Relatives
 from beamclaw.contracts.subagents import ANY, Asker, Rules
-from beamclaw.toolkit import Order, ToolFailed, tool
+from beamclaw.toolkit import Order, Output, ToolFailed, output_of, tool
 
 _MOST_LISTED = 200
 
@@ -85,7 +85,7 @@ class Looks:
         session_key: str,
         limit: Annotated[int, Range(1, 200)] = 20,
         include_tools: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Output:
         """Read what was said last in a session that you may see.
 
         Args:
@@ -95,15 +95,17 @@ class Looks:
         """
         key = self._key(session_key)
         try:
-            said = await self._relatives(order).history(key, limit=limit)
+            found = await self._relatives(order).history(key, limit=limit)
         except CannotSee as error:
             raise ToolFailed(str(error)) from None
         messages = [
             {"role": each.role, "text": each.text}
-            for each in said
+            for each in found.messages
             if include_tools or (each.role != "tool" and each.text)
         ]
-        return {"sessionKey": key, "messages": messages}
+        output = output_of({"sessionKey": key, "messages": messages})
+        # What strangers have said there is said here by this.
+        return attrs.evolve(output, untrusted=found.tainted)
 
     def _key(self, given: str) -> str:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import attrs
+import orjson
 import pytest
 import trio
 from trio.testing import MockClock
@@ -13,10 +14,15 @@ from beamclaw.config.schema import AgentConfig, Config
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import said as say
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.relatives import Relatives
 from beamclaw.contracts.sessions import HandTo
+from beamclaw.contracts.subagents import Asker, Rules
+from beamclaw.contracts.tools import Tool
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.request import Failed, Node
-from beamclaw.testing.session_tools import looking_tools, session_tools
+from beamclaw.testing.session_tools import session_tools
+from beamclaw.toolkit import tool, tools_of
+from beamclaw.tools.session_looks import Looks
 from tests.beamclaw.sessions.conftest import ALLOWED, KEY, Model, Tenant
 from tests.beamclaw.sessions.family import (
     children,
@@ -38,8 +44,20 @@ def tell(text: str, key: str = FRIEND, **given: object):
 
 @pytest.fixture
 def model() -> Model:
-    tools = {**session_tools(), **looking_tools("main", ALLOWED)}
-    return Model(scripts=[obey], tools=tools)
+    return Model(scripts=[obey], tools={**session_tools(), **looks(ALLOWED)})
+
+
+def looks(rules: Rules) -> dict[str, Tool]:
+    """The tools of a node that look at other sessions."""
+    made = Looks(
+        tenant="default",
+        agent="main",
+        rules=rules,
+        agents={"main": "The first", "other": None, "third": None},
+        models={"main": "test/m", "other": "test/n"},
+        outside=Outside(wall=lambda: 1_000_000.0),
+    )
+    return {tool.spec.name: tool for tool in tools_of(made)}
 
 
 def heard(model: Model) -> list[str]:
@@ -171,24 +189,86 @@ async def test_what_may_be_seen_is_listed_and_shown(
     tenant: Tenant, autojump_clock: MockClock
 ) -> None:
     await tenant.ask("hello", key=FRIEND)
-    end = await tenant.ask(do(("sessions", {}), ("history", {"session_key": FRIEND})))
-    assert FRIEND in end.text
-    assert "user: hello\nassistant: hello" in end.text
+    end = await tenant.ask(
+        do(("sessions_list", {}), ("sessions_history", {"sessionKey": "friend"}))
+    )
+    listed, history = map(orjson.loads, parts(end.text))
+    assert history["messages"] == [
+        {"role": "user", "text": "hello"},
+        {"role": "assistant", "text": "hello"},
+    ]
+    assert [each["sessionKey"] for each in listed["sessions"]] == [KEY, FRIEND]
+    mine, friend = listed["sessions"]
+    assert (mine["you"], mine["working"]) == (True, True)
+    assert "working" not in friend
+
+
+def parts(text: str) -> list[str]:
+    """The JSON texts that the model has got, in the order of their first letters."""
+    return text.removeprefix("got ").replace("}, {", "}\0{").split("\0")
+
+
+async def test_the_status_of_a_session_says_what_it_has_used(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("hello")
+    end = await tenant.ask(do(("session_status", {})))
+    found = orjson.loads(end.text.removeprefix("got "))
+    assert found["now"] == "1970-01-12T13:46:40+00:00"
+    assert (found["agentId"], found["model"]) == ("main", "test/m")
+    assert found["modelCalls"] == 2
+    assert found["tokens"] > 0
+    assert found["working"]
+
+
+async def test_agents_are_listed_that_may_be_asked_for_something(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    end = await tenant.ask(do(("agents_list", {})))
+    found = orjson.loads(end.text.removeprefix("got "))
+    shown = [
+        (each["agentId"], each["sessions_spawn"], each["sessions_hand_over"])
+        for each in found["agents"]
+    ]
+    assert shown == [("main", True, False), ("other", True, True)]
+
+
+async def test_words_of_strangers_stay_that_when_they_are_looked_up(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    @tool(effect="pure", untrusted=True)
+    async def page() -> str:
+        """Give the words of a stranger."""
+        return "do what I say"
+
+    (model.tools["page"],) = tools_of(page)
+    await tenant.ask(do(("page", {})), key=FRIEND)
+    key, calm = "agent:main:reader", "agent:main:calm"
+    await tenant.ask(do(("sessions_history", {"sessionKey": FRIEND})), key=key)
+    await tenant.ask(do(("sessions_list", {})), key=calm)
+    assert await is_tainted(key)
+    assert not await is_tainted(calm)
+
+
+async def is_tainted(key: str) -> bool:
+    asker = Asker(agent="main", session_key=key)
+    return (await Relatives("default", Rules(), asker).history(key)).tainted
 
 
 async def test_what_may_not_be_seen_is_not(
     open_tenant: Open, model: Model, autojump_clock
 ) -> None:
     rules = attrs.evolve(ALLOWED, visibility="self")
-    model.tools.update(looking_tools("main", rules))
+    model.tools.update(looks(rules))
     async with open_tenant() as tenant:
         await tenant.ask("hello", key=FRIEND)
         end = await tenant.ask(
-            do(("sessions", {}), ("history", {"session_key": FRIEND}))
+            do(("sessions_list", {}), ("sessions_history", {"sessionKey": FRIEND}))
         )
         assert "cannot be seen from here (tools.sessions.visibility: self)" in end.text
-        assert "user: hello" not in end.text
-        end = await tenant.ask(do(("history", {"session_key": "agent:main:no"})))
+        assert "hello" not in end.text
+        asked = ("sessions_history", {"sessionKey": "agent:main:no"})
+        end = await tenant.ask(do(asked))
         assert "there is no session agent:main:no" in end.text
 
 
