@@ -7,13 +7,12 @@ processes do in :mod:`beamclaw.tree`. Nothing else happens here.
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
-from pathlib import Path
 
 import attrs
 
 from beamclaw import commands, tools
+from beamclaw.agents import workspace_of
 from beamclaw.config import Config
-from beamclaw.contracts import keys
 from beamclaw.contracts.command_policy import CommandPolicy, Rule
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.subagents import Rules
@@ -108,8 +107,7 @@ def _commands(setting: Setting) -> commands.Setting:
 
 def roots_of(config: Config, agent: str) -> Roots:
     """The folders that an agent may touch."""
-    folder = Path("workspace") if agent == keys.MAIN else Path("workspaces") / agent
-    return Roots(workspace=config.data / folder)
+    return Roots(workspace=workspace_of(config, agent), closed=(config.data,))
 
 
 def by_name(given: Iterable[AnyTool]) -> Mapping[str, AnyTool]:

@@ -24,6 +24,7 @@ from beamclaw import (
     runs,
     sessions,
     shell,
+    skills,
     store,
     telemetry,
     tenants,
@@ -59,6 +60,8 @@ REAL = Outside()
 REMEMBERED_MODELS = 256
 # Without node.db no ledger can be opened anew; those that are open go on.
 STORE_COOL_DOWN = supervision.CoolDown(first=0.5, factor=2.0, most=30.0, jitter=0.2)
+# A file that nobody can read must not take the tenant along.
+SKILLS_COOL_DOWN = supervision.CoolDown(first=0.1, factor=2.0, most=30.0, jitter=0.2)
 # Seconds between two counts of open turns while draining.
 COUNT_EVERY = 0.1
 # Seconds that finished answers get to leave before their streams are closed.
@@ -197,7 +200,10 @@ def _tenant(
             ),
             part("ledger", keeper),
             _subtree("runs", partial(runs.supervisor, wiring, connect)),
-            _subtree("sessions", partial(_sessions, config, wiring)),
+            _subtree(
+                "sessions",
+                partial(_sessions, config, wiring, skills.Definer(config, tenant)),
+            ),
             # Behind those who work: they lose nothing when it dies.
             part(
                 "limits",
@@ -208,6 +214,19 @@ def _tenant(
                     warn_at=config.limits.warn_at,
                     outside=outside,
                 ),
+            ),
+            ChildSpec(
+                "skills",
+                partial(
+                    skills.SkillsServer,
+                    tenant,
+                    tuple(config.agents),
+                    partial(skills.setting_of, config),
+                    config.workspace.check_seconds,
+                    outside,
+                ),
+                name=names.of_tenant(tenant, "skills"),
+                cool_down=SKILLS_COOL_DOWN,
             ),
         ],
         strategy="rest_for_one",
@@ -353,7 +372,9 @@ def subagent_rules(config: Config) -> Rules:
     )
 
 
-def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
+def _sessions(
+    config: Config, wiring: runs.Wiring, definer: skills.Definer
+) -> Supervisor:
     numbers = config.sessions
     return sessions.supervisor(
         sessions.Wiring(
@@ -361,6 +382,7 @@ def _sessions(config: Config, wiring: runs.Wiring) -> Supervisor:
             bus=wiring.bus,
             outside=wiring.outside,
             resolve=partial(agents.resolve, config),
+            define=definer.define,
             run_turn=partial(runs.run_turn, wiring),
             settings=sessions.Settings(
                 idle_seconds=numbers.idle_seconds,

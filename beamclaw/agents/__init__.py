@@ -4,7 +4,16 @@ from beamclaw.agents.definition import (
     AgentDefinition,
     UnknownAgent,
     UnknownModel,
+    Unready,
     resolve,
 )
+from beamclaw.agents.workspace import workspace_of
 
-__all__ = ["AgentDefinition", "UnknownAgent", "UnknownModel", "resolve"]
+__all__ = [
+    "AgentDefinition",
+    "UnknownAgent",
+    "UnknownModel",
+    "Unready",
+    "resolve",
+    "workspace_of",
+]

@@ -1,5 +1,6 @@
 """An agent is a definition, not a process: settled when a turn begins, kept by hash."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,10 @@ from beamclaw.config.schema import AgentConfig, Config, ProviderConfig
 
 class UnknownAgent(LookupError):  # noqa: N818 -- a situation
     """No such agent; the message lists those that exist."""
+
+
+class Unready(LookupError):  # noqa: N818 -- a situation
+    """What the agent is to be told cannot be read; the message says why."""
 
 
 class UnknownModel(LookupError):  # noqa: N818 -- a situation
@@ -40,7 +45,7 @@ class AgentDefinition:
         chain = ((self.provider, self.model), *self.fallbacks)
         return chain[min(link, len(chain) - 1)]
 
-    @property
+    @functools.cached_property
     def body(self) -> bytes:
         """The definition as JSON: sorted, without blanks, the same on every machine."""
         return json.dumps(
@@ -50,7 +55,7 @@ class AgentDefinition:
             ensure_ascii=False,
         ).encode()
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """The SHA-256 of :attr:`body`, in hex: what the ledger keeps it under."""
         return hashlib.sha256(self.body).hexdigest()

@@ -10,7 +10,7 @@ import attrs
 
 from beamclaw.config.document import child
 from beamclaw.config.loader import Loaded
-from beamclaw.config.schema import Config, ModelInfo, Range
+from beamclaw.config.schema import Config, ModelInfo, Range, SkillEntryConfig
 from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
 
@@ -23,6 +23,12 @@ HEADER = """\
 # text itself). `beamclaw config check` finds mistakes, `beamclaw config show` prints
 # what holds and where it was set. null means: as if the line were not there.
 """
+
+# Keys under which names of a person's choice stand, with one that says what may be there.
+EXAMPLES: Mapping[str, tuple[str, object]] = {
+    "providers.demo.models": ("MODEL", ModelInfo()),
+    "skills.entries": ("NAME", SkillEntryConfig()),
+}
 
 
 @attrs.frozen
@@ -187,12 +193,13 @@ def page() -> str:
             default = "the name"
         doc = " ".join(key.doc.split())
         lines.append(f"| `{path}` | {key.kind} | {default} | {doc} |")
-        if key.path == "providers.demo.models":
-            lines += _model_rows(f"{path}.MODEL")
+        if key.path in EXAMPLES:
+            name, value = EXAMPLES[key.path]
+            lines += _rows_of(value, f"{path}.{name}")
     return "\n".join(lines) + "\n"
 
 
-def _model_rows(path: str) -> Iterator[str]:
-    for key in keys(ModelInfo(), path):
+def _rows_of(value: object, path: str) -> Iterator[str]:
+    for key in keys(value, path):
         doc = " ".join(key.doc.split())
         yield f"| `{key.path}` | {key.kind} | `{_yaml(key.value)}` | {doc} |"

@@ -316,6 +316,23 @@ class AgentConfig:
     temperature: Temperature | None = _key(None, "How freely it chooses its words.")
     limits: AgentLimitsConfig = attrs.field(factory=AgentLimitsConfig)
     tools: AgentToolsConfig = attrs.field(factory=AgentToolsConfig)
+    workspace: Path | None = _key(
+        None,
+        "The folder in which it works, and whose files say who it is. Without one, in\n"
+        "the data folder: workspace for main, workspaces/ID for the others.",
+    )
+    context: Literal["workspace", "none"] = _key(
+        "workspace",
+        "What it is told before every conversation, behind system. workspace: the files\n"
+        "of its workspace, and which skills there are; none: nothing more.",
+    )
+    skip_bootstrap: bool = _key(
+        False,  # noqa: FBT003 -- the default
+        "Whether a new workspace is left without the files that ours begin with.",
+    )
+    skills: tuple[str, ...] | None = _key(
+        None, "Skills that it has, in place of skills.allow; [] is none."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -667,6 +684,89 @@ class ToolsConfig(AgentToolsConfig):
 
 
 @attrs.frozen(kw_only=True)
+class WorkspaceConfig:
+    """How much of the files of a workspace an agent is told."""
+
+    file_chars: Count = _key(
+        20_000, "Characters of one file, at most; of a longer one its middle goes."
+    )
+    user_chars: Count = _key(4_000, "The same for USER.md.")
+    total_chars: Count = _key(60_000, "Characters of all of them together.")
+    check_seconds: Seconds = _key(
+        1.0,
+        "Seconds that a look at the files may take before a turn begins; then what was\n"
+        "read last holds.",
+    )
+    wait_seconds: Seconds = _key(
+        10.0,
+        "Seconds that a turn waits for files that were never read; then it is refused.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SkillsLoadConfig:
+    """Where skills are looked for, beside the folders that are known."""
+
+    extra_dirs: tuple[Path, ...] = _key(
+        (), "Further folders with skills; those in all other places go before them."
+    )
+    watch: bool = _key(
+        True,  # noqa: FBT003 -- the default
+        "Whether the folders are watched. What has changed is seen in any case when\n"
+        "the next turn begins.",
+    )
+    poll_seconds: Seconds = _key(
+        30.0, "Seconds between two looks at them where they cannot be watched."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SkillEntryConfig:
+    """One skill, by its name."""
+
+    enabled: bool = _key(True, "Whether there is this skill.")  # noqa: FBT003 -- the default
+    env: Mapping[str, str] = _keys(
+        "Variables that it needs; one of the node's own goes before.", repr=_hidden
+    )
+    api_key: Secret | None = _key(
+        None, "The value of the variable that the skill names as its primaryEnv."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SkillsLimitsConfig:
+    """How many skills there are, and how large."""
+
+    max_per_folder: Count = _key(300, "Skills below one folder; more are left out.")
+    max_in_prompt: Count = _key(150, "Skills that an agent is told of, at most.")
+    prompt_chars: Count = _key(18_000, "Characters that this takes, at most.")
+    file_bytes: Count = _key(256_000, "Bytes of a SKILL.md.")
+
+
+@attrs.frozen(kw_only=True)
+class SkillsInstallConfig:
+    """What may be installed."""
+
+    max_archive_bytes: Count = _key(16 * 1024 * 1024, "Bytes of an archive.")
+    max_bytes: Count = _key(64 * 1024 * 1024, "Bytes of all files in it, unpacked.")
+    max_file_bytes: Count = _key(16 * 1024 * 1024, "Bytes of one of them.")
+    max_files: Count = _key(2_000, "Files and folders in it.")
+
+
+@attrs.frozen(kw_only=True)
+class SkillsConfig:
+    """What agents are told how to do."""
+
+    allow: tuple[str, ...] | None = _key(
+        None, "Skills that agents have, by name; null is all, [] none."
+    )
+    load: SkillsLoadConfig = attrs.field(factory=SkillsLoadConfig)
+    entries: Mapping[str, SkillEntryConfig] = _keys("Single skills, by name.")
+    limits: SkillsLimitsConfig = attrs.field(factory=SkillsLimitsConfig)
+    install: SkillsInstallConfig = attrs.field(factory=SkillsInstallConfig)
+
+
+@attrs.frozen(kw_only=True)
 class LedgerConfig:
     """What is written to disk, and how."""
 
@@ -724,6 +824,8 @@ class Config:
     gateway: GatewayConfig = attrs.field(factory=GatewayConfig)
     sessions: SessionsConfig = attrs.field(factory=SessionsConfig)
     tools: ToolsConfig = attrs.field(factory=ToolsConfig)
+    workspace: WorkspaceConfig = attrs.field(factory=WorkspaceConfig)
+    skills: SkillsConfig = attrs.field(factory=SkillsConfig)
     limits: LimitsConfig = attrs.field(factory=LimitsConfig)
     ledger: LedgerConfig = attrs.field(factory=LedgerConfig)
     logging: LoggingConfig = attrs.field(factory=LoggingConfig)

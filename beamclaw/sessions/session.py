@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 import supervision
-from beamclaw.agents import UnknownAgent, UnknownModel
+from beamclaw.agents import UnknownAgent, UnknownModel, Unready
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
@@ -278,8 +278,8 @@ class Session(supervision.Server):
             about.archived = False
             return
         try:
-            definition = self._wiring.resolve(agent, opened.model)
-        except (UnknownAgent, UnknownModel) as error:
+            definition = await self._wiring.define(agent, opened.model, self._key)
+        except (UnknownAgent, UnknownModel, Unready) as error:
             await self._closing.refuse(pending, str(error))
             return
         run_id = inbound.run_id

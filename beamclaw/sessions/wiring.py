@@ -1,6 +1,6 @@
 """What the sessions of a tenant and their door share."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import attrs
@@ -16,6 +16,8 @@ from beamclaw.sessions.lane import Rules
 
 # agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
 Resolve = Callable[[str, str | None], AgentDefinition]
+# The same for a turn in a session (its key), with all that the agent is told; or Unready.
+Define = Callable[[str, str | None, str], Awaitable[AgentDefinition]]
 
 
 def _never(agent: str) -> ResetRule:
@@ -64,6 +66,7 @@ class Wiring:
     bus: Bus
     outside: Outside
     resolve: Resolve
+    define: Define
     run_turn: RunTurn
     settings: Settings
     rules: Rules

@@ -54,6 +54,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.plugin.failed": "error",
     "beamclaw.tool.crashed": "error",
     "beamclaw.tool.late": "warning",
+    "beamclaw.workspace.unread": "warning",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }

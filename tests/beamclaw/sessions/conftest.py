@@ -199,6 +199,13 @@ def _resolve(fallbacks: Chain, agent: str, model: str | None) -> AgentDefinition
     )
 
 
+async def _define(
+    fallbacks: Chain, agent: str, model: str | None, session: str
+) -> AgentDefinition:
+    del session
+    return _resolve(fallbacks, agent, model)
+
+
 @asynccontextmanager
 async def _tenant(
     folder: Path,
@@ -252,6 +259,7 @@ async def _tenant(
         bus=carrier,
         outside=outside,
         resolve=partial(_resolve, fallbacks),
+        define=partial(_define, fallbacks),
         run_turn=partial(runs.run_turn, run_wiring),
         settings=sessions.Settings(
             idle_seconds=idle_seconds,

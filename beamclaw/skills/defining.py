@@ -1,0 +1,95 @@
+"""From an agent to all that a turn is begun with: what is configured, and what it is told.
+
+Used by sessions, in their own processes. The process ``skills`` may be down, or its disk
+may not answer: then an agent is told what it was told last, and never less. An agent that
+does not know what it must not do would be worse than one that is silent for a while.
+"""
+
+from functools import lru_cache
+
+import attrs
+import trio
+
+import supervision
+from beamclaw.agents import AgentDefinition, Unready, resolve
+from beamclaw.config.schema import AgentConfig, Config
+from beamclaw.contracts import keys, names
+from beamclaw.contracts.skills import GetPersona, Persona, Scope, Unread, unread
+
+# Between two questions to a process that is being restarted, in seconds.
+PAUSE = 0.02
+# Definitions that are kept ready: their bytes and hashes are made once.
+READY = 256
+
+
+def scope_of(session: str) -> Scope:
+    """What sort of conversation *session* (a full key) is."""
+    kind = keys.parse(session).kind
+    if kind == "main":
+        return "main"
+    return "subagent" if kind == "subagent" else "chat"
+
+
+class Definer:
+    """What turns of a tenant's agents are begun with. One for all sessions.
+
+    Args:
+        config: The configuration.
+        tenant: Whose process is asked.
+    """
+
+    def __init__(self, config: Config, tenant: str) -> None:
+        self._config = config
+        self._tenant = tenant
+        self._told: dict[tuple[str, Scope], Persona] = {}
+        self._defined = lru_cache(maxsize=READY)(self._define)
+
+    async def define(
+        self, agent: str, model: str | None, session: str
+    ) -> AgentDefinition:
+        """The definition that a turn of *agent* in *session* uses to its end.
+
+        Raises:
+            beamclaw.agents.UnknownAgent: See :func:`beamclaw.agents.resolve`.
+            beamclaw.agents.UnknownModel: The same.
+            beamclaw.agents.Unready: What it is told was never read, and cannot be.
+        """
+        # Whatever is wrong with the names is told without waiting.
+        plain = self._defined(agent, model, "")
+        if self._config.agents.get(agent, AgentConfig()).context == "none":
+            return plain
+        persona = await self._persona(agent, scope_of(session))
+        return self._defined(agent, model, persona.text)
+
+    def _define(self, agent: str, model: str | None, told: str) -> AgentDefinition:
+        definition = resolve(self._config, agent, model)
+        words = "\n\n".join(filter(None, (definition.system, told)))
+        return attrs.evolve(definition, system=words or None)
+
+    async def _persona(self, agent: str, scope: Scope) -> Persona:
+        last = self._told.get((agent, scope))
+        seconds = self._config.workspace.check_seconds * 2
+        if last is None:
+            seconds = self._config.workspace.wait_seconds
+        answer: Persona | Unread = Unread("the process that reads it is not there")
+        with trio.move_on_after(seconds):
+            answer = await self._ask(agent, scope)
+        if isinstance(answer, Persona):
+            self._told[agent, scope] = answer
+            return answer
+        if last is not None:
+            unread(self._tenant, agent, answer.why)
+            return last
+        raise Unready(
+            f"what the agent {agent!r} is to be told is missing: {answer.why}"
+        )
+
+    async def _ask(self, agent: str, scope: Scope) -> Persona | Unread:
+        """Ask as often as it takes: a process that has died is back in a moment."""
+        question = GetPersona(agent, scope, trio.current_time())
+        name = names.of_tenant(self._tenant, "skills")
+        while True:
+            try:
+                return await supervision.call(name, question, timeout=None)
+            except supervision.CallFailed:
+                await trio.sleep(PAUSE)

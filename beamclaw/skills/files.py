@@ -1,0 +1,101 @@
+"""The files at the top of a workspace: made once, read when they have changed.
+
+Everything here blocks, and is done in a thread. What is read is read inside the
+workspace, through no link that leads out: what stands in these files goes to a model,
+and an agent in a sandbox may have put a link there.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from beamclaw.contracts.points import point
+from beamclaw.paths import NotThere, PathRefused, Roots, find
+from beamclaw.skills.prompt import FILES, Content
+
+_SEEDS: Final = Path(__file__).parent / "seed"
+# Those that a new workspace begins with. The first is for a new one alone: it is the
+# first to be there, so that one that was begun is known from one that was used.
+_BOOTSTRAP: Final = "BOOTSTRAP.md"
+_KEPT: Final = ("AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md")
+# In a workspace that has got its files; a person may have deleted them since.
+MARKER: Final = ".beamclaw/seeded"
+# More than this of a file nobody is told, so no more is read.
+MOST_BYTES: Final = 1 << 20
+
+
+def seed(workspace: Path) -> bool:
+    """Give a new workspace its first files; False: it has had them before.
+
+    A file that is there stays as it is. Killed in the middle, it is gone on with the
+    next time.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    marker = workspace / MARKER
+    if marker.exists():
+        return False
+    for folder in (workspace, workspace / "memory", marker.parent):
+        with point("workspace.folder"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = not any((workspace / name).exists() for name in _KEPT)
+    for name in ((_BOOTSTRAP,) if new else ()) + _KEPT:
+        _write(workspace / name, (_SEEDS / name).read_bytes())
+    _write(marker, b"The files of this workspace were made once.\n")
+    return True
+
+
+def _write(path: Path, body: bytes) -> None:
+    """Make the file whole, unless there is one."""
+    if path.exists() or path.is_symlink():
+        return
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.open(draft, flags, 0o600)
+    try:
+        os.write(file, body)
+        with point("workspace.sync"):
+            os.fsync(file)
+    finally:
+        os.close(file)
+    with point("workspace.seed"), suppress(FileExistsError):
+        # A link, as that replaces nothing that came meanwhile.
+        os.link(draft, path)
+    draft.unlink()
+
+
+def contents(workspace: Path, closed: tuple[Path, ...]) -> Iterator[Content]:
+    """What stands in each of the files, in the order in which they are told."""
+    roots = Roots(workspace, closed=closed)
+    for rule in FILES:
+        yield _content(roots, rule.name)
+
+
+def _content(roots: Roots, name: str) -> Content:
+    try:
+        raw, size = read_inside(roots, name, MOST_BYTES)
+    except NotThere:
+        return Content(name, None)
+    except (PathRefused, OSError) as error:
+        return Content(name, None, trouble=str(error))
+    text = raw.decode("utf-8", "replace").removeprefix("\ufeff")
+    text = text.replace("\r\n", "\n").replace("\0", "\ufffd")
+    return Content(name, text, chars=size if size > len(raw) else len(text))
+
+
+def read_inside(roots: Roots, path: str, most: int) -> tuple[bytes, int]:
+    """The first *most* bytes of a file inside *roots*, and how many it has.
+
+    Raises:
+        NotThere: There is no such file.
+        PathRefused: It is none, or leads out.
+        OSError: It cannot be read.
+    """
+    with find(roots, path) as spot:
+        file = spot.open_file()
+        with os.fdopen(file, "rb") as reader:
+            return reader.read(most), os.fstat(file).st_size
