@@ -17,12 +17,12 @@ _PHASES: Final[Mapping[str, str]] = {
 }
 
 Event = Mapping[str, Any]
-Kind = Literal["text", "again", "end"]
+Kind = Literal["text", "again", "question", "end"]
 
 
 @attrs.frozen
 class Show:
-    """What to do now: write text, begin anew, or end."""
+    """What to do now: write text, begin anew, look at what is asked, or end."""
 
     kind: Kind
     text: str = ""
@@ -36,6 +36,7 @@ class Answer:
         run_id: Of the turn, once it is accepted; with ``session_key``.
         text: What is shown of the turn.
         ended: The last event, when it is there.
+        verdicts: What persons have answered to its questions, and who.
     """
 
     now: float
@@ -43,6 +44,9 @@ class Answer:
     session_key: str | None = None
     text: str = ""
     ended: Event | None = None
+    verdicts: dict[str, tuple[str, str]] = attrs.field(
+        factory=dict[str, tuple[str, str]]
+    )
     _attempt: int = 0
     _waiting: Event | None = None
     _waiting_since: float = attrs.field(init=False)
@@ -56,19 +60,30 @@ class Answer:
         match event.get("type"):
             case "Accepted":
                 self.run_id, self.session_key = event["run_id"], event["session_key"]
-                return []
             case "Waiting":
                 self._wait(event, now)
-                return []
             case "Reset":
                 return self._turn_to(event["attempt"], event.get("offset", 0))
             case "Delta":
                 return self._delta(event, now)
+            case "Question":
+                return self._question(event)
             case "RunEnded":
                 self.ended = event
                 return [*self._rest(event["text"]), Show("end")]
             case _:  # a later version tells more than we know
-                return []
+                pass
+        return []
+
+    @property
+    def phase(self) -> str:
+        """What the turn waits for; empty: it goes on."""
+        return "" if self._waiting is None else self._waiting["phase"]
+
+    def _question(self, event: Event) -> list[Show]:
+        if event["verdict"] is not None:
+            self.verdicts[event["wait_id"]] = event["verdict"], event["by"]
+        return [Show("question")]
 
     def waiting(self, now: float) -> str:
         """What is waited for, in words; empty while there is nothing to say."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from beamclaw.cli.answer import Answer, Show
+from beamclaw.cli.asking import Asking
 from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect, result_of
 from beamclaw.cli.output import CommandError, counted, result_json, tell
 from beamclaw.cli.screen import Screen
@@ -64,13 +65,16 @@ class Left(Exception):  # noqa: N818 -- a situation
 
 
 class Chat:
-    """A conversation with one node."""
+    """A conversation with one node; *answers*: its questions are answered here."""
 
-    def __init__(self, options: argparse.Namespace, data: Path) -> None:
+    def __init__(
+        self, options: argparse.Namespace, data: Path, *, answers: bool
+    ) -> None:
         self._options = options
         self._data = data
         self._screen = Screen()
         self._interrupts = Interrupts()
+        self._asking = Asking(data, self._screen, answers=answers)
         self._away_since: float | None = None
 
     def say(self, message: str) -> int:
@@ -117,6 +121,7 @@ class Chat:
         answer = Answer(time.monotonic())
         self._away_since = None
         self._screen.begin()
+        self._asking.begin()
         while True:
             try:
                 self._attempt(answer, params)
@@ -159,10 +164,11 @@ class Chat:
     def _events(self, client: Client, answer: Answer) -> Iterator[None]:
         """Show what comes until the turn is over; yields for each sign of life."""
         stopping = False
-        for frame in client.frames(TICK, self._interrupts.wake):
+        watched = self._asking
+        for frame in client.frames(TICK, self._interrupts.wake, lambda: watched.stdin):
             stopping = self._check(answer, stopping=stopping)
             if frame is None:
-                self._note(answer.waiting(time.monotonic()))
+                self._look(answer)
                 continue
             event = frame.get("event")
             if event is None:
@@ -172,12 +178,23 @@ class Chat:
             if self._options.json:
                 result_json(event)
             for show in answer.take(event, time.monotonic()):
-                self._show(show)
+                self._show(answer, show)
 
-    def _show(self, show: Show) -> None:
+    def _look(self, answer: Answer, *, at_once: bool = False) -> None:
+        """What the turn waits for, and what it asks; and what was typed to that."""
         if self._options.json:
             return
-        if show.kind == "text":
+        now = time.monotonic()
+        self._asking.read()
+        self._asking.look(answer, now, at_once=at_once)
+        self._note("" if self._asking.busy else answer.waiting(now))
+
+    def _show(self, answer: Answer, show: Show) -> None:
+        if self._options.json:
+            return
+        if show.kind == "question":
+            self._look(answer, at_once=True)
+        elif show.kind == "text":
             self._screen.text(show.text)
         elif show.kind == "again":
             self._screen.again()
@@ -239,9 +256,10 @@ def _code(outcome: str, interrupts: int) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Send one message, or hold a conversation."""
-    chat = Chat(options, data_folder(os.environ, options.data))
     message = " ".join(options.message)
-    if not message and sys.stdin.isatty():
+    answers = not message and sys.stdin.isatty()
+    chat = Chat(options, data_folder(os.environ, options.data), answers=answers)
+    if answers:
         return _conversation(chat, options)
     try:
         return chat.say(message or _standard_input())

@@ -8,7 +8,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +47,10 @@ class Refused(CommandError):  # noqa: N818 -- a situation
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message, 1 if kind != "params" else 2)
         self.kind = kind
+
+
+def _nothing() -> None:
+    """Nothing more is watched."""
 
 
 class Client:
@@ -107,9 +111,15 @@ class Client:
             yield frame["event"]
 
     def frames(
-        self, tick: float | None, wake: int | None = None
+        self,
+        tick: float | None,
+        wake: int | None = None,
+        also: Callable[[], int | None] = _nothing,
     ) -> Iterator[Frame | None]:
         """Frames as they come; None whenever *tick* seconds pass or *wake* is readable.
+
+        *wake* is read here; what *also* gives is watched as well, and read by whoever
+        has the None.
 
         Raises:
             Gone: The node is not there any more.
@@ -117,7 +127,7 @@ class Client:
         while True:
             while self._frames:
                 yield self._frames.pop(0)
-            if not self._wait(tick, wake):
+            if not self._wait(tick, wake, also()):
                 yield None
                 continue
             try:
@@ -128,9 +138,9 @@ class Client:
             if not data:
                 raise Gone
 
-    def _wait(self, tick: float | None, wake: int | None) -> bool:
+    def _wait(self, tick: float | None, wake: int | None, also: int | None) -> bool:
         own = self._sock.fileno()
-        watched = [own] if wake is None else [own, wake]
+        watched = [each for each in (own, wake, also) if each is not None]
         ready: list[int] = select.select(watched, [], [], tick)[0]
         if wake is not None and wake in ready:
             os.read(wake, 64)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+from beamclaw.cli.approval_verbs import APPROVAL_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
 from beamclaw.cli.verbs import DATA, JSON, Option, Usage, Verb
 
@@ -13,6 +14,7 @@ PROGRAM: Final = "beamclaw"
 WIDTH: Final = 80
 # What the verbs of two words have in common.
 GROUPS: Final = {
+    "approvals": "calls of tools that a person has to agree to",
     "config": "look at the configuration",
     "sessions": "conversations: list, set, reset, rewind, fork, put away, delete",
 }
@@ -85,6 +87,7 @@ VERBS: Final[Sequence[Verb]] = (
         ),
     ),
     *SESSION_VERBS,
+    *APPROVAL_VERBS,
     Verb(
         "status",
         "how the node stands",

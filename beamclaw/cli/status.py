@@ -46,6 +46,14 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, parts in found["tenants"].items():
         yield f"tenant    {name}: {_sessions(parts['sessions'])}"
         yield f"          {_ledger(parts['ledger'])}"
+        if asked := parts.get("questions"):
+            yield (
+                f"          {counted(asked, 'call')} waits for a person to agree: "
+                "beamclaw approvals list"
+                if asked == 1
+                else f"          {asked:,} calls wait for a person to agree: "
+                "beamclaw approvals list"
+            )
         yield from (f"          {line}" for line in _limits(parts["limits"]))
     yield f"processes {found['processes']}"
 

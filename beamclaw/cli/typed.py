@@ -8,11 +8,15 @@ from pathlib import Path
 from beamclaw.contracts.shell import data_folder
 
 
-def command(words: str, data: Path) -> str:
-    """``beamclaw <words>``, with the program and the ``--data`` that are needed here."""
-    verb, _, rest = words.partition(" ")
+def command(words: str, data: Path, rest: str = "") -> str:
+    """``beamclaw <words> <rest>``, with the program and the ``--data`` needed here.
+
+    *words* is the verb; the option goes behind its first word, unless there is a *rest*.
+    """
+    if not rest:
+        words, _, rest = words.partition(" ")
     option = "" if data == data_folder(os.environ) else f" --data {data}"
-    return f"{program(sys.argv[0])} {verb}{option}{f' {rest}' if rest else ''}"
+    return f"{program(sys.argv[0])} {words}{option}{f' {rest}' if rest else ''}"
 
 
 def program(started_as: str) -> str:

@@ -33,7 +33,7 @@ from beamclaw.contracts.sessions import (
     TopicValue,
 )
 from beamclaw.contracts.shell import UNKNOWN_RUN
-from beamclaw.shell.questions import answer, grants, questions, revoke
+from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
 from beamclaw.shell.show import show_process, show_value
@@ -82,6 +82,7 @@ async def status(node: Node, params: Params, send: Send) -> object:
                 "limits": await _ask(
                     node, names.of_tenant(DEFAULT_TENANT, "limits"), GetLimits()
                 ),
+                "questions": await waiting(node),
             }
         },
         "processes": supervision.statistics().processes,

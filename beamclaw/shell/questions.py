@@ -1,5 +1,8 @@
 """Questions of turns to a person, the answers to them, and what was allowed for good."""
 
+from contextlib import suppress
+
+import supervision
 from beamclaw.contracts import grants as granted
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.approvals import RevokeGrant
@@ -9,15 +12,39 @@ from beamclaw.contracts.ledger_errors import (
     NoSuchWait,
     NotForGood,
 )
+from beamclaw.contracts.ledger_reads import ReadAncestors
 from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.shell.request import Failed, Node, Params, Send, flag, in_words, text
 from beamclaw.shell.show import show_value
 
 
 async def questions(node: Node, params: Params, send: Send) -> object:
-    """The questions that wait for a person, oldest first."""
-    del params, send
-    return [show_value(row) for row in await _open(node)]
+    """The questions that wait for a person, oldest first.
+
+    With ``session``, a whole key, those of that conversation and of its sub-agents.
+    ``left`` are the seconds in which an answer counts.
+    """
+    del send
+    rows, key = await _open(node), text(params, "session", "")
+    if key:
+        rows = [row for row in rows if await _belongs(node, row, key)]
+    now = node.outside.wall()
+    return [{**show_value(row), "left": row.expires_at - now} for row in rows]
+
+
+async def _belongs(node: Node, row: WaitRow, key: str) -> bool:
+    if row.session_key == key:
+        return True
+    ledger = names.of_tenant(names.DEFAULT_TENANT, "ledger")
+    with in_words():
+        return key in await node.bus.call(ledger, ReadAncestors(row.session_key))
+
+
+async def waiting(node: Node) -> int:
+    """How many wait for an answer; none where that cannot be said."""
+    with suppress(supervision.CallFailed):
+        return len(await waits.read_waits(node.bus, names.DEFAULT_TENANT))
+    return 0
 
 
 async def answer(node: Node, params: Params, send: Send) -> object:
@@ -52,7 +79,7 @@ async def answer(node: Node, params: Params, send: Send) -> object:
 async def grants(node: Node, params: Params, send: Send) -> object:
     """What persons have allowed for good, oldest first; of one ``agent``, if it is given.
 
-    With ``revoked`` also what was taken back.
+    With ``revoked`` also what was taken back. ``age`` is in seconds.
     """
     del send
     with in_words():
@@ -62,7 +89,8 @@ async def grants(node: Node, params: Params, send: Send) -> object:
             agent=text(params, "agent", "") or None,
             revoked=flag(params, "revoked"),
         )
-    return [show_value(row) for row in rows]
+    now = node.outside.wall()
+    return [{**show_value(row), "age": now - row.at} for row in rows]
 
 
 async def revoke(node: Node, params: Params, send: Send) -> object:

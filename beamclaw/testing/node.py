@@ -13,7 +13,9 @@ ends itself with ``kill -9``. Both are in the folder ``BEAMCLAW_TESTING``:
 ``effects``
     What the tools did: one line of JSON each, see :class:`~beamclaw.testing.world.World`.
 
-The agent ``careful`` asks a person before each of its tool calls; ``chief`` has those
+The agent ``careful`` asks a person before each of its tool calls; the tools of ``wary``
+say of each call whether a person has to agree, and what they would do is written in the
+file ``script`` (see :class:`~beamclaw.testing.world.Leave`); ``chief`` has those
 tools, too, with which it has sub-agents and speaks to other sessions. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder, and one with ``says`` makes one when it begins.
@@ -36,12 +38,13 @@ from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
 from beamclaw.contracts import points
 from beamclaw.contracts.subagents import SessionTool
-from beamclaw.contracts.tools import Order, Tool
+from beamclaw.contracts.tools import Asks, Order, Tool
 from beamclaw.testing.session_tools import session_tools
-from beamclaw.testing.world import World
+from beamclaw.testing.world import Leave, World
 
 FOLDER = "BEAMCLAW_TESTING"
-CAREFUL, CHIEF = "careful", "chief"
+CAREFUL, CHIEF, WARY = "careful", "chief", "wary"
+_ASKS: Mapping[str, Asks] = {CAREFUL: "always", WARY: "by-call"}
 
 
 @attrs.frozen(kw_only=True)
@@ -141,7 +144,8 @@ def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of *agent*."""
     world = World(
         folder / "effects",
-        asks="always" if agent == CAREFUL else "never",
+        asks=_ASKS.get(agent, "never"),
+        clears=Leave(folder / "script"),
         before=partial(_take_time, folder),
     )
     if agent == CHIEF:
