@@ -69,12 +69,15 @@ class Sent:
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """A person's answer to a question, and what the person was told: did it count."""
+    """A person's answer to a question, and what the person was told: did it count.
+
+    None: the person never heard; it may have.
+    """
 
     wait_id: str
     verdict: str
     by: str
-    counts: bool
+    counts: bool | None
 
 
 @attrs.frozen(kw_only=True)

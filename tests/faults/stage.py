@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -476,14 +477,14 @@ class Stage:
                     return sent.finished is not None
                 given = {"verdict": verdict, "by": by, "session_key": sent.session}
                 wait_id = rows[0]["wait_id"]
+                said = partial(Verdict, wait_id=wait_id, verdict=verdict, by=by)
+                self.known.verdicts.append(said(counts=None))
                 await request("answer", {**given, "wait_id": wait_id})
                 frame = await _receive(stream)
                 code = frame.get("error", {}).get("code")
                 if code == "unavailable":
                     return await self._refused(sent.marker, frame)
-                self.known.verdicts.append(
-                    Verdict(wait_id=wait_id, verdict=verdict, by=by, counts=not code)
-                )
+                self.known.verdicts.append(said(counts=not code))
                 return True
 
         await self.insist(sent, send)
