@@ -215,6 +215,7 @@ def _tenant(
                     outside=outside,
                 ),
             ),
+            part("notices", partial(commands.NoticeServer, tenant, outside)),
             ChildSpec(
                 "skills",
                 partial(

@@ -4,12 +4,13 @@ from beamclaw.commands._supervisor import supervisor
 from beamclaw.commands.environment import inherited
 from beamclaw.commands.exec_tool import ExecTool
 from beamclaw.commands.messages import Settings
+from beamclaw.commands.notices import NoticeServer
 from beamclaw.commands.process_tool import ProcessTool
 from beamclaw.commands.setting import Setting
 from beamclaw.contracts.tools import Tool
 from beamclaw.toolkit import tools_of
 
-__all__ = ["Setting", "Settings", "inherited", "supervisor", "tools"]
+__all__ = ["NoticeServer", "Setting", "Settings", "inherited", "supervisor", "tools"]
 
 
 def tools(setting: Setting) -> tuple[Tool, ...]:

@@ -26,6 +26,7 @@ from beamclaw.commands.messages import (
     Read,
     Settings,
     State,
+    TellAgain,
     Type,
     View,
 )
@@ -325,12 +326,19 @@ class CommandServer(supervision.Server):
         return supervision.NO_REPLY
 
     async def handle_cast(self, message: object) -> supervision.Stop | None:
-        """Nobody wants it any more."""
-        if isinstance(message, Forget):
-            self._unwanted()
-            return self._stop_if_unwanted()
-        await super().handle_cast(message)
-        return None
+        """Nobody wants it any more; or somebody may not have heard of its end."""
+        match message:
+            case Forget():
+                self._unwanted()
+            case TellAgain(teller) if self._alone:
+                self._teller = teller
+                if self._state == "over":
+                    self._tell_over()
+            case TellAgain():
+                pass  # its call has not left it yet, and will say who is to tell
+            case _:
+                await super().handle_cast(message)
+        return self._stop_if_unwanted()
 
     def _await(self, sender: supervision.From) -> None:
         if self._state == "over":

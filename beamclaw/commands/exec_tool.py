@@ -32,11 +32,12 @@ from beamclaw.contracts.approvals import (
     Clearance,
     Deny,
     Grant,
-    ReadGrants,
 )
 from beamclaw.contracts.command_policy import judge
 from beamclaw.contracts.commands import CannotStart, StartCommand, start
 from beamclaw.contracts.execution import carries
+from beamclaw.contracts.grants import grants_of
+from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import Order, Output, ToolFailed
 from beamclaw.toolkit import Range, tool
@@ -126,18 +127,12 @@ class ExecTool:
         return judge(
             resolved.execution,
             self._setting.policy,
-            await self._grants(),
+            await self._grants(order),
             tainted=order.tainted,
         )
 
-    async def _grants(self) -> tuple[Grant, ...]:
-        setting = self._setting
-        if setting.policy.mode != "on-miss":
-            return ()
-        request = ReadGrants(agent=setting.agent, tool="exec")
-        ledger = names.of_tenant(setting.tenant, "ledger")
-        rows = await supervision.call(ledger, request, timeout=None)
-        return tuple(row.grant for row in rows)
+    async def _grants(self, order: Order) -> tuple[Grant, ...]:
+        return await grants_of(order) if self._setting.policy.mode == "on-miss" else ()
 
     async def _resolve(self, wanted: Wanted) -> Resolved:
         setting = self._setting
@@ -192,6 +187,9 @@ class ExecTool:
             try:
                 await supervision.call(teller, note, timeout=None)
                 break
+            except LedgerError as error:
+                words_ = f"it cannot go on in the background, and was ended: {error}"
+                raise ToolFailed(words_) from None
             except supervision.CallFailed:
                 # The ledger starts anew, for example. It may as well be over meanwhile.
                 view = await self._until_over(pid, _AGAIN)

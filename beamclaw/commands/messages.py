@@ -160,6 +160,13 @@ class CommandOver:
     tail: str
 
 
+@attrs.frozen
+class TellAgain:
+    """Cast: if it is over, say so to *teller*; else when it is."""
+
+    teller: str
+
+
 @attrs.frozen(kw_only=True)
 class NoteCommand(supervision.Call[None]):
     """To who tells of commands: this one goes on in the background.

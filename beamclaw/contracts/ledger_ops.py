@@ -260,6 +260,26 @@ class CancelChildren:
     call_id: str | None = None
 
 
+@attrs.frozen(kw_only=True)
+class PutCommand:
+    """A command of this session goes on in the background; a second time is nothing.
+
+    It stands there until :class:`DropCommand`, whatever becomes of the command.
+    """
+
+    command_id: str
+    agent: str
+    title: str
+    at: float
+
+
+@attrs.frozen
+class DropCommand:
+    """The session has been told how it ended, or nobody has to be."""
+
+    command_id: str
+
+
 OUTPUT_PIECE: Final = 65_536
 """Characters of a tool's output that are kept as one piece."""
 
@@ -310,4 +330,6 @@ Op = (
     | SetAgent
     | PutSnapshot
     | PutOutput
+    | PutCommand
+    | DropCommand
 )

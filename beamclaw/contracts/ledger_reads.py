@@ -6,6 +6,7 @@ import supervision
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_rows import (
     ChildRow,
+    CommandRow,
     Event,
     RunRow,
     SessionRow,
@@ -166,3 +167,8 @@ class ReadErasable(supervision.Call[bool]):
 
     It costs no transaction, as a step does.
     """
+
+
+@attrs.frozen
+class ReadCommands(supervision.Call[tuple[CommandRow, ...]]):
+    """All commands that stand in the ledger, of sessions that were not deleted."""

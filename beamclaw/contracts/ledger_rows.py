@@ -139,3 +139,18 @@ class SessionRow:
     ephemeral: bool = False
     archived_at: float | None = None
     deleted_at: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CommandRow:
+    """A command that goes on in the background, or whose end its session must be told.
+
+    *ephemeral*: its session is of a single request.
+    """
+
+    command_id: str
+    session_key: str
+    agent: str
+    title: str
+    at: float
+    ephemeral: bool = False

@@ -144,6 +144,12 @@ POINTS: Final[Mapping[str, str]] = {
     "command.done": "the call that has waited for a command lets go of it",
     "command.clear": "a model wants a command forgotten",
     "command.forget": "a command that is over is forgotten",
+    "notice.note": "that a command goes on in the background is written down",
+    "notice.refuse": "a call hears that its command cannot go on without it",
+    "notice.ask": "a command is asked whether it is over",
+    "notice.tell": "its end is put into its session's inbox",
+    "notice.rouse": "that session is told to look into its inbox",
+    "notice.drop": "that this was told is written down",
     "command.drop": "a command that somebody has waited for is let go, or ended",
 }
 """What happens between the two points of each name."""

@@ -8,6 +8,7 @@ from beamclaw.contracts.ledger import GetLedgerStatus, LedgerStatus
 from beamclaw.contracts.ledger_reads import (
     ReadAncestors,
     ReadChildren,
+    ReadCommands,
     ReadDefinition,
     ReadErasable,
     ReadExpired,
@@ -20,6 +21,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadSessions,
     ReadWaits,
 )
+from beamclaw.contracts.ledger_rows import CommandRow
 from beamclaw.contracts.ledger_usage import (
     ReadPurses,
     ReadSpent,
@@ -47,6 +49,11 @@ _COUNTS = """
         (SELECT owner_epoch FROM meta),
         (SELECT user_version FROM pragma_user_version)
 """
+_COMMANDS = """
+    SELECT c.command_id, s.key, c.agent, c.title, c.at, s.ephemeral
+    FROM commands AS c JOIN sessions AS s ON s.id = c.session
+    WHERE s.deleted_at IS NULL ORDER BY c.id
+"""
 Read = (
     ReadSession
     | ReadOutput
@@ -61,6 +68,7 @@ Read = (
     | ReadUsage
     | ReadWaits
     | ReadGrants
+    | ReadCommands
     | ReadSpent
     | ReadSums
     | ReadPurses
@@ -83,6 +91,20 @@ def _definition(connection: Connection, request: ReadDefinition) -> bytes | None
         "SELECT body FROM definitions WHERE hash = ?", (request.hash,)
     ).fetchone()
     return None if row is None else row[0]
+
+
+def _commands(connection: Connection, _: ReadCommands) -> tuple[CommandRow, ...]:
+    return tuple(
+        CommandRow(
+            command_id=row[0],
+            session_key=row[1],
+            agent=row[2],
+            title=row[3],
+            at=row[4],
+            ephemeral=bool(row[5]),
+        )
+        for row in connection.execute(_COMMANDS)
+    )
 
 
 def _status(connection: Connection, _: GetLedgerStatus) -> LedgerStatus:
@@ -114,6 +136,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadUsage: usage_reads.usage,
     ReadWaits: questions.waits,
     ReadGrants: questions.grants,
+    ReadCommands: _commands,
     ReadSpent: usage_reads.spent,
     ReadSums: sums,
     ReadPurses: usage_reads.purses,

@@ -24,6 +24,7 @@ from beamclaw.contracts.ledger_ops import (
     AnswerWait,
     ClaimRun,
     CloseWait,
+    DropCommand,
     EndRun,
     JoinRun,
     NoteRevival,
@@ -31,6 +32,7 @@ from beamclaw.contracts.ledger_ops import (
     Op,
     OpenRun,
     OpenWait,
+    PutCommand,
     PutDefinition,
     PutOutbound,
     PutOutput,
@@ -276,6 +278,17 @@ def _put_output(step: Step, op: PutOutput) -> None:
         step.rows.append((step.writing.outputs, (*row, piece, body)))
 
 
+def _put_command(step: Step, op: PutCommand) -> None:
+    step.own(op)
+    row = step.session.id, op.command_id, op.agent, op.title, op.at
+    step.rows.append((step.writing.commands, row))
+
+
+def _drop_command(step: Step, op: DropCommand) -> None:
+    step.own(op)
+    step.rows.append((step.writing.told, (op.command_id,)))
+
+
 _RULES: dict[type, Callable[[Step, Any], None]] = {
     Take: _take,
     OpenRun: _open_run,
@@ -295,6 +308,8 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     **session_rules.RULES,
     PutSnapshot: _put_snapshot,
     PutOutput: _put_output,
+    PutCommand: _put_command,
+    DropCommand: _drop_command,
 }
 
 

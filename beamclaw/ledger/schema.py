@@ -339,6 +339,21 @@ _FOURTH = (
     """,
     # Words of strangers were in the conversation that has come to this result.
     "ALTER TABLE children ADD COLUMN tainted INTEGER NOT NULL DEFAULT 0",
+    # Commands that go on in the background; a row goes when its session was told of the
+    # end.
+    """
+    CREATE TABLE commands (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions (id),
+        command_id TEXT NOT NULL UNIQUE,
+        agent TEXT NOT NULL,
+        title TEXT NOT NULL,
+        at REAL NOT NULL
+    )
+    """,
+    "CREATE INDEX commands_of_session ON commands (session)",
 )
 
 LEDGER = Schema(

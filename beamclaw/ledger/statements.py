@@ -301,6 +301,16 @@ PUT_SPENT = Rows(
     """,
     shared=2,
 )
+PUT_COMMANDS = Rows(
+    """
+    INSERT INTO commands (tenant, owner_epoch, session, command_id, agent, title, at)
+    VALUES
+    """,
+    width=5,
+    tail="ON CONFLICT (command_id) DO NOTHING",
+    shared=2,
+)
+DROP_COMMAND = "DELETE FROM commands WHERE command_id = ?"
 PUT_WARNINGS = Rows(
     """
     INSERT INTO warnings (tenant, owner_epoch, scope, key, day, measure, cap, at) VALUES

@@ -28,6 +28,9 @@ class Writing:
     outbox: list[Any] = attrs.field(factory=list[Any])
     snapshots: list[Any] = attrs.field(factory=list[Any])
     outputs: list[Any] = attrs.field(factory=list[Any])
+    commands: list[Any] = attrs.field(factory=list[Any])
+    # Commands of whose end their sessions know.
+    told: list[str] = attrs.field(factory=list[str])
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     grants: list[Any] = attrs.field(factory=list[Any])
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
@@ -61,6 +64,7 @@ class Writing:
             (sql.PUT_OUTBOX, shared, self.outbox),
             (sql.PUT_SNAPSHOTS, shared, self.snapshots),
             (sql.PUT_OUTPUTS, shared, self.outputs),
+            (sql.PUT_COMMANDS, shared, self.commands),
             (sql.PUT_WAITS, shared, _wait_rows(self.waits.values())),
             (sql.PUT_GRANTS, shared, self.grants),
             (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
@@ -77,6 +81,8 @@ class Writing:
         for statement, common, rows in tables:
             if rows:
                 statement.write(connection, common, rows)
+        for command in self.told:
+            connection.execute(sql.DROP_COMMAND, (command,))
         for session in self.changed.values():
             _change(connection, shared, session)
         for place in self.unsnapped:

@@ -52,6 +52,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.approval.revoked": "info",
     "beamclaw.subagent.refused": "info",
     "beamclaw.plugin.failed": "error",
+    "beamclaw.command.untold": "warning",
     "beamclaw.tool.crashed": "error",
     "beamclaw.tool.late": "warning",
     "beamclaw.workspace.unread": "warning",

@@ -40,6 +40,7 @@ SQL = re.compile(r"^COMMIT\b")
 EXEMPT: dict[str, str] = {
     "beamclaw/bus/_local.py": "carries what others send; their sites are the points",
     "beamclaw/commands/_launcher.py": "another program, which the point may not reach",
+    "beamclaw/commands/notices.py:_commit": "what all commits of it go through",
     "beamclaw/contracts/sessions.py:accept": "only makes it; who sends it counts",
     "beamclaw/files/aliases.py": "passes on; the process of the call has the points",
     "beamclaw/gateway/connection.py": "carries what `Exchange` sends: http.send",

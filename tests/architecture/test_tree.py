@@ -25,7 +25,7 @@ NO_PROCESS = {
     "testing": "the fakes",
 }
 # A child whose id is not the name of a folder, and the folder whose it is.
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {"notices": "commands"}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import supervision
-from beamclaw import bus, ledger, limits, runs, sessions, tools
+from beamclaw import bus, commands, ledger, limits, runs, sessions, tools
 from beamclaw.agents import AgentDefinition, UnknownAgent
 from beamclaw.contracts import names
 from beamclaw.contracts.budgets import Cap, Price
@@ -36,6 +36,7 @@ from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.tools import Bounds
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.sessions import Retention
+from beamclaw.testing._programs import Programs
 from beamclaw.testing.strict_bus import StrictBus
 from supervision.testing import wait_exit
 
@@ -224,9 +225,16 @@ async def _tenant(
     repeats_seconds: float = 604_800.0,
     rules: Rules = ALLOWED,
     inbox_limit: int = 20,
+    programs: Programs | None = None,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
-    outside = Outside(wall=wall, worker=InlineWorker, threads=False, random=lambda: 0.5)
+    outside = Outside(
+        wall=wall,
+        worker=InlineWorker,
+        threads=False,
+        random=lambda: 0.5,
+        launcher=(programs or Programs()).open,
+    )
     carrier = StrictBus()
 
     async def claim(tenant: str) -> int:
@@ -288,6 +296,11 @@ async def _tenant(
         spec("bus", bus.BusServer, name="bus"),
         spec("permits", Permits, name="providers/test"),
         spec(
+            "commands",
+            partial(commands.supervisor, "default", commands.Settings(), outside),
+            type="supervisor",
+        ),
+        spec(
             "tools",
             partial(tools.supervisor, 10),
             name="default/tools",
@@ -312,6 +325,11 @@ async def _tenant(
         ),
         spec(
             "sessions", partial(sessions.supervisor, session_wiring), type="supervisor"
+        ),
+        spec(
+            "notices",
+            partial(commands.NoticeServer, "default", outside),
+            name="default/notices",
         ),
     ]
     async with supervision.open_supervisor(
