@@ -48,6 +48,8 @@ FORCED_MOST = 25
 LOOKS = 20
 # The kernel, short of memory, takes commands before the node.
 OOM_SCORE = 500
+# And the node goes before commands where the processors are busy.
+NICE = 10
 # Seconds between two looks at how full the disk is; a file's part of it, at least.
 DISK_SECONDS = 0.25
 A_FILE = 4096
@@ -732,6 +734,7 @@ def become(
             with open(f"{folder}/cgroup.procs", "w") as file:
                 file.write("0")
         put("/proc/self/oom_score_adj", str(OOM_SCORE))
+        os.nice(NICE)
         step = "its open files: "
         _open_files(request, files, above)
         step = "its working folder: "
