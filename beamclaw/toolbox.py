@@ -15,9 +15,11 @@ from beamclaw.agents import workspace_of
 from beamclaw.config import Config
 from beamclaw.contracts.command_policy import CommandPolicy, Rule
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.sandbox import Sandbox
 from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
 from beamclaw.paths import Roots
+from beamclaw.sandbox import AgentSandbox, policy_of
 
 # Clients may name any model, so what is remembered of them is bounded.
 REMEMBERED_CALLERS = 256
@@ -102,6 +104,18 @@ def _commands(setting: Setting) -> commands.Setting:
         yield_seconds=chosen_.yield_seconds,
         timeout_seconds=chosen_.timeout_seconds,
         notify=chosen_.notify_on_exit,
+        sandbox=sandbox_of(setting),
+    )
+
+
+def sandbox_of(setting: Setting) -> Sandbox:
+    """Where the programs run that an agent has started."""
+    config = setting.config
+    return AgentSandbox(
+        tenant=setting.tenant,
+        policy=policy_of(config, setting.agent),
+        worker=setting.outside.worker(),
+        closed=(str(config.data),),
     )
 
 

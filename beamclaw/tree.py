@@ -22,6 +22,7 @@ from beamclaw import (
     limits,
     providers,
     runs,
+    sandbox,
     sessions,
     shell,
     skills,
@@ -189,7 +190,16 @@ def _tenant(
             # so does the command that it has started.
             _subtree(
                 "commands",
-                partial(commands.supervisor, tenant, command_settings(config), outside),
+                partial(
+                    commands.supervisor,
+                    tenant,
+                    command_settings(config),
+                    outside,
+                    part(
+                        "sandbox",
+                        partial(sandbox.SandboxServer, tenant, config, outside),
+                    ),
+                ),
             ),
             ChildSpec(
                 "tools",

@@ -24,8 +24,9 @@ from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
 from beamclaw.config.token import FILE_NAME, kept_token
-from beamclaw.contracts import gateway
+from beamclaw.contracts import gateway, names
 from beamclaw.contracts.gateway import CannotListen
+from beamclaw.contracts.sandbox import LookAtMachine
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import private_folder
@@ -87,6 +88,10 @@ class Node(supervision.Application):
             tell(hint)
         self._detach()
         supervision.emit(READY, {}, {"address": url})
+        if self._tools_of is None:
+            # What cannot be isolated here is said now, not with the first command.
+            door = names.of_tenant(names.DEFAULT_TENANT, "sandbox")
+            supervision.cast(door, LookAtMachine())
         for fault in self._plugins.faults:
             supervision.emit(
                 FAILED,

@@ -55,6 +55,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
                 "beamclaw approvals list"
             )
         yield from (f"          {line}" for line in _limits(parts["limits"]))
+        yield from (f"          {line}" for line in _commands(parts["commands"]))
     yield f"processes {found['processes']}"
 
 
@@ -106,6 +107,16 @@ def _limits(figures: Mapping[str, Any]) -> Iterator[str]:
         )
     for words in figures["warnings"]:
         yield f"warned: {words}"
+
+
+def _commands(figures: Mapping[str, Any]) -> Iterator[str]:
+    if "unavailable" in figures:
+        yield f"commands: {figures['unavailable']}"
+        return
+    yield f"commands of yours: {figures['trusted']}; limits {figures['limits']}"
+    yield f"commands after words of strangers: {figures['untrusted']}"
+    for words in figures["missing"]:
+        yield f"missing: {words}"
 
 
 def money(micro: int) -> str:

@@ -754,14 +754,17 @@ def become(
 
 
 def others_of(kind: str) -> int:
-    """What counts against a limit already: the user's other processes, for one."""
-    if kind != "RLIMIT_NPROC":
+    """What counts against a limit already: all processes of the user, for one.
+
+    Those, too, that are over and that nobody has taken leave of yet.
+    """
+    if kind != "RLIMIT_NPROC" or not os.path.isdir("/proc/self"):
         return 0
     count = 0
-    for pid in listed():
+    for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if os.stat(f"/proc/{pid}").st_uid == os.getuid():
-                count += len(os.listdir(f"/proc/{pid}/task"))
+            if os.stat(f"/proc/{name}").st_uid == os.getuid():
+                count += len(os.listdir(f"/proc/{name}/task"))
         except OSError:
             pass  # it has ended
     return count

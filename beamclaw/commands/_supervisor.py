@@ -11,9 +11,15 @@ from beamclaw.contracts.outside import Outside
 
 
 def supervisor(
-    tenant: str, settings: Settings, outside: Outside
+    tenant: str,
+    settings: Settings,
+    outside: Outside,
+    *beside: supervision.ChildSpec,
 ) -> supervision.Supervisor:
-    """What starts commands, and those that run; neither needs the other to go on."""
+    """What starts commands, and those that run; neither needs the other to go on.
+
+    *beside* are children that have something to do with them.
+    """
     return supervision.Supervisor(
         [
             supervision.ChildSpec(
@@ -31,6 +37,7 @@ def supervisor(
                 type="supervisor",
                 shutdown=None,
             ),
+            *beside,
         ],
         strategy="one_for_one",
     )

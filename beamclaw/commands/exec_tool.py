@@ -34,11 +34,12 @@ from beamclaw.contracts.approvals import (
     Grant,
 )
 from beamclaw.contracts.command_policy import judge
-from beamclaw.contracts.commands import CannotStart, StartCommand, start
+from beamclaw.contracts.commands import CannotStart, Launch, StartCommand, start
 from beamclaw.contracts.execution import carries
 from beamclaw.contracts.grants import grants_of
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.points import point
+from beamclaw.contracts.sandbox import CannotIsolate, Need, Trust, trust_of
 from beamclaw.contracts.tools import Order, Output, ToolFailed
 from beamclaw.toolkit import Range, tool
 
@@ -56,6 +57,10 @@ Seconds = Annotated[float, Range(0, 1_000_000)]
 def command_id(key: str) -> str:
     """What the command of an order is called: the same one however often it is begun."""
     return f"cmd-{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+
+
+def _trust(order: Order) -> Trust:
+    return trust_of(order.session_key, tainted=order.tainted)
 
 
 @attrs.define(eq=False)
@@ -94,7 +99,7 @@ class ExecTool:
             pty: Give it a terminal, as programs want that are used by people.
         """
         wanted = Wanted(command, workdir, env or {}, pty)
-        resolved = await self._resolve(wanted)
+        resolved = await self._resolve(order, wanted)
         if order.approved and resolved.execution.digest != order.approved:
             raise ToolFailed(CHANGED)
         pid = await self._start(order, resolved, timeout, writable=background or pty)
@@ -121,33 +126,46 @@ class ExecTool:
         pty: bool = False,  # noqa: FBT001, FBT002
     ) -> Clearance:
         try:
-            resolved = await self._resolve(Wanted(command, workdir, env or {}, pty))
+            wanted = Wanted(command, workdir, env or {}, pty)
+            resolved = await self._resolve(order, wanted)
+            consent = await self._wants_consent(order)
         except ToolFailed as failed:
             return Deny(str(failed))
         return judge(
             resolved.execution,
             self._setting.policy,
             await self._grants(order),
-            tainted=order.tainted,
+            tainted=order.tainted or consent,
         )
+
+    async def _wants_consent(self, order: Order) -> bool:
+        """Whether it cannot be isolated as it should, so that nothing granted counts."""
+        sandbox = self._setting.sandbox
+        if sandbox is None:
+            return False
+        try:
+            return await sandbox.wants_consent(_trust(order))
+        except CannotIsolate as error:
+            raise ToolFailed(str(error)) from None
 
     async def _grants(self, order: Order) -> tuple[Grant, ...]:
         return await grants_of(order) if self._setting.policy.mode == "on-miss" else ()
 
-    async def _resolve(self, wanted: Wanted) -> Resolved:
-        setting = self._setting
-        look = partial(resolve, wanted, setting.roots, setting.env, setting.where)
+    async def _resolve(self, order: Order, wanted: Wanted) -> Resolved:
+        setting, where = self._setting, ""
         try:
+            if setting.sandbox is not None:
+                where = await setting.sandbox.words(_trust(order))
+            look = partial(resolve, wanted, setting.roots, setting.env, where)
             return await setting.worker.run(look)
-        except NotResolved as error:
+        except (NotResolved, CannotIsolate) as error:
             raise ToolFailed(str(error)) from None
 
     async def _start(
         self, order: Order, resolved: Resolved, timeout: float | None, *, writable: bool
     ) -> supervision.Pid:
-        setting, launch = self._setting, resolved.launch
-        if setting.wrap is not None:
-            launch = await setting.wrap(launch)
+        setting = self._setting
+        launch = await self._wrapped(order, resolved.launch)
         seconds = setting.timeout_seconds if timeout is None else timeout
         ordered = StartCommand(
             id=command_id(order.key),
@@ -163,6 +181,27 @@ class ExecTool:
         try:
             return await start(setting.tenant, ordered)
         except CannotStart as error:
+            raise ToolFailed(str(error)) from None
+
+    async def _wrapped(self, order: Order, launch: Launch) -> Launch:
+        """In its sandbox, as one is for whose words these are."""
+        sandbox, roots = self._setting.sandbox, self._setting.roots
+        if sandbox is None:
+            return launch
+        need = Need(
+            trust=_trust(order),
+            agreed=bool(order.approved),
+            writable=tuple(
+                str(each.path)
+                for each in (roots.workspace, *roots.others)
+                if each.writable
+            ),
+            readable=tuple(str(each.path) for each in roots.others),
+            closed=tuple(map(str, roots.closed)),
+        )
+        try:
+            return await sandbox.wrap(launch, need)
+        except CannotIsolate as error:
             raise ToolFailed(str(error)) from None
 
     async def _until_over(self, pid: supervision.Pid, seconds: float) -> View | None:

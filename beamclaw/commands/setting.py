@@ -1,14 +1,14 @@
 """Where and how the commands of an agent run; and how they are asked."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import attrs
 
 import supervision
 from beamclaw.contracts.command_policy import CommandPolicy
-from beamclaw.contracts.commands import Launch
 from beamclaw.contracts.outside import Worker
+from beamclaw.contracts.sandbox import Sandbox
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.paths import Roots
 
@@ -29,8 +29,7 @@ class Setting:
         yield_seconds: After which a command goes on in the background.
         timeout_seconds: After which it is ended; 0: never.
         notify: Whether the session hears of the end of one in the background.
-        wrap: Puts a command into its sandbox.
-        where: That sandbox, in words.
+        sandbox: Where they run; None: as the node itself, without limits.
     """
 
     tenant: str
@@ -42,8 +41,7 @@ class Setting:
     yield_seconds: float = 10.0
     timeout_seconds: float = 1800.0
     notify: bool = True
-    wrap: Callable[[Launch], Awaitable[Launch]] | None = None
-    where: str = ""
+    sandbox: Sandbox | None = None
 
 
 async def ask(pid: supervision.Pid, request: supervision.Call[R]) -> R:

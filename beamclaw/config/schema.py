@@ -17,12 +17,15 @@ from beamclaw.config.tool_names import Profile
 from beamclaw.contracts.command_policy import AfterUntrusted
 from beamclaw.contracts.command_policy import Mode as CommandMode
 from beamclaw.contracts.resets import ResetMode
+from beamclaw.contracts.sandbox import Demand, Mode, Network
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.contracts.sessions import QueueMode
 from beamclaw.contracts.subagents import Visibility
 
 # More than this is not meant by any number here; said only to whoever tries.
 ENDLESS: Final = 1_000_000_000
+# The same for memory and disks.
+MOST_BYTES: Final = 2**50
 
 
 @attrs.frozen
@@ -47,6 +50,7 @@ class Range:
 
 Port = Annotated[int, Range(0, 65535)]
 Count = Annotated[int, Range(1, ENDLESS)]
+Size = Annotated[int, Range(1, MOST_BYTES)]
 Seconds = Annotated[float, Range(0, ENDLESS, above=True)]
 Wait = Annotated[float, Range(0, ENDLESS)]
 Share = Annotated[float, Range(0, 1, above=True)]
@@ -290,6 +294,26 @@ class AgentToolsConfig(ToolPolicy):
 
 
 @attrs.frozen(kw_only=True)
+class AgentSandboxConfig:
+    """In place of tools.exec.sandbox, for one agent; null: as there."""
+
+    mode: Mode | None = _key(None, "Commands of persons' own words.")
+    untrusted: Mode | None = _key(None, "Those of others.")
+    network: Network | None = _key(None, "Which of them have the network.")
+    read: tuple[str, ...] | None = _key(None, "Folders that they may read.")
+    write: tuple[str, ...] | None = _key(None, "Folders that they may change.")
+    memory: Size | None = _key(None, "Bytes of memory.")
+    processes: Count | None = _key(None, "Processes.")
+    cpu_seconds: Count | None = _key(None, "Seconds of processor time.")
+    seconds: Wait | None = _key(None, "Seconds that one may take.")
+    disk: Size | None = _key(None, "Bytes that one may add to the disk.")
+    disk_spare: Size | None = _key(None, "Bytes that stay free on it.")
+    tmp: Size | None = _key(None, "Bytes of /tmp.")
+    open_files: Count | None = _key(None, "Open files.")
+    require_limits: Demand | None = _key(None, "Which commands have to be limited.")
+
+
+@attrs.frozen(kw_only=True)
 class AgentConfig:
     """An agent: who answers, and by which model."""
 
@@ -333,6 +357,7 @@ class AgentConfig:
     skills: tuple[str, ...] | None = _key(
         None, "Skills that it has, in place of skills.allow; [] is none."
     )
+    sandbox: AgentSandboxConfig = attrs.field(factory=AgentSandboxConfig)
 
 
 @attrs.frozen(kw_only=True)
@@ -560,6 +585,59 @@ class SessionToolsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class SandboxConfig:
+    """Where commands run, and how much of the machine each may use."""
+
+    mode: Mode = _key(
+        "auto",
+        "Commands of persons' own words. bubblewrap: isolated, or not at all; none: as\n"
+        "the node itself; auto: isolated where that works here, else as the node itself.",
+    )
+    untrusted: Mode = _key(
+        "auto",
+        "The same where words of strangers are in the conversation, for sub-agents, and\n"
+        "for everybody without the node's token. auto: where isolation does not work, a\n"
+        "person has to agree to each command.",
+    )
+    network: Network = _key(
+        "trusted",
+        "Which isolated commands have the network of the machine, with all that listens\n"
+        "on it for this machine only: never, always, or those of persons' own words.",
+    )
+    read: tuple[str, ...] = _key(
+        (), "Files and folders that isolated commands may read, beside the system's."
+    )
+    write: tuple[str, ...] = _key(
+        (), "Folders that they may change, beside the workspace."
+    )
+    memory: Size = _key(4 * 1024**3, "Bytes of memory of one command.")
+    processes: Count = _key(512, "Processes and threads of one command.")
+    cpu_seconds: Count = _key(
+        7_200, "Seconds of processor time that each process of a command may take."
+    )
+    seconds: Wait = _key(
+        0.0, "Seconds after which a command is ended, whatever its call says; 0: never."
+    )
+    disk: Size = _key(
+        4 * 1024**3,
+        "Bytes that a command may add to its workspace, and of the longest file it\n"
+        "writes; a file counts 4 KiB at least.",
+    )
+    disk_spare: Size = _key(
+        256 * 1024**2,
+        "A command is ended as well when fewer bytes than this are left on the disk and\n"
+        "more than disk have gone since it began.",
+    )
+    tmp: Size = _key(256 * 1024**2, "Bytes of an isolated command's own /tmp.")
+    open_files: Count = _key(4_096, "Open files of each process of a command.")
+    require_limits: Demand = _key(
+        "untrusted",
+        "Which commands are refused where nothing can limit how many processes they\n"
+        "start: if the node runs as root, and no cgroup can be made.",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ExecConfig:
     """Commands that agents run."""
 
@@ -612,6 +690,7 @@ class ExecConfig:
         "Names of the node's own variables that commands get, too. Its keys and tokens\n"
         "are in such variables: name what agents may know.",
     )
+    sandbox: SandboxConfig = attrs.field(factory=SandboxConfig)
 
 
 @attrs.frozen(kw_only=True)

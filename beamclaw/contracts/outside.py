@@ -16,6 +16,7 @@ import trio
 
 from beamclaw.contracts.commands import OpenLauncher
 from beamclaw.contracts.providers import Connect
+from beamclaw.contracts.sandbox import Machine
 
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ class Outside:
         database: Opens a connection to a database file, by its URI. None: SQLite's own.
         connect: Makes the connection to a provider. None: as that is configured.
         launcher: Starts what starts programs. None: an operating system process.
+        machine: What commands can be isolated by. None: what is found out.
     """
 
     wall: Callable[[], float] = time.time
@@ -83,3 +85,4 @@ class Outside:
     database: Callable[[str], Any] | None = None
     connect: Connect | None = None
     launcher: OpenLauncher | None = None
+    machine: Machine | None = None

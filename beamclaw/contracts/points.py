@@ -150,6 +150,7 @@ POINTS: Final[Mapping[str, str]] = {
     "notice.tell": "its end is put into its session's inbox",
     "notice.rouse": "that session is told to look into its inbox",
     "notice.drop": "that this was told is written down",
+    "sandbox.refuse": "who asks what can be isolated hears that nobody can try it now",
     "command.drop": "a command that somebody has waited for is let go, or ended",
 }
 """What happens between the two points of each name."""

@@ -26,6 +26,7 @@ from beamclaw.contracts.messages import said
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import GetPermits
+from beamclaw.contracts.sandbox import GetIsolation
 from beamclaw.contracts.sessions import (
     GetSessionsStatus,
     Inbound,
@@ -83,6 +84,9 @@ async def status(node: Node, params: Params, send: Send) -> object:
                     node, names.of_tenant(DEFAULT_TENANT, "limits"), GetLimits()
                 ),
                 "questions": await waiting(node),
+                "commands": await _ask(
+                    node, names.of_tenant(DEFAULT_TENANT, "sandbox"), GetIsolation()
+                ),
             }
         },
         "processes": supervision.statistics().processes,

@@ -42,6 +42,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.limits.overrun": "error",
     "beamclaw.provider.left_alone": "warning",
     "beamclaw.provider.answers_again": "info",
+    "beamclaw.sandbox.missing": "warning",
     "beamclaw.session.repaired": "warning",
     "beamclaw.session.quarantined": "error",
     "beamclaw.sessions.cleaned": "info",

@@ -155,6 +155,7 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "notice.drop": _COMMANDS,
     "command.done": _COMMANDS,
     "command.clear": _COMMANDS,
+    "sandbox.refuse": _COMMANDS,
     "workspace.make": _COMMANDS,
     "launcher.start": _COMMANDS,
     "launcher.watch": _COMMANDS,
