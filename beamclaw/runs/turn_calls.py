@@ -6,6 +6,7 @@ from typing import Any, cast
 import attrs
 import orjson
 
+from beamclaw.config.structure import nearest
 from beamclaw.contracts import approvals
 from beamclaw.contracts.approvals import Clear, Clearance, Deny, digest_of
 from beamclaw.contracts.open_turn import Call, OpenTurn
@@ -39,7 +40,8 @@ class Known:
         have = ", ".join(sorted(self.tools)) or "there are none"
         if name in self.denied:
             return f"{name} is not allowed here: {self.denied[name]}; tools: {have}"
-        return f"there is no tool {name!r}; tools: {have}"
+        hint = nearest(name, self.tools)
+        return f"there is no tool {name!r}{hint}; tools: {have}"
 
 
 def of_calls(turn: OpenTurn, known: Known) -> tuple[Step, ...]:

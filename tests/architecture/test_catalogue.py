@@ -14,6 +14,7 @@ from beamclaw.contracts.tools import ToolSpec
 from beamclaw.toolbox import all_tools
 from beamclaw.tools import Plugins
 from beamclaw.tree import subagent_rules
+from scripts.tools import PAGE, page
 
 
 def catalogue() -> Mapping[str, AnyTool]:
@@ -39,6 +40,11 @@ def test_the_table_of_names_is_what_there_is():
     found = {spec.name: spec.group for spec in SPECS}
     table = {name: group for group, names in GROUPS.items() for name in names}
     assert found == table, "beamclaw/config/tool_names.py: GROUPS"
+
+
+def test_the_reference_page_has_every_tool_as_it_is():
+    text = PAGE.read_text()
+    assert text == page(text), "run: python -m scripts.tools"
 
 
 @each
