@@ -142,10 +142,12 @@ async def _take_time(folder: Path, order: Order) -> None:
 
 def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of *agent*."""
+    leave = Leave(folder / "script")
     world = World(
         folder / "effects",
         asks=_ASKS.get(agent, "never"),
-        clears=Leave(folder / "script"),
+        clears=leave,
+        script=leave.content if agent == WARY else None,
         before=partial(_take_time, folder),
     )
     if agent == CHIEF:

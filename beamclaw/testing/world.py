@@ -58,23 +58,31 @@ class Leave:
     """For `World.clears`: a person has to agree, unless it was allowed for good.
 
     What is agreed to is the call's ``text``, and what stands in *script* at that moment,
-    as if that were carried out. Who has read words of strangers is asked each time.
+    as if that were carried out. For good is allowed what its ``what`` names (else its
+    ``text``), while the script is the same. Who has read words of strangers is asked each
+    time.
     """
 
     script: Path
+
+    def content(self) -> str:
+        """What stands in the script now."""
+        return self.script.read_text() if self.script.exists() else ""
 
     async def __call__(self, order: Order) -> Clearance:
         """See the class."""
         text = str(order.arguments.get("text", ""))
         if text == "forbidden":
             return Deny("the world does not allow that")
-        content = self.script.read_text() if self.script.exists() else ""
+        what = str(order.arguments.get("what", text))
+        granted = await grants_of(order)
+        content = self.content()  # last: nothing is waited for from here on
         grant = Grant(
-            tool=order.tool, pattern=text, arguments=content, words=f"do {text}"
+            tool=order.tool, pattern=what, arguments=content, words=f"do {what}"
         )
         if order.tainted:
             grant = None
-        elif any(grant.allows(other) for other in await grants_of(order)):
+        elif any(grant.allows(other) for other in granted):
             return Clear()
         return Ask(
             question=f"{order.tool} {text}",
@@ -94,6 +102,7 @@ class World:
         clears: What its tools say of a call, where *asks* is ``by-call``.
         before: Waited for in a tool, before its effect.
         after: The same, between its effect and its end.
+        script: Looked at when a tool begins to work, and written down with its effect.
 
     ``look`` brings words of strangers, if its ``text`` is ``strange``.
     """
@@ -103,6 +112,7 @@ class World:
     clears: Callable[[Order], Awaitable[Clearance]] = _clear
     before: Callable[[Order], Awaitable[None]] = _at_once
     after: Callable[[Order], Awaitable[None]] = _at_once
+    script: Callable[[], str] | None = None
 
     def effects(self, tool: str | None = None) -> list[dict[str, Any]]:
         """All that was done, in order; by *tool*, if one is given."""
@@ -112,10 +122,12 @@ class World:
         found = [orjson.loads(line) for line in lines]
         return [one for one in found if tool is None or one["tool"] == tool]
 
-    def add(self, order: Order) -> None:
+    def add(self, order: Order, script: str | None = None) -> None:
         """Do the effect of *order*."""
         with point("tool.effect"):
             line = {"tool": order.tool, "key": order.key, "arguments": order.arguments}
+            if script is not None:
+                line["script"] = script
             with self.file.open("ab") as file:
                 file.write(orjson.dumps(line) + b"\n")
 
@@ -140,6 +152,7 @@ class _Worldly:
         )
 
     async def run(self, order: Order) -> Output:
+        script = None if self.world.script is None else self.world.script()
         text = order.arguments.get("text", "")
         if text == "fail":
             raise ToolFailed("it was told to fail")
@@ -148,11 +161,11 @@ class _Worldly:
         await self.world.before(order)
         done = self.world.effects(self.name)
         if self.name == "look":
-            self.world.add(order)
+            self.world.add(order, script)
             answer = f"{len(done)} looks before"
         else:
             if self.name != "put" or all(one["key"] != order.key for one in done):
-                self.world.add(order)
+                self.world.add(order, script)
             answer = f"{self.name}: {text}"
         await self.world.after(order)
         return Output(answer, untrusted=self.name == "look" and text == "strange")

@@ -21,7 +21,17 @@ from tests.audit.look import look, open_work
 T = TypeVar("T")
 Row = dict[str, Any]
 _MARKER = re.compile(r"<<([^<>]+)>>")
-TABLES = ["sessions", "events", "inbox", "runs", "usage", "spent", "waits", "children"]
+TABLES = [
+    "sessions",
+    "events",
+    "inbox",
+    "runs",
+    "usage",
+    "spent",
+    "waits",
+    "grants",
+    "children",
+]
 _SUMMARY = "[What was said before"
 _ANNOUNCED = ("[The sub-agent ", "[The session ")
 
@@ -68,6 +78,7 @@ class Book:
     usage: list[Row] = attrs.field(factory=list)
     spent: list[Row] = attrs.field(factory=list)
     waits: list[Row] = attrs.field(factory=list)
+    grants: list[Row] = attrs.field(factory=list)
     children: list[Row] = attrs.field(factory=list)
     sums: list[Row] = attrs.field(factory=list)
     deleted: dict[str, int] = attrs.field(factory=dict)

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+import orjson
+
 from tests.audit.book import Row
 from tests.audit.known import ONCE, TOOLS, UNSAFE, Known, rule
 
@@ -73,6 +75,47 @@ def intended(known: Known) -> Iterator[str]:
     for effect in known.effects:
         if effect.key not in keys:
             yield f"{effect.text}: {effect.tool}, and no intent"
+
+
+@rule
+def agreed(known: Known) -> Iterator[str]:
+    """An effect that a person has to agree to, and another one was agreed to, or none."""
+    deeds = {
+        row["wait_id"]: orjson.loads(row["details"]).get("script")
+        for row in known.book.waits
+        if row["verdict"] == "allow"
+    }
+    granted = {
+        (row["tool"], row["pattern"], row["arguments"]) for row in known.book.grants
+    }
+    for effect in known.effects:
+        if effect.script is None or deeds.get(effect.key) == effect.script:
+            continue
+        if (effect.tool, effect.what, effect.script) not in granted:
+            yield f"{effect.text}: {effect.tool} did {effect.script!r} without leave"
+
+
+@rule
+def granted(known: Known) -> Iterator[str]:
+    """Something is allowed for good that nobody has allowed so."""
+    rows = {row["wait_id"]: row for row in known.book.waits}
+    for grant in known.book.grants:
+        row = rows.get(grant["wait_id"])
+        if row is None:  # its conversation is deleted
+            continue
+        if row["verdict"] != "allow" or not row["always"]:
+            yield f"{grant['wait_id']}: granted, and answered {row['verdict']}"
+        if row["granting"] is None:
+            yield f"{grant['wait_id']}: granted, and it was not offered"
+    put = {
+        (g["agent"], g["tool"], g["pattern"], g["arguments"]) for g in known.book.grants
+    }
+    for wait_id, row in rows.items():
+        if row.get("always"):
+            grant = orjson.loads(row["granting"])
+            what = grant["tool"], grant["pattern"], grant.get("arguments", "")
+            if (row["agent"], *what) not in put:
+                yield f"{wait_id}: allowed for good, and it is not granted"
 
 
 @rule

@@ -82,11 +82,16 @@ class Verdict:
 
 @attrs.frozen(kw_only=True)
 class Effect:
-    """Something that a tool did; *text* says for which call of which message."""
+    """Something that a tool did; *text* says for which call of which message.
+
+    *script* is what it carried out, *what* names that; None: nobody has to agree to it.
+    """
 
     tool: str
     key: str
     text: str
+    script: str | None = None
+    what: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -188,8 +193,15 @@ def rule(function: Rule) -> Rule:
 
 def effects_of(lines: bytes) -> list[Effect]:
     """What the world of the tools wrote down."""
-    rows = map(orjson.loads, lines.splitlines())
-    return [
-        Effect(tool=row["tool"], key=row["key"], text=row["arguments"].get("text", ""))
-        for row in rows
-    ]
+    return [_effect(row) for row in map(orjson.loads, lines.splitlines())]
+
+
+def _effect(row: dict[str, Any]) -> Effect:
+    text = row["arguments"].get("text", "")
+    return Effect(
+        tool=row["tool"],
+        key=row["key"],
+        text=text,
+        script=row.get("script"),
+        what=row["arguments"].get("what", text),
+    )

@@ -194,7 +194,21 @@ def wait(**more: Any) -> Row:
         "verdict": "allow",
         "by": "owner",
         "closed_at": 4.0,
+        "agent": "main",
+        "details": '{"script": "s"}',
+        "granting": '{"tool": "put", "pattern": "p", "arguments": "s"}',
+        "always": 1,
         **more,
+    }
+
+
+def grant() -> Row:
+    return {
+        "agent": "main",
+        "tool": "put",
+        "pattern": "p",
+        "arguments": "s",
+        "wait_id": "w1",
     }
 
 
@@ -208,6 +222,7 @@ def killed() -> Book:
         usage=[use("ra", 1)],
         spent=spent(1),
         waits=[wait()],
+        grants=[grant()],
     )
 
 
@@ -238,6 +253,7 @@ def book() -> Book:
         ],
         spent=spent(4, of_child=1),
         waits=[wait()],
+        grants=[grant()],
         children=[
             {
                 "run_id": "rk",
@@ -294,7 +310,7 @@ def known() -> Known:
             Call(marker="c", at=41.0, billed=(10, 5), messages=(summary, *prompt("c"))),
         ],
         effects=[
-            Effect(tool="put", key="ra/c1", text="a/0.0"),
+            Effect(tool="put", key="ra/c1", text="a/0.0", script="s", what="p"),
             Effect(tool="send", key="ra/c2", text="a/0.1"),
         ],
         verdicts=[

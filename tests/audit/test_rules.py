@@ -461,6 +461,31 @@ def an_answer_to_nothing(known: Known) -> None:
     )
 
 
+@finds("agreed")
+def something_else_was_carried_out(known: Known) -> None:
+    known.effects[0] = attrs.evolve(known.effects[0], script="other")
+
+
+@finds("agreed")
+def done_without_a_grant(known: Known) -> None:
+    known.effects[0] = attrs.evolve(known.effects[0], what="q")
+
+
+@finds("granted")
+def granted_by_a_no(known: Known) -> None:
+    known.book.waits[0]["always"] = 0
+
+
+@finds("granted")
+def granted_and_not_offered(known: Known) -> None:
+    known.book.waits[0] |= {"granting": None, "always": 0, "verdict": "allow"}
+
+
+@finds("granted")
+def allowed_for_good_and_not_granted(known: Known) -> None:
+    known.book.grants.clear()
+
+
 @finds("obeyed")
 def carried_out_against_the_answer(known: Known) -> None:
     event(known.book, "wait-over")["body"]["verdict"] = "deny"

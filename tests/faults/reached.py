@@ -105,6 +105,10 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "session.answer-late",
         "session.tell-answer",
     ),
+    "leave-for-good": (
+        "run.clear",
+        "tool.clear",
+    ),
     "nobody-answers": ("run.expire",),
     "tool-too-slow": ("run.drop-call",),
     "plain-terminal": (
@@ -173,7 +177,6 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "file.close": _FILES,
     "file.forget": _FILES,
     "run.clear": "no tool of a node is asked of each call",
-    "tool.clear": "no tool of a node is asked of each call",
 }
 
 

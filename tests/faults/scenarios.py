@@ -159,6 +159,44 @@ async def nobody_answers(stage: Stage, name: str) -> None:
     await stage.ask(Plan(rounds=(("send",),)), name, key(name, "careful"))
 
 
+DARE = ("send", {"what": "it"})
+
+
+@scenario()
+async def leave_for_good(stage: Stage, name: str) -> None:
+    """A tool says that a person has to agree, who does so for good; the next is clear.
+
+    Somebody else says no at the same time: the first one counts.
+    """
+    session, script = key(name, "wary"), stage.folder / "script"
+    script.write_text(name)  # nothing that was granted before counts for it
+    async with trio.open_nursery() as nursery:
+        sent = stage.sent(f"{name}a", session)
+        nursery.start_soon(stage.ask, Plan(rounds=((DARE,),)), f"{name}a", session)
+        nursery.start_soon(partial(stage.answer, sent, "allow", "one", always=True))
+        nursery.start_soon(partial(stage.answer, sent, "deny", "two"))
+    async with trio.open_nursery() as nursery:
+        sent = stage.sent(f"{name}b", session, after=f"{name}a")
+        plan = Plan(rounds=((DARE,),))
+        nursery.start_soon(
+            partial(stage.ask, plan, f"{name}b", session, after=f"{name}a")
+        )
+        nursery.start_soon(stage.answer, sent, "deny")
+
+
+@scenario()
+async def changed_since(stage: Stage, name: str) -> None:
+    """What a person agrees to is another thing when it is to be done."""
+    session, script = key(name, "wary"), stage.folder / "script"
+    script.write_text(f"{name} harmless")
+    async with trio.open_nursery() as nursery:
+        sent = stage.sent(name, session)
+        nursery.start_soon(stage.ask, Plan(rounds=((DARE,),)), name, session)
+        await stage.asked(sent)
+        script.write_text(f"{name} harmful")
+        await stage.answer(sent, "allow")
+
+
 # --- messages that come meanwhile
 
 

@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ providers:
 agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
+  wary: {{model: openai/large}}
   chief: {{model: openai/large, hand_over: [main]}}
   small: {{model: openai/small}}
   dear: {{model: openai/dear}}
@@ -462,7 +463,19 @@ class Stage:
 
         await self.insist(sent, send)
 
-    async def answer(self, sent: Sent, verdict: str, by: str = "owner") -> None:
+    async def asked(self, sent: Sent) -> None:
+        """Until a question of the session is open, or the turn is over."""
+        while sent.finished is None:
+            with suppress(*LEFT):
+                frame = await self.request("questions")
+                rows = frame.get("result", ())
+                if any(row["session_key"] == sent.session for row in rows):
+                    return
+            await trio.sleep(0.005)
+
+    async def answer(
+        self, sent: Sent, verdict: str, by: str = "owner", *, always: bool = False
+    ) -> None:
         """Answer the next question of the session, when there is one."""
 
         async def send(sent: Sent) -> bool:
@@ -476,6 +489,7 @@ class Stage:
                     await trio.sleep(0.005)
                     return sent.finished is not None
                 given = {"verdict": verdict, "by": by, "session_key": sent.session}
+                given |= {"always": always} if always else {}
                 wait_id = rows[0]["wait_id"]
                 said = partial(Verdict, wait_id=wait_id, verdict=verdict, by=by)
                 self.known.verdicts.append(said(counts=None))
