@@ -176,7 +176,6 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "file.sync-folder": _FILES,
     "file.close": _FILES,
     "file.forget": _FILES,
-    "run.clear": "no tool of a node is asked of each call",
 }
 
 
