@@ -66,10 +66,12 @@ class Bench:
     outside: Outside
     at_once: int = 8
     _places: trio.CapacityLimiter = attrs.field(init=False)
+    _searching: trio.CapacityLimiter = attrs.field(init=False)
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict[str, trio.Lock], init=False)
 
     def __attrs_post_init__(self) -> None:
         self._places = trio.CapacityLimiter(self.at_once)
+        self._searching = trio.CapacityLimiter(1)
 
     async def do(self, fn: Callable[[], T]) -> T:
         """Do *fn*, which ends soon; cancelled, it is left to its end, with no answer."""
@@ -87,13 +89,21 @@ class Bench:
                 done.append(await self.outside.worker().run(fn))
             return done[0]
 
-    async def through(self, steps: Steps[T], seconds: float) -> T | None:
-        """Do *steps* to their end; None: that was not reached in *seconds*."""
+    async def through(
+        self, steps: Steps[T], seconds: float, *, search: bool = False
+    ) -> T | None:
+        """Do *steps* to their end; None: that was not reached in *seconds*.
+
+        A *search* does not wait for a disk but computes, in the same interpreter as the
+        event loop: of these only one has its turn at a time.
+        """
         work = _Work(steps)
+        places = self._searching if search else self._places
         deadline = trio.current_time() + seconds
         try:
             while trio.current_time() < deadline:
-                ended = await self.do(work.go_on)
+                async with places:
+                    ended = await self.outside.worker().run(work.go_on)
                 if ended is not None:
                     return ended.value
         finally:
@@ -120,6 +130,7 @@ class Bench:
         """How much is in progress."""
         return {
             "working": self._places.borrowed_tokens,
+            "searching": self._searching.borrowed_tokens,
             "waiting": self._places.statistics().tasks_waiting,
             "locked": len(self._locks),
         }

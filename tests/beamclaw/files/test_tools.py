@@ -25,7 +25,12 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     yield made
     assert len(list(Path("/dev/fd").iterdir())) == before
     assert made.litter() == []
-    assert made.bench.statistics() == {"working": 0, "waiting": 0, "locked": 0}
+    assert made.bench.statistics() == {
+        "working": 0,
+        "searching": 0,
+        "waiting": 0,
+        "locked": 0,
+    }
 
 
 async def refused(stage: Stage, tool: str, words: str, **arguments: object) -> None:
@@ -49,6 +54,13 @@ async def test_the_tools_have_openclaw_s_names_and_parameters(stage: Stage) -> N
     assert offered == {
         "read": ("pure", "fs", ["path", "offset", "limit"], ["path"]),
         "ls": ("pure", "fs", ["path", "limit"], []),
+        "find": ("pure", "fs", ["pattern", "path", "limit"], ["pattern"]),
+        "grep": (
+            "pure",
+            "fs",
+            ["pattern", "path", "glob", "ignoreCase", "literal", "context", "limit"],
+            ["pattern"],
+        ),
         "write": ("checkable", "fs", ["path", "content"], ["path", "content"]),
         "edit": (
             "checkable", "fs", ["path", "oldText", "newText", "edits"], ["path"],
@@ -94,6 +106,8 @@ async def test_no_tool_takes_a_path_out_of_the_workspace(
     for tool, more in (
         ("read", {}),
         ("ls", {}),
+        ("find", {"pattern": "*"}),
+        ("grep", {"pattern": "canary"}),
         ("write", {"content": "x"}),
         ("edit", {"oldText": "canary", "newText": "y"}),
     ):

@@ -1,108 +1,48 @@
-"""The tools for files, under OpenClaw's names: what they take, and what they tell.
+"""The tools that change files, under OpenClaw's names: write, edit and apply_patch.
 
-Whoever was trained on another program's tools may call an argument by the name it has
-there (:mod:`beamclaw.files.aliases`).
+All of them are *checkable*: what a call has decided is written down before a file is
+touched, see :mod:`beamclaw.files.changes`. A ``write`` could simply be made again, but for
+an edit that the same turn has made after it: that would be undone.
 """
 
 import functools
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Annotated, TypeVar
 
 import attrs
 
-from beamclaw.config.schema import ENDLESS, FilesConfig
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, digest_of
-from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.steps import Steps
-from beamclaw.contracts.tools import Order, Output, ToolFailed
+from beamclaw.contracts.tools import Order, ToolFailed
 from beamclaw.files import edits as edits_
 from beamclaw.files import patch as patch_
-from beamclaw.files.bench import Bench
 from beamclaw.files.changes import Change, Changes, Content, content, digest, digest_at
 from beamclaw.files.edits import Edit
-from beamclaw.files.listing import listed
-from beamclaw.files.reading import read
 from beamclaw.files.receipts import Receipts
+from beamclaw.files.setting import Setting
 from beamclaw.files.text import decoded
-from beamclaw.paths import NotThere, Place, Roots, find, where
-from beamclaw.toolkit import Range, tool
-
-T = TypeVar("T")
-
-Lines = Annotated[int, Range(1, ENDLESS)]
+from beamclaw.paths import NotThere, Place, find, where
+from beamclaw.toolkit import tool
 
 # Seconds between two looks at receipts whose time is over.
 _SWEEP_EVERY = 3600.0
 
 
-@attrs.frozen(kw_only=True)
-class Setting:
-    """What the tools of an agent work with.
-
-    Attributes:
-        roots: The folders it may touch.
-        limits: How much of them.
-        receipts: The folder, in that of the tenant, for what edits do.
-        bench: The tenant's: who edits a file is alone with it, whichever agent that is.
-    """
-
-    roots: Roots
-    limits: FilesConfig
-    receipts: Path
-    bench: Bench
-    outside: Outside
-
-
-class FileTools:
-    """The tools of one agent.
+class ChangeTools:
+    """Those of one agent.
 
     Args:
         setting: What they work with.
     """
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+        self._outside = setting.outside
         self._roots = setting.roots
         self._limits = setting.limits
         self._bench = setting.bench
         self._receipts = Receipts(setting.receipts)
         self._changes = Changes(self._roots, self._receipts, self._limits.max_bytes)
         self._swept = 0.0
-
-    # --- reading
-
-    @tool(effect="pure", group="fs")
-    async def read(
-        self, path: str, offset: Lines = 1, limit: Lines | None = None
-    ) -> Output:
-        """Read a file: the lines of a text, or a picture (PNG, JPEG, GIF, WebP).
-
-        A long text is shown in part, with the offset to go on with.
-
-        Args:
-            path: The file, from the workspace or absolute.
-            offset: The first line that is shown, from 1.
-            limit: How many lines are shown.
-        """
-        limits = self._limits
-        lines = limits.read_lines if limit is None else min(limit, limits.read_lines)
-        return await self._through(read(self._roots, path, offset, lines, limits))
-
-    @tool(effect="pure", group="fs")
-    async def ls(self, path: str = ".", limit: Lines | None = None) -> str:
-        """List a folder: folders end with /, links show where they lead.
-
-        Args:
-            path: The folder, from the workspace or absolute.
-            limit: How many entries are shown.
-        """
-        most = min(limit or ENDLESS, self._limits.list_entries)
-        return await self._through(listed(self._roots, path, most, self._limits))
-
-    # --- writing
 
     @tool(effect="checkable", group="fs", asks="by-call")
     async def write(self, order: Order, path: str, content: str) -> str:
@@ -277,16 +217,6 @@ class FileTools:
 
     # --- what they have in common
 
-    async def _through(self, steps: Steps[T]) -> T:
-        seconds = self._limits.search_seconds
-        found = await self._bench.through(steps, seconds)
-        if found is None:
-            raise ToolFailed(
-                f"it took more than {seconds:g} seconds (tools.files.search_seconds); "
-                "look for less"
-            )
-        return found
-
     def _places(self, paths: Sequence[str]) -> list[Place]:
         return [where(self._roots, path) for path in paths]
 
@@ -313,7 +243,7 @@ class FileTools:
         )
 
     def _carried_out(self, key: str, said: str, changes: Sequence[Change]) -> str:
-        now = self._setting.outside.wall()
+        now = self._outside.wall()
         if not self._swept <= now < self._swept + _SWEEP_EVERY:
             self._swept = now
             self._receipts.sweep(now - self._limits.receipt_seconds)
