@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 import attrs
 
-from beamclaw import commands, tools
+from beamclaw import commands, files, tools
 from beamclaw.agents import workspace_of
 from beamclaw.config import Config
 from beamclaw.contracts.command_policy import CommandPolicy, Rule
@@ -39,6 +39,7 @@ class Setting:
         rules: What it says of other sessions.
         outside: The world.
         plugins: What other packages bring.
+        bench: Where the tenant's files are read and written.
     """
 
     tenant: str
@@ -47,6 +48,7 @@ class Setting:
     rules: Rules
     outside: Outside
     plugins: tools.Plugins
+    bench: files.Bench
 
 
 def no_tools(agent: str) -> Mapping[str, AnyTool]:
@@ -63,6 +65,7 @@ def all_tools(
     plugins: tools.Plugins,
 ) -> ToolsOf:
     """Those of a node, made when an agent's first turn asks for them."""
+    bench = files.Bench(outside, config.tools.files.at_once)
 
     def of(agent: str) -> Mapping[str, AnyTool]:
         setting = Setting(
@@ -72,6 +75,7 @@ def all_tools(
             rules=rules,
             outside=outside,
             plugins=plugins,
+            bench=bench,
         )
         return by_name(_given(setting))
 
@@ -85,6 +89,7 @@ def _given(setting: Setting) -> Iterator[AnyTool]:
     yield from tools.session_tools(config, outside, rules, tenant, agent)
     yield from setting.plugins.tools.values()
     yield from commands.tools(_commands(setting))
+    yield from files.tools(_files(setting))
 
 
 def _commands(setting: Setting) -> commands.Setting:
@@ -119,9 +124,21 @@ def sandbox_of(setting: Setting) -> Sandbox:
     )
 
 
+def _files(setting: Setting) -> files.Setting:
+    config = setting.config
+    return files.Setting(
+        roots=roots_of(config, setting.agent),
+        limits=config.tools.files,
+        receipts=config.data / "tenants" / setting.tenant / "receipts",
+        bench=setting.bench,
+        outside=setting.outside,
+    )
+
+
 def roots_of(config: Config, agent: str) -> Roots:
     """The folders that an agent may touch."""
-    return Roots(workspace=workspace_of(config, agent), closed=(config.data,))
+    own = (config.data,) if config.file is None else (config.data, config.file)
+    return Roots(workspace=workspace_of(config, agent), closed=own)
 
 
 def by_name(given: Iterable[AnyTool]) -> Mapping[str, AnyTool]:

@@ -88,7 +88,7 @@ def load(
         (errors if strict else warnings).extend(unsure)
     if errors or config is None:
         raise ConfigError(_sorted(errors), _sorted(warnings))
-    config = _with_sources(attrs.evolve(config, data=folder), places)
+    config = _with_sources(attrs.evolve(config, data=folder, file=path), places)
     config = attrs.evolve(config, chosen=choose(config, places, variables))
     return Loaded(config, path, tuple(_sorted(warnings)), _origins(places))
 

@@ -144,15 +144,21 @@ def find(roots: Roots, text: str, *, make: bool = False) -> Generator[Spot]:
 
 @contextmanager
 def _walking(roots: Roots, text: str, missing: Missing) -> Generator[Spot]:
+    root, parts = _start(roots, text)
+    walk = _Walk(roots, text, missing)
+    try:
+        yield walk.to(root, parts, folder=written(text).folder)
+    finally:
+        walk.close()
+
+
+def _start(roots: Roots, text: str) -> tuple[Root, tuple[str, ...]]:
+    """The root in which the way begins, and the names on it."""
     path = written(text)
     start = roots.at(text) if path.absolute else (roots.workspace, path.parts)
     if start is None:
         raise PathRefused(_outside(roots, text))
-    walk = _Walk(roots, text, missing)
-    try:
-        yield walk.to(*start, folder=path.folder)
-    finally:
-        walk.close()
+    return start
 
 
 def where(roots: Roots, text: str) -> Place:
@@ -161,6 +167,9 @@ def where(roots: Roots, text: str) -> Place:
     Raises:
         PathRefused: See :func:`find`. Folders that are missing are no error.
     """
+    root, parts = _start(roots, text)
+    if ".." not in parts and not root.path.exists():
+        return Place(root, tuple(parts))
     for _ in range(MAX_AGAIN):
         with suppress(_Swapped), _walking(roots, text, "think") as spot:
             return spot.place
@@ -278,7 +287,10 @@ class _Walk:
         try:
             self._stand(os.open(root.path, FOLDER & ~os.O_NOFOLLOW))
         except FileNotFoundError:
-            raise NotThere(f"the {root.name} {root.path} does not exist") from None
+            if self.missing != "make" or not root.writable:
+                raise NotThere(f"the {root.name} {root.path} does not exist") from None
+            _make_root(root)
+            raise _Swapped from None
         except OSError as error:
             raise PathRefused(f"the {root.name} {root.path}: {_why(error)}") from None
 
@@ -339,10 +351,7 @@ class _Walk:
         if self.missing != "make" or not self._root.writable:
             raise NotThere(f"there is no folder at {shown(self._at(name))}")
         try:
-            with point("path.folder"):
-                os.mkdir(name, dir_fd=self.here)
-            with point("path.sync"):
-                os.fsync(self.here)
+            _make_folder(name, self.here)
         except FileExistsError:
             raise _Swapped from None
         except OSError as error:
@@ -373,6 +382,28 @@ class _Walk:
 
     def _refused(self, name: str, error: OSError) -> PathRefused:
         return PathRefused(f"{shown(self._at(name))}: {_why(error)}")
+
+
+def _make_folder(name: str, folder: int, mode: int = 0o777) -> None:
+    with point("path.folder"):
+        os.mkdir(name, mode, dir_fd=folder)
+    with point("path.sync"):
+        os.fsync(folder)
+
+
+def _make_root(root: Root) -> None:
+    """A workspace that is not there yet, for nobody but us; also the folders above."""
+    for path in reversed((root.path, *root.path.parents)):
+        if path.is_dir():
+            continue
+        above = os.open(path.parent, FOLDER & ~os.O_NOFOLLOW)
+        try:
+            with suppress(FileExistsError):
+                _make_folder(path.name, above, 0o700)
+        except OSError as error:
+            raise PathRefused(f"the {root.name} {root.path}: {_why(error)}") from None
+        finally:
+            os.close(above)
 
 
 def _identities(paths: Sequence[Path]) -> Generator[tuple[int, int]]:
