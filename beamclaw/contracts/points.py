@@ -32,7 +32,6 @@ POINTS: Final[Mapping[str, str]] = {
     "workspace.folder": "a folder of a new workspace is made",
     "workspace.sync": "a file that a workspace begins with is written out",
     "workspace.seed": "such a file gets its name",
-    "file.receipts": "the folder for what edits of files have decided is made",
     "file.sync-receipt": "what an edit or a patch has decided, or done, is written out",
     "file.receipt": "what it has decided gets its name: from here on it counts",
     "file.sync-receipts": "the folder with that name in it is written out",

@@ -6,7 +6,7 @@ effect is of; ``beamclaw.runs.turn`` decides by it.
 """
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -191,6 +191,18 @@ class Tool(Protocol):
 
         Raises:
             ToolFailed: It cannot be done at all, in words for the model.
+        """
+        ...
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A tool that keeps something of a call, for who asks it what became of that."""
+
+    async def forget(self, order: Order) -> None:
+        """The result of *order* is in the journal: nobody will ask any more.
+
+        It may be lost, so what is kept has an end of its own as well.
         """
         ...
 

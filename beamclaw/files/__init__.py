@@ -17,5 +17,8 @@ __all__ = ["Bench", "Setting", "tools"]
 
 def tools(setting: Setting) -> tuple[Tool, ...]:
     """The tools for files of one agent."""
-    made = *tools_of(LookTools(setting)), *tools_of(ChangeTools(setting))
-    return tuple(Aliased(each) for each in made)
+    looking, changing = LookTools(setting), ChangeTools(setting)
+    return (
+        *(Aliased(each, forgets=looking.forget) for each in tools_of(looking)),
+        *(Aliased(each, forgets=changing.forget) for each in tools_of(changing)),
+    )

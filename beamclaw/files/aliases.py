@@ -5,7 +5,7 @@ at them, so that a path is judged under whichever name it comes; two names for o
 are refused, because nobody knows which is meant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
 import attrs
@@ -74,9 +74,14 @@ def _inside(edits: Any) -> Any:
 
 @attrs.frozen
 class Aliased:
-    """A tool whose arguments may come under other names."""
+    """A tool whose arguments may come under other names.
+
+    Attributes:
+        forgets: Is told that the result of a call is in the journal.
+    """
 
     tool: Tool
+    forgets: Callable[[Order], Awaitable[None]]
 
     @property
     def spec(self) -> ToolSpec:
@@ -94,6 +99,10 @@ class Aliased:
     async def clear(self, order: Order) -> Clearance:
         """See the same."""
         return await self.tool.clear(self._ours(order))
+
+    async def forget(self, order: Order) -> None:
+        """See :class:`beamclaw.contracts.tools.Forgets`."""
+        await self.forgets(order)
 
     def _ours(self, order: Order) -> Order:
         known = self.spec.parameters["properties"]

@@ -61,10 +61,14 @@ class Bench:
     Attributes:
         outside: Where threads come from.
         at_once: Pieces of work in progress at a time.
+        changing: Keys of the calls that change files at this moment.
+        catching_up: Who has it carries on with calls that were interrupted.
     """
 
     outside: Outside
     at_once: int = 8
+    changing: set[str] = attrs.field(factory=set[str], init=False)
+    catching_up: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _places: trio.CapacityLimiter = attrs.field(init=False)
     _searching: trio.CapacityLimiter = attrs.field(init=False)
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict[str, trio.Lock], init=False)

@@ -12,16 +12,18 @@ else has written meanwhile is never lost.
 import hashlib
 import os
 import stat
-from collections.abc import Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 import attrs
 
 from beamclaw.contracts.points import point
+from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.files.receipts import Receipt, Receipts, Target
-from beamclaw.paths import PathRefused, Place, Roots, Spot, find
+from beamclaw.paths import PathRefused, Place, Root, Roots, Spot, find
 
 # What is taken from the modes of a file that is replaced; never the right to become
 # somebody else by running it.
@@ -158,6 +160,7 @@ class Changes:
         """
         targets = tuple(
             Target(
+                root=str(change.place.root.path),
                 path=str(change.place.path),
                 before=change.before,
                 after=digest(change.after),
@@ -174,12 +177,29 @@ class Changes:
             raise ToolFailed(
                 f"nothing was changed: {why(error)} (in the data folder)"
             ) from None
+        except DataFolderError as error:
+            raise ToolFailed(f"nothing was changed: {error}") from None
         return self._finish(receipt, contents, again=False)
 
     def targets(self, key: str) -> tuple[str, ...]:
         """The files that the call with *key* has decided to change."""
         found = self.receipts.get(key)
         return () if found is None else tuple(each.path for each in found[0].targets)
+
+    def touching(self, paths: Container[str], but: Container[str]) -> list[Receipt]:
+        """What was begun with files at *paths* and is not done; *but* not by these calls."""
+        return [
+            receipt
+            for receipt in self.receipts.open()
+            if receipt.key not in but
+            and any(target.path in paths for target in receipt.targets)
+        ]
+
+    def catch_up(self, paths: Container[str], but: Container[str]) -> None:
+        """Carry on with all of that, before anybody changes these files anew."""
+        for receipt in self.touching(paths, but):
+            with suppress(ToolFailed):  # the call itself will hear of it
+                self.resume(receipt.key)
 
     def resume(self, key: str) -> str | None:
         """What has become of the changes under *key*, which are made now if need be.
@@ -262,7 +282,10 @@ class Changes:
 
     @contextmanager
     def _at(self, target: Target, *, make: bool = False) -> Generator[Spot]:
-        with find(self.roots, target.path, make=make) as spot:
+        # It may be another agent's, in whose workspace this one has nothing to say.
+        root = Root(Path(target.root), writable=True, name="workspace")
+        roots = attrs.evolve(self.roots, workspace=root, others=())
+        with find(roots, target.path, make=make) as spot:
             if str(spot.place.path) != target.path:
                 raise PathRefused(f"{target.path} leads elsewhere now")
             spot.require_writable()

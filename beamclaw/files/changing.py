@@ -7,8 +7,8 @@ an edit that the same turn has made after it: that would be undone.
 
 import functools
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import attrs
 
@@ -58,7 +58,7 @@ class ChangeTools:
         data = content.encode("utf-8", "surrogatepass")
         self._fits("it", data)
         places = await self._bench.do(lambda: self._places([path]))
-        async with self._bench.alone_with(_keys(places)):
+        async with self._alone_with(_keys(places)):
             plan = functools.partial(self._written, order, path, data)
             return await self._carry_out(order, await self._bench.do(plan))
 
@@ -108,7 +108,7 @@ class ChangeTools:
         """
         wanted = _wanted(old_text, new_text, edits)
         places = await self._bench.do(lambda: self._places([path]))
-        async with self._bench.alone_with(_keys(places)):
+        async with self._alone_with(_keys(places)):
             plan = functools.partial(self._edited, order, path, wanted)
             return await self._carry_out(order, await self._bench.do(plan))
 
@@ -160,7 +160,7 @@ class ChangeTools:
         """
         ops = patch_.parsed(input)
         places = await self._bench.do(lambda: self._places(self._paths(ops)))
-        async with self._bench.alone_with(_keys(places)):
+        async with self._alone_with(_keys(places)):
             plan = functools.partial(self._patched, order, ops)
             return await self._carry_out(order, await self._bench.do(plan))
 
@@ -236,11 +236,33 @@ class ChangeTools:
                 f"{self._limits.max_bytes:,} are written (tools.files.max_bytes)"
             )
 
+    @asynccontextmanager
+    async def _alone_with(self, paths: Sequence[str]) -> AsyncGenerator[None]:
+        """Nobody changes these files meanwhile, and what was begun with them is done.
+
+        A call that was interrupted has a say before all that come after it: they see
+        what it has decided.
+        """
+        begun = await self._bench.do(
+            lambda: self._changes.touching(paths, self._bench.changing)
+        )
+        more = [target.path for each in begun for target in each.targets]
+        async with self._bench.alone_with([*paths, *more]):
+            async with self._bench.catching_up:
+                await self._bench.do_whole(
+                    lambda: self._changes.catch_up(paths, self._bench.changing)
+                )
+            yield
+
     async def _carry_out(self, order: Order, plan: tuple[str, list[Change]]) -> str:
         said, changes = plan
-        return await self._bench.do_whole(
-            lambda: self._carried_out(order.key, said, changes)
-        )
+        self._bench.changing.add(order.key)
+        try:
+            return await self._bench.do_whole(
+                lambda: self._carried_out(order.key, said, changes)
+            )
+        finally:
+            self._bench.changing.discard(order.key)
 
     def _carried_out(self, key: str, said: str, changes: Sequence[Change]) -> str:
         now = self._outside.wall()
@@ -251,8 +273,12 @@ class ChangeTools:
 
     async def _resume(self, order: Order) -> str | None:
         paths = await self._bench.do(lambda: self._changes.targets(order.key))
-        async with self._bench.alone_with(paths):
+        async with self._alone_with(paths):
             return await self._bench.do_whole(lambda: self._changes.resume(order.key))
+
+    async def forget(self, order: Order) -> None:
+        """Its result is in the journal: nobody asks any more what it has done."""
+        await self._bench.do(lambda: self._receipts.forget(order.key))
 
     # --- leave
 

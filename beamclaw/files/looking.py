@@ -4,7 +4,7 @@ from typing import Annotated, TypeVar
 
 from beamclaw.config.schema import ENDLESS
 from beamclaw.contracts.steps import Steps
-from beamclaw.contracts.tools import Output, ToolFailed
+from beamclaw.contracts.tools import Order, Output, ToolFailed
 from beamclaw.files.globs import Glob
 from beamclaw.files.listing import listed
 from beamclaw.files.reading import read
@@ -28,6 +28,9 @@ class LookTools:
         self._roots = setting.roots
         self._limits = setting.limits
         self._bench = setting.bench
+
+    async def forget(self, order: Order) -> None:
+        """Nothing is kept of a look."""
 
     @tool(effect="pure", group="fs")
     async def read(

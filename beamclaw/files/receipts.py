@@ -1,14 +1,14 @@
 """Receipts: what an edit or a patch has decided to do, and whether it has done it.
 
-One file per call in the data folder: a line that describes it, then the new contents.
-When all is done only the line is kept, until the result is in the journal or its time is
-over.
+One file per call in the data folder: a line that describes it, then the new contents. It
+stands in ``open`` until all is done. Then only the line is kept, until the result is in
+the journal or its time is over.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,11 @@ import attrs
 
 from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import ToolFailed
+from beamclaw.storage import private_folder
 
 VERSION: Final = 1
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE: Final = 0o600
-_FOLDER: Final = 0o700
 _PIECE: Final = 1024 * 1024
 # Receipts that one clean-up looks at.
 _SWEPT: Final = 10_000
@@ -32,13 +32,15 @@ class Target:
     """One file of a call.
 
     Attributes:
-        path: Where it is, absolute and without links below its root.
+        root: The folder that has to hold it.
+        path: Where it is, absolute and without links below that.
         before: Its digest when this was decided; None: it was not there.
         after: The digest it is to have; None: it goes.
         size: Bytes of the new content.
         mode: Its modes; None: those of a new file.
     """
 
+    root: str
     path: str
     before: str | None
     after: str | None
@@ -86,21 +88,22 @@ class Receipts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._open = folder / "open"
 
     def put(self, receipt: Receipt, contents: Sequence[bytes]) -> None:
         """Write it, and out: from here on it counts.
 
         Raises:
             OSError: It cannot be written; then it does not.
+            DataFolderError: The same, of the folder.
         """
-        if not self._folder.is_dir():
-            self._make()
-        path = self._path(receipt.key)
+        private_folder(self._open)
+        path = self._open / _named(receipt.key)
         try:
             self._write(path, receipt, contents)
             with point("file.receipt"):
                 self._draft(path).rename(path)
-            self._sync_folder()
+            self._sync(self._open)
         except OSError:
             for each in (self._draft(path), path):
                 with suppress(OSError):
@@ -119,6 +122,19 @@ class Receipts:
             self._write(path, closed, ())
             with point("file.close"):
                 self._draft(path).rename(path)
+            (self._open / path.name).unlink(missing_ok=True)
+
+    def open(self) -> Iterator[Receipt]:
+        """Those of which not all is done, as far as anybody knows."""
+        with suppress(FileNotFoundError):
+            for path in sorted(self._open.iterdir()):
+                if path.suffix:
+                    continue
+                if (self._folder / path.name).exists():  # a crash has left both
+                    path.unlink(missing_ok=True)
+                    continue
+                with suppress(FileNotFoundError, ToolFailed):
+                    yield _found(path)[0]
 
     def get(self, key: str) -> tuple[Receipt, tuple[bytes, ...]] | None:
         """The receipt under *key* and its contents; None: there is none.
@@ -126,21 +142,16 @@ class Receipts:
         Raises:
             ToolFailed: It cannot be read, so nobody knows what was done.
         """
-        try:
-            data = self._path(key).read_bytes()
-            return _read(data)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError):
-            raise ToolFailed(
-                "what was done before the node stopped cannot be read any more; look at "
-                "the files before you go on"
-            ) from None
+        for folder in (self._folder, self._open):
+            with suppress(FileNotFoundError):
+                return _found(folder / _named(key))
+        return None
 
     def forget(self, key: str) -> None:
         """It is not needed any more."""
         with suppress(OSError), point("file.forget"):
-            self._path(key).unlink()
+            (self._open / _named(key)).unlink(missing_ok=True)
+            self._path(key).unlink(missing_ok=True)
 
     def sweep(self, before: float) -> int:
         """Forget those that were written before then (seconds since the epoch)."""
@@ -148,7 +159,8 @@ class Receipts:
         with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for _, entry in zip(range(_SWEPT), entries, strict=False):
                 with suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                    status = entry.stat(follow_symlinks=False)
+                    if entry.is_file() and status.st_mtime < before:
                         Path(entry.path).unlink()
                         gone += 1
         return gone
@@ -162,11 +174,6 @@ class Receipts:
     def _draft(path: Path) -> Path:
         return path.with_suffix(".new")
 
-    def _make(self) -> None:
-        with suppress(FileExistsError), point("file.receipts"):
-            self._folder.mkdir(mode=_FOLDER)
-        self._sync(self._folder.parent)
-
     def _write(self, path: Path, receipt: Receipt, contents: Sequence[bytes]) -> None:
         head = json.dumps({"version": VERSION, **attrs.asdict(receipt)})
         with os.fdopen(os.open(self._draft(path), _FLAGS, _PRIVATE), "wb") as file:
@@ -177,9 +184,6 @@ class Receipts:
             with point("file.sync-receipt"):
                 os.fsync(file.fileno())
 
-    def _sync_folder(self) -> None:
-        self._sync(self._folder)
-
     @staticmethod
     def _sync(folder: Path) -> None:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -188,6 +192,18 @@ class Receipts:
                 os.fsync(opened)
         finally:
             os.close(opened)
+
+
+def _found(path: Path) -> tuple[Receipt, tuple[bytes, ...]]:
+    try:
+        return _read(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ToolFailed(
+            "what was done before the node stopped cannot be read any more; look at the "
+            "files before you go on"
+        ) from None
 
 
 def _read(data: bytes) -> tuple[Receipt, tuple[bytes, ...]]:

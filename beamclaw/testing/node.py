@@ -16,7 +16,8 @@ ends itself with ``kill -9``. Both are in the folder ``BEAMCLAW_TESTING``:
 The agent ``careful`` asks a person before each of its tool calls; the tools of ``wary``
 say of each call whether a person has to agree, and what they would do is written in the
 file ``script`` (see :class:`~beamclaw.testing.world.Leave`); ``chief`` has those
-tools, too, with which it has sub-agents and speaks to other sessions. A tool call with the
+tools, too, with which it has sub-agents and speaks to other sessions; ``editor`` has those
+for files, in the folder ``space``. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder, and one with ``says`` makes one when it begins.
 """
@@ -27,23 +28,27 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import attrs
 import orjson
 import trio
 
+from beamclaw import files
 from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
+from beamclaw.config.schema import FilesConfig
 from beamclaw.contracts import points
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Asks, Order, Tool
+from beamclaw.paths import Roots
 from beamclaw.testing.session_tools import session_tools
 from beamclaw.testing.world import Leave, World
 
 FOLDER = "BEAMCLAW_TESTING"
-CAREFUL, CHIEF, WARY = "careful", "chief", "wary"
+CAREFUL, CHIEF, WARY, EDITOR = "careful", "chief", "wary", "editor"
 _ASKS: Mapping[str, Asks] = {CAREFUL: "always", WARY: "by-call"}
 
 
@@ -152,7 +157,23 @@ def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     )
     if agent == CHIEF:
         return {**world.tools(), **session_tools()}
+    if agent == EDITOR:
+        return {**world.tools(), **_file_tools(folder)}
     return {**world.tools()}
+
+
+@lru_cache
+def _file_tools(folder: Path) -> Mapping[str, Tool]:
+    """For the files in ``space``."""
+    outside, limits = Outside(), FilesConfig()
+    setting = files.Setting(
+        roots=Roots(folder / "space"),
+        limits=limits,
+        receipts=folder / "receipts",
+        bench=files.Bench(outside, limits.at_once),
+        outside=outside,
+    )
+    return {tool.spec.name: tool for tool in files.tools(setting)}
 
 
 def main(arguments: Sequence[str]) -> int:

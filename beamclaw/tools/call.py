@@ -22,6 +22,7 @@ from beamclaw.contracts.tools import (
     Collect,
     Dismiss,
     Effect,
+    Forgets,
     Order,
     Output,
     Tool,
@@ -135,6 +136,8 @@ class CallServer(supervision.Server):
                 with point("tool.done"):
                     supervision.send(to, CallDone(self._order.call_id, self._output))
             case Dismiss():
+                if isinstance(self._tool, Forgets):
+                    await self._tool.forget(self._order)
                 return supervision.Stop(supervision.NORMAL)
             case _:
                 await super().handle_cast(message)

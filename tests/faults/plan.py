@@ -14,6 +14,8 @@ import orjson
 from beamclaw.testing.fake_openai import Fault, Reply, Tool
 from tests.audit.book import mark
 
+# Tools that take no argument but their own.
+WHOLE = frozenset({"write", "edit", "apply_patch"})
 FILLER = "so and so it goes on "
 
 
@@ -145,6 +147,7 @@ def _tools(
 ) -> Iterator[Tool]:
     for place, each in enumerate(wanted):
         name, more = (each, {}) if isinstance(each, str) else each
-        arguments = {"text": f"{marker}/{done}.{place}", **more}
+        named = {} if name in WHOLE else {"text": f"{marker}/{done}.{place}"}
+        arguments = {**named, **more}
         said = orjson.dumps(arguments).decode()
         yield Tool(id=f"call_{next(numbers)}", name=name, arguments=(said,))

@@ -45,6 +45,18 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "snapshot.put",
     ),
     "taken-up-again": ("tool.check",),
+    "files-changed": (
+        "path.folder",
+        "path.sync",
+        "file.sync-receipt",
+        "file.receipt",
+        "file.sync-receipts",
+        "file.sync",
+        "file.rename",
+        "file.sync-folder",
+        "file.close",
+        "file.forget",
+    ),
     "asked-again": (
         "session.revive",
         "run.take-over",
@@ -132,7 +144,6 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-_FILES = "no tool of a node opens files"
 _COMMANDS = "no scenario has a tool that starts a command"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
@@ -165,17 +176,6 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "launcher.watch": _COMMANDS,
     "launcher.lost": _COMMANDS,
     "launcher.refuse": _COMMANDS,
-    "path.folder": _FILES,
-    "path.sync": _FILES,
-    "file.receipts": _FILES,
-    "file.sync-receipt": _FILES,
-    "file.receipt": _FILES,
-    "file.sync-receipts": _FILES,
-    "file.sync": _FILES,
-    "file.rename": _FILES,
-    "file.sync-folder": _FILES,
-    "file.close": _FILES,
-    "file.forget": _FILES,
 }
 
 

@@ -16,6 +16,7 @@ import orjson
 import trio
 
 from beamclaw.testing.node import Orders
+from tests.audit.book import read_book
 from tests.faults.plan import Plan
 from tests.faults.stage import Stage
 
@@ -127,6 +128,58 @@ async def tool_too_slow(stage: Stage, name: str) -> None:
     slow = ("send", {"seconds": 30})
     fine = ("ok", "limited")
     await stage.ask(Plan(rounds=((slow,),)), name, key(name), outcomes=fine)
+
+
+WRITTEN = "one\ntwo\nend\n"
+PATCHED = """*** Begin Patch
+*** Update File: {name}/a
+-two
++two two
+*** Add File: {name}/deep/b
++{name}
+*** End Patch"""
+MOVED = """*** Begin Patch
+*** Update File: {name}/a
+*** Move to: {name}/c
+-one
++one one
+*** Delete File: {name}/deep/b
+*** Add File: {name}/d
++{name}
+*** End Patch"""
+
+
+@scenario()
+async def files_changed(stage: Stage, name: str) -> None:
+    """Files are written, edited, patched and moved; each change would show if made twice."""
+    plan = Plan(
+        rounds=(
+            (("write", {"path": f"{name}/a", "content": WRITTEN}),),
+            (
+                ("edit", {"path": f"{name}/a", "oldText": "end", "newText": "the end"}),
+                ("apply_patch", {"input": PATCHED.format(name=name)}),
+            ),
+            (("apply_patch", {"input": MOVED.format(name=name)}), "send"),
+        )
+    )
+    await stage.ask(plan, name, key(name, "editor"))
+    space = stage.folder / "space"
+    there = {
+        path.relative_to(space / name).as_posix(): path.read_text()
+        for path in (space / name).rglob("*")
+        if path.is_file()
+    }
+    wanted = {"c": "one one\ntwo two\nthe end\n", "d": f"{name}\n"}
+    if there != wanted:
+        stage.complaints.append(f"{name}: its files are {there}")
+    ends = read_book(stage.ledger).of_kind("tool-ended")
+    stage.complaints += [
+        f"{name}: {each['body']['result']['text']}"
+        for each in ends
+        if each["key"] == key(name, "editor")
+        and each["body"]["outcome"] != "ok"
+        and each["body"]["outcome"] != "unknown"
+    ]
 
 
 # --- persons

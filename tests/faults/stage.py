@@ -76,6 +76,7 @@ agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
   wary: {{model: openai/large}}
+  editor: {{model: openai/large}}
   chief: {{model: openai/large, hand_over: [main]}}
   small: {{model: openai/small}}
   dear: {{model: openai/dear}}

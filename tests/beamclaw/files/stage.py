@@ -98,6 +98,10 @@ class Stage:
         """What a file in the workspace has in it."""
         return (self.space / name).read_bytes().decode()
 
+    def kept(self) -> list[Path]:
+        """The receipts that there are."""
+        return [path for path in self.receipts.rglob("*") if path.is_file()]
+
     def litter(self) -> list[str]:
         """Files that should be gone."""
         found = (path.name for path in self.folder.rglob("*"))

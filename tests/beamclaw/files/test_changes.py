@@ -10,7 +10,7 @@ import pytest
 
 from beamclaw.config.schema import FilesConfig
 from beamclaw.contracts.points import hooked
-from beamclaw.contracts.tools import ToolFailed
+from beamclaw.contracts.tools import Forgets, ToolFailed
 from tests.beamclaw.files.stage import Stage, order
 
 PATCH = """*** Begin Patch
@@ -65,7 +65,7 @@ async def test_a_full_disk_changes_nothing(stage: Stage, at: str, time: int) -> 
     assert said.startswith("nothing was changed")
     assert "no space left" in said
     assert (stage.get("a"), stage.get("b")) == ("1\n", "1\n")
-    assert list(stage.receipts.iterdir()) == []
+    assert stage.kept() == []
 
 
 async def test_a_disk_that_fails_half_way_is_told_of_file_by_file(stage: Stage) -> None:
@@ -107,7 +107,7 @@ async def test_a_folder_swapped_for_a_link_meanwhile_is_not_written_through(
 
 async def test_a_receipt_holds_no_contents_once_all_is_done(stage: Stage) -> None:
     await stage.call("write", path="secret", content="canary " * 10)
-    (receipt,) = stage.receipts.iterdir()
+    (receipt,) = stage.kept()
     assert b"canary" not in receipt.read_bytes()
     assert receipt.stat().st_mode & 0o077 == 0
 
@@ -118,9 +118,20 @@ async def test_receipts_go_when_their_time_is_over(tmp_path: Path) -> None:
     edit = order("edit", "first", {"path": "a", "oldText": "1", "newText": "2"})
     await stage.tools["edit"].run(edit)
     assert await stage.tools["edit"].check(edit) is not None
-    (receipt,) = stage.receipts.iterdir()
+    (receipt,) = stage.kept()
     os.utime(receipt, (stage.now, stage.now))
     stage.now += 3700.0
     await stage.call("write", path="b", content="x")
     assert await stage.tools["edit"].check(edit) is None
     assert not receipt.exists()
+
+
+async def test_what_is_in_the_journal_is_not_kept_here(stage: Stage) -> None:
+    edit = order("edit", "key", {"path": "a", "oldText": "1", "newText": "2"})
+    tool = stage.tools["edit"]
+    assert isinstance(tool, Forgets)
+    await tool.run(edit)
+    assert len(stage.kept()) == 1
+    await tool.forget(edit)
+    assert stage.kept() == []
+    await tool.forget(edit)

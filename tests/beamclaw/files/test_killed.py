@@ -188,6 +188,52 @@ def test_a_receipt_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     stage = fresh(tmp_path / "x")
     do(stage.folder, "edit", again=False)
     for receipt in stage.receipts.iterdir():
-        receipt.write_bytes(b"{")
+        if receipt.is_file():
+            receipt.write_bytes(b"{")
     with pytest.raises(ToolFailed, match="cannot be read any more"):
         do(stage.folder, "edit", again=True)
+
+
+@pytest.mark.parametrize(
+    "at", ["file.receipt.after", "file.rename.before", "file.close.before"]
+)
+def test_who_comes_after_an_interrupted_call_sees_what_it_has_decided(
+    tmp_path: Path, at: str
+) -> None:
+    """Both are taken up at once after a kill, and the later one is the first to begin."""
+    stage = fresh(tmp_path / "x")
+    said, points = do(stage.folder, "edit", again=False)
+    stage = fresh(tmp_path / "x")
+    do(stage.folder, "edit", again=False, at=points.index(at))
+
+    later = {"path": "a.py", "oldText": "one", "newText": "1"}
+    after = Stage(stage.folder)
+    trio.run(after.tools["edit"].run, order("edit", "another key", later))
+    assert stage.get("a.py") == "1\ntwo two\n"
+    assert do(stage.folder, "edit", again=True)[0] == said
+    assert stage.get("a.py") == "1\ntwo two\n"
+
+
+def test_a_call_that_died_alone_is_carried_on_by_the_next(tmp_path: Path) -> None:
+    """Its process has crashed; the node, and what it holds in memory, lives."""
+    stage = fresh(tmp_path / "x")
+    edit = stage.tools["edit"]
+    one = order("edit", "one", CALLS["edit"][0])
+    two = order("edit", "two", {"path": "a.py", "oldText": "one", "newText": "1"})
+
+    def crash(point: str) -> None:
+        if point == "file.rename.before":
+            raise RuntimeError(point)
+
+    async def life() -> Output | None:
+        with hooked(crash), pytest.raises(RuntimeError):
+            await edit.run(one)
+        assert stage.get("a.py") == BEFORE["a.py"]
+        await edit.run(two)
+        return await edit.check(one)
+
+    found = trio.run(life)
+    assert found is not None
+    assert found.text == "replaced one text in a.py"
+    assert stage.get("a.py") == "1\ntwo two\n"
+    assert stage.bench.statistics()["locked"] == 0
