@@ -915,6 +915,4 @@ class Config:
         factory=lambda: Path("~/.beamclaw").expanduser(), metadata={"internal": True}
     )
     chosen: Chosen = attrs.field(default=Chosen(), metadata={"internal": True})
-    file: Path | None = attrs.field(
-        default=None, eq=False, metadata={"internal": True}
-    )
+    file: Path | None = attrs.field(default=None, eq=False, metadata={"internal": True})

@@ -23,7 +23,7 @@ PROFILES: Final[Mapping[Profile | None, tuple[str, ...]]] = {
 }
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "fs": (),
+    "fs": ("apply_patch", "edit", "find", "grep", "ls", "read", "write"),
     "runtime": ("exec", "process"),
     "web": (),
     "sessions": (
