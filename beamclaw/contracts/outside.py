@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from beamclaw.contracts.commands import OpenLauncher
+from beamclaw.contracts.listening import Listen
 from beamclaw.contracts.providers import Connect
 from beamclaw.contracts.sandbox import Machine
 
@@ -60,7 +61,7 @@ def _new_id() -> str:
 
 @attrs.frozen(kw_only=True)
 class Outside:
-    """Everything the node takes from the world beside sockets.
+    """Everything the node takes from the world.
 
     Attributes:
         wall: Seconds since the epoch, as float.
@@ -74,6 +75,8 @@ class Outside:
         connect: Makes the connection to a provider. None: as that is configured.
         launcher: Starts what starts programs. None: an operating system process.
         machine: What commands can be isolated by. None: what is found out.
+        listen: Opens what the gateway accepts connections from. None: the system's
+            sockets.
     """
 
     wall: Callable[[], float] = time.time
@@ -86,3 +89,4 @@ class Outside:
     connect: Connect | None = None
     launcher: OpenLauncher | None = None
     machine: Machine | None = None
+    listen: Listen | None = None

@@ -13,7 +13,7 @@ from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway import app
+from beamclaw.gateway import app, sockets
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.chat import Chat, Limits
 from beamclaw.gateway.floor import Floor
@@ -42,7 +42,13 @@ def supervisor(
                 type="supervisor",
                 shutdown=None,
             ),
-            ChildSpec("listener", partial(Listener, config.gateway, floor), name=NAME),
+            ChildSpec(
+                "listener",
+                partial(
+                    Listener, config.gateway, floor, outside.listen or sockets.listen
+                ),
+                name=NAME,
+            ),
             ChildSpec(
                 "server",
                 partial(_serve, config, bus, outside, floor),

@@ -12,8 +12,8 @@ from typing import Protocol
 import attrs
 
 from beamclaw.contracts.gateway import GatewayStatus
+from beamclaw.contracts.listening import Listening
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway.sockets import Listening
 
 
 class Guest(Protocol):
@@ -66,7 +66,8 @@ class Floor:
     _guests: set[Guest] = attrs.field(factory=set[Guest])
     # Those with no complete request, whoever has waited longest first.
     _waiting: dict[Guest, None] = attrs.field(factory=dict[Guest, None])
-    _visits: set[Visit] = attrs.field(factory=set[Visit])
+    # In the order in which they came: the same events end them in the same order.
+    _visits: dict[Visit, None] = attrs.field(factory=dict[Visit, None])
 
     def enter(self, guest: Guest) -> None:
         """A connection was accepted."""
@@ -88,13 +89,13 @@ class Floor:
     def begin(self, guest: Guest, visit: Visit) -> None:
         """A complete head has come."""
         self._waiting.pop(guest, None)
-        self._visits.add(visit)
+        self._visits[visit] = None
 
     def end(self, visit: Visit) -> None:
         """A request is over, answered or not."""
         if visit not in self._visits:
             return
-        self._visits.discard(visit)
+        del self._visits[visit]
         self.answered += 1
         if not self._visits and self.on_idle is not None:
             self.on_idle()

@@ -16,6 +16,7 @@ from beamclaw.contracts.gateway import (
     WaitIdle,
 )
 from beamclaw.contracts.hosts import is_loopback
+from beamclaw.contracts.listening import Listen
 from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
 
@@ -37,9 +38,12 @@ class Listener(supervision.Server):
 
     trap_exit = True
 
-    def __init__(self, config: GatewayConfig, floor: Floor) -> None:
+    def __init__(
+        self, config: GatewayConfig, floor: Floor, listen: Listen = sockets.listen
+    ) -> None:
         self._config = config
         self._floor = floor
+        self._listen = listen
         self._waiting: list[supervision.From] = []
 
     async def init(self) -> None:
@@ -63,7 +67,7 @@ class Listener(supervision.Server):
         floor.limit = max(1, min(config.max_connections, files))
         if floor.listening is None:
             port = config.port or floor.port
-            floor.listening = await sockets.listen(config.host, port, config.backlog)
+            floor.listening = await self._listen(config.host, port, config.backlog)
             floor.port = floor.listening.address.port
             floor.started = trio.current_time()
         floor.on_idle = lambda: supervision.cast(NAME, _Idle())

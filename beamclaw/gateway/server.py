@@ -13,10 +13,11 @@ from hypercorn.trio.worker_context import WorkerContext
 
 import supervision
 from beamclaw.config.schema import GatewayConfig
+from beamclaw.contracts.listening import Listening
 from beamclaw.gateway.app import GatewayApp
 from beamclaw.gateway.connection import Connection, settings
 from beamclaw.gateway.floor import Floor
-from beamclaw.gateway.sockets import Listening, OutOfFilesError
+from beamclaw.gateway.sockets import OutOfFilesError
 
 CONNECTIONS: Final = "gateway/connections"
 OUT_OF_FILES: Final = "beamclaw.gateway.out_of_files"

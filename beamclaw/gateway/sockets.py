@@ -13,6 +13,7 @@ from typing import Final, cast
 import trio
 
 from beamclaw.contracts.gateway import Address, CannotListen
+from beamclaw.contracts.listening import Connected
 
 # A reader that stalls holds this much of the system's memory and no more (Linux doubles
 # it); without a limit it may be several megabytes for each.
@@ -128,12 +129,14 @@ def _in_words(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror or error}"
 
 
-def stream(connected: socket.socket) -> trio.SocketStream:
+def stream(connected: socket.socket | Connected) -> trio.SocketStream:
     """*connected* as a Trio stream. The socket may still be used to send at once."""
+    if not isinstance(connected, socket.socket):
+        return connected.stream()
     return trio.SocketStream(trio.socket.from_stdlib_socket(connected))
 
 
-def send_nowait(connected: socket.socket, data: bytes) -> int:
+def send_nowait(connected: socket.socket | Connected, data: bytes) -> int:
     """Send what the system takes without waiting; the number of bytes.
 
     Raises:
@@ -145,19 +148,19 @@ def send_nowait(connected: socket.socket, data: bytes) -> int:
         return 0
 
 
-def drop_unsent(connected: socket.socket) -> None:
+def drop_unsent(connected: socket.socket | Connected) -> None:
     """Let the next close throw away what the reader has not taken."""
     connected.setsockopt(
         socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
     )
 
 
-def end_sending(connected: socket.socket) -> None:
+def end_sending(connected: socket.socket | Connected) -> None:
     """Tell the other side that nothing follows; reading goes on."""
     connected.shutdown(socket.SHUT_WR)
 
 
-def peer(connected: socket.socket) -> tuple[str, int]:
+def peer(connected: socket.socket | Connected) -> tuple[str, int]:
     """Who is at the other side.
 
     Raises:
@@ -166,7 +169,7 @@ def peer(connected: socket.socket) -> tuple[str, int]:
     return connected.getpeername()[:2]
 
 
-def local(connected: socket.socket) -> tuple[str, int]:
+def local(connected: socket.socket | Connected) -> tuple[str, int]:
     """The address of ours that was connected to."""
     return connected.getsockname()[:2]
 

@@ -90,7 +90,7 @@ class Mutation:
         if self.kill:
             yield "kill", [KILL]
         if self.simulation:
-            yield "simulation", [("tests.simulation", *self.simulation)]
+            yield "simulation", [("tests.simulation", *self.simulation, "--first")]
         if self.contract:
             pytest = ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "30")
             yield "contract", [(*pytest, *self.contract)]

@@ -33,42 +33,19 @@ from beamclaw.contracts.sessions import (
 )
 from tests.simulation.model import marked
 from tests.simulation.node import Life, Machine
-from tests.simulation.plan import Person, Say
+from tests.simulation.plan import Person
 from tests.simulation.trace import Trace
+from tests.simulation.turns import Turn
+from tests.simulation.web import Web
 
 TENANT = "default"
-
-
-@attrs.define(eq=False)
-class Turn:
-    """One message, and what its sender saw.
-
-    Attributes:
-        acked: When the first acknowledgement came.
-        runs: The run ids of the acknowledgements.
-        ends: The ends that were told.
-        shown: The text that had been shown when each of them came.
-        finished: When the first of them came.
-        stopped: Its sender has asked to stop it.
-        was_stopped: And was told that it is; None: nothing was told.
-    """
-
-    say: Say
-    person: Person
-    sent: float
-    acked: float | None = None
-    runs: list[str] = attrs.field(factory=list[str])
-    ends: list[RunEnded] = attrs.field(factory=list[RunEnded])
-    shown: list[str] = attrs.field(factory=list[str])
-    finished: float | None = None
-    stopped: bool = False
-    was_stopped: bool | None = None
 
 
 @attrs.define
 class Verdicts:
     """What was answered to one question: tried, and counted as far as was told."""
 
+    key: str
     tried: list[Verdict] = attrs.field(factory=list[Verdict])
     counted: list[Verdict] = attrs.field(factory=list[Verdict])
 
@@ -85,6 +62,7 @@ class People:
     trace: Trace
     random: random.Random
     wall: Callable[[], float]
+    web: Web
     turns: dict[str, Turn] = attrs.field(factory=dict[str, Turn])
     verdicts: dict[str, Verdicts] = attrs.field(factory=dict[str, Verdicts])
     surprises: list[str] = attrs.field(factory=list[str])
@@ -123,9 +101,12 @@ class People:
 
     async def _to_its_end(self, turn: Turn, acked: trio.Event) -> None:
         """Send, and send again whenever the connection breaks, until the end is told."""
-        count = len(turn.ends)
-        while len(turn.ends) == count:
-            await self.connected(partial(self._send, turn, acked))
+        count = turn.heard
+        while turn.heard == count:
+            if turn.say.wire == "bus":
+                await self.connected(partial(self._send, turn, acked))
+            else:
+                await self.web.ask(turn, acked)
 
     async def connected(self, do: Callable[[Life], Awaitable[None]]) -> None:
         """Do it on a connection to the node, for as long as that lasts."""
@@ -211,7 +192,7 @@ class People:
 
     async def _stop(self, turn: Turn, seconds: float) -> None:
         await trio.sleep(seconds)
-        if turn.ends:
+        if turn.heard or not turn.runs:
             return
         turn.stopped = True
         self.trace.note(turn.person.name, f"stop {turn.say.marker}")
@@ -232,7 +213,7 @@ class People:
 
     async def _look(self, life: Life) -> None:
         for row in await waits.read_waits(self.bus, TENANT):
-            known = self.verdicts.setdefault(row.wait_id, Verdicts())
+            known = self.verdicts.setdefault(row.wait_id, Verdicts(row.session_key))
             if row.verdict is not None or self.random.random() < 0.2:
                 continue
             verdict: Verdict = "allow" if self.random.random() < 0.7 else "deny"

@@ -51,16 +51,31 @@ class Keeper:
 
     async def keep(self, orders: tuple[Order, ...]) -> None:
         """All of them."""
-        for each in orders:
-            await trio.sleep(each.seconds)
-            person = self.people[each.person]
-            if each.verb != "delete":
+        async with trio.open_nursery() as talking:
+            for each in orders:
+                await trio.sleep(each.seconds)
+                person = self.people[each.person]
+                if each.verb == "delete":
+                    await self._until_deleted(person)
+                    continue
+                count = len(self.done)
                 await self.everybody.connected(partial(self._once, each, person.key))
-                continue
-            await self.everybody.wait_finished(person)
-            self.deleting[person.key] = person.name
-            while person.key not in self._deleted:
-                await self.everybody.connected(partial(self._delete, person.key))
+                if each.say is not None and len(self.done) > count:
+                    there = Person(each.person, (each.say,), self.done[-1].fork)
+                    talking.start_soon(self.everybody.talk, there)
+
+    async def _until_deleted(self, person: Person) -> None:
+        await self.everybody.wait_finished(person)
+        self.deleting[person.key] = person.name
+        while person.key not in self._deleted:
+            await self.everybody.connected(partial(self._delete, person.key))
+
+    def forks_of(self, name: str) -> list[str]:
+        """Copies of the session of *name*, as far as somebody was told of them."""
+        key = f"agent:main:{name}"
+        return [
+            order.fork for order in self.done if order.fork and order.session == key
+        ]
 
     async def _once(self, each: Order, key: str, life: Life) -> None:
         del life

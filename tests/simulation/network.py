@@ -11,7 +11,7 @@ import os
 import random
 import socket as system
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal
@@ -27,6 +27,13 @@ _BAD: tuple[Fate, ...] = (
     *("reset", "reset", "reset", "silent"),
 )
 _MOST = 64 * 1024
+# When a bad fate strikes: after so many bytes, or at a moment that matters. Before the
+# first byte of an answer everything is done and nobody knows; after its last one, who
+# has sent it takes it for delivered.
+Moment = Literal["bytes", "head", "end"]
+_MOMENTS: tuple[Moment, ...] = ("bytes", "bytes", "head", "end", "end")
+# What the last bytes of an answer look like, to all who answer here.
+_ENDS = (b"0\r\n\r\n", b"}")
 Address = tuple[str, int]
 
 
@@ -62,12 +69,16 @@ class Link:
         fate: What happens then; what has happened is *fine* again.
         is_reset: It was reset: both sides are told when they next look.
         is_silent: Nothing arrives any more, in neither direction.
+        moment: When its fate strikes.
+        side: Whose network it is, in the trace.
     """
 
     network: "Network"
     latency: float
     fate: Fate
     left: int
+    moment: Moment = "bytes"
+    side: str = "network"
     pipes: tuple[Pipe, Pipe] = attrs.field(factory=lambda: (Pipe(), Pipe()))
     is_reset: bool = False
     is_silent: bool = False
@@ -75,10 +86,9 @@ class Link:
     def put(self, pipe: Pipe, data: bytes) -> None:
         """Send *data*, or its end, in pieces."""
         rng, now = self.network.random, trio.current_time()
-        if self.fate != "fine" and len(data) >= self.left:
-            data, lost = data[: self.left], True
-        else:
-            lost = False
+        through = self._lets_through(pipe, data)
+        lost = through is not None
+        data = data[:through]
         self.left -= len(data)
         start = 0
         while start < len(data):
@@ -91,6 +101,18 @@ class Link:
             self._add(pipe, b"", now)
         pipe.wake()
 
+    def _lets_through(self, pipe: Pipe, data: bytes) -> int | None:
+        """How many bytes of *data* go before its fate strikes; None: it does not."""
+        if self.fate == "fine":
+            return None
+        if self.moment == "bytes":
+            return self.left if len(data) >= self.left else None
+        if pipe is self.pipes[0] or not data:
+            return None
+        if self.moment == "head":
+            return 0
+        return len(data) if data.endswith(_ENDS) else None
+
     def _add(self, pipe: Pipe, piece: bytes, now: float) -> None:
         late = self.network.random.choice((0.0, 0.0, 0.001, 0.02))
         pipe.last = max(pipe.last, now + self.latency + late)
@@ -98,7 +120,8 @@ class Link:
 
     def strike(self) -> None:
         """What its fate says, now."""
-        self.network.note(f"a connection is {self.fate}")
+        when = "" if self.moment == "bytes" else f", {self.moment}"
+        self.network.note(f"a connection is {self.fate}{when}", self.side)
         self.is_silent = self.fate == "silent"
         self.is_reset = self.fate == "reset"
         self.fate = "fine"
@@ -120,8 +143,10 @@ class Network:
     Attributes:
         trouble: How likely a connection has a bad fate.
         hosts: Addresses of the names that there are.
-        links: How many connections there were.
-        failed: How often one failed, or none came about.
+        links: How many connections to providers there were.
+        lines: How many to the node.
+        failed: How often one to a provider failed, or none came about.
+        lost: How often one to the node did.
     """
 
     random: random.Random
@@ -129,7 +154,9 @@ class Network:
     trouble: float
     hosts: Mapping[str, str]
     links: int = 0
+    lines: int = 0
     failed: int = 0
+    lost: int = 0
     _listening: dict[Address, "Socket"] = attrs.field(factory=dict[Address, "Socket"])
 
     def enable(self) -> None:
@@ -137,10 +164,11 @@ class Network:
         trio.socket.set_custom_socket_factory(_Factory(self))
         trio.socket.set_custom_hostname_resolver(_Resolver(self))
 
-    def note(self, what: str) -> None:
-        """Something of it fails."""
-        self.failed += 1
-        self.trace.note("network", what)
+    def note(self, what: str, side: str = "network") -> None:
+        """Something of it fails; on the side of the persons it does no harm."""
+        self.failed += side == "network"
+        self.lost += side != "network"
+        self.trace.note(side, what)
 
     def bad(self, *fates: Fate) -> Fate:
         """The fate that is drawn, if it is one of *fates*."""
@@ -166,21 +194,26 @@ class Network:
             OSError: As the system does.
         """
         rng = self.random
+        side = "network" if address[0] in self.hosts.values() else "lines"
         fate = self.bad("refused", "unreachable", "reset", "silent")
         latency = rng.choice((0.0, 0.001, 0.03, 0.4))
         await trio.sleep(2 * latency)
         if fate == "unreachable":
-            self.note("nobody answers")
+            self.note("nobody answers", side)
             await trio.sleep(130.0)
             raise _os_error(errno.ETIMEDOUT)
         listener = self._listening.get(address)
         if listener is None or fate == "refused":
-            self.note("refused")
+            self.note("refused", side)
             raise _os_error(errno.ECONNREFUSED)
-        self.links += 1
+        if side == "lines":
+            self.lines += 1
+        else:
+            self.links += 1
         left = rng.choice((0, 40, 400, 3_000, 20_000)) + rng.randrange(900)
-        link = Link(self, latency, fate, left)
-        near.join(link, 0, ("10.1.0.1", 20_000 + self.links), address)
+        moment = "bytes" if fate == "fine" else rng.choice(_MOMENTS)
+        link = Link(self, latency, fate, left, moment, side)
+        near.join(link, 0, ("10.1.0.1", 20_000 + self.links + self.lines), address)
         far = Socket(self)
         far.join(link, 1, address, near.getsockname())
         listener.came(far)
@@ -201,6 +234,8 @@ class Socket(trio.socket.SocketType):
         self._closed = False
         self._done = False
         self.heard = 0.0  # when the last that was read here had been sent
+        self.aborts = False  # closing it throws away what the other side has not read
+        self.closing: Callable[[], object] | None = None
 
     # --- what Trio asks of each
 
@@ -244,6 +279,23 @@ class Socket(trio.socket.SocketType):
         self._waiting = deque()
         self._network.listen(self._here, self)
 
+    def listen_at(self, address: Address) -> None:
+        """Listen there."""
+        self._here = address
+        self.listen()
+
+    def take(self) -> "Socket | None":
+        """Whoever has waited longest to be accepted."""
+        return self._waiting.popleft() if self._waiting else None
+
+    async def wait_incoming(self) -> bool:
+        """Until somebody waits to be accepted; False: it is closed."""
+        await trio.lowlevel.checkpoint()
+        while not self._waiting and not self._closed:
+            self._came = trio.Event()
+            await self._came.wait()
+        return not self._closed
+
     def came(self, far: "Socket") -> None:
         """Somebody has connected."""
         assert self._waiting is not None
@@ -251,13 +303,10 @@ class Socket(trio.socket.SocketType):
         self._came.set()
 
     async def accept(self) -> tuple["Socket", Address]:
-        await trio.lowlevel.checkpoint()
-        assert self._waiting is not None
-        while not self._waiting:
-            self._alive()
-            self._came = trio.Event()
-            await self._came.wait()
-        far = self._waiting.popleft()
+        await self.wait_incoming()
+        self._alive()
+        far = self.take()
+        assert far is not None
         return far, far.getpeername()
 
     # --- connected
@@ -273,6 +322,10 @@ class Socket(trio.socket.SocketType):
     async def send(self, data: Any, flags: int = 0) -> int:
         del flags
         await trio.lowlevel.checkpoint()
+        return self.send_now(data)
+
+    def send_now(self, data: Any) -> int:
+        """Send all of it, without a step of the scheduler."""
         link = self._joined()
         if link.is_reset:
             raise _os_error(errno.ECONNRESET)
@@ -321,6 +374,8 @@ class Socket(trio.socket.SocketType):
         if self._closed:
             return
         self._closed = True
+        if self.closing is not None:
+            self.closing()
         if self._waiting is not None:
             self._network.unlisten(self._here)
             for far in self._waiting:
@@ -329,7 +384,7 @@ class Socket(trio.socket.SocketType):
         link = self._link
         if link is None or link.is_reset:
             return
-        if any(segment.data for segment in self._in.segments):
+        if self.aborts or any(segment.data for segment in self._in.segments):
             link.reset()  # as a system does with what nobody has read
         elif not link.is_silent and not self._done:
             link.put(self._out, b"")

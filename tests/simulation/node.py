@@ -19,6 +19,7 @@ from beamclaw.contracts.tools import Tool
 from beamclaw.storage import private_folder
 from supervision import ProcessInfo
 from tests.simulation.disk import Disk
+from tests.simulation.door import Door
 from tests.simulation.trace import Trace
 
 # A moment in which this was written, so that the days look like days.
@@ -49,6 +50,7 @@ class Life:
 
     number: int
     disk: Disk
+    door: Door
     up: trio.Event = attrs.field(factory=trio.Event)
     over: trio.Event = attrs.field(factory=trio.Event)
     lines: dict[trio.CancelScope, None] = attrs.field(
@@ -74,6 +76,7 @@ class Life:
 
     def hang_up(self) -> None:
         """Break every connection."""
+        self.door.hang_up()
         for scope in tuple(self.lines):
             scope.cancel()
 
@@ -104,6 +107,7 @@ class Machine:
     random: random.Random
     connect: Callable[[Life, str, int], Provider] | None
     toolbox: Callable[[Life], Mapping[str, Tool | SessionTool]]
+    door: Callable[[], Door]
     killed: Callable[[], None]
     life: Life | None = None
     lives: int = 0
@@ -134,7 +138,7 @@ class Machine:
     async def _live(self, nursery: trio.Nursery) -> None:
         self.lives += 1
         disk = Disk(self.trace, self.random, self.crash)
-        life = self.life = Life(self.lives, disk)
+        life = self.life = Life(self.lives, disk, self.door())
         self.trace.note("node", f"start {life.number}")
         try:
             with life.scope:
@@ -144,6 +148,7 @@ class Machine:
                 self.trace.note("node", f"ended by itself: {type(error).__name__}")
                 self.killed()
         disk.pull()
+        life.door.pull()
         life.hang_up()
         self.trace.note("node", f"end {life.number}")
         self.life = None
@@ -159,6 +164,7 @@ class Machine:
             later=disk.later(nursery),
             database=disk.connect,
             connect=self.connect and partial(self.connect, life),
+            listen=life.door.listen,
         )
         tools = self.toolbox(life)
         top = supervision.ChildSpec(
@@ -189,6 +195,7 @@ class Machine:
             return
         self.trace.note("node", f"crash ({why})")
         life.disk.pull()
+        life.door.pull()
         self.killed()
         for info in life.processes():
             assert info.pid is not None

@@ -11,6 +11,7 @@ from typing import Literal
 import attrs
 
 from beamclaw.contracts.sessions import QueueMode
+from tests.simulation.speech import Dialect
 
 FaultKind = Literal[
     "crash",
@@ -41,6 +42,16 @@ _FAULTS: Mapping[FaultKind, int] = {
 }
 
 
+# How a message is sent: to the tenant's bus, or over HTTP, answered in pieces or whole.
+Wire = Literal["bus", "stream", "whole"]
+# Persons who speak HTTP.
+WIRED_SHARE = 1 / 3
+_DIALECTS: tuple[tuple[Dialect, Dialect], ...] = (
+    ("openai", "anthropic"),
+    ("anthropic", "openai"),
+)
+# Worlds in which a conversation is over at an hour of the day.
+DAILY_SHARE = 0.12
 # Worlds whose providers are behind HTTP; to the others' nobody has a wire.
 HTTP_SHARE = 1 / 3
 
@@ -70,6 +81,7 @@ class Say:
         again: Seconds after the answer at which it is sent once more.
         waits: The person waits for the answer before the next message.
         fresh: It begins a new conversation.
+        wire: How it is sent.
     """
 
     marker: str
@@ -81,19 +93,21 @@ class Say:
     again: float | None = None
     waits: bool = True
     fresh: bool = False
+    wire: Wire = "bus"
 
 
 @attrs.frozen
 class Person:
-    """Somebody with a conversation."""
+    """Somebody with a conversation; *fork*: in a copy of theirs."""
 
     name: str
     says: tuple[Say, ...]
+    fork: str = ""
 
     @property
     def key(self) -> str:
         """The session key."""
-        return f"agent:main:{self.name}"
+        return self.fork or f"agent:main:{self.name}"
 
 
 Verb = Literal["reset", "rewind", "fork", "archive", "unarchive", "delete"]
@@ -103,12 +117,14 @@ Verb = Literal["reset", "rewind", "fork", "archive", "unarchive", "delete"]
 class Order:
     """What is done to a person's session, *seconds* after the one before.
 
-    It is deleted when the person has said everything, and has no sub-agents.
+    It is deleted when the person has said everything, and has no sub-agents. *say* is
+    what is said in a fork, when there is one.
     """
 
     verb: Verb
     person: str
     seconds: float
+    say: Say | None = None
 
 
 @attrs.frozen
@@ -131,8 +147,10 @@ class Plan:
 
     Attributes:
         http: The providers are behind HTTP, on a network in memory.
+        dialects: What each provider speaks behind HTTP.
         network: How likely a connection of it has a bad fate.
         idle_minutes: After which pause a conversation is over; None: after none.
+        daily: At which hour of each day it is over; None: at none.
     """
 
     seed: int
@@ -151,14 +169,17 @@ class Plan:
     snapshot_every: int
     clean_up: float
     http: bool
+    dialects: tuple[Dialect, Dialect]
     network: float
     orders: tuple[Order, ...]
     idle_minutes: float | None
+    daily: int | None
 
     @property
     def says(self) -> dict[str, Say]:
         """Every message, by its marker; those to sub-agents, too."""
         spoken = [say for person in self.people for say in person.says]
+        spoken += [order.say for order in self.orders if order.say is not None]
         wishes = [wish for say in spoken for calls in say.rounds for wish in calls]
         spoken += [wish.task for wish in wishes if wish.task is not None]
         return {say.marker: say for say in spoken}
@@ -179,6 +200,12 @@ def plan(seed: int) -> Plan:
         Person(name, tuple(_says(rng, name, alone=crowded)))
         for name in (f"p{number}" for number in range(rng.randint(1, 4)))
     )
+    orders = tuple(_orders(stream(seed, "orders"), people))
+    people = tuple(_wired(stream(seed, "wires"), people))
+    days = stream(seed, "days")
+    daily = days.randrange(24) if days.random() < DAILY_SHARE else None
+    if daily is not None:
+        people = tuple(_slowly(days, people))
     return Plan(
         seed=seed,
         people=people,
@@ -196,9 +223,11 @@ def plan(seed: int) -> Plan:
         snapshot_every=rng.choice((3, 10, 200)),
         clean_up=60.0 if rng.random() < 0.05 else 20_000.0,
         http=rng.random() < HTTP_SHARE,
+        dialects=stream(seed, "dialects").choice(_DIALECTS),
         network=rng.choice((0.0, 0.1, 0.4)),
-        orders=tuple(_orders(stream(seed, "orders"), people)),
+        orders=tuple(_forks(stream(seed, "forks"), orders)),
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
+        daily=daily,
     )
 
 
@@ -223,6 +252,48 @@ def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:
             waits=not hurried and rng.random() < 0.8,
             fresh=rng.random() < 0.06,
         )
+
+
+def _wired(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Person]:
+    """The same people, some of them on HTTP."""
+    kinds: tuple[Wire, ...] = ("stream", "stream", "whole")
+    for person in people:
+        if rng.random() >= WIRED_SHARE:
+            yield person
+            continue
+        says = (attrs.evolve(say, wire=rng.choice(kinds)) for say in person.says)
+        yield attrs.evolve(person, says=tuple(says))
+
+
+def _slowly(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Person]:
+    """The same people, who take days for it."""
+    for person in people:
+        says = (
+            attrs.evolve(say, pause=rng.choice((20_000.0, 50_000.0, 90_000.0)))
+            if rng.random() < 0.4
+            else say
+            for say in person.says
+        )
+        yield attrs.evolve(person, says=tuple(says))
+
+
+def _forks(rng: random.Random, orders: tuple[Order, ...]) -> Iterator[Order]:
+    """The same orders, and what is said in the forks of who is not deleted."""
+    deleted = {order.person for order in orders if order.verb == "delete"}
+    for number, order in enumerate(orders):
+        if order.verb != "fork" or order.person in deleted or rng.random() < 0.2:
+            yield order
+            continue
+        marker = f"{order.person}.f{number}"
+        say = Say(
+            marker=marker,
+            rounds=tuple(_rounds(rng, marker)),
+            words=rng.choice((0, 1, 5)),
+            pause=rng.choice((0.0, 1.0)),
+            queue="followup",
+            wire=rng.choice(("bus", "bus", "stream", "whole")),
+        )
+        yield attrs.evolve(order, say=say)
 
 
 def _orders(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Order]:

@@ -11,10 +11,13 @@ import attrs
 from tests.audit.book import Book, mark
 from tests.audit.known import Call, Cap, Effect, End, Kill, Known, Sent, Verdict
 from tests.audit.known import Done as Ordered
-from tests.simulation.clients import Turn, Verdicts
+from tests.simulation.clients import Verdicts
 from tests.simulation.model import ModelCall, markers
 from tests.simulation.plan import Plan
 from tests.simulation.tools import Done
+from tests.simulation.turns import Turn
+
+DAY = 86_400.0
 
 
 @attrs.frozen(kw_only=True)
@@ -45,8 +48,7 @@ class Seen:
         cap = self.plan.session_tokens
         gone, nobody = self.deleted.keys(), set(self.deleted.values())
         marks = {m for m, turn in self.turns.items() if turn.person.name in nobody}
-        theirs = {turn.runs[0] for m, turn in self.turns.items() if m in marks}
-        effects = [done for done in self.done if done.run_id not in theirs]
+        effects = [done for done in self.done if done.person not in nobody]
         return Known(
             book=self.book.without(gone) if gone else self.book,
             sent={m: self._sent(t) for m, t in self.turns.items() if m not in marks},
@@ -59,7 +61,7 @@ class Seen:
             verdicts=[
                 Verdict(wait_id=id_, verdict=verdict, by="boss", counts=counts)
                 for id_, known in self.verdicts.items()
-                if id_.rpartition("/")[0] not in theirs
+                if known.key not in gone
                 for verdict, counts in _said(known)
             ],
             caps=() if cap is None else (Cap("session", "tokens", cap),),
@@ -82,9 +84,25 @@ class Seen:
                 for end, shown in zip(turn.ends, turn.shown, strict=True)
             ],
             outcomes=tuple(self._explained(turn)),
+            texts=turn.texts,
+            errors=turn.errors,
             run_id=turn.runs[0] if turn.runs else None,
             stopped=turn.was_stopped,
-            fresh=turn.say.fresh,
+            fresh=turn.say.fresh or self._is_next_day(turn),
+        )
+
+    def _is_next_day(self, turn: Turn) -> bool:
+        """Whether all that was said before was over for a day when it was sent."""
+        if self.plan.daily is None or self.jumps or turn.person.fork:
+            return False
+        before = [
+            other
+            for other in self.turns.values()
+            if other.person.key == turn.person.key and other.sent < turn.sent
+        ]
+        return bool(before) and all(
+            other.finished is not None and other.finished < turn.sent - DAY
+            for other in before
         )
 
     def _stays(self, order: Ordered) -> bool:

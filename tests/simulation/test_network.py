@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from tests.simulation.network import Fate, Network
+from tests.simulation.door import NODE, Door
+from tests.simulation.network import Fate, Moment, Network, Socket
 from tests.simulation.server import HOSTS
 from tests.simulation.trace import Trace
 
@@ -22,6 +23,8 @@ def network(fate: Fate = "fine", left: int = 1_000, seed: int = 1) -> Network:
             return 0.0
 
         def choice(self, seq):
+            if "bytes" in seq:
+                return "bytes"
             return fate if fate in seq else super().choice(seq)
 
         def randrange(self, *_: int) -> int:
@@ -128,3 +131,54 @@ async def test_who_closes_with_unread_bytes_resets(autojump_clock) -> None:
         await stream.aclose()
         await trio.sleep(10)
         assert heard["error"] == b"broken"
+
+
+async def answering(network: Network, moment: Moment) -> tuple[bytes, bytes]:
+    """What comes of an answer on a connection that is reset at *moment*: there, here."""
+    node, here = Socket(network), Socket(network)
+    node.listen_at(NODE)
+    await here.connect(NODE)
+    far = node.take()
+    assert far is not None
+    link = here._link
+    link.fate, link.moment = "reset", moment
+    await here.send(b"?")
+    await trio.sleep(1)
+    heard = await far.recv(100)
+    try:
+        await far.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        await far.send(b"0\r\n\r\n")
+    except OSError:
+        heard += b", broken"
+    try:
+        return heard, await here.recv(100)
+    except ConnectionResetError:
+        return heard, b""
+
+
+async def test_a_connection_breaks_before_the_first_byte_of_an_answer(autojump_clock):
+    """The request is there, and nobody learns what came of it."""
+    assert await answering(network(), "head") == (b"?, broken", b"")
+
+
+async def test_a_connection_breaks_after_the_last_byte_of_an_answer(autojump_clock):
+    """Who sent it believes that it has arrived."""
+    assert await answering(network(), "end") == (b"?", b"")
+
+
+async def test_what_a_dead_node_had_open_is_closed(autojump_clock) -> None:
+    made = network()
+    door = Door(made, random.Random(1))
+    gate = await door.listen("127.0.0.1", 0, 10)
+    there, waits = Socket(made), Socket(made)
+    await there.connect(NODE)
+    (connected,) = gate.accept_nowait()
+    await waits.connect(NODE)
+
+    door.pull()
+
+    assert await there.recv(10) == await waits.recv(10) == b""
+    with pytest.raises(OSError, match="descriptor"):
+        connected.socket.send_now(b"too late")
+    with pytest.raises(ConnectionRefusedError):
+        await Socket(made).connect(NODE)

@@ -1,5 +1,6 @@
 """The simulation's share of every run, and that it repeats itself to the letter."""
 
+import gc
 import inspect
 import os
 import subprocess
@@ -17,7 +18,8 @@ from tests.simulation.world import play
 ROOT = Path(__file__).parents[2]
 SHARE = 200
 BUSY = 46  # a seed with deaths, tools, and providers behind HTTP that fails
-CALM = 44  # one without deaths, which leave open what only the end of a process closes
+CALM = 44  # one without deaths
+DEADLY = 3  # one with, and with persons on HTTP
 
 
 def test_a_trio_that_decides_in_another_way_is_noticed(monkeypatch) -> None:
@@ -86,9 +88,22 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     verbs = {order.verb for each in plans for order in each.orders}
     assert verbs == {"reset", "rewind", "fork", "archive", "unarchive", "delete"}
     assert 0.2 * SHARE < sum(each.http for each in plans) < 0.5 * SHARE
+    assert {each.dialects[0] for each in plans if each.http} == {"openai", "anthropic"}
+    assert {say.wire for say in says} == {"bus", "stream", "whole"}
+    assert any(order.say for each in plans for order in each.orders)
+    assert any(each.daily is not None for each in plans)
 
 
 def test_a_world_has_a_wire_or_none() -> None:
-    assert play(CALM).figures["connections"]
+    assert play(CALM).figures["connections to providers"]
     assert plan(CALM).http
-    assert not play(CALM + 1).figures["connections"]
+    assert not play(CALM + 1).figures["connections to providers"]
+
+
+def test_what_is_killed_leaves_no_socket_open() -> None:
+    """What is left open would be a warning of this test's."""
+    outcome = play(DEADLY)
+    assert outcome.figures["deaths of the node"]
+    assert outcome.figures["answers over HTTP"]
+    assert not outcome.violations
+    gc.collect()

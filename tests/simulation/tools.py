@@ -36,6 +36,7 @@ class Done:
     call_id: str
     life: int
     at: float
+    person: str
 
 
 @attrs.define(eq=False)
@@ -87,7 +88,8 @@ class _Tool:
         if not again and not self.life.dead:
             place = order.key, order.run_id, order.call_id
             now = trio.current_time()
-            effects.done.append(Done(self.name, *place, self.life.number, now))
+            person = order.arguments.get("for", "").partition(".")[0]
+            effects.done.append(Done(self.name, *place, self.life.number, now, person))
             effects.trace.note("tool", f"{self.name} does {order.key}")
         await self._pause()
         return Output(f"{self.name} done")

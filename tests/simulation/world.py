@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -31,6 +32,7 @@ from beamclaw.config.schema import (
 )
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.points import hooked
+from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.tools import Order
@@ -41,6 +43,7 @@ from tests.audit.book import Book, read
 from tests.audit.known import Kill
 from tests.audit.rules import violations
 from tests.simulation.clients import People
+from tests.simulation.door import Door
 from tests.simulation.faults import Faults
 from tests.simulation.keeper import Keeper
 from tests.simulation.model import ModelCall, Models
@@ -52,6 +55,7 @@ from tests.simulation.seen import Seen
 from tests.simulation.server import HOSTS, serving_models
 from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
+from tests.simulation.web import HEARTBEAT, Web
 
 # Seconds on the virtual clock in which nothing happens at all: then it hangs. Persons
 # pause for a day.
@@ -66,6 +70,7 @@ EXPECTED = (
     ToldToCrash,
 )
 RAM = Path("/dev/shm")
+TOKEN = "of-the-world"
 
 
 @attrs.frozen(kw_only=True)
@@ -144,6 +149,7 @@ class World:
             begun=self._model_begun,
         )
         self.effects = Effects(trace, stream(seed, "tools"), self._tool_begun)
+        self.network = Network(stream(seed, "network"), trace, planned.network, HOSTS)
         self.machine = Machine(
             configuration(planned, folder / "data"),
             trace,
@@ -151,10 +157,13 @@ class World:
             stream(seed, "node"),
             None if planned.http else self.models.connect,
             self.effects.toolbox,
+            partial(Door, self.network, stream(seed, "door")),
             self._killed,
         )
-        self.network = Network(stream(seed, "network"), trace, planned.network, HOSTS)
-        self.people = People(self.machine, trace, stream(seed, "people"), self.wall)
+        self.web = Web(self.network, trace, stream(seed, "web"), TOKEN)
+        self.people = People(
+            self.machine, trace, stream(seed, "people"), self.wall, self.web
+        )
         self.keeper = Keeper(
             self.people,
             trace,
@@ -178,7 +187,9 @@ class World:
         async with AsyncExitStack() as stack:
             if self.plan.http:
                 self.network.enable()
-                await stack.enter_async_context(serving_models(self.models))
+                await stack.enter_async_context(
+                    serving_models(self.models, self.plan.dialects)
+                )
             await self._live()
 
     async def _live(self) -> None:
@@ -218,7 +229,7 @@ class World:
 
     def _unfinished(self) -> list[str]:
         waiting = [
-            marker for marker, turn in self.people.turns.items() if not turn.ends
+            marker for marker, turn in self.people.turns.items() if not turn.heard
         ]
         return waiting or ["nobody waits"]
 
@@ -246,15 +257,17 @@ class World:
     def _model_begun(self, call: ModelCall) -> None:
         """A model is asked only for what the ledger has reserved."""
         made = sum(each.person == call.person for each in self.models.calls)
-        key = f"agent:main:{call.person}"
-        if call.person.startswith("sub_"):
-            key = look.session_of(self._ledger(), call.person)
-        known = look.reserved(self._ledger(), key)
+        keys = [f"agent:main:{call.person}", *self.keeper.forks_of(call.person)]
+        if call.is_sub_agent:
+            keys = [look.session_of(self._ledger(), call.person)]
+        known = sum(look.reserved(self._ledger(), key) for key in keys)
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
-        cap, spent = self.plan.session_tokens, look.spent(self._ledger(), key)
-        if cap is not None and spent > cap:
-            self.found.append(f"{key}: {spent} tokens are out, the cap is {cap}")
+        cap = self.plan.session_tokens
+        for key in () if cap is None else keys:
+            spent = look.spent(self._ledger(), key)
+            if spent > cap:
+                self.found.append(f"{key}: {spent} tokens are out, the cap is {cap}")
 
     def _tool_begun(self, order: Order) -> None:
         """A tool begins only after its intent is in the ledger."""
@@ -281,7 +294,7 @@ class World:
                 book=read(self._ledger()),
             )
             self.found += violations(seen.known())
-        self.found += [*people.surprises, *self.models.wrong]
+        self.found += [*people.surprises, *self.web.surprises, *self.models.wrong]
         if self._look is not None:
             self._look.close()
         self.figures = {
@@ -293,9 +306,17 @@ class World:
             "deaths of the node": len(self.kills),
             "faults": len(self.plan.faults),
             "orders carried out": len(self.keeper.done),
-            "connections": self.network.links,
-            "that failed": self.network.failed,
+            "connections to providers": self.network.links,
+            "to the node": self.network.lines,
+            "that failed": self.network.failed + self.network.lost,
+            "answers over HTTP": self.web.answers,
         }
+
+
+def _mode(planned: Plan) -> ResetMode:
+    if planned.daily is not None:
+        return "daily"
+    return "never" if planned.idle_minutes is None else "idle"
 
 
 def configuration(planned: Plan, data: Path) -> Config:
@@ -306,7 +327,7 @@ def configuration(planned: Plan, data: Path) -> Config:
         input_price=1.0,
         output_price=10.0,
     )
-    api = "openai" if planned.http else "demo"
+    apis = planned.dialects if planned.http else ("demo", "demo")
     a, b = (
         ProviderConfig(
             api=api,
@@ -315,14 +336,16 @@ def configuration(planned: Plan, data: Path) -> Config:
             models={"m": model},
             default_model="m",
         )
-        for host in HOSTS
+        for host, api in zip(HOSTS, apis, strict=True)
     )
     fallbacks = ("b/m",) if planned.fallback else ()
     return Config(
         data=data,
         providers={"a": a, "b": b},
         agents={"main": AgentConfig(model="a/m", fallbacks=fallbacks, max_tokens=200)},
-        gateway=GatewayConfig(port=0, auth=AuthConfig(token=Secret("of the world"))),
+        gateway=GatewayConfig(
+            auth=AuthConfig(token=Secret(TOKEN)), heartbeat_seconds=HEARTBEAT
+        ),
         sessions=SessionsConfig(
             idle_seconds=planned.idle_seconds,
             revive_limit=planned.revive_limit,
@@ -330,7 +353,8 @@ def configuration(planned: Plan, data: Path) -> Config:
             flush_ms=planned.flush_ms,
             snapshot_every=planned.snapshot_every,
             reset=ResetConfig(
-                mode="never" if planned.idle_minutes is None else "idle",
+                mode=_mode(planned),
+                at_hour=planned.daily or 0,
                 idle_minutes=planned.idle_minutes or 60.0,
             ),
             retention=RetentionConfig(every_seconds=planned.clean_up),
