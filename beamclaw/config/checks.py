@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from beamclaw.config import tool_checks
+from beamclaw.config import sandbox_checks, tool_checks
 from beamclaw.config.document import child
 from beamclaw.config.installed import PROVIDERS, found
 from beamclaw.config.models import APIS
@@ -142,6 +142,7 @@ def _agents(config: Config) -> Found:
 
 def _tools(config: Config) -> Found:
     yield from tool_checks.errors(config)
+    yield from sandbox_checks.errors(config)
     for path, policy in tool_checks.policies(config):
         if isinstance(policy, AgentToolsConfig):
             for name in policy.by_provider:

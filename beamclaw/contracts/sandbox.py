@@ -102,7 +102,7 @@ _PERSONS: Final = frozenset({"main", "http", "dashboard", "named"})
 # With all that is in them. What they hold is no file, or speaks for the whole machine.
 _NEVER: Final = ("/proc", "/sys", "/dev", "/run", "/var/run", "/boot", "/var/lib")
 # What the sandbox has itself, of the system's.
-_SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
+SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # Below a home: hidden wherever they would be seen.
 SECRETS: Final = (
     *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".pgpass"),
@@ -131,7 +131,7 @@ def refusal(path: str, home: str, *, writable: bool, own: bool = False) -> str |
         return f"{path!r} is not an absolute path"
     if path == "/" or _inside(path, _NEVER) or any(_inside(n, (path,)) for n in _NEVER):
         return f"{path} is of the machine: it is not put into a sandbox"
-    if writable and _inside(path, _SYSTEM):
+    if writable and _inside(path, (*SYSTEM, "/etc")):
         return f"{path} is of the system: nothing is written there"
     if _inside(path, secrets_of(home)):
         return f"{path} holds what speaks for you: it is not put into a sandbox"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.commands import CannotStart, Disk, Launch
 from beamclaw.contracts.outside import Worker
 from beamclaw.contracts.sandbox import (
+    SYSTEM,
     CannotIsolate,
     GetMachine,
     Machine,
@@ -24,7 +26,7 @@ from beamclaw.contracts.sandbox import (
 )
 from beamclaw.sandbox import seccomp
 from beamclaw.sandbox.bubblewrap import View, wrapped
-from beamclaw.sandbox.deciding import Plan, decide, mode_of
+from beamclaw.sandbox.deciding import Plan, decide, least, mode_of
 from beamclaw.sandbox.looking import processor
 from beamclaw.sandbox.server import where
 
@@ -100,7 +102,7 @@ class AgentSandbox:
         disk = Disk(folders=writable, most=policy.disk, spare=policy.disk_spare)
         bound = attrs.evolve(
             launch,
-            limits=plan.limits,
+            limits=least(launch.limits, plan.limits),
             cgroups=plan.cgroups,
             seconds=policy.seconds or None,
             disk=disk if writable else None,
@@ -130,6 +132,7 @@ class AgentSandbox:
         for path in self._resolved(policy.read, sockets=False):
             self._admit(path, writable=False, own=False)
         seen = (*writable, *readable)
+        readable = tuple(each for each in readable if not _of_system(each))
         hidden = [
             path
             for path in self._resolved(
@@ -169,6 +172,17 @@ class AgentSandbox:
                 raise CannotIsolate(f"{path} is neither a file nor a folder")
             found[real] = None
         return tuple(found)
+
+
+def interpreter() -> tuple[str, tuple[str, ...]]:
+    """The Python that we are, and what it has to read: for programs of our own."""
+    folders = {sys.base_prefix, sys.base_exec_prefix}
+    return os.path.realpath(sys.executable), tuple(sorted(folders))
+
+
+def _of_system(path: str) -> bool:
+    """Whether it is there in any case; mounted again it would hide what is below."""
+    return any(_inside(path, each) for each in SYSTEM)
 
 
 def visible(program: str, view: View, machine: Machine) -> bool:

@@ -136,6 +136,19 @@ def _limits(policy: SandboxConfig, machine: Machine) -> Limits:
     )
 
 
+def least(one: Limits, other: Limits) -> Limits:
+    """What goes beyond neither."""
+    mine, theirs = attrs.asdict(one), attrs.asdict(other)
+    return Limits(
+        **{
+            name: min(
+                (n for n in (mine[name], theirs[name]) if n is not None), default=None
+            )
+            for name in mine
+        }
+    )
+
+
 def _cgroups(policy: SandboxConfig, machine: Machine) -> Iterator[Cgroup]:
     for each in machine.cgroups:
         settings = dict(_settings(policy, each))

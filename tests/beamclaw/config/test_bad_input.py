@@ -214,6 +214,18 @@ TABLE = [
         "agents: {a.b: }",
         'b.yaml:1:10: agents."a.b": an agent id has up to 64 ASCII letters, digits, - and _, and begins with a letter or digit',
     ),
+    (
+        "tools: {exec: {sandbox: {read: [/srv, /var/run/docker.sock]}}}",
+        "b.yaml:1:39: tools.exec.sandbox.read[1]: /var/run/docker.sock is of the machine: it is not put into a sandbox",
+    ),
+    (
+        "agents: {main: {sandbox: {write: [/]}}}",
+        "b.yaml:1:35: agents.main.sandbox.write[0]: / is of the machine: it is not put into a sandbox",
+    ),
+    (
+        "agents: {main: {sandbox: {mode: docker}}}",
+        'b.yaml:1:33: agents.main.sandbox.mode: expected one of auto, bubblewrap, none, found the text "docker"',
+    ),
     # --- who may come in
     (
         "gateway: {host: 0.0.0.0, auth: {mode: none}}",

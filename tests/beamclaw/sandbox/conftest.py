@@ -13,6 +13,7 @@ from beamclaw import commands, sandbox
 from beamclaw.config import Config
 from beamclaw.config.schema import SandboxConfig
 from beamclaw.contracts import names
+from beamclaw.contracts.approvals import ReadGrants
 from beamclaw.contracts.commands import Launch
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.sandbox import GetMachine, Need
@@ -93,6 +94,14 @@ def python(script, folder):
     return Launch(argv=argv, cwd=str(folder), env=ENV)
 
 
+class Grants(supervision.Server):
+    """In the ledger's place: nothing was ever granted."""
+
+    async def handle_call(self, request, sender):
+        assert isinstance(request, ReadGrants)
+        return ()
+
+
 @asynccontextmanager
 async def opened(config, outside=None):
     outside = outside or Outside(worker=InlineWorker)
@@ -108,7 +117,8 @@ async def opened(config, outside=None):
         ),
     )
     spec = supervision.ChildSpec("commands", start, type="supervisor", shutdown=None)
-    async with supervision.open_supervisor([spec]):
+    ledger = supervision.ChildSpec("ledger", Grants, name="default/ledger")
+    async with supervision.open_supervisor([ledger, spec]):
         yield
 
 
