@@ -120,11 +120,11 @@ def refusal(path: str, home: str, *, writable: bool, own: bool = False) -> str |
         writable: Whether it could be changed there.
         own: It is the workspace, which may be a home, since secrets are hidden in it.
 
-    >>> refusal("/var/run/docker.sock", "/home/me", writable=False)
+    >>> refusal("/var/run/docker.sock", "/srv/me", writable=False)
     '/var/run/docker.sock is of the machine: it is not put into a sandbox'
-    >>> refusal("/home/me", "/home/me", writable=False)
-    '/home/me is a home or has it inside: name the folders in it that are needed'
-    >>> refusal("/home/me/data", "/home/me", writable=True) is None
+    >>> refusal("/srv/me", "/srv/me", writable=False)
+    '/srv/me is a home or has it inside: name the folders in it that are needed'
+    >>> refusal("/srv/me/data", "/srv/me", writable=True) is None
     True
     """
     if not path.startswith("/") or ".." in PurePosixPath(path).parts or "\0" in path:
