@@ -1,6 +1,8 @@
 """The tools that there are: each one can be told to a model, and every table knows it."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -63,3 +65,14 @@ def test_a_model_is_told_what_it_does_and_what_each_argument_means(spec: ToolSpe
 def test_it_takes_no_argument_that_is_not_shown(spec: ToolSpec):
     assert spec.parameters["type"] == "object"
     assert spec.parameters["additionalProperties"] is False
+
+
+@pytest.mark.slow
+def test_a_node_is_listening_before_its_tools_are_imported():
+    program = (
+        "import sys, beamclaw.cli.run, beamclaw.tree;"
+        "print([name for name in sys.modules if name.startswith('beamclaw.toolkit')])"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
