@@ -1,10 +1,9 @@
 """One connection of a command: its frames, and one process per request."""
 
 import os
-import socket
-import struct
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final
 
 import attrs
 import trio
@@ -12,6 +11,7 @@ import trio
 import supervision
 from beamclaw.contracts.points import point
 from beamclaw.contracts.shell import VERSION, Decoder, Frame, FrameError, encode
+from beamclaw.shell.lineage import is_below, peer_of
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.request import Failed, Method, Node
 
@@ -20,21 +20,11 @@ CONNECTIONS: Final = "shell/connections"
 HELLO_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 10.0
 MAX_REQUESTS: Final = 64
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
 def is_trusted(uid: int, own: int) -> bool:
     """Whether a process of user *uid* may speak to a node of user *own*."""
     return uid in (own, 0)
-
-
-def peer_uid(sock: Any) -> int | None:
-    """The user on the other side; None where the system does not tell."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:  # macOS: the rights of folder and socket have to do
-        return None
-    raw = sock.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    return cast("int", _CREDENTIALS.unpack(raw)[1])
 
 
 @attrs.define
@@ -71,10 +61,13 @@ async def serve(node: Node, stream: trio.SocketStream) -> None:
 
 
 async def _frames(node: Node, stream: trio.SocketStream, line: _Line) -> None:
-    uid = peer_uid(stream.socket)
-    if uid is not None and not is_trusted(uid, os.getuid()):
-        await _say(line, None, "forbidden", "this node belongs to another user")
-        return
+    peer = peer_of(stream.socket)
+    if peer is not None:
+        if not is_trusted(peer.uid, os.getuid()):
+            await _say(line, None, "forbidden", "this node belongs to another user")
+            return
+        below = partial(is_below, peer.pid, os.getpid())
+        node = attrs.evolve(node, inner=await node.outside.worker().run(below))
     decoder = Decoder()
     greeted = False
     requests: dict[object, supervision.Pid] = {}

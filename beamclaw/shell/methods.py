@@ -249,6 +249,8 @@ def _inbound(node: Node, params: Params) -> Inbound:
         run_id=node.outside.new_id(),
         model=model,
         queue=_queue(params),
+        # A command of an agent says what that, or whoever it has read, wants said.
+        tainted=node.inner,
     )
 
 

@@ -56,6 +56,8 @@ async def answer(node: Node, params: Params, send: Send) -> object:
     ``answered``, one that comes too late with ``late``.
     """
     del send
+    if node.inner:
+        raise Failed("forbidden", "a command of an agent answers no question")
     given = waits.Answer(
         wait_id=text(params, "wait_id"),
         verdict=_verdict(text(params, "verdict")),

@@ -51,6 +51,8 @@ class Node:
     Attributes:
         toolbox: The tools of a turn.
         faults: Of packages of others.
+        inner: Who asks is no person, but was begun by this node; see
+            :mod:`beamclaw.shell.lineage`.
     """
 
     config: Config
@@ -59,6 +61,7 @@ class Node:
     toolbox: Callable[[Caller], Toolbox] = no_toolbox
     faults: Sequence[Fault] = ()
     version: str = attrs.field(factory=lambda: str(__version__))
+    inner: bool = False
     _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 
     def next_connection(self) -> int:
