@@ -100,7 +100,9 @@ _PERSONS: Final = frozenset({"main", "http", "dashboard", "named"})
 # --- what is never put into a sandbox
 
 # With all that is in them. What they hold is no file, or speaks for the whole machine.
-_NEVER: Final = ("/proc", "/sys", "/dev", "/run", "/var/run", "/boot", "/var/lib")
+_NEVER: Final = ("/proc", "/sys", "/dev", "/run", "/var/run", "/boot")
+# Of services, of which some speak for the machine; a workspace may lie there.
+_SERVICES: Final = ("/var/lib",)
 # What the sandbox has itself, of the system's.
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 # Below a home: hidden wherever they would be seen.
@@ -129,7 +131,10 @@ def refusal(path: str, home: str, *, writable: bool, own: bool = False) -> str |
     """
     if not path.startswith("/") or ".." in PurePosixPath(path).parts or "\0" in path:
         return f"{path!r} is not an absolute path"
-    if path == "/" or _inside(path, _NEVER) or any(_inside(n, (path,)) for n in _NEVER):
+    never = _NEVER if own else (*_NEVER, *_SERVICES)
+    if _inside(path, never) or any(
+        _inside(each, (path,)) for each in (*_NEVER, *_SERVICES)
+    ):
         return f"{path} is of the machine: it is not put into a sandbox"
     if writable and _inside(path, (*SYSTEM, "/etc")):
         return f"{path} is of the system: nothing is written there"

@@ -5,13 +5,14 @@ is not. The order counts: what is deeper is mounted later, so that a workspace m
 a folder that is hidden, and a hidden folder in a workspace.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
 
 from beamclaw.contracts.commands import Launch
-from beamclaw.contracts.sandbox import Machine
+from beamclaw.contracts.sandbox import CannotIsolate, Machine
 
 # Of the system's settings, what programs need to find names, languages and certificates.
 # Not passwords, keys of the machine, or what services are set to.
@@ -69,13 +70,18 @@ def wrapped(
     What bubblewrap itself is told, the environment among it, comes in a file without a
     name: nobody can read it in a list of processes, and nothing of the command's
     environment is there for bubblewrap, which runs outside.
+
+    Raises:
+        CannotIsolate: Something in it cannot be told.
     """
     first = 3 + len(launch.inherited)
     inherited = [*launch.inherited]
     told = [*_arguments(view, machine, launch)]
     if seccomp and machine.filtered:
         told += ["--seccomp", str(first + 1)]
-    inherited.append(b"".join(each.encode() + b"\0" for each in told))
+    if any("\0" in each for each in told):  # behind it would stand another argument
+        raise CannotIsolate("a path or a variable of the command contains a NUL")
+    inherited.append(b"".join(os.fsencode(each) + b"\0" for each in told))
     if seccomp and machine.filtered:
         inherited.append(seccomp)
     return attrs.evolve(
@@ -105,14 +111,16 @@ def _arguments(view: View, machine: Machine, launch: Launch) -> Iterator[str]:
     for path in (*view.hidden, "/dev", "/"):
         yield from ("--remount-ro", path)
     yield from ("--chdir", launch.cwd, "--clearenv")
-    for name, value in environment(launch.env).items():
+    for name, value in environment(launch.env, view).items():
         yield from ("--setenv", name, value)
 
 
-def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """What it finds in its environment there."""
+def environment(env: Mapping[str, str], view: View) -> dict[str, str]:
+    """What it finds in its environment there: a home that it has, for one."""
     kept = {name: value for name, value in env.items() if name not in _DROPPED}
-    return {**kept, "HOME": HOME, "TMPDIR": HOME}
+    home = kept.get("HOME", "")
+    seen = any(home == each or home.startswith(f"{each}/") for each in view.writable)
+    return {**kept, "HOME": home if seen else HOME, "TMPDIR": HOME}
 
 
 def _system(machine: Machine) -> Iterator[str]:

@@ -12,6 +12,7 @@ import trio
 import supervision
 from beamclaw import tree as composition
 from beamclaw.config.schema import Config
+from beamclaw.contracts import sandbox
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.subagents import SessionTool
@@ -165,6 +166,7 @@ class Machine:
             database=disk.connect,
             connect=self.connect and partial(self.connect, life),
             listen=life.door.listen,
+            machine=sandbox.Machine(why="this machine is played"),
         )
         tools = self.toolbox(life)
         top = supervision.ChildSpec(
