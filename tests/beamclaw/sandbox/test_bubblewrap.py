@@ -62,20 +62,20 @@ def test_what_is_closed_is_always_closed():
 
 def test_what_is_deeper_is_mounted_later_and_all_that_is_hidden_is_read_only():
     view = View(
-        writable=("/home/me", "/home/me/.beamclaw/workspace"),
-        readable=("/home/me/.beamclaw/skills",),
-        hidden=("/home/me/.beamclaw",),
-        hidden_files=("/home/me/.netrc",),
+        writable=("/homes/me", "/homes/me/.beamclaw/workspace"),
+        readable=("/homes/me/.beamclaw/skills",),
+        hidden=("/homes/me/.beamclaw",),
+        hidden_files=("/homes/me/.netrc",),
     )
     order = [where for _, where in mounts(told(view)[1])]
 
-    home = order.index("/home/me")
-    hidden = order.index("/home/me/.beamclaw")
-    assert home < hidden < order.index("/home/me/.beamclaw/workspace")
-    assert hidden < order.index("/home/me/.beamclaw/skills")
-    assert home < order.index("/home/me/.netrc")
+    home = order.index("/homes/me")
+    hidden = order.index("/homes/me/.beamclaw")
+    assert home < hidden < order.index("/homes/me/.beamclaw/workspace")
+    assert hidden < order.index("/homes/me/.beamclaw/skills")
+    assert home < order.index("/homes/me/.netrc")
     assert mounts(told(view)[1])[-3:] == [
-        ("--remount-ro", "/home/me/.beamclaw"),
+        ("--remount-ro", "/homes/me/.beamclaw"),
         ("--remount-ro", "/dev"),
         ("--remount-ro", "/"),
     ]

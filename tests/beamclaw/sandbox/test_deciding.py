@@ -174,7 +174,7 @@ def test_whose_words_a_session_acts_upon(key, tainted, trust):
 # --- folders
 
 
-HOME = "/home/me"
+HOME = "/homes/me"
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,10 @@ HOME = "/home/me"
     [
         ("/srv/data", False, False, False),
         ("/srv/data", True, False, False),
-        ("/home/me/data", True, False, False),
-        ("/home/me", False, False, True),
-        ("/home/me", True, True, False),
-        ("/home", False, False, True),
+        ("/homes/me/data", True, False, False),
+        ("/homes/me", False, False, True),
+        ("/homes/me", True, True, False),
+        ("/homes", False, False, True),
         ("/", False, True, True),
         ("/usr/share", False, False, False),
         ("/usr/share", True, False, True),
@@ -201,9 +201,9 @@ HOME = "/home/me"
         ("/run/x", True, True, True),
         ("/dev/sda", False, False, True),
         ("/sys/fs/cgroup", True, True, True),
-        ("/home/me/.ssh", False, False, True),
-        ("/home/me/.ssh/known_hosts", False, False, True),
-        ("/home/me/.config/gcloud", False, True, True),
+        ("/homes/me/.ssh", False, False, True),
+        ("/homes/me/.ssh/known_hosts", False, False, True),
+        ("/homes/me/.config/gcloud", False, True, True),
         ("relative", False, False, True),
         ("/srv/../etc", False, False, True),
         ("/srv\0", False, False, True),
