@@ -97,6 +97,13 @@ UNASKED = (
 """The same where nobody had to be asked when the call was begun."""
 
 
+UNCLEAR = (
+    "whether it may be done could not be looked up just now, so it was not carried out; "
+    "try again"
+)
+"""What the model is told where a part of the node is not up that the tool asks."""
+
+
 def refusal(cleared: Clearance, approved: str) -> str | None:
     """Why a call is not carried out after all; None: it is.
 

@@ -11,7 +11,7 @@ from typing import Final
 import trio
 
 import supervision
-from beamclaw.contracts.approvals import Clearance, Deny
+from beamclaw.contracts.approvals import UNCLEAR, Clearance, Deny
 from beamclaw.contracts.points import point
 from beamclaw.contracts.toolbox import Toolbox
 from beamclaw.contracts.tools import Order, ToolFailed
@@ -43,6 +43,8 @@ class Clearings:
                 return await self._toolbox().processes[order.tool].clear(order)
         except ToolFailed as failed:
             return Deny(str(failed))
+        except supervision.CallFailed:
+            return Deny(UNCLEAR)
         except trio.TooSlowError:
             return Deny(
                 "whether it may be done could not be found out in "

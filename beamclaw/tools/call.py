@@ -11,7 +11,7 @@ import trio
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.about import About
-from beamclaw.contracts.approvals import refusal
+from beamclaw.contracts.approvals import UNCLEAR, refusal
 from beamclaw.contracts.points import point
 from beamclaw.contracts.results import bounded
 from beamclaw.contracts.steps import in_steps
@@ -111,8 +111,11 @@ class CallServer(supervision.Server):
     async def _clear(self) -> None:
         """The world may have changed since a person agreed, or nobody had to be asked."""
         order = self._order
-        with point("tool.clear"):
-            cleared = await self._tool.clear(order)
+        try:
+            with point("tool.clear"):
+                cleared = await self._tool.clear(order)
+        except supervision.CallFailed:  # a part of the node is not up
+            raise ToolFailed(UNCLEAR) from None
         words = refusal(cleared, order.approved)
         if words is None:
             return

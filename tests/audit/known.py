@@ -14,8 +14,8 @@ import orjson
 
 from tests.audit.book import Book
 
-UNSAFE = ("send", "ask")
-TOOLS = ("look", "put", "order", "send", "ask")
+UNSAFE = ("send", "ask", "dare")
+TOOLS = ("look", "put", "order", "send", "ask", "dare")
 ONCE = (
     "put",
     "order",

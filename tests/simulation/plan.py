@@ -334,7 +334,7 @@ def _rounds(
                 continue
             tool = rng.choice(_TOOLS)
             if asks and rng.random() < 0.6:
-                tool = "ask"
+                tool = rng.choice(("ask", "dare"))
             odd = rng.random()
             text = "fail" if odd < 0.04 else "crash" if odd < 0.06 else "do it"
             wishes.append(Wish(tool, text))

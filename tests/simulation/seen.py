@@ -57,7 +57,10 @@ class Seen:
                 for k in self.kills
             ],
             calls=[_call(call) for call in self.calls if call.person not in nobody],
-            effects=[Effect(tool=d.tool, key=d.key, text="") for d in effects],
+            effects=[
+                Effect(tool=d.tool, key=d.key, text="", script=d.script, what="it")
+                for d in effects
+            ],
             verdicts=[
                 Verdict(wait_id=id_, verdict=verdict, by="boss", counts=counts)
                 for id_, known in self.verdicts.items()

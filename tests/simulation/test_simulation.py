@@ -81,7 +81,7 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     assert len(kinds) == 11
     assert {say.queue for say in says} >= {"followup", "steer", "collect", "interrupt"}
     tools = {wish.tool for say in says for calls in say.rounds for wish in calls}
-    assert tools == {"look", "put", "order", "send", "ask", "spawn"}
+    assert tools == {"look", "put", "order", "send", "ask", "dare", "spawn"}
     assert any(say.abort is not None for say in says)
     assert any(say.fresh for say in says)
     assert any(each.idle_minutes for each in plans)

@@ -6,9 +6,18 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
-from beamclaw.contracts.approvals import Clear, Clearance
+from beamclaw.contracts.approvals import Ask, Clear, Clearance, Grant, digest_of
+from beamclaw.contracts.grants import grants_of
 from beamclaw.contracts.subagents import SessionTool
-from beamclaw.contracts.tools import Effect, Order, Output, Tool, ToolFailed, ToolSpec
+from beamclaw.contracts.tools import (
+    Asks,
+    Effect,
+    Order,
+    Output,
+    Tool,
+    ToolFailed,
+    ToolSpec,
+)
 from beamclaw.testing.session_tools import session_tools
 from tests.simulation.node import Life
 from tests.simulation.trace import Trace
@@ -19,7 +28,9 @@ EFFECTS: Mapping[str, Effect] = {
     "order": "checkable",
     "send": "unsafe",
     "ask": "unsafe",
+    "dare": "unsafe",
 }
+_ASKS: Mapping[str, Asks] = {"ask": "always", "dare": "by-call"}
 
 
 class ToldToCrash(Exception):
@@ -37,16 +48,21 @@ class Done:
     life: int
     at: float
     person: str
+    script: str | None = None
 
 
 @attrs.define(eq=False)
 class Effects:
-    """All that was done, in order; *begun* is told of each tool that starts."""
+    """All that was done, in order; *begun* is told of each tool that starts.
+
+    *script* is what ``dare`` carries out; now and then somebody writes it anew.
+    """
 
     trace: Trace
     random: random.Random
     begun: Callable[[Order], None]
     done: list[Done] = attrs.field(factory=list[Done])
+    script: int = 0
 
     def toolbox(self, life: Life) -> Mapping[str, Tool | SessionTool]:
         """The tools as one life of a node has them."""
@@ -71,11 +87,12 @@ class _Tool:
             description=f"{self.name}, {EFFECTS[self.name]}",
             parameters={"type": "object"},
             effect=EFFECTS[self.name],
-            asks="always" if self.name == "ask" else "never",
+            asks=_ASKS.get(self.name, "never"),
         )
 
     async def run(self, order: Order) -> Output:
         effects = self.effects
+        script = str(effects.script) if self.name == "dare" else None
         effects.trace.note("tool", f"{self.name} begins {order.key}")
         effects.begun(order)
         text = order.arguments.get("text", "")
@@ -88,8 +105,10 @@ class _Tool:
         if not again and not self.life.dead:
             place = order.key, order.run_id, order.call_id
             now = trio.current_time()
+            life = self.life.number
             person = order.arguments.get("for", "").partition(".")[0]
-            effects.done.append(Done(self.name, *place, self.life.number, now, person))
+            done = Done(self.name, *place, life, now, person, script)
+            effects.done.append(done)
             effects.trace.note("tool", f"{self.name} does {order.key}")
         await self._pause()
         return Output(f"{self.name} done")
@@ -100,7 +119,21 @@ class _Tool:
         return Output(f"{self.name} done") if self.effects.has(order) else None
 
     async def clear(self, order: Order) -> Clearance:
-        return Clear()
+        effects = self.effects
+        await trio.sleep(effects.random.choice((0.0, 0.02, 0.5)))
+        if effects.random.random() < 0.1:
+            effects.script += 1
+        granted = await grants_of(order)
+        script = str(effects.script)  # last: nothing is waited for from here on
+        grant = Grant(tool=self.name, pattern="it", arguments=script)
+        if any(grant.allows(other) for other in granted):
+            return Clear()
+        return Ask(
+            question="dare it?",
+            digest=digest_of(self.name, {"script": script}),
+            details={"script": script},
+            grant=grant,
+        )
 
     async def _pause(self) -> None:
         rng = self.effects.random
