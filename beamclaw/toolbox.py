@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 import attrs
 
-from beamclaw import commands, files, tools
+from beamclaw import commands, files, tools, web
 from beamclaw.agents import workspace_of
 from beamclaw.config import Config
 from beamclaw.contracts.command_policy import CommandPolicy, Rule
@@ -87,6 +87,7 @@ def _given(setting: Setting) -> Iterator[AnyTool]:
     config, outside, rules = setting.config, setting.outside, setting.rules
     tenant, agent = setting.tenant, setting.agent
     yield from tools.session_tools(config, outside, rules, tenant, agent)
+    yield from web.web_tools(config, outside, tenant, sandbox_of(setting))
     yield from setting.plugins.tools.values()
     yield from commands.tools(_commands(setting))
     yield from files.tools(_files(setting))

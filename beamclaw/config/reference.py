@@ -93,7 +93,8 @@ def words(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in arguments)
     if origin is tuple:
-        return "list of texts"
+        numbers = get_args(kind)[0] not in {str, Secret}
+        return "list of whole numbers" if numbers else "list of texts"
     if attrs.has(kind):
         return "keys"
     plain = {

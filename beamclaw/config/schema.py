@@ -733,6 +733,55 @@ class FilesConfig:
 
 
 @attrs.frozen(kw_only=True)
+class WebConfig:
+    """What agents fetch from the internet."""
+
+    hosts: tuple[str, ...] = _key(
+        (),
+        "Hosts that are fetched from: names, or *. and a name for all below it. Without\n"
+        "one: all that are public.",
+    )
+    ports: tuple[Port, ...] = _key(
+        (80, 443, 8000, 8080, 8443), "Ports that are connected to."
+    )
+    private_networks: tuple[str, ...] = _key(
+        (),
+        "Networks that are not public and are fetched from all the same, for example\n"
+        "192.168.1.0/24. Agents then reach whatever listens there.",
+    )
+    after_untrusted: Literal["ask", "allow", "deny"] = _key(
+        "ask",
+        "What becomes of a fetch from a host that nobody has named, when words of\n"
+        "strangers are in the conversation: a person is asked, it is done, or it is not.",
+    )
+    own_chars: Annotated[int, Range(0, ENDLESS)] = _key(
+        64,
+        "Characters that the model may then put behind a host without asking. What a\n"
+        "person or a page has written may be longer.",
+    )
+    seconds: Seconds = _key(30.0, "Seconds that a fetch takes, redirects included.")
+    connect_seconds: Seconds = _key(10.0, "Seconds until there is a connection.")
+    redirects: Annotated[int, Range(0, 100)] = _key(
+        5, "Redirects that are followed. Each is judged as if it were the first."
+    )
+    url_chars: Count = _key(4_000, "Characters of a URL.")
+    max_bytes: Count = _key(
+        2 * 1024 * 1024, "Bytes of a page, packed or unpacked; the rest is left out."
+    )
+    max_chars: Count = _key(
+        40_000, "Characters of a page's text that the model gets, at most."
+    )
+    at_once: Count = _key(8, "Fetches of an agent at once; more of them wait.")
+    read_seconds: Seconds = _key(20.0, "Seconds that the reading of a page takes.")
+    read_memory: Annotated[int, Range(64 * 1024 * 1024, ENDLESS * 64)] = _key(
+        512 * 1024 * 1024, "Bytes of memory of the process that reads a page."
+    )
+    user_agent: str = _key(
+        "Mozilla/5.0 (compatible; BeamClaw)", "How a fetch calls itself."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ToolsConfig(AgentToolsConfig):
     """What agents may use."""
 
@@ -760,6 +809,7 @@ class ToolsConfig(AgentToolsConfig):
     sessions: SessionToolsConfig = attrs.field(factory=SessionToolsConfig)
     exec: ExecConfig = attrs.field(factory=ExecConfig)
     files: FilesConfig = attrs.field(factory=FilesConfig)
+    web: WebConfig = attrs.field(factory=WebConfig)
 
 
 @attrs.frozen(kw_only=True)

@@ -25,7 +25,7 @@ PROFILES: Final[Mapping[Profile | None, tuple[str, ...]]] = {
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "fs": ("apply_patch", "edit", "find", "grep", "ls", "read", "write"),
     "runtime": ("exec", "process"),
-    "web": (),
+    "web": ("web_fetch",),
     "sessions": (
         "agents_list",
         "session_status",

@@ -123,6 +123,8 @@ POINTS: Final[Mapping[str, str]] = {
     "tool.run": "a tool works",
     "tool.effect": "a tool has its effect (those of `beamclaw.testing.world`)",
     "tool.done": "the run gets the output",
+    # --- a page of the internet
+    "web.request": "a page is asked for",
     # --- a command
     "workspace.make": "the folder is made in which an agent works",
     "launcher.start": "what starts commands is started itself",

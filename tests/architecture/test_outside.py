@@ -100,6 +100,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/commands/_launcher.py", "clock"): "which files a command has changed",
     ("beamclaw/commands/launching.py", "processes"): "the launcher's process",
     ("beamclaw/commands/launching.py", "sockets"): "on which it is told what to start",
+    ("beamclaw/web/dialing.py", "sockets"): "names are looked up, pages connected to",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
 }
 

@@ -23,6 +23,7 @@ NO_PROCESS = {
     "storage": "how the ledger and the store keep a database: a library of both",
     "toolkit": "what tools are written with: a library",
     "testing": "the fakes",
+    "web": "a tool, which works in the process of its call",
 }
 # A child whose id is not the name of a folder, and the folder whose it is.
 ELSEWHERE: dict[str, str] = {"notices": "commands"}

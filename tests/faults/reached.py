@@ -144,6 +144,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+_PAGES = "no scenario has an internet"
 _COMMANDS = "no scenario has a tool that starts a command"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
@@ -176,6 +177,7 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "launcher.watch": _COMMANDS,
     "launcher.lost": _COMMANDS,
     "launcher.refuse": _COMMANDS,
+    "web.request": _PAGES,
 }
 
 
