@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 import attrs
 
-from beamclaw import commands, files, tools, web
+from beamclaw import commands, files, skills, tools, web
 from beamclaw.agents import workspace_of
 from beamclaw.config import Config
 from beamclaw.contracts.command_policy import CommandPolicy, Rule
@@ -18,7 +18,7 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.sandbox import Sandbox
 from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
-from beamclaw.paths import Roots
+from beamclaw.paths import Root, Roots
 from beamclaw.sandbox import AgentSandbox, policy_of
 
 # Clients may name any model, so what is remembered of them is bounded.
@@ -139,7 +139,15 @@ def _files(setting: Setting) -> files.Setting:
 def roots_of(config: Config, agent: str) -> Roots:
     """The folders that an agent may touch."""
     own = (config.data,) if config.file is None else (config.data, config.file)
-    return Roots(workspace=workspace_of(config, agent), closed=own)
+    return Roots(
+        workspace=workspace_of(config, agent),
+        others=tuple(
+            Root(source.path, name="folder of skills")
+            for source in skills.sources_of(config, agent)
+            if source.origin not in {"workspace", "project"}
+        ),
+        closed=own,
+    )
 
 
 def by_name(given: Iterable[AnyTool]) -> Mapping[str, AnyTool]:

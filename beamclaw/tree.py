@@ -232,7 +232,7 @@ def _tenant(
                     skills.SkillsServer,
                     tenant,
                     tuple(config.agents),
-                    partial(skills.setting_of, config),
+                    partial(_skills_of, config, wiring),
                     config.workspace.check_seconds,
                     outside,
                 ),
@@ -254,6 +254,16 @@ def command_settings(config: Config) -> commands.Settings:
         keep_finished=chosen_.keep_finished,
         keep_seconds=chosen_.keep_seconds,
     )
+
+
+# With one of these a model can read what it is told of.
+READERS = frozenset({"read", "exec"})
+
+
+def _skills_of(config: Config, wiring: runs.Wiring, agent: str) -> skills.Setting:
+    """What an agent is told; of skills nothing if it could not read them."""
+    has = wiring.tools(Caller(agent=agent)).tools
+    return skills.setting_of(config, agent, reads=not READERS.isdisjoint(has))
 
 
 async def _claim(carrier: bus.LocalBus, tenant: str) -> int:

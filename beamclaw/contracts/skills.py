@@ -42,9 +42,27 @@ class GetPersona(supervision.Call[Persona | Unread]):
     asked_at: float
 
 
-UNREAD: Final = "beamclaw.workspace.unread"
+WORKSPACE_UNREAD: Final = "beamclaw.workspace.unread"
+SKILL_REFUSED: Final = "beamclaw.skill.refused"
+SKILL_TAMPERED: Final = "beamclaw.skill.tampered"
 
 
 def unread(tenant: str, agent: str, why: str) -> None:
     """Tell that a turn of *agent* goes by what was read last, if by anything."""
-    supervision.emit(UNREAD, {}, {"tenant": tenant, "agent": agent, "why": why})
+    supervision.emit(
+        WORKSPACE_UNREAD, {}, {"tenant": tenant, "agent": agent, "why": why}
+    )
+
+
+def refused(tenant: str, agent: str, path: str, why: str) -> None:
+    """Tell that what lies at *path* is no skill that can be offered."""
+    supervision.emit(
+        SKILL_REFUSED, {}, {"tenant": tenant, "agent": agent, "path": path, "why": why}
+    )
+
+
+def tampered(tenant: str, agent: str, path: str, why: str) -> None:
+    """Tell that what lies at *path* is not what was installed: an alarm."""
+    supervision.emit(
+        SKILL_TAMPERED, {}, {"tenant": tenant, "agent": agent, "path": path, "why": why}
+    )

@@ -4,7 +4,10 @@ It blocks, and is done in a thread. A second look, where nothing has changed, as
 disk for the state of each file and reads none.
 """
 
-from collections.abc import Mapping
+import os
+import shutil
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, get_args
 
@@ -13,9 +16,13 @@ import attrs
 from beamclaw.agents import workspace_of
 from beamclaw.config.schema import AgentConfig, Config
 from beamclaw.contracts.skills import Persona, Scope
+from beamclaw.skills.catalogue import Skill, catalogue, is_set, told_skills
+from beamclaw.skills.eligible import Facts
 from beamclaw.skills.files import contents, seed
-from beamclaw.skills.marks import Marks
+from beamclaw.skills.marks import Mark, Marks, mark
 from beamclaw.skills.prompt import FILES, Caps, Part, assemble, told_files
+from beamclaw.skills.scan import Refused, Scan, Sizes
+from beamclaw.skills.sources import sources_of
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
@@ -27,42 +34,53 @@ class Looked:
     Attributes:
         personas: What the agent is told, by the sort of conversation.
         parts: What takes how much of it, in the main one.
+        skills: All that were found, those that the agent has not got as well.
+        refused: What is none, or not what was installed.
         marks: By which a change is seen.
     """
 
     personas: Mapping[Scope, Persona]
     parts: tuple[Part, ...] = ()
+    skills: tuple[Skill, ...] = ()
+    refused: tuple[Refused, ...] = ()
     marks: Marks = attrs.field(factory=lambda: Marks({}))
 
 
 NOTHING: Final = Looked(dict.fromkeys(SCOPES, Persona()))
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Setting:
     """What there is to look at, of one agent.
 
     Attributes:
-        workspace: None: the agent is told nothing by files.
-        strict: Its required files are missed when they are not there.
-        closed: What is never read, wherever it lies.
+        told: Whether it is told anything.
+        reads: Whether it has a tool to read a skill with.
+        strict: Its required files are made, and missed when they are not there.
     """
 
-    workspace: Path | None
-    caps: Caps
+    config: Config
+    agent: str
+    told: bool = True
+    reads: bool = True
     strict: bool = True
-    closed: tuple[Path, ...] = ()
+
+    @property
+    def allowed(self) -> Collection[str] | None:
+        """The skills it may have; None: all."""
+        own = self.config.agents.get(self.agent, AgentConfig()).skills
+        return self.config.skills.allow if own is None else own
 
 
-def setting_of(config: Config, agent: str) -> Setting:
+def setting_of(config: Config, agent: str, *, reads: bool = True) -> Setting:
     """By the configuration."""
     own = config.agents.get(agent, AgentConfig())
-    sizes = config.workspace
     return Setting(
-        workspace=None if own.context == "none" else workspace_of(config, agent),
-        caps=Caps(sizes.file_chars, sizes.user_chars, sizes.total_chars),
+        config=config,
+        agent=agent,
+        told=own.context != "none",
+        reads=reads,
         strict=not own.skip_bootstrap,
-        closed=(config.data,),
     )
 
 
@@ -72,25 +90,64 @@ def look(setting: Setting, before: Looked | None) -> Looked:
     Raises:
         OSError: The workspace cannot be made.
     """
-    if setting.workspace is None:
+    if not setting.told:
         return NOTHING
     if before is not None and before.marks.unchanged:
         return before
+    folder = workspace_of(setting.config, setting.agent)
     if setting.strict:
-        seed(setting.workspace)
-    return _read(setting, setting.workspace)
+        seed(folder)
+    return _read(setting, folder)
+
+
+def skills_of(setting: Setting) -> tuple[list[Skill], Scan]:
+    """All skills of an agent, and what was looked at."""
+    config = setting.config
+    limits = config.skills.limits
+    scan = Scan(Sizes(limits.max_per_folder, limits.file_bytes))
+    for source in sources_of(config, setting.agent):
+        scan.add(source)
+    # A program that is installed can be what a skill has waited for.
+    for path in _program_folders():
+        scan.marks[path] = mark(path)
+    facts = Facts(
+        system=sys.platform,
+        has_program=lambda name: shutil.which(name) is not None,
+        variables=frozenset(name for name, value in os.environ.items() if value),
+        is_set=is_set(config),
+    )
+    entries = config.skills.entries
+    return catalogue(scan.found, entries, setting.allowed, facts), scan
+
+
+def _program_folders() -> list[str]:
+    return [path for path in os.environ.get("PATH", "").split(os.pathsep) if path]
 
 
 def _read(setting: Setting, folder: Path) -> Looked:
+    config, limits = setting.config, setting.config.skills.limits
     # Before they are read: who writes meanwhile is seen the next time.
-    marks = Marks.take((folder, *(folder / rule.name for rule in FILES)))
-    found = list(contents(folder, setting.closed))
+    marks: dict[str, Mark] = {}
+    for path in (folder, *(folder / rule.name for rule in FILES)):
+        marks[str(path)] = mark(path)
+    found = list(contents(folder, (config.data,)))
+    skills, scan = skills_of(setting)
+    told = ""
+    if setting.reads:
+        told, _ = told_skills(skills, limits.max_in_prompt, limits.prompt_chars)
+    sizes = config.workspace
+    caps = Caps(sizes.file_chars, sizes.user_chars, sizes.total_chars)
     personas: dict[Scope, Persona] = {}
-    parts: tuple[Part, ...] = ()
+    parts: list[Part] = []
     for scope in reversed(SCOPES):
-        sections, sizes = told_files(
-            found, scope, setting.caps, str(folder), strict=setting.strict
+        sections, parts = told_files(
+            found, scope, caps, str(folder), strict=setting.strict
         )
-        personas[scope] = Persona(assemble(str(folder), "", sections))
-        parts = tuple(sizes)
-    return Looked(personas, parts, marks)
+        personas[scope] = Persona(assemble(str(folder), told, sections))
+    return Looked(
+        personas=personas,
+        parts=(Part("skills", len(told), len(told)), *parts),
+        skills=tuple(skills),
+        refused=tuple(scan.refused),
+        marks=Marks({**marks, **scan.marks}),
+    )

@@ -14,7 +14,15 @@ import trio
 
 import supervision
 from beamclaw.contracts.outside import Outside, Worker
-from beamclaw.contracts.skills import GetPersona, Persona, Scope, Unread, unread
+from beamclaw.contracts.skills import (
+    GetPersona,
+    Persona,
+    Scope,
+    Unread,
+    refused,
+    tampered,
+    unread,
+)
 from beamclaw.skills.look import Looked, Setting, look
 
 # Seconds for which a disk that does not answer is not asked again.
@@ -51,9 +59,10 @@ class SkillsServer(supervision.Server):
     ) -> None:
         self._tenant = tenant
         self._setting = setting
+        self._configured = tuple(agents)
         self._seconds = seconds
         self._outside = outside
-        self._agents = {agent: _Agent(setting(agent)) for agent in agents}
+        self._agents: dict[str, _Agent] = {}
         self._worker: Worker = outside.worker()
         self._held_up_until = float("-inf")
 
@@ -63,7 +72,7 @@ class SkillsServer(supervision.Server):
 
     async def handle_continue(self, term: object) -> None:
         """New workspaces get their files, and the first turns find all read."""
-        for agent in self._agents:
+        for agent in self._configured:
             await self._look(agent)
 
     async def handle_call(
@@ -88,9 +97,7 @@ class SkillsServer(supervision.Server):
     async def _persona(
         self, agent: str, scope: Scope, asked_at: float
     ) -> Persona | Unread:
-        known = self._agents.get(agent)
-        if known is None:
-            known = self._agents[agent] = _Agent(self._setting(agent))
+        known = self._known(agent)
         if known.begun <= asked_at or known.looked is None:
             await self._look(agent)
         if known.looked is None:
@@ -102,7 +109,7 @@ class SkillsServer(supervision.Server):
         begun = trio.current_time()
         if begun < self._held_up_until:
             return
-        known = self._agents[agent]
+        known, before = self._known(agent), self._known(agent).looked
         trouble = ""
         with trio.move_on_after(self._seconds) as limit:
             try:
@@ -111,10 +118,25 @@ class SkillsServer(supervision.Server):
                 )
                 known.begun = begun
             except OSError as error:
-                trouble = f"{known.setting.workspace}: {error.strerror or error}"
+                trouble = f"{error.filename}: {error.strerror or error}"
         if limit.cancelled_caught:
             self._held_up_until = trio.current_time() + PATIENCE
-            trouble = f"{known.setting.workspace}: the disk does not answer"
+            trouble = "the disk with its workspace does not answer"
         if trouble and trouble != known.trouble:
             unread(self._tenant, agent, trouble)
         known.trouble = trouble
+        if known.looked is not None and known.looked is not before:
+            self._tell(agent, before, known.looked)
+
+    def _known(self, agent: str) -> _Agent:
+        if agent not in self._agents:
+            self._agents[agent] = _Agent(self._setting(agent))
+        return self._agents[agent]
+
+    def _tell(self, agent: str, before: Looked | None, now: Looked) -> None:
+        """What is refused now and was not before."""
+        known = () if before is None else before.refused
+        for each in now.refused:
+            if each not in known:
+                tell = tampered if each.tampered else refused
+                tell(self._tenant, agent, str(each.path), each.why)

@@ -57,6 +57,8 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.tool.crashed": "error",
     "beamclaw.tool.late": "warning",
     "beamclaw.workspace.unread": "warning",
+    "beamclaw.skill.refused": "warning",
+    "beamclaw.skill.tampered": "error",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }

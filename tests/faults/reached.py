@@ -145,11 +145,19 @@ REACHED: Mapping[str, tuple[str, ...]] = {
 }
 
 _PAGES = "no scenario has an internet"
+_SKILLS = "skills are installed by a command, beside the node"
 _COMMANDS = "no scenario has a tool that starts a command"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
 # complains when one of these is reached.
 NOT_IN_A_NODE: Mapping[str, str] = {
+    "skill.write": _SKILLS,
+    "skill.folder": _SKILLS,
+    "skill.place": _SKILLS,
+    "skill.sync-lock": _SKILLS,
+    "skill.lock": _SKILLS,
+    "skill.sync-folder": _SKILLS,
+    "skill.clear": _SKILLS,
     "command.begin": _COMMANDS,
     "command.hold": _COMMANDS,
     "command.launch": _COMMANDS,

@@ -56,7 +56,7 @@ async def test_an_agent_is_told_its_files_behind_what_is_configured(
     async with running(config) as definer:
         definition = await definer.define("main", None, MAIN)
     assert definition.system is not None
-    assert definition.system.startswith("You are terse.\n\n# Your workspace")
+    assert definition.system.startswith("You are terse.\n\n# Skills")
     assert "## BOOTSTRAP.md\n\n# The first conversation" in definition.system
     assert (tmp_path / "workspace" / "SOUL.md").exists()
 

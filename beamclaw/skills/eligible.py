@@ -1,0 +1,83 @@
+"""Which skills an agent has. Decisions without I/O."""
+
+from collections.abc import Callable, Collection
+
+import attrs
+
+from beamclaw.config.schema import SkillEntryConfig
+from beamclaw.skills.manifest import Manifest, Requires
+
+NO_ENTRY = SkillEntryConfig()
+
+
+@attrs.frozen
+class Facts:
+    """What is so on this machine.
+
+    Attributes:
+        system: As OpenClaw calls it: ``linux`` or ``darwin``.
+        has_program: Whether there is a program of this name.
+        variables: Names of the node's own variables that are not empty.
+        is_set: Whether a path of the configuration is set to something.
+    """
+
+    system: str
+    has_program: Callable[[str], bool]
+    variables: Collection[str]
+    is_set: Callable[[str], bool]
+
+
+def why_not(
+    skill: Manifest,
+    entry: SkillEntryConfig,
+    allowed: Collection[str] | None,
+    facts: Facts,
+) -> str:
+    """Why an agent has not got *skill*, in words; empty: it has.
+
+    Args:
+        skill: Which.
+        entry: What the configuration says of it.
+        allowed: The names of those it may have; None: all.
+        facts: What is so here.
+    """
+    given = {name for name, value in entry.env.items() if value}
+    if entry.api_key is not None and skill.primary_env:
+        given.add(skill.primary_env)
+    reasons = _policy(skill, entry, allowed, facts)
+    if not skill.always:
+        reasons = (*reasons, *_needs(skill.requires, given, facts))
+    return next(filter(None, reasons), "")
+
+
+def _policy(
+    skill: Manifest,
+    entry: SkillEntryConfig,
+    allowed: Collection[str] | None,
+    facts: Facts,
+) -> tuple[str, ...]:
+    """What stands against it whatever is installed."""
+    here = not skill.os or facts.system in skill.os
+    return (
+        "" if entry.enabled else "it is switched off (skills.entries)",
+        ""
+        if allowed is None or skill.name in allowed
+        else "it is not among the skills that are allowed",
+        "" if here else f"it is for {' and '.join(skill.os)}, not {facts.system}",
+    )
+
+
+def _needs(needs: Requires, given: Collection[str], facts: Facts) -> tuple[str, ...]:
+    """What it lacks."""
+    programs = [name for name in needs.bins if not facts.has_program(name)]
+    one_of = needs.any_bins
+    has_one = not one_of or any(map(facts.has_program, one_of))
+    known = {*facts.variables, *given}
+    variables = [name for name in needs.env if name not in known]
+    keys = [path for path in needs.config if not facts.is_set(path)]
+    return (
+        f"there is no program {' and no '.join(programs)}" if programs else "",
+        "" if has_one else f"there is none of the programs {', '.join(one_of)}",
+        f"the variable {' and '.join(variables)} is not set" if variables else "",
+        f"{' and '.join(keys)} is not set in the configuration" if keys else "",
+    )
