@@ -8,7 +8,8 @@ from typing import Any, Final, NoReturn
 
 from beamclaw.cli.approval_verbs import APPROVAL_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
-from beamclaw.cli.verbs import DATA, JSON, Option, Usage, Verb
+from beamclaw.cli.skill_verbs import SKILL_VERBS
+from beamclaw.cli.verbs import CONFIG, DATA, JSON, Option, Usage, Verb
 
 PROGRAM: Final = "beamclaw"
 WIDTH: Final = 80
@@ -16,16 +17,11 @@ WIDTH: Final = 80
 GROUPS: Final = {
     "approvals": "calls of tools that a person has to agree to",
     "config": "look at the configuration",
+    "skills": "what agents know how to do: list, check, install, update, remove",
     "sessions": "conversations: list, set, reset, rewind, fork, put away, delete",
 }
 
 
-CONFIG = Option(
-    "--config",
-    metavar="FILE",
-    help="the configuration (default: $BEAMCLAW_CONFIG, else beamclaw.yaml in the "
-    "data folder, else none)",
-)
 HOST = Option("--host", metavar="H", help="the address to listen on")
 PORT = Option("--port", metavar="N", help="the port to listen on; 0 takes a free one")
 
@@ -87,6 +83,7 @@ VERBS: Final[Sequence[Verb]] = (
         ),
     ),
     *SESSION_VERBS,
+    *SKILL_VERBS,
     *APPROVAL_VERBS,
     Verb(
         "status",

@@ -42,3 +42,9 @@ DATA = Option(
     help="the node's data folder (default: $BEAMCLAW_DATA, else ~/.beamclaw)",
 )
 JSON = Option("--json", action="store_true", help="print the result as JSON")
+CONFIG = Option(
+    "--config",
+    metavar="FILE",
+    help="the configuration (default: $BEAMCLAW_CONFIG, else beamclaw.yaml in the "
+    "data folder, else none)",
+)

@@ -16,6 +16,7 @@ from typing import Final
 
 import attrs
 
+from beamclaw.config.schema import Config
 from beamclaw.contracts.points import point
 from beamclaw.skills.manifest import BadSkill, Manifest, read_manifest
 from beamclaw.skills.package import Limits, PackageRefused, unpack
@@ -33,6 +34,7 @@ from beamclaw.skills.pins import (
     write_lock,
 )
 from beamclaw.skills.scan import SKILL
+from beamclaw.skills.sources import installed_folder
 
 STAGING: Final = ".staging"
 
@@ -62,6 +64,14 @@ class Store:
             ValueError: Nobody can say.
         """
         return read_lock(self.folder)
+
+    def known(self, name: str) -> Pin:
+        """How the skill *name* is installed.
+
+        Raises:
+            NotInstalled: It is not.
+        """
+        return _known(self.pins(), name)
 
     def install(
         self, source: Path, at: float, *, update: str | None = None
@@ -212,6 +222,21 @@ class Store:
                         shutil.rmtree(version, ignore_errors=True)
             if skill.name not in pins:
                 shutil.rmtree(skill, ignore_errors=True)
+
+
+def store_of(config: Config) -> Store:
+    """The folder of *config* in which skills are installed."""
+    sizes = config.skills.install
+    return Store(
+        folder=installed_folder(config),
+        limits=Limits(
+            archive=sizes.max_archive_bytes,
+            total=sizes.max_bytes,
+            file=sizes.max_file_bytes,
+            files=sizes.max_files,
+        ),
+        file_bytes=config.skills.limits.file_bytes,
+    )
 
 
 def _holds(folder: Path, pin: Pin) -> bool:
