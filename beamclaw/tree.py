@@ -61,8 +61,6 @@ REAL = Outside()
 REMEMBERED_MODELS = 256
 # Without node.db no ledger can be opened anew; those that are open go on.
 STORE_COOL_DOWN = supervision.CoolDown(first=0.5, factor=2.0, most=30.0, jitter=0.2)
-# A file that nobody can read must not take the tenant along.
-SKILLS_COOL_DOWN = supervision.CoolDown(first=0.1, factor=2.0, most=30.0, jitter=0.2)
 # Seconds between two counts of open turns while draining.
 COUNT_EVERY = 0.1
 # Seconds that finished answers get to leave before their streams are closed.
@@ -226,18 +224,15 @@ def _tenant(
                 ),
             ),
             part("notices", partial(commands.NoticeServer, tenant, outside)),
-            ChildSpec(
+            _subtree(
                 "skills",
                 partial(
-                    skills.SkillsServer,
+                    skills.supervisor,
                     tenant,
-                    tuple(config.agents),
+                    config,
                     partial(_skills_of, config, wiring),
-                    config.workspace.check_seconds,
                     outside,
                 ),
-                name=names.of_tenant(tenant, "skills"),
-                cool_down=SKILLS_COOL_DOWN,
             ),
         ],
         strategy="rest_for_one",

@@ -42,6 +42,16 @@ class GetPersona(supervision.Call[Persona | Unread]):
     asked_at: float
 
 
+@attrs.frozen
+class GetWatched(supervision.Call[tuple[str, ...]]):
+    """The folders in which a change means something."""
+
+
+@attrs.frozen
+class LookAgain:
+    """Cast to the index: something may have changed."""
+
+
 WORKSPACE_UNREAD: Final = "beamclaw.workspace.unread"
 SKILL_REFUSED: Final = "beamclaw.skill.refused"
 SKILL_TAMPERED: Final = "beamclaw.skill.tampered"

@@ -37,6 +37,7 @@ class Looked:
         skills: All that were found, those that the agent has not got as well.
         refused: What is none, or not what was installed.
         marks: By which a change is seen.
+        folders: In which one would be.
     """
 
     personas: Mapping[Scope, Persona]
@@ -44,6 +45,7 @@ class Looked:
     skills: tuple[Skill, ...] = ()
     refused: tuple[Refused, ...] = ()
     marks: Marks = attrs.field(factory=lambda: Marks({}))
+    folders: tuple[str, ...] = ()
 
 
 NOTHING: Final = Looked(dict.fromkeys(SCOPES, Persona()))
@@ -120,6 +122,12 @@ def skills_of(setting: Setting) -> tuple[list[Skill], Scan]:
     return catalogue(scan.found, entries, setting.allowed, facts), scan
 
 
+def _folders(marks: Mapping[str, Mark]) -> tuple[str, ...]:
+    programs = frozenset(_program_folders())
+    there = (path for path, mark in marks.items() if mark and path not in programs)
+    return tuple(path for path in there if Path(path).is_dir())
+
+
 def _program_folders() -> list[str]:
     return [path for path in os.environ.get("PATH", "").split(os.pathsep) if path]
 
@@ -150,4 +158,5 @@ def _read(setting: Setting, folder: Path) -> Looked:
         skills=tuple(skills),
         refused=tuple(scan.refused),
         marks=Marks({**marks, **scan.marks}),
+        folders=_folders({**marks, **scan.marks}),
     )

@@ -16,6 +16,8 @@ import supervision
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.skills import (
     GetPersona,
+    GetWatched,
+    LookAgain,
     Persona,
     Scope,
     Unread,
@@ -82,8 +84,19 @@ class SkillsServer(supervision.Server):
         match request:
             case GetPersona(agent, scope, asked_at):
                 return await self._persona(agent, scope, asked_at)
+            case GetWatched():
+                return self._watched()
             case _:
                 return await super().handle_call(request, sender)
+
+    async def handle_cast(self, message: object) -> None:
+        """Something may have changed."""
+        match message:
+            case LookAgain():
+                for agent in self._agents:
+                    await self._look(agent)
+            case _:
+                await super().handle_cast(message)
 
     def describe(self) -> dict[str, object]:
         """What there is to see of it."""
@@ -127,6 +140,14 @@ class SkillsServer(supervision.Server):
         known.trouble = trouble
         if known.looked is not None and known.looked is not before:
             self._tell(agent, before, known.looked)
+
+    def _watched(self) -> tuple[str, ...]:
+        """Folders that were there."""
+        found: set[str] = set()
+        for known in self._agents.values():
+            if known.looked is not None:
+                found.update(known.looked.folders)
+        return tuple(sorted(found))
 
     def _known(self, agent: str) -> _Agent:
         if agent not in self._agents:
