@@ -138,7 +138,8 @@ def _read(setting: Setting, folder: Path) -> Looked:
     marks: dict[str, Mark] = {}
     for path in (folder, *(folder / rule.name for rule in FILES)):
         marks[str(path)] = mark(path)
-    found = list(contents(folder, (config.data,)))
+    own = (config.data,) if config.file is None else (config.data, config.file)
+    found = list(contents(folder, own))
     skills, scan = skills_of(setting)
     told = ""
     if setting.reads:

@@ -59,6 +59,7 @@ EXEMPT: dict[str, str] = {
     "beamclaw/shell/connection.py:_begin": "a request's process; what it does counts",
     "beamclaw/shell/listener.py": "a connection's process; what it does counts",
     "beamclaw/sandbox/cgroups.py:make": "a trial, which is removed at once",
+    "beamclaw/skills/watching.py": "a hint: each turn looks for itself",
     "beamclaw/store/server.py:_answer": "a refusal: nothing was written",
 }
 
