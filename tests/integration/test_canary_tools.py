@@ -181,10 +181,13 @@ def leaks(
     ]
 
 
-@pytest.mark.parametrize("tool", sorted(catalogue()))
-async def test_no_tool_gives_away_the_nodes_secrets(tmp_path: Path, tool: str):
-    assert tool in ATTEMPTS, "a new tool: how would a model ask it for the token?"
-    attempts = [(tool, arguments) for arguments in ATTEMPTS[tool]]
+def test_each_tool_is_asked_for_it():
+    missing = sorted({*catalogue()} - {*ATTEMPTS})
+    assert not missing, "new tools: how would a model ask them for the token?"
+
+
+async def test_no_tool_gives_away_the_nodes_secrets(tmp_path: Path):
+    attempts = [(tool, each) for tool in catalogue() for each in ATTEMPTS[tool]]
     said = await tried(tmp_path, "on-miss", attempts)
     assert leaks(said, attempts) == []
 
