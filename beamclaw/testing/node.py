@@ -17,12 +17,14 @@ The agent ``careful`` asks a person before each of its tool calls; the tools of 
 say of each call whether a person has to agree, and what they would do is written in the
 file ``script`` (see :class:`~beamclaw.testing.world.Leave`); ``chief`` has those
 tools, too, with which it has sub-agents and speaks to other sessions; ``editor`` has those
-for files, in the folder ``space``. A tool call with the
+for files, in the folder ``space``; ``runner`` has ``exec``, whose command
+writes its effect down, after ``seconds``. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder, and one with ``says`` makes one when it begins.
 """
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -30,25 +32,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import orjson
 import trio
 
-from beamclaw import files
+from beamclaw import commands, files
 from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
 from beamclaw.config.schema import FilesConfig
-from beamclaw.contracts import points
-from beamclaw.contracts.outside import Outside
+from beamclaw.contracts import names, points
+from beamclaw.contracts.approvals import Clear, Clearance
+from beamclaw.contracts.command_policy import CommandPolicy
+from beamclaw.contracts.outside import Outside, ThreadWorker
 from beamclaw.contracts.subagents import SessionTool
-from beamclaw.contracts.tools import Asks, Order, Tool
+from beamclaw.contracts.tools import Asks, Order, Output, Tool, ToolSpec
 from beamclaw.paths import Roots
 from beamclaw.testing.session_tools import session_tools
 from beamclaw.testing.world import Leave, World
 
 FOLDER = "BEAMCLAW_TESTING"
-CAREFUL, CHIEF, WARY, EDITOR = "careful", "chief", "wary", "editor"
+CAREFUL, CHIEF, WARY = "careful", "chief", "wary"
+EDITOR, RUNNER = "editor", "runner"
 _ASKS: Mapping[str, Asks] = {CAREFUL: "always", WARY: "by-call"}
 
 
@@ -145,6 +151,53 @@ async def _take_time(folder: Path, order: Order) -> None:
             await trio.sleep(0.01)
 
 
+_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"seconds": {"type": "number"}, "yieldMs": {"type": "integer"}},
+    "additionalProperties": True,
+}
+
+
+def _exec(folder: Path, agent: str) -> Tool:
+    setting = commands.Setting(
+        tenant=names.DEFAULT_TENANT,
+        agent=agent,
+        roots=Roots(workspace=folder / "workspace"),
+        policy=CommandPolicy(mode="off"),
+        env={"PATH": os.defpath},
+        worker=ThreadWorker(),
+    )
+    return commands.tools(setting)[0]
+
+
+@attrs.frozen
+class _Runs:
+    """The tool ``exec``, of commands that have an effect in the world of the tools."""
+
+    folder: Path
+    tool: Tool
+
+    @property
+    def spec(self) -> ToolSpec:
+        return attrs.evolve(self.tool.spec, asks="never", parameters=_SCHEMA)
+
+    async def run(self, order: Order) -> Output:
+        given = dict(order.arguments)
+        line = {"tool": "exec", "key": order.key, "arguments": given}
+        effect = shlex.quote(orjson.dumps(line).decode())
+        file = shlex.quote(str(self.folder / "effects"))
+        command = f"sleep {given.get('seconds', 0)}; echo {effect} >> {file}; echo done"
+        wanted = {"command": command, "yieldMs": given.get("yieldMs", 10_000)}
+        return await self.tool.run(attrs.evolve(order, arguments=wanted))
+
+    async def check(self, order: Order) -> Output | None:
+        return await self.tool.check(order)
+
+    async def clear(self, order: Order) -> Clearance:
+        del order
+        return Clear()
+
+
 def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of *agent*."""
     leave = Leave(folder / "script")
@@ -155,6 +208,8 @@ def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
         script=leave.content if agent == WARY else None,
         before=partial(_take_time, folder),
     )
+    if agent == RUNNER:
+        return {**world.tools(), "exec": _Runs(folder, _exec(folder, agent))}
     if agent == CHIEF:
         return {**world.tools(), **session_tools()}
     if agent == EDITOR:

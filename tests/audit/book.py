@@ -31,9 +31,10 @@ TABLES = [
     "waits",
     "grants",
     "children",
+    "commands",
 ]
 _SUMMARY = "[What was said before"
-_ANNOUNCED = ("[The sub-agent ", "[The session ")
+_ANNOUNCED = ("[The sub-agent ", "[The session ", "[The command ")
 
 
 def marker_of(text: str) -> str:
@@ -80,6 +81,7 @@ class Book:
     waits: list[Row] = attrs.field(factory=list)
     grants: list[Row] = attrs.field(factory=list)
     children: list[Row] = attrs.field(factory=list)
+    commands: list[Row] = attrs.field(factory=list)
     sums: list[Row] = attrs.field(factory=list)
     deleted: dict[str, int] = attrs.field(factory=dict)
 

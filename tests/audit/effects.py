@@ -1,12 +1,16 @@
 """P2: nothing twice, nothing without its intent, no wrong word about it."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 import orjson
 
 from tests.audit.book import Row
 from tests.audit.known import ONCE, TOOLS, UNSAFE, Known, rule
+
+_BACKGROUND: Final = re.compile(r"It goes on in the background: session ([\w-]+)")
 
 
 def _calls(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
@@ -144,6 +148,22 @@ def begun_once(known: Known) -> Iterator[str]:
         attempts = [intent["body"].get("attempt", 1) for intent in intents]
         if attempts != list(range(1, len(attempts) + 1)):
             yield f"{event['key']} {call['id']}: its beginnings are {attempts}"
+
+
+@rule
+def commands_told(known: Known) -> Iterator[str]:
+    """A command in the background whose end its session was not told of, or twice."""
+    told = Counter(
+        row["external_id"] for row in known.book.inbox if row.get("source") == "command"
+    )
+    yield from (f"{id_}: told {n} times" for id_, n in told.items() if n > 1)
+    noted = {row["command_id"] for row in known.book.commands}
+    for event in known.book.of_kind("tool-ended"):
+        found = _BACKGROUND.match(event["body"]["result"]["text"])
+        if found and not told[found[1]] and found[1] not in noted:
+            yield f"{event['key']}: nobody will ever tell of {found[1]}"
+    for row in known.book.commands:
+        yield f"{row['command_id']}: all work is done, and it was not told"
 
 
 @rule

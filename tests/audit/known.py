@@ -14,13 +14,14 @@ import orjson
 
 from tests.audit.book import Book
 
-UNSAFE = ("send", "ask", "dare")
+UNSAFE = ("send", "ask", "dare", "exec")
 TOOLS = ("look", "put", "order", "send", "ask", "dare")
 ONCE = (
     "put",
     "order",
     "send",
     "ask",
+    "exec",
 )  # tools with effects that may be seen once at most
 FINE = ("ok", "limited")
 

@@ -232,6 +232,23 @@ def begun_for_the_third_time_at_once(known: Known) -> None:
     event(known.book, "tool-begun", 2)["body"]["attempt"] = 3
 
 
+@finds("commands_told")
+def told_of_a_command_twice(known: Known) -> None:
+    row = {**known.book.inbox[0], "source": "command", "external_id": "cmd-1"}
+    known.book.inbox += [row, {**row, "id": 99}]
+
+
+@finds("commands_told")
+def never_told_of_a_command(known: Known) -> None:
+    text = "It goes on in the background: session cmd-1, pid 7."
+    event(known.book, "tool-ended")["body"]["result"]["text"] = text
+
+
+@finds("commands_told")
+def a_command_that_was_not_told_of_yet(known: Known) -> None:
+    known.book.commands.append({"command_id": "cmd-1"})
+
+
 @finds("results_true")
 def ok_and_nothing_done(known: Known) -> None:
     del known.effects[0]

@@ -40,7 +40,7 @@ def answered(known: Known) -> Iterator[str]:
     for row in known.book.inbox:
         marker = row["marker"]
         sent, run = known.sent.get(marker), known.book.run_of(marker)
-        inside = row["source"] == "agent"  # see `family`
+        inside = row["source"] in {"agent", "command"}  # see `family`, `commands_told`
         if sent is None and not inside:
             yield f"{marker}: in the ledger, but nobody sent it"
         elif run is None or run["state"] != "ended":

@@ -182,6 +182,23 @@ async def files_changed(stage: Stage, name: str) -> None:
     ]
 
 
+@scenario()
+async def command(stage: Stage, name: str) -> None:
+    """A command that is done before its call is."""
+    plan = Plan(rounds=((("exec", {"seconds": 0.02}),),))
+    await stage.ask(plan, name, key(name, "runner"))
+
+
+@scenario()
+async def command_in_background(stage: Stage, name: str) -> None:
+    """A command that goes on behind its call, and wakes its session when it is over."""
+    plan = Plan(rounds=((("exec", {"seconds": 0.15, "yieldMs": 20}),),))
+    await stage.ask(plan, name, key(name, "runner"))
+    await stage.until(
+        lambda connection: not connection.execute("SELECT 1 FROM commands").fetchone()
+    )
+
+
 # --- persons
 
 

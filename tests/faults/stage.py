@@ -84,6 +84,7 @@ agents:
   nearly: {{model: openai/nearly}}
   shaky: {{model: shaky/shaky}}
   guest: {{model: openai/large}}
+  runner: {{model: openai/large}}
 tools: {{sessions: {{visibility: agent}}}}
 sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50{sessions}}}
 limits:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -48,13 +49,13 @@ async def gone(*pids):
         await trio.sleep(0.01)
 
 
-async def over(held):
+async def over(held) -> Any:
     while supervision.is_alive(held) and supervision.state(held)["ended"] is None:
         await trio.sleep(0.005)
     return supervision.state(held)["ended"]
 
 
-async def children(tenant, folder):
+async def children(tenant, folder) -> tuple[Any, ...]:
     """A command with a child in a session of its own: the numbers of all four."""
     file = folder / "pid"
     script = f"setsid sh -c 'echo $$ > {file}; sleep 100' & sleep 100"
@@ -127,6 +128,7 @@ async def test_who_holds_it_is_killed(tenant, tmp_path):
 async def test_the_door_is_killed(tenant, tmp_path):
     command, child, reaper, launcher, _ = await children(tenant, tmp_path)
     door = supervision.whereis("default/launcher")
+    assert door is not None
     supervision.exit(door, supervision.KILL)
 
     await gone(command, child, reaper, launcher)
