@@ -118,6 +118,8 @@ class OpenTurn:
         text: What the person has been told in this turn so far, see ``told``.
         answer: The model's last answer; *model* is who gave it, ``provider/model``.
         calls: Its tool calls, in its order.
+        call_ids: Of all tool calls of the turn: what was said of those before may have
+            been summed up, and none of their ids may come again.
         done: What they and all before them came to, the last one last.
         compactions: How often the transcript was compacted since the last answer.
         overflow: The model has refused the prompt as too long.
@@ -159,6 +161,7 @@ class OpenTurn:
     model: str = ""
     stop_reason: StopReason | None = None
     calls: tuple[Call, ...] = ()
+    call_ids: tuple[str, ...] = ()
     done: tuple[Did, ...] = ()
     compactions: int = 0
     overflow: bool = False

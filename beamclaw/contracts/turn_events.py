@@ -135,6 +135,7 @@ def _total(usage: Usage) -> int:
 
 
 def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
+    asked = [part for part in body.message.parts if isinstance(part, ToolCall)]
     return attrs.evolve(
         _paid(turn, _total(body.usage), body.cost),
         asking=False,
@@ -147,11 +148,8 @@ def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
         answer=body.message,
         model=f"{body.provider}/{body.model}" if body.provider else "",
         stop_reason=body.stop_reason,
-        calls=tuple(
-            Call(asked=part)
-            for part in body.message.parts
-            if isinstance(part, ToolCall)
-        ),
+        calls=tuple(Call(asked=call) for call in asked),
+        call_ids=(*turn.call_ids, *(call.id for call in asked)),
         progress=turn.progress + 1,
     )
 

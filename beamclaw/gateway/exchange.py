@@ -38,6 +38,7 @@ class Exchange:
         scope: The ASGI scope.
         send: Takes the answer's ASGI messages, and ``None`` when there are no more.
         invite: Tells a client that waits for it that its body is wanted now.
+        discard: Closes the connection at once.
         floor: Where this exchange is entered, and leaves.
 
     Attributes:
@@ -54,6 +55,7 @@ class Exchange:
         send: Callable[[Any], Awaitable[None]],
         *,
         invite: Callable[[], Awaitable[None]],
+        discard: Callable[[], None],
         floor: Floor,
     ) -> None:
         self.scope = scope
@@ -65,6 +67,7 @@ class Exchange:
         self.on_finish: Callable[[], None] | None = None
         self._send = send
         self._invite = invite
+        self._discard = discard
         self._floor = floor
         self._ends = trio.CancelScope()
         self._began = trio.current_time()
@@ -121,6 +124,10 @@ class Exchange:
         try:
             with self._ends:
                 await app(self.scope, self.receive, self.send)
+        except trio.Cancelled:
+            # The connection is killed. What ended in order now would look whole.
+            self._discard()
+            raise
         except Exception as error:  # noqa: BLE001 -- the edge of the application
             await self._crash(error)
         finally:

@@ -27,6 +27,10 @@ class Guest(Protocol):
         """Nothing more is taken: close after what has begun, or at once if idle."""
         ...
 
+    def discard(self) -> None:
+        """Close at once, whatever is on its way."""
+        ...
+
 
 class Visit(Protocol):
     """A request in progress."""

@@ -31,7 +31,13 @@ class Requests(TaskGroup):
         self, app: App, scope: Message, send: Callable[[Any], Awaitable[None]]
     ) -> Exchange:
         """Have *app* answer a request in a task of its own."""
-        exchange = Exchange(scope, send, invite=self.invite, floor=self._floor)
+        exchange = Exchange(
+            scope,
+            send,
+            invite=self.invite,
+            discard=self._guest.discard,
+            floor=self._floor,
+        )
         scope["extensions"]["beamclaw.exchange"] = exchange
         self._floor.begin(self._guest, exchange)
         cast("Any", self).spawn(exchange.run, app)

@@ -311,12 +311,16 @@ class Asking:
         self.record.add(answered, self.settle(usage))
 
     def _call_ids(self) -> Collection[str]:
+        """Those that are taken, also by calls of this turn that were summed up since."""
         return {
-            part.id
-            for message in packed(self.record.state.messages)
-            if not isinstance(message, str)
-            for part in message.parts
-            if isinstance(part, ToolCall)
+            *self.record.turn.call_ids,
+            *(
+                part.id
+                for message in packed(self.record.state.messages)
+                if not isinstance(message, str)
+                for part in message.parts
+                if isinstance(part, ToolCall)
+            ),
         }
 
     async def _failed(self, answer: Answer, bound: Usage, error: ProviderError) -> None:

@@ -313,6 +313,10 @@ class World:
         }
 
 
+# Tokens of a window in which there is room for what stands in a workspace.
+ROOMY = 10_000
+
+
 def _mode(planned: Plan) -> ResetMode:
     if planned.daily is not None:
         return "daily"
@@ -342,7 +346,15 @@ def configuration(planned: Plan, data: Path) -> Config:
     return Config(
         data=data,
         providers={"a": a, "b": b},
-        agents={"main": AgentConfig(model="a/m", fallbacks=fallbacks, max_tokens=200)},
+        agents={
+            "main": AgentConfig(
+                model="a/m",
+                fallbacks=fallbacks,
+                max_tokens=200,
+                # What it is told of its workspace would fill a small window by itself.
+                context="none" if planned.window < ROOMY else "workspace",
+            )
+        },
         gateway=GatewayConfig(
             auth=AuthConfig(token=Secret(TOKEN)), heartbeat_seconds=HEARTBEAT
         ),

@@ -108,7 +108,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "3-82cf56921888875d"
+MEANT = "4-c4e5378b6b6f200c"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:

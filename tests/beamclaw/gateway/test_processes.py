@@ -3,6 +3,7 @@
 import contextlib
 import socket
 
+import orjson
 import pytest
 import trio
 
@@ -17,14 +18,20 @@ from supervision import ChildSpec
 from supervision.testing import wait_exit, wait_name
 from tests.beamclaw.gateway.edge import TOKEN, forever, kill, until, user
 
+HELLO = {"role": "user", "content": "hello"}
 
-def open_stream(node) -> bytes:
-    return (
+
+def posted(body: bytes) -> bytes:
+    head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
         f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
-        "Content-Length: 64\r\n\r\n"
-        '{"stream":true,"messages":[{"role":"user","content":"abcdefgh"}]}'[:64]
-    ).encode()
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def open_stream(node) -> bytes:
+    return posted(b'{"stream":true,"messages":[{"role":"user","content":"abcdefgh"}]}')
 
 
 @pytest.mark.parametrize("name", ["gateway", "gateway/server"])
@@ -106,6 +113,30 @@ async def test_a_connection_is_a_process_that_ends_with_it(node):
         counts = await supervision.count_children("gateway/connections")
         assert counts.active == 1
     await until(lambda: not node.now.connections)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_whose_connection_is_killed_never_looks_whole(node, stream):
+    async def think(run):
+        run.say("half of it")
+        await trio.sleep_forever()
+
+    node.tenant.think = think
+    async with await node.connect() as connected:
+        body = orjson.dumps({"stream": stream, "messages": [HELLO]})
+        await connected.send_all(posted(body))
+        got = b""
+        while stream and b"half" not in got:
+            got += await connected.receive_some()
+        await node.begun()
+        (connection,) = await supervision.which_children("gateway/connections")
+        supervision.exit(connection.pid, supervision.KILL)
+        with contextlib.suppress(trio.BrokenResourceError):
+            while more := await connected.receive_some():
+                got += more
+    assert got.startswith(b"HTTP/1.1 200" if stream else b"")
+    assert not got.endswith(b"0\r\n\r\n")
+    assert stream or not got
 
 
 async def test_stopping_the_tree_does_not_wait_for_anybody(start):

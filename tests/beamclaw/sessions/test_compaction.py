@@ -1,8 +1,10 @@
 """Conversations that do not fit any more: summed up, never twice, never for ever."""
 
 from collections.abc import AsyncGenerator
-from itertools import pairwise
+from itertools import count, pairwise
+from pathlib import Path
 
+import orjson
 import pytest
 import trio
 from trio.testing import MockClock
@@ -20,8 +22,10 @@ from beamclaw.contracts.providers import (
     ProviderError,
     ProviderEvent,
     TextDelta,
+    ToolCallDelta,
     UsageReport,
 )
+from beamclaw.testing.world import World
 from tests.beamclaw.sessions.conftest import KEY, MAX_OUTPUT, Model, Script, Tenant
 from tests.beamclaw.sessions.test_session import Held
 from tests.beamclaw.sessions.test_tools import are_paired
@@ -186,6 +190,35 @@ async def test_what_cannot_be_made_shorter_fails_in_words_after_few_calls(
     assert "does not fit into the model any more" in (end.error or "")
     assert len(model.calls) - before <= 4
     assert (await tenant.ask("short")).outcome in ("ok", "error")
+
+
+async def test_the_id_of_a_call_that_was_summed_up_does_not_come_again(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = World(tmp_path / "world")
+    model.tools.update(world.tools())
+    rounds = count()
+
+    async def script(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        if is_summary(request):
+            yield TextDelta("they put words")
+            yield End("stop")
+        elif (number := next(rounds)) == 8:
+            yield TextDelta("done")
+            yield End("stop")
+        else:  # as servers do that count from nought in every answer
+            arguments = orjson.dumps({"text": f"{number} {LONG}"}).decode()
+            yield ToolCallDelta(0, "call_0", "put", arguments)
+            yield End("tool_calls")
+
+    model.scripts = [script]
+    async with open_tenant(window=WINDOW) as tenant:
+        end = await tenant.ask("put them")
+        assert await compactions()
+    assert (end.outcome, end.text) == ("ok", "done")
+    # Under an old key it would have been done already.
+    keys = [effect["key"] for effect in world.effects("put")]
+    assert len(set(keys)) == 8
 
 
 async def test_a_death_while_a_summary_is_written_does_no_harm(
