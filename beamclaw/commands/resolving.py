@@ -6,9 +6,10 @@ person agrees to, and what is started: the same value says both.
 
 import hashlib
 import os
+import re
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -127,10 +128,13 @@ def _contents(execution: Execution) -> dict[str, str]:
     """The hashes of the files whose words are carried out.
 
     The program, unless it was found where programs are: there an agent writes nothing.
-    If the program carries something else out, its arguments that are files.
+    If the program carries something else out, its arguments that are files. What a shell
+    has to read is looked through for names of programs and scripts.
     """
     files = list[str]()
-    if "/" in execution.argv[0] and not execution.shell:
+    if execution.shell:
+        files += _scripts(execution)
+    elif "/" in execution.argv[0]:
         files.append(execution.path)
     if not execution.shell and carries(execution):
         files += [str(Path(execution.folder, each)) for each in execution.argv[1:]]
@@ -142,6 +146,28 @@ def _contents(execution: Execution) -> dict[str, str]:
             if len(found) == MOST_FILES:
                 break
     return found
+
+
+_WORD: Final = re.compile(r"""[^\s|&;<>()$`'"={}]+""")
+_READS: Final = (".", "source")
+
+
+def _scripts(execution: Execution) -> Iterator[str]:
+    """Files that a line for a shell may carry out: programs, and what is read by one.
+
+    Its words are only looked at, not understood: one too many does no harm. Data is left
+    out, which may change for good reasons while a person thinks.
+    """
+    before = ""
+    for word in _WORD.findall(execution.argv[-1]):
+        file = Path(execution.folder, word)
+        read = before in _READS or (
+            before and carries(Execution(path=before, argv=(before,), folder="/"))
+        )
+        if read or ("/" in word and os.access(file, os.X_OK)):
+            yield str(file)
+        # Options stand between an interpreter and its script.
+        before = before if word.startswith("-") else word
 
 
 def _hash(path: str) -> str:
