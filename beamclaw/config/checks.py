@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from beamclaw.config import sandbox_checks, tool_checks
+from beamclaw.config import sandbox_checks, tool_checks, web_checks
 from beamclaw.config.document import child
 from beamclaw.config.installed import PROVIDERS, found
 from beamclaw.config.models import APIS
@@ -33,7 +33,8 @@ def check(config: Config, at: At) -> list[Problem]:
         config: What was read.
         at: Where the value of a path was written.
     """
-    rules = (_providers, _agents, _sessions, _gateway, _tools, _commands)
+    parts = (_providers, _agents, _sessions, _gateway, _tools, _commands)
+    rules = (*parts, web_checks.errors)
     return _told(config, at, rules)
 
 
