@@ -6,7 +6,7 @@ import zlib
 import pytest
 import trio
 
-from beamclaw.web.exchange import Failed
+from beamclaw.web.exchange import Failed, _Unpacker
 from beamclaw.web.fetching import fetch
 from beamclaw.web.targets import Policy, Refused, target
 from tests.beamclaw.web.stage import (
@@ -233,6 +233,14 @@ async def test_a_bomb_is_unpacked_as_far_as_is_wanted(coding):
 
     assert page.cut
     assert len(page.body) == 100_000
+
+
+def test_no_more_of_a_bomb_is_in_memory_than_is_wanted():
+    unpack = _Unpacker("gzip", 100_000)
+    unpack.feed(gzip.compress(bytes(20_000_000)))
+
+    assert unpack.full
+    assert len(unpack.found) == 100_001
 
 
 async def test_what_is_packed_is_unpacked():
