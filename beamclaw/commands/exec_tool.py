@@ -152,11 +152,15 @@ class ExecTool:
         return await grants_of(order) if self._setting.policy.mode == "on-miss" else ()
 
     async def _resolve(self, order: Order, wanted: Wanted) -> Resolved:
-        setting, where = self._setting, ""
+        setting, where, trust = self._setting, "", _trust(order)
+        env = setting.env
         try:
             if setting.sandbox is not None:
-                where = await setting.sandbox.words(_trust(order))
-            look = partial(resolve, wanted, setting.roots, setting.env, where)
+                where = await setting.sandbox.words(trust)
+                # The first python3 may be one that is not there for the command.
+                found = await setting.sandbox.search_path(env.get("PATH", ""), trust)
+                env = {**env, "PATH": found}
+            look = partial(resolve, wanted, setting.roots, env, where)
             return await setting.worker.run(look)
         except (NotResolved, CannotIsolate) as error:
             raise ToolFailed(str(error)) from None

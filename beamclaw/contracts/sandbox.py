@@ -79,6 +79,10 @@ class Sandbox(Protocol):
         """Whether such a command runs only if a person has agreed to it."""
         ...
 
+    async def search_path(self, path: str, trust: Trust) -> str:
+        """Of the folders of a ``PATH`` those that such a command can see, in order."""
+        ...
+
 
 def trust_of(session_key: str, *, tainted: bool) -> Trust:
     """Whose words the turns of a session act upon.

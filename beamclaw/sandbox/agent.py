@@ -82,6 +82,26 @@ class AgentSandbox:
             return mode_of(self.policy, trust) != "bubblewrap"
         return False
 
+    async def search_path(self, path: str, trust: Trust) -> str:
+        """See the Protocol."""
+        machine = await self._machine()
+        # Agreed to or not: it finds the same programs.
+        plan = decide(self.policy, machine, Need(trust=trust, agreed=True))
+        if not plan.isolated:
+            return path
+        return await self.worker.run(lambda: self._seen(path, machine))
+
+    def _seen(self, path: str, machine: Machine) -> str:
+        policy = self.policy
+        view = View(
+            writable=self._resolved(policy.write),
+            readable=self._resolved(policy.read, sockets=False),
+        )
+        folders = path.split(":")
+        return ":".join(
+            each for each in folders if visible(os.path.realpath(each), view, machine)
+        )
+
     async def _machine(self) -> Machine:
         if self.machine is not None:
             return self.machine

@@ -78,6 +78,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/contracts/outside.py", "clock"): "the seam itself",
     ("beamclaw/contracts/outside.py", "randomness"): "the seam itself",
     ("beamclaw/contracts/outside.py", "threads"): "the seam itself",
+    ("beamclaw/contracts/listening.py", "sockets"): "the seam of those that come in",
     ("beamclaw/cli/", "sockets"): "the other end of the node's socket for commands",
     ("beamclaw/cli/chat.py", "randomness"): "a command is outside: its message's id",
     ("beamclaw/shell/", "sockets"): "that socket, and who is at its other end",
