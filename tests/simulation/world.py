@@ -28,6 +28,8 @@ from beamclaw.config.schema import (
     ResetConfig,
     RetentionConfig,
     SessionsConfig,
+    SkillsConfig,
+    SkillsLoadConfig,
     TurnLimitsConfig,
 )
 from beamclaw.contracts.ledger_errors import LedgerError
@@ -353,8 +355,12 @@ def configuration(planned: Plan, data: Path) -> Config:
                 max_tokens=200,
                 # What it is told of its workspace would fill a small window by itself.
                 context="none" if planned.window < ROOMY else "workspace",
+                # Files that a real disk would sync, in each of thousands of worlds.
+                skip_bootstrap=True,
             )
         },
+        # A world has days: its folders are looked at with each turn anyway.
+        skills=SkillsConfig(load=SkillsLoadConfig(poll_seconds=86_400.0)),
         gateway=GatewayConfig(
             auth=AuthConfig(token=Secret(TOKEN)), heartbeat_seconds=HEARTBEAT
         ),
