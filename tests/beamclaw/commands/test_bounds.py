@@ -10,6 +10,7 @@ import trio
 
 import supervision
 from beamclaw.commands import _launcher
+from beamclaw.commands.messages import End, Read
 from beamclaw.contracts.commands import Cgroup, Disk, Limits, StartCommand, start
 from tests.beamclaw.commands.conftest import alive, python, shell
 from tests.beamclaw.commands.test_run import in_process, ran
@@ -104,18 +105,22 @@ async def test_a_signal_goes_past_a_guard(tenant):
     script = "sh -c 'trap \"echo in order; exit 5\" TERM; echo here; sleep 9 & wait'"
     launch = attrs.evolve(shell(f"{script}; exit $?"), guarded=True)
 
-    async def play():
-        order = StartCommand(
-            id="c", launch=launch, owner=supervision.self_pid(), seconds=0.4
-        )
-        pid = await start(tenant, order)
-        while (state := supervision.state(pid))["state"] != "over":
-            await trio.sleep(0.02)  # another process is waited for
-        return state
+    state = await in_process(lambda: ended_when(launch, "here"))
 
-    state = await in_process(play)
-    assert (state["ended"].by, state["ended"].code) == ("timeout", 5)
+    assert (state["ended"].by, state["ended"].code) == ("order", 5)
     assert not alive(state["pid"])
+
+
+async def ended_when(launch, word):
+    """How *launch* stands, ended in order as soon as it has said *word*."""
+    order = StartCommand(
+        id="c", launch=launch, owner=supervision.self_pid(), seconds=None
+    )
+    pid = await start("default", order)
+    while word not in await supervision.call(pid, Read()):
+        await trio.sleep(0.02)  # another process is waited for
+    await supervision.call(pid, End(), timeout=None)
+    return supervision.state(pid)
 
 
 # --- what fills a disk, decided without one

@@ -16,9 +16,11 @@ import trio
 
 import supervision
 from beamclaw.contracts.commands import Terminal
-from beamclaw.contracts.sandbox import CannotIsolate
+from beamclaw.contracts.sandbox import CannotIsolate, Need
 from beamclaw.sandbox.cgroups import Tree
 from tests.beamclaw.commands.conftest import with_words
+from tests.beamclaw.commands.test_bounds import ended_when
+from tests.beamclaw.commands.test_run import in_process
 from tests.beamclaw.sandbox.conftest import MIB, SMALL, python, shell
 
 pytestmark = pytest.mark.peer("bubblewrap")
@@ -397,10 +399,15 @@ async def test_nothing_is_left_of_what_it_has_started(bench):
 
 
 async def test_ended_in_order_it_gets_its_last_words(bench):
-    script = "trap 'echo in order > last; exit 0' TERM; echo begun > first; while :; do sleep 0.1; done"
-    found = await bench.sh(script, seconds=0.5)
+    script = (
+        "trap 'echo in order > last; exit 0' TERM; echo begun;"
+        "while :; do sleep 0.1; done"
+    )
+    need = Need(trust="untrusted", writable=(str(bench.workspace),))
+    launch = await bench.sandbox().wrap(shell(script, bench.workspace), need)
+    state = await in_process(lambda: ended_when(launch, "begun"))
 
-    assert found.ended.by == "timeout"
+    assert (state["ended"].by, state["ended"].code) == ("order", 0)
     assert (bench.workspace / "last").read_text() == "in order\n"
 
 
