@@ -1,6 +1,7 @@
 """The program that reads strangers' pages runs in the sandbox, with nothing around it."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import attrs
 import pytest
@@ -9,7 +10,7 @@ from beamclaw.contracts.sandbox import Machine
 from beamclaw.web.reading import Reader
 from tests.beamclaw.commands.test_run import in_process
 
-PAGE = SimpleNamespace(
+PAGE: Any = SimpleNamespace(
     kind=SimpleNamespace(form="html", charset="utf-8"),
     at=SimpleNamespace(url="https://example.org/"),
     body=b"<title>T</title><p>Hello</p>",
@@ -21,7 +22,7 @@ PAGE = SimpleNamespace(
 class Noting:
     """A sandbox that keeps what it has made of a launch."""
 
-    sandbox: object
+    sandbox: Any
     made: list = attrs.field(factory=list)
 
     async def wrap(self, launch, need):
