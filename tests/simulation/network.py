@@ -239,9 +239,9 @@ class Socket(trio.socket.SocketType):
 
     # --- what Trio asks of each
 
-    family = system.AF_INET
-    type = system.SOCK_STREAM
-    proto = system.IPPROTO_TCP
+    family = system.AF_INET  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+    type = system.SOCK_STREAM  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+    proto = system.IPPROTO_TCP  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
 
     @property
     def did_shutdown_SHUT_WR(self) -> bool:  # noqa: N802 -- Trio's name
@@ -262,7 +262,7 @@ class Socket(trio.socket.SocketType):
         del level, buflen
         return int(optname == system.SO_ACCEPTCONN and self._waiting is not None)
 
-    def setsockopt(self, *_: object) -> None:
+    def setsockopt(self, *_: Any, **__: Any) -> None:
         self._alive()
 
     def is_readable(self) -> bool:
@@ -363,8 +363,8 @@ class Socket(trio.socket.SocketType):
         segments = self._in.segments
         return segments[0] if segments and segments[0].due <= now else None
 
-    def shutdown(self, how: int) -> None:
-        del how
+    def shutdown(self, flag: int) -> None:
+        del flag
         link = self._joined()
         self._done = True
         if not link.is_silent and not link.is_reset:
@@ -455,7 +455,7 @@ def virtual_expiry() -> Generator[None]:
     Raises:
         AttributeError: This HTTP client counts it in another way; read its source.
     """
-    module = import_module("httpcore2._async.http11")
+    module: Any = import_module("httpcore2._async.http11")
     before = module.time
     module.time = _Clock()
     try:

@@ -27,7 +27,8 @@ def network(fate: Fate = "fine", left: int = 1_000, seed: int = 1) -> Network:
                 return "bytes"
             return fate if fate in seq else super().choice(seq)
 
-        def randrange(self, *_: int) -> int:
+        def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+            del start, stop, step
             return left
 
     made = Network(Fixed(seed), Trace(), float(fate != "fine"), HOSTS)
@@ -141,6 +142,7 @@ async def answering(network: Network, moment: Moment) -> tuple[bytes, bytes]:
     far = node.take()
     assert far is not None
     link = here._link
+    assert link is not None
     link.fate, link.moment = "reset", moment
     await here.send(b"?")
     await trio.sleep(1)

@@ -266,9 +266,9 @@ class World:
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
         cap = self.plan.session_tokens
-        for key in () if cap is None else keys:
+        for key in keys:
             spent = look.spent(self._ledger(), key)
-            if spent > cap:
+            if cap is not None and spent > cap:
                 self.found.append(f"{key}: {spent} tokens are out, the cap is {cap}")
 
     def _tool_begun(self, order: Order) -> None:

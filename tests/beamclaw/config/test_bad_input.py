@@ -43,13 +43,17 @@ TABLE = [
     ("tools: {allow: ['']}", "b.yaml:1:17: tools.allow[0]: is empty"),
     (
         "tools: {web: {hosts: ['https://a.example']}}",
-        "b.yaml:1:23: tools.web.hosts[0]: expected a host, or *. and one (without a "
-        "scheme, port or path); found 'https://a.example'",
+        (
+            "b.yaml:1:23: tools.web.hosts[0]: expected a host, or *. and one (without a "
+            "scheme, port or path); found 'https://a.example'"
+        ),
     ),
     (
         "tools: {web: {private_networks: [192.168.1.0/24, 10.0.0/8]}}",
-        "b.yaml:1:50: tools.web.private_networks[1]: expected a network, as "
-        "192.168.1.0/24, or an address; found '10.0.0/8'",
+        (
+            "b.yaml:1:50: tools.web.private_networks[1]: expected a network, as "
+            "192.168.1.0/24, or an address; found '10.0.0/8'"
+        ),
     ),
     (
         'tools: {web: {user_agent: "a\\nb"}}',

@@ -130,6 +130,7 @@ async def test_an_answer_whose_connection_is_killed_never_looks_whole(node, stre
             got += await connected.receive_some()
         await node.begun()
         (connection,) = await supervision.which_children("gateway/connections")
+        assert connection.pid is not None
         supervision.exit(connection.pid, supervision.KILL)
         with contextlib.suppress(trio.BrokenResourceError):
             while more := await connected.receive_some():

@@ -112,9 +112,9 @@ async def test_a_script_asks_for_tools_more_than_once(tmp_path):
         async with demo.stream(request) as stream:
             calls = [e async for e in stream if isinstance(e, ToolCallDelta)]
         assert [call.name for call in calls] == tools
-        parts = tuple(ToolCall(call.id, call.name, "{}") for call in calls)
+        parts = tuple(ToolCall(f"{c.id}", f"{c.name}", "{}") for c in calls)
         messages.append(Message("assistant", parts))
-        results = (ToolResult(call.id, f"{call.name} {number}") for call in calls)
+        results = (ToolResult(f"{call.id}", f"{call.name} {number}") for call in calls)
         messages += [Message("tool", (result,)) for result in results]
     request = ModelRequest(model="demo", messages=tuple(messages))
     async with demo.stream(request) as stream:

@@ -81,6 +81,7 @@ class Internet:
             stream = await trio.open_tcp_stream("127.0.0.1", self.port)
         else:
             stream, theirs = trio.testing.memory_stream_pair()
+            assert self.nursery is not None
             self.nursery.start_soon(self.serve, theirs)
         if tls is None:
             return stream

@@ -18,7 +18,7 @@ class Names(trio.abc.HostnameResolver):
         self.addresses = addresses
         self.asked = []
 
-    async def getaddrinfo(self, host, port, family=0, type=0, *others):
+    async def getaddrinfo(self, host, port, family=0, type=0, *others):  # pyright: ignore[reportIncompatibleMethodOverride] -- what is looked at of it
         self.asked.append(host)
         kind = trio.socket.AF_INET6
         return [(kind, type, 6, "", (each, port, 0, 0)) for each in self.addresses]

@@ -12,6 +12,7 @@ import trio
 
 import supervision
 from beamclaw import commands
+from beamclaw.commands.door import known
 from beamclaw.config import Config
 from beamclaw.config.schema import WebConfig
 from beamclaw.contracts import names
@@ -40,7 +41,7 @@ class Ledger(supervision.Server):
         super().__init__()
         self.texts = texts
 
-    async def handle_call(self, request, caller):
+    async def handle_call(self, request, sender):
         assert request == ReadJournal("main")
         bodies = [
             InboundTaken(messages=(said("user", text),), inbox_id=1)
@@ -241,7 +242,7 @@ async def test_a_call_that_is_stopped_leaves_no_reader(reader, tmp_path):
         while not mark.exists():
             await trio.sleep(0.01)
         supervision.exit(pid, supervision.SHUTDOWN)
-        while await commands.door.known("default"):
+        while await known("default"):
             await trio.sleep(0.01)
 
 
@@ -274,6 +275,7 @@ async def test_a_host_that_nobody_has_named_is_asked_about():
         "sends": "secret=1234",
     }
     assert asked.grant is None
+    assert isinstance(other, Ask)
     assert asked.digest != other.digest
 
 
