@@ -105,7 +105,7 @@ class PermitQueue:
         tickets: list[int] = []
         while self._waiting and not self.breaker.is_closed:
             ticket, (came, _) = next(iter(self._waiting.items()))
-            if now - came < self.longest_wait:
+            if now < came + self.longest_wait:
                 break
             del self._waiting[ticket]
             tickets.append(ticket)
@@ -148,14 +148,17 @@ class PermitQueue:
     # --- time
 
     def next_look(self, now: float) -> float | None:
-        """Seconds until time alone changes something; ``None``: it never will."""
+        """Seconds until time alone changes something; ``None``: it never will.
+
+        Never so few that the clock stands still: it would be looked at again and again.
+        """
         if not self._waiting:
             return None
         came, tokens = next(iter(self._waiting.values()))
         wait = float("inf") if self.in_use >= self.limit else self._wait(now, tokens)
         if not self.breaker.is_closed:
             wait = min(wait, max(0.0, came + self.longest_wait - now))
-        return None if wait == float("inf") else wait
+        return None if wait == float("inf") else max(wait, _HAIR)
 
     def wait(self, now: float, tokens: int) -> float:
         """Seconds until one more may start, as far as is known; 0: now."""
@@ -190,3 +193,5 @@ class PermitQueue:
 
 # Where others wait, too: nobody knows how long, but not no time.
 _SOME_TIME = 0.1
+# The least that a clock of this century's seconds moves on by.
+_HAIR = 1e-6

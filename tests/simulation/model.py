@@ -106,7 +106,7 @@ class Models:
         messages = [each for each in request.messages if each.role != "system"]
         text = " ".join(_all_text(each) for each in messages)
         found = markers(text)
-        person = found[0].partition(".")[0] if found else ""
+        person = found[0].partition(".")[0] if found else _whose(text)
         for other in {each.partition(".")[0] for each in found} - {person}:
             self.wrong.append(f"{person}: its model was shown what {other} said")
         is_summary = not request.tools
@@ -283,6 +283,12 @@ def _spelled(message: Message) -> Mapping[str, Any]:
 def _all_text(message: Message) -> str:
     parts = message.parts
     return " ".join(p.text for p in parts if isinstance(p, Text | ToolResult))
+
+
+def _whose(text: str) -> str:
+    """Whose conversation was begun anew, and holds what a sub-agent has announced."""
+    found = re.search(r"\bsub_(p\d+)_", text)
+    return found[1] if found else ""
 
 
 def _tokens(request: ModelRequest) -> int:

@@ -101,7 +101,10 @@ class Seen:
         before = [
             other
             for other in self.turns.values()
-            if other.person.key == turn.person.key and other.sent < turn.sent
+            if other is not turn
+            and other.person.key == turn.person.key
+            # Also those that overtook it before it was taken.
+            and other.sent <= (turn.sent if turn.acked is None else turn.acked)
         ]
         return bool(before) and all(
             other.finished is not None and other.finished < turn.sent - DAY

@@ -258,6 +258,10 @@ class World:
 
     def _model_begun(self, call: ModelCall) -> None:
         """A model is asked only for what the ledger has reserved."""
+        if not call.person:
+            # Begun anew, with what a sub-agent without a word has announced: nobody's
+            # mark stands in it.
+            return
         made = sum(each.person == call.person for each in self.models.calls)
         keys = [f"agent:main:{call.person}", *self.keeper.forks_of(call.person)]
         if call.is_sub_agent:

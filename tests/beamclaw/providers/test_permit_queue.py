@@ -1,7 +1,10 @@
 """Who may call a provider now: the decision, with the time as an argument."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from beamclaw.providers.breaker import Breaker, BreakerPolicy
 from beamclaw.providers.permit_queue import Grant, PermitQueue
 
 
@@ -123,3 +126,20 @@ def test_ten_thousand_wait_and_leave_in_any_order_quickly():
         queue.leave(ticket, 0.0)
     queue.leave(holder, 0.0)
     assert granted(queue, 0.0) == tickets[:1]
+
+
+@given(came=st.floats(0, 1e6), longest=st.floats(1e-3, 1e3))
+@example(came=0.71, longest=10.909)
+def test_a_look_that_comes_to_nothing_is_followed_by_one_at_a_later_time(came, longest):
+    """Fractions do not add up: a timer may end a hair before what it was for."""
+    ill = Breaker(BreakerPolicy(failures=1, first=1e9, most=1e9))
+    assert ill.failed(1, "server", "down", came, 0.0)
+    queue = PermitQueue(limit=1, max_waiting=10, longest_wait=longest, breaker=ill)
+    ask(queue, came)
+    now, looks = came, 0
+    while not queue.overdue(now):
+        wait = queue.next_look(now)
+        assert wait is not None
+        assert now + wait > now
+        now, looks = now + wait, looks + 1
+    assert looks <= 3
