@@ -4,6 +4,7 @@ The launcher's own process is started with the first command. When it dies, so d
 one, and its successor starts another; the commands that it had started are over by then.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from beamclaw.commands.messages import Finished, Forget, GetLauncher, Known, Set
 from beamclaw.contracts import names
 from beamclaw.contracts.commands import (
     CannotStart,
+    EndCommandsOf,
     Launcher,
     OpenLauncher,
     StartCommand,
@@ -110,13 +112,20 @@ class DoorServer(supervision.Server):
         await super().handle_info(message)
 
     async def handle_cast(self, message: object) -> None:
-        """One more is over; of those that are, only the last ones are kept."""
-        if not isinstance(message, Finished):
-            await super().handle_cast(message)
+        """One more is over; or a session is deleted."""
         found = (await known(self._tenant)).items()
-        over = [(each.since, id_) for id_, each in found if each.state == "over"]
-        over.sort(reverse=True)
-        for _, id_ in over[self._settings.keep_finished :]:
+        match message:
+            case Finished():  # of those that are over, only the last ones are kept
+                over = [(each.since, i) for i, each in found if each.state == "over"]
+                over.sort(reverse=True)
+                self._forget(id_ for _, id_ in over[self._settings.keep_finished :])
+            case EndCommandsOf(scope):
+                self._forget(id_ for id_, each in found if each.scope == scope)
+            case _:
+                await super().handle_cast(message)
+
+    def _forget(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
             with point("command.forget"):
                 supervision.cast(names.command(self._tenant, id_), Forget())
 

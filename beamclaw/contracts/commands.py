@@ -214,6 +214,17 @@ class StartCommand(supervision.Call["supervision.Pid"]):
 
 
 @attrs.frozen
+class EndCommandsOf:
+    """Cast to the launcher: nobody can look at the commands of a session any more.
+
+    Attributes:
+        scope: As in :class:`StartCommand`.
+    """
+
+    scope: str
+
+
+@attrs.frozen
 class AwaitEnd(supervision.Call[Ran]):
     """The reply comes when the command is over; then its process is, too.
 

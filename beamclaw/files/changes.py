@@ -31,6 +31,8 @@ _MODE: Final = 0o777
 _NEW: Final = 0o666
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE: Final = 1024 * 1024
+# Of a file that has its new content, in a folder that could not be written out.
+_SHAKY: Final = " (it is changed, and may be as before after a power cut)"
 
 
 @attrs.frozen
@@ -131,7 +133,6 @@ def settle(spot: Spot, name: str | None) -> None:
             os.unlink(spot.name, dir_fd=spot.folder)
         else:
             os.rename(name, spot.name, src_dir_fd=spot.folder, dst_dir_fd=spot.folder)
-    sync_folder(spot)
 
 
 def sync_folder(spot: Spot) -> None:
@@ -229,8 +230,9 @@ class Changes:
         missed: list[str] = []
         if not stopped:
             for number, target in enumerate(receipt.targets):
-                problem = self._settle(receipt, number, target)
-                (missed if problem else made).append(problem or target.path)
+                done, problem = self._settle(receipt, number, target)
+                made += [target.path] * done
+                missed += [problem] * bool(problem)
         if not missed and not stopped:
             self.receipts.close(receipt, receipt.said, failed=False)
             return receipt.said
@@ -262,23 +264,27 @@ class Changes:
                 return str(refused)
         return None
 
-    def _settle(self, receipt: Receipt, number: int, target: Target) -> str | None:
-        """Replace one file, or see that it is; else why not."""
+    def _settle(
+        self, receipt: Receipt, number: int, target: Target
+    ) -> tuple[bool, str]:
+        """Replace one file, or see that it is; whether it is, and what went wrong."""
+        made = False
         try:
             with self._at(target) as spot:
                 now = digest_at(spot, self.most)
-                if now == target.after:
-                    sync_folder(spot)  # it may have got its name right before a crash
-                    return None
-                if now != target.before:
-                    return f"{target.path} has been changed by somebody else"
-                name = None if target.after is None else receipt.beside(number)
-                settle(spot, name)
+                if now != target.after:
+                    if now != target.before:
+                        words = f"{target.path} has been changed by somebody else"
+                        return False, words
+                    name = None if target.after is None else receipt.beside(number)
+                    settle(spot, name)
+                made = True
+                sync_folder(spot)  # also of what got its name right before a crash
         except OSError as error:
-            return f"{target.path}: {why(error)}"
+            return made, f"{target.path}: {why(error)}{_SHAKY * made}"
         except PathRefused as refused:
-            return str(refused)
-        return None
+            return False, str(refused)
+        return True, ""
 
     @contextmanager
     def _at(self, target: Target, *, make: bool = False) -> Generator[Spot]:

@@ -107,10 +107,15 @@ class Programs:
 
     def begin(self, launch: Launch) -> "PlayedCommand":
         """A command is started."""
-        command = PlayedCommand(self, iter(self.play(launch)), next(self._pids))
+        command = PlayedCommand(self, launch, iter(self.play(launch)), next(self._pids))
         self.started.append(launch)
         self.commands.append(command)
         return command
+
+    @property
+    def running(self) -> list[str]:
+        """The last arguments of those that have not ended."""
+        return [each.launch.argv[-1] for each in self.commands if not each.is_over]
 
     def lose(self) -> None:
         """The launcher dies, and all commands with it."""
@@ -149,6 +154,7 @@ class PlayedCommand:
     """See :class:`beamclaw.contracts.commands.Watched`."""
 
     _programs: Programs
+    launch: Launch
     _steps: Iterator[Step]
     _pid: int
     _failed: str = ""
@@ -157,6 +163,11 @@ class PlayedCommand:
     _over: trio.Event = attrs.field(factory=trio.Event)
     _begun: trio.Event = attrs.field(factory=trio.Event)
     _ended: Ended | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._over.is_set()
 
     async def read(self, most: int) -> bytes:
         """See the Protocol; the program goes on while somebody reads."""

@@ -13,7 +13,7 @@ from tests.audit.known import ONCE, TOOLS, UNSAFE, Known, rule
 _BACKGROUND: Final = re.compile(r"It goes on in the background: session ([\w-]+)")
 
 
-def _calls(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
+def calls_of(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
     """Each tool call that a model asked for: event, call, intents, results."""
     intents, results = defaultdict(list), defaultdict(list)
     for event in known.book.of_kind("tool-begun"):
@@ -31,7 +31,7 @@ def _calls(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
 def one_result(known: Known) -> Iterator[str]:
     """A tool call without its one result, or a result without its call."""
     called = set()
-    for event, call, _, results in _calls(known):
+    for event, call, _, results in calls_of(known):
         called.add((event["run_id"], call["id"]))
         run = known.book.run(event["run_id"])
         over = run is not None and run["state"] == "ended"
@@ -140,7 +140,7 @@ def effects_once(known: Known) -> Iterator[str]:
 @rule
 def begun_once(known: Known) -> Iterator[str]:
     """A call that nobody can repeat was begun twice, or with two keys."""
-    for event, call, intents, _ in _calls(known):
+    for event, call, intents, _ in calls_of(known):
         if call["name"] in UNSAFE and len(intents) > 1:
             yield f"{event['key']} {call['id']}: begun {len(intents)} times"
         if len({intent["body"]["key"] for intent in intents}) > 1:
@@ -170,7 +170,7 @@ def commands_told(known: Known) -> Iterator[str]:
 def results_true(known: Known) -> Iterator[str]:
     """A result that says something else than what was done, or hides a doubt."""
     done = Counter(effect.key for effect in known.effects)
-    for event, call, intents, results in _calls(known):
+    for event, call, intents, results in calls_of(known):
         if not results:
             continue
         outcome = results[0]["body"]["outcome"]

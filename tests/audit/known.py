@@ -15,7 +15,7 @@ import orjson
 from tests.audit.book import Book
 
 UNSAFE = ("send", "ask", "dare", "exec")
-TOOLS = ("look", "put", "order", "send", "ask", "dare")
+TOOLS = ("look", "put", "order", "send", "ask", "dare", "exec")
 ONCE = (
     "put",
     "order",
@@ -162,6 +162,8 @@ class Known:
         terse: The model may answer with nothing.
         unwanted: Keys of conversations that somebody wants deleted.
         orders: What else somebody was told is done to a conversation.
+        files: What is in those that agents work on, by their paths, when all is over;
+            None: nobody has looked.
     """
 
     book: Book = attrs.field(factory=Book)
@@ -175,6 +177,7 @@ class Known:
     terse: bool = False
     unwanted: set[str] = attrs.field(factory=set)
     orders: list[Done] = attrs.field(factory=list)
+    files: Mapping[str, str] | None = None
 
     def is_deleted(self, book: Book, marker: str) -> bool:
         """Whether a message was said in a conversation that is deleted in *book*."""

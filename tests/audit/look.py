@@ -44,6 +44,11 @@ def open_work(connection: sqlite3.Connection) -> int:
     ).fetchone()[0]
 
 
+def untold(connection: sqlite3.Connection) -> int:
+    """Commands in the background whose end will be told."""
+    return connection.execute("SELECT count(*) FROM commands").fetchone()[0]
+
+
 def to_erase(connection: sqlite3.Connection) -> int:
     """Events of sessions that were deleted."""
     return connection.execute(

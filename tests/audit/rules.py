@@ -4,11 +4,20 @@ It knows nothing of the node's code, see :mod:`tests.audit.known` for its source
 says what it found in words; nothing is nothing. Each module below is one promise's.
 """
 
-from tests.audit import context, effects, order, relatives, sessions, spending, words
+from tests.audit import (
+    context,
+    effects,
+    files,
+    order,
+    relatives,
+    sessions,
+    spending,
+    words,
+)
 from tests.audit.known import RULES, Known
 
 # Imported for the rules that they enter into the table.
-MODULES = (words, effects, order, spending, context, relatives, sessions)
+MODULES = (words, effects, files, order, spending, context, relatives, sessions)
 
 
 def violations(known: Known) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import orjson
 import pytest
 
 from tests.audit import sound
@@ -273,6 +274,81 @@ def a_doubt_that_is_hidden(known: Known) -> None:
 @finds("results_true")
 def a_doubt_that_is_no_error(known: Known) -> None:
     event(known.book, "tool-ended")["body"]["result"]["is_error"] = False
+
+
+# --- files
+
+
+def changing(known: Known, *changes: tuple[str, Row], **files: str) -> None:
+    """Have the tools of the world change files, which are these in the end."""
+    parts = event(known.book, "answered")["body"]["message"]["parts"]
+    calls = [part for part in parts if part.get("_") == "ToolCall"]
+    for call, (tool, given) in zip(calls, changes, strict=False):
+        call.update(name=tool, arguments=orjson.dumps(given).decode())
+    known.files = files
+
+
+EDIT = "edit", {"path": "log", "oldText": "end", "newText": "<<a.1>>\nend"}
+PATCH = "*** Update File: log\n-end\n+<<a.1>>\n+end\n*** Add File: new\n+<<a.1>>"
+WRITES = (
+    ("write", {"path": "now", "content": "<<a.1>>\n"}),
+    ("write", {"path": "now", "content": "<<a.2>>\n"}),
+)
+
+
+@finds("changed_once")
+def an_edit_twice(known: Known) -> None:
+    changing(known, EDIT, log="<<a.1>>\n<<a.1>>\nend\n")
+
+
+@finds("changed_once")
+def an_edit_that_is_not_there(known: Known) -> None:
+    changing(known, EDIT, log="end\n")
+
+
+@finds("changed_once")
+def an_edit_that_failed_and_is_there(known: Known) -> None:
+    changing(known, EDIT, log="<<a.1>>\nend\n")
+    event(known.book, "tool-ended", 1)["body"]["outcome"] = "error"
+
+
+@finds("changed_once")
+def half_a_patch(known: Known) -> None:
+    changing(known, ("apply_patch", {"input": PATCH}), new="<<a.1>>")
+
+
+@finds("written_whole")
+def half_a_file(known: Known) -> None:
+    changing(known, WRITES[0], now="<<a")
+
+
+@finds("written_whole")
+def a_file_that_is_gone(known: Known) -> None:
+    changing(known, WRITES[0])
+
+
+@finds("written_whole")
+def written_by_a_call_that_failed(known: Known) -> None:
+    changing(known, WRITES[0], now="<<a.1>>\n")
+    event(known.book, "tool-ended", 1)["body"]["outcome"] = "error"
+
+
+@finds("written_whole")
+def an_older_file_in_the_place_of_a_newer_one(known: Known) -> None:
+    changing(known, *WRITES, now="<<a.2>>\n")
+    event(known.book, "tool-begun")["id"] = event(known.book, "tool-ended")["id"] + 1
+
+
+@finds("changed_by_calls")
+def changed_by_nobody(known: Known) -> None:
+    changing(known, EDIT, log="<<a.1>>\n<<a.7>>\nend\n")
+
+
+def test_files_that_are_as_was_told_are_sound():
+    known = sound.known()
+    changing(known, EDIT, WRITES[1], log="<<a.1>>\nend\n", now="<<a.2>>\n")
+    for name in ("changed_once", "written_whole", "changed_by_calls"):
+        assert not list(RULES[name](known))
 
 
 # --- order

@@ -5,6 +5,7 @@ because the ledger and node.db write with ``synchronous=FULL``: nothing that was
 synced can be lost, and nothing that was is.
 """
 
+import errno
 import random
 import sqlite3
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from tests.simulation.trace import Trace
 DiskFault = Literal[
     "commit-lost", "commit-unknown", "commit-crash", "committed-crash", "statement"
 ]
+
+
+FileFault = Literal["file-crash", "file-fails"]
 
 
 def failed(name: str, code: int, text: str) -> sqlite3.OperationalError:
@@ -86,6 +90,35 @@ class Disk:
                 token.run_sync_soon(fn)
 
         return soon
+
+
+@attrs.define(eq=False)
+class Files:
+    """What becomes of the work on files in one life of a node.
+
+    Attributes:
+        crash: Kills the node, now.
+        due: What it comes to, when *steps* more of it are done.
+    """
+
+    trace: Trace
+    crash: Callable[[str], None]
+    due: FileFault | None = None
+    steps: int = 0
+
+    def step(self, name: str) -> None:
+        """The work is at this point."""
+        if self.due is None or (self.due == "file-fails" and name.endswith(".after")):
+            return
+        self.steps -= 1
+        if self.steps > 0:
+            return
+        due, self.due = self.due, None
+        self.trace.note("disk", f"{due} at {name}")
+        if due == "file-crash":
+            self.crash(name)
+        else:
+            raise OSError(errno.EIO, "Input/output error")
 
 
 class Faulty(sqlite3.Connection):

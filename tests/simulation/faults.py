@@ -76,6 +76,13 @@ class Faults:
                 self.jumps += 1
                 machine.wall.ahead += rng.choice((-30.0, 1.0, 3_600.0, 100_000.0))
                 self.trace.note("clock", "jumps")
+            case "launcher":
+                self.deaths += 1
+                self.trace.note("kill", f"what starts programs, at {place}")
+                life.programs.lose()
+            case "file-crash" | "file-fails":
+                self.deaths += 1
+                life.files.due, life.files.steps = fault.kind, rng.randint(1, 25)
             case _:
                 self.deaths += 1
                 life.disk.due = fault.kind

@@ -29,6 +29,8 @@ from tests.simulation.node import Life
 from tests.simulation.plan import Say, Wish
 from tests.simulation.trace import Trace
 
+# How the end of a command in the background is told.
+_NEWS = "[The command "
 _MARKER = re.compile(r"<<([\w.]+)>>")
 
 
@@ -232,17 +234,28 @@ def _events(
     call.wished = say.rounds[step]
     wishes: list[ProviderEvent] = []
     for index, wish in enumerate(call.wished):
-        given = orjson.dumps(_arguments(wish, call.marker)).decode()
+        place = f"{call.number}.{index}"
+        given = orjson.dumps(_arguments(wish, call.marker, place)).decode()
         # Counted from nought in every answer, as some servers do.
         wishes.append(ToolCallDelta(index, f"call_{index}", wish.tool, given[:4]))
         wishes.append(ToolCallDelta(index, None, None, given[4:]))
     return [*text[:2], *wishes, report, End("tool_calls")]
 
 
-def _arguments(wish: Wish, marker: str) -> dict[str, str]:
+def _arguments(wish: Wish, marker: str, place: str) -> dict[str, Any]:
     if wish.task is not None:
         return {"task": marked(wish.task.marker), "mode": wish.text}
-    return {"text": wish.text, "for": marker}
+    if wish.given is None:
+        return {"text": wish.text, "for": marker}
+    names = {"{mark}": f"<<{marker}.{place}>>", "{who}": marker.partition(".")[0]}
+    return {key: _filled(value, names) for key, value in wish.given.items()}
+
+
+def _filled(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for name, text in names.items():
+            value = value.replace(name, text)
+    return value
 
 
 def _round(messages: Sequence[Message]) -> int:
@@ -259,6 +272,8 @@ def _asked(messages: Sequence[Message]) -> str:
     """The marker of the last message of a person."""
     for message in reversed(messages):
         if message.role == "user":
+            if message.text.startswith(_NEWS):
+                return ""  # nobody has asked for anything
             found = markers(message.text)
             return found[-1] if found else ""
     return ""

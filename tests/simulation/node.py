@@ -18,8 +18,9 @@ from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Tool
 from beamclaw.storage import private_folder
+from beamclaw.testing._programs import Play, Programs
 from supervision import ProcessInfo
-from tests.simulation.disk import Disk
+from tests.simulation.disk import Disk, Files
 from tests.simulation.door import Door
 from tests.simulation.trace import Trace
 
@@ -45,6 +46,8 @@ class Life:
 
     Attributes:
         number: Counted from 1.
+        programs: What it has started.
+        files: What becomes of its work on them.
         up: Set when it is ready.
         lines: The scopes of whoever is connected; cancelled when it dies.
     """
@@ -52,6 +55,8 @@ class Life:
     number: int
     disk: Disk
     door: Door
+    programs: Programs
+    files: Files
     up: trio.Event = attrs.field(factory=trio.Event)
     over: trio.Event = attrs.field(factory=trio.Event)
     lines: dict[trio.CancelScope, None] = attrs.field(
@@ -74,6 +79,12 @@ class Life:
                 yield scope
             finally:
                 self.lines.pop(scope, None)
+
+    def pull(self) -> None:
+        """It is gone: from disk, from the network, and its programs with it."""
+        self.disk.pull()
+        self.door.pull()
+        self.programs.lose()
 
     def hang_up(self) -> None:
         """Break every connection."""
@@ -107,7 +118,8 @@ class Machine:
     wall: Wall
     random: random.Random
     connect: Callable[[Life, str, int], Provider] | None
-    toolbox: Callable[[Life], Mapping[str, Tool | SessionTool]]
+    toolbox: Callable[[Life, Outside], Mapping[str, Tool | SessionTool]]
+    play: Play
     door: Callable[[], Door]
     killed: Callable[[], None]
     life: Life | None = None
@@ -119,6 +131,11 @@ class Machine:
     def ledger(self) -> Path:
         """Its file."""
         return self.config.data / "tenants" / "default" / "ledger.db"
+
+    @property
+    def running(self) -> list[str]:
+        """What its programs are called that have not ended."""
+        return [] if self.life is None else self.life.programs.running
 
     async def run(self) -> None:
         """Start the node, and start it again whenever it ends."""
@@ -139,7 +156,13 @@ class Machine:
     async def _live(self, nursery: trio.Nursery) -> None:
         self.lives += 1
         disk = Disk(self.trace, self.random, self.crash)
-        life = self.life = Life(self.lives, disk, self.door())
+        life = self.life = Life(
+            self.lives,
+            disk,
+            self.door(),
+            Programs(self.play),
+            Files(self.trace, self.crash),
+        )
         self.trace.note("node", f"start {life.number}")
         try:
             with life.scope:
@@ -148,8 +171,7 @@ class Machine:
             if not life.dead:
                 self.trace.note("node", f"ended by itself: {type(error).__name__}")
                 self.killed()
-        disk.pull()
-        life.door.pull()
+        life.pull()
         life.hang_up()
         self.trace.note("node", f"end {life.number}")
         self.life = None
@@ -165,10 +187,11 @@ class Machine:
             later=disk.later(nursery),
             database=disk.connect,
             connect=self.connect and partial(self.connect, life),
+            launcher=life.programs.open,
             listen=life.door.listen,
             machine=sandbox.Machine(why="this machine is played"),
         )
-        tools = self.toolbox(life)
+        tools = self.toolbox(life, outside)
         top = supervision.ChildSpec(
             "beamclaw",
             partial(composition.tree, self.config, outside, lambda _: tools),
@@ -196,8 +219,7 @@ class Machine:
         if life is None or life.dead:
             return
         self.trace.note("node", f"crash ({why})")
-        life.disk.pull()
-        life.door.pull()
+        life.pull()
         self.killed()
         for info in life.processes():
             assert info.pid is not None

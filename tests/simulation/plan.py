@@ -6,10 +6,11 @@ and which faults come after how many events. Nothing here runs anything.
 
 import random
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
+from beamclaw.contracts.command_policy import Mode as CommandMode
 from beamclaw.contracts.sessions import QueueMode
 from tests.simulation.speech import Dialect
 
@@ -25,6 +26,9 @@ FaultKind = Literal[
     "statement",
     "slow-disk",
     "clock",
+    "file-crash",
+    "file-fails",
+    "launcher",
 ]
 # How often each fault comes, relative to the others.
 _FAULTS: Mapping[FaultKind, int] = {
@@ -40,6 +44,13 @@ _FAULTS: Mapping[FaultKind, int] = {
     "slow-disk": 3,
     "clock": 1,
 }
+# Those that only worlds with files and commands have.
+_WORK_FAULTS: tuple[FaultKind, ...] = (
+    "file-crash",
+    "file-crash",
+    "file-fails",
+    "launcher",
+)
 
 
 # How a message is sent: to the tenant's bus, or over HTTP, answered in pieces or whole.
@@ -54,18 +65,27 @@ _DIALECTS: tuple[tuple[Dialect, Dialect], ...] = (
 DAILY_SHARE = 0.12
 # Worlds whose providers are behind HTTP; to the others' nobody has a wire.
 HTTP_SHARE = 1 / 3
+# Worlds with files and commands; what the model is told of them needs room.
+WORK_SHARE = 0.4
+WORK = ("exec", "write", "edit", "apply_patch")
+# A file in which all agents write, in the workspace.
+LOG = "work/log"
+# Tokens of a window in which there is room for what stands in a workspace.
+ROOMY = 10_000
 
 
 @attrs.frozen
 class Wish:
     """A tool call that the model is going to ask for; *text* tells the tool more.
 
-    *task* is what a sub-agent is asked for.
+    *task* is what a sub-agent is asked for. *given* is for a tool of the node's own:
+    ``{mark}`` stands for what no other call has in it, ``{who}`` for who is spoken to.
     """
 
     tool: str
     text: str
     task: "Say | None" = None
+    given: Mapping[str, Any] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -151,6 +171,8 @@ class Plan:
         network: How likely a connection of it has a bad fate.
         idle_minutes: After which pause a conversation is over; None: after none.
         daily: At which hour of each day it is over; None: at none.
+        works: The agents have files and commands.
+        mode: When a person is asked before a command.
     """
 
     seed: int
@@ -174,6 +196,8 @@ class Plan:
     orders: tuple[Order, ...]
     idle_minutes: float | None
     daily: int | None
+    works: bool = False
+    mode: CommandMode = "off"
 
     @property
     def says(self) -> dict[str, Say]:
@@ -206,7 +230,7 @@ def plan(seed: int) -> Plan:
     daily = days.randrange(24) if days.random() < DAILY_SHARE else None
     if daily is not None:
         people = tuple(_slowly(days, people))
-    return Plan(
+    planned = Plan(
         seed=seed,
         people=people,
         faults=tuple(_faults(rng)),
@@ -229,6 +253,7 @@ def plan(seed: int) -> Plan:
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
         daily=daily,
     )
+    return _working(stream(seed, "work"), planned)
 
 
 def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:
@@ -315,6 +340,83 @@ def _orders(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Order]:
 def _queue(rng: random.Random) -> QueueMode:
     modes: tuple[QueueMode, ...] = ("followup", "steer", "collect", "interrupt")
     return rng.choice(modes)
+
+
+def _working(rng: random.Random, planned: Plan) -> Plan:
+    """The same world, whose agents work on files and with commands, if they can."""
+    poor = planned.session_tokens is not None or planned.window < ROOMY
+    if rng.random() >= WORK_SHARE or poor:
+        return planned
+    people = [
+        attrs.evolve(p, says=tuple(_at_work(rng, say) for say in p.says))
+        for p in planned.people
+    ]
+    orders = [
+        o if o.say is None else attrs.evolve(o, say=_at_work(rng, o.say))
+        for o in planned.orders
+    ]
+    return attrs.evolve(
+        planned,
+        people=tuple(people),
+        orders=tuple(orders),
+        works=True,
+        mode=rng.choice(("off", "off", "off", "on-miss", "always")),
+        faults=tuple(_faults_at_work(rng, planned.faults)),
+    )
+
+
+def _faults_at_work(rng: random.Random, faults: tuple[Fault, ...]) -> Iterator[Fault]:
+    """The same, and some that wait for work on files, or are about commands."""
+    for fault in (*faults, *faults, None):
+        seconds = rng.choice((0.01, 1.0, 30.0))
+        if rng.random() < 0.4:
+            yield Fault(rng.choice(_WORK_FAULTS), rng.choice((1, 40)), 0, seconds)
+        if fault is not None and rng.random() < 0.6:
+            yield fault
+
+
+def _at_work(rng: random.Random, say: Say) -> Say:
+    rounds = (tuple(_work(rng, wish) for wish in calls) for calls in say.rounds)
+    return attrs.evolve(say, rounds=tuple(rounds))
+
+
+def _work(rng: random.Random, wish: Wish) -> Wish:
+    if wish.task is not None:
+        return attrs.evolve(wish, task=_at_work(rng, wish.task))
+    if wish.tool not in _TOOLS or rng.random() < 0.2:
+        return wish
+    tool = rng.choice(("exec", "exec", *WORK))
+    return Wish(tool, "", given=_command(rng) if tool == "exec" else _CHANGES[tool])
+
+
+_PATCH = f"""*** Begin Patch
+*** Update File: {LOG}
+-end
++{{mark}}
++end
+*** Add File: work/added/{{mark}}
++{{mark}}
+*** End Patch"""
+_CHANGES: Mapping[str, Mapping[str, Any]] = {
+    "write": {"path": "work/{who}", "content": "{mark}\n" * 3},
+    "edit": {"path": LOG, "oldText": "end", "newText": "{mark}\nend"},
+    "apply_patch": {"input": _PATCH},
+}
+
+
+def _command(rng: random.Random) -> Mapping[str, Any]:
+    """A command: how long it goes on, and how long it is waited for."""
+    seconds = rng.choice((0, 0, 0.5, 5, 30, 400, 4_000))
+    ends = rng.choice(("", "", "; false", "; echo done"))
+    given: dict[str, Any] = {"command": f"echo '{{mark}}'; sleep {seconds}{ends}"}
+    odd = rng.random()
+    if odd < 0.3:
+        given["background"] = True
+    elif odd < 0.5:
+        given["yieldMs"] = rng.choice((0, 20, 1_000, 60_000))
+    if rng.random() < 0.2:
+        given["timeout"] = rng.choice((0.3, 20.0))
+    return given
 
 
 _TOOLS = ("look", "put", "order", "send")

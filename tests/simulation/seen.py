@@ -27,6 +27,7 @@ class Seen:
     Attributes:
         deleted: The keys of sessions that were to be deleted, and whose they were: what
             was in there is nobody's any more, and is not looked at.
+        files: What is in those that agents work on, by their paths; None: they have none.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class Seen:
     orders: Sequence[Ordered]
     deleted: Mapping[str, str]
     book: Book
+    files: Mapping[str, str] | None
 
     def known(self) -> Known:
         """In the auditor's words."""
@@ -72,6 +74,7 @@ class Seen:
             terse=True,
             unwanted=set(gone),
             orders=[order for order in self.orders if self._stays(order)],
+            files=self.files,
         )
 
     def _sent(self, turn: Turn) -> Sent:
@@ -98,6 +101,11 @@ class Seen:
         """Whether all that was said before was over for a day when it was sent."""
         if self.plan.daily is None or self.jumps or turn.person.fork:
             return False
+        if any(
+            row["key"] == turn.person.key and row["source"] == "command"
+            for row in self.book.inbox
+        ):
+            return False  # what it was told of its commands was said later
         before = [
             other
             for other in self.turns.values()

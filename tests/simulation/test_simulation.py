@@ -12,12 +12,12 @@ import trio
 from trio._core._wakeup_socketpair import WakeupSocketpair
 
 from tests.simulation.order import ChangedTrioError, repeatable
-from tests.simulation.plan import plan
+from tests.simulation.plan import WORK, plan
 from tests.simulation.world import play
 
 ROOT = Path(__file__).parents[2]
 SHARE = 200
-BUSY = 46  # a seed with deaths, tools, and providers behind HTTP that fails
+BUSY = 186  # with deaths, tools, files, commands, and providers behind HTTP that fails
 CALM = 44  # one without deaths
 WIRELESS = 47  # one whose providers are not behind a network
 DEADLY = 3  # one with, and with persons on HTTP
@@ -79,10 +79,14 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     plans = [plan(seed) for seed in range(SHARE)]
     kinds = {fault.kind for each in plans for fault in each.faults}
     says = [say for each in plans for say in each.says.values()]
-    assert len(kinds) == 11
+    assert len(kinds) == 14
     assert {say.queue for say in says} >= {"followup", "steer", "collect", "interrupt"}
     tools = {wish.tool for say in says for calls in say.rounds for wish in calls}
-    assert tools == {"look", "put", "order", "send", "ask", "dare", "spawn"}
+    assert tools == {"look", "put", "order", "send", "ask", "dare", "spawn", *WORK}
+    given = [w.given for say in says for c in say.rounds for w in c if w.tool == "exec"]
+    assert any(each and each.get("background") for each in given)
+    assert any(each and "background" not in each for each in given)
+    assert {each.mode for each in plans if each.works} == {"off", "on-miss", "always"}
     assert any(say.abort is not None for say in says)
     assert any(say.fresh for say in says)
     assert any(each.idle_minutes for each in plans)

@@ -1,7 +1,8 @@
 """What happened in a world, in order: for people, for its hash, and to time faults by."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import attrs
 import trio
@@ -24,6 +25,7 @@ class Trace:
     points: int = 0
     due: int | None = None
     reached: Callable[[str], None] | None = None
+    _inside: Callable[[str], None] | None = None
     _hash: "hashlib._Hash" = attrs.field(factory=hashlib.sha256)
 
     def note(self, who: str, what: str) -> None:
@@ -43,6 +45,17 @@ class Trace:
         if self.points == self.due and self.reached is not None:
             self.due = None
             self.reached(name)
+        if self._inside is not None:
+            self._inside(name)
+
+    @contextmanager
+    def inside(self, look: Callable[[str], None]) -> Generator[None]:
+        """Have *look* called at each point in the block, where it may raise."""
+        self._inside = look
+        try:
+            yield
+        finally:
+            self._inside = None
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ import io
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,14 @@ import trio
 import trio.testing
 
 import supervision
+from beamclaw.agents import workspace_of
+from beamclaw.commands.door import LauncherLost
 from beamclaw.config.schema import (
     AgentConfig,
     AuthConfig,
     BudgetConfig,
     Config,
+    ExecConfig,
     GatewayConfig,
     LimitsConfig,
     LoggingConfig,
@@ -30,14 +34,17 @@ from beamclaw.config.schema import (
     SessionsConfig,
     SkillsConfig,
     SkillsLoadConfig,
+    ToolsConfig,
     TurnLimitsConfig,
 )
 from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import hooked
 from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.contracts.tools import Order
+from beamclaw.contracts.subagents import SessionTool
+from beamclaw.contracts.tools import Order, Tool
 from beamclaw.storage import Broken
 from supervision.testing import assert_no_leaks
 from tests.audit import look
@@ -50,14 +57,15 @@ from tests.simulation.faults import Faults
 from tests.simulation.keeper import Keeper
 from tests.simulation.model import ModelCall, Models
 from tests.simulation.network import Network, virtual_expiry
-from tests.simulation.node import Machine, Wall
+from tests.simulation.node import Life, Machine, Wall
 from tests.simulation.order import repeatable
-from tests.simulation.plan import Plan, plan, stream
+from tests.simulation.plan import ROOMY, Plan, plan, stream
 from tests.simulation.seen import Seen
 from tests.simulation.server import HOSTS, serving_models
 from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
 from tests.simulation.web import HEARTBEAT, Web
+from tests.simulation.work import NodeDiedError, Work
 
 # Seconds on the virtual clock in which nothing happens at all: then it hangs. Persons
 # pause for a day.
@@ -70,6 +78,8 @@ EXPECTED = (
     DataFolderError,
     sqlite3.Error,
     ToldToCrash,
+    NodeDiedError,
+    LauncherLost,
 )
 RAM = Path("/dev/shm")
 TOKEN = "of-the-world"
@@ -152,13 +162,23 @@ class World:
         )
         self.effects = Effects(trace, stream(seed, "tools"), self._tool_begun)
         self.network = Network(stream(seed, "network"), trace, planned.network, HOSTS)
+        config = configuration(planned, folder / "data")
+        self.work = Work(
+            workspace_of(config, "main"),
+            config,
+            self.effects,
+            trace,
+            stream(seed, "files"),
+            self._tool_begun,
+        )
         self.machine = Machine(
-            configuration(planned, folder / "data"),
+            config,
             trace,
             self.wall,
             stream(seed, "node"),
             None if planned.http else self.models.connect,
-            self.effects.toolbox,
+            self._toolbox,
+            self.work.play,
             partial(Door, self.network, stream(seed, "door")),
             self._killed,
         )
@@ -186,6 +206,8 @@ class World:
         self._audit()
 
     async def _play(self) -> None:
+        if self.plan.works:
+            self.work.prepare()
         async with AsyncExitStack() as stack:
             if self.plan.http:
                 self.network.enable()
@@ -206,6 +228,8 @@ class World:
                     talking.start_soon(self.people.talk, person)
                 talking.start_soon(self.keeper.keep, self.plan.orders)
             await self._rest()
+            left = self.machine.running
+            self.found += [f"{title} runs, and nobody wants it" for title in left]
             self.machine.ended = True
             await self.machine.stop()
             nursery.cancel_scope.cancel()
@@ -227,7 +251,8 @@ class World:
 
     def _is_busy(self) -> bool:
         ledger = self._ledger()
-        return bool(look.open_work(ledger) or look.to_erase(ledger))
+        left = look.open_work(ledger) or look.to_erase(ledger) or look.untold(ledger)
+        return bool(left)
 
     def _unfinished(self) -> list[str]:
         waiting = [
@@ -251,6 +276,13 @@ class World:
         if error is not None and not isinstance(error, EXPECTED):
             kind = type(error).__name__
             self.found.append(f"{event.metadata['name']} crashed: {kind}: {error}")
+
+    def _toolbox(
+        self, life: Life, outside: Outside
+    ) -> Mapping[str, Tool | SessionTool]:
+        tools = self.effects.toolbox(life)
+        own = self.work.tools(life, outside) if self.plan.works else {}
+        return {**tools, **own}
 
     def _killed(self) -> None:
         found = read(self._ledger()) if self.machine.ledger.exists() else Book()
@@ -283,7 +315,11 @@ class World:
 
     def _audit(self) -> None:
         people = self.people
+        news = 0
+        files = self.work.files() if self.plan.works else None
         if self.machine.ledger.exists():
+            book = read(self._ledger())
+            news = sum(row["source"] == "command" for row in book.inbox)
             seen = Seen(
                 plan=self.plan,
                 turns=people.turns,
@@ -297,7 +333,8 @@ class World:
                 network_failed=self.network.failed,
                 orders=self.keeper.done,
                 deleted=self.keeper.deleting,
-                book=read(self._ledger()),
+                files=files,
+                book=book,
             )
             self.found += violations(seen.known())
         self.found += [*people.surprises, *self.web.surprises, *self.models.wrong]
@@ -309,6 +346,9 @@ class World:
             "effects": len(self.effects.done),
             "questions": len(people.verdicts),
             "sub-agents": len({c.person for c in self.models.calls if c.is_sub_agent}),
+            "commands": sum(done.tool == "exec" for done in self.effects.done),
+            "ends of commands told": news,
+            "changes of files": 0 if files is None else len(self.work.marks(files)),
             "deaths of the node": len(self.kills),
             "faults": len(self.plan.faults),
             "orders carried out": len(self.keeper.done),
@@ -317,10 +357,6 @@ class World:
             "that failed": self.network.failed + self.network.lost,
             "answers over HTTP": self.web.answers,
         }
-
-
-# Tokens of a window in which there is room for what stands in a workspace.
-ROOMY = 10_000
 
 
 def _mode(planned: Plan) -> ResetMode:
@@ -389,5 +425,6 @@ def configuration(planned: Plan, data: Path) -> Config:
                 model_calls=planned.turn_calls, wait_seconds=planned.wait_seconds
             ),
         ),
+        tools=ToolsConfig(exec=ExecConfig(mode=planned.mode)),
         logging=LoggingConfig(level="error", format="text"),
     )

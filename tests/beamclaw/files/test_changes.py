@@ -75,6 +75,17 @@ async def test_a_disk_that_fails_half_way_is_told_of_file_by_file(stage: Stage) 
     assert (stage.get("a"), stage.get("b")) == ("2\n", "1\n")
 
 
+@pytest.mark.parametrize("time", [1, 2])
+async def test_a_change_that_cannot_be_written_out_is_not_denied(
+    stage: Stage, time: int
+) -> None:
+    said = await failing(stage, CALL, full, at="file.sync-folder.before", time=time)
+    assert said.startswith("only a part was done")
+    assert "is changed, and may be as before after a power cut" in said
+    assert f"Changed are: {stage.space / 'a'}, {stage.space / 'b'}" in said
+    assert (stage.get("a"), stage.get("b")) == ("2\n", "2\n")
+
+
 async def test_what_somebody_else_writes_meanwhile_is_not_lost(stage: Stage) -> None:
     said = await failing(
         stage,

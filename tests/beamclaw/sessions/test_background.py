@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 import supervision
 from beamclaw import commands
+from beamclaw.bus import LocalBus
 from beamclaw.contracts.command_policy import CommandPolicy
 from beamclaw.contracts.ledger import Claim, Commit
 from beamclaw.contracts.ledger_reads import ReadCommands
 from beamclaw.contracts.ledger_session_ops import DropSession
+from beamclaw.contracts.lifecycle import DeleteSession, order
 from beamclaw.contracts.outside import InlineWorker
 from beamclaw.contracts.points import hooked
 from beamclaw.ledger import Owner
@@ -195,4 +198,17 @@ async def test_a_session_that_was_deleted_is_told_nothing(
         await trio.sleep(200)
 
         assert len(model.calls) == calls
+        assert await nothing_is_left()
+
+
+async def test_a_session_that_is_deleted_takes_its_commands_along(
+    opened, programs, autojump_clock
+):
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        assert programs.running
+        await order(LocalBus(), "default", KEY, DeleteSession())
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert not programs.running
         assert await nothing_is_left()

@@ -1,0 +1,161 @@
+"""What agents of a world work at: files in a real folder, and programs that are played.
+
+The tools are the node's own. Work on a file is one step, a moment after it was asked for;
+a node that dies within it stops at the point that it has reached.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import trio
+
+from beamclaw import toolbox, tree
+from beamclaw.config.schema import Config
+from beamclaw.contracts import names
+from beamclaw.contracts.approvals import Clearance
+from beamclaw.contracts.commands import Launch
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.tools import Forgets, Order, Output, Tool, ToolSpec
+from beamclaw.testing._programs import Step, known_programs
+from beamclaw.tools import Plugins
+from tests.simulation.model import markers
+from tests.simulation.node import Life
+from tests.simulation.plan import LOG, WORK
+from tests.simulation.tools import Done, Effects
+from tests.simulation.trace import Trace
+
+T = TypeVar("T")
+
+# What a log ends with; what comes is put before it.
+END = "end\n"
+
+
+class NodeDiedError(Exception):
+    """Whoever works on files for a node that has died stops."""
+
+
+@attrs.define(eq=False)
+class Work:
+    """All of it.
+
+    Attributes:
+        folder: The agent's workspace.
+        config: Of the node.
+        begun: Is told of each tool that starts.
+    """
+
+    folder: Path
+    config: Config
+    effects: Effects
+    trace: Trace
+    random: random.Random
+    begun: Callable[[Order], None]
+    _orders: dict[str, Order] = attrs.field(factory=dict[str, Order])
+
+    def prepare(self) -> None:
+        """Somebody keeps a log, in which agents are going to write."""
+        log = self.folder / LOG
+        log.parent.mkdir(parents=True)
+        log.write_text(END)
+
+    def tools(self, life: Life, outside: Outside) -> Mapping[str, Tool]:
+        """Those of the node for files and commands, as one life of it has them."""
+        worker = FileWorker(self.trace, self.random, life)
+        outside = attrs.evolve(outside, worker=lambda: worker)
+        rules = tree.subagent_rules(self.config)
+        of = toolbox.all_tools(
+            self.config, outside, names.DEFAULT_TENANT, rules, Plugins()
+        )
+        found = of("main")
+        return {name: _Tool(self, found[name]) for name in WORK}  # type: ignore[arg-type] -- none of them is about sessions
+
+    def order(self, order: Order) -> None:
+        """A tool begins."""
+        self.trace.note("tool", f"{order.tool} begins {order.key}")
+        self.begun(order)
+        for marker in markers(str(order.arguments.get("command"))):
+            self._orders[marker] = order
+
+    def play(self, launch: Launch) -> Iterator[Step]:
+        """What a program does: it leaves a trace of itself, and goes on as real ones do."""
+        marker = markers(launch.argv[-1])[0]
+        order = self._orders[marker]
+        self.trace.note("program", f"{marker} begins")
+        person = marker.partition(".")[0]
+        place = order.key, order.run_id, order.call_id
+        self.effects.done.append(Done("exec", *place, 0, trio.current_time(), person))
+        yield from known_programs(launch)
+        self.trace.note("program", f"{marker} ends by itself")
+
+    def files(self) -> dict[str, str]:
+        """What is there, by the paths that agents use."""
+        there = self.folder / Path(LOG).parent
+        return {
+            str(path.relative_to(self.folder)): path.read_text()
+            for path in sorted(there.rglob("*"))
+            if path.is_file() and not path.name.startswith(".")
+        }
+
+    @staticmethod
+    def marks(files: Mapping[str, str]) -> set[str]:
+        """The calls that have changed them, as far as it is still seen."""
+        return {mark for text in files.values() for mark in markers(text)}
+
+
+@attrs.frozen
+class FileWorker:
+    """Does the work on files for one life of a node."""
+
+    trace: Trace
+    random: random.Random
+    life: Life
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        """See :class:`beamclaw.contracts.outside.Worker`."""
+        await self._pause()
+        if self.life.dead:
+            raise NodeDiedError
+        with self.trace.inside(self._point):
+            found = fn()
+        await self._pause()
+        return found
+
+    async def _pause(self) -> None:
+        """A disk takes its time."""
+        await trio.sleep(self.random.choice((0.0, 0.0, 0.0, 0.01, 0.3, 4.0)))
+
+    def _point(self, name: str) -> None:
+        if name.startswith("file."):
+            self.life.files.step(name)
+        if self.life.dead:
+            raise NodeDiedError
+
+
+@attrs.frozen
+class _Tool:
+    """One of the node's own; it begins as all others do."""
+
+    work: Work
+    tool: Tool
+
+    @property
+    def spec(self) -> ToolSpec:
+        return self.tool.spec
+
+    async def run(self, order: Order) -> Output:
+        self.work.order(order)
+        return await self.tool.run(order)
+
+    async def check(self, order: Order) -> Output | None:
+        self.work.trace.note("tool", f"{order.tool} checks {order.key}")
+        return await self.tool.check(order)
+
+    async def clear(self, order: Order) -> Clearance:
+        return await self.tool.clear(order)
+
+    async def forget(self, order: Order) -> None:
+        if isinstance(self.tool, Forgets):
+            await self.tool.forget(order)
