@@ -247,6 +247,12 @@ async def start(tenant: str, order: StartCommand) -> supervision.Pid:
         ) from None
 
 
+def end_commands_of(tenant: str, scope: str) -> None:
+    """Have the commands of a session ended that is deleted; nobody waits for that."""
+    with point("command.unread"):
+        supervision.cast(names.of_tenant(tenant, "launcher"), EndCommandsOf(scope))
+
+
 async def run(
     tenant: str,
     launch: Launch,
