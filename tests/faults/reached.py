@@ -76,7 +76,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "session.order-done",
         "cleanup.delete",
     ),
-    "deleted": ("session.erase",),
+    "deleted": ("session.erase", "command.unread"),
     "begun-anew": ("session.renew",),
     "handed-by-person": (
         "session.hand-over",
