@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from beamclaw.contracts.points import point
@@ -24,6 +25,9 @@ _KEPT: Final = ("AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md")
 MARKER: Final = ".beamclaw/seeded"
 # More than this of a file nobody is told, so no more is read.
 MOST_BYTES: Final = 1 << 20
+# A process that is killed leaves its thread at work while its successor begins another:
+# with drafts of the same names, one would give its name to what the other has half written.
+_SEEDING: Final = Lock()
 
 
 def seed(workspace: Path) -> bool:
@@ -35,6 +39,11 @@ def seed(workspace: Path) -> bool:
     Raises:
         OSError: It cannot be written.
     """
+    with _SEEDING:
+        return _seed(workspace)
+
+
+def _seed(workspace: Path) -> bool:
     marker = workspace / MARKER
     if marker.exists():
         return False

@@ -102,6 +102,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/commands/launching.py", "processes"): "the launcher's process",
     ("beamclaw/commands/launching.py", "sockets"): "on which it is told what to start",
     ("beamclaw/web/dialing.py", "sockets"): "names are looked up, pages connected to",
+    ("beamclaw/skills/files.py", "threads"): "a lock between them; it starts none",
     ("beamclaw/skills/watching.py", "threads"): "watches folders; without, it polls",
     ("beamclaw/skills/watching.py", "watching"): "the one place that does",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",

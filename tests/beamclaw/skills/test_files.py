@@ -3,10 +3,12 @@
 import os
 import tempfile
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from beamclaw.contracts import points
+from beamclaw.contracts.points import hooked
 from beamclaw.skills.files import MARKER, MOST_BYTES, contents, seed
 
 SEEDED = ["AGENTS.md", "BOOTSTRAP.md", "IDENTITY.md", "SOUL.md", "USER.md"]
@@ -121,3 +123,25 @@ def test_a_pipe_holds_nobody_up(tmp_path: Path):
     os.mkfifo(tmp_path / "SOUL.md")
     found = {each.name: each for each in contents(tmp_path, ())}
     assert "named pipe" in found["SOUL.md"].trouble
+
+
+def test_a_thread_that_its_process_has_left_is_waited_for(tmp_path: Path) -> None:
+    came, others = list[Exception](), list[Thread]()
+
+    def other() -> None:
+        try:
+            seed(tmp_path)
+        except OSError as error:
+            came.append(error)
+
+    def hook(name: str) -> None:
+        if name == "workspace.sync.before" and not others:
+            others.append(Thread(target=other))
+            others[0].start()
+            others[0].join(0.2)  # all that it needs, were it let in
+
+    with hooked(hook):
+        assert seed(tmp_path)
+        others[0].join()
+    assert not came
+    assert (tmp_path / MARKER).exists()
