@@ -4,6 +4,7 @@ import pytest
 import trio
 
 from beamclaw.testing.node import Orders
+from tests.audit.known import Verdict
 from tests.faults.plan import Plan
 from tests.faults.stage import Stage, open_stage
 
@@ -34,6 +35,9 @@ async def test_a_question_is_shown_and_its_first_answer_counts(tmp_path):
         assert wrong["error"]["code"] == "params"
         fine = await stage.request("answer", **to, verdict="deny", text="not now")
         assert fine["result"] is True
+        wait_id = str(row["wait_id"])
+        said = Verdict(wait_id=wait_id, verdict="deny", by="owner", counts=True)
+        stage.known.verdicts.append(said)
         late = await stage.request("answer", **to, verdict="allow")
         assert late["error"]["code"] in ("answered", "params")
         await stage.settled()
