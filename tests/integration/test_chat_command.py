@@ -31,6 +31,7 @@ async def test_the_answer_is_the_providers_and_the_conversation_goes_on(
     assert first.out.strip() == "answer to <<a>> 1 2 3 4"
     assert second.out.strip() == "answer to <<b>> 1 2 3 4"
     assert [role for role, _ in model.calls[1].messages] == [
+        "system",  # what stands in the workspace
         "user",
         "assistant",
         "user",
