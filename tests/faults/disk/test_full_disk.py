@@ -20,6 +20,12 @@ PLAN = "t5-w0-g0-hold2"
 PATIENCE = 20.0
 
 
+async def logged(node: Node, event: str) -> None:
+    """Until it stands in the log, which a thread writes."""
+    while event not in node.stderr():  # noqa: ASYNC110 -- another program's
+        await trio.sleep(0.01)
+
+
 @pytest.fixture(params=["small", "pretended"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Small:
     if request.param == "small":
@@ -82,13 +88,12 @@ async def test_it_says_that_it_is_full_and_works_again_when_there_is_room(disk):
         assert "the disk is full" in unready["reasons"]["default/ledger"]
         assert (await once(f"{node.base_url}/healthz")).status == 200
         assert str(disk.folder) not in str(unready)
-        while "beamclaw.storage.failing" not in node.stderr():
-            await trio.sleep(0.01)  # a thread writes the log
+        await logged(node, "beamclaw.storage.failing")
 
         disk.free()
         assert (await until(node, 200))["reasons"] == {}
         assert (await node.complete("<<after>> say")).status == 200
-        assert "beamclaw.storage.recovered" in node.stderr()
+        await logged(node, "beamclaw.storage.recovered")
         assert "Traceback" not in node.stderr()
         assert await node.stop() == 0
     assert ended(read_book(ledger(disk))) == ["before", "after"]
