@@ -117,11 +117,9 @@ class Model:
     ) -> type[LedgerError] | None:
         key, mine = job.session_key, job.claim.run_id
         if isinstance(op, Take):
-            if mine:
-                return LedgerError
             for row in op.inbox_ids:
                 run_id = self.waiting.get(row)
-                if run_id is None or self.runs[run_id].key != key:
+                if mine or run_id is None or self.runs[run_id].key != key:
                     return LedgerError
                 del self.waiting[row]
         elif isinstance(op, OpenRun):

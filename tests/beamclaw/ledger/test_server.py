@@ -220,18 +220,14 @@ async def test_on_a_full_disk_a_message_is_refused_in_words(path, full, where):
         assert ledger.epoch == 1
 
 
+# With a writer's thread: tests/faults/disk/test_full_disk.py. This clock would outrun it.
 @pytest.mark.parametrize("where", ["INSERT INTO events", "COMMIT"])
-@pytest.mark.parametrize(
-    "outside",
-    [pytest.param(THREADS, marks=pytest.mark.slow), INLINE],
-    ids=["thread", "inline"],
-)
 async def test_on_a_full_disk_commits_wait_until_there_is_room(
-    path, full, where, outside, autojump_clock
+    path, full, where, autojump_clock
 ):
     troubles = Troubles()
     options = {"connect": no_room(full, where), "troubles": troubles}
-    async with open_ledger(path, outside=outside, **options) as ledger:
+    async with open_ledger(path, outside=INLINE, **options) as ledger:
         for number in range(3):
             await ledger.accept(f"r{number}", f"k{number}")
         full.set()
@@ -259,7 +255,8 @@ async def test_on_a_full_disk_commits_wait_until_there_is_room(
 
 @pytest.mark.slow
 async def test_of_who_died_meanwhile_nothing_is_written(path, full, autojump_clock):
-    async with open_ledger(path, connect=no_room(full, "INSERT INTO events")) as ledger:
+    options = {"connect": no_room(full, "INSERT INTO events")}
+    async with open_ledger(path, outside=INLINE, **options) as ledger:
         await ledger.accept()
         full.set()
         pid = supervision.spawn(ledger.commit, event())
