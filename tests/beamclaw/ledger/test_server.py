@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -255,7 +256,7 @@ async def test_on_a_full_disk_commits_wait_until_there_is_room(
 
 @pytest.mark.slow
 async def test_of_who_died_meanwhile_nothing_is_written(path, full, autojump_clock):
-    options = {"connect": no_room(full, "INSERT INTO events")}
+    options: dict[str, Any] = {"connect": no_room(full, "INSERT INTO events")}
     async with open_ledger(path, outside=INLINE, **options) as ledger:
         await ledger.accept()
         full.set()
