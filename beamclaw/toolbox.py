@@ -51,12 +51,6 @@ class Setting:
     bench: files.Bench
 
 
-def no_tools(agent: str) -> Mapping[str, AnyTool]:
-    """The tools of a node that has none."""
-    del agent
-    return {}
-
-
 def all_tools(
     config: Config,
     outside: Outside,

@@ -33,7 +33,7 @@ from beamclaw import (
 )
 from beamclaw.config import Config, ConfigServer
 from beamclaw.config.installed import Fault
-from beamclaw.config.schema import AgentBudgetConfig, AgentConfig, BudgetConfig
+from beamclaw.config.schema import AgentBudgetConfig, BudgetConfig, over, own_of
 from beamclaw.contracts import names
 from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
 from beamclaw.contracts.gateway import NAME as GATEWAY
@@ -116,6 +116,7 @@ def tree(
         carrier,
         toolbox,
         names.DEFAULT_TENANT,
+        rules=rules,
         troubles=troubles,
         plugins=plugins,
     )
@@ -160,6 +161,7 @@ def _tenant(
     toolbox: Callable[[Caller], Toolbox],
     tenant: str,
     *,
+    rules: Rules,
     troubles: Troubles,
     plugins: Plugins,
 ) -> Supervisor:
@@ -168,7 +170,7 @@ def _tenant(
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
-    wiring = _run_wiring(config, outside, carrier, toolbox, tenant)
+    wiring = _run_wiring(config, outside, carrier, toolbox, tenant, rules=rules)
     connect = outside.connect or partial(_connect, config, plugins.of_providers)
     keeper = partial(
         ledger.LedgerServer,
@@ -290,38 +292,38 @@ def _price(config: Config, provider: str, model: str) -> Price | None:
 def caps_of(config: Config, agent: str) -> tuple[Cap, ...]:
     """What a call of *agent* must not go beyond, by the configuration."""
     limits = config.limits
-    own = config.agents.get(agent, AgentConfig()).limits
+    own, path = own_of(config, agent).limits, f"agents.{agent}.limits"
     return (
         *_caps_of("tenant", "limits.day", limits.day),
-        *_caps_of("agent", "limits.agent", limits.agent, agent, own.day, "day"),
-        *_caps_of("session", "limits.session", limits.session, agent, own.session),
+        *_caps_of("agent", "limits.agent", limits.agent, f"{path}.day", own.day),
+        *_caps_of(
+            "session", "limits.session", limits.session, f"{path}.session", own.session
+        ),
     )
 
 
-def _caps_of(  # noqa: PLR0917 -- two pairs of budget and key
+def _caps_of(
     scope: Scope,
     key: str,
-    budget: BudgetConfig,
-    agent: str = "",
+    node: BudgetConfig,
+    own_key: str = "",
     own: AgentBudgetConfig | None = None,
-    own_key: str = "session",
 ) -> Iterator[Cap]:
-    """The caps of *budget*, or of what the agent has of its *own*."""
+    """The caps of a budget, each by the key that says it."""
+    held = over(node, own)
     for measure, unit in (("tokens", 1), ("cost", MICRO), ("calls", 1)):
-        limit, name = getattr(budget, measure), f"{key}.{measure}"
-        mine = None if own is None else getattr(own, measure)
-        if mine is not None:
-            limit, name = mine, f"agents.{agent}.limits.{own_key}.{measure}"
+        limit = getattr(held, measure)
+        mine = getattr(own, measure, None) is not None
         if limit is not None:
-            soft = mine is None and budget.unpriced == "free" and measure == "cost"
+            name = f"{own_key if mine else key}.{measure}"
+            soft = not mine and node.unpriced == "free" and measure == "cost"
             yield Cap(scope, cast("Measure", measure), round(limit * unit), name, soft)
 
 
 def turn_limits_of(config: Config, agent: str) -> TurnLimits:
     """How much one turn of *agent* may do."""
-    figures = attrs.asdict(config.limits.turn)
-    own = attrs.asdict(config.agents.get(agent, AgentConfig()).limits.turn)
-    figures |= {name: value for name, value in own.items() if value is not None}
+    own = own_of(config, agent).limits.turn
+    figures = attrs.asdict(over(config.limits.turn, own))
     if figures["cost"] is not None:
         figures["cost"] = round(figures["cost"] * MICRO)
     return TurnLimits(**figures)
@@ -338,6 +340,8 @@ def _run_wiring(
     carrier: bus.LocalBus,
     toolbox: Callable[[Caller], Toolbox],
     tenant: str,
+    *,
+    rules: Rules,
 ) -> runs.Wiring:
     numbers = config.sessions
     flusher = runs.Flusher(
@@ -371,7 +375,7 @@ def _run_wiring(
         begin_call=partial(tools.begin_call, bounds, seconds=sizes.call_seconds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
-        subagents=subagent_rules(config),
+        subagents=rules,
     )
 
 
@@ -425,8 +429,8 @@ def _sessions(
 
 
 def _reset_rule(config: Config, agent: str) -> ResetRule:
-    own = config.agents[agent].reset if agent in config.agents else None
-    found, zone = own or config.sessions.reset, config.sessions.time_zone
+    found = over(config.sessions.reset, own_of(config, agent).reset)
+    zone = config.sessions.time_zone
     return ResetRule(
         mode=found.mode,
         at_hour=found.at_hour,

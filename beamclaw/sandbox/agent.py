@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 import supervision
-from beamclaw.config.schema import AgentSandboxConfig, Config, SandboxConfig
+from beamclaw.config.schema import Config, SandboxConfig, over, own_of
 from beamclaw.contracts import names
 from beamclaw.contracts.commands import CannotStart, Disk, Launch
 from beamclaw.contracts.outside import Worker
@@ -33,14 +33,7 @@ from beamclaw.sandbox.server import where
 
 def policy_of(config: Config, agent: str) -> SandboxConfig:
     """What holds for an agent: its own keys, else the node's."""
-    found = config.agents.get(agent)
-    own = AgentSandboxConfig() if found is None else found.sandbox
-    given = {
-        name: value
-        for name, value in attrs.asdict(own, recurse=False).items()
-        if value is not None
-    }
-    return attrs.evolve(config.tools.exec.sandbox, **given)
+    return over(config.tools.exec.sandbox, own_of(config, agent).sandbox)
 
 
 @attrs.frozen(kw_only=True)

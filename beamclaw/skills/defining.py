@@ -12,7 +12,7 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition, Unready, resolve
-from beamclaw.config.schema import AgentConfig, Config
+from beamclaw.config.schema import Config, own_of
 from beamclaw.contracts import keys, names
 from beamclaw.contracts.skills import GetPersona, Persona, Scope, Unread, unread
 
@@ -56,7 +56,7 @@ class Definer:
         """
         # Whatever is wrong with the names is told without waiting.
         plain = self._defined(agent, model, "")
-        if self._config.agents.get(agent, AgentConfig()).context == "none":
+        if own_of(self._config, agent).context == "none":
             return plain
         persona = await self._persona(agent, scope_of(session))
         return self._defined(agent, model, persona.text)

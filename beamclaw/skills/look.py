@@ -14,7 +14,7 @@ from typing import Final, get_args
 import attrs
 
 from beamclaw.agents import workspace_of
-from beamclaw.config.schema import AgentConfig, Config
+from beamclaw.config.schema import Config, over, own_of
 from beamclaw.contracts.skills import Persona, Scope
 from beamclaw.skills.catalogue import Skill, catalogue, is_set, told_skills
 from beamclaw.skills.eligible import Facts
@@ -70,13 +70,12 @@ class Setting:
     @property
     def allowed(self) -> Collection[str] | None:
         """The skills it may have; None: all."""
-        own = self.config.agents.get(self.agent, AgentConfig()).skills
-        return self.config.skills.allow if own is None else own
+        return over(self.config.skills.allow, own_of(self.config, self.agent).skills)
 
 
 def setting_of(config: Config, agent: str, *, reads: bool = True) -> Setting:
     """By the configuration."""
-    own = config.agents.get(agent, AgentConfig())
+    own = own_of(config, agent)
     return Setting(
         config=config,
         agent=agent,

@@ -11,7 +11,7 @@ from typing import cast
 
 import attrs
 
-from beamclaw.config.schema import AgentConfig, AgentToolsConfig, Config, ToolPolicy
+from beamclaw.config.schema import AgentToolsConfig, Config, ToolPolicy, own_of
 from beamclaw.config.tool_names import BUILT_IN, PLUGINS, PROFILES
 from beamclaw.contracts.subagents import Deed, Rules, SessionTool, offered
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
@@ -63,7 +63,7 @@ def layers(config: Config, caller: Caller) -> Layers:
     An agent's own profile and ``allow`` stand in place of the node's; what a provider, or
     its model, may be trusted with only ever takes away.
     """
-    own = config.agents.get(caller.agent, AgentConfig()).tools
+    own = own_of(config, caller.agent).tools
     node = Layer("tools", config.tools)
     agent = Layer(f"agents.{caller.agent}.tools", own)
     providers = [

@@ -1,7 +1,7 @@
 """A whole node inside the test's own program, so that a test can reach each process."""
 # ruff: noqa: ASYNC110 -- what comes up again is looked for, it tells nobody
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,21 @@ from beamclaw.config.schema import (
 from beamclaw.contracts import gateway
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.toolbox import AnyTool
 from beamclaw.storage import private_folder
-from beamclaw.toolbox import ToolsOf, no_tools
+from beamclaw.toolbox import ToolsOf
 from beamclaw.tree import REAL, tree
 from tests.support.node import completion
 from tests.support.wire import DONE, Closed, Connection, Response
 
 TOKEN = "token-of-the-test"
 PATH = "/v1/chat/completions"
+
+
+def no_tools(agent: str) -> Mapping[str, AnyTool]:
+    """The tools of a node that has none."""
+    del agent
+    return {}
 
 
 def configuration(data: Path, model_url: str, **provider: Any) -> Config:

@@ -25,8 +25,8 @@ from beamclaw.contracts.secret import Secret
 from beamclaw.testing.fake_anthropic import FakeAnthropic
 from beamclaw.testing.fake_openai import FakeOpenAI, Reply
 from beamclaw.testing.rogue import Rogue, Trick, rogue, send
-from beamclaw.toolbox import ToolsOf, no_tools
-from tests.support.inside import TOKEN, Inside, Reader, open_inside
+from beamclaw.toolbox import ToolsOf
+from tests.support.inside import TOKEN, Inside, Reader, no_tools, open_inside
 
 Api = Literal["openai", "anthropic"]
 APIS: tuple[Api, ...] = ("anthropic", "openai")

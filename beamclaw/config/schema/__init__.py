@@ -1,0 +1,115 @@
+"""The configuration as values: what can be set, to what, and what holds if nobody does.
+
+A key of the YAML file is a field here; its comment, its limits and its default stand
+beside it and nowhere else: the default file and the reference page are made from them.
+Values made in code are not checked again, the loader checks those of people.
+"""
+
+from beamclaw.config.schema.agents import AgentConfig, AgentSubagentsConfig
+from beamclaw.config.schema.commands import (
+    AgentSandboxConfig,
+    ExecConfig,
+    SandboxConfig,
+)
+from beamclaw.config.schema.fields import (
+    ENDLESS,
+    MOST_BYTES,
+    Count,
+    Port,
+    Range,
+    Seconds,
+    Share,
+    Size,
+    Temperature,
+    Wait,
+)
+from beamclaw.config.schema.gateway import AuthConfig, GatewayConfig
+from beamclaw.config.schema.limits import (
+    AgentBudgetConfig,
+    AgentLimitsConfig,
+    AgentTurnConfig,
+    BudgetConfig,
+    LimitsConfig,
+    SubagentLimitsConfig,
+    TurnLimitsConfig,
+)
+from beamclaw.config.schema.node import (
+    Chosen,
+    Config,
+    LedgerConfig,
+    Level,
+    LoggingConfig,
+    ShutdownConfig,
+)
+from beamclaw.config.schema.own import over, own_of
+from beamclaw.config.schema.providers import Keys, ModelInfo, ProviderConfig
+from beamclaw.config.schema.sessions import ResetConfig, RetentionConfig, SessionsConfig
+from beamclaw.config.schema.skills import (
+    SkillEntryConfig,
+    SkillsConfig,
+    SkillsInstallConfig,
+    SkillsLimitsConfig,
+    SkillsLoadConfig,
+    WorkspaceConfig,
+)
+from beamclaw.config.schema.tools import (
+    AgentToolsConfig,
+    FilesConfig,
+    SessionToolsConfig,
+    ToolPolicy,
+    ToolsConfig,
+    WebConfig,
+)
+
+__all__ = [
+    "ENDLESS",
+    "MOST_BYTES",
+    "AgentBudgetConfig",
+    "AgentConfig",
+    "AgentLimitsConfig",
+    "AgentSandboxConfig",
+    "AgentSubagentsConfig",
+    "AgentToolsConfig",
+    "AgentTurnConfig",
+    "AuthConfig",
+    "BudgetConfig",
+    "Chosen",
+    "Config",
+    "Count",
+    "ExecConfig",
+    "FilesConfig",
+    "GatewayConfig",
+    "Keys",
+    "LedgerConfig",
+    "Level",
+    "LimitsConfig",
+    "LoggingConfig",
+    "ModelInfo",
+    "Port",
+    "ProviderConfig",
+    "Range",
+    "ResetConfig",
+    "RetentionConfig",
+    "SandboxConfig",
+    "Seconds",
+    "SessionToolsConfig",
+    "SessionsConfig",
+    "Share",
+    "ShutdownConfig",
+    "Size",
+    "SkillEntryConfig",
+    "SkillsConfig",
+    "SkillsInstallConfig",
+    "SkillsLimitsConfig",
+    "SkillsLoadConfig",
+    "SubagentLimitsConfig",
+    "Temperature",
+    "ToolPolicy",
+    "ToolsConfig",
+    "TurnLimitsConfig",
+    "Wait",
+    "WebConfig",
+    "WorkspaceConfig",
+    "over",
+    "own_of",
+]

@@ -1,0 +1,92 @@
+"""All of it together, and what the node does for itself."""
+# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from beamclaw.config.schema.agents import AgentConfig
+from beamclaw.config.schema.fields import Count, Wait, key, table
+from beamclaw.config.schema.gateway import GatewayConfig
+from beamclaw.config.schema.limits import LimitsConfig
+from beamclaw.config.schema.providers import ProviderConfig
+from beamclaw.config.schema.sessions import SessionsConfig
+from beamclaw.config.schema.skills import SkillsConfig, WorkspaceConfig
+from beamclaw.config.schema.tools import ToolsConfig
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@attrs.frozen(kw_only=True)
+class LedgerConfig:
+    """What is written to disk, and how."""
+
+    max_batch: Count = key(512, "Commits that share one transaction, at most.")
+
+
+@attrs.frozen(kw_only=True)
+class LoggingConfig:
+    """What the node says on standard error."""
+
+    level: Level = key("info", "The least important level that is shown.")
+    format: Literal["auto", "text", "json"] = key(
+        "auto", "auto: text on a terminal, else one JSON object per line."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ShutdownConfig:
+    """How the node stops."""
+
+    drain_seconds: Wait = key(
+        30.0, "Seconds that turns in progress get to end, once stopping was asked for."
+    )
+
+
+@attrs.frozen
+class Chosen:
+    """The model for agents that name none, and in words why that one."""
+
+    model: str = "demo"
+    why: str = "no provider is configured, demo needs no key"
+
+
+def _demo() -> Mapping[str, ProviderConfig]:
+    return {"demo": ProviderConfig(api="demo")}
+
+
+def _main() -> Mapping[str, AgentConfig]:
+    return {"main": AgentConfig()}
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Everything that can be set. ``Config()`` answers by ``demo``."""
+
+    providers: Mapping[str, ProviderConfig] = table(
+        "Model providers, each under a name of your choice. openai and anthropic are\n"
+        "there by themselves when OPENAI_API_KEY or ANTHROPIC_API_KEY is set, demo\n"
+        "always: it needs no key and no network.",
+        factory=_demo,
+    )
+    agents: Mapping[str, AgentConfig] = table(
+        "Agents by id. main is there by itself.", factory=_main
+    )
+    gateway: GatewayConfig = attrs.field(factory=GatewayConfig)
+    sessions: SessionsConfig = attrs.field(factory=SessionsConfig)
+    tools: ToolsConfig = attrs.field(factory=ToolsConfig)
+    workspace: WorkspaceConfig = attrs.field(factory=WorkspaceConfig)
+    skills: SkillsConfig = attrs.field(factory=SkillsConfig)
+    limits: LimitsConfig = attrs.field(factory=LimitsConfig)
+    ledger: LedgerConfig = attrs.field(factory=LedgerConfig)
+    logging: LoggingConfig = attrs.field(factory=LoggingConfig)
+    shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
+    # Not keys: where the file is follows from the folder, and what was chosen from all
+    # of it.
+    data: Path = attrs.field(
+        factory=lambda: Path("~/.beamclaw").expanduser(), metadata={"internal": True}
+    )
+    chosen: Chosen = attrs.field(default=Chosen(), metadata={"internal": True})
+    file: Path | None = attrs.field(default=None, eq=False, metadata={"internal": True})
