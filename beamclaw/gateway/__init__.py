@@ -18,7 +18,7 @@ from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.chat import Chat, Limits
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.listener import Listener
-from beamclaw.gateway.openai_models import Agents
+from beamclaw.gateway.openai.models import Agents
 from beamclaw.gateway.server import CONNECTIONS, serve
 from supervision import ChildSpec
 

@@ -18,12 +18,12 @@ from werkzeug.exceptions import HTTPException
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
-from beamclaw.gateway import openai_models
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.chat import STOPPING, Chat
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
-from beamclaw.gateway.openai_models import Agents
+from beamclaw.gateway.openai import models as openai_models
+from beamclaw.gateway.openai.models import Agents
 from beamclaw.gateway.problem import Problem
 
 REFUSED: Final = "beamclaw.gateway.refused"

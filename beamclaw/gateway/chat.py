@@ -29,11 +29,13 @@ from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
-from beamclaw.gateway import openai_answer, openai_request, strict_json
+from beamclaw.gateway import strict_json
 from beamclaw.gateway.exchange import Exchange
-from beamclaw.gateway.openai_answer import Chunks
-from beamclaw.gateway.openai_models import Agents
-from beamclaw.gateway.openai_request import Ask
+from beamclaw.gateway.openai import answer as openai_answer
+from beamclaw.gateway.openai import request as openai_request
+from beamclaw.gateway.openai.answer import Chunks
+from beamclaw.gateway.openai.models import Agents
+from beamclaw.gateway.openai.request import Ask
 from beamclaw.gateway.problem import Problem, invalid
 from beamclaw.gateway.watch import Finish, Nothing, Watch
 

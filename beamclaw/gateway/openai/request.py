@@ -12,9 +12,9 @@ import attrs
 from beamclaw.contracts import keys
 from beamclaw.contracts.messages import Message, ModelParams
 from beamclaw.contracts.sessions import Inbound, QueueMode
-from beamclaw.gateway.openai_fields import Wrong, header, number, value_of
-from beamclaw.gateway.openai_messages import read_messages
-from beamclaw.gateway.openai_models import MAX_NAME, Agents
+from beamclaw.gateway.openai.fields import Wrong, header, number, value_of
+from beamclaw.gateway.openai.messages import read_messages
+from beamclaw.gateway.openai.models import MAX_NAME, Agents
 from beamclaw.gateway.problem import Problem, invalid
 
 MAX_STOP: Final = 4

@@ -1,7 +1,7 @@
 """Fields of a client's JSON and headers, each of which is right or refused by name.
 
 A reader deep inside says what is wrong by raising :class:`Wrong`; only
-:func:`beamclaw.gateway.openai_request.read` catches it, and gives back its problem.
+:func:`beamclaw.gateway.openai.request.read` catches it, and gives back its problem.
 """
 
 import re

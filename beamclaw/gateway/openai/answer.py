@@ -11,7 +11,7 @@ import orjson
 from beamclaw.contracts.follow import Shown
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.sessions import Delta, Reset, RunEnded, TopicValue
-from beamclaw.gateway.openai_request import Ask
+from beamclaw.gateway.openai.request import Ask
 from beamclaw.gateway.problem import Problem, invalid
 
 DONE: Final = b"data: [DONE]\n\n"

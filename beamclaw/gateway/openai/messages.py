@@ -20,7 +20,7 @@ from beamclaw.contracts.messages import (
     ToolCall,
     ToolResult,
 )
-from beamclaw.gateway.openai_fields import Wrong, members
+from beamclaw.gateway.openai.fields import Wrong, members
 
 MAX_IMAGES: Final = 8
 MAX_FILES: Final = 8

@@ -1,8 +1,7 @@
 """The agents as OpenAI's models: what they are called, which one a name selects.
 
-Pure, like all modules here whose names begin with ``openai``. ``model`` selects an
-agent; the model behind an agent is another matter, see
-:mod:`beamclaw.gateway.openai_request`.
+``model`` selects an agent; the model behind an agent is another matter, see
+:mod:`beamclaw.gateway.openai.request`.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 import orjson
 
-from beamclaw.gateway.openai_models import Agents, model, model_list
+from beamclaw.gateway.openai.models import Agents, model, model_list
 from beamclaw.gateway.problem import Problem
 
 AGENTS = Agents.of(["main", "bob"])

@@ -3,8 +3,8 @@
 import pytest
 
 from beamclaw.contracts.messages import File, Image, Text, ToolCall, ToolResult
-from beamclaw.gateway.openai_fields import Wrong
-from beamclaw.gateway.openai_messages import read_messages
+from beamclaw.gateway.openai.fields import Wrong
+from beamclaw.gateway.openai.messages import read_messages
 
 HELLO = [{"role": "user", "content": "hello"}]
 PIXEL = "data:image/png;base64,aGk="

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamclaw.gateway import openai_request
-from beamclaw.gateway.openai_models import Agents
-from beamclaw.gateway.openai_request import Ask
+from beamclaw.gateway.openai import request as openai_request
+from beamclaw.gateway.openai.models import Agents
+from beamclaw.gateway.openai.request import Ask
 from beamclaw.gateway.problem import Problem
 
 AGENTS = Agents.of(["main", "bob"])
