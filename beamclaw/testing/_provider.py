@@ -37,6 +37,7 @@ class Entry:
     Attributes:
         at: Seconds since the epoch when the request was there.
         key: The key that came with it, in clear: the key of a fake is no secret.
+        headers: As they came, their names in small letters.
         outcome: ``open``, ``complete``, ``left`` (by the client), ``cut`` (by a fault)
             or ``refused``.
         tokens: Tokens of output that were sent, and so are billed.
@@ -49,6 +50,7 @@ class Entry:
     path: str
     key: str
     body: Body | None
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     status: int = 200
     outcome: str = "open"
     tokens: int = 0
@@ -204,6 +206,7 @@ class FakeProvider(ABC):
             path=request.path,
             key=self.key_of(request.headers),
             body=None,
+            headers=dict(request.headers),
         )
         self.ledger.append(entry)
         try:

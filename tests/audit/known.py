@@ -105,6 +105,9 @@ class Call:
         billed: Tokens in and out; None where the provider bills nothing.
         messages: Of the prompt, as they were sent.
         said: What the provider has answered so far; None: nobody looked.
+        life: Of the node, the first is 1: which one has called, by its own word. *at* is
+            when somebody read of it, and that may be later than the death of who called.
+            None: by *at*, where the two are the same.
     """
 
     marker: str
@@ -116,6 +119,7 @@ class Call:
     messages: tuple[Mapping[str, Any], ...] = ()
     breaches: tuple[str, ...] = ()
     said: str | None = None
+    life: int | None = None
 
 
 @attrs.frozen
@@ -178,6 +182,17 @@ class Known:
     unwanted: set[str] = attrs.field(factory=set)
     orders: list[Done] = attrs.field(factory=list)
     files: Mapping[str, str] | None = None
+
+    def life_at(self, at: float) -> int:
+        """Which life of the node a client has heard from at that time.
+
+        Exact for clients: a death is only written down when all have noticed it.
+        """
+        return 1 + sum(kill.at < at for kill in self.kills)
+
+    def life_of(self, call: Call) -> int:
+        """Which life of the node has called."""
+        return self.life_at(call.at) if call.life is None else call.life
 
     def is_deleted(self, book: Book, marker: str) -> bool:
         """Whether a message was said in a conversation that is deleted in *book*."""

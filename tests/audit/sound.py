@@ -298,7 +298,7 @@ def known() -> Known:
         },
         kills=[Kill(KILLED, killed(), effects=2)],
         calls=[
-            Call(marker="a", at=10.0, billed=(10, 5), messages=prompt("a")),
+            Call(marker="a", at=10.0, life=1, billed=(10, 5), messages=prompt("a")),
             Call(
                 marker="b",
                 at=LATER,

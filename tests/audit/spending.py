@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.audit.book import Row
-from tests.audit.known import Known, rule
+from tests.audit.known import Call, Known, rule
 
 
 @rule
@@ -15,13 +15,13 @@ def reserved(known: Known) -> Iterator[str]:
     for event in known.book.of_kind("asked"):
         if (event["run_id"], event["body"]["attempt"]) not in rows:
             yield f"{event['run_id']}: call {event['body']['attempt']} was not reserved"
-    moments = [(kill.at, kill.book) for kill in known.kills]
-    for at, book in [*moments, (float("inf"), known.book)]:
+    lives = [*(kill.book for kill in known.kills), known.book]
+    for life, book in enumerate(lives, 1):
         # By session: a summary is asked for by a turn that is not in its prompt.
         made, asked = Counter(), Counter()
         keys = {row["marker"]: row["key"] for row in book.inbox}
         for call in known.calls:
-            if call.at > at or known.is_deleted(book, call.marker):
+            if known.life_of(call) > life or known.is_deleted(book, call.marker):
                 continue
             if call.marker not in keys:
                 yield f"{call.marker}: asked, and in no ledger"
@@ -156,18 +156,45 @@ def not_again(known: Known) -> Iterator[str]:
 
 @rule
 def not_after(known: Known) -> Iterator[str]:
-    """A model was asked about a turn that was over."""
-    over: dict[str, float] = {}
+    """A model was asked about a turn that was over.
+
+    Who has asked is known by the life of the node, whenever it was read. Within one life
+    it is the order in which client and provider have read; only what was under way when
+    a turn was stopped may be read after the client has read that it is.
+    """
+    over = _over(known)
+    late = set[str]()
+    for call in known.calls:
+        # A summary is about those that are over.
+        if call.summary or call.marker not in over:
+            continue
+        life, at = over[call.marker]
+        if known.life_of(call) > life:
+            yield f"{call.marker}: asked again in a later life when it was over"
+        elif known.life_of(call) == life and call.at > at:
+            if call.marker in late or not _may_be_read_late(known, call):
+                yield f"{call.marker}: asked again when it was over"
+            late.add(call.marker)
+
+
+def _may_be_read_late(known: Known, call: Call) -> bool:
+    """Whether it was asked before the end that was read before it."""
+    run = known.book.run_of(call.marker)
+    return call.life is not None and run is not None and run["outcome"] == "aborted"
+
+
+def _over(known: Known) -> dict[str, tuple[int, float]]:
+    """When turns were over, as far as anybody knows: the node's life, and when in it."""
+    over: dict[str, tuple[int, float]] = {}
     for sent in known.sent.values():
         if sent.finished is not None:
-            over[sent.marker] = sent.finished
-    for kill in known.kills:
+            over[sent.marker] = known.life_at(sent.finished), sent.finished
+    for life, kill in enumerate(known.kills, 1):
         owners = {row["run_id"]: row["marker"] for row in kill.book.inbox}
         for run in kill.book.runs:
             marker = owners.get(run["run_id"])
             if marker and run["state"] == "ended":
-                over[marker] = min(kill.at, over.get(marker, kill.at))
-    for call in known.calls:
-        # A summary is about those that are over.
-        if not call.summary and call.at > over.get(call.marker, call.at):
-            yield f"{call.marker}: asked again when it was over"
+                # When it ended in this life only a client can know.
+                end = life, float("inf")
+                over[marker] = min(end, over.get(marker, end))
+    return over

@@ -444,6 +444,11 @@ def called_for_a_message_that_was_lost(known: Known) -> None:
     known.calls[1] = attrs.evolve(known.calls[1], at=11.0)
 
 
+@finds("reserved")
+def not_reserved_by_the_life_that_has_called(known: Known) -> None:
+    known.calls[1] = attrs.evolve(known.calls[1], life=1)
+
+
 @finds("sums")
 def a_purse_with_too_little(known: Known) -> None:
     known.book.spent[2]["tokens"] -= 1
@@ -499,6 +504,20 @@ def asked_after_the_end(known: Known) -> None:
 def asked_about_what_was_over_at_the_kill(known: Known) -> None:
     run(known.kills[0].book, "ra").update(state="ended")
     known.calls[1] = attrs.evolve(known.calls[1], marker="a")
+
+
+@finds("not_after")
+def asked_by_a_later_life_about_what_was_over(known: Known) -> None:
+    """Whoever was slow to read: not by its time."""
+    run(known.kills[0].book, "ra").update(state="ended")
+    known.calls[0] = attrs.evolve(known.calls[0], life=2)
+
+
+@finds("not_after")
+def asked_twice_after_it_was_stopped(known: Known) -> None:
+    run(known.book, "rc")["outcome"] = "aborted"
+    late = attrs.evolve(known.calls[4], at=61.0, life=2)
+    known.calls[4:] = [late, late]
 
 
 # --- context, persons, joins
@@ -711,6 +730,27 @@ def test_a_message_of_a_conversation_that_was_deleted_as_wanted_is_not_lost():
     known.unwanted.add("gone")
 
     assert violations(known) == []
+
+
+def test_a_call_of_a_node_that_is_dead_may_be_read_when_its_turn_is_long_over():
+    known = sound.known()
+    run(known.kills[0].book, "ra").update(state="ended")
+    rule = RULES["not_after"]
+    assert not list(rule(known))
+
+    known.calls[0] = attrs.evolve(known.calls[0], at=99.0)
+    assert not list(rule(known)), "the harness was slow"
+
+    known.calls[0] = attrs.evolve(known.calls[0], life=None)
+    assert list(rule(known)), "by its time it is of the life after"
+
+
+def test_a_call_that_was_under_way_when_its_turn_was_stopped_may_be_read_after_it():
+    known = sound.known()
+    run(known.book, "rc")["outcome"] = "aborted"
+    known.calls[4] = attrs.evolve(known.calls[4], at=61.0, life=2)
+
+    assert not list(RULES["not_after"](known))
 
 
 @pytest.mark.parametrize(

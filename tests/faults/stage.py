@@ -50,11 +50,13 @@ PROGRAM = "beamclaw.testing.node"
 CAP = 1.08  # dollars that a session may spend; only the model "dear" costs any
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
 
+LIFE = "x-life"  # a header by which the provider knows which of the nodes has called
 CONFIG = """
 providers:
   openai:
     base_url: {url}
     api_key: key-of-the-fake
+    headers: {{x-life: "${{LIFE}}"}}
     retry_first: 0.01
     max_attempts: 2
     models:
@@ -67,6 +69,7 @@ providers:
     api: openai
     base_url: {url}
     api_key: key-of-the-fake
+    headers: {{x-life: "${{LIFE}}"}}
     retry_first: 0.01
     max_attempts: 3
     breaker_failures: 1
@@ -142,6 +145,9 @@ class Stage:
         """Start the node, and again whenever it dies; until cancelled."""
         started = False
         while True:
+            # Not a bare number: what may be a key is taken out of every log.
+            life = f"life-{len(self.known.kills) + 1}"
+            self.node.env = {**self.node.env, "LIFE": life}
             try:
                 await self.node.start(wait=ENDLESS)  # what it takes, others measure
             except NodeFailed as error:
@@ -593,6 +599,7 @@ def _call(entry: Entry) -> Call:
         whole=whole,
         messages=tuple(body["messages"]),
         breaches=tuple(entry.breaches),
+        life=int(entry.headers[LIFE].removeprefix("life-")),
     )
 
 
