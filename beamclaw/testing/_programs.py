@@ -89,11 +89,13 @@ class Programs:
 
     Attributes:
         play: What programs do.
+        over: Is told how each has come to its end.
         started: What was started, in order.
         commands: Those that were not let go.
     """
 
     play: Play = known_programs
+    over: Callable[[Launch, Ended], object] | None = None
     started: list[Launch] = attrs.field(factory=list[Launch])
     commands: "list[PlayedCommand]" = attrs.field(factory=list["PlayedCommand"])
     _launcher: "PlayedLauncher | None" = None
@@ -237,6 +239,8 @@ class PlayedCommand:
         """It is over; the first word counts."""
         if self._ended is None:
             self._ended = ended
+            if self._programs.over is not None:
+                self._programs.over(self.launch, ended)
             self._begun.set()
             self._eof.set()
             self._over.set()

@@ -17,8 +17,9 @@ The agent ``careful`` asks a person before each of its tool calls; the tools of 
 say of each call whether a person has to agree, and what they would do is written in the
 file ``script`` (see :class:`~beamclaw.testing.world.Leave`); ``chief`` has those
 tools, too, with which it has sub-agents and speaks to other sessions; ``editor`` has those
-for files, in the folder ``space``; ``runner`` has ``exec``, whose command
-writes its effect down, after ``seconds``. A tool call with the
+for files, in the folder ``space``; ``runner`` has ``exec``, whose command says its
+``text`` as a mark, writes its effect down after ``seconds``, and ends with ``code`` or of
+``signal``. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder, and one with ``says`` makes one when it begins.
 """
@@ -170,6 +171,27 @@ def _exec(folder: Path, agent: str) -> Tool:
     return commands.tools(setting)[0]
 
 
+def _script(folder: Path, order: Order) -> str:
+    """What the shell is given: its text first, and how it is going to end before that."""
+    given = order.arguments
+    line = {"tool": "exec", "key": order.key, "arguments": dict(given)}
+    effect = shlex.quote(orjson.dumps(line).decode())
+    effects = shlex.quote(str(folder / "effects"))
+    mark = f"<<{given.get('text')}>>"
+    steps = [f"echo {shlex.quote(mark)}"]
+    if "until" in given:
+        file = shlex.quote(str(folder / given["until"]))
+        steps.append(f"while [ ! -e {file} ]; do sleep 0.02; done")
+    steps += [
+        f"sleep {given.get('seconds', 0)}",
+        rf"printf '%s\n' {effect} >> {effects}",
+        "echo done",
+        f"kill -{given['signal']} $$" if "signal" in given else "",
+        f"exit {given.get('code', 0)}",
+    ]
+    return "; ".join(filter(None, steps))
+
+
 @attrs.frozen
 class _Runs:
     """The tool ``exec``, of commands that have an effect in the world of the tools."""
@@ -182,12 +204,9 @@ class _Runs:
         return attrs.evolve(self.tool.spec, asks="never", parameters=_SCHEMA)
 
     async def run(self, order: Order) -> Output:
-        given = dict(order.arguments)
-        line = {"tool": "exec", "key": order.key, "arguments": given}
-        effect = shlex.quote(orjson.dumps(line).decode())
-        file = shlex.quote(str(self.folder / "effects"))
-        command = f"sleep {given.get('seconds', 0)}; echo {effect} >> {file}; echo done"
-        wanted = {"command": command, "yieldMs": given.get("yieldMs", 10_000)}
+        wanted = {"command": _script(self.folder, order)}
+        passed = ("yieldMs", "background", "pty")
+        wanted |= {k: order.arguments[k] for k in passed if k in order.arguments}
         return await self.tool.run(attrs.evolve(order, arguments=wanted))
 
     async def check(self, order: Order) -> Output | None:

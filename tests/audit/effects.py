@@ -10,7 +10,8 @@ import orjson
 from tests.audit.book import Row
 from tests.audit.known import ONCE, TOOLS, UNSAFE, Known, rule
 
-_BACKGROUND: Final = re.compile(r"It goes on in the background: session ([\w-]+)")
+# What it comes to is told later, see :mod:`tests.audit.notices`.
+BACKGROUND: Final = re.compile(r"It goes on in the background: session ([\w-]+)")
 
 
 def calls_of(known: Known) -> Iterator[tuple[Row, Row, list[Row], list[Row]]]:
@@ -151,22 +152,6 @@ def begun_once(known: Known) -> Iterator[str]:
 
 
 @rule
-def commands_told(known: Known) -> Iterator[str]:
-    """A command in the background whose end its session was not told of, or twice."""
-    told = Counter(
-        row["external_id"] for row in known.book.inbox if row.get("source") == "command"
-    )
-    yield from (f"{id_}: told {n} times" for id_, n in told.items() if n > 1)
-    noted = {row["command_id"] for row in known.book.commands}
-    for event in known.book.of_kind("tool-ended"):
-        found = _BACKGROUND.match(event["body"]["result"]["text"])
-        if found and not told[found[1]] and found[1] not in noted:
-            yield f"{event['key']}: nobody will ever tell of {found[1]}"
-    for row in known.book.commands:
-        yield f"{row['command_id']}: all work is done, and it was not told"
-
-
-@rule
 def results_true(known: Known) -> Iterator[str]:
     """A result that says something else than what was done, or hides a doubt."""
     done = Counter(effect.key for effect in known.effects)
@@ -176,11 +161,12 @@ def results_true(known: Known) -> Iterator[str]:
         outcome = results[0]["body"]["outcome"]
         times = done[intents[0]["body"]["key"]] if intents else 0
         where = f"{event['key']} {call['id']} ({call['name']})"
-        if outcome == "ok" and not times and call["name"] in TOOLS:
+        text = results[0]["body"]["result"]["text"]
+        wants = call["name"] in TOOLS and not BACKGROUND.match(text)
+        if outcome == "ok" and not times and wants:
             yield f"{where}: ok, and nothing was done"
         if outcome == "refused" and times:
             yield f"{where}: refused, and it was done"
-        text = results[0]["body"]["result"]["text"]
         if (
             outcome == "unknown"
             and "not known" not in text

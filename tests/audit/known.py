@@ -95,6 +95,20 @@ class Effect:
     what: str = ""
 
 
+@attrs.define(kw_only=True)
+class Program:
+    """A command, by its own word: what it has said so far, and how it has ended.
+
+    Attributes:
+        code: With which it ended by itself.
+        signal: Of which it died.
+    """
+
+    said: str = ""
+    code: int | None = None
+    signal: int | None = None
+
+
 @attrs.frozen(kw_only=True)
 class Call:
     """One call of the model as the provider saw it.
@@ -168,6 +182,7 @@ class Known:
         orders: What else somebody was told is done to a conversation.
         files: What is in those that agents work on, by their paths, when all is over;
             None: nobody has looked.
+        programs: The commands, by the marks in their lines; None: nobody has looked.
     """
 
     book: Book = attrs.field(factory=Book)
@@ -182,6 +197,7 @@ class Known:
     unwanted: set[str] = attrs.field(factory=set)
     orders: list[Done] = attrs.field(factory=list)
     files: Mapping[str, str] | None = None
+    programs: Mapping[str, Program] | None = None
 
     def life_at(self, at: float) -> int:
         """Which life of the node a client has heard from at that time.
@@ -213,6 +229,23 @@ def rule(function: Rule) -> Rule:
 def effects_of(lines: bytes) -> list[Effect]:
     """What the world of the tools wrote down."""
     return [_effect(row) for row in map(orjson.loads, lines.splitlines())]
+
+
+def programs_of(lines: bytes) -> dict[str, Program]:
+    """The commands that have told there how they were about to end."""
+    rows = [
+        row["arguments"]
+        for row in map(orjson.loads, lines.splitlines())
+        if row["tool"] == "exec"
+    ]
+    return {row["text"]: _program(row) for row in rows}
+
+
+def _program(row: dict[str, Any]) -> Program:
+    said, signal = f"<<{row['text']}>>\ndone\n", row.get("signal")
+    return Program(
+        said=said, code=None if signal else row.get("code", 0), signal=signal
+    )
 
 
 def _effect(row: dict[str, Any]) -> Effect:

@@ -8,6 +8,7 @@ from tests.audit import (
     context,
     effects,
     files,
+    notices,
     order,
     relatives,
     sessions,
@@ -17,7 +18,17 @@ from tests.audit import (
 from tests.audit.known import RULES, Known
 
 # Imported for the rules that they enter into the table.
-MODULES = (words, effects, files, order, spending, context, relatives, sessions)
+MODULES = (
+    words,
+    effects,
+    notices,
+    files,
+    order,
+    spending,
+    context,
+    relatives,
+    sessions,
+)
 
 
 def violations(known: Known) -> list[str]:

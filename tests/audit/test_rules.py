@@ -9,7 +9,7 @@ import pytest
 
 from tests.audit import sound
 from tests.audit.book import Book, Row
-from tests.audit.known import RULES, Cap, Done, Effect, End, Known, Verdict
+from tests.audit.known import RULES, Cap, Done, Effect, End, Known, Program, Verdict
 from tests.audit.rules import violations
 
 Damage = Callable[[Known], object]
@@ -233,10 +233,64 @@ def begun_for_the_third_time_at_once(known: Known) -> None:
     event(known.book, "tool-begun", 2)["body"]["attempt"] = 3
 
 
+def news(known: Known, how: str, tail: str = "") -> Row:
+    """A command is known to have ended by itself with 3, and its session is told *how*."""
+    known.programs = {"a/1.0": Program(said="<<a/1.0>>\ndone\n", code=3)}
+    end = f"\nIts output ends with:\n{tail}" if tail else ""
+    words = f"[The command cmd-1 is over: {how}.]\necho '<<a/1.0>>'; exit 3{end}"
+    body = {"messages": [sound.message("user", sound.text(words))]}
+    row = {**known.book.inbox[0], "source": "command", "external_id": "cmd-1"}
+    row.update(body=body, marker="re:a/1.0", id=98)
+    known.book.inbox.append(row)
+    return row
+
+
 @finds("commands_told")
 def told_of_a_command_twice(known: Known) -> None:
-    row = {**known.book.inbox[0], "source": "command", "external_id": "cmd-1"}
-    known.book.inbox += [row, {**row, "id": 99}]
+    row = news(known, "exit code 3", "<<a/1.0>>\ndone")
+    known.book.inbox.append({**row, "id": 99, "external_id": "another"})
+
+
+@finds("ends_true")
+def told_of_another_exit_code(known: Known) -> None:
+    news(known, "exit code 0", "<<a/1.0>>\ndone")
+
+
+@finds("ends_true")
+def told_of_a_signal_that_was_none(known: Known) -> None:
+    news(known, "signal SIGTERM", "<<a/1.0>>\ndone")
+
+
+@finds("ends_true")
+def told_of_words_that_it_never_said(known: Known) -> None:
+    news(known, "exit code 3", "<<a/1.0>>\ndone for")
+
+
+@finds("ends_true")
+def told_that_it_was_lost_and_nobody_died(known: Known) -> None:
+    news(known, "lost: the node has ended meanwhile")
+
+
+@finds("ends_true")
+def told_of_an_order_that_nobody_gave(known: Known) -> None:
+    news(known, "ended by order (signal SIGTERM)", "<<a/1.0>>")
+
+
+@finds("ends_true")
+def told_that_its_time_was_over_with_another_code(known: Known) -> None:
+    news(known, "ended: its time was over (exit code 0)", "<<a/1.0>>")
+
+
+@finds("ends_true")
+def told_of_a_program_that_there_was_not(known: Known) -> None:
+    news(known, "exit code 3", "<<a/1.0>>\ndone")
+    known.programs = {}
+
+
+@finds("ends_true")
+def told_in_no_words(known: Known) -> None:
+    row = news(known, "exit code 3", "<<a/1.0>>\ndone")
+    row["body"]["messages"] = [sound.message("user", sound.text("it is over"))]
 
 
 @finds("commands_told")
@@ -342,6 +396,28 @@ def an_older_file_in_the_place_of_a_newer_one(known: Known) -> None:
 @finds("changed_by_calls")
 def changed_by_nobody(known: Known) -> None:
     changing(known, EDIT, log="<<a.1>>\n<<a.7>>\nend\n")
+
+
+@pytest.mark.parametrize(
+    "how, tail",
+    [
+        ("exit code 3", "<<a/1.0>>\ndone"),
+        (
+            "exit code 3; 1 process that it had left behind were ended",
+            "<<a/1.0>>\ndone",
+        ),
+        ("lost: the node has ended meanwhile", ""),
+        ("lost: the launcher has ended", "<<a/1.0>>"),
+        ("ended: its time was over (exit code 3)", "<<a/1.0>>\ndone"),
+        ("ended: its time was over (signal SIGKILL)", ""),
+    ],
+)
+def test_a_command_whose_end_is_told_as_it_came_is_sound(how: str, tail: str):
+    known = sound.known()
+    known.cuts = 1
+    news(known, how, tail)
+    found = [each for each in violations(known) if each.startswith("ends_true")]
+    assert not found
 
 
 def test_files_that_are_as_was_told_are_sound():

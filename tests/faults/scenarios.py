@@ -189,14 +189,37 @@ async def command(stage: Stage, name: str) -> None:
     await stage.ask(plan, name, key(name, "runner"))
 
 
+async def _all_told(stage: Stage) -> None:
+    """Until sessions were told of the end of every command."""
+    await stage.until(
+        lambda connection: not connection.execute("SELECT 1 FROM commands").fetchone()
+    )
+
+
 @scenario()
 async def command_in_background(stage: Stage, name: str) -> None:
     """A command that goes on behind its call, and wakes its session when it is over."""
     plan = Plan(rounds=((("exec", {"seconds": 0.15, "yieldMs": 20}),),))
     await stage.ask(plan, name, key(name, "runner"))
-    await stage.until(
-        lambda connection: not connection.execute("SELECT 1 FROM commands").fetchone()
+    await _all_told(stage)
+
+
+BACKGROUND = {"background": True, "seconds": 0.02}
+
+
+@scenario()
+async def commands_that_fail(stage: Stage, name: str) -> None:
+    """Commands in the background that end with a code, and of a signal."""
+    plan = Plan(
+        rounds=(
+            (
+                ("exec", {**BACKGROUND, "code": 3}),
+                ("exec", {**BACKGROUND, "signal": 10}),
+            ),
+        )
     )
+    await stage.ask(plan, name, key(name, "runner"))
+    await _all_told(stage)
 
 
 # --- persons

@@ -32,6 +32,7 @@ from tests.audit.known import (
     Sent,
     Verdict,
     effects_of,
+    programs_of,
 )
 from tests.audit.rules import violations
 from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
@@ -197,8 +198,12 @@ class Stage:
         return any(entry.ended_at is None for entry in self.fake.ledger)
 
     def _effects(self) -> list[Any]:
+        return effects_of(self._written())
+
+    def _written(self) -> bytes:
+        """What the tools have written down."""
         file = self.folder / "effects"
-        return effects_of(file.read_bytes()) if file.exists() else []
+        return file.read_bytes() if file.exists() else b""
 
     # --- looking
 
@@ -327,6 +332,7 @@ class Stage:
         known = self.known
         known.book = read_book(self.ledger)
         known.effects = self._effects()
+        known.programs = programs_of(self._written())
         known.calls = [_call(e) for e in self.fake.requests if e.body is not None]
         return [*self.complaints, *violations(known)]
 

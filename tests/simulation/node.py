@@ -18,7 +18,7 @@ from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Tool
 from beamclaw.storage import private_folder
-from beamclaw.testing._programs import Play, Programs
+from beamclaw.testing._programs import Programs
 from supervision import ProcessInfo
 from tests.simulation.disk import Disk, Files
 from tests.simulation.door import Door
@@ -119,7 +119,7 @@ class Machine:
     random: random.Random
     connect: Callable[[Life, str, int], Provider] | None
     toolbox: Callable[[Life, Outside], Mapping[str, Tool | SessionTool]]
-    play: Play
+    programs: Callable[[], Programs]
     door: Callable[[], Door]
     killed: Callable[[], None]
     life: Life | None = None
@@ -160,7 +160,7 @@ class Machine:
             self.lives,
             disk,
             self.door(),
-            Programs(self.play),
+            self.programs(),
             Files(self.trace, self.crash),
         )
         self.trace.note("node", f"start {life.number}")

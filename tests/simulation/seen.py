@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from tests.audit.book import Book, mark
-from tests.audit.known import Call, Cap, Effect, End, Kill, Known, Sent, Verdict
+from tests.audit.known import (
+    Call,
+    Cap,
+    Effect,
+    End,
+    Kill,
+    Known,
+    Program,
+    Sent,
+    Verdict,
+)
 from tests.audit.known import Done as Ordered
 from tests.simulation.clients import Verdicts
 from tests.simulation.model import ModelCall, markers
@@ -28,6 +38,7 @@ class Seen:
         deleted: The keys of sessions that were to be deleted, and whose they were: what
             was in there is nobody's any more, and is not looked at.
         files: What is in those that agents work on, by their paths; None: they have none.
+        programs: Their commands, by the marks in their lines.
     """
 
     plan: Plan
@@ -44,6 +55,7 @@ class Seen:
     deleted: Mapping[str, str]
     book: Book
     files: Mapping[str, str] | None
+    programs: Mapping[str, Program]
 
     def known(self) -> Known:
         """In the auditor's words."""
@@ -75,6 +87,7 @@ class Seen:
             unwanted=set(gone),
             orders=[order for order in self.orders if self._stays(order)],
             files=self.files,
+            programs=self.programs,
         )
 
     def _sent(self, turn: Turn) -> Sent:

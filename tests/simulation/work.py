@@ -16,11 +16,12 @@ from beamclaw import toolbox, tree
 from beamclaw.config.schema import Config
 from beamclaw.contracts import names
 from beamclaw.contracts.approvals import Clearance
-from beamclaw.contracts.commands import Launch
+from beamclaw.contracts.commands import Ended, Launch
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.tools import Forgets, Order, Output, Tool, ToolSpec
-from beamclaw.testing._programs import Step, known_programs
+from beamclaw.testing._programs import Programs, Say, Step, known_programs
 from beamclaw.tools import Plugins
+from tests.audit.known import Program
 from tests.simulation.model import markers
 from tests.simulation.node import Life
 from tests.simulation.plan import LOG, WORK
@@ -45,6 +46,7 @@ class Work:
         folder: The agent's workspace.
         config: Of the node.
         begun: Is told of each tool that starts.
+        known: What programs have said and how they ended, by the marks in their lines.
     """
 
     folder: Path
@@ -53,6 +55,7 @@ class Work:
     trace: Trace
     random: random.Random
     begun: Callable[[Order], None]
+    known: dict[str, Program] = attrs.field(factory=dict[str, Program])
     _orders: dict[str, Order] = attrs.field(factory=dict[str, Order])
 
     def prepare(self) -> None:
@@ -79,6 +82,10 @@ class Work:
         for marker in markers(str(order.arguments.get("command"))):
             self._orders[marker] = order
 
+    def programs(self) -> Programs:
+        """What starts programs, for one life of the node."""
+        return Programs(self.play, self.over)
+
     def play(self, launch: Launch) -> Iterator[Step]:
         """What a program does: it leaves a trace of itself, and goes on as real ones do."""
         marker = markers(launch.argv[-1])[0]
@@ -87,8 +94,18 @@ class Work:
         person = marker.partition(".")[0]
         place = order.key, order.run_id, order.call_id
         self.effects.done.append(Done("exec", *place, 0, trio.current_time(), person))
-        yield from known_programs(launch)
+        program = self.known[marker] = Program()
+        for step in known_programs(launch):
+            if isinstance(step, Say):
+                program.said += step.data.decode()
+            yield step
         self.trace.note("program", f"{marker} ends by itself")
+
+    def over(self, launch: Launch, ended: Ended) -> None:
+        """A program has come to its end, whoever has made it."""
+        program = self.known.get(markers(launch.argv[-1])[0])
+        if program is not None and ended.by == "itself":
+            program.code, program.signal = ended.code, ended.signal
 
     def files(self) -> dict[str, str]:
         """What is there, by the paths that agents use."""

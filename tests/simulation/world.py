@@ -178,7 +178,7 @@ class World:
             stream(seed, "node"),
             None if planned.http else self.models.connect,
             self._toolbox,
-            self.work.play,
+            self.work.programs,
             partial(Door, self.network, stream(seed, "door")),
             self._killed,
         )
@@ -334,6 +334,7 @@ class World:
                 orders=self.keeper.done,
                 deleted=self.keeper.deleting,
                 files=files,
+                programs=self.work.known,
                 book=book,
             )
             self.found += violations(seen.known())
