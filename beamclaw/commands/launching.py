@@ -23,7 +23,8 @@ import trio
 
 from beamclaw.contracts.commands import CannotStart, Ended, Launch
 
-PROGRAM: Final = Path(__file__).with_name("_launcher.py")
+PROGRAM: Final = Path(__file__).with_name("_launcher") / "__main__.py"
+FLAGS: Final = ("-I", "-S", "-X", "utf8", *["-B"] * sys.dont_write_bytecode)
 # Seconds between two looks whether a launcher that has closed is gone.
 _LOOK: Final = 0.01
 # Seconds that a command gets to end in order when it is let go.
@@ -51,7 +52,7 @@ async def open_launcher() -> "OsLauncher":
             pid = os.posix_spawn(  # noqa: ASYNC221 -- a millisecond, and once
                 sys.executable,
                 # Nothing of our environment, of our modules or of the site's.
-                [sys.executable, "-I", "-S", "-X", "utf8", str(PROGRAM), "0"],
+                [sys.executable, *FLAGS, str(PROGRAM), "0"],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),

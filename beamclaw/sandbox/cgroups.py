@@ -4,7 +4,7 @@ In version 2 one cgroup bounds all; one that has processes of its own cannot hav
 below it that bound anything, so it is looked for upwards from our own. In version 1 each
 resource has a tree of its own, and one below ours can always be made, if we may.
 
-A cgroup is called by whose it is, see ``beamclaw/commands/_launcher.py``.
+A cgroup is called by whose it is, see ``beamclaw/commands/_launcher/``.
 """
 
 import os

@@ -39,7 +39,7 @@ SQL = re.compile(r"^COMMIT\b")
 # is not needed any more fails, so this stays the truth.
 EXEMPT: dict[str, str] = {
     "beamclaw/bus/_local.py": "carries what others send; their sites are the points",
-    "beamclaw/commands/_launcher.py": "another program, which the point may not reach",
+    "beamclaw/commands/_launcher/reaper.py": "another program, which the point may not reach",
     "beamclaw/commands/notices.py:_commit": "what all commits of it go through",
     "beamclaw/contracts/sessions.py:accept": "only makes it; who sends it counts",
     "beamclaw/files/aliases.py": "passes on; the process of the call has the points",

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import supervision
-from beamclaw.commands import _launcher
+from beamclaw.commands._launcher import disk
 from beamclaw.commands.messages import End, Read
 from beamclaw.contracts.commands import Cgroup, Disk, Limits, StartCommand, start
 from tests.beamclaw.commands.conftest import alive, python, shell
@@ -134,10 +134,10 @@ def file(folder, name, size):
 
 def test_only_what_was_changed_counts(tmp_path):
     file(tmp_path, "a", 100_000)
-    size = _launcher.written(str(tmp_path), 0.0, 10**9)
+    size = disk.written(str(tmp_path), 0.0, 10**9)
 
     assert 100_000 <= size < 120_000
-    assert _launcher.written(str(tmp_path), 2.0**40, 10**9) == 0
+    assert disk.written(str(tmp_path), 2.0**40, 10**9) == 0
 
 
 def test_every_file_counts_and_links_count_once(tmp_path):
@@ -145,7 +145,7 @@ def test_every_file_counts_and_links_count_once(tmp_path):
         file(tmp_path, str(number), 0)
     os.link(tmp_path / "1", tmp_path / "again")
 
-    assert _launcher.written(str(tmp_path), 0.0, 10**9) == 10 * _launcher.A_FILE
+    assert disk.written(str(tmp_path), 0.0, 10**9) == 10 * disk.A_FILE
 
 
 def test_what_cannot_be_looked_at_was_hidden(tmp_path):
@@ -159,4 +159,4 @@ def test_what_cannot_be_looked_at_was_hidden(tmp_path):
     finally:
         os.chdir(here)
 
-    assert _launcher.written(str(tmp_path), 2.0**40, 1000) == 1001
+    assert disk.written(str(tmp_path), 2.0**40, 1000) == 1001
