@@ -18,14 +18,12 @@ from beamclaw.contracts.results import ended, of_output, to_keep, whole
 from beamclaw.contracts.sessions import ToolUse
 from beamclaw.contracts.toolbox import Toolbox
 from beamclaw.contracts.tools import CallDone, Collect, Dismiss, Order, Output
+from beamclaw.runs.orders import FAULT, call_key, order_of
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn_steps import AskTool, Begin, Conclude
 from beamclaw.runs.wiring import Wiring
 
-_FAULT = (
-    "the tool failed by a fault of its own, which is in the log of the node; whether it "
-    "did any of its work is not known"
-)
+_FAULT = f"{FAULT}; whether it did any of its work is not known"
 
 
 def _not_begun(step: Begin, error: Exception) -> ToolEnded:
@@ -37,11 +35,6 @@ def _not_begun(step: Begin, error: Exception) -> ToolEnded:
         )
         return ended(id_, "unknown", words)
     return ended(id_, "refused", f"it was not carried out, try again later: {error}")
-
-
-def call_key(run_id: str, call_id: str) -> str:
-    """What stands for a call of a run and for no other, however often it is begun."""
-    return f"{run_id}/{call_id}"
 
 
 class Calls:
@@ -102,18 +95,8 @@ class Calls:
 
     def order(self, step: AskTool | Begin) -> Order:
         """The call as its tool gets it: for the first time, and agreed to by nobody."""
-        id_ = step.call.asked.id
-        return Order(
-            tenant=self._wiring.tenant,
-            session_key=self._record.key,
-            run_id=self._record.id,
-            call_id=id_,
-            tool=step.spec.name,
-            arguments=step.arguments,
-            key=call_key(self._record.id, id_),
-            tainted=step.tainted,
-            agent=self._agent,
-        )
+        tenant, tainted = self._wiring.tenant, step.tainted
+        return order_of(tenant, self._record, self._agent, step, tainted=tainted)
 
     async def begin(self) -> bool:
         """Begin the calls whose intent has just become durable; True: not all could be."""

@@ -50,11 +50,11 @@ from beamclaw.contracts.subagents import (
     may_spawn,
 )
 from beamclaw.contracts.toolbox import Toolbox
-from beamclaw.contracts.tools import CallOutcome, Order, ToolFailed
+from beamclaw.contracts.tools import CallOutcome, ToolFailed
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.allowances import carve
-from beamclaw.runs.calls import call_key
+from beamclaw.runs.orders import call_key, crashed, order_of
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn_steps import Act, Conclude
 from beamclaw.runs.wiring import Wiring
@@ -124,35 +124,15 @@ class Children:
             self._refuse(step, f"it was not carried out: {refused}", "refused")
 
     def _request(self, step: Act) -> Request:
-        record, id_ = self._record, step.call.asked.id
-        order = Order(
-            tenant=self._wiring.tenant,
-            session_key=record.key,
-            run_id=record.id,
-            call_id=id_,
-            tool=step.spec.name,
-            arguments=step.arguments,
-            key=call_key(record.id, id_),
-            tainted=record.turn.tainted,
-            agent=self._agent,
-        )
+        record, tenant = self._record, self._wiring.tenant
+        tainted = record.turn.tainted
+        order = order_of(tenant, record, self._agent, step, tainted=tainted)
         try:
             return self._toolbox().acts[order.tool].request(order)
         except ToolFailed:
             raise
         except Exception as error:  # noqa: BLE001 -- a tool's fault is not the turn's
-            supervision.emit(
-                "beamclaw.tool.crashed",
-                {},
-                {
-                    "tenant": order.tenant,
-                    "session": order.session_key,
-                    "tool": order.tool,
-                    "error": error,
-                },
-            )
-            words = "the tool failed by a fault of its own, which is in the node's log"
-            raise Refused(words) from None
+            raise Refused(crashed(order, error)) from None
 
     async def _draft(self, step: Act, request: Request) -> None:
         try:

@@ -6,7 +6,6 @@ right before it works.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 import trio
 
@@ -15,8 +14,7 @@ from beamclaw.contracts.approvals import UNCLEAR, Clearance, Deny
 from beamclaw.contracts.points import point
 from beamclaw.contracts.toolbox import Toolbox
 from beamclaw.contracts.tools import Order, ToolFailed
-
-_FAULT: Final = "the tool failed by a fault of its own, which is in the log of the node"
+from beamclaw.runs.orders import crashed
 
 
 class Clearings:
@@ -51,14 +49,4 @@ class Clearings:
                 f"{self._seconds:g} seconds (limits.turn.clear_seconds)"
             )
         except Exception as error:  # noqa: BLE001 -- a tool's fault is not the turn's
-            supervision.emit(
-                "beamclaw.tool.crashed",
-                {},
-                {
-                    "tenant": order.tenant,
-                    "session": order.session_key,
-                    "tool": order.tool,
-                    "error": error,
-                },
-            )
-            return Deny(_FAULT)
+            return Deny(crashed(order, error))

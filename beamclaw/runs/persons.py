@@ -15,7 +15,7 @@ from beamclaw.contracts.open_turn import Wait
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import Steer, Steered
 from beamclaw.contracts.sessions import Joined, Question
-from beamclaw.runs.calls import call_key
+from beamclaw.runs.orders import call_key
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn_steps import AskPerson, Expire
 from beamclaw.runs.wiring import Wiring
