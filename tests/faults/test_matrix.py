@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from beamclaw.contracts.points import POINTS, names
-from tests.faults.matrix import Cell, Matrix, cells, chosen
+from tests.faults.matrix import Cell, Matrix, Report, cells, chosen
 from tests.faults.plan import Plan
 from tests.faults.reached import NOT_IN_A_NODE, REACHED, points_nowhere
 from tests.faults.scenarios import TABLE
@@ -42,6 +42,15 @@ def test_every_point_is_reached_by_a_scenario():
         "say in tests/faults/reached.py which scenario reaches it; there may be none yet"
     )
     assert REACHED.keys() <= TABLE.keys()
+
+
+def test_only_a_run_of_all_scenarios_says_which_points_none_of_them_reaches():
+    points = set(names()) - {"storage.commit.after"}
+    whole = Report(points, scenarios=set(TABLE))
+    part = Report(points, scenarios={"plain"})
+
+    assert "no scenario reaches storage.commit.after" in whole.lines()
+    assert not [line for line in part.lines() if "reach" in line]
 
 
 def test_every_time_that_a_point_is_reached_is_a_cell():
