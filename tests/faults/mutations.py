@@ -12,13 +12,14 @@ to be red there, and green on a copy that is as it should be.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -592,20 +593,26 @@ def run(folder: Path, command: Sequence[str]) -> tuple[bool, str]:
     }
     if command[0] == "pytest":  # it has a path of its own in pyproject.toml
         command = [*command, "-o", f"pythonpath={folder} {ROOT}"]
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            check=False,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return True, f"not over after {SECONDS} s"
+    harness = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with harness:
+        try:
+            words, _ = harness.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            return True, f"not over after {SECONDS} s"
+        finally:
+            # What it has started would go on: a world without end eats all memory.
+            with suppress(ProcessLookupError):
+                os.killpg(harness.pid, signal.SIGKILL)
     # Two: nothing can be said, or it was not understood.
-    return done.returncode not in (0, 2), done.stdout + done.stderr
+    return harness.returncode not in (0, 2), words
 
 
 def found_by(folder: Path, commands: Sequence[Sequence[str]]) -> str | None:
@@ -667,6 +674,13 @@ def without(source: Path, only: str | None, chosen: Sequence[Mutation]) -> list[
         ]
 
 
+def _told(found: Found) -> Found:
+    words = found.words or "NOT FOUND"
+    line = f"{found.mutation:28} {found.harness:10} {found.seconds:5.1f} s  {words}"
+    print(line, flush=True)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", help="this fault")
@@ -683,10 +697,7 @@ def main() -> int:
         bad = [] if given.no_baseline else without(source, given.by, chosen)
         with ThreadPoolExecutor(given.jobs) as pool:
             tried = pool.map(lambda m: try_out(source, m, given.by), chosen)
-            results = [found for each in tried for found in each]
-    for found in results:
-        words = found.words or "NOT FOUND"
-        print(f"{found.mutation:28} {found.harness:10} {found.seconds:5.1f} s  {words}")
+            results = [found for each in tried for found in map(_told, each)]
     print(*bad, sep="\n")
     survived = [found for found in results if found.words is None]
     print(
