@@ -21,7 +21,8 @@ from beamclaw.config.schema import Range
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, Deny, Grant, digest_of
 from beamclaw.contracts.messages import File, Image
 from beamclaw.contracts.tools import Order, Output, Tool, ToolFailed, ToolSpec
-from beamclaw.toolkit._schema import Length
+from beamclaw.toolkit._arguments import Unfit, structure
+from beamclaw.toolkit._schema import Length, Null, object_of
 from beamclaw.toolkit._session_act import SessionAct
 from beamclaw.toolkit._tool import Declared, output_of, tool, tools_of
 
@@ -35,6 +36,7 @@ __all__ = [
     "Grant",
     "Image",
     "Length",
+    "Null",
     "Order",
     "Output",
     "Range",
@@ -42,8 +44,11 @@ __all__ = [
     "Tool",
     "ToolFailed",
     "ToolSpec",
+    "Unfit",
     "digest_of",
+    "object_of",
     "output_of",
+    "structure",
     "tool",
     "tools_of",
 ]

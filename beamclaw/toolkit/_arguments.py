@@ -22,7 +22,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from beamclaw.config.schema import Range
 from beamclaw.config.structure import nearest
-from beamclaw.toolkit._schema import Length, camel, fields_of
+from beamclaw.toolkit._schema import Length, Null, camel, fields_of
 
 Hook = Callable[[Any, Any], Any]
 
@@ -34,23 +34,37 @@ class Arguments(ExceptionGroup[Exception]):
 
 
 class Unfit(ValueError):  # noqa: N818 -- a situation
-    """Something is not what it has to be; in words, without its place."""
+    """Something is not what it has to be; in words.
+
+    Attributes:
+        faults: Of a whole: each place (empty: itself) and what is wrong there.
+    """
+
+    faults: tuple[tuple[str, str], ...] = ()
 
 
-def structure(given: Mapping[str, Any], cls: type[Any]) -> Any:
+def structure(given: Any, cls: type[Any], *, strict: bool = False) -> Any:
     """A *cls*, an attrs class, of what a model has given.
+
+    Args:
+        given: What was read from its JSON.
+        cls: The class; its fields are named in camel case there.
+        strict: For programs, which can be told once: a field has one name, and null
+            is a value like others, taken where the type says so (:class:`Null`).
 
     Raises:
         Unfit: It does not fit; one line for each fault, with its place.
     """
     try:
-        return _converter().structure(given, cls)
+        return _converter(strict=strict).structure(given, cls)
     except (Unfit, ExceptionGroup) as error:
+        faults = tuple(_faults(error))
         lines = [
-            f"- {place}: {words}" if place else f"- {words}"
-            for place, words in _faults(error)
+            f"- {place}: {words}" if place else f"- {words}" for place, words in faults
         ]
-        raise Unfit("\n".join(lines)) from None
+        unfit = Unfit("\n".join(lines))
+        unfit.faults = faults
+        raise unfit from None
 
 
 def _faults(error: BaseException, place: str = "") -> Iterator[tuple[str, str]]:
@@ -75,7 +89,7 @@ def _step(error: BaseException) -> str:
 
 
 @functools.cache
-def _converter() -> cattrs.Converter:
+def _converter(*, strict: bool) -> cattrs.Converter:
     made = cattrs.Converter(detailed_validation=True)
     made.register_structure_hook(str, lambda given, _: _text(given))
     made.register_structure_hook(bool, lambda given, _: _flag(given))
@@ -90,7 +104,7 @@ def _converter() -> cattrs.Converter:
     )
     for origins, factory in table:
         made.register_structure_hook_factory(_has_origin(origins), factory)
-    objects: Callable[[Any], Hook] = functools.partial(_object, made)
+    objects: Callable[[Any], Hook] = functools.partial(_object, made, strict=strict)
     made.register_structure_hook_factory(attrs.has, objects)
     return made
 
@@ -225,12 +239,13 @@ def _mapping(converter: cattrs.Converter, kind: Any) -> Hook:
     return hook
 
 
-def _object(converter: cattrs.Converter, cls: Any) -> Hook:
+def _object(converter: cattrs.Converter, cls: Any, *, strict: bool) -> Hook:
     fields = fields_of(cls)
     plain = cast("Hook", make_dict_structure_fn(cls, converter))
-    # As the model is told, and as it stands in the source: some models prefer that.
     known = {name: field.name for name, field in fields.items()}
-    known |= {field.name: field.name for field in fields.values()}
+    if not strict:
+        # As the model is told, and as it stands in the source: some prefer that.
+        known |= {field.name: field.name for field in fields.values()}
 
     def hook(given: Any, kind: Any) -> Any:
         if not isinstance(given, dict):
@@ -247,15 +262,30 @@ def _object(converter: cattrs.Converter, cls: Any) -> Hook:
                 faults.append(Unfit(f"{_quoted(camel(name))} is given twice"))
             else:
                 said[name] = value
-        for name, field in fields.items():
-            if field.default is attrs.NOTHING:
-                if field.name not in said:
-                    faults.append(Unfit(f"{_quoted(name)} is missing"))
-            elif said.get(field.name, ...) is None:
-                del said[field.name]  # many models write null for what they leave out
+        faults += _left_out(fields, said, strict=strict)
         return _structured(plain, said, kind, faults)
 
     return hook
+
+
+def _left_out(
+    fields: Mapping[str, "attrs.Attribute[Any]"], said: dict[str, Any], *, strict: bool
+) -> Iterator[Exception]:
+    """What is missing; what stands for nothing is taken out of *said*."""
+    for name, field in fields.items():
+        if field.default is attrs.NOTHING:
+            if field.name not in said:
+                yield Unfit(f"{_quoted(name)} is missing")
+        elif said.get(field.name, ...) is None:
+            if not strict:
+                del said[field.name]  # many models write null for what they leave out
+            elif not _may_be_null(field):
+                yield Unfit(f"{_quoted(name)} is null; leave it out instead")
+
+
+def _may_be_null(field: "attrs.Attribute[Any]") -> bool:
+    notes = get_args(field.type)[1:] if get_origin(field.type) is Annotated else ()
+    return field.type is Any or any(isinstance(note, Null) for note in notes)
 
 
 def _structured(

@@ -34,6 +34,11 @@ class Length:
     most: int | None = None
 
 
+@attrs.frozen
+class Null:
+    """Null says something else here than leaving it out: that a value is taken away."""
+
+
 def camel(name: str) -> str:
     """*name* as the model has it.
 
@@ -86,7 +91,7 @@ def _union(members: tuple[Any, ...]) -> Schema:
 
 
 def _annotated(kind: Any, notes: tuple[Any, ...]) -> Schema:
-    schema = schema_of(kind)
+    schema: Schema = schema_of(kind)
     for note in notes:
         match note:
             case str():
@@ -98,6 +103,8 @@ def _annotated(kind: Any, notes: tuple[Any, ...]) -> Schema:
                 what = "Items" if schema["type"] == "array" else "Length"
                 limits = {f"min{what}": note.least or None, f"max{what}": note.most}
                 schema |= _said(limits)
+            case Null():
+                schema = {"anyOf": [schema, {"type": "null"}]}
             case _:
                 msg = f"{note!r} says nothing of an argument"
                 raise TypeError(msg)
