@@ -1,7 +1,7 @@
 """What a client says of itself when it connects, and what comes of it.
 
 :class:`Attempt` is all there is to decide on, :class:`Admitted` or a
-:class:`~beamclaw.gateway.methods._errors.MethodError` what is decided, :class:`Gate`
+:class:`~beamclaw.gateway.errors.MethodError` what is decided, :class:`Gate`
 who decides.
 """
 

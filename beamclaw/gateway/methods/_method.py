@@ -14,7 +14,7 @@
 On the wire a parameter is in camel case (``runId``). What is not declared is refused,
 and so is a null where the type does not say ``Annotated[..., Null()]``. What the
 function returns is the response's payload; what it raises as
-:class:`~._errors.MethodError` is the response's error. Anything else it raises ends the
+:class:`~beamclaw.gateway.errors.MethodError` is the response's error. Anything else it raises ends the
 request with a general error, and nothing but the request.
 """
 
@@ -27,7 +27,7 @@ import attrs
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.gateway.auth.principal import Principal
-from beamclaw.gateway.methods._errors import Fault, bad_params, missing_scope
+from beamclaw.gateway.errors import Fault, bad_params, missing_scope
 from beamclaw.toolkit import Length, Range, Unfit, structure
 
 P = TypeVar("P")

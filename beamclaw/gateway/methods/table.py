@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
-from beamclaw.gateway.methods._errors import MethodError, invalid, missing_scope
+from beamclaw.gateway.errors import MethodError, invalid, missing_scope
 from beamclaw.gateway.methods._method import Method
 
 

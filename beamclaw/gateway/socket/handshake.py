@@ -10,12 +10,12 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 
 from beamclaw.contracts.secret import Secret
+from beamclaw.gateway import frames
 from beamclaw.gateway.auth.attempt import Admitted, Attempt, Device, Secrets
 from beamclaw.gateway.auth.principal import Principal
-from beamclaw.gateway.methods._errors import MethodError, invalid
+from beamclaw.gateway.errors import MethodError, invalid
+from beamclaw.gateway.frames import Request, StateVersion, Unread
 from beamclaw.gateway.methods._method import Text, Whole, read_params
-from beamclaw.gateway.socket import frames
-from beamclaw.gateway.socket.frames import Request, StateVersion, Unread
 from beamclaw.toolkit import Length, Range
 
 PROTOCOL: Final = 4

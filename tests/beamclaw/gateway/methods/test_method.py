@@ -8,8 +8,8 @@ import pytest
 
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.auth.scopes import ADMIN, NODE, READ, WRITE
+from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.methods import table
-from beamclaw.gateway.methods._errors import MethodError
 from beamclaw.gateway.methods._method import Context, Method, Text, Whole, method
 from beamclaw.toolkit import Null
 

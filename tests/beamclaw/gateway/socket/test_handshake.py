@@ -6,9 +6,9 @@ import pytest
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.auth.attempt import Admitted
 from beamclaw.gateway.auth.principal import Principal
-from beamclaw.gateway.methods._errors import MethodError, invalid
+from beamclaw.gateway.errors import MethodError, invalid
+from beamclaw.gateway.frames import StateVersion
 from beamclaw.gateway.socket import handshake
-from beamclaw.gateway.socket.frames import StateVersion
 from beamclaw.gateway.socket.handshake import Challenge, Connecting, Refusal
 
 CLIENT = {"id": "cli", "version": "2026.9.6", "platform": "linux", "mode": "cli"}

@@ -12,7 +12,7 @@ import attrs
 import orjson
 
 from beamclaw.gateway import strict_json
-from beamclaw.gateway.methods._errors import MethodError, invalid
+from beamclaw.gateway.errors import MethodError, invalid
 
 MAX_ID: Final = 256
 MAX_METHOD: Final = 128

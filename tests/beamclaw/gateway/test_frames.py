@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamclaw.gateway.methods._errors import MethodError, invalid, unavailable
-from beamclaw.gateway.socket import frames
-from beamclaw.gateway.socket.frames import Request, StateVersion, Unread
+from beamclaw.gateway import frames
+from beamclaw.gateway.errors import MethodError, invalid, unavailable
+from beamclaw.gateway.frames import Request, StateVersion, Unread
 
 
 def frame(**fields) -> bytes:
