@@ -223,6 +223,16 @@ class Noted:
 
 
 @attrs.frozen(kw_only=True)
+class ClockMoved:
+    """The wall's clock was put on by so many seconds, or back, in the middle of a turn.
+
+    Somebody has set it, or the machine was asleep: nobody has worked for the turn.
+    """
+
+    by: float
+
+
+@attrs.frozen(kw_only=True)
 class RunOver:
     """The turn is over; *error* is in words for a person."""
 
@@ -311,6 +321,7 @@ Body = (
     | Compacted
     | HandedOver
     | Noted
+    | ClockMoved
     | RunOver
     | SessionReset
     | Rewound
@@ -333,6 +344,7 @@ KINDS: Final[Mapping[str, tuple[int, type[Any]]]] = {
     "compacted": (1, Compacted),
     "handed-over": (1, HandedOver),
     "noted": (1, Noted),
+    "clock-moved": (1, ClockMoved),
     "run-over": (1, RunOver),
     "session-reset": (1, SessionReset),
     "rewound": (1, Rewound),

@@ -98,7 +98,8 @@ class OpenTurn:
 
     Attributes:
         started_at: When it began, seconds since the epoch; put on by the time in which
-            nobody worked for it, between a death and who took it up again.
+            nobody worked for it, between a death and who took it up again, and with the
+            wall's clock (``ClockMoved``).
         touched_at: When its run wrote its last event.
         waited: Seconds of that in which it waited for a person or a sub-agent, without
             those in which the sub-agent worked.

@@ -7,6 +7,7 @@ from beamclaw.contracts.journal import (
     Asked,
     AttemptFailed,
     Body,
+    ClockMoved,
     Compacted,
     InboundTaken,
     Noted,
@@ -39,18 +40,11 @@ def started(
 ) -> OpenTurn:
     """The turn after its run was begun, or taken over by a successor."""
     if turn is not None and turn.run_id == run_id:
-        away = max(0.0, at - turn.touched_at)
-        since = None if turn.waiting_since is None else turn.waiting_since + away
+        # Below nothing, where the wall's clock was put back meanwhile.
+        turn = _put_on(turn, at - turn.touched_at)
         # How far a call had come that a death has cut nobody knows.
         turn = _paid(turn, _total(turn.reserved.bound), turn.reserved.cost)
-        return attrs.evolve(
-            turn,
-            epoch=body.epoch,
-            asking=False,
-            started_at=turn.started_at + away,
-            touched_at=at,
-            waiting_since=since,
-        )
+        return attrs.evolve(turn, epoch=body.epoch, asking=False, touched_at=at)
     return OpenTurn(
         run_id=run_id or "",
         epoch=body.epoch,
@@ -67,7 +61,13 @@ def started(
     )
 
 
-def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, PLR0911 -- a table
+def _put_on(turn: OpenTurn, by: float) -> OpenTurn:
+    """The turn, as if it had begun so many seconds later: nobody worked for it in them."""
+    since = None if turn.waiting_since is None else turn.waiting_since + by
+    return attrs.evolve(turn, started_at=turn.started_at + by, waiting_since=since)
+
+
+def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, PLR0911, PLR0912 -- a table
     """The open turn after an event of its own, one case per kind."""
     match body:
         case Revived():
@@ -119,6 +119,8 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
             return _answered_wait(turn, body, at)
         case Noted():
             return attrs.evolve(turn, text=told(turn.text, body.text))
+        case ClockMoved():
+            return _put_on(turn, body.by)
         case _:
             return turn
 

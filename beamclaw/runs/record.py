@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
+import trio
+
 import supervision
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned, end_run, run_over
-from beamclaw.contracts.journal import Body, Noted
+from beamclaw.contracts.journal import Body, ClockMoved, Noted
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_rows import Outcome
@@ -25,6 +27,7 @@ from beamclaw.contracts.sessions import (
 )
 from beamclaw.contracts.snapshots import Keep
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.runs.clock import Clock
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
 
@@ -48,9 +51,10 @@ class Record:
         self._claim = order.claim
         self._ledger = names.of_tenant(order.tenant, "ledger")
         self._draft = Draft(self.id, order.progress.transcript)
+        self._clock = Clock(self.now(), trio.current_time())
         # Done when the draft is committed.
         self._afterwards: list[Callable[[], object]] = []
-        self._mark = self._draft, 0
+        self._mark = self._draft, 0, self._clock
 
     @property
     def state(self) -> Transcript:
@@ -76,8 +80,20 @@ class Record:
 
     # --- drafting
 
+    def look_at_clock(self) -> None:
+        """Draft that the wall's clock was moved, if it was: the turn's time goes by it.
+
+        Within one life of the node time is measured by Trio's clock, which nobody sets.
+        """
+        wall, steady = self.now(), trio.current_time()
+        by = self._clock.moved(wall, steady)
+        if by:
+            self._clock = Clock(wall, steady)
+            self._draft.add(ClockMoved(by=by), at=wall)
+
     def add(self, body: Body, *ops: Op, inbound: Inbound | None = None) -> None:
         """Draft an event, and the operations that belong to it."""
+        self.look_at_clock()
         self._draft.add(body, *ops, at=self.now(), inbound=inbound)
 
     def add_op(self, op: Op) -> None:
@@ -103,6 +119,7 @@ class Record:
         """Draft the end of the turn; *note* is said to the person before."""
         if note:
             self.add(Noted(text=note))
+        self.look_at_clock()
         turn = self.turn
         ended = RunEnded(
             run_id=self.id,
@@ -130,11 +147,11 @@ class Record:
 
     def mark(self) -> None:
         """Remember the draft as it is, for :meth:`back`."""
-        self._mark = self._draft.copy(), len(self._afterwards)
+        self._mark = self._draft.copy(), len(self._afterwards), self._clock
 
     def back(self) -> None:
         """Take back what was drafted since :meth:`mark`, after it was refused."""
-        self._draft, count = self._mark
+        self._draft, count, self._clock = self._mark
         del self._afterwards[count:]
 
     # --- committing

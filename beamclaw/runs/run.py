@@ -180,6 +180,7 @@ class _Run:
         record = self._record
         while record.ended is None:
             toolbox = self._asking.toolbox()
+            record.look_at_clock()
             steps = decide(
                 record.state,
                 now=record.now(),

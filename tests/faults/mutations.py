@@ -337,6 +337,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         kill=True,
     ),
     Mutation(
+        id="clock-moves-turns",
+        file="runs/clock.py",
+        edits=(
+            (
+                """        return by if abs(by) >= TOLERANCE else 0.0
+""",
+                """        return 0.0 * by
+""",
+            ),
+        ),
+        breaks="a clock that is put on ends turns",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+    ),
+    Mutation(
         id="cut-calls-cost-nothing",
         file="runs/run.py",
         edits=(
@@ -630,7 +644,9 @@ def _said(words: str) -> str:
     rules = tuple(f"{rule}: " for rule in (*RULES, *WORDS))
     told = [line for line in lines if line.startswith(rules) or "not over" in line]
     plain = [line for line in told if not line.startswith("FAILED  python")]
-    return (plain or told or lines or ["red"])[0]
+    found = (plain or told)[:1]
+    # Else it has broken off: the end of a traceback says why.
+    return (found or [line for line in lines if "Error: " in line] or ["red"])[-1]
 
 
 @attrs.frozen

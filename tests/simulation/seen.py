@@ -144,7 +144,7 @@ class Seen:
         modes = {say.queue for say in turn.person.says}
         if any(each.stopped for each in [turn, *together]) or "interrupt" in modes:
             yield "aborted"
-        if self.plan.session_tokens or self.plan.turn_calls < 100 or self.jumps:
+        if self.plan.session_tokens or self.plan.turn_calls < 100:
             yield "limited"
         if any(call.error for call in self.calls) or self.network_failed:
             yield "error"

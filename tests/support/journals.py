@@ -7,6 +7,7 @@ from beamclaw.contracts.journal import (
     Answered,
     Asked,
     AttemptFailed,
+    ClockMoved,
     Compacted,
     InboundTaken,
     Noted,
@@ -106,6 +107,7 @@ bodies = st.one_of(
         size=counts,
     ),
     st.builds(Noted, text=texts),
+    st.builds(ClockMoved, by=st.floats(-1e9, 1e9)),
     st.builds(Revived),
     st.builds(
         WaitBegun,

@@ -10,6 +10,7 @@ from beamclaw.contracts.journal import (
     Asked,
     AttemptFailed,
     Body,
+    ClockMoved,
     InboundTaken,
     Noted,
     Revived,
@@ -120,6 +121,35 @@ def test_time_in_which_nobody_worked_for_a_turn_does_not_count() -> None:
     turn = advance(Transcript(), history).turn
     assert turn is not None
     assert turn.busy_seconds(10_005.0) == 15.0
+
+
+@pytest.mark.parametrize("by", [-5_000.0, 0.0, 9_000.0])
+def test_a_clock_that_is_set_between_two_runs_changes_nothing(by: float) -> None:
+    history = [
+        Fact(RunStarted(epoch=1, agent="main", definition="h"), "r", 10_000.0),
+        Fact(Asked(attempt=1, provider="p", model="m"), "r", 10_010.0),
+        Fact(RunStarted(epoch=2, agent="main", definition="h"), "r", 10_011.0 + by),
+    ]
+    turn = advance(Transcript(), history).turn
+    assert turn is not None
+    assert turn.busy_seconds(10_016.0 + by) == 15.0
+
+
+@pytest.mark.parametrize("by", [-5_000.0, 9_000.0])
+def test_a_clock_that_is_set_in_a_turn_changes_nothing(by: float) -> None:
+    begun = WaitBegun(wait_id="w", call_id="a", question="?", expires_at=1e9)
+    history = [
+        Fact(RunStarted(epoch=1, agent="main", definition="h"), "r", 10_000.0),
+        Fact(WISH, "r", 10_010.0),
+        Fact(ClockMoved(by=by), "r", 10_010.0 + by),
+        Fact(begun, "r", 10_020.0 + by),
+        Fact(ClockMoved(by=-by), "r", 10_050.0),
+        Fact(WaitOver(wait_id="w", verdict="allow"), "r", 10_060.0),
+        Fact(RunStarted(epoch=2, agent="main", definition="h"), "r", 10_100.0),
+    ]
+    turn = advance(Transcript(), history).turn
+    assert turn is not None
+    assert turn.busy_seconds(10_107.0) == 27.0
 
 
 def test_a_wait_for_a_person_over_a_death_counts_once_as_nothing() -> None:

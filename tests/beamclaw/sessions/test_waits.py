@@ -207,7 +207,7 @@ async def test_the_time_of_a_person_is_not_the_turns(
     async with open_tenant(turn_limits=limits) as tenant:
         receipt = await tenant.send("hello")
         await asked(tenant)
-        tenant.wall.add(500)
+        await trio.sleep(500)
         await answer(tenant)
         assert (await tenant.end(receipt)).outcome == "ok"
 
