@@ -4,7 +4,7 @@ Nothing else happens here. What a part needs from another it gets from this page
 value, a factory or a name; no part imports another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import TypeVar, cast
@@ -39,6 +39,8 @@ from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
 from beamclaw.contracts.gateway import drain as drain_gateway
+from beamclaw.contracts.keys import MAIN
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import Provider
@@ -95,20 +97,32 @@ def tree(
     outside: Outside = REAL,
     tools_of: ToolsOf | None = None,
     troubles: Troubles | None = None,
+    *,
     plugins: Plugins = NO_PLUGINS,
+    loading: Loading | None = None,
 ) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
     References are names, so nothing below is invalid when one above restarts.
     *tools_of* says which tools there are for an agent, in place of the node's own, with
-    those of *plugins*. *troubles* will say which parts cannot work.
+    those of *plugins*. *troubles* will say which parts cannot work. *loading* will be
+    what the tools have to wait for: the first turn begins it, or somebody before that.
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
+    loading = loading or Loading(outside.worker())
     rules = subagent_rules(config)
-    tools_of = tools_of or all_tools(
-        config, outside, names.DEFAULT_TENANT, rules, plugins.of_tools
-    )
-    toolbox = chosen(config, rules, tools_of)
+    has: Callable[[Caller], Collection[str]]
+    if tools_of is None:
+        tools_of = all_tools(
+            config, outside, names.DEFAULT_TENANT, rules, plugins.of_tools
+        )
+        loading.give(partial(tools_of, MAIN))
+        toolbox = chosen(config, rules, tools_of)
+        # Names of tools are wanted during the start, when no tool is loaded yet.
+        has = partial(tools.built_in_for, config)
+    else:
+        toolbox = chosen(config, rules, tools_of)
+        has = partial(_names, toolbox)
     tenant = partial(
         _tenant,
         config,
@@ -117,6 +131,8 @@ def tree(
         toolbox,
         names.DEFAULT_TENANT,
         rules=rules,
+        has=has,
+        loading=loading,
         troubles=troubles,
         plugins=plugins,
     )
@@ -125,7 +141,13 @@ def tree(
             _subtree(
                 "shell",
                 partial(
-                    shell.supervisor, config, carrier, outside, toolbox, plugins.faults
+                    shell.supervisor,
+                    config,
+                    carrier,
+                    outside,
+                    toolbox,
+                    plugins.faults,
+                    loading=loading,
                 ),
             ),
             _subtree("telemetry", partial(telemetry.supervisor, config, outside)),
@@ -150,6 +172,10 @@ def tree(
     )
 
 
+def _names(toolbox: Callable[[Caller], Toolbox], caller: Caller) -> Collection[str]:
+    return toolbox(caller).tools
+
+
 def _subtree(part: str, start: Callable[[], Supervisor]) -> ChildSpec:
     return ChildSpec(part, start, type="supervisor", shutdown=None)
 
@@ -162,6 +188,8 @@ def _tenant(
     tenant: str,
     *,
     rules: Rules,
+    has: Callable[[Caller], Collection[str]],
+    loading: Loading,
     troubles: Troubles,
     plugins: Plugins,
 ) -> Supervisor:
@@ -170,7 +198,7 @@ def _tenant(
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
-    wiring = _run_wiring(config, outside, carrier, toolbox, tenant, rules=rules)
+    wiring = _run_wiring(config, outside, carrier, toolbox, tenant, rules, loading)
     connect = outside.connect or partial(_connect, config, plugins.of_providers)
     keeper = partial(
         ledger.LedgerServer,
@@ -209,7 +237,15 @@ def _tenant(
                 shutdown=None,
             ),
             part("ledger", keeper),
-            _subtree("runs", partial(runs.supervisor, wiring, connect)),
+            _subtree(
+                "runs",
+                partial(
+                    runs.supervisor,
+                    wiring,
+                    connect,
+                    {} if outside.connect else _loading_of(config, outside),
+                ),
+            ),
             _subtree(
                 "sessions",
                 partial(_sessions, config, wiring, skills.Definer(config, tenant)),
@@ -232,7 +268,7 @@ def _tenant(
                     skills.supervisor,
                     tenant,
                     config,
-                    partial(_skills_of, config, wiring),
+                    partial(_skills_of, config, has),
                     outside,
                 ),
             ),
@@ -257,10 +293,12 @@ def command_settings(config: Config) -> commands.Settings:
 READERS = frozenset({"read", "exec"})
 
 
-def _skills_of(config: Config, wiring: runs.Wiring, agent: str) -> skills.Setting:
+def _skills_of(
+    config: Config, has: Callable[[Caller], Collection[str]], agent: str
+) -> skills.Setting:
     """What an agent is told; of skills nothing if it could not read them."""
-    has = wiring.tools(Caller(agent=agent)).tools
-    return skills.setting_of(config, agent, reads=not READERS.isdisjoint(has))
+    reads = not READERS.isdisjoint(has(Caller(agent=agent)))
+    return skills.setting_of(config, agent, reads=reads)
 
 
 async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
@@ -272,6 +310,14 @@ def _connect(
     config: Config, plugins: providers.Plugins, provider: str, key: int
 ) -> Provider:
     return providers.connect(provider, config.providers[provider], key, plugins)
+
+
+def _loading_of(config: Config, outside: Outside) -> Mapping[str, Loading]:
+    """What connections have to wait for, by the provider's name."""
+    return {
+        name: Loading(outside.worker(), providers.loader(provider))
+        for name, provider in config.providers.items()
+    }
 
 
 def _max_output(config: Config, provider: str, model: str) -> int:
@@ -334,14 +380,14 @@ def _remembered(look_up: Callable[[str, str], T]) -> Callable[[str, str], T]:
     return lru_cache(maxsize=REMEMBERED_MODELS)(look_up)
 
 
-def _run_wiring(
+def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
     config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
     toolbox: Callable[[Caller], Toolbox],
     tenant: str,
-    *,
     rules: Rules,
+    loading: Loading,
 ) -> runs.Wiring:
     numbers = config.sessions
     flusher = runs.Flusher(
@@ -376,6 +422,7 @@ def _run_wiring(
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
         subagents=rules,
+        loading=loading,
     )
 
 

@@ -26,13 +26,14 @@ from beamclaw.config.schema import Config
 from beamclaw.config.token import FILE_NAME, kept_token
 from beamclaw.contracts import gateway, names
 from beamclaw.contracts.gateway import CannotListen
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.sandbox import LookAtMachine
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import private_folder
 from beamclaw.telemetry import READY
 from beamclaw.toolbox import ToolsOf
-from beamclaw.tree import drain, load_plugins, tree
+from beamclaw.tree import REAL, drain, load_plugins, tree
 
 # Seconds for the orderly stop of the tree, after the turns had theirs.
 GRACE = 10.0
@@ -52,6 +53,7 @@ class Node(supervision.Application):
         self._config = config
         self._tools_of = tools_of
         self._troubles = Troubles()
+        self._loading = Loading(REAL.worker())
         self._plugins = load_plugins(config)
         self._as_json = as_json
         self._hints = hints
@@ -66,6 +68,7 @@ class Node(supervision.Application):
             tools_of=self._tools_of,
             troubles=self._troubles,
             plugins=self._plugins,
+            loading=self._loading,
         )
 
     async def ready(self) -> None:
@@ -98,6 +101,8 @@ class Node(supervision.Application):
                 {},
                 {"package": fault.package, "name": fault.name, "why": fault.words},
             )
+        # It listens: now there is time for what the first turn needs.
+        await self._loading.wait()
         # What is there now stays. The collector need not look at it again each time that
         # a long conversation is read: measured, the loop stood still for 40 ms.
         gc.freeze()

@@ -34,6 +34,14 @@ _MOST_ERROR_BYTES = 64 * 1024
 _MOST_BODY_BYTES = 16 * 1024 * 1024
 
 
+def load(*, tls: bool) -> None:
+    """Load what a first call needs: the client imports more when a pool is made.
+
+    With *tls* also the system's certificates. Blocks for a tenth of a second.
+    """
+    httpx2.AsyncHTTPTransport(verify=_tls() if tls else False, trust_env=False)
+
+
 class Parser(Protocol):
     """Turns the events of one answer into ours; raises :class:`ProviderError`."""
 

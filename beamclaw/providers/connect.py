@@ -1,8 +1,9 @@
 """From a provider's configuration to a connection."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -63,6 +64,28 @@ def connect(
 
 # The HTTP client takes a tenth of a second to import; a node must be listening before
 # that, and one with `demo` never needs it. Hence the imports inside.
+_MODULES: Final = {
+    "openai": "beamclaw.providers.openai",
+    "anthropic": "beamclaw.providers.anthropic",
+}
+
+
+def loader(config: ProviderConfig) -> Callable[[], object] | None:
+    """What loads all that connections to a provider are made of, which takes a while.
+
+    None: there is nothing to load.
+    """
+    module = _MODULES.get(config.api)
+    if module is None:
+        return None
+    return partial(_load, module, tls=_base(config).startswith("https:"))
+
+
+def _load(module: str, *, tls: bool) -> None:
+    from beamclaw.providers._wire import load  # noqa: PLC0415
+
+    import_module(module)
+    load(tls=tls)
 
 
 def _openai(name: str, config: ProviderConfig) -> Provider:

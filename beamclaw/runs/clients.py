@@ -1,22 +1,34 @@
 """The tenant's own connections to model providers, opened when first needed."""
 
+from collections.abc import Mapping
+
 import attrs
 
 import supervision
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.providers import Connect, Provider
 
 
 @attrs.define(eq=False)
 class Clients:
-    """Provider and key to connection. The registry value of the process ``clients``."""
+    """Provider and key to connection. The registry value of the process ``clients``.
+
+    What a connection is made of is loaded first, by provider, away from the loop.
+    """
 
     _connect: Connect
+    _loading: Mapping[str, Loading] = attrs.field(factory=dict[str, Loading])
     _open: dict[tuple[str, int], Provider] = attrs.field(
         factory=dict[tuple[str, int], Provider], init=False
     )
 
-    def get(self, name: str, key: int = 0) -> Provider:
-        """The connection to provider *name*, by one of its keys (0 is the first)."""
+    async def get(self, name: str, key: int = 0) -> Provider:
+        """The connection to provider *name*, by one of its keys (0 is the first).
+
+        Cancelled, it is opened by whoever asks next.
+        """
+        if name in self._loading:
+            await self._loading[name].wait()
         provider = self._open.get((name, key))
         if provider is None:
             provider = self._open[name, key] = self._connect(name, key)

@@ -76,7 +76,7 @@ class ModelCall:
         release = Release(permit.id, unknown=True)
         try:
             self.wait_for("model", f"{self.provider}/{self.request.model}", None)
-            client = self._clients().get(self.provider, key)
+            client = await self._clients().get(self.provider, key)
             try:
                 await self._stream(client.stream(self.request), answer, permits, permit)
             except ProviderError as error:

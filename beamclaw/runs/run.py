@@ -67,6 +67,7 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
         with point("run.take-over"):
             await record.commit()
     definition = await _definition(wiring, record, order.definition)
+    await wiring.loading.wait()
     await _Run(wiring, record, definition, order).work()
 
 

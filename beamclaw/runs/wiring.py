@@ -6,6 +6,7 @@ import attrs
 
 from beamclaw.contracts.budgets import Cap, Price
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.subagents import Rules
@@ -31,11 +32,12 @@ class Wiring:
         window: Tokens that a provider's (first) model (second) reads and writes.
         keep_tokens: What a compaction leaves of the latest messages.
         summary_seconds: How long a model may take to write a summary.
-        tools: Those of a turn; the same value for the same caller.
+        tools: Those of a turn; the same value for the same caller. Not before loading.
         begin_call: Begins the process of a call of a tool.
         snapshot_every: Events after which a journal gets a snapshot.
         bounds: How much of what a sub-agent says the model gets.
         subagents: What agents may do with other sessions.
+        loading: Of what the tools are made of.
     """
 
     tenant: str
@@ -57,3 +59,4 @@ class Wiring:
     snapshot_every: int
     bounds: Bounds
     subagents: Rules = attrs.field(factory=Rules)
+    loading: Loading = attrs.field(factory=Loading)

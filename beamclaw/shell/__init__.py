@@ -11,6 +11,7 @@ import supervision
 from beamclaw.config.installed import Fault
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.shell.connection import CONNECTIONS
@@ -26,14 +27,25 @@ def supervisor(
     outside: Outside,
     toolbox: Callable[[Caller], Toolbox] = no_toolbox,
     faults: Sequence[Fault] = (),
+    *,
+    loading: Loading | None = None,
 ) -> supervision.Supervisor:
     """The subtree ``shell``; it shows the tools in *toolbox*, and *faults* of packages.
+
+    *loading* is what the tools have to wait for.
 
     one_for_one: connections go on while the socket is made again. Stopping closes the
     socket first.
     """
     connections = partial(supervision.DynamicSupervisor, max_children=MAX_CONNECTIONS)
-    node = Node(config=config, bus=bus, outside=outside, toolbox=toolbox, faults=faults)
+    node = Node(
+        config=config,
+        bus=bus,
+        outside=outside,
+        toolbox=toolbox,
+        loading=loading or Loading(),
+        faults=faults,
+    )
     return supervision.Supervisor(
         [
             supervision.ChildSpec(

@@ -20,6 +20,7 @@ from beamclaw.contracts.ledger_errors import (
     SessionExists,
 )
 from beamclaw.contracts.lifecycle import NoRest, NoSuchSession, TurnInProgress
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.shell import UNAVAILABLE
@@ -49,7 +50,8 @@ class Node:
     """What the methods stand on.
 
     Attributes:
-        toolbox: The tools of a turn.
+        toolbox: The tools of a turn, when *loading* is over.
+        loading: Of what they are made of.
         faults: Of packages of others.
         inner: Who asks is no person, but was begun by this node; see
             :mod:`beamclaw.shell.lineage`.
@@ -59,6 +61,7 @@ class Node:
     bus: Bus
     outside: Outside
     toolbox: Callable[[Caller], Toolbox] = no_toolbox
+    loading: Loading = attrs.field(factory=Loading)
     faults: Sequence[Fault] = ()
     version: str = attrs.field(factory=lambda: str(__version__))
     inner: bool = False

@@ -30,6 +30,7 @@ async def tools(node: Node, params: Params, send: Send) -> object:
     caller = Caller(
         agent=agent, provider=found.provider, model=found.model, depth=depth
     )
+    await node.loading.wait()
     box = node.toolbox(caller)
     return {
         "agent": agent,

@@ -12,7 +12,7 @@ from typing import cast
 import attrs
 
 from beamclaw.config.schema import AgentToolsConfig, Config, ToolPolicy, own_of
-from beamclaw.config.tool_names import BUILT_IN, PLUGINS, PROFILES
+from beamclaw.config.tool_names import BUILT_IN, GROUPS, PLUGINS, PROFILES
 from beamclaw.contracts.subagents import Deed, Rules, SessionTool, offered
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
 
@@ -74,6 +74,20 @@ def layers(config: Config, caller: Caller) -> Layers:
     ]
     base = agent if own.profile is not None or own.allow else node
     return Layers(bases=(base, *providers), denies=(node, agent, *providers))
+
+
+def built_in_for(config: Config, caller: Caller) -> frozenset[str]:
+    """The names of what is built in and *caller* has, by the lists, without a tool.
+
+    What is not for sub-agents is among them.
+    """
+    held = layers(config, caller)
+    return frozenset(
+        name
+        for group, members in GROUPS.items()
+        for name in members
+        if refusal(Entry(name=name, group=group), held) is None
+    )
 
 
 def refusal(entry: Entry, held: Layers) -> str | None:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from beamclaw.config import Config
+from beamclaw.config.schema import ToolsConfig
 from beamclaw.config.tool_names import GROUPS
 from beamclaw.contracts.outside import Outside
-from beamclaw.contracts.toolbox import AnyTool
+from beamclaw.contracts.toolbox import AnyTool, Caller
 from beamclaw.contracts.tools import ToolSpec
-from beamclaw.toolbox import all_tools
-from beamclaw.tools import Plugins
+from beamclaw.toolbox import all_tools, chosen
+from beamclaw.tools import Plugins, built_in_for
 from beamclaw.tree import subagent_rules
 from scripts.tools import PAGE, page
 
@@ -42,6 +43,24 @@ def test_the_table_of_names_is_what_there_is():
     found = {spec.name: spec.group for spec in SPECS}
     table = {name: group for group, names in GROUPS.items() for name in names}
     assert found == table, "beamclaw/config/tool_names.py: GROUPS"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {},
+        {"profile": "minimal"},
+        {"profile": "coding", "deny": ("group:runtime",)},
+        {"allow": ("re*", "group:web"), "deny": ("web_fetch",)},
+        {"deny": ("group:openclaw",)},
+        {"profile": "full", "deny": ("exec", "read")},
+    ],
+)
+def test_what_an_agent_has_is_known_without_loading_a_tool(policy: dict[str, Any]):
+    config = Config(tools=ToolsConfig(**policy))
+    box = chosen(config, subagent_rules(config), lambda _: catalogue())
+    caller = Caller(agent="main")
+    assert built_in_for(config, caller) == set(box(caller).tools)
 
 
 def test_the_reference_page_has_every_tool_as_it_is():
