@@ -151,6 +151,10 @@ class Player:
         """
         orders = _orders(self.scenario, Orders())
         async with self._stage(orders) as stage:
+            if not self.scenario.empty:
+                # What is made once, as workspaces are, is made by now, as it is for
+                # nearly all kills; else they were waited for in vain.
+                await self._play(stage, orders)
             await self._play(stage, orders)
             found = stage.look()
             if found:

@@ -126,6 +126,24 @@ MUTATIONS: tuple[Mutation, ...] = (
         kill=True,
     ),
     Mutation(
+        id="end-told-again",
+        file="commands/notices.py",
+        edits=(
+            (
+                """            external_id=row.command_id,
+""",
+                """            external_id=self._outside.new_id(),
+""",
+            ),
+        ),
+        breaks="a node that dies between the telling and the forgetting tells it again",
+        matrix=(
+            "command-in-background notice.drop.before 1",
+            "commands-together notice.tell.after 1",
+        ),
+        simulation=("--seeds", "0..400", "--jobs", "2"),
+    ),
+    Mutation(
         id="effect-before-intent",
         file="runs/run.py",
         edits=(

@@ -7,7 +7,7 @@ node died meanwhile.
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import trio
 from beamclaw.testing.node import Orders
 from tests.audit.book import read_book
 from tests.faults.plan import Plan
-from tests.faults.stage import Stage
+from tests.faults.stage import LEFT, Stage
 
 Play = Callable[[Stage, str], Awaitable[object]]
 
@@ -220,6 +220,40 @@ async def commands_that_fail(stage: Stage, name: str) -> None:
     )
     await stage.ask(plan, name, key(name, "runner"))
     await _all_told(stage)
+
+
+async def _asleep(stage: Stage, session: str) -> None:
+    """Until nothing of a session is in memory."""
+    while True:
+        with suppress(*LEFT):
+            frame = await stage.request("tree")
+            if "result" in frame and session not in str(frame):
+                return
+        await trio.sleep(0.05)
+
+
+async def _end_together(stage: Stage, name: str) -> None:
+    session, go = key(name, "runner"), f"{name}-go"
+    waits = ("exec", {"background": True, "until": go})
+    await stage.ask(Plan(rounds=((waits, waits, waits),)), name, session)
+    await _asleep(stage, session)
+    (stage.folder / go).touch()
+    await _all_told(stage)
+
+
+_DROWSY = ", idle_seconds: 0.05"
+
+
+@scenario(settings={"sessions": _DROWSY})
+async def commands_together(stage: Stage, name: str) -> None:
+    """Three commands end at the same time, while their session sleeps."""
+    await _end_together(stage, name)
+
+
+@scenario(settings={"sessions": _DROWSY}, first=Orders(kill="notice.tell.after"))
+async def commands_told_again(stage: Stage, name: str) -> None:
+    """A node that tells of three commands when one was told, and not yet forgotten."""
+    await _end_together(stage, name)
 
 
 # --- persons
