@@ -18,9 +18,11 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.approvals import RevokeGrant
+from beamclaw.contracts.commands import end_commands_of
 from beamclaw.contracts.ledger import Commit, Erase, LedgerStatus
 from beamclaw.contracts.ledger_errors import LedgerError, StorageFailed, StorageFull
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
+from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import Ring
@@ -354,6 +356,10 @@ class LedgerServer(supervision.Server):
         # now, and what is in the inbox would wait for somebody to look into it.
         if type(outcome) is Receipt and not outcome.duplicate:
             self._ring(sender.request, outcome)
+        # Nor need who deleted a session be there when that is done. Should we not be,
+        # commands are begun anew with all that is below us, and none is left.
+        elif not isinstance(outcome, Exception):
+            self._end_commands(sender.request)
         _answer(sender, outcome)
 
     def _ring(self, job: Accept, receipt: Receipt) -> None:
@@ -367,6 +373,11 @@ class LedgerServer(supervision.Server):
         door = names.of_tenant(self._tenant, "sessions")
         with point("ledger.ring"):
             supervision.cast(door, Ring(row, receipt.fresh))
+
+    def _end_commands(self, job: object) -> None:
+        """Of a session that is deleted by it."""
+        if type(job) is Commit and any(type(op) is DropSession for op in job.ops):
+            end_commands_of(self._tenant, job.session_key)
 
     def _answer_read(self, sender: supervision.From | None, outcome: object) -> None:
         if sender is None:  # nobody asked but ourselves

@@ -12,7 +12,6 @@ import trio
 
 import supervision
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.commands import end_commands_of
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.ledger_reads import ReadErasable, ReadExpired
 from beamclaw.contracts.ledger_session_ops import DropSession
@@ -125,7 +124,6 @@ class Cleanup(supervision.Server):
                 )
         except LedgerError:
             return False  # a message came for it, or somebody was faster
-        end_commands_of(wiring.tenant, key)
         return True
 
     def _count(self, **figures: int) -> None:

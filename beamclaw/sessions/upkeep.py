@@ -11,7 +11,6 @@ import attrs
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, names
-from beamclaw.contracts.commands import end_commands_of
 from beamclaw.contracts.journal import Forked, SessionReset, event, read
 from beamclaw.contracts.ledger_errors import LedgerError, SessionExists
 from beamclaw.contracts.ledger_ops import Op
@@ -164,7 +163,6 @@ class Upkeep:
         self.about = About(dropped=True)
         with point("session.erase"):
             supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
-        end_commands_of(self._wiring.tenant, self._key)
         return row.session_id
 
     async def _set(self, op: Op) -> None:

@@ -2,7 +2,7 @@
 # ruff: noqa: ASYNC110 -- the clock is virtual
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -186,19 +186,23 @@ async def test_a_session_that_was_deleted_is_told_nothing(
         await tenant.ask("run it")
         await tenant.kill(f"default/session/{KEY}")
         calls = len(model.calls)
-        # As the clean-up does it.
-        entry = supervision.lookup(LEDGER)
-        assert entry is not None
-        assert isinstance(entry.value, Owner)
-        claim = Claim("default", entry.value.owner_epoch)
-        drop = Commit(
-            claim=claim, session_key=KEY, expected_seq=None, ops=(DropSession(1.0),)
-        )
-        await supervision.call(LEDGER, drop)
+        await dropped()
         await trio.sleep(200)
 
         assert len(model.calls) == calls
         assert await nothing_is_left()
+
+
+async def dropped() -> None:
+    """As the clean-up does it."""
+    entry = supervision.lookup(LEDGER)
+    assert entry is not None
+    assert isinstance(entry.value, Owner)
+    claim = Claim("default", entry.value.owner_epoch)
+    drop = Commit(
+        claim=claim, session_key=KEY, expected_seq=None, ops=(DropSession(1.0),)
+    )
+    await supervision.call(LEDGER, drop)
 
 
 async def test_a_session_that_is_deleted_takes_its_commands_along(
@@ -212,3 +216,78 @@ async def test_a_session_that_is_deleted_takes_its_commands_along(
 
         assert not programs.running
         assert await nothing_is_left()
+
+
+def killed(who: str, *points: str) -> Callable[[str], None]:
+    """A hook that kills *who* when *points* have come, one after the other; once."""
+    left = [*points]
+
+    def hook(point: str) -> None:
+        if left and point == left[0]:
+            left.pop(0)
+            if not left:
+                supervision.exit(who, supervision.KILL)
+
+    return hook
+
+
+SESSION = f"default/session/{KEY}"
+
+
+@pytest.mark.parametrize(
+    "who, point",
+    [
+        # It is deleted, and who deletes it has not heard of that.
+        (SESSION, "ledger.reply.before"),
+        (SESSION, "command.unread.before"),
+        # What is below the ledger begins anew with it.
+        (LEDGER, "command.unread.before"),
+        (LEDGER, "command.unread.after"),
+        ("default/launcher", "command.unread.before"),
+        ("default/launcher", "command.unread.after"),
+        ("default/notices", "command.unread.after"),
+    ],
+)
+async def test_whoever_dies_over_a_deletion_no_command_is_left(
+    opened, programs, autojump_clock, who, point
+):
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        before = supervision.whereis(who)
+        with hooked(killed(who, "session.set.before", point)):
+            with suppress(supervision.CallFailed):
+                await order(LocalBus(), "default", KEY, DeleteSession())
+            while supervision.whereis(LEDGER) is None:
+                await trio.sleep(0.1)
+            await order(LocalBus(), "default", KEY, DeleteSession())  # asked again
+        await trio.sleep(1)
+
+        assert supervision.whereis(who) != before
+        assert not programs.running
+        assert await nothing_is_left()
+
+
+async def test_the_commands_of_a_session_end_that_the_cleanup_deletes(
+    opened, programs, autojump_clock
+):
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        await tenant.kill(f"default/session/{KEY}")
+        assert programs.running
+        await dropped()
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert not programs.running
+
+
+async def test_a_successor_of_the_same_name_keeps_its_commands(
+    opened, model, programs, autojump_clock
+):
+    model.scripts = [LONG, report, LONG, report]
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        await order(LocalBus(), "default", KEY, DeleteSession())
+        await tenant.ask("again")
+        await trio.sleep(20)
+
+        assert len(programs.running) == 1
