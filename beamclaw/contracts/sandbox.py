@@ -195,6 +195,8 @@ class Machine:
         links: Folders of the system that are links, with where they lead; *folders*: those
             that are none.
         cgroups: Where they can be made; if nowhere, *why_no_cgroups* says why.
+        group_only: Why only the process group of a command can be ended here; empty: all
+            that it has started can.
     """
 
     root: bool = False
@@ -206,6 +208,7 @@ class Machine:
     folders: tuple[str, ...] = ()
     cgroups: tuple[Hierarchy, ...] = ()
     why_no_cgroups: str = ""
+    group_only: str = ""
 
     @property
     def controllers(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Looking at the machine: what is there. Whether it works is tried by starting it."""
 
+import ctypes
 import os
 import platform
 import shutil
@@ -9,11 +10,13 @@ from typing import Final
 
 from beamclaw.contracts.sandbox import Machine
 from beamclaw.sandbox.cgroups import Tree
+from beamclaw.sandbox.ending import System, why_group_only
 
 _LINUX_ONLY: Final = "it is there on Linux only"
 _ABSENT: Final = "it is not installed (apt install bubblewrap)"
 # Never from a folder that a command may write to.
 _PLACES: Final = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
+_GET_CHILD_SUBREAPER: Final = 37
 _FOLDERS: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
 
@@ -23,7 +26,12 @@ def look(tree: Tree | None = None) -> Machine:
     Called off the event loop. Leftovers of dead nodes are removed.
     """
     if sys.platform != "linux":
-        return Machine(why=_LINUX_ONLY, why_no_cgroups="this is not Linux")
+        return Machine(
+            root=os.geteuid() == 0,
+            why=_LINUX_ONLY,
+            why_no_cgroups="this is not Linux",
+            group_only=why_group_only(System(linux=False)),
+        )
     tree = tree or Tree()
     found = tree.find()
     tree.sweep(found)
@@ -37,7 +45,28 @@ def look(tree: Tree | None = None) -> Machine:
         folders=tuple(str(p) for p in present if not p.is_symlink()),
         cgroups=found,
         why_no_cgroups="" if found else "no cgroup can be made here",
+        group_only=why_group_only(system()),
     )
+
+
+def system() -> System:
+    """What this Linux has of what the launcher needs to end all of a command."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    found = ctypes.c_int()
+    return System(
+        proc=Path("/proc/self").is_dir(),
+        subreaper=prctl(_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0) == 0,
+        pidfd=_has_handles(),
+    )
+
+
+def _has_handles() -> bool:
+    try:
+        handle = os.pidfd_open(os.getpid())
+    except (AttributeError, OSError):
+        return False
+    os.close(handle)
+    return True
 
 
 def processor() -> str:

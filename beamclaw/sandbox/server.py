@@ -19,7 +19,7 @@ from beamclaw.contracts.sandbox import (
     LookAtMachine,
     Machine,
 )
-from beamclaw.sandbox import deciding, seccomp
+from beamclaw.sandbox import deciding, ending, seccomp
 from beamclaw.sandbox.bubblewrap import View, wrapped
 from beamclaw.sandbox.looking import look, processor
 
@@ -166,6 +166,10 @@ def isolation_of(policy: SandboxConfig, machine: Machine) -> Isolation:
             if machine.root
             else words
         )
+    if words := ending.sentence(
+        machine.group_only, bubblewrap=bool(machine.bubblewrap)
+    ):
+        missing.append(words)
     return Isolation(
         trusted=where(policy, machine, "trusted"),
         untrusted=where(policy, machine, "untrusted"),

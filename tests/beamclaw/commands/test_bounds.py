@@ -2,6 +2,9 @@
 # ruff: noqa: ASYNC110 -- other processes are looked at
 
 import os
+import signal
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -9,7 +12,7 @@ import pytest
 import trio
 
 import supervision
-from beamclaw.commands._launcher import disk
+from beamclaw.commands._launcher import cgroups, disk
 from beamclaw.commands.messages import End, Read
 from beamclaw.contracts.commands import Cgroup, Disk, Limits, StartCommand, start
 from tests.beamclaw.commands.conftest import alive, python, shell
@@ -19,6 +22,31 @@ VERSION_1 = Path("/sys/fs/cgroup/pids/cgroup.procs")
 needs_version_1 = pytest.mark.skipif(
     not os.access(VERSION_1, os.W_OK), reason="no cgroup of version 1 can be made here"
 )
+# Where version 2 is mounted: beside version 1, too, then often without controllers.
+VERSION_2 = next(
+    (
+        Path(fields[4])
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        if " - cgroup2 " in line and (fields := line.split(" "))
+    ),
+    Path("/nowhere"),
+)
+needs_version_2 = pytest.mark.skipif(
+    not os.access(VERSION_2, os.W_OK), reason="no cgroup of version 2 can be made here"
+)
+
+
+@contextmanager
+def below(top):
+    """A real cgroup of the test's own: others make some beside it. Left empty."""
+    folder = top / f"beamclaw-test.{os.getpid()}"
+    folder.mkdir()
+    try:
+        yield folder
+        assert not [path for path in folder.iterdir() if path.is_dir()]
+    finally:
+        cgroups.remove_cgroup(str(folder), 50)
+        assert not folder.exists()
 
 
 @pytest.fixture
@@ -48,15 +76,14 @@ async def test_its_cgroup_is_set_before_it_begins(tenant, group):
 
 @needs_version_1
 async def test_processes_are_bound_by_a_real_cgroup_and_it_is_removed(tenant):
-    before = set(VERSION_1.parent.iterdir())
-    cgroup = Cgroup(folder=str(VERSION_1.parent), settings={"pids.max": "5"})
     script = "for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo never"
-    found = await ran(tenant, shell(script, cgroups=(cgroup,)))
+    with below(VERSION_1.parent) as folder:
+        cgroup = Cgroup(folder=str(folder), settings={"pids.max": "5"})
+        found = await ran(tenant, shell(script, cgroups=(cgroup,)))
 
     assert b"never" not in found.output
     assert found.ended.code not in {None, 0}
     assert found.ended.left == 4
-    assert set(VERSION_1.parent.iterdir()) == before
 
 
 @needs_version_1
@@ -69,6 +96,36 @@ async def test_who_needs_more_memory_than_there_is_is_ended_and_counted(tenant):
     found = await ran(tenant, launch)
 
     assert (found.ended.signal, found.ended.starved) == (9, 1)
+
+
+@needs_version_2
+async def test_a_real_cgroup_of_version_2_has_all_of_a_command_and_is_removed(tenant):
+    with below(VERSION_2) as folder:
+        script = f"""
+            setsid sh -c 'grep ^0:: /proc/self/cgroup; exec sleep 100' & sleep 0.1
+            grep ^0:: /proc/self/cgroup; cat {folder}/*/cgroup.max.descendants
+        """
+        cgroup = Cgroup(folder=str(folder), settings={"cgroup.max.descendants": "3"})
+        found = await ran(tenant, shell(script, cgroups=(cgroup,)))
+    child, own, most = found.output.decode().splitlines()
+
+    assert child == own
+    assert f"/{folder.name}/beamclaw." in own
+    assert most == "3"
+    assert found.ended.left == 1
+
+
+@needs_version_2
+def test_what_is_in_a_real_cgroup_of_version_2_is_killed_in_one_step(monkeypatch):
+    # One by one would be too late for what forks without end.
+    monkeypatch.setattr(cgroups, "tell", lambda *_: None)
+    with below(VERSION_2) as folder, subprocess.Popen(["/bin/sleep", "100"]) as one:
+        try:
+            (folder / "cgroup.procs").write_text(str(one.pid))
+            cgroups.kill_cgroup(str(folder))
+            assert one.wait(30) == -signal.SIGKILL
+        finally:
+            one.kill()
 
 
 async def test_a_disk_filler_is_ended(tenant, tmp_path):
