@@ -19,7 +19,8 @@ file ``script`` (see :class:`~beamclaw.testing.world.Leave`); ``chief`` has thos
 tools, too, with which it has sub-agents and speaks to other sessions; ``editor`` has those
 for files, in the folder ``space``; ``runner`` has ``exec``, whose command says its
 ``text`` as a mark, writes its effect down after ``seconds``, and ends with ``code`` or of
-``signal``. A tool call with the
+``signal``, and before that reads lines, if it ``reads``, until one is ``over``; and
+``process``. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder, and one with ``says`` makes one when it begins.
 """
@@ -159,7 +160,7 @@ _SCHEMA: Mapping[str, Any] = {
 }
 
 
-def _exec(folder: Path, agent: str) -> Tool:
+def _commands(folder: Path, agent: str) -> tuple[Tool, ...]:
     setting = commands.Setting(
         tenant=names.DEFAULT_TENANT,
         agent=agent,
@@ -168,7 +169,7 @@ def _exec(folder: Path, agent: str) -> Tool:
         env={"PATH": os.defpath},
         worker=ThreadWorker(),
     )
-    return commands.tools(setting)[0]
+    return commands.tools(setting)
 
 
 def _script(folder: Path, order: Order) -> str:
@@ -182,6 +183,13 @@ def _script(folder: Path, order: Order) -> str:
     if "until" in given:
         file = shlex.quote(str(folder / given["until"]))
         steps.append(f"while [ ! -e {file} ]; do sleep 0.02; done")
+    if given.get("reads"):
+        typed = orjson.dumps({**line, "tool": "typed", "arguments": {"text": "%s"}})
+        steps.append(
+            'while read -r line; do [ "$line" = over ] && break; echo "got $line"; '
+            f'printf {shlex.quote(typed.decode() + chr(92) + "n")} "$line" '
+            f">> {effects}; done"
+        )
     steps += [
         f"sleep {given.get('seconds', 0)}",
         rf"printf '%s\n' {effect} >> {effects}",
@@ -228,7 +236,8 @@ def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
         before=partial(_take_time, folder),
     )
     if agent == RUNNER:
-        return {**world.tools(), "exec": _Runs(folder, _exec(folder, agent))}
+        exec_, process = _commands(folder, agent)
+        return {**world.tools(), "exec": _Runs(folder, exec_), "process": process}
     if agent == CHIEF:
         return {**world.tools(), **session_tools()}
     if agent == EDITOR:

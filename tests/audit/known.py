@@ -6,6 +6,7 @@ SQLite (:class:`~tests.audit.book.Book`), at the end and after each kill. Whoeve
 fills these in: fakes and clients of the real program, or those of a simulated world.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 
 from tests.audit.book import Book
 
-UNSAFE = ("send", "ask", "dare", "exec")
+UNSAFE = ("send", "ask", "dare", "exec", "process")
 TOOLS = ("look", "put", "order", "send", "ask", "dare", "exec")
 ONCE = (
     "put",
@@ -100,11 +101,12 @@ class Program:
     """A command, by its own word: what it has said so far, and how it has ended.
 
     Attributes:
+        said: None: nobody else knows.
         code: With which it ended by itself.
         signal: Of which it died.
     """
 
-    said: str = ""
+    said: str | None = ""
     code: int | None = None
     signal: int | None = None
 
@@ -233,18 +235,26 @@ def effects_of(lines: bytes) -> list[Effect]:
 
 def programs_of(lines: bytes) -> dict[str, Program]:
     """The commands that have told there how they were about to end."""
-    rows = [
-        row["arguments"]
-        for row in map(orjson.loads, lines.splitlines())
+    rows = [orjson.loads(line) for line in lines.splitlines()]
+    typed = defaultdict[str, list[str]](list)
+    for row in rows:
+        if row["tool"] == "typed":
+            typed[row["key"]].append(row["arguments"]["text"])
+    return {
+        row["arguments"]["text"]: _program(row["arguments"], typed[row["key"]])
+        for row in rows
         if row["tool"] == "exec"
-    ]
-    return {row["text"]: _program(row) for row in rows}
+    }
 
 
-def _program(row: dict[str, Any]) -> Program:
-    said, signal = f"<<{row['text']}>>\ndone\n", row.get("signal")
+def _program(given: dict[str, Any], typed: list[str]) -> Program:
+    lines = [f"<<{given['text']}>>", *(f"got {line}" for line in typed), "done", ""]
+    signal = given.get("signal")
     return Program(
-        said=said, code=None if signal else row.get("code", 0), signal=signal
+        # A terminal writes what is typed, too.
+        said=None if given.get("pty") else "\n".join(lines),
+        code=None if signal else given.get("code", 0),
+        signal=signal,
     )
 
 

@@ -73,21 +73,22 @@ def ends_true(known: Known) -> Iterator[str]:
 
 
 def _wrong(known: Known, told: Told, program: Program | None) -> Iterator[str]:
-    words = "" if program is None else program.said.rstrip("\n")
     if told.how.startswith("lost: "):
         yield from _wrongly_lost(known, told)
     elif told.how.startswith("not started: "):
-        if words:
-            yield f"told that it is {told.how}, and it has said {words!r}"
+        if program is not None and program.said:
+            yield f"told that it is {told.how}, and it has said {program.said!r}"
+    elif told.how.startswith("ended by order"):
+        # Whoever was ended may not have come to write anything down.
+        yield from _wrongly_ended(known, told, program or Program(said=None))
     elif program is None:
         yield f"told that it ended with {told.how}, and there was no such program"
     elif told.how.startswith("ended"):
         yield from _wrongly_ended(known, told, program)
-        if not words.startswith(told.tail):
-            yield f"its output ends with {told.tail!r}, and it has said {words!r}"
     else:
         if told.how.partition("; ")[0] != _own(program):
             yield f"told that it ended with {told.how}, and it did with {_own(program)}"
+        words = told.tail if program.said is None else program.said.rstrip("\n")
         if told.tail != words[-_MOST_TOLD:]:
             yield f"its output ends with {told.tail!r}, and it has said {words!r}"
 
@@ -109,6 +110,25 @@ def _wrongly_ended(known: Known, told: Told, program: Program) -> Iterator[str]:
     code = f"(exit code {program.code})"
     if "(exit code" in told.how and code not in told.how:
         yield f"told that it {told.how}, and it did with {_own(program)}"
+    if program.said is not None and not program.said.startswith(told.tail):
+        yield f"its output ends with {told.tail!r}, and it has said {program.said!r}"
+
+
+@rule
+def typed_once(known: Known) -> Iterator[str]:
+    """A command has read twice what was typed once, or not at all, or in vain."""
+    read = Counter(effect.text for effect in known.effects if effect.tool == "typed")
+    yield from (f"{text}: read {n} times" for text, n in read.items() if n > 1)
+    given = dict[str, str | None]()
+    for _, call, intents, results in calls_of(known):
+        arguments = orjson.loads(call["arguments"])
+        if call["name"] == "process" and intents and results:
+            given[str(arguments.get("text"))] = results[0]["body"]["outcome"]
+    for text in read:
+        if text not in given:
+            yield f"{text}: it was read, and nobody has typed it"
+        elif given[text] == "error":
+            yield f"{text}: nothing was written, it was told, and it was read"
 
 
 def _own(program: Program) -> str:

@@ -5,6 +5,7 @@ answer comes. The fake provider plays it, whichever node asks, however often.
 """
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.audit.book import mark
 
 # Tools that take no argument but their own.
 WHOLE = frozenset({"write", "edit", "apply_patch"})
+_COMMAND = re.compile(r"background: session (cmd-\w+)")
 FILLER = "so and so it goes on "
 
 
@@ -132,7 +134,7 @@ def _reply(body: Mapping[str, Any], numbers: Iterator[int]) -> Reply:
     if wanted is None:
         pieces = last_words(marker, plan)
         return Reply(pieces=pieces, gap=plan.gap, delay=plan.delay)
-    tools = tuple(_tools(marker, rounds, wanted, numbers))
+    tools = tuple(_tools(marker, rounds, _filled(wanted, body), numbers))
     return Reply(text="let me see", tools=tools, delay=plan.delay)
 
 
@@ -142,6 +144,21 @@ def _round(plan: Plan, done: int) -> tuple[Any, ...] | None:
     return plan.rounds[-1] if plan.forever else None
 
 
+def _filled(wanted: tuple[Any, ...], body: Mapping[str, Any]) -> tuple[Any, ...]:
+    """With the command that was begun last in place of ``{session}``."""
+    said = orjson.dumps(body["messages"]).decode()
+    session = (["cmd-none", *_COMMAND.findall(said)])[-1]
+    return tuple(
+        each if isinstance(each, str) else (each[0], _replaced(each[1], session))
+        for each in wanted
+    )
+
+
+def _replaced(given: Mapping[str, Any], session: str) -> Mapping[str, Any]:
+    wished = given.get("sessionId") == "{session}"
+    return {**given, "sessionId": session} if wished else given
+
+
 def _tools(
     marker: str, done: int, wanted: tuple[Any, ...], numbers: Iterator[int]
 ) -> Iterator[Tool]:
@@ -149,5 +166,9 @@ def _tools(
         name, more = (each, {}) if isinstance(each, str) else each
         named = {} if name in WHOLE else {"text": f"{marker}/{done}.{place}"}
         arguments = {**named, **more}
+        if "data" in arguments:
+            arguments["data"] = arguments["data"].replace("{text}", arguments["text"])
+        if "literal" in arguments:
+            arguments["literal"] = arguments["text"]
         said = orjson.dumps(arguments).decode()
         yield Tool(id=f"call_{next(numbers)}", name=name, arguments=(said,))

@@ -222,6 +222,57 @@ async def commands_that_fail(stage: Stage, name: str) -> None:
     await _all_told(stage)
 
 
+def _process(action: str, **more: Any) -> tuple[str, Mapping[str, Any]]:
+    """A call about the command that was begun last."""
+    return "process", {"action": action, "sessionId": "{session}", **more}
+
+
+@scenario()
+async def command_used(stage: Stage, name: str) -> None:
+    """A command in the background is looked at, given something to read, and removed."""
+    plan = Plan(
+        rounds=(
+            (("exec", {"background": True, "reads": True}),),
+            (("process", {"action": "list"}), _process("write", data="{text}\n")),
+            (_process("poll", timeout=100), _process("log")),
+            (_process("write", data="{text}\n"), _process("clear")),
+            (_process("remove"),),
+        )
+    )
+    await stage.ask(plan, name, key(name, "runner"))
+    await _all_told(stage)
+
+
+@scenario()
+async def command_refuses(stage: Stage, name: str) -> None:
+    """A command that reads no more is written to."""
+    plan = Plan(
+        rounds=(
+            (("exec", {"background": True, "reads": True}),),
+            (_process("write", data="over\n", eof=True),),
+            (_process("write", data="{text}\n"),),
+        )
+    )
+    await stage.ask(plan, name, key(name, "runner"))
+    await _all_told(stage)
+
+
+@scenario()
+async def terminal(stage: Stage, name: str) -> None:
+    """A command in a terminal: keys are pressed, lines typed and pasted; it is ended."""
+    plan = Plan(
+        rounds=(
+            (("exec", {"background": True, "reads": True, "pty": True}),),
+            (_process("send-keys", literal="", keys=("Enter",)),),
+            (_process("submit", data="{text}"),),
+            (_process("paste", bracketed=False), _process("poll", timeout=50)),
+            (_process("kill"),),
+        )
+    )
+    await stage.ask(plan, name, key(name, "runner"))
+    await _all_told(stage)
+
+
 async def _asleep(stage: Stage, session: str) -> None:
     """Until nothing of a session is in memory."""
     while True:
@@ -527,6 +578,16 @@ async def deleted(stage: Stage, name: str) -> None:
     """A conversation is deleted, and erased."""
     session = key(name)
     await stage.ask(Plan(), name, session)
+    await stage.order_session(session, "delete")
+    await _erased(stage, session)
+
+
+@scenario(settings={"sessions": _SOON})
+async def deleted_with_command(stage: Stage, name: str) -> None:
+    """A conversation is deleted whose command goes on: it is ended."""
+    session = key(name, "runner")
+    waits = ("exec", {"background": True, "until": "never"})
+    await stage.ask(Plan(rounds=((waits,),)), name, session)
     await stage.order_session(session, "delete")
     await _erased(stage, session)
 
