@@ -20,7 +20,7 @@ tools, too, with which it has sub-agents and speaks to other sessions; ``editor`
 for files, in the folder ``space``; ``runner`` has ``exec``, whose command says its
 ``text`` as a mark, writes its effect down after ``seconds``, and ends with ``code`` or of
 ``signal``, and before that reads lines, if it ``reads``, until one is ``over``; and
-``process``. A tool call with the
+``process``; ``reader`` has ``web_fetch``. A tool call with the
 argument ``seconds`` takes so long before its effect; one with ``until`` waits for a file
 of that name in the folder, and one with ``says`` makes one when it begins.
 """
@@ -40,9 +40,10 @@ import attrs
 import orjson
 import trio
 
-from beamclaw import commands, files
+from beamclaw import commands, files, web
 from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
+from beamclaw.config.loader import load
 from beamclaw.config.schema import FilesConfig
 from beamclaw.contracts import names, points
 from beamclaw.contracts.approvals import Clear, Clearance
@@ -56,7 +57,7 @@ from beamclaw.testing.world import Leave, World
 
 FOLDER = "BEAMCLAW_TESTING"
 CAREFUL, CHIEF, WARY = "careful", "chief", "wary"
-EDITOR, RUNNER = "editor", "runner"
+EDITOR, RUNNER, READER = "editor", "runner", "reader"
 _ASKS: Mapping[str, Asks] = {CAREFUL: "always", WARY: "by-call"}
 
 
@@ -238,6 +239,8 @@ def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     if agent == RUNNER:
         exec_, process = _commands(folder, agent)
         return {**world.tools(), "exec": _Runs(folder, exec_), "process": process}
+    if agent == READER:
+        return {**world.tools(), **_web_tools()}
     if agent == CHIEF:
         return {**world.tools(), **session_tools()}
     if agent == EDITOR:
@@ -257,6 +260,14 @@ def _file_tools(folder: Path) -> Mapping[str, Tool]:
         outside=outside,
     )
     return {tool.spec.name: tool for tool in files.tools(setting)}
+
+
+@lru_cache
+def _web_tools() -> Mapping[str, Tool]:
+    """For the pages that the configuration admits."""
+    config = load(os.environ).config
+    given = web.web_tools(config, Outside(), names.DEFAULT_TENANT)
+    return {tool.spec.name: tool for tool in given}
 
 
 def main(arguments: Sequence[str]) -> int:

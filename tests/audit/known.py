@@ -8,6 +8,7 @@ fills these in: fakes and clients of the real program, or those of a simulated w
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import attrs
@@ -185,6 +186,7 @@ class Known:
         files: What is in those that agents work on, by their paths, when all is over;
             None: nobody has looked.
         programs: The commands, by the marks in their lines; None: nobody has looked.
+        pages: The pages that were served as a whole; None: nobody has looked.
     """
 
     book: Book = attrs.field(factory=Book)
@@ -200,6 +202,7 @@ class Known:
     orders: list[Done] = attrs.field(factory=list)
     files: Mapping[str, str] | None = None
     programs: Mapping[str, Program] | None = None
+    pages: AbstractSet[str] | None = None
 
     def life_at(self, at: float) -> int:
         """Which life of the node a client has heard from at that time.

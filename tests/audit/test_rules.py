@@ -11,6 +11,7 @@ from tests.audit import sound
 from tests.audit.book import Book, Row
 from tests.audit.known import RULES, Cap, Done, Effect, End, Known, Program, Verdict
 from tests.audit.rules import violations
+from tests.support.pages import words
 
 Damage = Callable[[Known], object]
 DAMAGE: list[tuple[str, Damage]] = []
@@ -302,6 +303,65 @@ def never_told_of_a_command(known: Known) -> None:
 @finds("commands_told")
 def a_command_that_was_not_told_of_yet(known: Known) -> None:
     known.book.commands.append({"command_id": "cmd-1"})
+
+
+def typed(known: Known, outcome: str) -> None:
+    """A line was typed at a command that has read it."""
+    call = {"text": "a/2.0", "action": "write", "data": "a/2.0"}
+    for each in known.book.of_kind("answered"):
+        for part in each["body"]["message"]["parts"]:
+            if part.get("id") == "c2":
+                part.update(name="process", arguments=orjson.dumps(call).decode())
+    event(known.book, "tool-ended")["body"].update(outcome=outcome)
+    known.effects.append(Effect(tool="typed", key="ra/c2", text="a/2.0"))
+
+
+@finds("typed_once")
+def read_twice(known: Known) -> None:
+    typed(known, "unknown")
+    known.effects.append(known.effects[-1])
+
+
+@finds("typed_once")
+def read_and_told_that_nothing_was_written(known: Known) -> None:
+    typed(known, "error")
+
+
+@finds("typed_once")
+def read_and_nobody_has_typed_it(known: Known) -> None:
+    known.effects.append(Effect(tool="typed", key="ra/c2", text="a/2.0"))
+
+
+def page(known: Known, outcome: str, told: str) -> None:
+    """The page ``x`` was fetched."""
+    known.pages = {"x", "y"}
+    for each in known.book.of_kind("answered"):
+        for part in each["body"]["message"]["parts"]:
+            if part.get("id") == "c2":
+                part.update(name="web_fetch", arguments='{"url": "http://h/page/x"}')
+    body = event(known.book, "tool-ended")["body"]
+    body["outcome"], body["result"]["text"] = outcome, told
+
+
+@finds("fetched")
+def told_of_a_page_that_was_not_served(known: Known) -> None:
+    page(known, "ok", words("x"))
+    known.pages = set()
+
+
+@finds("fetched")
+def told_of_another_page(known: Known) -> None:
+    page(known, "ok", words("y"))
+
+
+@finds("fetched")
+def fetched_and_told_nothing(known: Known) -> None:
+    page(known, "ok", "")
+
+
+@finds("fetched")
+def a_fetch_of_which_nobody_knows(known: Known) -> None:
+    page(known, "unknown", "whether it was done is not known")
 
 
 @finds("results_true")

@@ -141,7 +141,6 @@ MUTATIONS: tuple[Mutation, ...] = (
             "command-in-background notice.drop.before 1",
             "commands-together notice.tell.after 1",
         ),
-        simulation=("--seeds", "0..400", "--jobs", "2"),
     ),
     Mutation(
         id="effect-before-intent",

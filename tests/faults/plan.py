@@ -16,7 +16,7 @@ from beamclaw.testing.fake_openai import Fault, Reply, Tool
 from tests.audit.book import mark
 
 # Tools that take no argument but their own.
-WHOLE = frozenset({"write", "edit", "apply_patch"})
+WHOLE = frozenset({"write", "edit", "apply_patch", "web_fetch"})
 _COMMAND = re.compile(r"background: session (cmd-\w+)")
 FILLER = "so and so it goes on "
 

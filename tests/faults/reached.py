@@ -145,6 +145,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "command.over",
         "command.finished",
     ),
+    "pages-fetched": ("web.request",),
     "command-used": ("command.clear",),
     "command-refuses": ("command.refuse",),
     "terminal": ("command.end",),
@@ -170,7 +171,6 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-_PAGES = "no scenario has an internet"
 _SKILLS = "skills are installed by a command, beside the node"
 _COMMANDS = "no scenario has a tool that starts a command"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
@@ -189,7 +189,6 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "sandbox.refuse": _COMMANDS,
     "launcher.lost": _COMMANDS,
     "launcher.refuse": _COMMANDS,
-    "web.request": _PAGES,
 }
 
 

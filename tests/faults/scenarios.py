@@ -307,6 +307,23 @@ async def commands_told_again(stage: Stage, name: str) -> None:
     await _end_together(stage, name)
 
 
+@scenario()
+async def pages_fetched(stage: Stage, name: str) -> None:
+    """Pages behind a redirect, in pieces, and one that is not there; then an effect."""
+    there = f"http://127.0.0.1:{stage.port_of_pages}"
+    plan = Plan(
+        rounds=(
+            (("web_fetch", {"url": f"{there}/far/{name}"}),),
+            (
+                ("web_fetch", {"url": f"{there}/slow/{name}"}),
+                ("web_fetch", {"url": f"{there}/none/{name}"}),
+                "send",
+            ),
+        )
+    )
+    await stage.ask(plan, name, key(name, "reader"))
+
+
 # --- persons
 
 

@@ -38,6 +38,7 @@ from tests.audit.rules import violations
 from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
 from tests.support.forks import Forks
 from tests.support.node import Node, NodeFailed, completion
+from tests.support.pages import Pages, serving_pages
 from tests.support.wire import DONE, Closed, Connection, Stream
 
 # Seconds in which nothing at all happens, until work that is left is a failure: nobody
@@ -89,7 +90,13 @@ agents:
   shaky: {{model: shaky/shaky}}
   guest: {{model: openai/large}}
   runner: {{model: openai/large}}
-tools: {{sessions: {{visibility: agent}}}}
+  reader: {{model: openai/large}}
+tools:
+  sessions: {{visibility: agent}}
+  web:
+    private_networks: [127.0.0.1/32]
+    ports: [{pages}]
+    after_untrusted: allow
 sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50{sessions}}}
 limits:
   day: {{cost: 100000}}
@@ -115,6 +122,7 @@ class Stage:
     """See the module.
 
     Attributes:
+        pages: What agents may fetch, on a port of its own.
         between: See :func:`open_stage`.
         since: When the node came up last, or was given orders.
         next_orders: What the node gets after its next deaths, one after the other; then
@@ -127,6 +135,8 @@ class Stage:
     fake: FakeOpenAI
     node: Node
     known: Known
+    pages: Pages
+    port_of_pages: int
     between: Callable[["Stage"], object] | None = None
     up: trio.Event = attrs.field(factory=trio.Event)
     down: trio.Event = attrs.field(factory=trio.Event)
@@ -276,7 +286,7 @@ class Stage:
             return True  # it is being started, or was
         try:
             stat = Path(f"/proc/{process.pid}/stat").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
         return stat.rpartition(") ")[2][0] in "RDZX"
 
@@ -332,6 +342,7 @@ class Stage:
         known = self.known
         known.book = read_book(self.ledger)
         known.effects = self._effects()
+        known.pages = self.pages.served
         known.programs = programs_of(self._written())
         known.calls = [_call(e) for e in self.fake.requests if e.body is not None]
         return [*self.complaints, *violations(known)]
@@ -634,12 +645,14 @@ async def open_stage(
     """
     first, *rest = orders or (Orders(record=False),)
     first.give(folder)
-    async with fake_openai(
-        answer=model(), outside=Outside(wall=time.monotonic)
-    ) as fake:
+    pages = Pages()
+    async with (
+        fake_openai(answer=model(), outside=Outside(wall=time.monotonic)) as fake,
+        serving_pages(pages) as port_of_pages,
+    ):
         config = folder / "beamclaw.yaml"
         numbers = {"cap": CAP, "seconds": seconds, "wait": wait, "sessions": sessions}
-        text = CONFIG.format(url=fake.base_url, **numbers)
+        text = CONFIG.format(url=fake.base_url, pages=port_of_pages, **numbers)
         config.write_text(text)
         node = Node(
             data=folder / "data",
@@ -650,7 +663,14 @@ async def open_stage(
         )
         caps = (Cap("session", "cost", round(CAP * 1_000_000)),)
         stage = Stage(
-            folder, fake, node, Known(caps=caps), between, next_orders=[*rest]
+            folder,
+            fake,
+            node,
+            Known(caps=caps),
+            pages,
+            port_of_pages,
+            between,
+            next_orders=[*rest],
         )
         try:
             async with trio.open_nursery() as nursery:
