@@ -50,7 +50,8 @@ _MEANS: Final = {
     "}": "a brace",
     "!": "!",
 }
-# At the beginning of a word only.
+# At the beginning of a word only; a word that is only "=" is plain to all of them, as in
+# `test a = b`, and one that goes on is the place of a program to some.
 _MEANS_FIRST: Final = {"~": "~", "#": "a comment", "=": "="}
 # Within double quotes; a backslash there means different things to different shells.
 _MEANS_QUOTED: Final = {"$": "$", "`": "a backtick", "!": "!", "\\": "a backslash"}
@@ -92,9 +93,13 @@ def parse(text: str) -> Words | NeedsShell:  # noqa: C901, PLR0912 -- a case per
                 words.append(word)
             word, plain = None, True
             continue
-        if char in _MEANS or (word is None and char in _MEANS_FIRST):
-            return NeedsShell(_MEANS.get(char) or _MEANS_FIRST[char])
-        if char == "=" and not words and plain and _SETS.match(f"{word}="):
+        means = _MEANS.get(char)
+        alone = char == "=" and text[place : place + 1] in ("", " ", "\t")
+        if word is None and not alone:
+            means = means or _MEANS_FIRST.get(char)
+        if means:
+            return NeedsShell(means)
+        if char == "=" and not words and plain and _SETS.match(f"{word or ''}="):
             return NeedsShell("a variable that is set for the command")
         word = word or ""
         if char == "\\":
@@ -124,7 +129,7 @@ def _first_of(text: str, means: dict[str, str]) -> str:
     return next((means[char] for char in text if char in means), "")
 
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+_PLAIN: Final = re.compile(r"=|[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*")
 
 
 def line(argv: tuple[str, ...]) -> str:

@@ -23,6 +23,10 @@ WORDS = [
     ("echo ''", ("echo", "")),
     ("dd if=a of=b", ("dd", "if=a", "of=b")),
     ("git log --format=%H", ("git", "log", "--format=%H")),
+    ("test a = b", ("test", "a", "=", "b")),
+    ("test a =", ("test", "a", "=")),
+    ("test a =\t'=b'", ("test", "a", "=", "=b")),
+    ("=", ("=",)),
     ("curl a#b", ("curl", "a#b")),
     ("'A=1' ls", ("A=1", "ls")),
     ("echo 'two\nlines'", ("echo", "two\nlines")),
@@ -50,6 +54,13 @@ SHELLS = [
     "rm {a,b}",
     "ls ~",
     "ls ~root/x",
+    "ls =git",
+    "=git",
+    "test a == b",
+    "ls =''",
+    "ls =\\ ",
+    "ls =\nrm x",
+    "ls =;rm x",
     "ls > out",
     "ls 2>&1",
     "sort < in",
@@ -100,5 +111,21 @@ def test_a_line_reads_as_the_words_it_was_made_of(words: list[str]) -> None:
     assert parse(line(argv)) == Words(argv)
 
 
-def test_a_program_with_an_odd_name_stays_one() -> None:
-    assert parse(line(("A=1", "x"))) == Words(("A=1", "x"))
+LINES = [
+    (("git", "log", "--format=%H"), "git log --format=%H"),
+    (("test", "a", "=", "b"), "test a = b"),
+    (("test", "a", "==", "b"), "test a '==' b"),
+    (("ls", "=git", "a=", ""), "ls '=git' a= ''"),
+    (("A=1", "x"), "'A=1' x"),
+    (("A+=1", "A+=1"), "'A+=1' A+=1"),
+    (("=", "="), "= ="),
+    (("ls", "~", "#", "a~", "a#"), "ls '~' '#' 'a~' 'a#'"),
+]
+
+
+@pytest.mark.parametrize(("argv", "text"), LINES)
+def test_what_some_shell_reads_in_its_own_way_is_quoted(
+    argv: tuple[str, ...], text: str
+) -> None:
+    assert line(argv) == text
+    assert parse(text) == Words(argv)
