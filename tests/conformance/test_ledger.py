@@ -1,12 +1,11 @@
 """The contract of a ledger: `beamclaw.contracts.ledger`, sentence by sentence.
 
-Every implementation passes the same tests; another one is another entry in ``LEDGERS``.
+Every implementation passes the same tests; another one is another entry in
+``LEDGERS`` of :mod:`tests.support.ledgers`.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import pytest
@@ -74,43 +73,16 @@ from beamclaw.contracts.ledger_usage import (
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.subagents import Spend
 from tests.support.ledgers import (
-    INLINE,
     KEY,
     NAME,
+    OTHER,
     THREADS,
     Client,
     Epochs,
     end,
     event,
     message,
-    open_ledger,
 )
-
-OTHER = "agent:main:other"
-
-
-class Opener(Protocol):
-    def __call__(
-        self, epochs: Epochs | None = None, **options: Any
-    ) -> AbstractAsyncContextManager[Client]: ...
-
-
-LEDGERS = {
-    "sqlite in a thread": partial(open_ledger, outside=THREADS),
-    "sqlite inline": partial(open_ledger, outside=INLINE),
-}
-
-
-@pytest.fixture(params=LEDGERS.values(), ids=list(LEDGERS))
-def opened(request, tmp_path) -> Opener:
-    return partial(request.param, tmp_path / "ledger.db")
-
-
-@pytest.fixture
-async def ledger(opened: Opener) -> AsyncIterator[Client]:
-    async with opened() as client:
-        yield client
-
 
 # --- messages
 

@@ -1,7 +1,5 @@
 """The contract of a ledger: commands that go on in the background, until they were told."""
 
-from typing import Any
-
 import pytest
 
 from beamclaw.contracts.ledger_errors import LedgerError
@@ -9,25 +7,10 @@ from beamclaw.contracts.ledger_ops import Deliver, DropCommand, PutCommand
 from beamclaw.contracts.ledger_reads import ReadCommands
 from beamclaw.contracts.ledger_rows import CommandRow
 from beamclaw.contracts.ledger_session_ops import DropSession
-from tests.conformance.test_ledger import LEDGERS, OTHER
-from tests.support.ledgers import KEY, Epochs, end, event, message
+from tests.support.ledgers import KEY, OTHER, Epochs, end, event, message
 
 PUT = PutCommand(command_id="c", agent="main", title="sleep 9", at=5.0)
 ROW = CommandRow(command_id="c", session_key=KEY, agent="main", title="sleep 9", at=5.0)
-
-
-@pytest.fixture(params=LEDGERS.values(), ids=list(LEDGERS))
-def opened(request, tmp_path):
-    def opener(**options: Any):
-        return request.param(tmp_path / "ledger.db", **options)
-
-    return opener
-
-
-@pytest.fixture
-async def ledger(opened):
-    async with opened() as client:
-        yield client
 
 
 async def test_a_command_stands_there_until_it_was_told(ledger):

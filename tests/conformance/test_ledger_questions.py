@@ -17,8 +17,7 @@ from beamclaw.contracts.ledger_ops import AnswerWait, CloseWait, OpenWait
 from beamclaw.contracts.ledger_reads import ReadWaits
 from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.ledger_session_ops import DropSession
-from tests.conformance.test_ledger import LEDGERS, OTHER
-from tests.support.ledgers import KEY, Client, Epochs, end, event
+from tests.support.ledgers import KEY, OTHER, Client, Epochs, end, event
 
 GRANT = Grant(tool="exec", pattern="/bin/ls", arguments="sha256:d", words="ls -l")
 ASKED = OpenWait(
@@ -32,20 +31,6 @@ ASKED = OpenWait(
     details={"folder": "/ws", "command": "ls \u202e\x1b[2J"},
     grant=GRANT,
 )
-
-
-@pytest.fixture(params=LEDGERS.values(), ids=list(LEDGERS))
-def opened(request, tmp_path):
-    def opener(**options: Any):
-        return request.param(tmp_path / "ledger.db", **options)
-
-    return opener
-
-
-@pytest.fixture
-async def ledger(opened):
-    async with opened() as client:
-        yield client
 
 
 async def ask(ledger: Client, asked: OpenWait = ASKED) -> None:

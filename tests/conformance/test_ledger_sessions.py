@@ -1,6 +1,5 @@
 """The contract of a ledger, what is done with whole sessions: set, dropped, erased."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 import attrs
@@ -28,22 +27,9 @@ from beamclaw.contracts.ledger_session_ops import (
 from beamclaw.contracts.ledger_usage import ReadSpent, ReadSums, ReadUsage
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
-from tests.support.ledgers import KEY, Client, Epochs, end, event
-
-from .test_ledger import LEDGERS, OTHER, Opener
+from tests.support.ledgers import KEY, OTHER, Client, Epochs, end, event
 
 DAY = 86_400.0
-
-
-@pytest.fixture(params=LEDGERS.values(), ids=list(LEDGERS))
-def opened(request, tmp_path) -> Opener:
-    return partial(request.param, tmp_path / "ledger.db")
-
-
-@pytest.fixture
-async def ledger(opened: Opener) -> AsyncIterator[Client]:
-    async with opened() as client:
-        yield client
 
 
 async def turn(ledger: Client, run: str = "r1", key: str = KEY) -> None:

@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -20,6 +20,7 @@ from beamclaw.ledger import LedgerServer, Owner
 
 NAME = "default/ledger"
 KEY = "agent:main:main"
+OTHER = "agent:main:other"
 THREADS = Outside()
 INLINE = Outside(threads=False, worker=InlineWorker)
 
@@ -45,6 +46,21 @@ async def open_ledger(
     spec = supervision.ChildSpec("ledger", start, name=NAME)
     async with supervision.open_supervisor([spec], max_restarts=3):
         yield Client()
+
+
+class Opener(Protocol):
+    """Opens a ledger in a file that the test has to itself."""
+
+    def __call__(
+        self, epochs: Epochs | None = None, **options: Any
+    ) -> AbstractAsyncContextManager["Client"]: ...
+
+
+# The implementations; the tests of the contract are done with each.
+LEDGERS = {
+    "sqlite in a thread": partial(open_ledger, outside=THREADS),
+    "sqlite inline": partial(open_ledger, outside=INLINE),
+}
 
 
 @attrs.define

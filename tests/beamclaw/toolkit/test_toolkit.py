@@ -9,6 +9,7 @@ import pytest
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, Deny
 from beamclaw.contracts.tools import Order, Output, ToolFailed
 from beamclaw.toolkit import Length, Range, tool, tools_of
+from tests.support.orders import order
 
 Kind = Literal["file", "folder"]
 
@@ -81,18 +82,6 @@ class Files:
         if path == "ask":
             return Ask(question="may it?", digest=order.call_id)
         return Clear()
-
-
-def order(**arguments: Any) -> Order:
-    return Order(
-        tenant="default",
-        session_key="agent:main:main",
-        run_id="r",
-        call_id="c",
-        tool="t",
-        arguments=arguments,
-        key="r/c",
-    )
 
 
 async def refusal(made: Any, **arguments: Any) -> str:

@@ -12,10 +12,10 @@ from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.providers import ModelRequest, ProviderError, TextDelta
-from beamclaw.contracts.tools import Order
 from beamclaw.providers import connect
 from beamclaw.providers import load_plugins as load_providers
 from beamclaw.tools.plugins import gather, load_plugins
+from tests.support.orders import order
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "beamclaw-dice"
 
@@ -138,18 +138,6 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(EXAMPLE)
-
-
-def order(**arguments: Any) -> Order:
-    return Order(
-        tenant="default",
-        session_key="agent:main:main",
-        run_id="r",
-        call_id="c",
-        tool="t",
-        arguments=arguments,
-        key="r/c",
-    )
 
 
 async def test_the_example_has_tools(example: None):
