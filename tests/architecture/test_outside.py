@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("supervision", "beamclaw")
 
 # What may not be touched, by what it reaches. A name stands for all that begin with it.
 OUTSIDE: dict[str, tuple[str, ...]] = {
@@ -118,6 +119,7 @@ EXEMPT = ("beamclaw/testing/", "supervision/testing/")
 def uses(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Each dotted name that a module imports or reads, with its line."""
     known: dict[str, str] = {}
+    attributes: list[ast.Attribute] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -128,8 +130,10 @@ def uses(tree: ast.Module) -> Iterator[tuple[str, int]]:
             for alias in node.names:
                 known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
                 yield f"{node.module}.{alias.name}", node.lineno
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and (name := dotted(node, known)):
+        elif isinstance(node, ast.Attribute):
+            attributes.append(node)
+    for node in attributes:
+        if name := dotted(node, known):
             yield name, node.lineno
 
 
@@ -165,19 +169,23 @@ def seam(name: str, kind: str) -> tuple[str, str] | None:
     return next(((p, kind) for p in places if (p, kind) in SEAMS), None)
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for package in ("supervision", "beamclaw"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            if not name.startswith(EXEMPT):
-                yield name, path
+@pytest.fixture(scope="module")
+def found() -> dict[str, set[tuple[str, int]]]:
+    """What each module reaches, and in which lines."""
+    paths = (p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py")))
+    modules = ((path.relative_to(ROOT).as_posix(), path) for path in paths)
+    return {
+        name: reached(path.read_text())
+        for name, path in modules
+        if not name.startswith(EXEMPT)
+    }
 
 
-def test_the_outside_is_reached_through_seams_only():
+def test_the_outside_is_reached_through_seams_only(found):
     wrong = [
         f"{name}:{line}: {kind}"
-        for name, path in modules()
-        for kind, line in sorted(reached(path.read_text()))
+        for name, all_of_it in found.items()
+        for kind, line in sorted(all_of_it)
         if not seam(name, kind)
     ]
     assert not wrong, (
@@ -186,11 +194,9 @@ def test_the_outside_is_reached_through_seams_only():
     )
 
 
-def test_every_seam_in_the_table_is_one():
+def test_every_seam_in_the_table_is_one(found):
     used = {
-        seam(name, kind)
-        for name, path in modules()
-        for kind, _ in reached(path.read_text())
+        seam(name, kind) for name, all_of_it in found.items() for kind, _ in all_of_it
     }
     assert set(SEAMS) <= used
 

@@ -32,6 +32,7 @@ STEPS: dict[str, str] = {
     "a process ended": r"^supervision\.exit$",
     "an effect": r"[tT]ool\.(run|check)$|\.effect$",
 }
+RULES = {kind: re.compile(rule) for kind, rule in STEPS.items()}
 # Statements of SQL count by what they say.
 SQL = re.compile(r"^COMMIT\b")
 
@@ -84,55 +85,52 @@ class Site:
 
 def sites(place: str, text: str) -> Iterator[Site]:
     """Each call that counts in a module, with the points it stands between."""
-    tree = ast.parse(text)
-    above = {
-        child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
-    }
-    for node in ast.walk(tree):
+    # What is left to look at: with the function around it, and the name of the points
+    # around it, which are the nearest in its function.
+    left: list[tuple[ast.AST, str, str | None]] = [(ast.parse(text), "", None)]
+    while left:
+        node, function, name = left.pop()
         if isinstance(node, ast.Call) and (what := counts(node)):
-            function = _function(node, above)
-            yield Site(place, function, node.lineno, what, between(node, above))
+            yield Site(place, function, node.lineno, what, name)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function, name = node.name, None
+        elif isinstance(node, ast.Lambda):
+            name = None
+        elif isinstance(node, ast.With):
+            named = (_named(item.context_expr) for item in node.items)
+            name = next(filter(None, named), name)
+        left += ((child, function, name) for child in ast.iter_child_nodes(node))
 
 
 def counts(call: ast.Call) -> str | None:
     """What kind of step it is."""
-    called = ast.unparse(call.func)
+    called = _said(call.func)
     if called.endswith(".execute") and call.args:
         sql = call.args[0]
         said = sql.value if isinstance(sql, ast.Constant) else ""
         return "a commit" if SQL.match(str(said)) else None
-    return next((kind for kind, rule in STEPS.items() if re.search(rule, called)), None)
+    return next((kind for kind, rule in RULES.items() if rule.search(called)), None)
 
 
-def between(node: ast.AST, above: dict[ast.AST, ast.AST]) -> str | None:
-    """The name of the points around *node*: the nearest in its function."""
-    while node in above and not isinstance(
-        node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+def _said(expression: ast.expr) -> str:
+    """As it stands in the source; `ast.unparse` takes long, and is seldom needed."""
+    if isinstance(expression, ast.Name):
+        return expression.id
+    if isinstance(expression, ast.Attribute) and isinstance(
+        expression.value, ast.Name | ast.Attribute
     ):
-        node = above[node]
-        if isinstance(node, ast.With):
-            for item in node.items:
-                if name := _named(item.context_expr):
-                    return name
-    return None
+        return f"{_said(expression.value)}.{expression.attr}"
+    return ast.unparse(expression)
 
 
 def _named(expression: ast.expr) -> str | None:
     if (
         isinstance(expression, ast.Call)
-        and ast.unparse(expression.func) == "point"
+        and _said(expression.func) == "point"
         and isinstance(expression.args[0], ast.Constant)
     ):
         return str(expression.args[0].value)
     return None
-
-
-def _function(node: ast.AST, above: dict[ast.AST, ast.AST]) -> str:
-    while node in above:
-        node = above[node]
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            return node.name
-    return ""
 
 
 def modules() -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import attrs
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
@@ -763,7 +763,6 @@ async def play(limit: MailboxLimit, steps: list[tuple[str, int]]) -> None:
         max_size=40,
     ),
 )
-@settings(deadline=None)
 def test_a_limited_mailbox_is_what_a_naive_one_is(limit, steps):
     trio.run(play, limit, steps)
 

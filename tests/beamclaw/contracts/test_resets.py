@@ -79,7 +79,8 @@ def test_due(rule, last, now, expected):
 def test_a_conversation_is_over_once_a_day(hour):
     rule = ResetRule(mode="daily", at_hour=hour, zone=BERLIN)
     last, now, times = at("2026-01-01T00:30"), at("2026-01-01T00:30"), 0
-    while now < at("2027-01-01T00:30"):
+    end = at("2027-01-01T00:30")
+    while now < end:
         if due(rule, last, now):
             times += 1
         last = now

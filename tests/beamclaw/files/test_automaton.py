@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from beamclaw.files.automaton import MAX_KEPT, Automaton
 from beamclaw.files.expression import BadExpression, needed, read
+from tests.support.examples import examples
 
 LINES = [
     "", "a", "aaa", "abc", "xabcx", "foo bar", "foo_bar", "def go(self):", "1,234.5",
@@ -50,7 +51,7 @@ def expressions() -> st.SearchStrategy[str]:
     return st.recursive(single, more, max_leaves=6)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(expressions(), st.lists(st.text("ab_ ", min_size=1, max_size=8), max_size=10))
 def test_any_expression_finds_what_python_s_engine_finds(text: str, lines: Any) -> None:
     ours, theirs = Automaton(text), re.compile(text)

@@ -1,7 +1,7 @@
 """Exact and unique replacement, against a simple model; what is not touched stays."""
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from beamclaw.contracts.tools import ToolFailed
@@ -86,7 +86,6 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "\n", "\r\n", "\r", "é", " "])).map
 SOUND = st.lists(st.sampled_from(["a", "b", "\n", "\r\n", "é", " "])).map("".join)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_each_place_is_mapped(raw: str) -> None:
     mapped = Mapped(raw)
@@ -95,7 +94,6 @@ def test_each_place_is_mapped(raw: str) -> None:
         assert plain(raw[mapped.place(at) :]) == mapped.plain[at:]
 
 
-@settings(deadline=None)
 @given(SOUND, SOUND, st.data())
 def test_an_edit_against_a_simple_model(
     raw: str, new: str, data: st.DataObject
@@ -120,7 +118,6 @@ def test_an_edit_against_a_simple_model(
     assert plain(middle) == plain(new)
 
 
-@settings(deadline=None)
 @given(TEXTS, st.permutations([("a", "1"), ("b", "2"), ("é", "3")]))
 def test_the_order_of_edits_means_nothing(
     raw: str, edits: list[tuple[str, str]]

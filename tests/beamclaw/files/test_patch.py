@@ -3,7 +3,7 @@
 import difflib
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from beamclaw.contracts.tools import ToolFailed
@@ -149,7 +149,6 @@ def test_what_does_not_fit_the_files_is_refused(lines, words) -> None:
 LINES = st.lists(st.sampled_from(["a", "b", "c", " d", "", "@@", "*** x"]), max_size=12)
 
 
-@settings(deadline=None)
 @given(LINES, LINES, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_a_patch_made_by_difflib_comes_to_its_text(
     old: list[str], new: list[str], ending: str, closed: bool

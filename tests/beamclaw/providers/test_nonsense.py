@@ -90,14 +90,13 @@ def read(parser: ChatParser | MessagesParser, sent: list[dict[str, object]]) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(events)
 def test_a_stream_of_nonsense(sent: list[dict[str, object]]) -> None:
     for parser in parsers():
         read(parser, sent)
 
 
-@settings(max_examples=100, deadline=None)
 @given(values)
 def test_nonsense_in_one_piece(sent: object) -> None:
     for parser in parsers():
@@ -107,7 +106,6 @@ def test_nonsense_in_one_piece(sent: object) -> None:
         answer.message()
 
 
-@settings(max_examples=100, deadline=None)
 @given(values, st.sampled_from([400, 401, 404, 429, 500, 529]))
 def test_nonsense_as_an_error(sent: object, status: int) -> None:
     error = FAILURES.response(status, {}, orjson.dumps(sent), "m")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
+from tests.support.examples import examples
 
 STREAM = (
     b"\xef\xbb\xbf: a comment\n"
@@ -55,7 +56,7 @@ def test_byte_by_byte(newline):
 
 
 @hypothesis.given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=examples(200))
 def test_cuts_change_nothing_whatever_the_bytes_are(stream, places):
     ends = [0, *sorted(places), len(stream)]
     pieces = [stream[a:b] for a, b in itertools.pairwise(ends)]
