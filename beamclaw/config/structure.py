@@ -6,6 +6,8 @@ what a person wrote only for what it is, and say in words what was expected.
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -22,6 +24,19 @@ T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 
 
+@attrs.frozen
+class _Reading:
+    """What belongs to one file."""
+
+    folder: Path
+    warnings: list[Problem]
+
+
+# A converter is made once, since to make it takes far longer than to read a file with it;
+# what its hooks have to know of the file stands here, for whoever reads at the moment.
+_READING: ContextVar[_Reading] = ContextVar("reading")
+
+
 def structure(
     tree: Branch, as_type: type[T], folder: Path
 ) -> tuple[T | None, list[Problem], list[Problem]]:
@@ -33,10 +48,13 @@ def structure(
         folder: What relative paths are relative to.
     """
     warnings: list[Problem] = []
+    before = _READING.set(_Reading(folder, warnings))
     try:
-        value = _converter(folder, warnings).structure(tree, as_type)
+        value = _converter().structure(tree, as_type)
     except (Wrong, ExceptionGroup) as error:
         return None, list(_problems(error)), warnings
+    finally:
+        _READING.reset(before)
     return value, [], warnings
 
 
@@ -68,7 +86,8 @@ def _expected(what: str, node: Node, hint: str = "", *, secret: bool = False) ->
     return Wrong(Problem(node.where, node.path, message))
 
 
-def _converter(folder: Path, warnings: list[Problem]) -> cattrs.Converter:
+@cache
+def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(bool, lambda node, _: _boolean(node))
     converter.register_structure_hook(int, lambda node, _: _number(node, None, int))
@@ -78,7 +97,7 @@ def _converter(folder: Path, warnings: list[Problem]) -> cattrs.Converter:
         Secret, lambda node, _: Secret(_text(node, secret=True))
     )
     converter.register_structure_hook(
-        Path, lambda node, _: folder / Path(_text(node)).expanduser()
+        Path, lambda node, _: _READING.get().folder / Path(_text(node)).expanduser()
     )
     table: tuple[tuple[object, Callable[[Any], Hook]], ...] = (
         (Annotated, _annotated),
@@ -88,7 +107,7 @@ def _converter(folder: Path, warnings: list[Problem]) -> cattrs.Converter:
     )
     for origin, factory in table:
         converter.register_structure_hook_factory(_has_origin(origin), factory)
-    converter.register_structure_hook_factory(attrs.has, _maker(converter, warnings))
+    converter.register_structure_hook_factory(attrs.has, partial(_keys, converter))
     converter.register_structure_hook_func(
         lambda kind: kind == Keys, lambda node, _: _secrets(node)
     )
@@ -194,13 +213,7 @@ def _each(converter: cattrs.Converter, items: Iterable[tuple[Any, Any]]) -> list
     return values
 
 
-def _maker(
-    converter: cattrs.Converter, warnings: list[Problem]
-) -> Callable[[Any], Hook]:
-    return lambda cls: _keys(converter, cls, warnings)
-
-
-def _keys(converter: cattrs.Converter, cls: Any, warnings: list[Problem]) -> Hook:
+def _keys(converter: cattrs.Converter, cls: Any) -> Hook:
     plain = cast("Hook", make_dict_structure_fn(cls, converter))
     known = keys_of(cls)
 
@@ -212,7 +225,8 @@ def _keys(converter: cattrs.Converter, cls: Any, warnings: list[Problem]) -> Hoo
                 where = node.keys_at[name]
                 path = child(node.path, name)
                 hint = nearest(name, known)
-                warnings.append(Problem(where, path, f"unknown key{hint}"))
+                problem = Problem(where, path, f"unknown key{hint}")
+                _READING.get().warnings.append(problem)
         said = {
             name: value
             for name, value in node.items()

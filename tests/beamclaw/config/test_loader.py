@@ -39,6 +39,15 @@ def test_without_anything_the_defaults_hold(tmp_path):
     assert loaded.config.chosen.model == "demo/demo"
 
 
+def test_of_one_file_nothing_is_left_when_the_next_is_read(tmp_path):
+    text = "providers: {demo: {api: demo, script: answers.yaml}}"
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        loaded = written(folder, f"{text}\n{folder.name}: 1")
+        assert loaded.config.providers["demo"].script == folder / "answers.yaml"
+        assert [warning.path for warning in loaded.warnings] == [folder.name]
+
+
 def test_an_empty_file_is_as_good_as_none(tmp_path):
     for text in ("", "# nothing\n", "~", "gateway:\nproviders:\n"):
         loaded = written(tmp_path, text)
