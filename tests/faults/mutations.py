@@ -34,7 +34,10 @@ KILL = ("tests.faults.kill", "--rounds", "2", "--sessions", "30", "--seed", "1")
 
 
 # What else begins a line that says what is wrong.
-WORDS = ("AssertionError", "StandsStill", "Unexpected", "BROKEN", "FAILED")
+WORDS = (
+    *("AssertionError", "StandsStill", "Unexpected", "BROKEN", "FAILED"),
+    *("it hangs", "it goes on and on"),
+)
 
 
 class Stale(Exception):

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio._core._wakeup_socketpair import WakeupSocketpair
 
+from tests.simulation import trace
 from tests.simulation.order import ChangedTrioError, repeatable
 from tests.simulation.plan import WORK, plan
 from tests.simulation.world import play
@@ -73,6 +74,14 @@ def simulation(*options: str, **environment: str) -> subprocess.CompletedProcess
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
+
+
+def test_a_world_that_goes_on_and_on_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr(trace, "MOST", 60)
+
+    outcome = play(0)
+
+    assert any("it goes on and on: " in words for words in outcome.violations)
 
 
 def test_the_plans_hold_everything_that_can_happen() -> None:

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 import attrs
 import trio
 
+# Points of the program. A world that comes to its end reaches thousands of them.
+MOST = 250_000
+
 
 @attrs.define(eq=False)
 class Trace:
@@ -17,6 +20,7 @@ class Trace:
         count: Events so far.
         points: Points of the program that were reached so far.
         due: At which number of them *reached* is called, once.
+        enough: Is called once, when there are more than in any world that ends.
     """
 
     keep: bool = False
@@ -25,6 +29,7 @@ class Trace:
     points: int = 0
     due: int | None = None
     reached: Callable[[str], None] | None = None
+    enough: Callable[[], None] | None = None
     _inside: Callable[[str], None] | None = None
     _hash: "hashlib._Hash" = attrs.field(factory=hashlib.sha256)
 
@@ -45,6 +50,8 @@ class Trace:
         if self.points == self.due and self.reached is not None:
             self.due = None
             self.reached(name)
+        if self.points == MOST and self.enough is not None:
+            self.enough()
         if self._inside is not None:
             self._inside(name)
 

@@ -218,7 +218,9 @@ class World:
 
     async def _live(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch, nursery.cancel_scope)
+            scope = nursery.cancel_scope
+            self.trace.enough = partial(self._give_up, scope, "it goes on and on")
+            nursery.start_soon(self._watch, scope)
             nursery.start_soon(self.machine.run)
             await self.machine.wait_up()
             nursery.start_soon(self.people.answer_questions)
@@ -240,7 +242,10 @@ class World:
         while count != self.trace.count:
             count = self.trace.count
             await trio.sleep(PATIENCE)
-        self.found.append("it hangs: " + ", ".join(self._unfinished()))
+        self._give_up(scope, "it hangs")
+
+    def _give_up(self, scope: trio.CancelScope, why: str) -> None:
+        self.found.append(f"{why}: {', '.join(self._unfinished())}")
         scope.cancel()
 
     async def _rest(self) -> None:
