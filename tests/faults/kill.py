@@ -4,7 +4,8 @@
 
 A round: clients play scenarios by chance (plain talk in lasting conversations, tools of
 all classes, leave given and refused, messages into a turn in progress, stops, summaries,
-fallbacks, budgets), the node is killed at a random moment, its ledger is copied as it
+fallbacks, budgets), the node is killed at a random moment (after so many calls of the
+model, so that a slow machine is killed as deep in its work as a fast one), its ledger is copied as it
 lies there, it is started again, clients send again what they had no acknowledgement for,
 and ask again for some of what they had; when all work has ended the auditor compares.
 Everything random comes from the seed, which is printed.
@@ -33,6 +34,7 @@ from tests.faults.scenarios import TABLE
 from tests.faults.stage import Aborted, Stage, StandsStill, open_stage
 
 PER_FOLDER = 20  # rounds on one data folder: the auditor reads all of it each time
+CALLS = 3  # of the model, for each session, at most, before the node is killed
 OTHER = 1_000_003  # between the seeds of two folders
 # Those that play on a stage like every other, without a kill of their own.
 MIXED = [
@@ -145,23 +147,33 @@ class Campaign:
         stage, rng = self._stage, self._random
         stage.order(Orders(record=False))
         before = len(stage.known.kills)
-        after = rng.uniform(0.05, 1.7)
+        calls = rng.randint(0, CALLS * self._sessions)
+        begin = time.monotonic()
         try:
-            await stage.ends(partial(self._play, number, after))
+            await stage.ends(partial(self._play, number, calls))
         except StandsStill as error:
             stage.complaints.append(f"round {number}: {error}")
         done = time.monotonic() - stage.node.spawned
+        kills = stage.known.kills[before:]
+        after = kills[0].at - begin if kills else math.nan
         return self._figures(number, after, before, done)
 
-    async def _play(self, number: int, after: float) -> None:
+    async def _play(self, number: int, calls: int) -> None:
         """All clients talk, and the node dies meanwhile."""
         rng = self._random
+        talking = set(range(self._sessions))
+
+        async def talk(client: int, rng: random.Random) -> None:
+            await self._client(number, client, rng)
+            talking.remove(client)
+
         async with trio.open_nursery() as nursery:
             for client in range(self._sessions):
-                nursery.start_soon(
-                    self._client, number, client, random.Random(rng.random())
-                )
-            await trio.sleep(after)
+                nursery.start_soon(talk, client, random.Random(rng.random()))
+            made = len(self._stage.fake.requests) + calls
+            while talking and len(self._stage.fake.requests) < made:  # noqa: ASYNC110 -- counts
+                await trio.sleep(0.002)
+            await trio.sleep(rng.uniform(0, 0.3))
             await self._stage.kill()
             while rng.random() < 0.25:  # again, also while it starts
                 await trio.sleep(rng.uniform(0.05, 0.8))
