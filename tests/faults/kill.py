@@ -34,7 +34,7 @@ from tests.faults.scenarios import TABLE
 from tests.faults.stage import Aborted, Stage, StandsStill, open_stage
 
 PER_FOLDER = 20  # rounds on one data folder: the auditor reads all of it each time
-CALLS = 3  # of the model, for each session, at most, before the node is killed
+CALLS = 4  # of the model, for each session, at most, before the node is killed
 OTHER = 1_000_003  # between the seeds of two folders
 # Those that play on a stage like every other, without a kill of their own.
 MIXED = [
@@ -132,6 +132,7 @@ class Campaign:
         self._sessions = sessions
         self._seed = seed
         self._random = random.Random(seed)
+        self._left: list[str] = []
         self._last: dict[int, str] = {}
         self._rounds: list[Round] = []
         self._again = 0
@@ -163,13 +164,14 @@ class Campaign:
         rng = self._random
         talking = set(range(self._sessions))
 
-        async def talk(client: int, rng: random.Random) -> None:
-            await self._client(number, client, rng)
+        async def talk(client: int, parts: Sequence[str], rng: random.Random) -> None:
+            await self._client(number, client, parts, rng)
             talking.remove(client)
 
         async with trio.open_nursery() as nursery:
             for client in range(self._sessions):
-                nursery.start_soon(talk, client, random.Random(rng.random()))
+                parts = [self._deal() for _ in range(rng.randint(1, 2) * (client % 3))]
+                nursery.start_soon(talk, client, parts, random.Random(rng.random()))
             made = len(self._stage.fake.requests) + calls
             while talking and len(self._stage.fake.requests) < made:  # noqa: ASYNC110 -- counts
                 await trio.sleep(0.002)
@@ -179,7 +181,15 @@ class Campaign:
                 await trio.sleep(rng.uniform(0.05, 0.8))
                 await self._stage.kill()
 
-    async def _client(self, number: int, client: int, rng: random.Random) -> None:
+    def _deal(self) -> str:
+        """The next scenario: none is played again before all have been."""
+        if not self._left:
+            self._left = self._random.sample(MIXED, len(MIXED))
+        return self._left.pop()
+
+    async def _client(
+        self, number: int, client: int, parts: Sequence[str], rng: random.Random
+    ) -> None:
         """One sender's part in a round."""
         await trio.sleep(rng.uniform(0, 0.6))
         name = f"r{number}c{client}"
@@ -188,9 +198,8 @@ class Campaign:
             return
         if client % 3 == 1:
             await self._work(name, rng)
-        for part in range(rng.randint(1, 2)):
-            play = TABLE[rng.choice(MIXED)].play
-            await play(self._stage, f"{name}{'xy'[part]}")
+        for part, letter in zip(parts, "vxyz", strict=False):
+            await TABLE[part].play(self._stage, f"{name}{letter}")
 
     async def _talk(self, name: str, client: int, rng: random.Random) -> None:
         """Plain talk in a conversation that lasts from round to round."""
