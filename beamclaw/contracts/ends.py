@@ -42,6 +42,7 @@ def end_run(
         usage=end.usage,
         error_kind=end.error_kind,
         error=end.error,
+        calls=end.calls,
         spend=spend,
         tainted=tainted,
         announce=None if message is None else accept(message, at=at),
@@ -78,4 +79,5 @@ def run_ended(row: RunRow) -> RunEnded | None:
         usage=row.usage,
         error_kind=row.error_kind,
         error=row.error,
+        calls=row.calls,
     )

@@ -295,6 +295,7 @@ class Forked:
         seqs: The event, in that journal, that each message is from.
         covered: The last event, in that journal, that a summary stands for.
         tainted: Words of strangers are among the messages.
+        owed: See :class:`beamclaw.contracts.transcript.Transcript`.
     """
 
     source: str
@@ -305,6 +306,7 @@ class Forked:
     covered: int = 0
     counted: tuple[int, int] = (0, 0)
     tainted: bool = False
+    owed: tuple[str, ...] = ()
 
 
 Body = (

@@ -25,7 +25,7 @@ class Accept(supervision.Call["Receipt"]):
     Unique on (source, account, conversation, external_id); *fingerprint* tells a
     repeat (same content: a duplicate receipt with the first one's run and session)
     from a reuse (:class:`~beamclaw.contracts.ledger_errors.IdempotencyConflict`). If it creates its session, that is of
-    this *channel*; an *ephemeral* one is of this request alone.
+    this *channel*; an *ephemeral* one is of this request alone. *about* is kept with the run.
 
     Raises (in the caller): :class:`~beamclaw.contracts.ledger_errors.Overloaded`, :class:`~beamclaw.contracts.ledger_errors.IdempotencyConflict`.
     """
@@ -42,6 +42,7 @@ class Accept(supervision.Call["Receipt"]):
     body: bytes
     channel: str = ""
     ephemeral: bool = False
+    about: bytes = b""
 
 
 @attrs.frozen(kw_only=True)

@@ -23,7 +23,7 @@ from beamclaw.contracts.ledger_session_ops import (
     SetAgent,
     SetMeta,
 )
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
 
 
@@ -130,6 +130,7 @@ class EndRun:
     sub-agents are cancelled, unless it has ended well and they announce their results.
 
     Attributes:
+        calls: The tool calls that whoever asked has to carry out.
         spend: What it has used, all sub-agents included.
         announce: Put into the inbox of who has ordered it, if it was not cancelled.
         tainted: Words of strangers are in its conversation.
@@ -143,6 +144,7 @@ class EndRun:
     usage: Usage
     error_kind: str | None = None
     error: str | None = None
+    calls: tuple[ToolCall, ...] = ()
     spend: Spend = Spend()
     announce: "Accept | None" = None
     tainted: bool = False

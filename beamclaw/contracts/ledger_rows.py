@@ -6,7 +6,7 @@ from typing import Literal
 import attrs
 
 from beamclaw.contracts.approvals import Grant
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
 
@@ -48,7 +48,10 @@ class SnapshotRow:
 
 @attrs.frozen(kw_only=True)
 class RunRow:
-    """What is durably known of a run; *joined* is the one that answers in its place."""
+    """What is durably known of a run; *joined* is the one that answers in its place.
+
+    *about* is what was kept with it by who has accepted its message.
+    """
 
     run_id: str
     session_key: str
@@ -62,6 +65,8 @@ class RunRow:
     error_kind: str | None = None
     error: str | None = None
     joined: str | None = None
+    calls: tuple[ToolCall, ...] = ()
+    about: bytes = b""
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,8 @@ One vocabulary for transcripts, requests to providers and answers to clients. Pa
 tools and files are here from the start, so that a journal written today stays readable.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import attrs
 
@@ -113,8 +114,50 @@ class Usage:
 
 
 @attrs.frozen(kw_only=True)
+class ClientTool:
+    """A tool that the client carries out: a model that asks for it ends the turn.
+
+    Attributes:
+        parameters: JSON Schema of its arguments, an object.
+        strict: Whether the model has to keep to it exactly; None: nothing is said.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    strict: bool | None = None
+
+
+@attrs.frozen
+class ToolChoice:
+    """The model has to ask for a tool of the client's: this one, or (None) any."""
+
+    name: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AnswerFormat:
+    """The answer has to be JSON: any object, or (with *schema*) what a schema says.
+
+    *strict*: whether it has to keep to it exactly; None: nothing is said.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    name: str = ""
+    description: str = ""
+    strict: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
 class ModelParams:
-    """What a client may set for one turn; ``None`` leaves it to agent and provider."""
+    """What a client may set for one turn; ``None`` leaves it to agent and provider.
+
+    Attributes:
+        tools: The client's own, beside the agent's; one of the same name goes before.
+        choice: That it must ask for one of those; the agent's are not offered then.
+        parallel: Whether it may ask for several tools at once.
+        instructions: Behind the agent's own, for this one turn.
+    """
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -124,3 +167,9 @@ class ModelParams:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     thinking: ThinkingLevel | None = None
+    top_k: int | None = None
+    tools: tuple[ClientTool, ...] = ()
+    choice: ToolChoice | None = None
+    parallel: bool | None = None
+    format: AnswerFormat | None = None
+    instructions: str = ""

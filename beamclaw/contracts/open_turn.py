@@ -232,6 +232,12 @@ class OpenTurn:
         """The calls that have no result yet."""
         return tuple(call for call in self.calls if call.outcome is None)
 
+    @property
+    def owed(self) -> tuple[ToolCall, ...]:
+        """Those of them that the client carries out."""
+        names = {tool.name for tool in self.params.tools}
+        return tuple(call.asked for call in self.open_calls if call.asked.name in names)
+
 
 # Between two answers of one turn that both have text.
 PARAGRAPH = "\n\n"

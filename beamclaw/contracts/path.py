@@ -46,6 +46,14 @@ def path(
     return found
 
 
+def end_of(run_id: str, events: Sequence[Event]) -> int | None:
+    """The number of the event that ended this run; None: there is none."""
+    for event in reversed(events):
+        if event.run_id == run_id and event.kind == "run-over":
+            return event.seq
+    return None
+
+
 def rests(events: Sequence[Event]) -> tuple[int, ...]:
     """The numbers to which a conversation can go back, 0 (its beginning) included."""
     return (0, *(event.seq for event in events if event.kind in RESTS))

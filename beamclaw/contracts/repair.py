@@ -57,10 +57,11 @@ def own_id(given: str, taken: Collection[str]) -> str:
 def repaired(state: Transcript) -> Repaired | None:
     """The event that makes the messages of *state* whole; None: they are.
 
-    Calls of the turn in progress may wait for their results.
+    Calls of the turn in progress may wait for their results, and those that a client
+    carries out.
     """
     turn = state.turn
-    live = {call.asked.id for call in turn.calls} if turn else set[str]()
+    live = {call.asked.id for call in turn.calls} if turn else set(state.owed)
     waiting = {call.asked.id for call in turn.open_calls} if turn else live
     if is_whole(state.messages, waiting):
         return None

@@ -13,7 +13,7 @@ from beamclaw.contracts.codec import encode
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
 from beamclaw.contracts.ledger_reads import ReadChildren, ReadRun
 from beamclaw.contracts.ledger_rows import Outcome, RunRow, Verdict
-from beamclaw.contracts.messages import Message, ModelParams, Usage
+from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage
 from beamclaw.contracts.points import point
 from beamclaw.contracts.subagents import ChildEnd, Parent
 from beamclaw.contracts.tools import CallOutcome
@@ -44,6 +44,8 @@ class Inbound:
             model call that breaks off after text has left fails, it is never restarted.
         ephemeral: A session of this one request: a client that leaves cancels it.
         queue: What to do with it while a turn is in progress; None: as configured.
+        follows: The run behind which it is said; what was said since does not count.
+        about: Kept with its run, for whoever hands it in.
         parent: It is a tool call's of a turn in another session, which gets the answer.
         child: It announces what such a turn has come to, to who has ordered it.
         hops: Turns since a person has spoken.
@@ -66,10 +68,17 @@ class Inbound:
     retractable: bool = True
     ephemeral: bool = False
     queue: QueueMode | None = None
+    follows: str | None = None
+    about: str = ""
     parent: Parent | None = None
     child: ChildEnd | None = None
     hops: int = 0
     tainted: bool = False
+
+    @property
+    def brings_results(self) -> bool:
+        """Whether it ends with what tool calls came to that the client carries out."""
+        return bool(self.messages) and self.messages[-1].role == "tool"
 
     @property
     def is_of_person(self) -> bool:
@@ -116,7 +125,11 @@ class Waiting:
 
 @attrs.frozen(kw_only=True)
 class RunEnded:
-    """The run is over, and committed: *text* is the whole answer."""
+    """The run is over, and committed: *text* is the whole answer.
+
+    *calls* are those that the client has to carry out: the next message brings what
+    they came to.
+    """
 
     run_id: str
     outcome: Outcome
@@ -126,6 +139,7 @@ class RunEnded:
     error_kind: str | None = None
     error: str | None = None
     model: str = ""
+    calls: tuple[ToolCall, ...] = ()
 
 
 @attrs.frozen
@@ -285,6 +299,7 @@ def fingerprint(inbound: Inbound) -> str:
         # How the answer is read, and when it is wanted, is not what was said.
         retractable=True,
         queue=None,
+        about="",
     )
     return hashlib.sha256(encode(content)).hexdigest()
 
@@ -301,9 +316,10 @@ def accept(inbound: Inbound, *, at: float) -> Accept:
         agent=inbound.agent,
         run_id=inbound.run_id,
         at=at,
-        body=encode(inbound),
+        body=encode(attrs.evolve(inbound, about="") if inbound.about else inbound),
         channel=inbound.source,
         ephemeral=inbound.ephemeral,
+        about=inbound.about.encode(),
     )
 
 

@@ -38,7 +38,7 @@ from beamclaw.contracts.transcript import (
     Transcript,
 )
 
-MEANING: Final = 4
+MEANING: Final = 5
 """Raised when ``evolve`` comes to another state for the same events than before.
 
 What a state is made of needs no number: the names of its fields are part of the version.

@@ -58,6 +58,8 @@ class ToolSpec:
         untrusted: What it says are words of strangers.
         deadline: Seconds that a call may take; None: as many as are configured.
         source: Which package of somebody else brings it; empty: it is built in.
+        strict: Whether a model has to keep to *parameters* exactly; None: nothing is
+            said of it.
     """
 
     name: str
@@ -70,6 +72,7 @@ class ToolSpec:
     untrusted: bool = False
     deadline: float | None = None
     source: str = ""
+    strict: bool | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -72,6 +72,9 @@ class Transcript:
         depth: How far the session is below a person's conversation.
         agent: Who answers in it, if it was handed over.
         tainted: Words of strangers are among all that was said.
+        owed: Ids of the last answer's tool calls that the client carries out: the next
+            message brings what they came to.
+        last_run: The turn that ended last.
     """
 
     seq: int = 0
@@ -87,6 +90,8 @@ class Transcript:
     depth: int = 0
     agent: str | None = None
     tainted: bool = False
+    owed: tuple[str, ...] = ()
+    last_run: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -112,6 +117,7 @@ def evolve(  # noqa: C901 -- a table
     """
     body, turn = fact.body, state.turn
     depth, agent = state.depth, state.agent
+    owed, last_run = state.owed, state.last_run
     if isinstance(body, SessionReset):
         return Transcript(seq, covered=seq, at=fact.at, depth=depth, agent=agent)
     if isinstance(body, Forked):
@@ -121,7 +127,8 @@ def evolve(  # noqa: C901 -- a table
             depth = body.parent.depth
         turn = started(turn, body, fact.run_id, fact.at, depth)
     elif isinstance(body, RunOver):
-        turn = None
+        owed = tuple(call.id for call in turn.owed) if turn else ()
+        turn, last_run = None, fact.run_id
     elif turn is not None:
         turn = goes_on(turn, body, fact.at)
         if fact.run_id == turn.run_id and not isinstance(body, Revived):
@@ -130,6 +137,8 @@ def evolve(  # noqa: C901 -- a table
             turn = attrs.evolve(turn, tainted=state.tainted)
     if isinstance(body, HandedOver):
         agent = body.agent
+    if isinstance(body, InboundTaken):
+        owed = ()
     tainted = state.tainted or _taints(body)
     state = _remade(state, body)
     messages, seqs, sums = state.messages, state.seqs, state.sums
@@ -151,6 +160,8 @@ def evolve(  # noqa: C901 -- a table
         depth=depth,
         agent=agent,
         tainted=tainted,
+        owed=owed,
+        last_run=last_run,
     )
 
 
@@ -216,6 +227,7 @@ def _forked(body: Forked, seq: int, at: float) -> Transcript:
         counted=body.counted,
         at=at,
         tainted=body.tainted,
+        owed=body.owed,
     )
 
 

@@ -77,7 +77,7 @@ _CLEAR_INBOX = f"""
         AND {_DELETED.format("inbox")}
 """
 _CLEAR_RUNS = f"""
-    UPDATE runs SET text = '', outcome = 'error', stop_reason = 'error',
+    UPDATE runs SET text = '', calls = NULL, about = NULL, outcome = 'error', stop_reason = 'error',
         error_kind = 'gone',
         error = 'this message was answered; its conversation has been deleted since'
     WHERE id > ? AND id <= ? AND error_kind IS NOT 'gone' AND {_DELETED.format("runs")}

@@ -124,6 +124,6 @@ class Inbox:
         memory = self.memory
         memory.last_run += 1
         run = Run(memory.last_run, job.run_id, session.id, "queued")
-        run.queued_at = job.at
+        run.queued_at, run.about = job.at, job.about or None
         memory.runs[run.run_id] = run
         writing.put_run(run)

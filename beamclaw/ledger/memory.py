@@ -63,6 +63,8 @@ class Run:
     claimed_at: float | None = None
     end: EndRun | None = None
     joined: str | None = None
+    # Written with its first row, and not known of one that was read again.
+    about: bytes | None = None
 
     def copy(self) -> "Run":
         """Another one with the same values."""
@@ -78,6 +80,7 @@ class Run:
             self.claimed_at,
             self.end,
             self.joined,
+            self.about,
         )
 
 

@@ -356,6 +356,14 @@ _FOURTH = (
     "CREATE INDEX commands_of_session ON commands (session)",
 )
 
+_FIFTH = (
+    # Tool calls that whoever has asked carries out (as JSON), and what was kept with the
+    # run by who has accepted its message.
+    "ALTER TABLE runs ADD COLUMN calls TEXT",
+    "ALTER TABLE runs ADD COLUMN about BLOB",
+    "CREATE INDEX runs_about ON runs (session) WHERE about IS NOT NULL",
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
@@ -365,5 +373,6 @@ LEDGER = Schema(
         statements(*_SECOND),
         statements(*_THIRD),
         statements(*_FOURTH),
+        statements(*_FIFTH),
     ),
 )

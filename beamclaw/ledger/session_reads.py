@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_reads import (
     ReadExpired,
@@ -19,7 +21,7 @@ from beamclaw.contracts.ledger_rows import (
     SessionRow,
     SnapshotRow,
 )
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.ledger import journal, questions, relatives
 from beamclaw.storage import Connection
@@ -27,7 +29,7 @@ from beamclaw.storage import Connection
 _RUN = """
     SELECT r.run_id, coalesce(s.deleted_key, s.key), r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
         r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
-        r.joined
+        r.joined, r.calls, r.about
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
 """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
@@ -172,6 +174,8 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         error_kind=row[12],
         error=row[13],
         joined=row[14],
+        calls=tuple(ToolCall(*call) for call in orjson.loads(row[15] or b"[]")),
+        about=row[16] or b"",
     )
 
 

@@ -137,10 +137,11 @@ PUT_RUNS = Rows(
     """
     INSERT INTO runs (tenant, owner_epoch, run_epoch, id, run_id, session, state,
         revivals, queued_at, opened_at, claimed_at, ended_at, outcome, stop_reason,
-        text, input, output, cached, estimated, error_kind, error, joined)
+        text, input, output, cached, estimated, error_kind, error, calls,
+        joined, about)
     VALUES
     """,
-    width=20,
+    width=22,
     tail="""
     ON CONFLICT (id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -159,6 +160,7 @@ PUT_RUNS = Rows(
         estimated = excluded.estimated,
         error_kind = excluded.error_kind,
         error = excluded.error,
+        calls = excluded.calls,
         joined = excluded.joined
     """,
     shared=2,

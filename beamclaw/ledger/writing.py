@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
+import orjson
 
 from beamclaw.contracts.budgets import Purse, Spent, session_purse
 from beamclaw.contracts.ledger_ops import EndRun
+from beamclaw.contracts.messages import ToolCall
 from beamclaw.ledger import statements as sql
 from beamclaw.ledger.memory import Child, Run, Session, Wait
 from beamclaw.storage import Connection
@@ -134,7 +136,7 @@ def _change(connection: Connection, shared: tuple[str, int], session: Session) -
     connection.execute(sql.CHANGE_SESSION, values)
 
 
-_NO_END = (None, None, None, "", 0, 0, 0, 0, None, None)
+_NO_END = (None, None, None, "", 0, 0, 0, 0, None, None, None)
 
 
 def _run_rows(runs: Iterable[Run]) -> list[Any]:
@@ -143,7 +145,7 @@ def _run_rows(runs: Iterable[Run]) -> list[Any]:
         rows += (run.epoch, run.id, run.run_id, run.session, run.state, run.revivals)
         rows += (run.queued_at, run.opened_at, run.claimed_at)
         rows += _NO_END if run.end is None else _end_row(run.end)
-        rows.append(run.joined)
+        rows += (run.joined, run.about)
     return rows
 
 
@@ -160,7 +162,13 @@ def _end_row(end: EndRun) -> tuple[Any, ...]:
         int(usage.estimated),
         end.error_kind,
         end.error,
+        _calls(end.calls),
     )
+
+
+def _calls(calls: Iterable[ToolCall]) -> str | None:
+    rows = [attrs.astuple(call) for call in calls]
+    return orjson.dumps(rows).decode() if rows else None
 
 
 def _wait_rows(waits: Iterable[Wait]) -> list[Any]:

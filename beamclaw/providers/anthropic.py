@@ -8,10 +8,12 @@ import orjson
 
 from beamclaw.contracts.conversation import packed, role, unpack
 from beamclaw.contracts.messages import (
+    AnswerFormat,
     File,
     Image,
     Media,
     Message,
+    ModelParams,
     Part,
     Text,
     Thinking,
@@ -114,11 +116,13 @@ def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
     All system messages together become ``system``. Neighbours of one role are merged.
     Messages of the assistant before the first of the user are left out, since the API
     refuses a conversation that does not begin with the user. Penalties and seed do not
-    exist here and are left out too; so are temperature and top_p where the model thinks.
+    exist here and are left out too; so are temperature, top_p and top_k where the model
+    thinks, which it does not where it has to ask for a certain tool.
     """
     params = request.params
     conversation = _conversation(request.messages)
-    thinking = _thinking(params.thinking, limit, conversation)
+    level = params.thinking if params.choice is None else "off"
+    thinking = _thinking(level, limit, conversation)
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
@@ -130,9 +134,12 @@ def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
         "thinking": thinking,
         "temperature": params.temperature if thinking is None else None,
         "top_p": params.top_p if thinking is None else None,
+        "top_k": params.top_k if thinking is None else None,
         # One of white space only is refused.
         "stop_sequences": [stop for stop in params.stop if stop.strip()] or None,
         "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _choice(params) if request.tools else None,
+        "output_config": _output(params.format),
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
@@ -173,6 +180,27 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
         "description": tool.description,
         "input_schema": tool.parameters,
     }
+
+
+def _choice(params: ModelParams) -> dict[str, Any] | None:
+    """Which tools the model has to ask for, and whether for several at once."""
+    choice, alone = params.choice, params.parallel is False
+    if choice is None:
+        chosen = {"type": "auto"} if alone else None
+    elif choice.name is None:
+        chosen = {"type": "any"}
+    else:
+        chosen = {"type": "tool", "name": choice.name}
+    if chosen is None or not alone:
+        return chosen
+    return {**chosen, "disable_parallel_tool_use": True}
+
+
+def _output(wanted: AnswerFormat | None) -> dict[str, Any] | None:
+    """What form the answer has to have: by a schema, other forms are not known here."""
+    if wanted is None or wanted.schema is None:
+        return None
+    return {"format": {"type": "json_schema", "schema": wanted.schema}}
 
 
 def _system(messages: Sequence[Message]) -> str | None:

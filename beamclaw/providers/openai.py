@@ -18,12 +18,14 @@ import orjson
 
 from beamclaw.contracts.conversation import ROLES, packed, unpack
 from beamclaw.contracts.messages import (
+    AnswerFormat,
     File,
     Image,
     Media,
     Message,
     Text,
     ToolCall,
+    ToolChoice,
     ToolResult,
     Usage,
 )
@@ -147,18 +149,43 @@ def chat_body(request: ModelRequest, limit: str) -> dict[str, Any]:
         # Not sent for "off": a model that does not think knows no such field.
         "reasoning_effort": None if params.thinking == "off" else params.thinking,
         "tools": [_function(tool) for tool in request.tools] or None,
+        "tool_choice": _choice(params.choice),
+        "parallel_tool_calls": params.parallel if request.tools else None,
+        "response_format": None if params.format is None else _format(params.format),
+        "top_k": params.top_k,  # of some servers; where it is unknown, they say so
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
 
 
 def _function(tool: ToolSpec) -> dict[str, Any]:
-    function = {
+    function: dict[str, Any] = {
         "name": tool.name,
         "description": tool.description,
         "parameters": tool.parameters,
     }
+    if tool.strict is not None:
+        function["strict"] = tool.strict
     return {"type": "function", "function": function}
+
+
+def _choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
+    if choice is None:
+        return None
+    if choice.name is None:
+        return "required"
+    return {"type": "function", "function": {"name": choice.name}}
+
+
+def _format(wanted: AnswerFormat) -> dict[str, Any]:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
+    if wanted.description:
+        schema["description"] = wanted.description
+    if wanted.strict is not None:
+        schema["strict"] = wanted.strict
+    return {"type": "json_schema", "json_schema": schema}
 
 
 def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:

@@ -23,10 +23,11 @@ from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
 from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.runs import client_tools
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import beyond, unpriced
+from beamclaw.runs.turn import beyond, unpriced, with_instructions
 from beamclaw.runs.turn_steps import Ask
 from beamclaw.runs.wiring import Wiring
 
@@ -39,8 +40,9 @@ class Asking:
     record: Record
     definition: AgentDefinition
     limits: TurnLimits
-    # Tokens of the system's words.
+    # Tokens of the system's words, and of what the client has brought.
     _system: int = attrs.field(init=False, default=0)
+    _brought: int = attrs.field(init=False, default=0)
     # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
     _worth: int = attrs.field(init=False, default=0)
@@ -48,9 +50,11 @@ class Asking:
     _key: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
     def __attrs_post_init__(self) -> None:
-        if self.definition.system is not None:
-            words = tokens.of_text(self.definition.system)
-            self._system = tokens.MESSAGE_OVERHEAD + words
+        params = self.record.turn.params
+        system = with_instructions(self.definition.system, params.instructions)
+        if system is not None:
+            self._system = tokens.MESSAGE_OVERHEAD + tokens.of_text(system)
+        self._brought = client_tools.size(params)
 
     @property
     def target(self) -> tuple[str, str]:
@@ -60,7 +64,7 @@ class Asking:
     @property
     def _overhead(self) -> int:
         """Tokens of the system's words and of the tools."""
-        return self._system + self.toolbox().tokens
+        return self._system + self.toolbox().tokens + self._brought
 
     def toolbox(self) -> Toolbox:
         """What the model that is asked now has of tools, and what it asks for may be done."""
@@ -253,7 +257,7 @@ class Asking:
             model=self.target[1],
             messages=step.messages,
             params=self._params(step),
-            tools=tuple(self.toolbox().specs.values()),
+            tools=client_tools.offered(step.params, self.toolbox().specs),
         )
         flusher.publish(record.progress)
         flusher.restart(record.progress, step.attempt, record.turn.text)

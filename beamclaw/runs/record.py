@@ -130,6 +130,7 @@ class Record:
             error_kind=None if error is None else error.kind,
             error=None if error is None else error.message,
             model=turn.model,
+            calls=turn.owed if reason == "tool_calls" else (),
         )
         at = self.now()
         over = end_run(

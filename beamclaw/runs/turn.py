@@ -83,7 +83,9 @@ def decide(
     return (
         Ask(
             attempt=turn.attempt + 1,
-            messages=prompt(state.messages, system),
+            messages=prompt(
+                state.messages, with_instructions(system, turn.params.instructions)
+            ),
             params=turn.params,
         ),
     )
@@ -106,6 +108,11 @@ def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish
 def prompt(messages: Conversation, system: str | None) -> Conversation:
     """What is sent: the agent's own instructions before everything said."""
     return messages if system is None else messages.behind(said("system", system))
+
+
+def with_instructions(system: str | None, more: str) -> str | None:
+    """The agent's own instructions, and those of a client behind them."""
+    return "\n\n".join(filter(None, (system, more))) or None
 
 
 # --- what fits

@@ -20,6 +20,7 @@ from beamclaw.runs.turn_steps import (
     Begin,
     Conclude,
     Expire,
+    Finish,
     Step,
 )
 
@@ -45,12 +46,22 @@ class Known:
 
 
 def of_calls(turn: OpenTurn, known: Known) -> tuple[Step, ...]:
-    """The next steps for the calls of *turn* that have no result."""
+    """The next steps for the calls of *turn* that have no result.
+
+    Where only such are left as the client carries out, the turn is over.
+    """
     limits = known.limits
+    owed = turn.owed
+    # What the client carries out is no work of ours, but for what it cannot read.
+    ours = [call for call in turn.open_calls if call.asked not in owed]
+    unclear = [call for call in turn.open_calls if call.asked in owed and _why(call)]
+    steps: list[Step] = [_refused(call, _why(call)) for call in unclear]
+    if not ours:
+        over = Finish(outcome="ok", stop_reason="tool_calls")
+        return tuple(steps) or (over,)
     if turn.busy_seconds(known.now) >= limits.seconds:
-        return tuple(map(_too_late, turn.open_calls))
-    steps: list[Step] = []
-    for place, call in enumerate(turn.open_calls, turn.used.tool_calls + 1):
+        return (*steps, *map(_too_late, ours))
+    for place, call in enumerate(ours, turn.used.tool_calls + 1):
         if call.asked.id in known.running or call.child is not None:
             continue
         if call.begun is not None:
@@ -64,6 +75,12 @@ def of_calls(turn: OpenTurn, known: Known) -> tuple[Step, ...]:
     # Tools are asked when all is under way that needs nobody's leave.
     steps.sort(key=lambda step: isinstance(step, AskTool))
     return tuple(steps) or (Await(),)
+
+
+def _why(call: Call) -> str:
+    """What is wrong with the arguments of a call; nothing: nothing is."""
+    arguments = parse(call.asked.arguments)
+    return arguments if isinstance(arguments, str) else ""
 
 
 _LIMIT = "it was not carried out: the turn has come to a limit"

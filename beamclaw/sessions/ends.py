@@ -141,7 +141,7 @@ def refused(
         error=error,
     )
     kept = InboundTaken(
-        messages=taken(inbound, fresh=transcript.seq == 0),
+        messages=taken(inbound, fresh=transcript.seq == 0, owed=transcript.owed),
         inbox_id=pending.inbox_id,
         child=inbound.child,
         tainted=inbound.tainted,

@@ -194,10 +194,20 @@ def _orderer(pending: Pending) -> str | None:
 
 def _mode(pending: Pending, rules: Rules) -> QueueMode:
     mode = pending.inbound.queue or rules.queue
-    # What begins a new conversation cannot be part of a turn of the old one.
-    if mode in ("steer", "collect") and typed(pending.inbound) is not None:
+    if mode in ("steer", "collect") and _stands_alone(pending.inbound):
         return "followup"
     return mode
+
+
+def _stands_alone(inbound: Inbound) -> bool:
+    """Whether it cannot be part of another message's turn.
+
+    It begins a new conversation, or says itself what it goes on with, or has to be
+    answered with tools of its own.
+    """
+    if inbound.params.tools or inbound.brings_results or inbound.follows is not None:
+        return True
+    return typed(inbound) is not None
 
 
 def _address(pending: Pending) -> tuple[object, ...]:

@@ -53,16 +53,22 @@ def opening(
 ) -> Opening:
     """How the turn of *together* begins; the first one's word and settings hold."""
     inbound = together[0].inbound
-    word = typed(inbound)
+    word = typed(inbound) if inbound.follows is None else None
     reason = _reason(inbound, state, word, rule, now)
     before, ops = _reset(reason, new_id)
     if archived:
         # Whoever goes on with it wants it back.
         ops = (*ops, ArchiveSession(None))
     fresh = state.seq == 0
+    # In a new conversation nobody waits for anything of the one before.
+    owed = () if reason is not None else state.owed
     kept = tuple(
         InboundTaken(
-            messages=taken(each.inbound, fresh=fresh and each is together[0]),
+            messages=taken(
+                each.inbound,
+                fresh=fresh and each is together[0],
+                owed=owed if each is together[0] else (),
+            ),
             inbox_id=each.inbox_id,
             child=each.inbound.child,
             tainted=each.inbound.tainted,
@@ -95,9 +101,11 @@ def _reason(
     """Why the conversation before is over, if it is.
 
     What a sub-agent announces belongs to the conversation that has ordered it, and what
-    another session says ends none.
+    another session says ends none; nor does what says itself what it goes on with.
     """
     if not state.messages or inbound.ephemeral or not inbound.is_of_person:
+        return None
+    if inbound.follows is not None or inbound.brings_results:
         return None
     return due(rule, state.at, now) if word is None else word.reason
 

@@ -13,6 +13,7 @@ import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel, Unready
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.context import Share
+from beamclaw.contracts.intake import unasked
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
 from beamclaw.contracts.ledger_errors import (
     SequenceConflict,
@@ -27,11 +28,13 @@ from beamclaw.contracts.ledger_ops import (
 )
 from beamclaw.contracts.ledger_session_ops import SetAgent
 from beamclaw.contracts.lifecycle import ORDERS
+from beamclaw.contracts.path import end_of
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, Steered
 from beamclaw.contracts.sessions import (
     Abort,
     HandTo,
+    Inbound,
     Joined,
     Ring,
     TopicValue,
@@ -260,6 +263,9 @@ class Session(supervision.Server):
         *more* are taken with it, and get its answer.
         """
         inbound = pending.inbound
+        if problem := await self._not_here(inbound):
+            await self._closing.refuse(pending, problem)
+            return
         at = self._wiring.outside.wall()
         self._ephemeral = inbound.ephemeral
         agent = self._journal.transcript.agent or inbound.agent
@@ -317,6 +323,24 @@ class Session(supervision.Server):
         self._running = await self._runs.begin(
             run_id, 1, successor=False, definition=body
         )
+
+    async def _not_here(self, inbound: Inbound) -> str:
+        """Why the message cannot be said here, in words; nothing: it can, from here."""
+        state = self._journal.transcript
+        if inbound.follows is not None and inbound.follows != state.last_run:
+            events = await self._journal.all()
+            to = end_of(inbound.follows, events)
+            if to is None:
+                return "what this is said behind is not in the conversation any more"
+            with point("session.rewind"):
+                await self._journal.rewind(to, events)
+            state = self._journal.transcript
+        if state.seq and unasked(inbound, state.owed):
+            return (
+                "nobody waits for the results of these tool calls: the conversation "
+                "has gone on, or they were given before"
+            )
+        return ""
 
     def _hand(self, pending: tuple[Pending, ...]) -> None:
         assert self._running is not None

@@ -187,6 +187,7 @@ class Upkeep:
             covered=state.covered,
             counted=state.counted,
             tainted=state.tainted,
+            owed=state.owed,
         )
         try:
             await self._begin_fork(row, order.key, forked)

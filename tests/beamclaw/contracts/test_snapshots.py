@@ -108,7 +108,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "4-c4e5378b6b6f200c"
+MEANT = "5-474bd16684a33c24"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:
@@ -172,6 +172,8 @@ def test_nothing_of_a_transcript_is_left_out():
         depth=2,
         agent="other",
         tainted=True,
+        owed=("call",),
+        last_run="r0",
     )
     default = Transcript()
     for field in attrs.fields(Transcript):
