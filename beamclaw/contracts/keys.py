@@ -20,7 +20,7 @@ MAIN: Final = "main"
 
 Kind = Literal[
     "main", "direct", "group", "channel", "subagent", "cron", "hook", "node",
-    "http", "http-user", "acp", "dashboard", "global", "named",
+    "http", "http-user", "http-response", "acp", "dashboard", "global", "named",
 ]  # fmt: skip
 
 # Namespaces that only the node itself writes to; a client that names one is refused.
@@ -46,6 +46,7 @@ _SPACES: Final[dict[str, Kind]] = {
     "hook": "hook",
     "openai": "http",
     "openai-user": "http-user",
+    "openai-response": "http-response",
     "dashboard": "dashboard",
 }
 
@@ -229,6 +230,11 @@ def subagent(agent: str, unique: str) -> SessionKey:
 def http(agent: str, unique: str) -> SessionKey:
     """The conversation of one HTTP request."""
     return SessionKey(check_agent(agent), ("openai", escape(unique)))
+
+
+def http_response(agent: str, unique: str) -> SessionKey:
+    """The conversation of an HTTP client that may follow each of its answers."""
+    return SessionKey(check_agent(agent), ("openai-response", escape(unique)))
 
 
 def http_user(agent: str, user: str) -> SessionKey:

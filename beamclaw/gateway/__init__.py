@@ -7,19 +7,18 @@ Order matters and deaths pass downwards only: ``connections`` (one process each)
 from functools import partial
 
 import supervision
-from beamclaw import agents
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway import app, sockets
+from beamclaw.gateway import app, honour, sockets
 from beamclaw.gateway.admission import Admission, names_of
-from beamclaw.gateway.chat import Chat, Limits
+from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.listener import Listener
-from beamclaw.gateway.openai.models import Agents
 from beamclaw.gateway.server import CONNECTIONS, serve
+from beamclaw.gateway.turns import Limits, Turns
 from supervision import ChildSpec
 
 __all__ = ["supervisor"]
@@ -62,17 +61,15 @@ def supervisor(
 async def _serve(config: Config, bus: Bus, outside: Outside, floor: Floor) -> None:
     known = Agents.of(config.agents)
     numbers = config.gateway
-    chat = Chat(
+    turns = Turns(
         bus=bus,
         outside=outside,
-        agents=known,
         limits=Limits(
             max_json_depth=numbers.max_json_depth,
-            max_messages=numbers.max_messages,
             stream_buffer=numbers.stream_buffer,
             heartbeat_seconds=numbers.heartbeat_seconds,
         ),
-        check=partial(agents.resolve, config),
+        check=partial(honour.check, config),
         reader=outside.worker(),
     )
     rooms = app.Rooms(
@@ -83,8 +80,9 @@ async def _serve(config: Config, bus: Bus, outside: Outside, floor: Floor) -> No
             origins=frozenset(numbers.origins),
             max_body_bytes=numbers.max_body_bytes,
         ),
-        chat=chat,
+        turns=turns,
         agents=known,
         created=int(outside.wall()),
+        max_messages=numbers.max_messages,
     )
     await serve(numbers, floor, app.build(rooms))

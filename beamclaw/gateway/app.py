@@ -19,12 +19,14 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
-from beamclaw.gateway.chat import STOPPING, Chat
+from beamclaw.gateway.agents import Agents
+from beamclaw.gateway.api import Api
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.openai import models as openai_models
-from beamclaw.gateway.openai.models import Agents
+from beamclaw.gateway.openai.completions import Completions
 from beamclaw.gateway.problem import Problem
+from beamclaw.gateway.turns import STOPPING, Turns
 
 REFUSED: Final = "beamclaw.gateway.refused"
 PAGE_POLICY: Final = (
@@ -46,13 +48,15 @@ class Rooms:
 
     Attributes:
         created: When the gateway started, in seconds since the epoch.
+        max_messages: Of one request.
     """
 
     floor: Floor
     admission: Admission
-    chat: Chat
+    turns: Turns
     agents: Agents
     created: int
+    max_messages: int
 
 
 class GatewayApp(QuartTrio):
@@ -149,12 +153,16 @@ def build(rooms: Rooms) -> GatewayApp:
 
 
 def _v1(app: GatewayApp, rooms: Rooms) -> None:
-    async def chat() -> Response:
-        scope = cast("Message", request.scope)
-        asked: Asked = scope["beamclaw.asked"]
-        exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
-        await rooms.chat.serve(exchange, asked.headers, scope["beamclaw.body"])
-        return _STREAM
+    def turn(api: Api) -> Callable[[], Awaitable[Response]]:
+        async def serve() -> Response:
+            scope = cast("Message", request.scope)
+            asked: Asked = scope["beamclaw.asked"]
+            exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
+            body: bytes = scope["beamclaw.body"]
+            await rooms.turns.serve(exchange, api, asked.headers, body)
+            return _STREAM
+
+        return serve
 
     async def models() -> Response:
         return _json(openai_models.model_list(rooms.agents, created=rooms.created))
@@ -162,7 +170,11 @@ def _v1(app: GatewayApp, rooms: Rooms) -> None:
     async def model(name: str) -> Response:
         return _json(openai_models.model(rooms.agents, name, created=rooms.created))
 
-    app.add_url_rule("/v1/chat/completions", view_func=chat, methods=["POST"])
+    agents, most = rooms.agents, rooms.max_messages
+    for path, api in (
+        ("/v1/chat/completions", Completions(agents=agents, max_messages=most)),
+    ):
+        app.add_url_rule(path, path, turn(api), methods=["POST"])
     app.add_url_rule("/v1/models", view_func=models)
     app.add_url_rule("/v1/models/<path:name>", view_func=model)
 

@@ -1,5 +1,5 @@
 """OpenAI's HTTP API as values: requests are read and checked, answers are written.
 
 Pure, all of it: who hands a message in and follows its run is
-:mod:`beamclaw.gateway.chat`.
+:mod:`beamclaw.gateway.turns`.
 """

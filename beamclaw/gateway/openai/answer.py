@@ -9,9 +9,9 @@ from typing import Final
 import orjson
 
 from beamclaw.contracts.follow import Shown
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.sessions import Delta, Reset, RunEnded, TopicValue
-from beamclaw.gateway.openai.request import Ask
+from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.problem import Problem, invalid
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -63,7 +63,8 @@ def failed(end: RunEnded, *, ephemeral: bool) -> Problem | None:
                 status=502,
                 type="api_error",
                 message=message,
-                code=kind,
+                # "overloaded" alone is what this node says of itself, with 429.
+                code="provider_overloaded" if kind == "overloaded" else kind,
                 retry=passing and ephemeral,
             )
 
@@ -84,6 +85,13 @@ def _usage(usage: Usage) -> dict[str, object]:
 
 def whole(ask: Ask, end: RunEnded, *, created: int) -> bytes:
     """The answer in one piece."""
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": end.text if end.text or not end.calls else None,
+        "refusal": None,
+    }
+    if end.calls:
+        message["tool_calls"] = [_call(call) for call in end.calls]
     return orjson.dumps(
         {
             "id": end.run_id,
@@ -93,11 +101,7 @@ def whole(ask: Ask, end: RunEnded, *, created: int) -> bytes:
             "choices": [
                 {
                     "index": 0,
-                    "message": {
-                        "role": "assistant",
-                        "content": end.text,
-                        "refusal": None,
-                    },
+                    "message": message,
                     "logprobs": None,
                     "finish_reason": _finish_reason(end),
                 }
@@ -105,6 +109,11 @@ def whole(ask: Ask, end: RunEnded, *, created: int) -> bytes:
             "usage": _usage(end.usage),
         }
     )
+
+
+def _call(call: ToolCall) -> dict[str, object]:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _error_event(problem: Problem) -> bytes:
@@ -167,7 +176,7 @@ class Chunks:
         return self._before + orjson.dumps(text) + self._after
 
     def _end(self, end: RunEnded) -> bytes:
-        problem = failed(end, ephemeral=self._ask.session is None)
+        problem = failed(end, ephemeral=self._ask.ephemeral)
         if problem is not None:
             return self.fail(problem)
         shown = "".join(self._text)
@@ -176,7 +185,19 @@ class Chunks:
         rest = end.text[len(shown) :]
         missing = self._content(rest) if rest else b""
         self.ended = True
-        return missing + self._finish(end) + DONE
+        return missing + self._calls(end) + self._finish(end) + DONE
+
+    def _calls(self, end: RunEnded) -> bytes:
+        """Each call by its name first, then with its arguments."""
+        pieces: list[bytes] = []
+        for index, call in enumerate(end.calls):
+            named = _call(ToolCall(call.id, call.name, ""))
+            named["function"] = {"name": call.name, "arguments": ""}
+            arguments = {"arguments": call.arguments or "{}"}
+            for delta in (named, {"function": arguments}):
+                piece = orjson.dumps([{"index": index, **delta}])
+                pieces.append(self._opening(b'{"tool_calls":') + piece + self._after)
+        return b"".join(pieces)
 
     def _finish(self, end: RunEnded) -> bytes:
         reason = orjson.dumps(_finish_reason(end))
@@ -198,6 +219,10 @@ class Chunks:
         """The stream ends with an error."""
         self.ended = True
         return _error_event(problem)
+
+    def beat(self) -> bytes:
+        """A comment, which clients pass over."""
+        return HEARTBEAT
 
     def _lost_place(self) -> bytes:
         return self.fail(

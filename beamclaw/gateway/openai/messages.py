@@ -4,9 +4,6 @@ Besides each part the whole is checked here: somebody has to say something, and 
 tool call has its result, because a provider would refuse it later, in worse words.
 """
 
-import base64
-import binascii
-import re
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -20,13 +17,17 @@ from beamclaw.contracts.messages import (
     ToolCall,
     ToolResult,
 )
-from beamclaw.gateway.openai.fields import Wrong, members
+from beamclaw.gateway.fields import (
+    DATA_URL,
+    IMAGE_TYPES,
+    MAX_URL,
+    Wrong,
+    is_base64,
+    members,
+)
 
 MAX_IMAGES: Final = 8
 MAX_FILES: Final = 8
-MAX_URL: Final = 8192
-IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 _ROLES: Final[dict[str, Role]] = {
     "system": "system",
     "developer": "system",
@@ -51,8 +52,8 @@ def read_messages(raw: object, most: int) -> tuple[Message, ...]:
             "messages",
         )
     messages = tuple(_message(item, f"messages[{i}]") for i, item in enumerate(given))
-    _check_said(messages)
-    _check_calls(messages)
+    check_said(messages)
+    check_calls(messages)
     return messages
 
 
@@ -96,9 +97,9 @@ def _part(raw: object, role: Role, where: str) -> Part:
         image: object = part.get("image_url")
         url = image if isinstance(image, str) else members(image).get("url")
         if isinstance(url, str):
-            return _image(url, where)
+            return read_image(url, where)
     if kind == "file" and role == "user":
-        return _file(members(part.get("file")), where)
+        return read_file(members(part.get("file")), where)
     raise Wrong(
         f"{where} must be {{type: text, text: ...}}, or in a user's message "
         "{type: image_url, image_url: {url: ...}} or {type: file, file: {filename: ..., "
@@ -107,22 +108,32 @@ def _part(raw: object, role: Role, where: str) -> Part:
     )
 
 
-def _file(file: dict[str, Any], where: str) -> File:
+def read_file(file: dict[str, Any], where: str) -> File:
+    """A file with its content.
+
+    Raises:
+        Wrong: It has none, or no name.
+    """
     name, data = file.get("filename"), file.get("file_data")
-    found = _DATA_URL.match(data) if isinstance(data, str) else None
+    found = DATA_URL.match(data) if isinstance(data, str) else None
     if not isinstance(name, str) or not isinstance(data, str) or found is None:
         raise Wrong(
             f"{where}: a file has a filename, and file_data as data:...;base64,...",
             where,
         )
     encoded = data[found.end() :]
-    if not _is_base64(encoded):
+    if not is_base64(encoded):
         raise Wrong(f"{where}: the file is not valid base64", where)
     return File(name, found[1].lower(), data=encoded)
 
 
-def _image(url: str, where: str) -> Image:
-    data = _DATA_URL.match(url)
+def read_image(url: str, where: str) -> Image:
+    """A picture by its address, which its model's provider fetches, or with its content.
+
+    Raises:
+        Wrong: It is neither.
+    """
+    data = DATA_URL.match(url)
     if data is not None:
         return _embedded(data[1].lower(), url[data.end() :], where)
     if url.startswith(("https://", "http://")) and len(url) <= MAX_URL:
@@ -137,17 +148,9 @@ def _image(url: str, where: str) -> Image:
 def _embedded(media_type: str, data: str, where: str) -> Image:
     if media_type not in IMAGE_TYPES:
         raise Wrong(f"{where}: images are {', '.join(sorted(IMAGE_TYPES))}", where)
-    if not _is_base64(data):
+    if not is_base64(data):
         raise Wrong(f"{where}: the image is not valid base64", where)
     return Image(data=data, media_type=media_type)
-
-
-def _is_base64(data: str) -> bool:
-    """Whether *data* is something in base64."""
-    try:
-        return bool(base64.b64decode(data, validate=True))
-    except (binascii.Error, ValueError):
-        return False
 
 
 def _tool_result(item: dict[str, Any], where: str) -> ToolResult:
@@ -177,7 +180,12 @@ def _tool_calls(raw: object, where: str) -> tuple[ToolCall, ...]:
     return tuple(found)
 
 
-def _check_said(messages: Sequence[Message]) -> None:
+def check_said(messages: Sequence[Message]) -> None:
+    """Refuse what says nothing, or shows too much.
+
+    Raises:
+        Wrong: It does.
+    """
     last = next((m for m in reversed(messages) if m.role == "user"), None)
     if last is None:
         raise Wrong("messages has no message with role user", "messages")
@@ -190,7 +198,12 @@ def _check_said(messages: Sequence[Message]) -> None:
             raise Wrong(f"{count} {what} are more than {most}", "messages")
 
 
-def _check_calls(messages: Sequence[Message]) -> None:
+def check_calls(messages: Sequence[Message]) -> None:
+    """Refuse tool calls without results, and results without calls.
+
+    Raises:
+        Wrong: There are such.
+    """
     open_calls: set[str] = set()
     for message in messages:
         if message.role == "tool":

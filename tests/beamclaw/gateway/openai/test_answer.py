@@ -5,9 +5,9 @@ import pytest
 
 from beamclaw.contracts.messages import ModelParams, Usage, said
 from beamclaw.contracts.sessions import Delta, Reset, RunEnded, Waiting
+from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.openai import answer as openai_answer
 from beamclaw.gateway.openai.answer import Chunks
-from beamclaw.gateway.openai.request import Ask
 from tests.beamclaw.gateway.edge import events
 
 

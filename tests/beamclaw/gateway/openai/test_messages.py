@@ -3,7 +3,7 @@
 import pytest
 
 from beamclaw.contracts.messages import File, Image, Text, ToolCall, ToolResult
-from beamclaw.gateway.openai.fields import Wrong
+from beamclaw.gateway.fields import Wrong
 from beamclaw.gateway.openai.messages import read_messages
 
 HELLO = [{"role": "user", "content": "hello"}]

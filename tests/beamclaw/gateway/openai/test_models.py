@@ -2,7 +2,8 @@
 
 import orjson
 
-from beamclaw.gateway.openai.models import Agents, model, model_list
+from beamclaw.gateway.agents import Agents
+from beamclaw.gateway.openai.models import model, model_list
 from beamclaw.gateway.problem import Problem
 
 AGENTS = Agents.of(["main", "bob"])

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beamclaw.contracts.messages import AnswerFormat, ClientTool, ToolChoice
+from beamclaw.gateway.agents import Agents
+from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.openai import request as openai_request
-from beamclaw.gateway.openai.models import Agents
-from beamclaw.gateway.openai.request import Ask
 from beamclaw.gateway.problem import Problem
 
 AGENTS = Agents.of(["main", "bob"])
@@ -132,8 +133,20 @@ def test_a_message_of_its_own_session_is_ephemeral():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"tools": [{"type": "function"}]},
+        {"tools": {}},
+        {"tools": [{"type": "function", "function": {"name": "f"}}] * 129},
+        {"tools": [{"type": "function", "function": {"name": "f"}}] * 2},
+        {"tool_choice": "required"},
+        {"tool_choice": "some"},
+        {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+        {"tool_choice": {"type": "allowed_tools"}},
         {"functions": [{}]},
+        {"function_call": "auto"},
+        {"logprobs": True},
+        {"logit_bias": {"5": 1}},
+        {"modalities": ["audio"]},
+        {"verbosity": "low"},
+        {"reasoning_effort": "hard"},
         {"n": 2},
         {"n": "1"},
         {"temperature": 3},
@@ -218,3 +231,98 @@ def test_a_request_says_how_it_queues(mode):
 def test_a_queue_mode_that_is_none_is_refused_in_words():
     problem = refused({"x-openclaw-queue-mode": "jump"})
     assert "steer, followup, collect, interrupt, not 'jump'" in problem.message
+
+
+# --- tools of the client
+
+
+def tool(name: str = "f", **more) -> dict:
+    return {"type": "function", "function": {"name": name, **more}}
+
+
+def test_tools_are_the_clients():
+    schema = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    params = ask(
+        tools=[tool("f", description="d", parameters=schema, strict=True), tool("g")],
+        parallel_tool_calls=False,
+    ).params
+    assert params.tools == (
+        ClientTool(name="f", description="d", parameters=schema, strict=True),
+        ClientTool(name="g", parameters={"type": "object"}),
+    )
+    assert params.parallel is False
+    assert params.choice is None
+
+
+@pytest.mark.parametrize(
+    "choice, names, chosen",
+    [
+        (None, ["f", "g"], None),
+        ("auto", ["f", "g"], None),
+        ("none", [], None),
+        ("required", ["f", "g"], ToolChoice()),
+        (tool("g"), ["f", "g"], ToolChoice("g")),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [tool("g")]},
+            },
+            ["g"],
+            ToolChoice(),
+        ),
+    ],
+)
+def test_the_client_says_which_tools_are_asked_for(choice, names, chosen):
+    params = ask(tools=[tool("f"), tool("g")], tool_choice=choice).params
+    assert [each.name for each in params.tools] == names
+    assert params.choice == chosen
+
+
+@pytest.mark.parametrize(
+    "wrong, param",
+    [
+        (5, "tools[0]"),
+        ({"type": "web_search"}, "tools[0]"),
+        ({"type": "function"}, "tools[0].function.name"),
+        (tool("a b"), "tools[0].function.name"),
+        (tool(description=5), "tools[0].function.description"),
+        (tool(parameters=[]), "tools[0].function.parameters"),
+        (tool(strict="yes"), "tools[0].function.strict"),
+    ],
+)
+def test_a_tool_that_is_none_is_refused_by_name(wrong, param):
+    assert refused(tools=[wrong]).param == param
+
+
+@pytest.mark.parametrize(
+    "given, read",
+    [
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, AnswerFormat()),
+        (
+            {
+                "type": "json_schema",
+                "json_schema": {"name": "n", "schema": {"type": "object"}},
+            },
+            AnswerFormat(name="n", schema={"type": "object"}),
+        ),
+    ],
+)
+def test_the_form_of_the_answer_is_read(given, read):
+    assert ask(response_format=given).params.format == read
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        5,
+        {},
+        {"type": "xml"},
+        {"type": "json_schema"},
+        {"type": "json_schema", "json_schema": {"schema": {}}},
+    ],
+)
+def test_a_form_that_is_none_is_refused(wrong):
+    param = refused(response_format=wrong).param
+    assert param is not None
+    assert param.startswith("response_format")

@@ -1,4 +1,4 @@
-"""``POST /v1/chat/completions``: from a checked request to a turn and its answer.
+"""From a request of any API over HTTP to a turn and its answer.
 
 This is an edge and nothing more: the message is handed in, its run is followed, what is
 published of it is passed on. The turn is durable and needs nobody here; only a client
@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 import attrs
+import orjson
 import trio
 
 import supervision
@@ -28,14 +29,20 @@ from beamclaw.contracts.ledger_errors import (
 from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.points import point
-from beamclaw.contracts.sessions import Inbound, RunEnded, TopicValue, abort, submit
-from beamclaw.gateway import strict_json
+from beamclaw.contracts.sessions import (
+    Inbound,
+    RunEnded,
+    TopicValue,
+    abort,
+    read_run,
+    submit,
+)
+from beamclaw.gateway import stored, strict_json
+from beamclaw.gateway.api import Api, Events
+from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.exchange import Exchange
-from beamclaw.gateway.openai import answer as openai_answer
-from beamclaw.gateway.openai import request as openai_request
-from beamclaw.gateway.openai.answer import Chunks
-from beamclaw.gateway.openai.models import Agents
-from beamclaw.gateway.openai.request import Ask
+from beamclaw.gateway.fields import Wrong
+from beamclaw.gateway.honour import Check
 from beamclaw.gateway.problem import Problem, invalid
 from beamclaw.gateway.watch import Finish, Nothing, Watch
 
@@ -74,48 +81,81 @@ class Limits:
     """Numbers of the configuration's ``gateway`` section that matter here."""
 
     max_json_depth: int
-    max_messages: int
     stream_buffer: int
     heartbeat_seconds: float
 
 
 @attrs.frozen(kw_only=True)
-class Chat:
-    """What all chat requests share.
+class Turns:
+    """What all requests share that ask for an answer.
 
     Attributes:
-        check: Raises ``LookupError``, in words, for an agent (first) whose model
-            override (second) names nothing that is configured.
         reader: Reads large bodies.
     """
 
     bus: Bus
     outside: Outside
-    agents: Agents
     limits: Limits
-    check: Callable[[str, str | None], object]
+    check: Check
     reader: Worker
 
     async def serve(
-        self, exchange: Exchange, headers: Mapping[str, str], body: bytes
+        self, exchange: Exchange, api: Api, headers: Mapping[str, str], body: bytes
     ) -> None:
         """Answer one request."""
-        ask = await self._read(headers, body)
+        ask = await self._ask(api, headers, body)
         if isinstance(ask, Problem):
             await exchange.refuse(ask)
             return
+        created = int(self.outside.wall())
+        run_id = f"{api.prefix}{self.outside.new_id()}"
+        about = {**ask.about, "created_at": created} if ask.about else {}
         inbound = ask.inbound(
             tenant=names.DEFAULT_TENANT,
-            run_id=f"chatcmpl_{self.outside.new_id()}",
+            run_id=run_id,
             unique=self.outside.new_id(),
+            about=orjson.dumps(about).decode() if ask.stored else "",
         )
         try:
-            await self._turn(exchange, ask, inbound)
+            await self._turn(exchange, api, ask, inbound)
         finally:
             if exchange.gone and _is_unwanted(ask):
-                await self._abort(inbound)
+                await self.abort(inbound.session_key, inbound.run_id)
 
-    async def _read(self, headers: Mapping[str, str], body: bytes) -> Ask | Problem:
+    async def _ask(
+        self, api: Api, headers: Mapping[str, str], body: bytes
+    ) -> Ask | Problem:
+        value = await self.read(body)
+        if isinstance(value, Problem):
+            return value
+        ask = api.read(value, headers)
+        if isinstance(ask, Problem):
+            return ask
+        try:
+            self.check(ask.agent, ask.backend, ask.params)
+        except Wrong as wrong:
+            return wrong.problem
+        except LookupError as unknown:
+            return invalid(
+                str(unknown), param="x-openclaw-model", code="model_not_found"
+            )
+        return await self._behind(ask)
+
+    async def _behind(self, ask: Ask) -> Ask | Problem:
+        """*ask* in the conversation of the response that it follows."""
+        if ask.previous is None:
+            return ask
+        for pause in PAUSES:
+            try:
+                row = await read_run(self.bus, names.DEFAULT_TENANT, ask.previous)
+            except supervision.CallFailed:
+                await trio.sleep(pause)
+                continue
+            return stored.behind(ask, row)
+        return UNAVAILABLE
+
+    async def read(self, body: bytes) -> object:
+        """The JSON in *body*, or a :class:`Problem`."""
         parse = partial(strict_json.read, body, max_depth=self.limits.max_json_depth)
         try:
             if len(body) <= strict_json.SMALL:
@@ -124,30 +164,23 @@ class Chat:
                 value = await self.reader.run(parse)
         except strict_json.BadJson as bad:
             return invalid(str(bad))
-        most = self.limits.max_messages
-        ask = openai_request.read(value, headers, self.agents, max_messages=most)
-        if isinstance(ask, Ask):
-            try:
-                self.check(ask.agent, ask.backend)
-            except LookupError as unknown:
-                return invalid(
-                    str(unknown), param="x-openclaw-model", code="model_not_found"
-                )
-        return ask
+        return value
 
-    async def _turn(self, exchange: Exchange, ask: Ask, inbound: Inbound) -> None:
+    async def _turn(
+        self, exchange: Exchange, api: Api, ask: Ask, inbound: Inbound
+    ) -> None:
         beat = self.limits.heartbeat_seconds if ask.stream else float("inf")
         with self._watch(exchange, inbound.session_key, beat) as watch:
             receipt = await self._submit(inbound, watch)
             if isinstance(receipt, Problem):
                 await exchange.refuse(receipt)
             elif receipt.session_key == inbound.session_key:
-                await self._answer(exchange, ask, receipt, watch)
+                await self._answer(exchange, api, ask, receipt, watch)
         if isinstance(receipt, Problem) or receipt.session_key == inbound.session_key:
             return
         # A repeat: its run is in the conversation that the first one was given.
         with self._watch(exchange, receipt.session_key, beat) as watch:
-            await self._answer(exchange, ask, receipt, watch)
+            await self._answer(exchange, api, ask, receipt, watch)
 
     def _watch(self, exchange: Exchange, session_key: str, beat: float) -> Watch:
         topic = names.topic(names.DEFAULT_TENANT, session_key)
@@ -167,11 +200,15 @@ class Chat:
         return UNAVAILABLE
 
     async def _answer(
-        self, exchange: Exchange, ask: Ask, receipt: Receipt, watch: Watch
+        self, exchange: Exchange, api: Api, ask: Ask, receipt: Receipt, watch: Watch
     ) -> None:
-        reply = _Streamed if ask.stream else _Whole
         created = int(self.outside.wall())
-        out = reply(exchange, ask, receipt.run_id, created, watch)
+        if ask.background and not ask.stream:
+            body = api.kept(receipt.run_id, ask, created)
+            await _send(exchange, receipt.run_id, body)
+            return
+        reply = _Streamed if ask.stream else _Whole
+        out = reply(exchange, api, ask, receipt.run_id, created, watch)
         await out.begin()
         await self._follow(receipt, watch, out.take)
 
@@ -189,25 +226,23 @@ class Chat:
                 if await take(value):
                     return
 
-    async def _abort(self, inbound: Inbound) -> None:
+    async def abort(self, session_key: str, run_id: str) -> None:
+        """Stop a run that nobody wants any more; also for who is cancelled."""
         with trio.CancelScope(shield=True) as scope:
             scope.deadline = trio.current_time() + ABORT_SECONDS
             # A tenant that is down has nothing in progress.
             with suppress(supervision.CallFailed, LedgerError):
-                await abort(
-                    self.bus, names.DEFAULT_TENANT, inbound.session_key, inbound.run_id
-                )
+                await abort(self.bus, names.DEFAULT_TENANT, session_key, run_id)
 
 
+@attrs.define(eq=False)
 class _Reply(ABC):
-    def __init__(
-        self, exchange: Exchange, ask: Ask, run_id: str, created: int, watch: Watch
-    ) -> None:
-        self.exchange = exchange
-        self.ask = ask
-        self.run_id = run_id
-        self.created = created
-        self.watch = watch
+    exchange: Exchange
+    api: Api
+    ask: Ask
+    run_id: str
+    created: int
+    watch: Watch
 
     @abstractmethod
     async def begin(self) -> None:
@@ -218,23 +253,22 @@ class _Reply(ABC):
         """Something of the run; True: that was the last one wanted."""
 
 
+@attrs.define(eq=False, slots=False)
 class _Streamed(_Reply):
     """Server-sent events; the first one is the acknowledgement."""
 
     async def begin(self) -> None:
-        self.chunks = Chunks(self.run_id, self.ask, created=self.created)
+        self.chunks: Events = self.api.events(self.run_id, self.ask, self.created)
         self.unsent: list[bytes] = []
         self.exchange.streaming = True
         with point("http.accepted"):
-            await self.exchange.start(
-                200, [*_SSE, (b"x-request-id", self.run_id.encode())]
-            )
+            await self.exchange.start(200, [*_SSE, *_named(self.run_id)])
             await self.exchange.write(self.chunks.first())
 
     async def take(self, value: TopicValue | Nothing | Finish) -> bool:
         match value:
             case Nothing():
-                await self.exchange.write(openai_answer.HEARTBEAT)
+                await self.exchange.write(self.chunks.beat())
                 return False
             case Finish():
                 events = self.chunks.fail(STOPPING)
@@ -253,6 +287,7 @@ class _Streamed(_Reply):
         return self.chunks.ended
 
 
+@attrs.define(eq=False)
 class _Whole(_Reply):
     """One JSON object, when the outcome is known."""
 
@@ -271,23 +306,31 @@ class _Whole(_Reply):
         return True
 
     async def _end(self, end: RunEnded) -> None:
-        problem = openai_answer.failed(end, ephemeral=self.ask.session is None)
-        if problem is not None:
-            await self.exchange.refuse(problem)
+        body = self.api.whole(self.ask, end, self.created)
+        if isinstance(body, Problem):
+            await self.exchange.refuse(body)
             return
-        body = openai_answer.whole(self.ask, end, created=self.created)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.run_id.encode()),
-        ]
-        await self.exchange.start(200, headers)
-        await self.exchange.write(body, more=False)
+        await _send(self.exchange, self.run_id, body)
+
+
+async def _send(exchange: Exchange, run_id: str, body: bytes) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        *_named(run_id),
+    ]
+    await exchange.start(200, headers)
+    await exchange.write(body, more=False)
+
+
+def _named(run_id: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Under the names that OpenAI's clients and Anthropic's look for."""
+    return (b"x-request-id", run_id.encode()), (b"request-id", run_id.encode())
 
 
 def _is_unwanted(ask: Ask) -> bool:
     """Whether nobody can ever read the answer when the client has left."""
-    return ask.session is None and ask.idempotency_key is None
+    return ask.ephemeral and ask.idempotency_key is None
 
 
 def _refused(error: LedgerError) -> Problem:
