@@ -104,7 +104,8 @@ class Journal:
         fact = Fact(Rewound(to=to), None, self._wiring.outside.wall())
         rewound = (event(fact.body, at=fact.at),)
         forget = (ForgetSnapshots(to),)
-        await self._write(rewound, forget, expected_seq=self.transcript.seq)
+        with point("session.rewind"):
+            await self._write(rewound, forget, expected_seq=self.transcript.seq)
         self.transcript = evolve(state, self.transcript.seq + 1, fact)
         self.kept = Kept()
 

@@ -332,8 +332,7 @@ class Session(supervision.Server):
             to = end_of(inbound.follows, events)
             if to is None:
                 return "what this is said behind is not in the conversation any more"
-            with point("session.rewind"):
-                await self._journal.rewind(to, events)
+            await self._journal.rewind(to, events)
             state = self._journal.transcript
         if state.seq and unasked(inbound, state.owed):
             return (

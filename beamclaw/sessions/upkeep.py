@@ -150,8 +150,7 @@ class Upkeep:
         if to == len(events) or (events and _goes_back_to(events[-1], to)):
             return len(events)
         _check_rest(events, to)
-        with point("session.rewind"):
-            await self._journal.rewind(to, events)
+        await self._journal.rewind(to, events)
         return self._journal.transcript.seq
 
     async def _delete(self, row: SessionRow) -> str:
