@@ -164,7 +164,7 @@ def results_true(known: Known) -> Iterator[str]:
         text = results[0]["body"]["result"]["text"]
         wants = call["name"] in TOOLS and not BACKGROUND.match(text)
         if outcome == "ok" and not times and wants:
-            yield f"{where}: ok, and nothing was done"
+            yield f"{where}: ok, and nothing was done: {text[:200]!r}"
         if outcome == "refused" and times:
             yield f"{where}: refused, and it was done"
         if (
