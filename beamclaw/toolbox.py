@@ -16,6 +16,7 @@ from beamclaw.config import Config
 from beamclaw.contracts.command_policy import CommandPolicy, Rule
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.sandbox import Sandbox
+from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
 from beamclaw.paths import Root, Roots
@@ -105,7 +106,13 @@ def _commands(setting: Setting) -> commands.Setting:
         timeout_seconds=chosen_.timeout_seconds,
         notify=chosen_.notify_on_exit,
         sandbox=sandbox_of(setting),
+        skill_value=partial(_skill_value, config),
     )
+
+
+def _skill_value(config: Config, variable: str, skill: str) -> Secret | None:
+    entry = config.skills.entries.get(skill)
+    return None if entry is None else skills.value_of(entry, variable)
 
 
 def sandbox_of(setting: Setting) -> Sandbox:

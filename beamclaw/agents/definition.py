@@ -25,7 +25,7 @@ class UnknownModel(LookupError):  # noqa: N818 -- a situation
 
 def _pairs(given: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
     """Pairs as they come from JSON, too."""
-    return tuple((provider, model) for provider, model in given)
+    return tuple((first, second) for first, second in given)
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +39,8 @@ class AgentDefinition:
     max_tokens: int | None = None
     temperature: float | None = None
     fallbacks: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_pairs)
+    # What its commands get for its skills: each variable, and which skill. No values.
+    variables: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_pairs)
 
     def model_at(self, link: int) -> tuple[str, str]:
         """Provider and model: 0 the agent's own, then its fallbacks in order."""
@@ -48,8 +50,12 @@ class AgentDefinition:
     @functools.cached_property
     def body(self) -> bytes:
         """The definition as JSON: sorted, without blanks, the same on every machine."""
+        facts = attrs.asdict(self)
+        if not self.variables:
+            # A definition from before there were any keeps its hash.
+            del facts["variables"]
         return json.dumps(
-            attrs.asdict(self),
+            facts,
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=False,

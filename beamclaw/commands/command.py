@@ -11,6 +11,7 @@ import trio
 
 import supervision
 from beamclaw.commands import holding
+from beamclaw.commands.hiding import Hiding
 from beamclaw.commands.messages import (
     AwaitBegun,
     AwaitOver,
@@ -75,7 +76,7 @@ class CommandServer(supervision.Server):
         self._settings = settings
         self._door = names.of_tenant(tenant, "launcher")
         self._name = names.command(tenant, order.id)
-        self._ring = Ring(settings.output_chars)
+        self._ring = Ring(settings.output_chars, Hiding(order.secrets))
         self._gathered = None if order.most is None else Gathered(order.most)
         self._watched: Watched | None = None
         self._reader: supervision.Pid | None = None

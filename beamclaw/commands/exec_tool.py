@@ -40,6 +40,7 @@ from beamclaw.contracts.grants import grants_of
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sandbox import CannotIsolate, Need, Trust, trust_of
+from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.tools import Order, Output, ToolFailed
 from beamclaw.toolkit import Range, tool
 
@@ -153,17 +154,25 @@ class ExecTool:
 
     async def _resolve(self, order: Order, wanted: Wanted) -> Resolved:
         setting, where, trust = self._setting, "", _trust(order)
-        env = setting.env
+        env, given = setting.env, self._given(order)
         try:
             if setting.sandbox is not None:
                 where = await setting.sandbox.words(trust)
                 # The first python3 may be one that is not there for the command.
                 found = await setting.sandbox.search_path(env.get("PATH", ""), trust)
                 env = {**env, "PATH": found}
-            look = partial(resolve, wanted, setting.roots, env, where)
+            look = partial(resolve, wanted, setting.roots, env, where, given)
             return await setting.worker.run(look)
         except (NotResolved, CannotIsolate) as error:
             raise ToolFailed(str(error)) from None
+
+    def _given(self, order: Order) -> Mapping[str, tuple[str, Secret]]:
+        """What it gets for the skills that the turn began with: skill and value."""
+        known = (
+            (name, skill, self._setting.skill_value(name, skill))
+            for name, skill in order.variables
+        )
+        return {name: (skill, value) for name, skill, value in known if value}
 
     async def _start(
         self, order: Order, resolved: Resolved, timeout: float | None, *, writable: bool
@@ -181,6 +190,7 @@ class ExecTool:
             scope=order.session_key,
             title=resolved.execution.text,
             carries=carries(resolved.execution),
+            secrets=resolved.secrets,
         )
         try:
             return await start(setting.tenant, ordered)

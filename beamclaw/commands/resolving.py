@@ -20,6 +20,7 @@ from beamclaw.contracts.command_text import NeedsShell, NotACommand, parse
 from beamclaw.contracts.commands import Launch, Terminal
 from beamclaw.contracts.execution import Execution, carries
 from beamclaw.contracts.points import point
+from beamclaw.contracts.secret import Secret
 from beamclaw.paths import PathRefused, Roots, folder_inside
 
 SHELL: Final = "/bin/sh"
@@ -28,6 +29,9 @@ MOST_FILES: Final = 16
 MOST_BYTES: Final = 8 * 1024 * 1024
 # Characters of a command.
 MOST_TEXT: Final = 32_768
+
+
+NOTHING: Final[Mapping[str, tuple[str, Secret]]] = {}
 
 
 class NotResolved(Exception):  # noqa: N818 -- a situation
@@ -50,10 +54,16 @@ class Resolved:
 
     execution: Execution
     launch: Launch
+    # What is in its environment, and nobody is to see.
+    secrets: tuple[Secret, ...] = ()
 
 
 def resolve(
-    wanted: Wanted, roots: Roots, base: Mapping[str, str], where: str = ""
+    wanted: Wanted,
+    roots: Roots,
+    base: Mapping[str, str],
+    where: str = "",
+    given: Mapping[str, tuple[str, Secret]] = NOTHING,
 ) -> Resolved:
     """What *wanted* means at this moment.
 
@@ -62,6 +72,8 @@ def resolve(
         roots: Where it may work.
         base: The environment that all commands get.
         where: In which sandbox, in words; empty: in none.
+        given: Variables for skills: of which one, and the value. What every command has
+            anyway, and what the model sets, goes before.
 
     Raises:
         NotResolved: There is no such program or folder, or it may not be.
@@ -86,16 +98,25 @@ def resolve(
     else:
         argv, shell = parsed.argv, ""
     path = _program(argv[0], folder, env["PATH"])
+    taken = {*env, *wanted.env, *environment.MARKS}
+    added = {
+        name: each
+        for name, each in given.items()
+        if name not in taken and environment.refusal({name: each[1].reveal()}) is None
+    }
     execution = Execution(
         path=path,
         argv=argv,
         folder=folder,
         environment=dict(wanted.env),
+        given=tuple((name, skill) for name, (skill, _) in sorted(added.items())),
         shell=shell,
         where=where,
         shown=wanted.command,
     )
     execution = attrs.evolve(execution, contents=_contents(execution))
+    # Here they leave their type: they go out, into the command.
+    env |= {name: value.reveal() for name, (_, value) in added.items()}
     env |= {**wanted.env, **environment.MARKS, "PWD": folder}
     env["TERM"] = "xterm-256color" if wanted.pty else "dumb"
     launch = Launch(
@@ -105,7 +126,7 @@ def resolve(
         env=env,
         pty=Terminal() if wanted.pty else None,
     )
-    return Resolved(execution, launch)
+    return Resolved(execution, launch, tuple(value for _, value in added.values()))
 
 
 def _program(name: str, folder: str, path: str) -> str:

@@ -5,6 +5,8 @@ import re
 from collections import deque
 from typing import Final, Protocol
 
+from beamclaw.commands.hiding import Hiding
+
 # Pieces shorter than this grow; else a program that writes letter by letter would have
 # as many pieces as letters.
 _PIECE: Final = 4096
@@ -26,11 +28,12 @@ class Sink(Protocol):
 class Ring:
     """The last *most* characters of a text that comes as bytes.
 
-    What is not UTF-8 becomes replacement characters.
+    What is not UTF-8 becomes replacement characters. *hiding* keeps secrets out of it.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, hiding: Hiding | None = None) -> None:
         self._most = most
+        self._hiding = hiding
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pieces = deque[str]()
         self._kept = 0
@@ -44,14 +47,16 @@ class Ring:
 
     def put(self, data: bytes) -> bool:
         """See :class:`Sink`; there is never too much."""
-        self._add(self._decoder.decode(data))
+        self._add(self._decoder.decode(data), last=False)
         return True
 
     def finish(self) -> None:
         """No more comes: half a character at the end is none."""
-        self._add(self._decoder.decode(b"", final=True))
+        self._add(self._decoder.decode(b"", final=True), last=True)
 
-    def _add(self, text: str) -> None:
+    def _add(self, text: str, *, last: bool) -> None:
+        if self._hiding is not None:
+            text = self._hiding.clean(text, last=last)
         if not text:
             return
         self.total += len(text)

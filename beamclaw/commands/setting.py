@@ -1,6 +1,6 @@
 """Where and how the commands of an agent run; and how they are asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import attrs
@@ -9,10 +9,15 @@ import supervision
 from beamclaw.contracts.command_policy import CommandPolicy
 from beamclaw.contracts.outside import Worker
 from beamclaw.contracts.sandbox import Sandbox
+from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.paths import Roots
 
 R = TypeVar("R")
+
+
+def _none(variable: str, skill: str) -> None:
+    del variable, skill
 
 
 @attrs.frozen(kw_only=True)
@@ -25,6 +30,7 @@ class Setting:
         roots: Where it may work.
         policy: Whether it is asked.
         env: What every command finds in its environment.
+        skill_value: The value of a variable (first) for a skill (second); None: none.
         worker: Looks at files, away from the event loop.
         yield_seconds: After which a command goes on in the background.
         timeout_seconds: After which it is ended; 0: never.
@@ -42,6 +48,7 @@ class Setting:
     timeout_seconds: float = 1800.0
     notify: bool = True
     sandbox: Sandbox | None = None
+    skill_value: Callable[[str, str], Secret | None] = _none
 
 
 async def ask(pid: supervision.Pid, request: supervision.Call[R]) -> R:

@@ -185,6 +185,10 @@ def _ask(execution: Execution, why: str, grant: Grant | None = None) -> Ask:
         details["environment"] = " ".join(
             f"{name}={value}" for name, value in sorted(execution.environment.items())
         )
+    if execution.given:
+        details["skills"] = ", ".join(
+            f"{variable} of {skill}" for variable, skill in execution.given
+        )
     for path, content in sorted(execution.contents.items()):
         details[f"script {path}"] = f"sha256:{content}"
     if execution.where:

@@ -22,6 +22,7 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.points import point
+from beamclaw.contracts.secret import Secret
 
 # Bytes that `run` takes of a program's output, if its caller does not say.
 MOST_OUTPUT: Final = 1024 * 1024
@@ -90,6 +91,10 @@ class Terminal:
     columns: int = 80
 
 
+def _names(variables: Mapping[str, str]) -> str:
+    return repr(sorted(variables))
+
+
 @attrs.frozen(kw_only=True)
 class Launch:
     """One command, to be started as it stands here: no shell, no search for a program.
@@ -113,7 +118,8 @@ class Launch:
 
     argv: tuple[str, ...]
     cwd: str
-    env: Mapping[str, str]
+    # Nobody reads in a log what is in them.
+    env: Mapping[str, str] = attrs.field(repr=_names)
     path: str = ""
     pty: Terminal | None = None
     limits: Limits = Limits()
@@ -121,7 +127,7 @@ class Launch:
     disk: Disk | None = None
     seconds: float | None = None
     guarded: bool = False
-    inherited: tuple[bytes, ...] = ()
+    inherited: tuple[bytes, ...] = attrs.field(default=(), repr=False)
     errors: Literal["joined", "dropped"] = "joined"
 
 
@@ -196,6 +202,7 @@ class StartCommand(supervision.Call["supervision.Pid"]):
         title: How it reads, for lists.
         carries: Why what it is given to read has to be agreed to, as a command has;
             empty: it need not.
+        secrets: What it was given to know: nothing that is kept of its output has them.
 
     Raises:
         CannotStart: There are too many.
@@ -211,6 +218,7 @@ class StartCommand(supervision.Call["supervision.Pid"]):
     scope: str = ""
     title: str = ""
     carries: str = ""
+    secrets: tuple[Secret, ...] = ()
 
 
 @attrs.frozen

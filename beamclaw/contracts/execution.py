@@ -20,6 +20,7 @@ class Execution:
         argv: What the program is given, its own name first.
         folder: Where it works; absolute, and no link is left in it.
         environment: What is set for it beside what every command gets.
+        given: Names of the variables that it gets for skills, each with its skill.
         contents: The hash of each file whose words it carries out (a script, and the
             program itself where it is one or where the agent may write it), by resolved
             path.
@@ -33,6 +34,7 @@ class Execution:
     folder: str
     tool: str = "exec"
     environment: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    given: tuple[tuple[str, str], ...] = ()
     contents: Mapping[str, str] = attrs.field(factory=dict[str, str])
     shell: str = ""
     where: str = ""
@@ -43,6 +45,9 @@ class Execution:
         """Of everything in it that counts."""
         facts = attrs.asdict(self)
         del facts["tool"], facts["shown"]
+        if not self.given:
+            # What was agreed to before there were any stays agreed to.
+            del facts["given"]
         return digest_of(self.tool, facts)
 
     @property

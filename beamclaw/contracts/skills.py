@@ -17,9 +17,11 @@ class Persona:
 
     Attributes:
         text: All of it; empty: nothing.
+        variables: What its commands get for its skills: each variable, and for which one.
     """
 
     text: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen

@@ -86,6 +86,8 @@ class Order:
         approved: The digest of what a person has agreed to; empty: nobody was asked.
         tainted: Words of strangers were in the conversation when the model asked for it.
         agent: Whose turn asks for it, by its id.
+        variables: What commands get for the skills that the turn began with: each
+            variable, and for which one.
     """
 
     tenant: str
@@ -99,6 +101,7 @@ class Order:
     approved: str = ""
     tainted: bool = False
     agent: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from functools import partial
 import attrs
 
 import supervision
+from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import names
 from beamclaw.contracts.journal import ToolBegun, ToolEnded
 from beamclaw.contracts.open_turn import Call
@@ -44,12 +45,12 @@ class Calls:
         self,
         wiring: Wiring,
         record: Record,
-        agent: str,
+        definition: AgentDefinition,
         toolbox: Callable[[], Toolbox],
     ) -> None:
         self._wiring = wiring
         self._record = record
-        self._agent = agent
+        self._definition = definition
         self._toolbox = toolbox
         # Intents in the draft: begun when that is committed.
         self._drafted: dict[str, Begin] = {}
@@ -96,7 +97,10 @@ class Calls:
     def order(self, step: AskTool | Begin) -> Order:
         """The call as its tool gets it: for the first time, and agreed to by nobody."""
         tenant, tainted = self._wiring.tenant, step.tainted
-        return order_of(tenant, self._record, self._agent, step, tainted=tainted)
+        agent, variables = self._definition.id, self._definition.variables
+        return order_of(
+            tenant, self._record, agent, step, tainted=tainted, variables=variables
+        )
 
     async def begin(self) -> bool:
         """Begin the calls whose intent has just become durable; True: not all could be."""

@@ -22,6 +22,7 @@ def order_of(
     step: AskTool | Begin | Act,
     *,
     tainted: bool,
+    variables: tuple[tuple[str, str], ...] = (),
 ) -> Order:
     """The call as its tool gets it: for the first time, and agreed to by nobody."""
     id_ = step.call.asked.id
@@ -35,6 +36,7 @@ def order_of(
         key=call_key(record.id, id_),
         tainted=tainted,
         agent=agent,
+        variables=variables,
     )
 
 

@@ -120,7 +120,7 @@ class _Run:
         self._system = definition.system
         self._asking = Asking(wiring, record, definition, self._limits)
         toolbox = self._asking.toolbox
-        self._calls = Calls(wiring, record, definition.id, toolbox)
+        self._calls = Calls(wiring, record, definition, toolbox)
         self._clearings = Clearings(toolbox, self._limits.clear_seconds)
         self._persons = Persons(wiring, record, definition.id)
         self._children = Children(wiring, record, definition, self._limits, toolbox)

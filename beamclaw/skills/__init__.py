@@ -2,6 +2,7 @@
 
 from beamclaw.skills._supervisor import supervisor
 from beamclaw.skills.defining import Definer
+from beamclaw.skills.eligible import value_of
 from beamclaw.skills.look import Setting, setting_of
 from beamclaw.skills.server import SkillsServer
 from beamclaw.skills.sources import sources_of
@@ -13,4 +14,5 @@ __all__ = [
     "setting_of",
     "sources_of",
     "supervisor",
+    "value_of",
 ]

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import attrs
 
 from beamclaw.config.schema import SkillEntryConfig
-from beamclaw.skills.eligible import NO_ENTRY, Facts, why_not
+from beamclaw.skills.eligible import NO_ENTRY, Facts, variables_of, why_not
 from beamclaw.skills.scan import Found
 
 
@@ -49,6 +49,22 @@ def catalogue(
     return sorted(
         skills, key=lambda skill: (skill.name.casefold(), bool(skill.why_not))
     )
+
+
+def given(
+    skills: Iterable[Skill], entries: Mapping[str, SkillEntryConfig]
+) -> tuple[tuple[str, str], ...]:
+    """The variables that commands get for the *skills* an agent has: each, and its skill.
+
+    Of two skills with one variable the first counts.
+    """
+    found: dict[str, str] = {}
+    for skill in skills:
+        if not skill.why_not:
+            entry = entries.get(skill.name, NO_ENTRY)
+            for variable in variables_of(skill.found.manifest, entry):
+                found.setdefault(variable, skill.name)
+    return tuple(sorted(found.items()))
 
 
 _INTRO: Final = """\

@@ -55,16 +55,16 @@ class Definer:
             beamclaw.agents.Unready: What it is told was never read, and cannot be.
         """
         # Whatever is wrong with the names is told without waiting.
-        plain = self._defined(agent, model, "")
+        plain = self._defined(agent, model, Persona())
         if own_of(self._config, agent).context == "none":
             return plain
         persona = await self._persona(agent, scope_of(session))
-        return self._defined(agent, model, persona.text)
+        return self._defined(agent, model, persona)
 
-    def _define(self, agent: str, model: str | None, told: str) -> AgentDefinition:
+    def _define(self, agent: str, model: str | None, told: Persona) -> AgentDefinition:
         definition = resolve(self._config, agent, model)
-        words = "\n\n".join(filter(None, (definition.system, told)))
-        return attrs.evolve(definition, system=words or None)
+        words = "\n\n".join(filter(None, (definition.system, told.text)))
+        return attrs.evolve(definition, system=words or None, variables=told.variables)
 
     async def _persona(self, agent: str, scope: Scope) -> Persona:
         last = self._told.get((agent, scope))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 import attrs
 
 from beamclaw.config.schema import SkillEntryConfig
+from beamclaw.contracts.secret import Secret
 from beamclaw.skills.manifest import Manifest, Requires
 
 NO_ENTRY = SkillEntryConfig()
@@ -41,13 +42,25 @@ def why_not(
         allowed: The names of those it may have; None: all.
         facts: What is so here.
     """
-    given = {name for name, value in entry.env.items() if value}
-    if entry.api_key is not None and skill.primary_env:
-        given.add(skill.primary_env)
+    given = variables_of(skill, entry)
     reasons = _policy(skill, entry, allowed, facts)
     if not skill.always:
         reasons = (*reasons, *_needs(skill.requires, given, facts))
     return next(filter(None, reasons), "")
+
+
+def variables_of(skill: Manifest, entry: SkillEntryConfig) -> tuple[str, ...]:
+    """The variables that commands get for *skill*, as the configuration has values."""
+    found = [name for name, value in entry.env.items() if value]
+    if entry.api_key and skill.primary_env and skill.primary_env not in found:
+        found.append(skill.primary_env)
+    return tuple(found)
+
+
+def value_of(entry: SkillEntryConfig, variable: str) -> Secret | None:
+    """The value of one of them; None: the configuration has none any more."""
+    value = entry.env.get(variable)
+    return Secret(value) if value else entry.api_key
 
 
 def _policy(

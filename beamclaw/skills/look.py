@@ -16,7 +16,7 @@ import attrs
 from beamclaw.agents import workspace_of
 from beamclaw.config.schema import Config, over, own_of
 from beamclaw.contracts.skills import Persona, Scope
-from beamclaw.skills.catalogue import Skill, catalogue, is_set, told_skills
+from beamclaw.skills.catalogue import Skill, catalogue, given, is_set, told_skills
 from beamclaw.skills.eligible import Facts
 from beamclaw.skills.files import contents, seed
 from beamclaw.skills.marks import Mark, Marks, mark
@@ -140,8 +140,9 @@ def _read(setting: Setting, folder: Path) -> Looked:
     own = (config.data,) if config.file is None else (config.data, config.file)
     found = list(contents(folder, own))
     skills, scan = skills_of(setting)
-    told = ""
+    told, variables = "", ()
     if setting.reads:
+        variables = given(skills, config.skills.entries)
         told, _ = told_skills(skills, limits.max_in_prompt, limits.prompt_chars)
     sizes = config.workspace
     caps = Caps(sizes.file_chars, sizes.user_chars, sizes.total_chars)
@@ -151,7 +152,7 @@ def _read(setting: Setting, folder: Path) -> Looked:
         sections, parts = told_files(
             found, scope, caps, str(folder), strict=setting.strict
         )
-        personas[scope] = Persona(assemble(str(folder), told, sections))
+        personas[scope] = Persona(assemble(str(folder), told, sections), variables)
     return Looked(
         personas=personas,
         parts=(Part("skills", len(told), len(told)), *parts),

@@ -53,7 +53,9 @@ class SkillEntryConfig:
 
     enabled: bool = key(True, "Whether there is this skill.")  # noqa: FBT003 -- the default
     env: Mapping[str, str] = table(
-        "Variables that it needs; one of the node's own goes before.", repr=hidden
+        "Variables that it needs, and that commands get of an agent that has it. One that\n"
+        "they get anyway goes before.",
+        repr=hidden,
     )
     api_key: Secret | None = key(
         None, "The value of the variable that the skill names as its primaryEnv."

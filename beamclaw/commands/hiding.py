@@ -1,0 +1,56 @@
+"""Keeps secrets that a command was given out of what is kept of its output.
+
+No wall against an agent that wants them: a command can write them in any other way. It is
+against those that come along by accident, in a list of variables or the trace of a shell.
+"""
+
+import re
+from collections.abc import Iterable
+
+from beamclaw.contracts.secret import REDACTED, Secret
+
+# A shorter value would turn half of every line into [secret].
+SHORTEST = 4
+
+
+class Hiding:
+    """Takes secrets out of a text that comes in pieces."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        values = {secret.reveal() for secret in secrets}
+        # A value inside another one: the longer first, or its rest would remain.
+        self._values = sorted(
+            (value for value in values if len(value) >= SHORTEST),
+            key=lambda value: -len(value),
+        )
+        self._pattern = re.compile("|".join(map(re.escape, self._values)))
+        # What could be the beginning of one: shown when it is known not to be.
+        self._held = ""
+
+    def clean(self, text: str, *, last: bool = False) -> str:
+        """What can be shown now; *last*: no more comes."""
+        if not self._values:
+            return text
+        text = self._held + text
+        cut = len(text) if last else self._sure(text)
+        found: list[str] = []
+        place = 0
+        for match in self._pattern.finditer(text):
+            if match.start() >= cut:
+                break
+            found += (text[place : match.start()], REDACTED)
+            place = match.end()
+        cut = max(cut, place)
+        found.append(text[place:cut])
+        self._held = text[cut:]
+        return "".join(found)
+
+    def _sure(self, text: str) -> int:
+        """Up to which character no value begins that is not there as a whole."""
+        for place in range(max(0, len(text) - len(self._values[0]) + 1), len(text)):
+            rest = text[place:]
+            if any(
+                len(rest) < len(each) and each.startswith(rest) for each in self._values
+            ):
+                return place
+        return len(text)
