@@ -19,6 +19,7 @@ def test_this_release_has_left_a_folder() -> None:
     assert RELEASES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
 async def test_the_folder_of_a_release_opens(release: Path, tmp_path: Path) -> None:
     with tarfile.open(release) as archive:

@@ -64,6 +64,7 @@ async def all_of(stream: trio.SocketStream) -> bytes:
     return b"".join([data async for data in stream])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 async def test_bytes_arrive_in_order_and_in_other_pieces(autojump_clock, seed) -> None:
     network(seed=seed)

@@ -49,6 +49,7 @@ def test_no_seed_of_the_share_breaks_a_promise() -> None:
     assert not done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_same_world_each_time() -> None:
     first, second = play(CALM), play(CALM)
     assert first.digest == second.digest
@@ -108,6 +109,7 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     assert any(each.daily is not None for each in plans)
 
 
+@pytest.mark.slow
 def test_a_world_has_a_wire_or_none() -> None:
     assert play(CALM).figures["connections to providers"]
     assert plan(CALM).http
@@ -115,6 +117,7 @@ def test_a_world_has_a_wire_or_none() -> None:
     assert not play(WIRELESS).figures["connections to providers"]
 
 
+@pytest.mark.slow
 def test_what_is_killed_leaves_no_socket_open() -> None:
     """What is left open would be a warning of this test's."""
     outcome = play(DEADLY)

@@ -95,6 +95,7 @@ async def test_programs_die_with_their_node(
     assert (await command.wait_ended()).by == "loss"
 
 
+@pytest.mark.slow
 def test_a_world_with_work_repeats_itself() -> None:
     first, second = play(AT_WORK), play(AT_WORK)
     assert first.digest == second.digest

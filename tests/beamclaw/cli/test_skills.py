@@ -29,6 +29,7 @@ def test_what_comes_with_us_is_listed(capsys: pytest.CaptureFixture[str]):
     assert "is wrong" in skills(capsys, "check")
 
 
+@pytest.mark.slow
 def test_one_is_installed_changed_updated_pinned_and_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

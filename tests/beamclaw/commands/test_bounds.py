@@ -66,6 +66,7 @@ async def test_a_cgroup_that_cannot_be_made_is_told(tenant):
     assert not found.output
 
 
+@pytest.mark.slow
 async def test_its_cgroup_is_set_before_it_begins(tenant, group):
     cgroup = Cgroup(folder=str(group), settings={"pids.max": "7"})
     script = f"cat {group}/*/pids.max; cat {group}/*/cgroup.procs"
@@ -128,6 +129,7 @@ def test_what_is_in_a_real_cgroup_of_version_2_is_killed_in_one_step(monkeypatch
             one.kill()
 
 
+@pytest.mark.slow
 async def test_a_disk_filler_is_ended(tenant, tmp_path):
     disk = Disk(folders=(str(tmp_path),), most=4_000_000, spare=0)
     script = f"""

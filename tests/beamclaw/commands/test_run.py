@@ -136,6 +136,7 @@ async def test_a_terminal_has_its_size(tenant):
     assert found.output.startswith(b"11 22\r\n/dev/pts/")
 
 
+@pytest.mark.slow
 async def test_what_it_left_behind_is_ended(tenant):
     script = """
         echo $$
@@ -179,6 +180,7 @@ async def test_who_has_ordered_it_dies_and_it_is_ended(tenant):
     assert not alive(number)
 
 
+@pytest.mark.slow
 async def test_a_program_that_forks_without_end_is_ended(tenant):
     script = """
 import os, time

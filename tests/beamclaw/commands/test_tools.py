@@ -210,6 +210,7 @@ async def test_a_call_that_dies_takes_its_command_along(bench):
         await trio.sleep(0.01)
 
 
+@pytest.mark.slow
 @in_process
 async def test_it_goes_on_in_the_background(bench):
     script = "echo one; until [ -e go ]; do sleep 0.02; done; echo two"

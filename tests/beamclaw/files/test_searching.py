@@ -182,6 +182,7 @@ async def test_a_search_that_is_given_up_closes_its_files(tmp_path: Path) -> Non
             await trio.sleep(0.001)
 
 
+@pytest.mark.slow
 async def test_many_entries_are_no_burden(tmp_path: Path, monkeypatch) -> None:
     """A folder of a million, as the system tells it: no more is held than is looked at."""
 

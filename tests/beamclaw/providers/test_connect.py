@@ -176,6 +176,7 @@ def test_what_is_known_of_models_is_replaced_by_the_configuration():
     assert catalogue.known("never-heard-of", {}) == ModelInfo()
 
 
+@pytest.mark.slow
 def test_the_http_client_is_not_loaded_before_it_is_needed():
     program = (
         "import sys, beamclaw.providers\n"

@@ -354,6 +354,7 @@ async def test_its_own_folders_have_a_size(bench):
     assert said.count("Read-only") == 2
 
 
+@pytest.mark.slow
 async def test_a_disk_filler_is_contained(bench):
     found = await bench.sh(
         "i=0; while :; do head -c 1000000 /dev/urandom > f$i; i=$((i+1)); done"
@@ -372,6 +373,7 @@ async def test_one_long_file_is_cut(bench):
     assert (bench.workspace / "f").stat().st_size <= 4 * MIB
 
 
+@pytest.mark.slow
 async def test_a_file_without_a_name_counts(bench):
     script = """
 import os
@@ -386,6 +388,7 @@ import time; time.sleep(30)
     assert found.ended.by == "disk"
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_of_what_it_has_started(bench):
     before = cgroups()
     mark = f"sleep 7{os.getpid()}"
@@ -457,6 +460,7 @@ async def test_what_bubblewrap_runs_with_is_nothing_of_the_commands(bench):
     assert found.output.endswith(f"{library} /tmp\n".encode())
 
 
+@pytest.mark.slow
 async def test_what_it_is_told_is_in_no_list_of_processes(bench):
     async def look():
         while not (found := with_words("sleep", "6.25")):

@@ -205,6 +205,7 @@ async def test_a_page_that_ends_its_reader_ends_nothing_else(script, words, read
             await node.fetch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script", ["while True: pass", "import time; time.sleep(3600)"]
 )
