@@ -12,13 +12,14 @@ from typing import Any, cast
 
 import supervision
 from beamclaw.commands import words
+from beamclaw.commands.door import known
 from beamclaw.commands.messages import CommandOver, NoteCommand, TellAgain
 from beamclaw.contracts import names
-from beamclaw.contracts.commands import Ended
+from beamclaw.contracts.commands import Ended, end_commands_of
 from beamclaw.contracts.ledger import Claim, Commit, Owned
 from beamclaw.contracts.ledger_errors import IdempotencyConflict, LedgerError
 from beamclaw.contracts.ledger_ops import Deliver, DropCommand, Op, PutCommand
-from beamclaw.contracts.ledger_reads import ReadCommands
+from beamclaw.contracts.ledger_reads import ReadCommands, ReadSessionRow
 from beamclaw.contracts.ledger_rows import CommandRow
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.outside import Outside
@@ -52,6 +53,21 @@ class NoticeServer(supervision.Server):
         rows = await supervision.call(self._ledger, ReadCommands(), timeout=None)
         for row in rows:
             self._watch(row)
+        await self._end_unread()
+
+    async def _end_unread(self) -> None:
+        """End commands of deleted sessions: a ledger that dies may not have said so."""
+        try:
+            running = await known(self._tenant)
+        except supervision.CallFailed:
+            return  # they end with their supervisor
+        scopes = {each.scope for each in running.values() if each.state != "over"}
+        for scope in sorted(scopes - {""}):
+            row = await supervision.call(
+                self._ledger, ReadSessionRow(scope), timeout=None
+            )
+            if row is None or row.deleted_at is not None:
+                end_commands_of(self._tenant, scope)
 
     def _watch(self, row: CommandRow) -> None:
         self._rows[row.command_id] = row

@@ -258,8 +258,9 @@ async def start(tenant: str, order: StartCommand) -> supervision.Pid:
 def end_commands_of(tenant: str, scope: str) -> None:
     """Have the commands of a session ended that is deleted; nobody waits for that.
 
-    It is the ledger that calls this: who deletes a session may die over it. The call
-    may be lost: it is with the launcher's process, whose end is that of all commands.
+    The ledger calls this: who deletes a session may die over it. Should the ledger die
+    before, it is who tells of commands that calls it, which starts anew with the ledger.
+    It is lost with the launcher's process only, whose end is that of all commands.
     """
     with point("command.unread"):
         supervision.cast(names.of_tenant(tenant, "launcher"), EndCommandsOf(scope))

@@ -357,7 +357,7 @@ class LedgerServer(supervision.Server):
         if type(outcome) is Receipt and not outcome.duplicate:
             self._ring(sender.request, outcome)
         # Nor need who deleted a session be there when that is done. Should we not be,
-        # commands are begun anew with all that is below us, and none is left.
+        # who tells of commands looks for those of deleted sessions when it starts anew.
         elif not isinstance(outcome, Exception):
             self._end_commands(sender.request)
         _answer(sender, outcome)

@@ -19,7 +19,7 @@ from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.lifecycle import DeleteSession, order
 from beamclaw.contracts.outside import InlineWorker
 from beamclaw.contracts.points import hooked
-from beamclaw.ledger import Owner
+from beamclaw.ledger import Owner, server
 from beamclaw.paths import Roots
 from beamclaw.testing._programs import Programs
 from tests.beamclaw.sessions.conftest import KEY, Model, Tenant
@@ -240,7 +240,6 @@ SESSION = f"default/session/{KEY}"
         # It is deleted, and who deletes it has not heard of that.
         (SESSION, "ledger.reply.before"),
         (SESSION, "command.unread.before"),
-        # What is below the ledger begins anew with it.
         (LEDGER, "command.unread.before"),
         (LEDGER, "command.unread.after"),
         ("default/launcher", "command.unread.before"),
@@ -265,6 +264,34 @@ async def test_whoever_dies_over_a_deletion_no_command_is_left(
         assert supervision.whereis(who) != before
         assert not programs.running
         assert await nothing_is_left()
+
+
+@pytest.mark.parametrize("who", [LEDGER, "default/notices"])
+async def test_a_ledger_that_died_before_it_said_so_leaves_no_command(
+    opened, programs, monkeypatch, autojump_clock, who
+):
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        with monkeypatch.context() as patch:
+            patch.setattr(server, "end_commands_of", lambda *_: None)
+            await order(LocalBus(), "default", KEY, DeleteSession())
+        await trio.sleep(1)
+        assert programs.running
+        await tenant.kill(who)
+        await trio.sleep(1)
+
+        assert not programs.running
+
+
+async def test_commands_of_others_go_on_when_the_ledger_dies(
+    opened, programs, autojump_clock
+):
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        await tenant.kill(LEDGER)
+        await trio.sleep(1)
+
+        assert programs.running
 
 
 async def test_the_commands_of_a_session_end_that_the_cleanup_deletes(
