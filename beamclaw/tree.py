@@ -31,7 +31,7 @@ from beamclaw import (
     tenants,
     tools,
 )
-from beamclaw.config import Config, ConfigServer
+from beamclaw.config import Config, ConfigServer, Origin
 from beamclaw.config.installed import Fault
 from beamclaw.config.schema import AgentBudgetConfig, BudgetConfig, over, own_of
 from beamclaw.contracts import names
@@ -100,10 +100,12 @@ def tree(
     *,
     plugins: Plugins = NO_PLUGINS,
     loading: Loading | None = None,
+    origin: Origin | None = None,
 ) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
-    References are names, so nothing below is invalid when one above restarts.
+    References are names, so nothing below is invalid when one above restarts. *origin*
+    says where the configuration came from, for whoever changes the file.
     *tools_of* says which tools there are for an agent, in place of the node's own, with
     those of *plugins*. *troubles* will say which parts cannot work. *loading* will be
     what the tools have to wait for: the first turn begins it, or somebody before that.
@@ -151,7 +153,11 @@ def tree(
                 ),
             ),
             _subtree("telemetry", partial(telemetry.supervisor, config, outside)),
-            ChildSpec("config", partial(ConfigServer, config), name="config"),
+            ChildSpec(
+                "config",
+                partial(ConfigServer, config, carrier, outside, origin),
+                name="config",
+            ),
             ChildSpec(
                 "store",
                 partial(store.StoreServer, config.data, outside, troubles=troubles),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from beamclaw.cli.approval_verbs import APPROVAL_VERBS
+from beamclaw.cli.config_verbs import CONFIG_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
 from beamclaw.cli.skill_verbs import SKILL_VERBS
 from beamclaw.cli.verbs import CONFIG, DATA, JSON, Option, Usage, Verb
@@ -16,7 +17,7 @@ WIDTH: Final = 80
 # What the verbs of two words have in common.
 GROUPS: Final = {
     "approvals": "calls of tools that a person has to agree to",
-    "config": "look at the configuration",
+    "config": "the configuration: check, show, change, and go back",
     "skills": "what agents know how to do: list, check, install, update, remove",
     "sessions": "conversations: list, set, reset, rewind, fork, put away, delete",
 }
@@ -146,30 +147,7 @@ VERBS: Final[Sequence[Verb]] = (
         (DATA, JSON),
         (("beamclaw tree", "drawn"), ("beamclaw tree --json", "for programs")),
     ),
-    Verb(
-        "config check",
-        "find what is wrong with a configuration",
-        "config:check",
-        (
-            CONFIG,
-            DATA,
-            Option(
-                "--strict", action="store_true", help="unknown keys are errors, too"
-            ),
-            JSON,
-        ),
-        (
-            ("beamclaw config check", "the one that the node would read"),
-            ("beamclaw config check --strict --config new.yaml", "another one"),
-        ),
-    ),
-    Verb(
-        "config show",
-        "what holds, and where it was set",
-        "config:show",
-        (CONFIG, DATA, JSON),
-        (("beamclaw config show", "as YAML, secrets left out"),),
-    ),
+    *CONFIG_VERBS,
     Verb(
         "completion",
         "print the completion of a shell",

@@ -23,6 +23,7 @@ from beamclaw.config.installed import FAILED
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
+from beamclaw.config.server import Origin
 from beamclaw.config.token import FILE_NAME, kept_token
 from beamclaw.contracts import gateway, names
 from beamclaw.contracts.gateway import CannotListen
@@ -49,8 +50,10 @@ class Node(supervision.Application):
         as_json: bool,
         hints: tuple[str, ...] = (),
         tools_of: ToolsOf | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self._config = config
+        self._origin = origin
         self._tools_of = tools_of
         self._troubles = Troubles()
         self._loading = Loading(REAL.worker())
@@ -69,6 +72,7 @@ class Node(supervision.Application):
             troubles=self._troubles,
             plugins=self._plugins,
             loading=self._loading,
+            origin=self._origin,
         )
 
     async def ready(self) -> None:
@@ -123,8 +127,13 @@ def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     """Run the node until a signal; the exit code. *tools_of*: see `tree`."""
     loaded = _load(options)
     config = _with_token(loaded)
+    origin = Origin(
+        config=loaded.config, variables=dict(os.environ), options=_given(options)
+    )
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
-    node = Node(config, as_json=options.json, hints=hints, tools_of=tools_of)
+    node = Node(
+        config, as_json=options.json, hints=hints, tools_of=tools_of, origin=origin
+    )
     try:
         code = supervision.run(node, grace=GRACE)
     except supervision.StartFailed as error:
@@ -136,17 +145,19 @@ def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     return code
 
 
-def _load(options: argparse.Namespace) -> Loaded:
+def _given(options: argparse.Namespace) -> dict[str, str]:
     given = {
         "gateway.host": options.host,
         "gateway.port": options.port,
         "logging.format": "json" if options.json else None,
     }
-    overrides = {path: text for path, text in given.items() if text is not None}
+    return {path: text for path, text in given.items() if text is not None}
+
+
+def _load(options: argparse.Namespace) -> Loaded:
+    given = _given(options)
     try:
-        loaded = load(
-            os.environ, file=options.config, data=options.data, options=overrides
-        )
+        loaded = load(os.environ, file=options.config, data=options.data, options=given)
     except ConfigError as error:
         say(error.problems, error.warnings)
         raise CommandError(

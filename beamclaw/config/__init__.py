@@ -2,6 +2,6 @@
 
 from beamclaw.config.problems import ConfigError, Problem
 from beamclaw.config.schema import Config
-from beamclaw.config.server import ConfigServer
+from beamclaw.config.server import ConfigServer, Origin
 
-__all__ = ["Config", "ConfigError", "ConfigServer", "Problem"]
+__all__ = ["Config", "ConfigError", "ConfigServer", "Origin", "Problem"]

@@ -166,7 +166,7 @@ def parse(
     """
     top = Where(source, 1, 1)
     try:
-        raw = _compose(_hide(text, source), source)
+        raw = _compose(mask(text, source), source)
         reader = _Reader(variables)
         tree = Branch(top, "") if raw is None else reader.read(raw, "", 0)
     except _Stop as stop:
@@ -180,9 +180,11 @@ def parse(
     return Branch(top, ""), [*reader.problems, Problem(raw.where, "", wrong + what)]  # pyright: ignore[reportOptionalMemberAccess] -- without raw it was a Branch
 
 
-def _hide(text: str, source: str) -> str:
-    # `{key: ${NAME}}` is no YAML: a brace cannot stand in a plain word there. Marks of
-    # the same length take the place of the braces, so that all positions stay true.
+def mask(text: str, source: str = "") -> str:
+    """*text* with marks in place of the braces of variables, and as long as before.
+
+    ``{key: ${NAME}}`` is no YAML: a brace cannot stand in a plain word there.
+    """
     for mark in ("\ue000", "\ue001"):
         if mark in text:
             before = text[: text.index(mark)]
@@ -194,7 +196,8 @@ def _hide(text: str, source: str) -> str:
     return _VARIABLE.sub("$\\1\ue000\\2\ue001", text)
 
 
-def _show(text: str) -> str:
+def unmask(text: str) -> str:
+    """What :func:`mask` was given."""
     return text.replace("\ue000", "{").replace("\ue001", "}")
 
 
@@ -241,10 +244,10 @@ def _events(text: str, source: str) -> Iterator[Any]:
 
 def _broken(text: str, source: str, error: yaml.MarkedYAMLError) -> tuple[Where, str]:
     mark: Any = error.problem_mark or error.context_mark
-    message = f"not valid YAML: {_show(str(error.problem))}"
+    message = f"not valid YAML: {unmask(str(error.problem))}"
     if error.context and error.context_mark is not None:
         begun = error.context_mark.line + 1
-        message += f" ({_show(error.context)}, begun in line {begun})"
+        message += f" ({unmask(error.context)}, begun in line {begun})"
     lines = text.splitlines() or [""]
     if mark.line >= len(lines):  # the end of the file came too early
         return Where(source, len(lines), len(lines[-1]) + 1), message
@@ -310,7 +313,7 @@ class _Reader:
             if key.kind != "scalar":
                 self._wrong(key.where, path, "a key has to be a word")
                 continue
-            name = _show(key.text)
+            name = unmask(key.text)
             if name == "<<" and key.plain:
                 self._wrong(key.where, path, "<< is not understood; write the keys out")
             elif name in branch.keys_at:
@@ -353,7 +356,7 @@ class _Reader:
             used.append(name)
             return self.variables[name]
 
-        text = _show(_MARKED.sub(value, raw.text))
+        text = unmask(_MARKED.sub(value, raw.text))
         if not sound:
             return None
         return Scalar(text, raw.where, path, raw.plain, tuple(used))

@@ -66,10 +66,30 @@ def load(
         ConfigError: It cannot be used; all reasons at once.
     """
     folder = data_folder(variables, data)
-    path = _file(variables, file, folder)
+    path = file_of(variables, file, folder)
+    text = None if path is None else decoded(_read(path), path)
+    return load_text(
+        text, path, variables, folder=folder, options=options, strict=strict
+    )
+
+
+def load_text(
+    text: str | None,
+    path: Path | None,
+    variables: Mapping[str, str],
+    *,
+    folder: Path,
+    options: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Loaded:
+    """The configuration that holds with *text* in the file *path*.
+
+    Raises:
+        ConfigError: It cannot be used; all reasons at once.
+    """
     tree, errors = Branch(Where("built in"), ""), list[Problem]()
-    if path is not None:
-        tree, errors = parse(_read(path), str(path), variables)
+    if text is not None:
+        tree, errors = parse(text, str(path), variables)
     warnings = overlay(tree, variables, options or {})
     base = Path(os.path.abspath(path)).parent if path else folder  # noqa: PTH100
     errors += _missing_apis(tree)
@@ -121,9 +141,10 @@ def _full(name: str, provider: ProviderConfig) -> str:
     return f"{name}/{provider.chosen_model}"
 
 
-def _file(
+def file_of(
     variables: Mapping[str, str], given: str | Path | None, folder: Path
 ) -> Path | None:
+    """The file that is read: *given*, else ``BEAMCLAW_CONFIG``, else that of *folder*."""
     said = given or variables.get("BEAMCLAW_CONFIG")
     if said:
         return Path(said).expanduser()
@@ -131,24 +152,34 @@ def _file(
     return default if default.exists() else None
 
 
-def _read(path: Path) -> str:
-    def refuse(message: str, where: Where | None = None) -> ConfigError:
-        return ConfigError([Problem(where or Where(str(path)), "", message)])
-
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise refuse(f"cannot be read: {error.strerror}") from None
+        raise _refused(Where(str(path)), f"cannot be read: {error.strerror}") from None
+
+
+def decoded(raw: bytes, path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: It is none, or too large for a configuration.
+    """
     if len(raw) > MAX_BYTES:
-        raise refuse(f"is larger than {MAX_BYTES} bytes; a configuration is not")
+        words = f"is larger than {MAX_BYTES} bytes; a configuration is not"
+        raise _refused(Where(str(path)), words)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8", "replace")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         where = Where(str(path), line, column)
-        raise refuse("is not UTF-8 text", where) from None
+        raise _refused(where, "is not UTF-8 text") from None
+
+
+def _refused(where: Where, message: str) -> ConfigError:
+    return ConfigError([Problem(where, "", message)])
 
 
 def _missing_apis(tree: Branch) -> list[Problem]:

@@ -34,6 +34,7 @@ from beamclaw.contracts.sessions import (
     TopicValue,
 )
 from beamclaw.contracts.shell import UNKNOWN_RUN
+from beamclaw.shell.config import CONFIG_METHODS
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
@@ -273,6 +274,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "grants": grants,
     "revoke": revoke,
     "usage": usage,
+    **CONFIG_METHODS,
     **SESSION_METHODS,
     **TOOL_METHODS,
 }

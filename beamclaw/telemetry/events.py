@@ -35,6 +35,8 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "supervision.process.trace": "info",
     "supervision.child.restart": "info",
     "supervision.child.recovered": "info",
+    "beamclaw.config.written": "info",
+    "beamclaw.config.refused": "warning",
     "beamclaw.gateway.crashed": "error",
     "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.stalled": "warning",

@@ -38,6 +38,14 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "http.end",
         "store.reply",
     ),
+    "config-written": (
+        "config.folder",
+        "config.sync",
+        "config.keep",
+        "config.refuse",
+        "config.replace",
+        "config.sync-folder",
+    ),
     "agent-gone": ("session.refuse",),
     "mended": (
         "session.mend",

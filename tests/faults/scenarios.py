@@ -5,6 +5,7 @@ that no other play of it has; it returns when every client has its end, however 
 node died meanwhile.
 """
 
+import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
@@ -745,3 +746,38 @@ async def mended(stage: Stage, name: str) -> None:
     await stage.ask(Plan(rounds=(("look",),)), f"{name}a", session)
     await stage.order_session(session, "fork", new=f"{name}fork")
     await stage.ask(Plan(), f"{name}b", key(f"{name}fork"))
+
+
+_HISTORIES = itertools.count()
+
+
+@scenario(empty=True)
+async def config_written(stage: Stage, name: str) -> None:
+    """The configuration file is changed; whoever dies leaves the old one or the new."""
+    del name
+    with suppress(*LEFT):
+        await stage.request("config.write", how="patch", text="{no_such_key: 1}")
+    await stage.up.wait()
+    wanted = 2 + next(_HISTORIES) % 1000
+    while not await _config_says(stage, wanted):
+        with suppress(*LEFT):
+            text = f"{{config: {{history: {wanted}}}}}"
+            answer = await stage.request("config.write", how="patch", text=text)
+            if answer.get("error", {}).get("code", "unavailable") != "unavailable":
+                stage.complaints.append(f"a change was refused: {answer}")
+        await stage.up.wait()
+
+
+async def _config_says(stage: Stage, wanted: int) -> bool:
+    await stage.up.wait()
+    try:
+        answer = await stage.request("config")
+    except LEFT:
+        return False
+    document = answer.get("result")
+    if document is None:  # that part of the node is not up
+        return False
+    if document["issues"]:
+        stage.complaints.append(f"the configuration is broken: {document['issues']}")
+    said = document["parsed"].get("config", {}).get("history")
+    return said == wanted

@@ -36,6 +36,7 @@ from beamclaw.config.schema.limits import (
 from beamclaw.config.schema.node import (
     Chosen,
     Config,
+    ConfigFileConfig,
     LedgerConfig,
     Level,
     LoggingConfig,
@@ -75,6 +76,7 @@ __all__ = [
     "BudgetConfig",
     "Chosen",
     "Config",
+    "ConfigFileConfig",
     "Count",
     "ExecConfig",
     "FilesConfig",

@@ -3,12 +3,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import attrs
 
 from beamclaw.config.schema.agents import AgentConfig
-from beamclaw.config.schema.fields import Count, Wait, key, table
+from beamclaw.config.schema.fields import Count, Range, Wait, key, table
 from beamclaw.config.schema.gateway import GatewayConfig
 from beamclaw.config.schema.limits import LimitsConfig
 from beamclaw.config.schema.providers import ProviderConfig
@@ -24,6 +24,15 @@ class LedgerConfig:
     """What is written to disk, and how."""
 
     max_batch: Count = key(512, "Commits that share one transaction, at most.")
+
+
+@attrs.frozen(kw_only=True)
+class ConfigFileConfig:
+    """Changes of the configuration file by commands and clients."""
+
+    history: Annotated[int, Range(1, 10_000)] = key(
+        50, "Files that were replaced which are kept, to look at and to go back to."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +90,7 @@ class Config:
     skills: SkillsConfig = attrs.field(factory=SkillsConfig)
     limits: LimitsConfig = attrs.field(factory=LimitsConfig)
     ledger: LedgerConfig = attrs.field(factory=LedgerConfig)
+    config: ConfigFileConfig = attrs.field(factory=ConfigFileConfig)
     logging: LoggingConfig = attrs.field(factory=LoggingConfig)
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
     # Not keys: where the file is follows from the folder, and what was chosen from all

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import supervision
+from beamclaw.bus import LocalBus
 from beamclaw.config import Config, ConfigError, ConfigServer
 from beamclaw.config.document import parse
 from beamclaw.config.loader import load
@@ -17,6 +18,7 @@ from beamclaw.config.redactor import secrets_of
 from beamclaw.config.reference import default_file, effective, effective_values, page
 from beamclaw.config.schema import Chosen
 from beamclaw.config.token import kept_token
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.resources import resource
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import data_folder
@@ -263,7 +265,7 @@ def test_the_reference_page_has_the_table_of_keys():
 
 async def test_the_process_publishes_what_it_holds(tmp_path):
     config = secret_config(tmp_path).config
-    start = lambda: ConfigServer(config)  # noqa: E731
+    start = lambda: ConfigServer(config, LocalBus(), Outside())  # noqa: E731
     spec = supervision.ChildSpec("config", start, name="config")
     async with supervision.open_supervisor([spec]):
         entry = supervision.lookup("config")

@@ -1,0 +1,268 @@
+"""``beamclaw config get|set|unset|apply|diff|history|rollback``.
+
+With a node running, that changes its file; without one it is done here, by the same
+writer and under the same lock.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from beamclaw.cli.asking import who
+from beamclaw.cli.client import Client, NoNode, connect
+from beamclaw.cli.output import CommandError, result, result_json, tell
+from beamclaw.config.document import MAX_BYTES
+from beamclaw.config.writing.documents import Order, Refusal
+from beamclaw.contracts.shell import data_folder
+
+Row = Mapping[str, Any]
+_STANDARD_INPUT: Final = "-"
+_WIDEST: Final = 60
+
+
+def get(options: argparse.Namespace) -> int:
+    """Print the file, or one key."""
+    document = _ask(options, "config", {})
+    if options.path:
+        return _get_key(options, document)
+    if options.json:
+        result_json(document)
+        return 0
+    if document["text"] is None:
+        raise CommandError(f"{document['path']} is no YAML; see: beamclaw config check")
+    tell(f"# {document['path']}" + ("" if document["exists"] else " (there is none)"))
+    result(document["text"].rstrip())
+    return 0
+
+
+def _get_key(options: argparse.Namespace, document: Row) -> int:
+    values = document["values"]
+    if values is None:
+        raise CommandError("the file cannot be used; see: beamclaw config check", 2)
+    found: Any = values
+    for name in path_of(options.path):
+        if not isinstance(found, Mapping) or name not in found:
+            raise CommandError(f"there is no key {options.path}", 2)
+        found = found[name]  # pyright: ignore[reportUnknownVariableType] -- JSON
+    if options.json or not isinstance(found, str):
+        result_json(found)  # pyright: ignore[reportUnknownArgumentType] -- JSON
+    else:
+        result(found)
+    return 0
+
+
+def set_(options: argparse.Namespace) -> int:
+    """Change one key."""
+    value = (
+        _read(_STANDARD_INPUT) if options.value == _STANDARD_INPUT else options.value
+    )
+    text = _patch(options.path, _value(value.strip()))
+    return _write(options, {"how": "patch", "text": text})
+
+
+def _value(text: str) -> str:
+    # As it would stand in the file: flow YAML, but plain words need no quotes.
+    if text.startswith(("{", "[", '"', "'")) or _is_plain(text):
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _is_plain(text: str) -> bool:
+    number = text.replace(".", "", 1).replace("-", "", 1).isdigit()
+    return number or text in ("true", "false")
+
+
+def unset(options: argparse.Namespace) -> int:
+    """Take one key out."""
+    return _write(options, {"how": "patch", "text": _patch(options.path, "null")})
+
+
+def _patch(path: str, value: str) -> str:
+    names = [json.dumps(name, ensure_ascii=False) for name in path_of(path)]
+    return "".join(f"{{{name}: " for name in names) + value + "}" * len(names)
+
+
+def path_of(path: str) -> list[str]:
+    """The names in *path*; one with a dot in it stands in quotes.
+
+    Raises:
+        CommandError: It is none.
+    """
+    names, rest = list[str](), path
+    while rest:
+        if rest.startswith('"'):
+            try:
+                name, end = json.JSONDecoder().raw_decode(rest)
+            except ValueError:
+                break
+            rest = rest[end:]
+        else:
+            name, _, _ = rest.partition(".")
+            rest = rest[len(name) :]
+        names.append(name)
+        if not rest and all(names):
+            return names
+        if not rest.startswith(".") or rest == ".":
+            break
+        rest = rest[1:]
+    raise CommandError(f"{path!r} is no key; one is written as gateway.port", 2)
+
+
+def apply(options: argparse.Namespace) -> int:
+    """Replace the whole file."""
+    text = _read(options.file)
+    return _write(options, {"how": "set", "text": text, "shrink": options.shrink})
+
+
+def rollback(options: argparse.Namespace) -> int:
+    """Put an older file back."""
+    return _write(options, {"how": "rollback", "entry": options.entry})
+
+
+def _write(options: argparse.Namespace, params: Mapping[str, object]) -> int:
+    written = _ask(
+        options,
+        "config.write",
+        {**params, "dry": options.dry_run, "note": options.note, "by": who()},
+    )
+    if options.json:
+        result_json(written)
+        return 0
+    _say_changes(written["changes"])
+    for warning in written["warnings"]:
+        tell(f"warning: {warning['path']}: {warning['message']}")
+    if options.dry_run:
+        result("nothing was written (--dry-run)")
+    elif not written["changes"]:
+        result(f"{written['path']}: nothing is different")
+    else:
+        result(f"{written['path']}: written; it holds at the next start of the node")
+    return 0
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Print what is different."""
+    if options.entry is None:
+        rows = _ask(options, "config", {})["waiting"]
+        nothing = "nothing waits for the next start"
+    else:
+        rows = _ask(options, "config.changes", {"entry": options.entry})
+        nothing = "nothing is different"
+    if options.json:
+        result_json(rows)
+        return 0
+    _say_changes(rows)
+    if not rows:
+        result(nothing)
+    return 0
+
+
+def _say_changes(rows: Sequence[Row]) -> None:
+    for row in rows:
+        before, after = _short(row["before"]), _short(row["after"])
+        if before == after:  # two secrets
+            result(f"{row['path']}: another one")
+        else:
+            result(f"{row['path']}: {before} -> {after}")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def history(options: argparse.Namespace) -> int:
+    """Print the entries."""
+    rows = _ask(options, "config.history", {})
+    if options.json:
+        result_json(rows)
+        return 0
+    for row in rows:
+        at = datetime.fromtimestamp(row["at"]).astimezone()
+        words = f"{row['number']:>4}  {at:%Y-%m-%d %H:%M}  {row['how']} by {row['by']}"
+        result(words + (f": {row['note']}" if row["note"] else ""))
+    if not rows:
+        result("nothing was replaced yet")
+    return 0
+
+
+def _read(file: str) -> str:
+    try:
+        if file == _STANDARD_INPUT:
+            return sys.stdin.read(MAX_BYTES + 1)
+        with Path(file).open(encoding="utf-8-sig") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}", 2) from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{file} is not UTF-8 text", 2) from None
+
+
+# --- the node, or this process in its place
+
+
+def _ask(options: argparse.Namespace, method: str, params: Mapping[str, object]) -> Any:
+    with suppress(NoNode):
+        if options.config is None:
+            with _connected(options) as client:
+                return client.request(method, params)
+    try:
+        return _HERE[method](options, params)
+    except Refusal as refusal:
+        raise CommandError(str(refusal)) from None
+
+
+def _connected(options: argparse.Namespace) -> Client:
+    return connect(data_folder(os.environ, options.data))
+
+
+def _writer(options: argparse.Namespace) -> Any:
+    from beamclaw.config.loader import file_of  # noqa: PLC0415 -- only without a node
+    from beamclaw.config.writing.writer import Writer, default_file  # noqa: PLC0415
+    from beamclaw.contracts.outside import Outside  # noqa: PLC0415
+
+    data = data_folder(os.environ, options.data)
+    file = file_of(os.environ, options.config, data) or default_file(data)
+    return Writer(
+        running=None,
+        file=file,
+        data=data,
+        variables=dict(os.environ),
+        options={},
+        wall=Outside().wall,
+    )
+
+
+def _document(options: argparse.Namespace, params: Mapping[str, Any]) -> Any:
+    del params
+    return attrs.asdict(_writer(options).document())
+
+
+def _written(options: argparse.Namespace, params: Mapping[str, Any]) -> Any:
+    return attrs.asdict(_writer(options).write(Order(**params)))
+
+
+def _entries(options: argparse.Namespace, params: Mapping[str, Any]) -> Any:
+    del params
+    return [entry.shown for entry in _writer(options).history()]
+
+
+def _changes(options: argparse.Namespace, params: Mapping[str, Any]) -> Any:
+    found = _writer(options).changes_since(params["entry"])
+    return [attrs.asdict(change) for change in found]
+
+
+_HERE: Final[Mapping[str, Callable[[argparse.Namespace, Mapping[str, Any]], Any]]] = {
+    "config": _document,
+    "config.write": _written,
+    "config.history": _entries,
+    "config.changes": _changes,
+}

@@ -1,0 +1,232 @@
+"""The one way in which the configuration file is changed.
+
+Judged whole before anything is written, against the file as it is under a lock; the old
+file is kept before the new one takes its place. Everything here blocks.
+"""
+
+import errno
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from beamclaw.config.document import parse
+from beamclaw.config.loader import FILE_NAME, Loaded, decoded, load_text
+from beamclaw.config.problems import ConfigError
+from beamclaw.config.redactor import redactor
+from beamclaw.config.reference import plain
+from beamclaw.config.schema import Config
+from beamclaw.config.writing import files
+from beamclaw.config.writing.differing import differences
+from beamclaw.config.writing.documents import (
+    Change,
+    Document,
+    Entry,
+    Order,
+    Refusal,
+    Written,
+)
+from beamclaw.config.writing.hiding import AS_WRITTEN, as_json, without_secrets
+from beamclaw.config.writing.judging import fresh, issue, judge, judge_base
+from beamclaw.config.writing.patching import patched, read_patch
+
+
+@attrs.frozen(kw_only=True)
+class Writer:
+    """See the module.
+
+    Attributes:
+        running: What a node runs by; None: nothing runs.
+        file: Of the configuration.
+        data: The data folder, which keeps the history.
+        variables: The environment, and *options* of the command line, which count as
+            they do at a start.
+        wall: Seconds since the epoch.
+    """
+
+    running: Config | None
+    file: Path
+    data: Path
+    variables: Mapping[str, str] = attrs.field(repr=False)
+    options: Mapping[str, str]
+    wall: Callable[[], float]
+
+    def document(self) -> Document:
+        """The file as it stands.
+
+        Raises:
+            Refusal: It cannot be read at all.
+        """
+        with _in_words(self.file):
+            raw = files.read(self.file)
+        known = redactor(self.running) if self.running else None
+        try:
+            text = None if raw is None else decoded(raw, self.file)
+            loaded = self._load(text)
+        except ConfigError as error:
+            loaded, issues, warnings = None, error.problems, error.warnings
+            text = None if raw is None else raw.decode("utf-8", "replace")
+        else:
+            issues, warnings = (), loaded.warnings
+            known = redactor(loaded.config)
+        shown = "" if text is None else without_secrets(text)
+        if shown is not None and known is not None:
+            shown = known.scrub(shown)
+        tree, _ = parse(shown or "", "", AS_WRITTEN)
+        return Document(
+            path=str(self.file),
+            exists=raw is not None,
+            text=shown,
+            hash=_hash(raw),
+            parsed=as_json(tree),
+            values=None if loaded is None else plain(loaded.config),
+            issues=[issue(problem) for problem in issues],
+            warnings=[issue(problem) for problem in warnings],
+            waiting=self._waiting(loaded),
+        )
+
+    def write(self, order: Order) -> Written:
+        """Do what *order* says, or refuse it and leave everything as it is.
+
+        Raises:
+            Refusal: Why not.
+        """
+        with _in_words(self.file), files.locked(self.file.resolve()):
+            raw = files.read(self.file)
+            base = _hash(raw)
+            judge_base(order, base)
+            before = "" if raw is None else _text(raw, self.file)
+            after = self._after(order, before)
+            judge(order, raw, base, after)
+            new = self._judged(after, before)
+            content = after.encode()
+            written = Written(
+                path=str(self.file),
+                hash=_hash(content) or "",
+                changes=differences(self._runs_by(before), new.config),
+                warnings=[issue(problem) for problem in new.warnings],
+            )
+            if order.dry or content == raw:
+                return written
+            entry = self._keep(order, raw, written.hash, new.config.config.history)
+            files.replace(self.file, content)
+            return attrs.evolve(written, entry=entry)
+
+    def history(self) -> list[Entry]:
+        """What was replaced, the newest first; without the texts."""
+        with _in_words(self.data):
+            return [attrs.evolve(each, text="") for each in self._history.entries()]
+
+    def changes_since(self, number: int) -> Sequence[Change]:
+        """What the file of an entry said otherwise than the one that is there now.
+
+        Raises:
+            Refusal: There is no such entry, or one of the two cannot be used.
+        """
+        with _in_words(self.file):
+            raw = files.read(self.file)
+            old = self._history.entry(number).text
+        now = None if raw is None else _text(raw, self.file)
+        return differences(self._usable(old), self._usable(now))
+
+    def _usable(self, text: str | None) -> Config:
+        try:
+            return self._load(text).config
+        except ConfigError as error:
+            raise Refusal("invalid", str(error)) from None
+
+    @property
+    def _history(self) -> files.History:
+        return files.History(self.data / files.FOLDER)
+
+    def _load(self, text: str | None) -> Loaded:
+        return load_text(
+            text, self.file, self.variables, folder=self.data, options=self.options
+        )
+
+    def _after(self, order: Order, before: str) -> str:
+        match order.how:
+            case "set":
+                return order.text
+            case "patch":
+                return patched(before, read_patch(order.text), order.replace)
+            case "rollback":
+                return self._history.entry(order.entry).text
+
+    def _judged(self, after: str, before: str) -> Loaded:
+        try:
+            was = self._load(before).warnings
+        except ConfigError as error:
+            was = error.warnings
+        try:
+            new = self._load(after)
+        except ConfigError as error:
+            problems = error.problems
+        else:
+            problems = tuple(fresh(new.warnings, was))
+            if not problems:
+                return new
+        raise Refusal(
+            "invalid",
+            "nothing was written: " + "; ".join(map(str, problems)),
+            [issue(problem) for problem in problems],
+        )
+
+    def _runs_by(self, before: str) -> Config:
+        if self.running is not None:
+            return self.running
+        try:
+            return self._load(before).config
+        except ConfigError:
+            return Config()
+
+    def _waiting(self, loaded: Loaded | None) -> tuple[Change, ...]:
+        if self.running is None or loaded is None:
+            return ()
+        return differences(self.running, loaded.config)
+
+    def _keep(
+        self, order: Order, raw: bytes | None, following: str, keep: int
+    ) -> int | None:
+        if raw is None:
+            return None
+        return self._history.put(
+            keep,
+            at=self.wall(),
+            how=order.how,
+            by=order.by,
+            note=order.note,
+            hash=_hash(raw),
+            next=following,
+            text=_text(raw, self.file),
+        )
+
+
+def default_file(data: Path) -> Path:
+    """Where a configuration is written if there was none at the start."""
+    return data / FILE_NAME
+
+
+def _text(raw: bytes, file: Path) -> str:
+    try:
+        return decoded(raw, file)
+    except ConfigError as error:
+        raise Refusal("invalid", str(error)) from None
+
+
+def _hash(raw: bytes | None) -> str | None:
+    return None if raw is None else hashlib.sha256(raw).hexdigest()
+
+
+@contextmanager
+def _in_words(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        words = f"{where}: {error.strerror or error}"
+        if error.errno == errno.ENOSPC:
+            words += "; the file is as it was"
+        raise Refusal("disk", words) from None
