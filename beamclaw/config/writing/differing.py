@@ -43,10 +43,10 @@ def differences(before: Config, after: Config) -> tuple[Change, ...]:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, _Leaf]]:
-    for name, field in keys_of(type(value)).items():
+    for name, field in keys_of(cast("type", type(value))).items():
         at, inner = child(path, name), getattr(value, name)
         entries = _entries(inner)
-        if attrs.has(type(inner)):
+        if _has_keys(inner):
             yield from _leaves(inner, at)
         elif entries:
             for entry, each in entries.items():
@@ -60,7 +60,11 @@ def _entries(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         return {}
     entries = cast("Mapping[str, Any]", value)
-    return entries if any(attrs.has(type(e)) for e in entries.values()) else {}
+    return entries if any(map(_has_keys, entries.values())) else {}
+
+
+def _has_keys(value: object) -> bool:
+    return attrs.has(type(value))
 
 
 def _default(field: "attrs.Attribute[Any]") -> Any:
