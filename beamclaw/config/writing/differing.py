@@ -43,7 +43,7 @@ def differences(before: Config, after: Config) -> tuple[Change, ...]:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, _Leaf]]:
-    for name, field in keys_of(cast("type", type(value))).items():
+    for name, field in keys_of(value.__class__).items():
         at, inner = child(path, name), getattr(value, name)
         entries = _entries(inner)
         if _has_keys(inner):
