@@ -173,7 +173,7 @@ def _with_token(loaded: Loaded) -> Config:
     auth = config.gateway.auth
     try:
         private_folder(config.data)
-        if auth.token is not None or auth.mode == "none":
+        if auth.token is not None or auth.mode != "token":
             return config
         auth = attrs.evolve(auth, token=kept_token(config.data))
     except DataFolderError as error:
@@ -202,8 +202,9 @@ def _hints(loaded: Loaded, config: Config) -> list[str]:
 
 
 def _token_place(loaded: Loaded, config: Config) -> str:
-    if config.gateway.auth.mode == "none":
-        return "none is asked for (gateway.auth.mode: none)"
+    mode = config.gateway.auth.mode
+    if mode != "token":
+        return f"none is asked for (gateway.auth.mode: {mode})"
     kept = f"in {config.data / FILE_NAME}"
     return loaded.origins.get("gateway.auth.token", kept)
 

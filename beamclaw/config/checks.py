@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from beamclaw.config import sandbox_checks, tool_checks, web_checks
+from beamclaw.config import auth_checks, sandbox_checks, tool_checks, web_checks
 from beamclaw.config.document import child
 from beamclaw.config.installed import PROVIDERS, found
 from beamclaw.config.models import APIS
@@ -15,10 +15,9 @@ from beamclaw.config.schema import AgentToolsConfig, Config, ProviderConfig
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
 from beamclaw.contracts.command_policy import BadRule, Rule
-from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.subagents import ANY
 
-SHORTEST_TOKEN: Final = 16
+SHORTEST_TOKEN: Final = auth_checks.SHORTEST_SECRET
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -40,7 +39,7 @@ def check(config: Config, at: At) -> list[Problem]:
 
 def doubts(config: Config, at: At) -> list[Problem]:
     """What is probably a mistake, although it can be used."""
-    return _told(config, at, (tool_checks.doubts,))
+    return _told(config, at, (tool_checks.doubts, auth_checks.doubts))
 
 
 def _told(
@@ -197,28 +196,8 @@ def model_name(path: str, name: str, providers: Mapping[str, object]) -> Found:
 
 
 def _gateway(config: Config) -> Found:
-    gateway, token = config.gateway, config.gateway.auth.token
-    if not gateway.host or not _VISIBLE.fullmatch(gateway.host):
+    host = config.gateway.host
+    if not host or not _VISIBLE.fullmatch(host):
         yield "gateway.host", "expected an address to listen on, like 127.0.0.1"
         return
-    open_to_all = not is_loopback(gateway.host)
-    if gateway.auth.mode == "none" and open_to_all:
-        yield (
-            "gateway.auth.mode",
-            (
-                f"none is refused while gateway.host is {gateway.host}, which others can "
-                "reach; take token, or the host 127.0.0.1"
-            ),
-        )
-    if token is None:
-        return
-    value = token.reveal()
-    yield from _credential("gateway.auth.token", value)
-    if value and open_to_all and len(value) < SHORTEST_TOKEN:
-        yield (
-            "gateway.auth.token",
-            (
-                f"has {len(value)} characters; at least {SHORTEST_TOKEN} are needed while "
-                f"gateway.host is {gateway.host}, which others can reach"
-            ),
-        )
+    yield from auth_checks.errors(config)

@@ -62,6 +62,9 @@ POINTS: Final[Mapping[str, str]] = {
     "http.send": "anything at all goes to a client over HTTP",
     "shell.accepted": "the acknowledgement on the node's socket",
     "shell.send": "a frame goes to a command",
+    # --- who is let in
+    "devices.load": "the rows of devices and keys are taken into the table",
+    "devices.write": "a change of devices or keys is made durable",
     # --- ledger and door
     "ledger.ring": "the door is told of a message in the inbox",
     "ledger.reply": "whoever has committed or read hears of it",

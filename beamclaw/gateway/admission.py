@@ -1,9 +1,9 @@
-"""Who may ask: decided from the head of a request, before its body is read.
+"""What may come in at all: decided from the head of a request, before its body is read.
 
 In this order: is the request meant for this machine (Host), does a web page of
-somebody else send it (Origin), does it carry the token, can its body be taken at all.
-``X-Forwarded-*`` and ``Forwarded`` mean nothing here, and a token in the address is no
-token. Pure: the process around it asks :meth:`Admission.refuse` once per request.
+somebody else send it (Origin); then who asks is found out (``permission``), and here
+again whether the body can be taken. ``X-Forwarded-*`` and ``Forwarded`` mean nothing
+here. Pure.
 """
 
 import re
@@ -13,7 +13,6 @@ from typing import Final
 import attrs
 
 from beamclaw.contracts.hosts import is_loopback
-from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.problem import Problem
 
 # Without a token: what says only that the node is there.
@@ -21,10 +20,6 @@ OPEN_PATHS: Final = frozenset(
     {"/", "/style.css", "/healthz", "/health", "/readyz", "/ready", "/startupz"}
 )
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
-_TOKEN_IN_QUERY: Final = re.compile(
-    r"(?:^|&)(?:access_token|api[_-]?key|auth|authorization|bearer|key|password|token)=",
-    re.IGNORECASE,
-)
 _JSON: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 
 
@@ -34,6 +29,7 @@ class Asked:
 
     Attributes:
         local: The address of ours that the connection came in on.
+        peer: The address at its other end.
         headers: Lower case names to values; of one that stands twice, the last.
     """
 
@@ -42,6 +38,7 @@ class Asked:
     query: str
     headers: Mapping[str, str]
     local: str = ""
+    peer: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,24 +46,17 @@ class Admission:
     """The rules, settled when the gateway starts.
 
     Attributes:
-        token: What clients must bring; ``None``: nothing.
         hosts: Names beside loopback under which this gateway is addressed.
         origins: Web origins of others that may call.
     """
 
-    token: Secret | None
     hosts: frozenset[str]
     origins: frozenset[str]
     max_body_bytes: int
 
     def refuse(self, asked: Asked) -> Problem | None:
-        """Why the request is turned away; None: it is not."""
-        return (
-            self._host(asked)
-            or self._origin(asked)
-            or self._token(asked)
-            or self._body(asked)
-        )
+        """Why the request is turned away, whoever sends it; None: it is not."""
+        return self._host(asked) or self._origin(asked)
 
     def crossing(self, asked: Asked) -> tuple[tuple[bytes, bytes], ...]:
         """Headers that let a web page of an admitted foreign origin read the answer."""
@@ -112,31 +102,8 @@ class Admission:
             close=True,
         )
 
-    def _token(self, asked: Asked) -> Problem | None:
-        if self.token is None or asked.path in OPEN_PATHS or asked.method == "OPTIONS":
-            return None
-        scheme, _, offered = asked.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.token.matches(offered.strip()):
-            return None
-        if _TOKEN_IN_QUERY.search(asked.query):
-            message = (
-                "a token in the address is not accepted, it would end up in logs; "
-                "send the header Authorization: Bearer <token>"
-            )
-        elif offered:
-            message = "the token is not the one of this gateway"
-        else:
-            message = "this needs the header Authorization: Bearer <token>"
-        return Problem(
-            status=401,
-            type="unauthorized",
-            message=message,
-            code="invalid_api_key",
-            challenge=True,
-            close=True,
-        )
-
-    def _body(self, asked: Asked) -> Problem | None:
+    def refuse_body(self, asked: Asked) -> Problem | None:
+        """Why its body is not read; None: it may be."""
         if asked.headers.get("content-encoding", "identity").lower() != "identity":
             return Problem(
                 status=415,

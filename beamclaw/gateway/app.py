@@ -18,9 +18,12 @@ from werkzeug.exceptions import HTTPException
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
+from beamclaw.gateway import permission
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.api import Api
+from beamclaw.gateway.auth.gate import Gate
+from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.openai import models as openai_models
@@ -54,6 +57,7 @@ class Rooms:
     floor: Floor
     admission: Admission
     turns: Turns
+    gate: Gate
     agents: Agents
     created: int
     max_messages: int
@@ -75,23 +79,42 @@ class Dialogue(TrioASGIHTTPConnection):
         scope = cast("Message", self.scope)
         exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
         asked = _asked(scope)
-        problem = self._refuse(asked)
-        body = b"" if problem else await self._body(exchange)
+        principal = self._refuse(asked)
+        if principal is None and not permission.is_open(asked):
+            principal = await permission.principal_of(self.app.rooms.gate, asked)
+        if isinstance(principal, Problem):
+            await self._turn_away(exchange, principal)
+        elif principal is None:
+            await self._answer(exchange, asked, None, send)
+        else:
+            # Whoever is let in can be cut off, from here to the end.
+            with self.app.rooms.gate.access.guest(principal, exchange.cut):
+                await self._answer(exchange, asked, principal, send)
+
+    async def _turn_away(self, exchange: Exchange, problem: Problem) -> None:
+        self.app.rooms.floor.refused += 1
+        supervision.emit(REFUSED, {}, {"status": problem.status, "code": problem.code})
+        await exchange.refuse(problem)
+
+    async def _answer(
+        self, exchange: Exchange, asked: Asked, principal: Principal | None, send: Any
+    ) -> None:
+        problem = None
+        if principal is not None:
+            problem = permission.forbidden(self.app, asked, principal)
+        problem = problem or self.app.rooms.admission.refuse_body(asked)
+        body = problem or await self._body(exchange)
         if isinstance(body, Problem):
-            problem = body
-        if problem is not None:
-            self.app.rooms.floor.refused += 1
-            supervision.emit(
-                REFUSED, {}, {"status": problem.status, "code": problem.code}
-            )
-            await exchange.refuse(problem)
+            await self._turn_away(exchange, body)
             return
         exchange.headers += self.app.rooms.admission.crossing(asked)
         if asked.method == "OPTIONS":
             await exchange.start(204, [])
             await exchange.write(b"", more=False)
             return
+        scope = cast("Message", self.scope)
         scope["beamclaw.asked"] = asked
+        scope["beamclaw.principal"] = principal
         scope["beamclaw.body"] = body
         quart_request = self._create_request_from_scope(send)
         response = await self.app.handle_request(quart_request)
@@ -129,6 +152,7 @@ def _asked(scope: Message) -> Asked:
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         local=scope["server"][0],
+        peer=scope["client"][0],
     )
 
 

@@ -113,6 +113,12 @@ class Exchange:
         self.gone = True
         self._ends.cancel()
 
+    def cut(self, reason: str) -> None:
+        """Whoever asks may not any more: the connection is closed at once."""
+        del reason
+        self._discard()
+        self.leave()
+
     def finish(self) -> None:
         """The node stops: the application is told."""
         self.finishing = True

@@ -63,6 +63,11 @@ class Listener(supervision.Server):
                 "gateway.auth.mode is token, and there is none; set BEAMCLAW_TOKEN or "
                 "gateway.auth.token"
             )
+        if config.auth.mode == "password" and not config.auth.password:
+            raise CannotListen(
+                "gateway.auth.mode is password, and there is none; set "
+                "gateway.auth.password"
+            )
         files = sockets.raise_file_limit() - RESERVED_FILES
         floor.limit = max(1, min(config.max_connections, files))
         if floor.listening is None:

@@ -5,8 +5,17 @@ from typing import cast
 
 import attrs
 
-from beamclaw.contracts.store import ClaimTenant, GetStoreStatus, StoreStatus
+from beamclaw.contracts.store import (
+    ChangeAccess,
+    ClaimTenant,
+    GetStoreStatus,
+    ReadAccess,
+    StoreStatus,
+)
 from beamclaw.storage import Connection
+from beamclaw.store import access
+
+Job = ClaimTenant | GetStoreStatus | ReadAccess | ChangeAccess
 
 _NODE = "SELECT id FROM node"
 # One more than all before, in the same statement that takes it.
@@ -25,15 +34,23 @@ class NodeBook:
     _path: str
     _new_id: Callable[[], str]
 
-    def apply(self, jobs: Sequence[ClaimTenant | GetStoreStatus]) -> list[object]:
+    def apply(self, jobs: Sequence[Job]) -> list[object]:
         """See :class:`beamclaw.storage.Book`."""
-        return [
-            self._claim(job) if isinstance(job, ClaimTenant) else self._status()
-            for job in jobs
-        ]
+        return [self._done(job) for job in jobs]
 
     def forget(self) -> None:
         """Nothing is remembered."""
+
+    def _done(self, job: Job) -> object:
+        match job:
+            case ClaimTenant():
+                return self._claim(job)
+            case GetStoreStatus():
+                return self._status()
+            case ReadAccess():
+                return access.read(self._connection)
+            case ChangeAccess(ops):
+                return access.write(self._connection, ops)
 
     def _claim(self, job: ClaimTenant) -> int:
         given = (job.tenant, self._node_id())

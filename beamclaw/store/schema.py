@@ -17,8 +17,33 @@ _FIRST = (
     """,
 )
 
+_ACCESS = (
+    """
+    CREATE TABLE devices (
+        id TEXT PRIMARY KEY,
+        body BLOB NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE device_tokens (
+        device TEXT NOT NULL,
+        role TEXT NOT NULL,
+        hash BLOB,
+        body BLOB NOT NULL,
+        PRIMARY KEY (device, role)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE api_keys (
+        id TEXT PRIMARY KEY,
+        hash BLOB,
+        body BLOB NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
 NODE = Schema(
     what="node's own file",
     application_id=0x42434E44,  # "BCND"
-    migrations=(statements(*_FIRST),),
+    migrations=(statements(*_FIRST), statements(*_ACCESS)),
 )

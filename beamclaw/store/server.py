@@ -12,7 +12,7 @@ import attrs
 import supervision
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
-from beamclaw.contracts.store import ClaimTenant, DataFolderError, GetStoreStatus
+from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import (
     Broken,
@@ -31,10 +31,9 @@ from beamclaw.storage import (
     private_folder,
     suspect,
 )
-from beamclaw.store.book import NodeBook
+from beamclaw.store.book import Job, NodeBook
 from beamclaw.store.schema import NODE
 
-_Job = ClaimTenant | GetStoreStatus
 NAME: Final = "store"
 _CLOSING = 4.0
 
@@ -48,7 +47,7 @@ class _Held:
     """
 
     _lock: FolderLock
-    _writes: Writes[_Job]
+    _writes: Writes[Job]
     _is_over: Callable[[], bool]
 
     def serve(self, jobs: Any) -> list[object]:
@@ -86,7 +85,7 @@ class StoreServer(supervision.Server):
     _outside: Outside = attrs.field(factory=Outside)
     _connect: Connect | None = attrs.field(kw_only=True, alias="connect", default=None)
     _troubles: Troubles = attrs.field(kw_only=True, alias="troubles", factory=Troubles)
-    _driver: Driver[_Job] | None = attrs.field(init=False, default=None)
+    _driver: Driver[Job] | None = attrs.field(init=False, default=None)
     _over: bool = attrs.field(init=False, default=False)
 
     async def init(self) -> None:
@@ -119,7 +118,7 @@ class StoreServer(supervision.Server):
     ) -> object:
         """Queue; the reply comes when it is written."""
         assert self._driver is not None
-        self._driver.submit(cast("_Job", request), sender)
+        self._driver.submit(cast("Job", request), sender)
         return supervision.NO_REPLY
 
     async def handle_info(self, message: object) -> supervision.Stop | None:

@@ -88,6 +88,10 @@ SEAMS: dict[tuple[str, str], str] = {
         "threads",
     ): "the thread that writes log lines, or inline",
     ("beamclaw/config/token.py", "randomness"): "a token that no test may foresee",
+    (
+        "beamclaw/gateway/auth/minting.py",
+        "randomness",
+    ): "tokens and keys that no test may foresee",
     ("beamclaw/gateway/sockets.py", "sockets"): "all that the gateway does to a socket",
     ("supervision/_engine.py", "randomness"): "jitter, an argument of the decision",
     ("supervision/_reports.py", "threads"): "looks at them, and starts none",

@@ -23,7 +23,13 @@ from beamclaw.config.schema.fields import (
     Temperature,
     Wait,
 )
-from beamclaw.config.schema.gateway import AuthConfig, GatewayConfig
+from beamclaw.config.schema.gateway import (
+    AuthConfig,
+    GatewayConfig,
+    PairingConfig,
+    ProxyConfig,
+    RateLimitConfig,
+)
 from beamclaw.config.schema.limits import (
     AgentBudgetConfig,
     AgentLimitsConfig,
@@ -87,9 +93,12 @@ __all__ = [
     "LimitsConfig",
     "LoggingConfig",
     "ModelInfo",
+    "PairingConfig",
     "Port",
     "ProviderConfig",
+    "ProxyConfig",
     "Range",
+    "RateLimitConfig",
     "ResetConfig",
     "RetentionConfig",
     "SandboxConfig",

@@ -10,19 +10,94 @@ from beamclaw.contracts.secret import Secret
 
 
 @attrs.frozen(kw_only=True)
+class RateLimitConfig:
+    """Guesses of the shared secret, of device tokens and of API keys."""
+
+    max_attempts: Count = key(
+        10, "Wrong ones from one address, each kind for itself; then it has to wait."
+    )
+    window: Seconds = key(60.0, "Seconds within which they are counted.")
+    lockout: Seconds = key(300.0, "Seconds that it has to wait.")
+    exempt_loopback: bool = key(
+        True,  # noqa: FBT003 -- the default
+        "Whether this machine's own programs may go on guessing.",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class PairingConfig:
+    """Devices that are new."""
+
+    local: bool = key(
+        True,  # noqa: FBT003 -- the default
+        "Whether those on this machine that have the shared secret are paired without a\n"
+        "question.",
+    )
+    seconds: Seconds = key(300.0, "Seconds that a device waits for a person's answer.")
+    max_waiting: Count = key(
+        64, "Devices that wait at once, at most; one more is asked to come later."
+    )
+    clock_skew: Seconds = key(
+        120.0, "Seconds that a device's clock may be wrong by when it signs."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ProxyConfig:
+    """How a proxy in front says who somebody is, for auth.mode: trusted-proxy."""
+
+    user_header: str = key(
+        "", "The header with the user that it has recognised, as x-forwarded-user."
+    )
+    required_headers: tuple[str, ...] = key(
+        (), "Headers that it always sets, too; a request without one is refused."
+    )
+    allow_users: tuple[str, ...] = key(
+        (), "Users who are let in; none written here: all whom the proxy lets in."
+    )
+    allow_loopback: bool = key(
+        False,  # noqa: FBT003 -- the default
+        "Whether a proxy on this machine is believed: so is then every program on it.",
+    )
+    scopes: tuple[str, ...] = key(
+        (
+            "operator.approvals",
+            "operator.questions",
+            "operator.read",
+            "operator.write",
+        ),
+        "What its users may do.",
+    )
+    admins: tuple[str, ...] = key((), "Users who may do everything.")
+
+
+@attrs.frozen(kw_only=True)
 class AuthConfig:
     """Who may talk to the gateway."""
 
-    mode: Literal["token", "none"] = key(
+    mode: Literal["token", "password", "trusted-proxy", "none"] = key(
         "token",
-        "token: requests bring the shared secret. none: everybody is let in, which is\n"
-        "refused unless the gateway listens on this machine only.",
+        "token, password: clients bring the shared secret. trusted-proxy: a proxy in\n"
+        "front says who they are. none: everybody is let in, which is refused unless the\n"
+        "gateway listens on this machine only. Paired devices may bring their own token,\n"
+        "and programs an API key, in every mode.",
     )
     token: Secret | None = key(
         None,
         "The shared secret. BEAMCLAW_TOKEN goes before it; without either a random one\n"
         "is made at the first start and kept in the data folder, in the file token.",
     )
+    password: Secret | None = key(None, "The shared secret of mode: password.")
+    rate_limit: RateLimitConfig = attrs.field(factory=RateLimitConfig)
+    pairing: PairingConfig = attrs.field(factory=PairingConfig)
+    proxy: ProxyConfig = attrs.field(factory=ProxyConfig)
+
+    @property
+    def secret(self) -> Secret | None:
+        """The shared secret of the mode; None: it has none."""
+        if self.mode == "token":
+            return self.token
+        return self.password if self.mode == "password" else None
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +112,11 @@ class GatewayConfig:
     )
     origins: tuple[str, ...] = key(
         (), "Web origins that may call from a browser, as https://chat.example.org."
+    )
+    trusted_proxies: tuple[str, ...] = key(
+        (),
+        "Addresses or networks of proxies in front, as 10.0.0.5 or 10.1.0.0/16: what\n"
+        "they say of their clients is believed, and of nobody else.",
     )
     max_body_bytes: Count = key(20 * 1024 * 1024, "Bytes of a request, at most.")
     max_json_depth: Count = key(64, "Levels that JSON in a request may be nested.")

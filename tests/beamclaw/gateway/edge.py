@@ -35,6 +35,7 @@ from beamclaw.contracts.sessions import (
     Wake,
 )
 from supervision import ChildSpec
+from tests.support.rows import MemoryStore, Rows
 
 TOKEN = "canary-4f6f2b0e"
 LEDGER = "default/ledger"
@@ -197,6 +198,7 @@ class Node:
     config: Config
     tenant: Tenant
     events: list[supervision.Event]
+    rows: Rows
 
     @property
     def address(self) -> contract.Address:
@@ -348,15 +350,16 @@ async def running(
     *,
     tenant_up: bool = True,
     agents: tuple[str, ...] = ("main", "bob"),
-    auth: Literal["token", "none"] = "token",
+    auth: Literal["token", "none"] | AuthConfig = "token",
     **numbers: Any,
 ) -> AsyncIterator[Node]:
+    if isinstance(auth, str):
+        auth = AuthConfig(mode=auth, token=Secret(TOKEN))
     config = Config(
         agents={agent: AgentConfig() for agent in agents},
-        gateway=GatewayConfig(
-            port=0, auth=AuthConfig(mode=auth, token=Secret(TOKEN)), **numbers
-        ),
+        gateway=GatewayConfig(port=0, auth=auth, **numbers),
     )
+    rows = Rows()
     bus = carrier.LocalBus()
     tenant = Tenant(bus)
     events: list[supervision.Event] = []
@@ -370,6 +373,7 @@ async def running(
         ChildSpec("sessions", partial(FakeSessions, tenant), name=SESSIONS),
     ]
     children = [
+        ChildSpec("store", partial(MemoryStore, rows), name="store"),
         ChildSpec("bus", carrier.BusServer, name="bus"),
         *(parts if tenant_up else []),
         ChildSpec(
@@ -380,6 +384,6 @@ async def running(
     ]
     try:
         async with supervision.open_supervisor(children):
-            yield Node(config, tenant, events)
+            yield Node(config, tenant, events, rows)
     finally:
         detach()

@@ -1,12 +1,19 @@
 """Who may ask, as tables."""
 
+from typing import Literal
+
 import pytest
 
+from beamclaw.config.schema import AuthConfig, GatewayConfig
+from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.admission import Admission, Asked, names_of
+from beamclaw.gateway.auth.access import Access
+from beamclaw.gateway.auth.gate import gate_of
+from beamclaw.gateway.permission import is_open, principal_of
+from beamclaw.gateway.problem import Problem
 
 RULES = Admission(
-    token=Secret("canary"),
     hosts=names_of("claw.lan", ["Claw.Example.ORG."]),
     origins=frozenset({"https://chat.example.org"}),
     max_body_bytes=100,
@@ -15,15 +22,32 @@ BEARER = {"authorization": "Bearer canary"}
 JSON = {"content-type": "application/json"}
 
 
-def refuse(headers=(), *, method="GET", path="/v1/models", query="", rules=RULES):
+async def decide(
+    asked: Asked, rules=RULES, mode: Literal["token", "none"] = "token"
+) -> Problem | None:
+    """As the application does, in this order."""
+    config = GatewayConfig(auth=AuthConfig(mode=mode, token=Secret("canary")))
+    if (problem := rules.refuse(asked)) is not None:
+        return problem
+    if not is_open(asked):
+        who = await principal_of(gate_of(config, Access(), Outside(worker=InlineWorker)), asked)
+        if isinstance(who, Problem):
+            return who
+    return rules.refuse_body(asked)
+
+
+async def refuse(
+    headers=(), *, method="GET", path="/v1/models", query="", rules=RULES, mode="token"
+):
     asked = Asked(
         method=method,
         path=path,
         query=query,
         headers={"host": "localhost:18789"} | BEARER | dict(headers),
         local="192.168.1.5",
+        peer="192.168.1.77",
     )
-    problem = rules.refuse(asked)
+    problem = await decide(asked, rules, mode)
     return None if problem is None else problem.status
 
 
@@ -52,8 +76,8 @@ def refuse(headers=(), *, method="GET", path="/v1/models", query="", rules=RULES
         ("0.0.0.0", 421),
     ],
 )
-def test_only_our_own_names_are_answered_to(host, status):
-    assert refuse({"host": host}) == status
+async def test_only_our_own_names_are_answered_to(host, status):
+    assert await refuse({"host": host}) == status
 
 
 def test_a_client_of_http_1_0_need_not_name_a_host():
@@ -81,8 +105,8 @@ def test_a_client_of_http_1_0_need_not_name_a_host():
         ("", 403),
     ],
 )
-def test_origins_match_exactly_or_not_at_all(origin, status):
-    assert refuse({"origin": origin}) == status
+async def test_origins_match_exactly_or_not_at_all(origin, status):
+    assert await refuse({"origin": origin}) == status
 
 
 @pytest.mark.parametrize(
@@ -101,27 +125,27 @@ def test_origins_match_exactly_or_not_at_all(origin, status):
         ("Bearer \xe4\xff", 401),
     ],
 )
-def test_the_token_is_a_bearer_token(authorization, status):
-    assert refuse({"authorization": authorization}) == status
+async def test_the_token_is_a_bearer_token(authorization, status):
+    assert await refuse({"authorization": authorization}) == status
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "api_key", "key", "TOKEN"])
-def test_a_token_in_the_address_is_none(name):
-    assert refuse({"authorization": ""}, query=f"{name}=canary") == 401
+async def test_a_token_in_the_address_is_none(name):
+    assert await refuse({"authorization": ""}, query=f"{name}=canary") == 401
     asked = Asked(method="GET", path="/v1/models", query="token=canary", headers={})
-    problem = RULES.refuse(asked)
+    problem = await decide(asked)
     assert problem is not None
     assert "in the address" in problem.message
     assert "canary" not in problem.message
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/startupz"])
-def test_health_and_page_need_no_token(path):
-    assert refuse({"authorization": ""}, path=path) is None
-    assert refuse({"authorization": "", "host": "evil.example"}, path=path) == 421
+async def test_health_and_page_need_no_token(path):
+    assert await refuse({"authorization": ""}, path=path) is None
+    assert await refuse({"authorization": "", "host": "evil.example"}, path=path) == 421
 
 
-def test_proxies_are_not_believed():
+async def test_proxies_are_not_believed():
     forwarded = {
         "authorization": "",
         "x-forwarded-for": "127.0.0.1",
@@ -129,8 +153,8 @@ def test_proxies_are_not_believed():
         "forwarded": "for=127.0.0.1",
         "x-real-ip": "127.0.0.1",
     }
-    assert refuse(forwarded) == 401
-    assert refuse(forwarded | {"host": "evil.example"}) == 421
+    assert await refuse(forwarded) == 401
+    assert await refuse(forwarded | {"host": "evil.example"}) == 421
 
 
 @pytest.mark.parametrize(
@@ -150,13 +174,10 @@ def test_proxies_are_not_believed():
         (JSON | {"content-length": "101"}, 413),
     ],
 )
-def test_a_body_is_plain_json_of_limited_size(headers, status):
-    assert refuse(headers, method="POST") == status
+async def test_a_body_is_plain_json_of_limited_size(headers, status):
+    assert await refuse(headers, method="POST") == status
 
 
-def test_without_a_token_to_bring_everybody_on_this_machine_is_let_in():
-    rules = Admission(
-        token=None, hosts=frozenset(), origins=frozenset(), max_body_bytes=9
-    )
-    assert refuse({"authorization": ""}, rules=rules) is None
-    assert refuse({"origin": "https://evil.example"}, rules=rules) == 403
+async def test_without_a_token_to_bring_everybody_on_this_machine_is_let_in():
+    assert await refuse({"authorization": ""}, mode="none") is None
+    assert await refuse({"origin": "https://evil.example"}, mode="none") == 403
