@@ -35,6 +35,7 @@ from beamclaw.contracts.sessions import (
 )
 from beamclaw.contracts.shell import UNKNOWN_RUN
 from beamclaw.shell.config import CONFIG_METHODS
+from beamclaw.shell.access import ACCESS_METHODS
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
@@ -275,6 +276,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "revoke": revoke,
     "usage": usage,
     **CONFIG_METHODS,
+    **ACCESS_METHODS,
     **SESSION_METHODS,
     **TOOL_METHODS,
 }

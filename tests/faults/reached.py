@@ -37,6 +37,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "http.stream",
         "http.end",
         "store.reply",
+        "devices.load",
     ),
     "config-written": (
         "config.folder",
@@ -46,6 +47,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "config.replace",
         "config.sync-folder",
     ),
+    "key-revoked": ("devices.write",),
     "agent-gone": ("session.refuse",),
     "mended": (
         "session.mend",

@@ -620,6 +620,31 @@ async def kept_no_longer(stage: Stage, name: str) -> None:
     await _erased(stage, session)
 
 
+# --- who is let in
+
+
+@scenario()
+async def key_revoked(stage: Stage, name: str) -> None:
+    """A key for a program is made, and made void."""
+    made = await _of_keys(stage, "create", name=name, scopes=["operator.read"])
+    await _of_keys(stage, "revoke", id=made["key"]["id"])
+    for found in await _of_keys(stage, "list"):
+        known = found["revoked_at"] is not None or found["id"] != made["key"]["id"]
+        assert known, "a key that was revoked is good again"
+    await stage.ask(Plan(), name, key(name))
+
+
+async def _of_keys(stage: Stage, method: str, **params: Any) -> Any:
+    """Have it done; that a key was revoked before is in order."""
+    while True:
+        await stage.up.wait()
+        with suppress(*LEFT):
+            frame = await stage.request(f"keys.{method}", **params)
+            if "result" in frame or frame["error"]["code"] == "refused":
+                return frame.get("result")
+        await trio.sleep(0.01)
+
+
 # --- processes that die by themselves
 
 

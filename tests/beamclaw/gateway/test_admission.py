@@ -13,6 +13,7 @@ from beamclaw.gateway.auth.gate import gate_of
 from beamclaw.gateway.permission import is_open, principal_of
 from beamclaw.gateway.problem import Problem
 
+Mode = Literal["token", "none"]
 RULES = Admission(
     hosts=names_of("claw.lan", ["Claw.Example.ORG."]),
     origins=frozenset({"https://chat.example.org"}),
@@ -22,22 +23,28 @@ BEARER = {"authorization": "Bearer canary"}
 JSON = {"content-type": "application/json"}
 
 
-async def decide(
-    asked: Asked, rules=RULES, mode: Literal["token", "none"] = "token"
-) -> Problem | None:
+async def decide(asked: Asked, rules=RULES, mode: Mode = "token") -> Problem | None:
     """As the application does, in this order."""
     config = GatewayConfig(auth=AuthConfig(mode=mode, token=Secret("canary")))
     if (problem := rules.refuse(asked)) is not None:
         return problem
     if not is_open(asked):
-        who = await principal_of(gate_of(config, Access(), Outside(worker=InlineWorker)), asked)
+        who = await principal_of(
+            gate_of(config, Access(), Outside(worker=InlineWorker)), asked
+        )
         if isinstance(who, Problem):
             return who
     return rules.refuse_body(asked)
 
 
 async def refuse(
-    headers=(), *, method="GET", path="/v1/models", query="", rules=RULES, mode="token"
+    headers=(),
+    *,
+    method="GET",
+    path="/v1/models",
+    query="",
+    rules=RULES,
+    mode: Mode = "token",
 ):
     asked = Asked(
         method=method,
