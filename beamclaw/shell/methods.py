@@ -34,8 +34,8 @@ from beamclaw.contracts.sessions import (
     TopicValue,
 )
 from beamclaw.contracts.shell import UNKNOWN_RUN
-from beamclaw.shell.config import CONFIG_METHODS
 from beamclaw.shell.access import ACCESS_METHODS
+from beamclaw.shell.config import CONFIG_METHODS
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
