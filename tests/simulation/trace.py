@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import attrs
 import trio
 
-# Points of the program. A world that comes to its end reaches thousands of them.
-MOST = 250_000
+# Points of the program. A world that comes to its end reaches twenty thousand at most.
+MOST = 120_000
 
 
 @attrs.define(eq=False)
