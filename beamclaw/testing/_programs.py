@@ -90,12 +90,14 @@ class Programs:
     Attributes:
         play: What programs do.
         over: Is told how each has come to its end.
+        typed: Is told what each is given to read.
         started: What was started, in order.
         commands: Those that were not let go.
     """
 
     play: Play = known_programs
     over: Callable[[Launch, Ended], object] | None = None
+    typed: Callable[[Launch, bytes], object] | None = None
     started: list[Launch] = attrs.field(factory=list[Launch])
     commands: "list[PlayedCommand]" = attrs.field(factory=list["PlayedCommand"])
     _launcher: "PlayedLauncher | None" = None
@@ -202,6 +204,8 @@ class PlayedCommand:
         if self._ended is not None:
             raise BrokenPipeError("it does not read any more")
         self._input += data
+        if data and self._programs.typed is not None:
+            self._programs.typed(self.launch, data)
 
     async def end_input(self) -> None:
         """See the Protocol."""

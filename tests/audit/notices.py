@@ -22,6 +22,7 @@ _NEWS: Final = re.compile(
     re.DOTALL,
 )
 _LOST: Final = "lost: the node has ended meanwhile"
+_NOT_TYPED: Final = ("nothing was written", "there is no command")
 _MOST_TOLD: Final = 2_000
 
 
@@ -119,15 +120,16 @@ def typed_once(known: Known) -> Iterator[str]:
     """A command has read twice what was typed once, or not at all, or in vain."""
     read = Counter(effect.text for effect in known.effects if effect.tool == "typed")
     yield from (f"{text}: read {n} times" for text, n in read.items() if n > 1)
-    given = dict[str, str | None]()
+    given = dict[str, str]()
     for _, call, intents, results in calls_of(known):
         arguments = orjson.loads(call["arguments"])
-        if call["name"] == "process" and intents and results:
-            given[str(arguments.get("text"))] = results[0]["body"]["outcome"]
+        if call["name"] == "process" and intents:
+            told = results[0]["body"]["result"]["text"] if results else ""
+            given[str(arguments.get("text"))] = told
     for text in read:
         if text not in given:
             yield f"{text}: it was read, and nobody has typed it"
-        elif given[text] == "error":
+        elif given[text].startswith(_NOT_TYPED):
             yield f"{text}: nothing was written, it was told, and it was read"
 
 

@@ -305,26 +305,26 @@ def a_command_that_was_not_told_of_yet(known: Known) -> None:
     known.book.commands.append({"command_id": "cmd-1"})
 
 
-def typed(known: Known, outcome: str) -> None:
+def typed(known: Known, told: str) -> None:
     """A line was typed at a command that has read it."""
     call = {"text": "a/2.0", "action": "write", "data": "a/2.0"}
     for each in known.book.of_kind("answered"):
         for part in each["body"]["message"]["parts"]:
             if part.get("id") == "c2":
                 part.update(name="process", arguments=orjson.dumps(call).decode())
-    event(known.book, "tool-ended")["body"].update(outcome=outcome)
+    event(known.book, "tool-ended")["body"]["result"]["text"] = told
     known.effects.append(Effect(tool="typed", key="ra/c2", text="a/2.0"))
 
 
 @finds("typed_once")
 def read_twice(known: Known) -> None:
-    typed(known, "unknown")
+    typed(known, "whether it was done is not known")
     known.effects.append(known.effects[-1])
 
 
 @finds("typed_once")
 def read_and_told_that_nothing_was_written(known: Known) -> None:
-    typed(known, "error")
+    typed(known, "nothing was written: it is over")
 
 
 @finds("typed_once")

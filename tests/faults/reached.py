@@ -182,7 +182,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
 }
 
 _SKILLS = "skills are installed by a command, beside the node"
-_COMMANDS = "no scenario has a tool that starts a command"
+_COMMANDS = "on the way of a fault that no scenario has"
 # Names in parts that stand by themselves so far: nothing in the tree of a node calls them,
 # so no kill can come there. Whoever wires one in gives it a scenario above; the matrix
 # complains when one of these is reached.

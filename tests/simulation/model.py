@@ -31,6 +31,7 @@ from tests.simulation.trace import Trace
 
 # How the end of a command in the background is told.
 _NEWS = "[The command "
+_COMMAND = re.compile(r"background: session (cmd-\w+)")
 _MARKER = re.compile(r"<<([\w.]+)>>")
 
 
@@ -235,19 +236,31 @@ def _events(
     wishes: list[ProviderEvent] = []
     for index, wish in enumerate(call.wished):
         place = f"{call.number}.{index}"
-        given = orjson.dumps(_arguments(wish, call.marker, place)).decode()
+        wanted = _arguments(wish, call.marker, place, _last_command(request))
+        given = orjson.dumps(wanted).decode()
         # Counted from nought in every answer, as some servers do.
         wishes.append(ToolCallDelta(index, f"call_{index}", wish.tool, given[:4]))
         wishes.append(ToolCallDelta(index, None, None, given[4:]))
     return [*text[:2], *wishes, report, End("tool_calls")]
 
 
-def _arguments(wish: Wish, marker: str, place: str) -> dict[str, Any]:
+def _last_command(request: ModelRequest) -> str:
+    """What the command is called that went on in the background last."""
+    texts = (_all_text(message) for message in request.messages)
+    found = [id_ for text in texts for id_ in _COMMAND.findall(text)]
+    return found[-1] if found else "cmd-none"
+
+
+def _arguments(wish: Wish, marker: str, place: str, command: str) -> dict[str, Any]:
     if wish.task is not None:
         return {"task": marked(wish.task.marker), "mode": wish.text}
     if wish.given is None:
         return {"text": wish.text, "for": marker}
-    names = {"{mark}": f"<<{marker}.{place}>>", "{who}": marker.partition(".")[0]}
+    names = {
+        "{mark}": f"<<{marker}.{place}>>",
+        "{who}": marker.partition(".")[0],
+        "{session}": command,
+    }
     return {key: _filled(value, names) for key, value in wish.given.items()}
 
 

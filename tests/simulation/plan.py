@@ -67,7 +67,8 @@ DAILY_SHARE = 0.12
 HTTP_SHARE = 1 / 3
 # Worlds with files and commands; what the model is told of them needs room.
 WORK_SHARE = 0.4
-WORK = ("exec", "write", "edit", "apply_patch")
+CHANGES = ("write", "edit", "apply_patch")
+WORK = ("exec", "process", *CHANGES)
 # A file in which all agents write, in the workspace.
 LOG = "work/log"
 # Tokens of a window in which there is room for what stands in a workspace.
@@ -79,7 +80,8 @@ class Wish:
     """A tool call that the model is going to ask for; *text* tells the tool more.
 
     *task* is what a sub-agent is asked for. *given* is for a tool of the node's own:
-    ``{mark}`` stands for what no other call has in it, ``{who}`` for who is spoken to.
+    ``{mark}`` stands for what no other call has in it, ``{who}`` for who is spoken to,
+    ``{session}`` for the command that went on in the background last.
     """
 
     tool: str
@@ -253,7 +255,8 @@ def plan(seed: int) -> Plan:
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
         daily=daily,
     )
-    return _working(stream(seed, "work"), planned)
+    planned = _working(stream(seed, "work"), planned)
+    return _using(stream(seed, "process"), planned) if planned.works else planned
 
 
 def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:
@@ -385,7 +388,7 @@ def _work(rng: random.Random, wish: Wish) -> Wish:
         return attrs.evolve(wish, task=_at_work(rng, wish.task))
     if wish.tool not in _TOOLS or rng.random() < 0.2:
         return wish
-    tool = rng.choice(("exec", "exec", *WORK))
+    tool = rng.choice(("exec", "exec", "exec", *CHANGES))
     return Wish(tool, "", given=_command(rng) if tool == "exec" else _CHANGES[tool])
 
 
@@ -417,6 +420,67 @@ def _command(rng: random.Random) -> Mapping[str, Any]:
     if rng.random() < 0.2:
         given["timeout"] = rng.choice((0.3, 20.0))
     return given
+
+
+def _using(rng: random.Random, planned: Plan) -> Plan:
+    """The same world, in which commands in the background are used."""
+
+    def used(say: Say) -> Say:
+        return attrs.evolve(say, rounds=tuple(_used(rng, say.rounds)))
+
+    people = [attrs.evolve(p, says=tuple(map(used, p.says))) for p in planned.people]
+    orders = [
+        o if o.say is None else attrs.evolve(o, say=used(o.say)) for o in planned.orders
+    ]
+    return attrs.evolve(planned, people=tuple(people), orders=tuple(orders))
+
+
+def _used(
+    rng: random.Random, rounds: tuple[tuple[Wish, ...], ...]
+) -> Iterator[tuple[Wish, ...]]:
+    for wishes in rounds:
+        if not any(w.given and w.given.get("background") for w in wishes):
+            yield wishes
+            continue
+        reads = rng.random() < 0.5
+        yield tuple(_reading(rng, w) if reads else w for w in wishes)
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            yield tuple(_process(rng) for _ in range(rng.choice((1, 1, 2))))
+
+
+def _reading(rng: random.Random, wish: Wish) -> Wish:
+    """The same command, if it is one in the background; it reads before it ends."""
+    given = wish.given
+    if given is None or not given.get("background"):
+        return wish
+    given = {**given, "command": "echo '{mark}'; cat; sleep 0.5"}
+    if rng.random() < 0.5:
+        given["pty"] = True
+    return attrs.evolve(wish, given=given)
+
+
+_USES: tuple[Mapping[str, Any], ...] = (
+    {"action": "list"},
+    {"action": "poll"},
+    {"action": "poll", "timeout": 30_000},
+    {"action": "log"},
+    {"action": "write", "data": "{mark}\n"},
+    {"action": "write", "data": "{mark}\n"},
+    {"action": "write", "data": "{mark}\n", "eof": True},
+    {"action": "send-keys", "literal": "{mark}", "keys": ["Enter"]},
+    {"action": "submit", "data": "{mark}"},
+    {"action": "paste", "bracketed": False},
+    {"action": "kill"},
+    {"action": "clear"},
+    {"action": "remove"},
+)
+
+
+def _process(rng: random.Random) -> Wish:
+    use = rng.choice(_USES)
+    return Wish(
+        "process", "", given={**use, "sessionId": "{session}", "text": "{mark}"}
+    )
 
 
 _TOOLS = ("look", "put", "order", "send")

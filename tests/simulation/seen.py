@@ -72,7 +72,7 @@ class Seen:
             ],
             calls=[_call(call) for call in self.calls if call.person not in nobody],
             effects=[
-                Effect(tool=d.tool, key=d.key, text="", script=d.script, what="it")
+                Effect(tool=d.tool, key=d.key, text=d.text, script=d.script, what="it")
                 for d in effects
             ],
             verdicts=[

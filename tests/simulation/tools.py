@@ -49,6 +49,7 @@ class Done:
     at: float
     person: str
     script: str | None = None
+    text: str = ""
 
 
 @attrs.define(eq=False)

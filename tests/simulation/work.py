@@ -19,7 +19,7 @@ from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.commands import Ended, Launch
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.tools import Forgets, Order, Output, Tool, ToolSpec
-from beamclaw.testing._programs import Programs, Say, Step, known_programs
+from beamclaw.testing._programs import Programs, ReadAll, Say, Step, known_programs
 from beamclaw.tools import Plugins
 from tests.audit.known import Program
 from tests.simulation.model import markers
@@ -57,6 +57,7 @@ class Work:
     begun: Callable[[Order], None]
     known: dict[str, Program] = attrs.field(factory=dict[str, Program])
     _orders: dict[str, Order] = attrs.field(factory=dict[str, Order])
+    _readers: set[str] = attrs.field(factory=set[str])
 
     def prepare(self) -> None:
         """Somebody keeps a log, in which agents are going to write."""
@@ -84,7 +85,7 @@ class Work:
 
     def programs(self) -> Programs:
         """What starts programs, for one life of the node."""
-        return Programs(self.play, self.over)
+        return Programs(self.play, self.over, self.typed)
 
     def play(self, launch: Launch) -> Iterator[Step]:
         """What a program does: it leaves a trace of itself, and goes on as real ones do."""
@@ -94,10 +95,14 @@ class Work:
         person = marker.partition(".")[0]
         place = order.key, order.run_id, order.call_id
         self.effects.done.append(Done("exec", *place, 0, trio.current_time(), person))
+        said: list[str] = []
         program = self.known[marker] = Program()
         for step in known_programs(launch):
             if isinstance(step, Say):
-                program.said += step.data.decode()
+                said.append(step.data.decode())
+            elif isinstance(step, ReadAll):
+                self._readers.add(marker)
+            program.said = None if marker in self._readers else "".join(said)
             yield step
         self.trace.note("program", f"{marker} ends by itself")
 
@@ -106,6 +111,15 @@ class Work:
         program = self.known.get(markers(launch.argv[-1])[0])
         if program is not None and ended.by == "itself":
             program.code, program.signal = ended.code, ended.signal
+
+    def typed(self, launch: Launch, data: bytes) -> None:
+        """A program was given something to read."""
+        marker = markers(launch.argv[-1])[0]
+        order, now = self._orders[marker], trio.current_time()
+        self.trace.note("program", f"{marker} is given {data!r}")
+        person, text = marker.partition(".")[0], data.decode().strip()
+        place = order.key, order.run_id, order.call_id
+        self.effects.done.append(Done("typed", *place, 0, now, person, text=text))
 
     def files(self) -> dict[str, str]:
         """What is there, by the paths that agents use."""

@@ -353,6 +353,7 @@ class World:
             "questions": len(people.verdicts),
             "sub-agents": len({c.person for c in self.models.calls if c.is_sub_agent}),
             "commands": sum(done.tool == "exec" for done in self.effects.done),
+            "lines typed at them": sum(d.tool == "typed" for d in self.effects.done),
             "ends of commands told": news,
             "changes of files": 0 if files is None else len(self.work.marks(files)),
             "deaths of the node": len(self.kills),
