@@ -51,6 +51,12 @@ def _mark(text: str) -> str:
     return found[0] if found else ""
 
 
+def _told(text: str, path: str) -> bool:
+    """Whether a call that has failed in a part says that *path* is changed."""
+    part = _PART.match(text)
+    return part is not None and f"/{path}" in part[1]
+
+
 @rule
 def changed_once(known: Known) -> Iterator[str]:
     """An edit or a patch made twice, or half, or not as it was told."""
@@ -68,8 +74,7 @@ def changed_once(known: Known) -> Iterator[str]:
             yield f"{where} {times} times"
         if outcome in _UNDONE:
             text = "" if result is None else result["body"]["result"]["text"]
-            part = _PART.match(text)
-            told = [part is not None and f"/{path}" in part[1] for path in paths]
+            told = [_told(text, path) for path in paths]
             if [bool(count) for count in times] != told:
                 yield f"{where} {times} times; told was {text!r}"
 
@@ -79,27 +84,28 @@ def written_whole(known: Known) -> Iterator[str]:
     """A file that is not whole what one call has written, or a call's that was undone."""
     if known.files is None:
         return
-    writes: dict[str, list[tuple[str, int, str | None, int | None]]] = {}
+    writes: dict[str, list[tuple[str, int, str | None, int | None, str]]] = {}
     for _, given, intents, result in _changes(known, "write"):
         began = intents[0]["id"] if intents else 0
         outcome = _outcome(result)
         ended = None if result is None else result["id"]
-        call = given["content"], began, outcome, ended
+        told = "" if result is None else result["body"]["result"]["text"]
+        call = given["content"], began, outcome, ended, told
         writes.setdefault(given["path"], []).append(call)
     for path, calls in writes.items():
         text = known.files.get(path)
         if text is None:
-            if any(outcome == "ok" for _, _, outcome, _ in calls):
+            if any(outcome == "ok" for _, _, outcome, *_ in calls):
                 yield f"{path}: it was written, and is not there"
             continue
         made = [call for call in calls if call[0] == text]
         if not made:
             yield f"{path}: nobody has written {text!r}"
             continue
-        _, _, outcome, ended = made[0]
-        if outcome in _UNDONE:
+        _, _, outcome, ended, told = made[0]
+        if outcome in _UNDONE and not _told(told, path):
             yield f"{path}: {text!r} is there, of a call that was {outcome}"
-        for other, began, good, _ in calls:
+        for other, began, good, *_ in calls:
             if ended is not None and began > ended and good == "ok":
                 yield f"{path}: {other!r} was written after {text!r}, and is not there"
 
