@@ -372,8 +372,10 @@ async def test_a_port_in_use(node, tmp_path):
     port = int(node.base_url.rpartition(":")[2])
     code, words = await refused(Node(data=tmp_path / "other", port=port))
     assert code == 1
-    assert str(port) in words
-    assert words.count("\n") == 1
+    # On a machine with little time for it, its own watchdog may have said so.
+    said = [line for line in words.splitlines() if "supervision.loop.lag" not in line]
+    assert len(said) == 1
+    assert str(port) in said[0]
 
 
 async def test_a_data_folder_that_is_a_file(tmp_path):

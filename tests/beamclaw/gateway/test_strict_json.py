@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beamclaw.gateway import strict_json
@@ -61,6 +61,8 @@ def test_the_rest_is_read_as_everybody_reads_it(body):
     assert read(body) == json.loads(body)
 
 
+# How long it takes to think of a value says nothing here.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.text(alphabet='[]{}"\\a'),
