@@ -475,6 +475,7 @@ def _sessions(
                 request=numbers.retention.request_seconds or None,
                 archived=numbers.retention.archived_seconds or None,
                 subagent=numbers.retention.subagent_seconds or None,
+                response=numbers.retention.response_seconds or None,
                 every=numbers.retention.every_seconds,
             ),
         )

@@ -1,8 +1,8 @@
 """What of a message from outside becomes part of a transcript."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from beamclaw.contracts.messages import Message, ToolResult
+from beamclaw.contracts.messages import Message, ToolCall, ToolResult
 from beamclaw.contracts.sessions import Inbound
 
 NOT_GIVEN = (
@@ -23,6 +23,8 @@ def taken(
     if fresh:
         return inbound.messages
     results = _results(inbound)
+    if inbound.follows is not None:
+        return _behind(inbound.messages, owed, results)
     settled = tuple(
         Message(
             "tool", (results.get(id_) or ToolResult(id_, NOT_GIVEN, is_error=True),)
@@ -37,9 +39,40 @@ def taken(
     return (*settled, *inbound.messages[-1:])
 
 
+def _behind(
+    given: tuple[Message, ...], owed: Sequence[str], results: Mapping[str, ToolResult]
+) -> tuple[Message, ...]:
+    """All that is said behind a run, what its calls came to first."""
+    settled = [
+        Message(
+            "tool", (results.get(id_) or ToolResult(id_, NOT_GIVEN, is_error=True),)
+        )
+        for id_ in owed
+    ]
+    rest = [m for m in given if m.role != "tool" or _id(m) not in owed]
+    return (*settled, *rest)
+
+
+def _id(message: Message) -> str:
+    return next((p.id for p in message.parts if isinstance(p, ToolResult)), "")
+
+
 def unasked(inbound: Inbound, owed: Sequence[str]) -> bool:
-    """Whether it only brings results of tool calls, for none of which anybody waits."""
-    return inbound.brings_results and _results(inbound).keys().isdisjoint(owed)
+    """Whether it brings results of tool calls that nobody waits for.
+
+    Of what repeats the whole conversation only the end counts: none of the results there
+    is waited for.
+    """
+    given = _results(inbound).keys()
+    if inbound.follows is None:
+        return inbound.brings_results and given.isdisjoint(owed)
+    asked = {
+        part.id
+        for message in inbound.messages
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    }
+    return not given <= {*owed, *asked}
 
 
 def _results(inbound: Inbound) -> dict[str, ToolResult]:

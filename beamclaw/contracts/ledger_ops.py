@@ -304,6 +304,13 @@ class PutOutput:
     pieces: tuple[bytes, ...]
 
 
+@attrs.frozen
+class ForgetAbout:
+    """What was kept with a run of this session, by who has accepted its message, goes."""
+
+    run_id: str
+
+
 Op = (
     Take
     | NewSession
@@ -334,4 +341,5 @@ Op = (
     | PutOutput
     | PutCommand
     | DropCommand
+    | ForgetAbout
 )

@@ -151,14 +151,22 @@ class ReadExpired(supervision.Call[tuple[str, ...]]):
     """Keys of sessions that may be deleted: without work, and older than that.
 
     Those of a single request by their last activity, archived ones by when they were
-    put away, those of sub-agents by their last activity; seconds since the epoch, None:
-    none of this sort.
+    put away, those of sub-agents, and of responses that others may follow, by their last
+    activity; seconds since the epoch, None: none of this sort.
     """
 
     ephemeral_before: float | None
     archived_before: float | None
     subagent_before: float | None = None
+    response_before: float | None = None
     limit: int = 100
+
+
+@attrs.frozen
+class CountAbout(supervision.Call[int]):
+    """With how many runs of the session something is kept."""
+
+    session_key: str
 
 
 @attrs.frozen

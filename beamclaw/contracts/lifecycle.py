@@ -92,8 +92,21 @@ class DeleteSession(supervision.Call[str]):
     """
 
 
+@attrs.frozen
+class ForgetAbout(supervision.Call[None]):
+    """What was kept with this run, for who has asked, is forgotten; also while it runs."""
+
+    run_id: str
+
+
 Order = (
-    PatchSession | ResetSession | RewindSession | ForkSession | PutAway | DeleteSession
+    PatchSession
+    | ResetSession
+    | RewindSession
+    | ForkSession
+    | PutAway
+    | DeleteSession
+    | ForgetAbout
 )
 ORDERS = (
     PatchSession,
@@ -102,6 +115,7 @@ ORDERS = (
     ForkSession,
     PutAway,
     DeleteSession,
+    ForgetAbout,
 )
 
 

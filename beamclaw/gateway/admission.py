@@ -40,6 +40,16 @@ class Asked:
     local: str = ""
     peer: str = ""
 
+    @property
+    def has_body(self) -> bool:
+        """Whether anything follows the head, or could."""
+        length = self.headers.get("content-length", "0")
+        return (
+            length != "0"
+            or "transfer-encoding" in self.headers
+            or "content-type" in self.headers
+        )
+
 
 @attrs.frozen(kw_only=True)
 class Admission:
@@ -66,7 +76,7 @@ class Admission:
         return (
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-allow-headers", b"*, authorization"),
-            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-methods", b"GET, POST, DELETE"),
             (b"vary", b"origin"),
         )
 
@@ -113,7 +123,7 @@ class Admission:
             )
         if int(asked.headers.get("content-length", "0")) > self.max_body_bytes:
             return too_large(self.max_body_bytes)
-        if asked.method == "POST":
+        if asked.method == "POST" and asked.has_body:
             return _no_json(asked.headers.get("content-type", ""))
         return None
 

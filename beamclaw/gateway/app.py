@@ -28,6 +28,8 @@ from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.openai import models as openai_models
 from beamclaw.gateway.openai.completions import Completions
+from beamclaw.gateway.openai.responses import Responses
+from beamclaw.gateway.openai.stored import Stored
 from beamclaw.gateway.problem import Problem
 from beamclaw.gateway.turns import STOPPING, Turns
 
@@ -188,6 +190,14 @@ def _v1(app: GatewayApp, rooms: Rooms) -> None:
 
         return serve
 
+    def stored(
+        do: Callable[[str], Awaitable[bytes | Problem]],
+    ) -> Callable[[str], Awaitable[Response]]:
+        async def serve(name: str) -> Response:
+            return _json(await do(name))
+
+        return serve
+
     async def models() -> Response:
         return _json(openai_models.model_list(rooms.agents, created=rooms.created))
 
@@ -197,8 +207,16 @@ def _v1(app: GatewayApp, rooms: Rooms) -> None:
     agents, most = rooms.agents, rooms.max_messages
     for path, api in (
         ("/v1/chat/completions", Completions(agents=agents, max_messages=most)),
+        ("/v1/responses", Responses(agents=agents, max_messages=most)),
     ):
         app.add_url_rule(path, path, turn(api), methods=["POST"])
+    kept = Stored(bus=rooms.turns.bus)
+    for method, path, do in (
+        ("GET", "/v1/responses/<name>", kept.get),
+        ("DELETE", "/v1/responses/<name>", kept.delete),
+        ("POST", "/v1/responses/<name>/cancel", kept.cancel),
+    ):
+        app.add_url_rule(path, f"{method} {path}", stored(do), methods=[method])
     app.add_url_rule("/v1/models", view_func=models)
     app.add_url_rule("/v1/models/<path:name>", view_func=model)
 

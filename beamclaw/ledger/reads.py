@@ -6,6 +6,7 @@ from typing import Any
 from beamclaw.contracts.approvals import ReadGrants
 from beamclaw.contracts.ledger import GetLedgerStatus, LedgerStatus
 from beamclaw.contracts.ledger_reads import (
+    CountAbout,
     ReadAncestors,
     ReadChildren,
     ReadCommands,
@@ -65,6 +66,7 @@ Read = (
     | ReadJournal
     | ReadExpired
     | ReadErasable
+    | CountAbout
     | ReadUsage
     | ReadWaits
     | ReadGrants
@@ -133,6 +135,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadJournal: session_reads.events,
     ReadExpired: session_reads.expired,
     ReadErasable: erasing.erasable,
+    CountAbout: session_reads.count_about,
     ReadUsage: usage_reads.usage,
     ReadWaits: questions.waits,
     ReadGrants: questions.grants,

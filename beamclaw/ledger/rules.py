@@ -26,6 +26,7 @@ from beamclaw.contracts.ledger_ops import (
     CloseWait,
     DropCommand,
     EndRun,
+    ForgetAbout,
     JoinRun,
     NoteRevival,
     NoteWarned,
@@ -289,6 +290,11 @@ def _drop_command(step: Step, op: DropCommand) -> None:
     step.rows.append((step.writing.told, (op.command_id,)))
 
 
+def _forget_about(step: Step, op: ForgetAbout) -> None:
+    step.own(op)
+    step.rows.append((step.writing.forgotten, (op.run_id, step.session.id)))
+
+
 _RULES: dict[type, Callable[[Step, Any], None]] = {
     Take: _take,
     OpenRun: _open_run,
@@ -310,6 +316,7 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     PutOutput: _put_output,
     PutCommand: _put_command,
     DropCommand: _drop_command,
+    ForgetAbout: _forget_about,
 }
 
 

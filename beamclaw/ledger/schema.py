@@ -362,6 +362,10 @@ _FIFTH = (
     "ALTER TABLE runs ADD COLUMN calls TEXT",
     "ALTER TABLE runs ADD COLUMN about BLOB",
     "CREATE INDEX runs_about ON runs (session) WHERE about IS NOT NULL",
+    """
+    CREATE INDEX sessions_responses ON sessions (created_at)
+    WHERE key GLOB 'agent:*:openai-response:*' AND deleted_at IS NULL
+    """,
 )
 
 LEDGER = Schema(

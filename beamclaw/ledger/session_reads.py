@@ -6,6 +6,7 @@ import orjson
 
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_reads import (
+    CountAbout,
     ReadExpired,
     ReadJournal,
     ReadOpenWork,
@@ -114,7 +115,18 @@ _EXPIRED = f"""
             AND s.deleted_at IS NULL AND {_IDLE}
         ORDER BY c.at LIMIT ?3
     )
+    UNION
+    SELECT key FROM (
+        SELECT s.key FROM sessions AS s
+        WHERE s.key GLOB 'agent:*:openai-response:*' AND s.created_at < ?5
+            AND s.updated_at < ?5 AND s.deleted_at IS NULL AND {_IDLE}
+        ORDER BY s.created_at LIMIT ?3
+    )
     LIMIT ?3
+"""
+_COUNT_ABOUT = """
+    SELECT count(*) FROM runs AS r JOIN sessions AS s ON s.id = r.session
+    WHERE s.key = ? AND r.about IS NOT NULL
 """
 
 
@@ -227,6 +239,11 @@ def events(connection: Connection, request: ReadJournal) -> tuple[Event, ...]:
     return () if row is None else journal.read(connection, row[0], 0)
 
 
+def count_about(connection: Connection, request: CountAbout) -> int:
+    """With how many runs of a session something is kept."""
+    return connection.execute(_COUNT_ABOUT, (request.session_key,)).fetchone()[0]
+
+
 def expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:
     """The sessions that may be deleted."""
     given = (
@@ -234,5 +251,6 @@ def expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:
         request.archived_before,
         request.limit,
         request.subagent_before,
+        request.response_before,
     )
     return tuple(row[0] for row in connection.execute(_EXPIRED, given).fetchall())

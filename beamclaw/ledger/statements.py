@@ -312,6 +312,7 @@ PUT_COMMANDS = Rows(
     tail="ON CONFLICT (command_id) DO NOTHING",
     shared=2,
 )
+FORGET_ABOUT = "UPDATE runs SET about = NULL WHERE run_id = ? AND session = ?"
 DROP_COMMAND = "DELETE FROM commands WHERE command_id = ?"
 PUT_WARNINGS = Rows(
     """

@@ -33,6 +33,8 @@ class Writing:
     commands: list[Any] = attrs.field(factory=list[Any])
     # Commands of whose end their sessions know.
     told: list[str] = attrs.field(factory=list[str])
+    # Runs, each with its session, with which nothing is kept any more.
+    forgotten: list[Any] = attrs.field(factory=list[Any])
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     grants: list[Any] = attrs.field(factory=list[Any])
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
@@ -85,6 +87,10 @@ class Writing:
                 statement.write(connection, common, rows)
         for command in self.told:
             connection.execute(sql.DROP_COMMAND, (command,))
+        for run_id, of_session in zip(
+            self.forgotten[::2], self.forgotten[1::2], strict=True
+        ):
+            connection.execute(sql.FORGET_ABOUT, (run_id, of_session))
         for session in self.changed.values():
             _change(connection, shared, session)
         for place in self.unsnapped:

@@ -90,13 +90,14 @@ class Cleanup(supervision.Server):
         wiring = self._wiring
         now, retention = wiring.outside.wall(), wiring.retention
         request, archived = retention.request, retention.archived
-        subagent = retention.subagent
-        if request is None and archived is None and subagent is None:
+        subagent, response = retention.subagent, retention.response
+        if all(each is None for each in (request, archived, subagent, response)):
             return 0
         expired = ReadExpired(
             ephemeral_before=None if request is None else now - request,
             archived_before=None if archived is None else now - archived,
             subagent_before=None if subagent is None else now - subagent,
+            response_before=None if response is None else now - response,
             limit=_AT_ONCE,
         )
         deleted = 0

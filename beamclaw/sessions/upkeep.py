@@ -10,7 +10,7 @@ import attrs
 
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import ledger, ledger_ops, names
 from beamclaw.contracts.journal import Forked, SessionReset, event, read
 from beamclaw.contracts.ledger_errors import LedgerError, SessionExists
 from beamclaw.contracts.ledger_ops import Op
@@ -26,6 +26,7 @@ from beamclaw.contracts.ledger_session_ops import (
 from beamclaw.contracts.lifecycle import (
     CleanUp,
     DeleteSession,
+    ForgetAbout,
     ForkSession,
     NoRest,
     Order,
@@ -90,7 +91,9 @@ class Upkeep:
         with point("session.order-done"):
             supervision.reply(sender, answer)
 
-    async def carry_out(self, order: Order, busy: str) -> object:
+    async def carry_out(  # noqa: PLR0911 -- a table
+        self, order: Order, busy: str
+    ) -> object:
         """What the order is answered with; *busy* says in words what goes on.
 
         Raises:
@@ -104,6 +107,8 @@ class Upkeep:
         match order:
             case PatchSession(changes=changes):
                 return await self._patch(row, changed(self.about.meta, changes))
+            case ForgetAbout(run_id):
+                return await self._set(ledger_ops.ForgetAbout(run_id))
             case ForkSession():
                 return await self._fork(row, order)
             case _ if busy:

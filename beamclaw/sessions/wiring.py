@@ -49,12 +49,14 @@ class Retention:
         request: Those of a single request, since their last event.
         archived: Those that were put away, since then.
         subagent: Those of sub-agents, since their last event.
+        response: Those of responses that others may follow, since their last event.
         every: Between two looks.
     """
 
     request: float | None = None
     archived: float | None = None
     subagent: float | None = None
+    response: float | None = None
     every: float = 60.0
 
 

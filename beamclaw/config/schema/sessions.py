@@ -37,6 +37,11 @@ class RetentionConfig:
         604_800.0,
         "Seconds after which the session of a sub-agent is deleted; 0: never.",
     )
+    response_seconds: Wait = key(
+        2_592_000.0,
+        "Seconds after which the responses of a conversation over HTTP are deleted that\n"
+        "can be followed by others (POST /v1/responses with store); 0: never.",
+    )
     archived_seconds: Wait = key(
         0.0, "Seconds after which an archived session is deleted; 0: never."
     )

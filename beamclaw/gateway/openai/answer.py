@@ -16,6 +16,13 @@ from beamclaw.gateway.problem import Problem, invalid
 
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT: Final = b": waiting\n\n"
+LOST_PLACE: Final = Problem(
+    status=502,
+    type="api_error",
+    message="the answer was begun anew after a failure, and what was sent of it cannot "
+    "be taken back; ask again",
+    code="answer_restarted",
+)
 _FINISH: Final = {
     "stop": "stop",
     "length": "length",
@@ -225,12 +232,4 @@ class Chunks:
         return HEARTBEAT
 
     def _lost_place(self) -> bytes:
-        return self.fail(
-            Problem(
-                status=502,
-                type="api_error",
-                message="the answer was begun anew after a failure, and what was sent "
-                "of it cannot be taken back; ask again",
-                code="answer_restarted",
-            )
-        )
+        return self.fail(LOST_PLACE)

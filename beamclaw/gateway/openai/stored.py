@@ -1,0 +1,107 @@
+"""Responses that are kept: read again, stopped, deleted."""
+
+from typing import Any, Final
+
+import attrs
+import orjson
+import trio
+
+import supervision
+from beamclaw.contracts import keys, lifecycle, names
+from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.ends import run_ended
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_reads import CountAbout
+from beamclaw.contracts.ledger_rows import RunRow
+from beamclaw.contracts.sessions import abort, read_run
+from beamclaw.gateway.openai import response
+from beamclaw.gateway.problem import Problem
+
+# Waits between tries while the tenant is down.
+_PAUSES: Final = (0.02, 0.1, 0.4, 1.0, 1.0)
+_LONGEST: Final = 100
+UNAVAILABLE: Final = Problem(
+    status=503,
+    type="api_error",
+    message="this node cannot look it up at the moment; ask again",
+    code="unavailable",
+    retry_after=1.0,
+)
+
+
+@attrs.frozen(kw_only=True)
+class Stored:
+    """See the module. Each of the three gives the answer's body, or a problem."""
+
+    bus: Bus
+
+    async def get(self, response_id: str) -> bytes | Problem:
+        """The response as it stands now."""
+        return await self._tried(self._get, response_id)
+
+    async def cancel(self, response_id: str) -> bytes | Problem:
+        """Stop it if it is not over; as it stands then."""
+        return await self._tried(self._cancel, response_id)
+
+    async def delete(self, response_id: str) -> bytes | Problem:
+        """Forget it; with the last one of a conversation that is deleted, too."""
+        return await self._tried(self._delete, response_id)
+
+    async def _tried(self, do: Any, response_id: str) -> bytes | Problem:
+        for pause in _PAUSES:
+            try:
+                return await do(response_id)
+            except (supervision.CallFailed, LedgerError):
+                await trio.sleep(pause)
+        return UNAVAILABLE
+
+    async def _row(self, response_id: str) -> RunRow | Problem:
+        row = await read_run(self.bus, names.DEFAULT_TENANT, response_id)
+        if row is None or not row.about:
+            return Problem(
+                status=404,
+                message=f"there is no response {response_id[:_LONGEST]!r}; it may have "
+                "been deleted, or asked for with store false",
+                param="response_id",
+                code="not_found",
+            )
+        return row
+
+    async def _get(self, response_id: str) -> bytes | Problem:
+        row = await self._row(response_id)
+        if isinstance(row, Problem):
+            return row
+        about, answered = orjson.loads(row.about), row
+        if row.joined is not None:
+            into = await read_run(self.bus, names.DEFAULT_TENANT, row.joined)
+            answered = into or row
+        end = run_ended(answered)
+        if end is None:
+            status = "queued" if row.state == "queued" else "in_progress"
+            return response.open_(row.run_id, about, status)
+        return response.whole(row.run_id, about, end)
+
+    async def _cancel(self, response_id: str) -> bytes | Problem:
+        row = await self._row(response_id)
+        if isinstance(row, Problem):
+            return row
+        if row.state != "ended":
+            await abort(self.bus, names.DEFAULT_TENANT, row.session_key, row.run_id)
+        return await self._get(response_id)
+
+    async def _delete(self, response_id: str) -> bytes | Problem:
+        row = await self._row(response_id)
+        if isinstance(row, Problem):
+            return row
+        tenant, key = names.DEFAULT_TENANT, row.session_key
+        try:
+            await lifecycle.order(
+                self.bus, tenant, key, lifecycle.ForgetAbout(response_id)
+            )
+            ledger = names.of_tenant(tenant, "ledger")
+            left = await self.bus.call(ledger, CountAbout(key))
+            if not left and keys.parse(key).kind == "http-response":
+                await lifecycle.order(self.bus, tenant, key, lifecycle.DeleteSession())
+        except (lifecycle.NoSuchSession, lifecycle.TurnInProgress):
+            pass  # it is gone, or goes when its time is over
+        return orjson.dumps({"id": response_id, "object": "response", "deleted": True})

@@ -1,0 +1,237 @@
+"""The official ``openai`` client and its Responses, against a whole node."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from beamclaw.testing.fake_openai import FakeOpenAI, Reply, Tool, fake_openai
+from tests.support.node import Node, open_node
+
+pytestmark = [
+    pytest.mark.slow,
+    # The client leaves its own generators to the garbage collector.
+    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),
+]
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+WEATHER: Any = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather in a town.",
+    "parameters": {"type": "object", "properties": {"town": {"type": "string"}}},
+    "strict": False,
+}
+
+
+def told(body: dict[str, Any]) -> Reply:
+    """Says what it was told by all users; asks for the weather if it may."""
+    last = body["messages"][-1]
+    if last["role"] == "tool":
+        return Reply(text=f"It is {last['content']}.")
+    if any(t["function"]["name"] == "weather" for t in body.get("tools", ())):
+        call = Tool(id="call_1", name="weather", arguments=('{"town": "Oslo"}',))
+        return Reply(tools=(call,))
+    users = [m["content"] for m in body["messages"] if m["role"] == "user"]
+    return Reply(text=" | ".join(str(text) for text in users))
+
+
+def connected(node: Node) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(
+        base_url=f"{node.base_url}/v1", api_key=node.token, max_retries=0
+    )
+
+
+@asynccontextmanager
+async def opened(
+    path: Path, answer: Callable[[dict[str, Any]], Reply] = told
+) -> AsyncIterator[tuple[FakeOpenAI, Node, openai.AsyncOpenAI]]:
+    async with fake_openai(answer=answer) as fake:
+        env = {"OPENAI_BASE_URL": fake.base_url, "OPENAI_API_KEY": "key"}
+        async with open_node(path / "data", env=env) as node, connected(node) as ai:
+            yield fake, node, ai
+        assert fake.breaches == []
+
+
+async def test_a_conversation_goes_on_from_each_of_its_responses(tmp_path: Path):
+    async with opened(tmp_path) as (fake, node, ai):
+        first = await ai.responses.create(
+            model="openclaw", input="one", instructions="Be brief.", metadata={"a": "b"}
+        )
+        assert first.output_text == "one"
+        assert first.status == "completed"
+        assert first.usage is not None
+        assert first.usage.input_tokens > 0
+        second = await ai.responses.create(
+            model="openclaw", input="two", previous_response_id=first.id
+        )
+        assert second.output_text == "one | two"
+        # Also from one that is not the last any more, and after a death of the node.
+        node.kill9()
+        await node.wait()
+        await node.start()
+        async with connected(node) as again:
+            other = await again.responses.create(
+                model="openclaw", input="three", previous_response_id=first.id
+            )
+            assert other.output_text == "one | three"
+            third = await again.responses.create(
+                model="openclaw", input="four", previous_response_id=second.id
+            )
+            assert third.output_text == "one | two | four"
+            kept = await again.responses.retrieve(first.id)
+            assert kept.output_text == "one"
+            assert kept.metadata == {"a": "b"}
+            assert kept.instructions == "Be brief."
+            assert kept.created_at == first.created_at
+            await again.responses.delete(first.id)
+            with pytest.raises(openai.NotFoundError):
+                await again.responses.retrieve(first.id)
+            with pytest.raises(openai.BadRequestError, match="no response"):
+                await again.responses.create(
+                    model="openclaw", input="five", previous_response_id=first.id
+                )
+    systems = [
+        [m["content"] for m in entry.body["messages"] if m["role"] == "system"]
+        for entry in fake.requests
+        if entry.body is not None
+    ]
+    # Instructions hold for their own response only.
+    assert [any("Be brief." in text for text in s) for s in systems] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+async def test_a_response_is_streamed(tmp_path: Path):
+    async with opened(tmp_path) as (_, _, ai):
+        stream = await ai.responses.create(model="openclaw", input="hello", stream=True)
+        events = [event async for event in stream]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    kinds = [event.type for event in events]
+    assert kinds[:4] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+    ]
+    assert kinds[-4:] == [
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+    assert "".join(deltas) == "hello"
+    last = events[-1]
+    assert last.type == "response.completed"
+    assert last.response.output_text == "hello"
+
+
+async def test_a_tool_makes_its_round_with_state(tmp_path: Path):
+    async with opened(tmp_path) as (_, _, ai):
+        async with ai.responses.stream(
+            model="openclaw", input="The weather in Oslo?", tools=[WEATHER]
+        ) as stream:
+            first = await stream.get_final_response()
+        (call,) = first.output
+        assert call.type == "function_call"
+        assert (call.name, json.loads(call.arguments)) == ("weather", {"town": "Oslo"})
+        result: Any = {
+            "type": "function_call_output",
+            "call_id": call.call_id,
+            "output": "sunny",
+        }
+        second = await ai.responses.create(
+            model="openclaw",
+            input=[result],
+            previous_response_id=first.id,
+            tools=[WEATHER],
+        )
+        assert second.output_text == "It is sunny."
+        # Asked again behind the first one, it is another branch.
+        other = await ai.responses.create(
+            model="openclaw",
+            input=[result | {"output": "rainy"}],
+            previous_response_id=first.id,
+            tools=[WEATHER],
+        )
+        assert other.output_text == "It is rainy."
+        with pytest.raises(openai.APIStatusError, match="nobody waits"):
+            await ai.responses.create(
+                model="openclaw", input=[result], previous_response_id=second.id
+            )
+
+
+async def test_without_store_all_is_sent_again_and_nothing_is_kept(tmp_path: Path):
+    async with opened(tmp_path) as (_, _, ai):
+        asked: Any = {"role": "user", "content": "The weather in Oslo?"}
+        first = await ai.responses.create(
+            model="openclaw", input=[asked], tools=[WEATHER], store=False
+        )
+        (call,) = first.output
+        result: Any = {
+            "type": "function_call_output",
+            "call_id": "call_1",
+            "output": "windy",
+        }
+        second = await ai.responses.create(
+            model="openclaw",
+            input=[asked, call.model_dump(), result],  # type: ignore[list-item] -- as people do it
+            store=False,
+        )
+        assert second.output_text == "It is windy."
+        with pytest.raises(openai.NotFoundError):
+            await ai.responses.retrieve(first.id)
+        with pytest.raises(openai.BadRequestError, match="store false"):
+            await ai.responses.create(
+                model="openclaw", input="and?", previous_response_id=first.id
+            )
+
+
+async def test_an_image_reaches_the_model(tmp_path: Path):
+    async with opened(tmp_path, lambda _: Reply(text="A dot.")) as (fake, _, ai):
+        shown: Any = {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "What is it?"},
+                {"type": "input_image", "image_url": PIXEL, "detail": "auto"},
+            ],
+        }
+        answer = await ai.responses.create(model="openclaw", input=[shown])
+        assert answer.output_text == "A dot."
+    asked = fake.requests[0].body
+    assert asked is not None
+    assert asked["messages"][-1]["content"][1]["image_url"]["url"] == PIXEL
+
+
+async def test_what_runs_in_the_background_can_be_stopped(tmp_path: Path):
+    async with opened(tmp_path, lambda _: Reply(text="late", delay=60)) as (_, _, ai):
+        begun = await ai.responses.create(
+            model="openclaw", input="hello", background=True
+        )
+        assert begun.status in ("queued", "in_progress")
+        assert (await ai.responses.retrieve(begun.id)).status in (
+            "queued",
+            "in_progress",
+        )
+        stopped = await ai.responses.cancel(begun.id)
+        assert stopped.status == "cancelled"
+        assert (await ai.responses.retrieve(begun.id)).status == "cancelled"
+
+
+async def test_errors_are_its_own(tmp_path: Path):
+    async with opened(tmp_path) as (_, _, ai):
+        with pytest.raises(openai.BadRequestError, match="input"):
+            await ai.responses.create(model="openclaw", input=[])
+        with pytest.raises(openai.BadRequestError, match="tools"):
+            await ai.responses.create(
+                model="openclaw", input="x", tools=[{"type": "web_search"}]
+            )
+        with pytest.raises(openai.BadRequestError, match="nobody"):
+            await ai.responses.create(model="openclaw/nobody", input="x")
