@@ -67,8 +67,9 @@ class WaitIdle(supervision.Call[None]):
 class FinishStreams(supervision.Call[int]):
     """Tell every open request that the node stops; the reply is how many there were.
 
-    A stream gets a last event and ends in order, a whole answer becomes a 503. Their
-    turns go on: they are in the ledger.
+    A stream gets a last event and ends in order, a whole answer becomes a 503. Clients
+    that stay connected are told that the node restarts, and to come back. Their turns
+    go on: they are in the ledger.
     """
 
 
@@ -109,12 +110,12 @@ async def drain(seconds: float) -> bool:
     """
     try:
         await supervision.call(NAME, SetIntake(open=False))
-        with trio.move_on_after(seconds):
+        with trio.move_on_after(seconds) as limit:
             await supervision.call(NAME, WaitIdle(), timeout=None)
-            return True
+        # Also with no request in progress: clients that stay connected are told.
         await supervision.call(NAME, FinishStreams())
         with trio.move_on_after(LAST_EVENT_SECONDS):
             await supervision.call(NAME, WaitIdle(), timeout=None)
     except supervision.CallFailed:
         return True
-    return False
+    return not limit.cancelled_caught

@@ -1,11 +1,14 @@
-"""The gateway: HTTP for clients, on Quart-Trio and Hypercorn behind guards of our own.
+"""The gateway: HTTP and WebSocket for clients, behind guards of our own.
 
 Order matters and deaths pass downwards only: ``connections`` (one process each) outlive
-``listener`` (the sockets) and ``server`` (who accepts). ``devices`` owns who is let in.
+``broadcast`` (who tells clients what happens), ``listener`` (the sockets) and ``server``
+(who accepts). ``devices`` owns who is let in.
 """
 
+import functools
 from functools import partial
 
+import beamclaw as about
 import supervision
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
@@ -13,15 +16,21 @@ from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway import app, honour, sockets
+from beamclaw.gateway import app, broadcast, honour, sockets
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth.access import Access
 from beamclaw.gateway.auth.gate import Gate, gate_of
+from beamclaw.gateway.broadcast import EVENTS, Broadcast
 from beamclaw.gateway.devices import DevicesServer
 from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
+from beamclaw.gateway.methods import health
+from beamclaw.gateway.methods._node import Node
+from beamclaw.gateway.methods.table import METHODS
 from beamclaw.gateway.server import CONNECTIONS, serve
+from beamclaw.gateway.socket.client import Reception
 from beamclaw.gateway.turns import Limits, Turns
 from supervision import ChildSpec
 
@@ -40,6 +49,11 @@ def supervisor(
     access = Access()
     gate = gate_of(config.gateway, access, outside)
     floor = Floor(limit=config.gateway.max_connections, troubles=troubles or Troubles())
+    hall = Hall(
+        limit=config.gateway.socket.max_clients,
+        most_present=config.gateway.socket.max_present,
+        boot_id=outside.new_id(),
+    )
     return supervision.Supervisor(
         [
             ChildSpec(
@@ -49,16 +63,23 @@ def supervisor(
                 type="supervisor",
                 shutdown=None,
             ),
+            ChildSpec("broadcast", partial(Broadcast, hall), name=broadcast.NAME),
             ChildSpec(
                 "listener",
                 partial(
-                    Listener, config.gateway, floor, outside.listen or sockets.listen
+                    Listener,
+                    config.gateway,
+                    floor,
+                    hall,
+                    outside.listen or sockets.listen,
                 ),
                 name=NAME,
             ),
             ChildSpec(
                 "server",
-                partial(_serve, config, bus, outside, floor, gate),
+                partial(
+                    _serve, config, bus, outside, floor=floor, hall=hall, gate=gate
+                ),
                 name="gateway/server",
             ),
             # Last: its death ends nobody else. It is tried for ever, for what it stands
@@ -77,10 +98,17 @@ def supervisor(
 
 
 async def _serve(
-    config: Config, bus: Bus, outside: Outside, floor: Floor, gate: Gate
+    config: Config,
+    bus: Bus,
+    outside: Outside,
+    *,
+    floor: Floor,
+    hall: Hall,
+    gate: Gate,
 ) -> None:
     known = Agents.of(config.agents)
     numbers = config.gateway
+    check, reader = partial(honour.check, config), outside.worker()
     turns = Turns(
         bus=bus,
         outside=outside,
@@ -89,20 +117,42 @@ async def _serve(
             stream_buffer=numbers.stream_buffer,
             heartbeat_seconds=numbers.heartbeat_seconds,
         ),
-        check=partial(honour.check, config),
-        reader=outside.worker(),
+        check=check,
+        reader=reader,
+    )
+    admission = Admission(
+        hosts=names_of(numbers.host, numbers.hosts),
+        origins=frozenset(numbers.origins),
+        max_body_bytes=numbers.max_body_bytes,
     )
     rooms = app.Rooms(
         floor=floor,
-        admission=Admission(
-            hosts=names_of(numbers.host, numbers.hosts),
-            origins=frozenset(numbers.origins),
-            max_body_bytes=numbers.max_body_bytes,
-        ),
+        admission=admission,
         turns=turns,
         gate=gate,
         agents=known,
         created=int(outside.wall()),
         max_messages=numbers.max_messages,
     )
-    await serve(numbers, floor, app.build(rooms))
+    node = Node(
+        config=config,
+        floor=floor,
+        hall=hall,
+        agents=known,
+        check=check,
+        version=functools.cache(lambda: about.__version__),
+        reader=reader,
+    )
+    hall.set_health(health.shape(node, round(outside.wall() * 1000)))
+    reception = Reception(
+        config=numbers,
+        node=node,
+        bus=bus,
+        outside=outside,
+        admission=admission,
+        gate=gate,
+        access=gate.access,
+        methods=METHODS,
+        events=EVENTS,
+    )
+    await serve(numbers, floor, app.build(rooms), reception)

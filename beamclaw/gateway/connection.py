@@ -1,5 +1,8 @@
 """Hypercorn's connection with every barrier it lacks, as a process of ours.
 
+One that asks for a WebSocket leaves Hypercorn's code with its first request and goes on
+as a client of :mod:`beamclaw.gateway.socket`, in the same process.
+
 Whatever goes wrong in it ends this connection and nothing else. What `connection`,
 `protocol` and `stream` override is not a public interface of Hypercorn: they are written
 against the versions in :data:`PROVEN` and tested with them, and no other module patches
@@ -7,6 +10,7 @@ anything. Each guard has a test that fails without it, see
 ``docs/explanation/gateway-guards.md``.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -19,11 +23,14 @@ from hypercorn.trio.worker_context import WorkerContext
 import supervision
 from beamclaw.config.schema import GatewayConfig
 from beamclaw.gateway import sockets
+from beamclaw.gateway.admission import Asked
 from beamclaw.gateway.exchange import App
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.problem import Problem
 from beamclaw.gateway.protocol import Protocol
+from beamclaw.gateway.socket.client import Reception, Socket
 from beamclaw.gateway.stream import Requests
+from beamclaw.gateway.turns import STOPPING
 
 PROVEN: Final = {"hypercorn": "0.18.0", "h11": "0.16.0", "quart-trio": "0.12.0"}
 
@@ -34,6 +41,9 @@ LINGER_BYTES: Final = 1024 * 1024
 WRITE_PIECE: Final = 64 * 1024
 # Sends that succeed at once do not wait; every so many let others run.
 SENDS_PER_CHECKPOINT: Final = 16
+
+# RFC 6455's registry: there is no room now.
+TRY_AGAIN_LATER: Final = 1013
 
 STALLED: Final = "beamclaw.gateway.stalled"
 
@@ -64,6 +74,7 @@ class Connection(TCPServer):
         app: App,
         gateway: GatewayConfig,
         floor: Floor,
+        reception: Reception,
         connected: Any,
         *,
         config: HypercornConfig,
@@ -74,6 +85,7 @@ class Connection(TCPServer):
         self.context = context
         self.gateway = gateway
         self.floor = floor
+        self.reception = reception
         self.over = False
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
@@ -83,6 +95,8 @@ class Connection(TCPServer):
         self._phase = "head"
         self._sends = 0
         self._replayed = b""
+        self._switched: tuple[Socket, bytes] | None = None
+        self._tasks: Requests | None = None
         self._reading = trio.CancelScope()
         self._deadline = trio.current_time() + gateway.header_timeout
         floor.enter(self)
@@ -121,12 +135,84 @@ class Connection(TCPServer):
             try:
                 while data:
                     await self.protocol.handle(RawData(data))
+                    if self._switched is not None:
+                        await self._converse(group)
+                        return
                     data = await self._read()
             except BaseException:
                 # A write that is in progress would hold us: it is shielded.
                 self.discard()
                 raise
             self.protocol.leave()
+
+    async def _converse(self, group: Requests) -> None:
+        assert self._switched is not None
+        self._tasks = group
+        socket, early = self._switched
+        del self.protocol  # most clients say little for a long time
+        await socket.run(early)
+        self.stop(linger=True)
+
+    # --- the carrier of a WebSocket, see `beamclaw.gateway.socket.client.Tube`
+
+    def refuse_socket(self, asked: Asked) -> Problem | None:
+        """See :class:`beamclaw.gateway.protocol.Link`."""
+        reception = self.reception
+        most = reception.config.socket.max_strangers
+        if not self.floor.intake:
+            return STOPPING
+        if reception.node.hall.strangers(self._address) >= most:
+            return Problem(
+                status=503,
+                message=f"{most} connections from this address have not said who they "
+                "are (gateway.socket.max_strangers)",
+                code="too_many_strangers",
+                retry_after=1.0,
+                close=True,
+            )
+        # Who is there is asked after that: credentials in the address or the headers
+        # count for nothing.
+        return reception.admission.refuse(asked)
+
+    def become_socket(self, asked: Asked, early: bytes) -> None:
+        """See :class:`beamclaw.gateway.protocol.Link`."""
+        socket = Socket(self.reception, self, asked.headers, self._address)
+        self._switched = socket, early
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def send_nowait(self, data: bytes) -> int:
+        """See the Protocol."""
+        return sockets.send_nowait(self._socket, data)
+
+    async def send_all(self, data: bytes) -> None:
+        """See the Protocol."""
+        await self.stream.send_all(data)
+
+    async def receive(self) -> bytes:
+        """See the Protocol."""
+        try:
+            return await self.stream.receive_some(MAX_RECV)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
+
+    def spawn(self, fn: Callable[..., Awaitable[None]], *args: object) -> None:
+        """See the Protocol."""
+        assert self._tasks is not None
+        cast("Any", self._tasks).spawn(fn, *args)
+
+    def settle(self) -> None:
+        """See the Protocol."""
+        self.floor.settle(self)
+
+    def abandon(self) -> None:
+        """See the Protocol."""
+        if not self._broken:
+            with suppress(OSError):
+                sockets.drop_unsent(self._socket)
+            self.discard()
 
     # --- reading
 
@@ -206,6 +292,8 @@ class Connection(TCPServer):
 
     def shed(self) -> None:
         """Close; see :class:`beamclaw.gateway.floor.Guest`."""
+        if self._switched is not None:
+            self._switched[0].close(TRY_AGAIN_LATER, "no room")
         self.stop()
 
     def retire(self) -> None:

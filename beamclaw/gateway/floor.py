@@ -90,6 +90,10 @@ class Floor:
             self._waiting.pop(guest, None)
             self._waiting[guest] = None
 
+    def settle(self, guest: Guest) -> None:
+        """A connection stays, and is not closed to make room for others."""
+        self._waiting.pop(guest, None)
+
     def begin(self, guest: Guest, visit: Visit) -> None:
         """A complete head has come."""
         self._waiting.pop(guest, None)

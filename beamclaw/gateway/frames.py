@@ -17,9 +17,7 @@ from beamclaw.gateway.errors import MethodError, invalid
 MAX_ID: Final = 256
 MAX_METHOD: Final = 128
 MAX_TRACEPARENT: Final = 128
-_FIELDS: Final = frozenset(
-    {"type", "id", "method", "params", "traceparent", "expectedProfileId"}
-)
+_FIELDS: Final = frozenset({"type", "id", "method", "params", "traceparent"})
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -103,10 +101,11 @@ def _wrong(fields: dict[str, Any]) -> str | None:
         given = fields.get(name)
         if not isinstance(given, str) or not _is_fit(given, most):
             return f"at /{name}: must be a text of 1 to {most} characters"
-    for name in ("traceparent", "expectedProfileId"):
-        given = fields.get(name, "")
-        if not isinstance(given, str) or len(given) > MAX_TRACEPARENT:
-            return f"at /{name}: must be a text of at most {MAX_TRACEPARENT} characters"
+    trace = fields.get("traceparent", "")
+    if not isinstance(trace, str) or len(trace) > MAX_TRACEPARENT:
+        return (
+            f"at /traceparent: must be a text of at most {MAX_TRACEPARENT} characters"
+        )
     return None
 
 

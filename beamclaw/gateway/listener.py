@@ -19,10 +19,13 @@ from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.listening import Listen
 from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.hall import Hall
 
 LISTENING: Final = "beamclaw.gateway.listening"
 # Files that are not connections: databases, logs, models' connections, launchers.
 RESERVED_FILES: Final = 512
+# When clients that stay connected may look for the node again, in milliseconds.
+RESTART_MS: Final = 1000
 
 
 class _Idle:
@@ -39,10 +42,15 @@ class Listener(supervision.Server):
     trap_exit = True
 
     def __init__(
-        self, config: GatewayConfig, floor: Floor, listen: Listen = sockets.listen
+        self,
+        config: GatewayConfig,
+        floor: Floor,
+        hall: Hall,
+        listen: Listen = sockets.listen,
     ) -> None:
         self._config = config
         self._floor = floor
+        self._hall = hall
         self._listen = listen
         self._waiting: list[supervision.From] = []
 
@@ -92,8 +100,10 @@ class Listener(supervision.Server):
                 return self._floor.status()
             case SetIntake(is_open):
                 self._floor.set_intake(open=is_open)
+                self._hall.closing = None if is_open else "draining"
                 return None
             case FinishStreams():
+                self._hall.finish("restart", RESTART_MS)
                 return self._floor.finish()
             case WaitIdle():
                 self._waiting.append(sender)

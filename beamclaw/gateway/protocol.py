@@ -20,9 +20,11 @@ from hypercorn.typing import ConnectionState
 
 from beamclaw.config.schema import GatewayConfig
 from beamclaw.gateway import head
+from beamclaw.gateway.admission import Asked
 from beamclaw.gateway.exchange import SECURITY_HEADERS
 from beamclaw.gateway.floor import Floor, Guest
 from beamclaw.gateway.problem import Problem
+from beamclaw.gateway.socket import upgrade
 from beamclaw.gateway.stream import Requests, Stream
 
 # Bytes of further requests that are kept while an answer is in progress; a client that
@@ -76,12 +78,21 @@ class Link(Guest, typing.Protocol):
         """Read no more requests; close when the answer in progress is over."""
         ...
 
+    def refuse_socket(self, asked: Asked) -> Problem | None:
+        """Why the connection does not become a WebSocket; None: it may."""
+        ...
+
+    def become_socket(self, asked: Asked, early: bytes) -> None:
+        """It is a WebSocket from here on; *early* has come behind the request."""
+        ...
+
 
 class Protocol(H11Protocol):
-    """Hypercorn's HTTP/1 with a checked head and no upgrades.
+    """Hypercorn's HTTP/1 with a checked head, and no upgrade that Hypercorn makes.
 
-    Neither WebSocket nor HTTP/2 begins here: an ``Upgrade`` header is ignored, as the
-    standard allows, and the request is answered as what it is.
+    A WebSocket begins here and leaves this code at once (:meth:`Link.become_socket`).
+    Any other ``Upgrade`` header is ignored, as the standard allows, and the request is
+    answered as what it is.
     """
 
     # Narrower than in Hypercorn: neither WebSocket nor HTTP/2 ever takes over.
@@ -165,6 +176,8 @@ class Protocol(H11Protocol):
                 await self.refuse(_malformed(error))
                 return
             if isinstance(event, h11.Request):
+                if await self._switches(event):
+                    return
                 self.link.expect_body()
                 await self._create_stream(event)
             elif self.stream is None:
@@ -180,6 +193,32 @@ class Protocol(H11Protocol):
             trailing, _ = self.connection.trailing_data
             self._renew = bool(trailing)
             self._keep_early(trailing)
+
+    async def _switches(self, request: h11.Request) -> bool:
+        """Whether *request* asked for a WebSocket; it has got one, or a refusal."""
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in request.headers
+        }
+        method = request.method.decode("ascii").upper()
+        if not upgrade.wanted(method, headers):
+            return False
+        path, _, query = request.target.decode("ascii").partition("?")
+        asked = Asked(
+            method=method,
+            path=path,
+            query=query,
+            headers=headers,
+            local=(self.link.server or ("", 0))[0],
+        )
+        version = request.http_version.decode("ascii")
+        problem = upgrade.refuse(version, headers) or self.link.refuse_socket(asked)
+        if problem is not None:
+            await self.refuse(problem)
+        else:
+            early, _ = self.connection.trailing_data
+            self.link.become_socket(asked, early)
+        return True
 
     async def _create_stream(self, request: h11.Request) -> None:
         self.stream = Stream(

@@ -17,6 +17,7 @@ from beamclaw.contracts.listening import Listening
 from beamclaw.gateway.app import GatewayApp
 from beamclaw.gateway.connection import Connection, settings
 from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.socket.client import Reception
 from beamclaw.gateway.sockets import OutOfFilesError
 
 CONNECTIONS: Final = "gateway/connections"
@@ -25,7 +26,9 @@ OUT_OF_FILES: Final = "beamclaw.gateway.out_of_files"
 OUT_OF_FILES_PAUSE: Final = 0.1
 
 
-async def serve(config: GatewayConfig, floor: Floor, app: GatewayApp) -> None:
+async def serve(
+    config: GatewayConfig, floor: Floor, app: GatewayApp, reception: Reception
+) -> None:
     """Accept connections for ever."""
     listening = floor.listening
     assert listening is not None, "the listener starts before"
@@ -34,6 +37,7 @@ async def serve(config: GatewayConfig, floor: Floor, app: GatewayApp) -> None:
         app,
         config,
         floor,
+        reception,
         config=settings(config),
         context=WorkerContext(None),
     )

@@ -38,6 +38,8 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.config.written": "info",
     "beamclaw.config.refused": "warning",
     "beamclaw.gateway.crashed": "error",
+    "beamclaw.gateway.client.slow": "warning",
+    "beamclaw.gateway.method.crashed": "error",
     "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.denied": "info",
     "beamclaw.gateway.locked_out": "warning",

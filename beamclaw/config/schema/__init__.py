@@ -29,6 +29,7 @@ from beamclaw.config.schema.gateway import (
     PairingConfig,
     ProxyConfig,
     RateLimitConfig,
+    SocketConfig,
 )
 from beamclaw.config.schema.limits import (
     AgentBudgetConfig,
@@ -113,6 +114,7 @@ __all__ = [
     "SkillsInstallConfig",
     "SkillsLimitsConfig",
     "SkillsLoadConfig",
+    "SocketConfig",
     "SubagentLimitsConfig",
     "Temperature",
     "ToolPolicy",

@@ -101,6 +101,31 @@ class AuthConfig:
 
 
 @attrs.frozen(kw_only=True)
+class SocketConfig:
+    """Clients that stay connected: OpenClaw's gateway protocol over WebSocket."""
+
+    max_clients: Count = key(10_000, "Clients at once, at most.")
+    max_strangers: Count = key(
+        256,
+        "Connections from one address that have not said yet who they are, at most.",
+    )
+    handshake_timeout: Seconds = key(10.0, "Seconds to say who one is.")
+    max_payload: Count = key(25 * 1024 * 1024, "Bytes of a client's request, at most.")
+    max_buffered_bytes: Count = key(
+        8 * 1024 * 1024,
+        "Bytes that may wait for a client that reads slowly. From half of it on, words of\n"
+        "an answer that is being written are left out; beyond it the client is cut off.",
+    )
+    max_requests: Count = key(64, "Requests of one client in progress at once.")
+    max_present: Count = key(200, "Clients that are listed as being there, at most.")
+    tick_seconds: Seconds = key(30.0, "A client hears from the node this often.")
+    ping_seconds: Seconds = key(
+        25.0,
+        "A client is asked this often whether it is there, and has as long to say so.",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class GatewayConfig:
     """The HTTP side of the node."""
 
@@ -138,3 +163,4 @@ class GatewayConfig:
     heartbeat_seconds: Seconds = key(
         15.0, "A stream on which nothing happens gets a comment this often."
     )
+    socket: SocketConfig = attrs.field(factory=SocketConfig)

@@ -20,7 +20,7 @@ request with a general error, and nothing but the request.
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import attrs
 
@@ -28,6 +28,8 @@ from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import Fault, bad_params, missing_scope
+from beamclaw.gateway.hall import Client
+from beamclaw.gateway.methods._node import Node
 from beamclaw.toolkit import Length, Range, Unfit, structure
 
 P = TypeVar("P")
@@ -43,20 +45,6 @@ class NoParams:
     """A method that takes no parameters."""
 
 
-class Caller(Protocol):
-    """The client that asks, as methods know it.
-
-    Attributes:
-        conn_id: Of its connection, while that lasts.
-        caps: What it has said it can take.
-    """
-
-    @property
-    def conn_id(self) -> str: ...
-    @property
-    def caps(self) -> frozenset[str]: ...
-
-
 @attrs.frozen(kw_only=True)
 class Context:
     """What a method has beside its parameters.
@@ -66,7 +54,7 @@ class Context:
         bus: The way to every subsystem, by the messages of its contract.
         outside: Clock and ids.
         node: What the gateway itself is made of: its configuration, its tables.
-        caller: The connection that asks; None: there is none (HTTP).
+        client: The client that asks; None: it is no client that stays (HTTP).
         request_id: The request's own id.
         given: Names of the parameters that were given (as on the wire): null and left
             out are told apart by it where that matters.
@@ -77,8 +65,8 @@ class Context:
     principal: Principal
     bus: Bus
     outside: Outside
-    node: Any = None
-    caller: Caller | None = None
+    node: Node
+    client: Client | None = None
     request_id: str = ""
     given: frozenset[str] = frozenset()
     answer: Callable[[object], None] = attrs.field(default=lambda _: None)

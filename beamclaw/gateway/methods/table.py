@@ -6,6 +6,7 @@ from types import MappingProxyType
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope
+from beamclaw.gateway.methods import health
 from beamclaw.gateway.methods._method import Method
 
 
@@ -26,7 +27,13 @@ def table_of(methods: Iterable[Method]) -> Mapping[str, Method]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-METHODS = table_of(())
+METHODS = table_of(
+    (
+        health.health,
+        health.status,
+        health.system_presence,
+    )
+)
 
 
 def find(table: Mapping[str, Method], name: str, principal: Principal) -> Method:

@@ -262,6 +262,22 @@ def _secret(text: str | None) -> Secret | None:
     return None if not text else Secret(text)
 
 
+def facts(client: ClientInfo) -> dict[str, str]:
+    """What *client* says of itself, by the names on the wire."""
+    given = {
+        "id": client.id,
+        "version": client.version,
+        "platform": client.platform,
+        "mode": client.mode,
+        "displayName": client.display_name,
+        "deviceFamily": client.device_family,
+        "modelIdentifier": client.model_identifier,
+        "timeZone": client.time_zone,
+        "instanceId": client.instance_id,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
 # --- the greeting
 
 

@@ -13,6 +13,7 @@ from beamclaw.contracts import gateway as contract
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
 from supervision import ChildSpec
 from supervision.testing import wait_exit, wait_name
@@ -181,7 +182,9 @@ async def refusal(**settings) -> str:
     settings = {"auth": AuthConfig(token=Secret("t")), "port": 0} | settings
     config = GatewayConfig(**settings)
     spec = ChildSpec(
-        "listener", lambda: Listener(config, Floor(limit=10)), name=contract.NAME
+        "listener",
+        lambda: Listener(config, Floor(limit=10), Hall()),
+        name=contract.NAME,
     )
     with pytest.raises(supervision.StartFailed) as caught:
         async with supervision.open_supervisor([spec]):
