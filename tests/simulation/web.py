@@ -30,6 +30,7 @@ _AGAIN = frozenset(
         "answer_restarted",
         "draining",
         "insufficient_storage",
+        "overloaded",  # here; a model's is "provider_overloaded", and ends the turn
         "unavailable",
     }
 )
@@ -38,7 +39,8 @@ _ENDS = frozenset(
     {
         *("aborted", "auth", "context_length", "context_length_exceeded", "gone"),
         *("invalid", "model_not_found", "network", "quarantined", "quota"),
-        *("overloaded", "rate_limit_exceeded", "refused", "server", "limit", "error"),
+        *("provider_overloaded", "rate_limit_exceeded", "refused", "server"),
+        *("limit", "error"),
     }
 )
 _BROKEN = (OSError, h11.RemoteProtocolError, trio.TooSlowError)
@@ -89,7 +91,7 @@ class Web:
         head = await line.head()
         run_id = dict(head.headers).get(b"x-request-id", b"").decode()
         if head.status_code != 200:
-            await self._refused(turn, await line.body(), going, head.status_code)
+            await self._refused(turn, await line.body(), going)
             return
         self._acknowledged(turn, run_id, going)
         if say.wire == "whole":
@@ -143,14 +145,11 @@ class Web:
         turn.texts.append(text)
         self._over(turn)
 
-    async def _refused(
-        self, turn: Turn, body: bytes, going: trio.Event, status: int = 200
-    ) -> None:
+    async def _refused(self, turn: Turn, body: bytes, going: trio.Event) -> None:
         error = orjson.loads(body)["error"]
         marker, code = turn.say.marker, error["code"]
         self.trace.note(turn.person.name, f"refused {marker}: {code}")
-        # Too many wait here: 429. It is the model who has too much to do: 502.
-        if code in _AGAIN or (code == "overloaded" and status == 429):
+        if code in _AGAIN:
             await trio.sleep(self.random.choice((0.02, 0.5, 10.0)))
             return
         if code not in _ENDS:
