@@ -214,6 +214,7 @@ def _tenant(
         inbox_limit=config.sessions.inbox_limit,
         repeats_seconds=config.sessions.retention.repeat_seconds,
         outputs_seconds=config.tools.keep_seconds,
+        max_grants=config.tools.max_grants,
         max_batch=config.ledger.max_batch,
         outside=outside,
         troubles=troubles,

@@ -47,6 +47,16 @@ class NotForGood(LedgerError):  # noqa: N818 -- a situation
     """What was asked can be allowed once, not for good."""
 
 
+class TooManyGrants(NotForGood):
+    """So much is allowed for good that nothing can be added; *limit* of it may be."""
+
+    def __init__(self, held: int, limit: int) -> None:
+        super().__init__(
+            f"{held} things are allowed for good already (tools.max_grants: {limit}); "
+            "allow this once, or take one of them back first (beamclaw approvals grants)"
+        )
+
+
 class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
     """Somebody has answered before."""
 

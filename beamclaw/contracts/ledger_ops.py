@@ -99,7 +99,7 @@ class AnswerWait:
 
     With *always* the question's grant is put, in the same commit. Refused with
     ``AnsweredAlready``, ``NoSuchWait``, ``AnsweredTooLate``, and ``NotForGood`` where
-    there is nothing to allow for good.
+    there is nothing to allow for good, or no room (``TooManyGrants``).
     """
 
     wait_id: str

@@ -24,7 +24,8 @@ class Answer(supervision.Call[None]):
         beamclaw.contracts.ledger_errors.AnsweredAlready: Somebody was faster.
         beamclaw.contracts.ledger_errors.NoSuchWait: Nothing waits under this id, or not
             any more (``AnsweredTooLate``).
-        beamclaw.contracts.ledger_errors.NotForGood: It can be allowed once only.
+        beamclaw.contracts.ledger_errors.NotForGood: It can be allowed once only,
+            or too much is allowed for good already (``TooManyGrants``).
     """
 
     wait_id: str

@@ -21,11 +21,12 @@ from beamclaw.contracts.ledger_inbox import Accept, Receipt
 from beamclaw.contracts.ledger_ops import ClaimRun, Op
 from beamclaw.contracts.ledger_session_ops import NewSession
 from beamclaw.ledger.erasing import Eraser
+from beamclaw.ledger.grants import MOST, Grants
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Memory, Run, Session
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT, Outputs, Retention
 from beamclaw.ledger.rules import check
-from beamclaw.ledger.statements import PUT_OUTPUTS, REVOKE_GRANT
+from beamclaw.ledger.statements import PUT_OUTPUTS
 from beamclaw.ledger.step import Step
 from beamclaw.ledger.writing import Writing
 from beamclaw.storage import Broken, Connection
@@ -47,6 +48,7 @@ class LedgerBook:
         repeats_seconds: How long a message that was taken is recognised when it comes
             again.
         outputs_seconds: How long is kept what tools said and the model did not get.
+        max_grants: How much may be allowed for good.
     """
 
     connection: Connection
@@ -58,6 +60,7 @@ class LedgerBook:
     commits: int = 0
     repeats_seconds: float = KEPT
     outputs_seconds: float = OUTPUTS_KEPT
+    max_grants: int = MOST
     _retention: Retention = attrs.field(init=False)
     _outputs: Outputs = attrs.field(init=False)
     _eraser: Eraser = attrs.field(init=False)
@@ -66,7 +69,7 @@ class LedgerBook:
     _writing: Writing = attrs.field(init=False, factory=Writing)
 
     def __attrs_post_init__(self) -> None:
-        self._memory = Memory(self.connection)
+        self._memory = Memory(self.connection, Grants(self.max_grants))
         self._inbox = Inbox(self._memory, self.inbox_limit, self.new_id)
         self._retention = Retention(self.repeats_seconds)
         self._outputs = Outputs(self.outputs_seconds)
@@ -90,8 +93,6 @@ class LedgerBook:
         for place, job in enumerate(jobs):
             if type(job) is Erase:
                 outcomes[place] = self._eraser.step(job.at)
-            elif type(job) is RevokeGrant:
-                outcomes[place] = self._revoke(job)
         if writing.inbox:
             self._retention.step(self.connection, now)
         if writing.outputs:
@@ -103,13 +104,11 @@ class LedgerBook:
         self.commits += done
         return outcomes
 
-    def _revoke(self, job: RevokeGrant) -> bool:
-        given = self.owner_epoch, job.at, job.by, job.id
-        return self.connection.execute(REVOKE_GRANT, given).rowcount > 0
-
     def _do(self, job: Job) -> object:
         if isinstance(job, Commit):
             return self._commit(job)
+        if isinstance(job, RevokeGrant):
+            return self._memory.grants.revoke(self.connection, self.owner_epoch, job)
         return self._accept(job) if isinstance(job, Accept) else None
 
     def forget(self) -> None:

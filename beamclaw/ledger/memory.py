@@ -6,6 +6,7 @@ dropped, and what is needed again comes back with one statement per transaction.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import attrs
 
@@ -19,6 +20,7 @@ from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode
 from beamclaw.ledger import statements as sql
+from beamclaw.ledger.grants import MOST, Grants
 from beamclaw.storage import Connection
 
 REMEMBERED = 8_192
@@ -141,6 +143,7 @@ class Memory:
     """See the module."""
 
     _connection: Connection
+    grants: Grants = attrs.field(factory=partial(Grants, MOST))
     sessions: dict[str, Session] = attrs.field(factory=dict[str, Session])
     runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
     # Waiting messages: id to (session, run). Never more than the inbox may hold.
@@ -256,6 +259,7 @@ class Memory:
         self.waiting_runs = {row[2] for row in waiting}
         waits = [Wait(*row) for row in query(sql.OPEN_WAITS).fetchall()]
         self.waits = {wait.wait_id: wait for wait in waits}
+        self.grants.recall(self._connection)
         self.children.clear()
         self.children_of.clear()
         for row in query(sql.OPEN_CHILDREN).fetchall():

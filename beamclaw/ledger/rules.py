@@ -43,6 +43,7 @@ from beamclaw.contracts.ledger_ops import (
 )
 from beamclaw.contracts.ledger_session_ops import PutSnapshot
 from beamclaw.ledger import children, session_rules
+from beamclaw.ledger.grants import key_of
 from beamclaw.ledger.memory import Reserved, Run, Wait
 from beamclaw.ledger.step import Step
 
@@ -148,17 +149,11 @@ def _grant(step: Step, op: AnswerWait, wait: Wait) -> None:
     if op.verdict != "allow" or wait.granting is None:
         raise NotForGood("this can be allowed once, not for good")
     grant = decode(wait.granting, Grant)
+    key = key_of(wait.agent, grant)
+    step.memory.grants.check(key, step.granted)
+    step.granted.add(key)
     wait.always = 1
-    row = (
-        wait.agent,
-        grant.tool,
-        grant.pattern,
-        grant.arguments,
-        grant.words,
-        op.at,
-        op.by,
-        op.wait_id,
-    )
+    row = *key, grant.words, op.at, op.by, op.wait_id
     step.rows.append((step.writing.grants, row))
 
 

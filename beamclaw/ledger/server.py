@@ -29,6 +29,7 @@ from beamclaw.contracts.sessions import Ring
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger.book import Job, LedgerBook
+from beamclaw.ledger.grants import MOST
 from beamclaw.ledger.owner import Owner, own
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
@@ -106,6 +107,7 @@ class LedgerServer(supervision.Server):
         inbox_limit: Messages that may wait for their sessions.
         repeats_seconds: How long a message is recognised when it comes again.
         outputs_seconds: How long is kept what tools said and the model did not get.
+        max_grants: How much may be allowed for good; so much of what was revoked is kept.
         max_batch: Commits in one transaction at most.
         outside: Clock, ids, and whether there are threads.
         connect: How the database is connected to; None: as the outside has it.
@@ -125,6 +127,7 @@ class LedgerServer(supervision.Server):
     _outputs_seconds: float = attrs.field(
         kw_only=True, alias="outputs_seconds", default=OUTPUTS_KEPT
     )
+    _max_grants: int = attrs.field(kw_only=True, alias="max_grants", default=MOST)
     _max_batch: int = attrs.field(kw_only=True, alias="max_batch", default=512)
     _outside: Outside = attrs.field(kw_only=True, alias="outside", factory=Outside)
     _connect: Connect | None = attrs.field(kw_only=True, alias="connect", default=None)
@@ -323,6 +326,7 @@ class LedgerServer(supervision.Server):
             self._outside.new_id,
             repeats_seconds=self._repeats_seconds,
             outputs_seconds=self._outputs_seconds,
+            max_grants=self._max_grants,
         )
         self._writes = Writes(
             connection,

@@ -20,6 +20,10 @@ OPEN_WAITS = """
     FROM waits WHERE closed_at IS NULL
 """
 
+HELD_GRANTS = """
+    SELECT agent, tool, pattern, arguments FROM grants WHERE revoked_at IS NULL
+"""
+
 OPEN_CHILDREN = """
     SELECT run_id, session, parent_session, parent_run, call_id, kind, mode, state, at,
         model_calls, tool_calls, tokens, seconds, cost, tainted
@@ -267,6 +271,15 @@ PUT_GRANTS = Rows(
 REVOKE_GRANT = """
     UPDATE grants SET owner_epoch = ?, revoked_at = ?, revoked_by = ?
     WHERE id = ? AND revoked_at IS NULL
+    RETURNING agent, tool, pattern, arguments
+"""
+# The highest id stays, or the next grant would have it, too.
+FORGET_GRANTS = """
+    DELETE FROM grants WHERE id IN (
+        SELECT id FROM grants WHERE revoked_at IS NOT NULL
+        ORDER BY id = (SELECT max(id) FROM grants) DESC, revoked_at DESC, id DESC
+        LIMIT -1 OFFSET ?
+    )
 """
 PUT_CHILDREN = Rows(
     """

@@ -9,6 +9,7 @@ from beamclaw.contracts.ledger import Claim
 from beamclaw.contracts.ledger_errors import LedgerError, NoSuchWait
 from beamclaw.contracts.ledger_inbox import Accept
 from beamclaw.contracts.ledger_ops import Op
+from beamclaw.ledger.grants import GrantKey
 from beamclaw.ledger.inbox import Inbox
 from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait
 from beamclaw.ledger.writing import Writing
@@ -36,6 +37,8 @@ class Step:
     )
     # Questions as they will be after this commit.
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
+    # What it allows for good.
+    granted: set[GrantKey] = attrs.field(factory=set[GrantKey])
     # Turns that work for others, as they will be, but for the new ones' sessions: those
     # come with the messages for other sessions.
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
@@ -68,6 +71,7 @@ class Step:
                 memory.reserved.pop(place, None)
             else:
                 memory.reserved[place] = reserved
+        memory.grants.held |= self.granted
         self._keep_waits()
         self._keep_children()
         if self.agent is not None:

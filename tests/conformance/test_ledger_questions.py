@@ -12,12 +12,20 @@ from beamclaw.contracts.ledger_errors import (
     LedgerError,
     NoSuchWait,
     NotForGood,
+    TooManyGrants,
 )
-from beamclaw.contracts.ledger_ops import AnswerWait, CloseWait, OpenWait
+from beamclaw.contracts.ledger_ops import (
+    AnswerWait,
+    CloseWait,
+    OpenRun,
+    OpenWait,
+    Take,
+)
 from beamclaw.contracts.ledger_reads import ReadWaits
 from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.ledger_session_ops import DropSession
-from tests.support.ledgers import KEY, OTHER, Client, Epochs, end, event
+from tests.support.books import commit, open_book
+from tests.support.ledgers import KEY, OTHER, Client, Epochs, end, event, message
 
 GRANT = Grant(tool="exec", pattern="/bin/ls", arguments="sha256:d", words="ls -l")
 ASKED = OpenWait(
@@ -227,3 +235,125 @@ async def test_a_grant_outlives_the_session_it_was_asked_in(ledger):
     await ledger.commit(event("run-over", "r1"), run="r1", ops=(end(),))
     await ledger.commit(ops=(DropSession(9.0),), seq=None)
     assert [row.grant for row in await grants(ledger)] == [GRANT]
+
+
+# --- how much
+
+
+async def allow(ledger: Client, name: str, **other: Any) -> None:
+    """Ask for leave to use *name*, and allow it for good."""
+    grant = attrs.evolve(GRANT, pattern=name, **other)
+    op = attrs.evolve(ASKED, wait_id=name, grant=grant)
+    if name not in {row.wait_id for row in await waits(ledger)}:
+        await ledger.commit(event("wait-begun", "r1"), run="r1", ops=(op,))
+    await answer(ledger, wait_id=name, always=True)
+
+
+async def held(ledger: Client, **about: Any) -> list[str]:
+    return [row.grant.pattern for row in await grants(ledger, **about)]
+
+
+async def test_there_is_room_for_so_many_grants(opened):
+    async with opened(max_grants=2) as ledger:
+        await ledger.begin()
+        for name in "ab":
+            await allow(ledger, name)
+        with pytest.raises(
+            TooManyGrants, match=r"2 things .*tools.max_grants: 2"
+        ) as no:
+            await allow(ledger, "c")
+        assert "beamclaw approvals grants" in str(no.value)
+        assert isinstance(no.value, NotForGood)
+        assert await held(ledger) == ["a", "b"]
+        # The question is as open as before.
+        assert [row.wait_id for row in await waits(ledger)] == ["c"]
+        await answer(ledger, wait_id="c")
+
+
+async def test_what_is_granted_already_needs_no_room(opened):
+    async with opened(max_grants=1) as ledger:
+        await ledger.begin()
+        await allow(ledger, "a")
+        op = attrs.evolve(ASKED, grant=attrs.evolve(GRANT, pattern="a", words="A"))
+        await ledger.commit(event("wait-begun", "r1"), run="r1", ops=(op,))
+        await answer(ledger, always=True)
+        assert await held(ledger) == ["a"]
+
+
+async def test_a_grant_that_is_taken_back_makes_room(opened):
+    async with opened(max_grants=1) as ledger:
+        await ledger.begin()
+        await allow(ledger, "a")
+        with pytest.raises(TooManyGrants):
+            await allow(ledger, "b")
+        assert await ledger.call(RevokeGrant(id=1, at=8.0, by="bert"))
+        await allow(ledger, "b")
+        with pytest.raises(TooManyGrants):
+            await allow(ledger, "c")
+        assert await held(ledger) == ["b"]
+
+
+async def test_two_grants_of_one_commit_need_room_for_two(opened):
+    async with opened(max_grants=1) as ledger:
+        await ledger.begin()
+        for name in "ab":
+            grant = attrs.evolve(GRANT, pattern=name)
+            op = attrs.evolve(ASKED, wait_id=name, grant=grant)
+            await ledger.commit(event("wait-begun", "r1"), run="r1", ops=(op,))
+        ops = tuple(
+            AnswerWait(wait_id=name, verdict="allow", by="anna", at=7.0, always=True)
+            for name in "ab"
+        )
+        with pytest.raises(TooManyGrants):
+            await ledger.commit(ops=ops, seq=None)
+        assert await held(ledger) == []
+        assert len(await waits(ledger)) == 2
+        await ledger.commit(ops=ops[:1], seq=None)
+
+
+async def test_how_many_there_are_is_known_after_it_was_opened_again(opened):
+    epochs = Epochs()
+    async with opened(epochs=epochs) as ledger:
+        await ledger.begin()
+        for name in "abc":
+            await allow(ledger, name)
+        seq = ledger.seq
+    async with opened(epochs=epochs, max_grants=2) as ledger:
+        ledger.seq = seq
+        assert await held(ledger) == ["a", "b", "c"]
+        with pytest.raises(TooManyGrants, match="3 things"):
+            await allow(ledger, "d")
+
+
+async def test_of_what_was_taken_back_the_oldest_go(opened):
+    async with opened(max_grants=2) as ledger:
+        await ledger.begin()
+        for at, name in enumerate("abcd", 1):
+            await allow(ledger, name)
+            assert await ledger.call(RevokeGrant(id=at, at=10.0 - at, by="bert"))
+        # "a" was taken back last. "d" was first, but no other may have its number.
+        assert await held(ledger, revoked=True) == ["a", "d"]
+        await allow(ledger, "e")
+        assert [row.id for row in await grants(ledger)] == [5]
+
+
+async def test_granted_behind_a_revocation_in_one_transaction_it_holds(tmp_path):
+    with open_book(tmp_path / "ledger.db") as opened:
+        opened.serve(message())
+        ops = (Take((1,)), OpenRun("r1", 2.0), ASKED, attrs.evolve(ASKED, wait_id="v"))
+        opened.serve(commit(0, ops=ops))
+        first, second = (
+            commit(
+                None,
+                ops=(
+                    AnswerWait(wait_id=id_, verdict="allow", by="a", at=7, always=True),
+                ),
+            )
+            for id_ in "wv"
+        )
+        opened.serve(first)
+        done, _ = opened.serve(RevokeGrant(id=1, at=8.0, by="bert"), second)
+        assert done is True
+        rows = opened.read(ReadGrants())
+        assert isinstance(rows, tuple)
+        assert [row.wait_id for row in rows] == ["v"]

@@ -162,6 +162,11 @@ class ToolsConfig(AgentToolsConfig):
     max_calls: Count = key(
         1_000, "Tool calls in progress at once; one more is refused."
     )
+    max_grants: Count = key(
+        1_000,
+        "What persons may allow for good, of all agents; one more can be allowed once.\n"
+        "As many that were revoked are kept, to be looked at.",
+    )
     max_result: Count = key(
         50_000, "Characters of a tool's output that the model gets; the middle goes."
     )

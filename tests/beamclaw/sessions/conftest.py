@@ -225,6 +225,7 @@ async def _tenant(
     repeats_seconds: float = 604_800.0,
     rules: Rules = ALLOWED,
     inbox_limit: int = 20,
+    max_grants: int = 1_000,
     programs: Programs | None = None,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
@@ -287,6 +288,7 @@ async def _tenant(
         folder / "ledger.db",
         claim=claim,
         inbox_limit=inbox_limit,
+        max_grants=max_grants,
         repeats_seconds=repeats_seconds,
         max_batch=64,
         outside=outside,

@@ -22,7 +22,12 @@ from beamclaw.contracts.approvals import (
     RevokeGrant,
 )
 from beamclaw.contracts.journal import WaitBegun, WaitOver, read
-from beamclaw.contracts.ledger_errors import AnsweredTooLate, NoSuchWait, NotForGood
+from beamclaw.contracts.ledger_errors import (
+    AnsweredTooLate,
+    NoSuchWait,
+    NotForGood,
+    TooManyGrants,
+)
 from beamclaw.contracts.ledger_reads import ReadJournal
 from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.sessions import Question
@@ -317,6 +322,23 @@ async def test_what_can_be_allowed_once_only_stays_open(
     await answer(tenant, wait_id=row.wait_id)
     assert "send: x" in (await tenant.end(receipt)).text
     assert await grants() == []
+
+
+async def test_where_so_much_is_allowed_for_good_a_question_stays_open(
+    open_tenant: Open, world: World, autojump_clock: MockClock
+) -> None:
+    async with open_tenant(max_grants=1) as tenant:
+        again(tenant, DO_X, use(("send", {"text": "y"})))
+        receipt = await tenant.send("hello")
+        await asked(tenant)
+        await answer(tenant, always=True)
+        (row,) = await asked(tenant)
+        with pytest.raises(TooManyGrants, match="tools.max_grants: 1"):
+            await answer(tenant, always=True, wait_id=row.wait_id)
+        await answer(tenant, wait_id=row.wait_id)
+        assert (await tenant.end(receipt)).outcome == "ok"
+        assert len(world.effects()) == 2
+        assert len(await grants()) == 1
 
 
 # --- answers that do not count
