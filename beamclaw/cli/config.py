@@ -1,10 +1,12 @@
-"""``beamclaw config check`` and ``beamclaw config show``."""
+"""``beamclaw config check|show|schema``."""
 
 import argparse
+import json
 import os
 from typing import Any
 
 from beamclaw.cli.output import result, result_json, tell
+from beamclaw.config.json_schema import json_schema
 from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError, Problem
 from beamclaw.config.reference import effective, effective_values
@@ -71,4 +73,13 @@ def show(options: argparse.Namespace) -> int:
         result_json(effective_values(loaded))
     else:
         result(effective(loaded).rstrip())
+    return 0
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print the configuration's JSON Schema; with ``--json`` in one line."""
+    if options.json:
+        result_json(json_schema())
+    else:
+        result(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0

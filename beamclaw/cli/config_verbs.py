@@ -37,6 +37,13 @@ CONFIG_VERBS: Final[Sequence[Verb]] = (
         (("beamclaw config show", "as YAML, secrets left out"),),
     ),
     Verb(
+        "config schema",
+        "JSON Schema of the configuration, for editors and forms",
+        "config:schema",
+        (JSON,),
+        (("beamclaw config schema > beamclaw.schema.json", "for an editor"),),
+    ),
+    Verb(
         "config get",
         "what the file says, or one key of it, secrets hidden",
         "config_file:get",

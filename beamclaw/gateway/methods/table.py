@@ -6,7 +6,7 @@ from types import MappingProxyType
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope
-from beamclaw.gateway.methods import health
+from beamclaw.gateway.methods import config, health
 from beamclaw.gateway.methods._method import Method
 
 
@@ -29,6 +29,12 @@ def table_of(methods: Iterable[Method]) -> Mapping[str, Method]:
 
 METHODS = table_of(
     (
+        config.get,
+        config.set_,
+        config.apply,
+        config.patch,
+        config.schema,
+        config.schema_lookup,
         health.health,
         health.status,
         health.system_presence,

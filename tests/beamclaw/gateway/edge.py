@@ -1,6 +1,6 @@
 """A real gateway on a real socket, above a tenant that does what the test wants."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal
@@ -351,6 +351,7 @@ async def running(
     tenant_up: bool = True,
     agents: tuple[str, ...] = ("main", "bob"),
     auth: Literal["token", "none"] | AuthConfig = "token",
+    beside: Sequence[ChildSpec] = (),
     **numbers: Any,
 ) -> AsyncIterator[Node]:
     if isinstance(auth, str):
@@ -376,6 +377,7 @@ async def running(
         ChildSpec("store", partial(MemoryStore, rows), name="store"),
         ChildSpec("bus", carrier.BusServer, name="bus"),
         *(parts if tenant_up else []),
+        *beside,
         ChildSpec(
             "gateway",
             partial(gateway.supervisor, config, bus, outside),
