@@ -66,13 +66,16 @@ def check(options: argparse.Namespace) -> int:
     """See whether something is wrong; 1 if so."""
     skills, refused = _found(options)
     hidden = [skill for skill in skills if skill.found.manifest.hidden]
+    unset = [skill for skill in skills if skill.unset]
+    wrong = bool(refused or hidden or unset)
     if options.json:
         result_json(
             {
-                "ok": not (refused or hidden),
+                "ok": not wrong,
                 "skills": len(skills),
                 "refused": [_refusal(each) for each in refused],
                 "hidden": {s.name: list(s.found.manifest.hidden) for s in hidden},
+                "unset": {s.name: dict(s.unset) for s in unset},
             }
         )
     else:
@@ -82,9 +85,16 @@ def check(options: argparse.Namespace) -> int:
         for skill in hidden:
             names = ", ".join(skill.found.manifest.hidden)
             tell(f"error: {skill.found.file}: characters that cannot be seen: {names}")
-        if not (refused or hidden):
+        for skill in unset:
+            for _, why in skill.unset:
+                tell(f"error: skills.entries.{skill.name}: {_told_unset(why)}")
+        if not wrong:
             result(f"{counted(len(skills), 'skill')}, and nothing is wrong")
-    return 1 if refused or hidden else 0
+    return int(wrong)
+
+
+def _told_unset(why: str) -> str:
+    return f"{why}; what tools.exec.env has is set for all commands"
 
 
 def install(options: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from beamclaw.contracts.commands import Launch, Terminal
 from beamclaw.contracts.execution import Execution, carries
 from beamclaw.contracts.points import point
 from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.variables import refusal
 from beamclaw.paths import PathRefused, Roots, folder_inside
 
 SHELL: Final = "/bin/sh"
@@ -80,7 +81,7 @@ def resolve(
     """
     if len(wanted.command) > MOST_TEXT:
         raise NotResolved(f"a command has at most {MOST_TEXT} characters")
-    why = environment.refusal(wanted.env)
+    why = refusal(wanted.env)
     if why is not None:
         raise NotResolved(why)
     with point("workspace.make"):
@@ -102,7 +103,7 @@ def resolve(
     added = {
         name: each
         for name, each in given.items()
-        if name not in taken and environment.refusal({name: each[1].reveal()}) is None
+        if name not in taken and refusal({name: each[1].reveal()}) is None
     }
     execution = Execution(
         path=path,

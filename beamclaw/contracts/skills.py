@@ -57,6 +57,7 @@ class LookAgain:
 WORKSPACE_UNREAD: Final = "beamclaw.workspace.unread"
 SKILL_REFUSED: Final = "beamclaw.skill.refused"
 SKILL_TAMPERED: Final = "beamclaw.skill.tampered"
+SKILL_UNSET: Final = "beamclaw.skill.unset"
 
 
 def unread(tenant: str, agent: str, why: str) -> None:
@@ -78,3 +79,9 @@ def tampered(tenant: str, agent: str, path: str, why: str) -> None:
     supervision.emit(
         SKILL_TAMPERED, {}, {"tenant": tenant, "agent": agent, "path": path, "why": why}
     )
+
+
+def unset(tenant: str, agent: str, skill: str, variable: str, why: str) -> None:
+    """Tell that commands do not get a variable that the configuration has for *skill*."""
+    facts = {"tenant": tenant, "agent": agent, "skill": skill, "variable": variable}
+    supervision.emit(SKILL_UNSET, {}, {**facts, "why": why})

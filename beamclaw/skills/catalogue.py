@@ -9,16 +9,25 @@ from typing import Any, Final, cast
 import attrs
 
 from beamclaw.config.schema import SkillEntryConfig
-from beamclaw.skills.eligible import NO_ENTRY, Facts, variables_of, why_not
+from beamclaw.skills.eligible import NO_ENTRY, Facts, unset_of, variables_of, why_not
+from beamclaw.skills.manifest import Manifest
 from beamclaw.skills.scan import Found
 
 
 @attrs.frozen
 class Skill:
-    """A skill, and why the agent has not got it; empty: it has."""
+    """A skill of an agent.
+
+    Attributes:
+        found: What it is.
+        why_not: Why the agent has not got it; empty: it has.
+        unset: Variables that the configuration has for it, and that no command gets, each
+            with why.
+    """
 
     found: Found
     why_not: str = ""
+    unset: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -45,10 +54,25 @@ def catalogue(
             skills.append(Skill(each, f"{first.file} goes before it"))
             continue
         entry = entries.get(name, NO_ENTRY)
-        skills.append(Skill(each, why_not(each.manifest, entry, allowed, facts)))
+        skills.append(
+            Skill(
+                each,
+                why_not(each.manifest, entry, allowed, facts),
+                _unset(each.manifest, entry, facts),
+            )
+        )
     return sorted(
         skills, key=lambda skill: (skill.name.casefold(), bool(skill.why_not))
     )
+
+
+def _unset(
+    skill: Manifest, entry: SkillEntryConfig, facts: Facts
+) -> tuple[tuple[str, str], ...]:
+    if not entry.enabled:
+        return ()
+    found = unset_of(skill, entry)
+    return tuple(each for each in found if each[0] not in facts.everywhere)
 
 
 def given(

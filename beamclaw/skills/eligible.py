@@ -1,11 +1,12 @@
 """Which skills an agent has. Decisions without I/O."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import attrs
 
 from beamclaw.config.schema import SkillEntryConfig
 from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.variables import refusal
 from beamclaw.skills.manifest import Manifest, Requires
 
 NO_ENTRY = SkillEntryConfig()
@@ -20,12 +21,14 @@ class Facts:
         has_program: Whether there is a program of this name.
         variables: Names of the node's own variables that are not empty.
         is_set: Whether a path of the configuration is set to something.
+        everywhere: Names of variables that all commands get, as the configuration says.
     """
 
     system: str
     has_program: Callable[[str], bool]
     variables: Collection[str]
     is_set: Callable[[str], bool]
+    everywhere: Collection[str] = ()
 
 
 def why_not(
@@ -51,10 +54,23 @@ def why_not(
 
 def variables_of(skill: Manifest, entry: SkillEntryConfig) -> tuple[str, ...]:
     """The variables that commands get for *skill*, as the configuration has values."""
-    found = [name for name, value in entry.env.items() if value]
-    if entry.api_key and skill.primary_env and skill.primary_env not in found:
-        found.append(skill.primary_env)
-    return tuple(found)
+    return tuple(name for name, why in _judged(skill, entry) if why is None)
+
+
+def unset_of(skill: Manifest, entry: SkillEntryConfig) -> tuple[tuple[str, str], ...]:
+    """Those that commands do not get, though there is a value; with why, in words."""
+    return tuple((name, why) for name, why in _judged(skill, entry) if why is not None)
+
+
+def _judged(
+    skill: Manifest, entry: SkillEntryConfig
+) -> Iterator[tuple[str, str | None]]:
+    named = [name for name, value in entry.env.items() if value]
+    if entry.api_key and skill.primary_env and skill.primary_env not in named:
+        named.append(skill.primary_env)
+    for name in named:
+        value = value_of(entry, name)
+        yield name, refusal({name: value.reveal() if value else ""})
 
 
 def value_of(entry: SkillEntryConfig, variable: str) -> Secret | None:
@@ -85,7 +101,7 @@ def _needs(needs: Requires, given: Collection[str], facts: Facts) -> tuple[str, 
     programs = [name for name in needs.bins if not facts.has_program(name)]
     one_of = needs.any_bins
     has_one = not one_of or any(map(facts.has_program, one_of))
-    known = {*facts.variables, *given}
+    known = {*facts.variables, *facts.everywhere, *given}
     variables = [name for name in needs.env if name not in known]
     keys = [path for path in needs.config if not facts.is_set(path)]
     return (

@@ -116,6 +116,7 @@ def skills_of(setting: Setting) -> tuple[list[Skill], Scan]:
         has_program=lambda name: shutil.which(name) is not None,
         variables=frozenset(name for name, value in os.environ.items() if value),
         is_set=is_set(config),
+        everywhere=[name for name, value in config.tools.exec.env.items() if value],
     )
     entries = config.skills.entries
     return catalogue(scan.found, entries, setting.allowed, facts), scan

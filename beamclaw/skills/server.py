@@ -24,6 +24,7 @@ from beamclaw.contracts.skills import (
     refused,
     tampered,
     unread,
+    unset,
 )
 from beamclaw.skills.look import Looked, Setting, look
 
@@ -161,3 +162,9 @@ class SkillsServer(supervision.Server):
             if each not in known:
                 tell = tampered if each.tampered else refused
                 tell(self._tenant, agent, str(each.path), each.why)
+        known_skills = () if before is None else before.skills
+        told = {(each.name, *one) for each in known_skills for one in each.unset}
+        for skill in now.skills:
+            for variable, why in skill.unset:
+                if (skill.name, variable, why) not in told:
+                    unset(self._tenant, agent, skill.name, variable, why)

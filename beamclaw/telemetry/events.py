@@ -67,6 +67,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.workspace.unread": "warning",
     "beamclaw.skill.refused": "warning",
     "beamclaw.skill.tampered": "error",
+    "beamclaw.skill.unset": "warning",
     "beamclaw.storage.failing": "error",
     "beamclaw.storage.recovered": "info",
 }

@@ -85,3 +85,25 @@ def test_what_an_agent_is_told_is_shown_with_its_sizes(
     assert "characters  AGENTS.md" in said
     found = json.loads(skills(capsys, "prompt", "--scope", "subagent", "--json"))
     assert "BOOTSTRAP.md" not in found["text"].partition("# Your workspace")[2]
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_variable_that_commands_do_not_get_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], everywhere: bool
+):
+    data = tmp_path / "data"
+    skill(data / "skills" / "a", "a")
+    value = "hidden-value"
+    (data / "beamclaw.yaml").write_text(
+        f"skills: {{entries: {{a: {{env: {{GIT_TOKEN: {value}}}}}}}}}\n"
+        + ("tools: {exec: {env: {GIT_TOKEN: other}}}\n" if everywhere else "")
+    )
+    if everywhere:
+        assert "nothing is wrong" in skills(capsys, "check")
+        return
+    said = skills(capsys, "check", code=1)
+    assert "error: skills.entries.a: GIT_TOKEN may not be set for a command" in said
+    assert "tools.exec.env" in said
+    found = json.loads(skills(capsys, "check", "--json", code=1))
+    assert found["unset"]["a"]["GIT_TOKEN"]
+    assert value not in f"{said}{found}"

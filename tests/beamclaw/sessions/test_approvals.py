@@ -333,7 +333,7 @@ async def test_where_so_much_is_allowed_for_good_a_question_stays_open(
         await asked(tenant)
         await answer(tenant, always=True)
         (row,) = await asked(tenant)
-        with pytest.raises(TooManyGrants, match="tools.max_grants: 1"):
+        with pytest.raises(TooManyGrants, match=r"tools\.max_grants: 1"):
             await answer(tenant, always=True, wait_id=row.wait_id)
         await answer(tenant, wait_id=row.wait_id)
         assert (await tenant.end(receipt)).outcome == "ok"

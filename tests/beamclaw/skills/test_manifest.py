@@ -104,6 +104,7 @@ HERE = Facts(
     has_program={"git", "rg"}.__contains__,
     variables={"HOME"},
     is_set={"tools.exec.mode"}.__contains__,
+    everywhere=("GIT_TOKEN",),
 )
 
 
@@ -127,6 +128,8 @@ def needing(**needs: tuple[str, ...]) -> Manifest:
         (needing(env=("KEY",)), {}, None, "variable KEY is not set"),
         (needing(env=("KEY",)), {"env": {"KEY": "v"}}, None, ""),
         (needing(env=("KEY",)), {"env": {"KEY": ""}}, None, "variable KEY"),
+        (needing(env=("GIT_DIR",)), {"env": {"GIT_DIR": "v"}}, None, "GIT_DIR is not"),
+        (needing(env=("GIT_TOKEN",)), {}, None, ""),
         (needing(config=("tools.exec.mode",)), {}, None, ""),
         (needing(config=("channels.x",)), {}, None, "channels.x is not set"),
         (Manifest(name="a", description="d", os=("darwin",)), {}, None, "for darwin"),

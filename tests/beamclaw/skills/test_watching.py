@@ -9,9 +9,14 @@ import pytest
 import trio
 
 import supervision
-from beamclaw.config.schema import Config, SkillsConfig, SkillsLoadConfig
+from beamclaw.config.schema import (
+    Config,
+    SkillEntryConfig,
+    SkillsConfig,
+    SkillsLoadConfig,
+)
 from beamclaw.contracts.outside import InlineWorker, Outside
-from beamclaw.contracts.skills import SKILL_REFUSED, SKILL_TAMPERED
+from beamclaw.contracts.skills import SKILL_REFUSED, SKILL_TAMPERED, SKILL_UNSET
 from beamclaw.skills import setting_of, supervisor
 from beamclaw.skills.watching import wait_change
 from tests.beamclaw.skills.stage import skill, store
@@ -32,16 +37,16 @@ class Alarms:
         self.first = trio.Event()
 
     def __call__(self, event: supervision.Event) -> None:
-        if event.name in {SKILL_REFUSED, SKILL_TAMPERED}:
+        if event.name in {SKILL_REFUSED, SKILL_TAMPERED, SKILL_UNSET}:
             self.events.append(event)
             self.first.set()
 
 
 @asynccontextmanager
 async def running(
-    data: Path, outside: Outside, load: SkillsLoadConfig
+    data: Path, outside: Outside, load: SkillsLoadConfig, **entries: SkillEntryConfig
 ) -> AsyncIterator[Alarms]:
-    config = Config(data=data, skills=SkillsConfig(load=load))
+    config = Config(data=data, skills=SkillsConfig(load=load, entries=entries))
     spec = supervision.ChildSpec(
         "skills",
         partial(supervisor, "default", config, partial(setting_of, config), outside),
@@ -87,6 +92,23 @@ async def test_without_watching_they_are_looked_at_once_in_a_while(
         assert not alarms.events
         await trio.sleep(2)
         assert [event.name for event in alarms.events] == [SKILL_REFUSED]
+
+
+async def test_a_variable_that_commands_do_not_get_is_told_once(
+    tmp_path: Path, autojump_clock: object
+):
+    file = skill(tmp_path / "skills" / "tidy") / "SKILL.md"
+    load = SkillsLoadConfig(watch=False, poll_seconds=30)
+    entry = SkillEntryConfig(env={"GIT_TOKEN": "hidden"})
+    outside = Outside(worker=InlineWorker)
+    async with running(tmp_path, outside, load, tidy=entry) as alarms:
+        await trio.testing.wait_all_tasks_blocked()
+        file.write_text(f"{file.read_text()}more")
+        await trio.sleep(31)
+    (event,) = alarms.events
+    assert event.metadata["variable"] == "GIT_TOKEN"
+    assert "GIT_TOKEN may not be set" in event.metadata["why"]
+    assert "hidden" not in str(event)
 
 
 async def test_a_watch_that_is_not_wanted_any_more_ends_at_once(tmp_path: Path):
