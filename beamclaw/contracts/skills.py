@@ -83,5 +83,14 @@ def tampered(tenant: str, agent: str, path: str, why: str) -> None:
 
 def unset(tenant: str, agent: str, skill: str, variable: str, why: str) -> None:
     """Tell that commands do not get a variable that the configuration has for *skill*."""
-    facts = {"tenant": tenant, "agent": agent, "skill": skill, "variable": variable}
-    supervision.emit(SKILL_UNSET, {}, {**facts, "why": why})
+    supervision.emit(
+        SKILL_UNSET,
+        {},
+        {
+            "tenant": tenant,
+            "agent": agent,
+            "skill": skill,
+            "variable": variable,
+            "why": why,
+        },
+    )

@@ -107,7 +107,7 @@ async def test_a_variable_that_commands_do_not_get_is_told_once(
         await trio.sleep(31)
     (event,) = alarms.events
     assert event.metadata["variable"] == "GIT_TOKEN"
-    assert "GIT_TOKEN may not be set" in event.metadata["why"]
+    assert "GIT_TOKEN may not be set" in str(event.metadata["why"])
     assert "hidden" not in str(event)
 
 
