@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+from beamclaw.cli.access_verbs import ACCESS_VERBS
 from beamclaw.cli.approval_verbs import APPROVAL_VERBS
 from beamclaw.cli.config_verbs import CONFIG_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
@@ -17,6 +18,8 @@ WIDTH: Final = 80
 # What the verbs of two words have in common.
 GROUPS: Final = {
     "approvals": "calls of tools that a person has to agree to",
+    "devices": "apps that may connect: list, approve, rename, revoke, remove",
+    "keys": "API keys of programs: list, create, revoke",
     "config": "the configuration: check, show, change, and go back",
     "skills": "what agents know how to do: list, check, install, update, remove",
     "sessions": "conversations: list, set, reset, rewind, fork, put away, delete",
@@ -86,6 +89,7 @@ VERBS: Final[Sequence[Verb]] = (
     *SESSION_VERBS,
     *SKILL_VERBS,
     *APPROVAL_VERBS,
+    *ACCESS_VERBS,
     Verb(
         "status",
         "how the node stands",

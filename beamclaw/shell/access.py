@@ -6,11 +6,18 @@ that it is not allowed.
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import supervision
 from beamclaw.contracts import devices
-from beamclaw.contracts.devices import NAME, SCOPES, Actor, NoSuchDevice, NotAllowed
+from beamclaw.contracts.devices import (
+    NAME,
+    SCOPES,
+    Actor,
+    ApiKey,
+    NoSuchDevice,
+    NotAllowed,
+)
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
@@ -95,11 +102,16 @@ async def revoke(node: Node, params: Params, send: Send) -> object:
 
 
 async def list_keys(node: Node, params: Params, send: Send) -> object:
-    """API keys, the oldest first; those of ``tenant`` if it is given."""
+    """API keys, the oldest first; those of ``tenant`` if it is given.
+
+    ``left``: seconds that one is good for yet, 0 if it is void, null if for ever.
+    ``unused``: seconds since it was used; null: never was.
+    """
     del send
     tenant = text(params, "tenant", "") or None
     order = devices.ListKeys(actor=_actor(params), tenant=tenant)
-    return show_value(await _ask(node, order))
+    now = node.outside.wall()
+    return [_key(key, now) for key in await _ask(node, order)]
 
 
 async def create_key(node: Node, params: Params, send: Send) -> object:
@@ -127,6 +139,14 @@ async def revoke_key(node: Node, params: Params, send: Send) -> object:
     del send
     order = devices.RevokeKey(actor=_person(node, params), id=text(params, "id"))
     return show_value(await _ask(node, order))
+
+
+def _key(key: ApiKey, now: float) -> dict[str, Any]:
+    left = None if key.expires_at is None else max(0.0, key.expires_at - now)
+    if key.revoked_at is not None:
+        left = 0.0
+    unused = None if key.used_at is None else max(0.0, now - key.used_at)
+    return {**show_value(key), "left": left, "unused": unused}
 
 
 def _person(node: Node, params: Params) -> Actor:
