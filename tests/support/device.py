@@ -52,7 +52,5 @@ def prove_attempt(attempt: Attempt, *, seed: int = 1, **other) -> Attempt:
         platform=attempt.platform,
         family=attempt.device_family,
     )
-    proof = prove(
-        signed, nonce=attempt.nonce, at_ms=attempt.challenged_ms, seed=seed, **other
-    )
-    return attrs.evolve(attempt, device=proof)
+    proof = prove(signed, nonce=attempt.nonce, at_ms=attempt.challenged_ms, seed=seed)
+    return attrs.evolve(attempt, device=attrs.evolve(proof, **other))

@@ -56,7 +56,8 @@ class Access:
     )
     keys: dict[str, ApiKey] = attrs.field(factory=dict[str, ApiKey])
     pending: dict[str, PairRequest] = attrs.field(factory=dict[str, PairRequest])
-    hashes: dict[bytes, Holder] = attrs.field(factory=dict[bytes, Holder])
+    _of_hash: dict[bytes, Holder] = attrs.field(factory=dict[bytes, Holder], init=False)
+    _hash_of: dict[Holder, bytes] = attrs.field(factory=dict[Holder, bytes], init=False)
     _loaded: trio.Event = attrs.field(factory=trio.Event, init=False)
     _guests: dict[object, tuple[Principal, Close]] = attrs.field(
         factory=dict[object, tuple[Principal, Close]], init=False
@@ -75,7 +76,7 @@ class Access:
 
     def device_token(self, secret: str) -> tuple[Device, DeviceToken] | None:
         """Whose device token *secret* is; None: nobody's, or void."""
-        holder = self.hashes.get(hash_of(secret))
+        holder = self._of_hash.get(hash_of(secret))
         if holder is None or holder.kind != "device":
             return None
         device = self.devices.get(holder.id)
@@ -86,7 +87,7 @@ class Access:
 
     def api_key(self, secret: str, now: float) -> ApiKey | None:
         """Which key *secret* is; None: none, or it is void at *now*."""
-        holder = self.hashes.get(hash_of(secret))
+        holder = self._of_hash.get(hash_of(secret))
         if holder is None or holder.kind != "key":
             return None
         key = self.keys.get(holder.id)
@@ -105,16 +106,22 @@ class Access:
     ) -> None:
         """Take what the rows say in place of everything before."""
         self.devices, self.tokens = dict(devices), dict(tokens)
-        self.keys, self.hashes = dict(keys), dict(hashes)
+        self.keys, self._of_hash = dict(keys), dict(hashes)
+        self._hash_of = {holder: hash_ for hash_, holder in hashes.items()}
         self._loaded.set()
+
+    def held(self, holder: Holder) -> bytes | None:
+        """The hash of the holder's secret; None: it has none that is good."""
+        return self._hash_of.get(holder)
 
     def set_hash(self, holder: Holder, secret: str | None) -> None:
         """*secret* is the holder's from now on, and no other one is."""
-        for known, whose in tuple(self.hashes.items()):
-            if whose == holder:
-                del self.hashes[known]
+        before = self._hash_of.pop(holder, None)
+        if before is not None:
+            del self._of_hash[before]
         if secret is not None:
-            self.hashes[hash_of(secret)] = holder
+            self._hash_of[holder] = hash_of(secret)
+            self._of_hash[hash_of(secret)] = holder
 
     def drop_device(self, device_id: str) -> None:
         """Forget a device with its tokens."""

@@ -23,7 +23,7 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.gateway.auth import device as proofs
 from beamclaw.gateway.auth import lockout as lockouts
 from beamclaw.gateway.auth import refusals
-from beamclaw.gateway.auth.access import DEVICE_PREFIX, KEY_PREFIX, Access
+from beamclaw.gateway.auth.access import DEVICE_PREFIX, KEY_PREFIX, Access, Holder
 from beamclaw.gateway.auth.attempt import Admitted, Attempt
 from beamclaw.gateway.auth.credentials import (
     Known,
@@ -207,7 +207,9 @@ class Gate:
             inner=(attempt.client_id, attempt.mode) == _INNER,
         )
         device = self.access.devices.get(device_id)
-        token = self.access.tokens.get((device_id, attempt.role))
+        token = None  # also where there is one, and nobody has it any more
+        if self.access.held(Holder("device", device_id, attempt.role)):
+            token = self.access.tokens.get((device_id, attempt.role))
         minted = Minted()
         verdict = judge(known, wanted, device, token)
         match verdict:

@@ -77,7 +77,7 @@ def judge(
         known: Who it is by its credentials.
         wanted: What it asks for.
         device: It, if it is paired.
-        token: Its token for that role, if it has one; perhaps void.
+        token: Its token for that role, if it has one that is good.
     """
     if known.means in ("api-key", "trusted-proxy"):
         return Enter(scopes=_granted(known.stored, wanted))

@@ -11,7 +11,7 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.store import AccessOp, ChangeAccess, ReadAccess
 from beamclaw.gateway.auth import rows
-from beamclaw.gateway.auth.access import Access, Holder, is_void
+from beamclaw.gateway.auth.access import Access, is_void
 
 STORE: Final = "store"
 CUT: Final = "beamclaw.gateway.cut"
@@ -41,11 +41,6 @@ class Book:
         """Commit *ops*; the table is changed after that, in the same step."""
         with point("devices.write"):
             await self.bus.call(STORE, ChangeAccess(ops), timeout=None)
-
-    def hash_of(self, holder: Holder) -> bytes | None:
-        """The hash of the holder's secret; None: it has none that is good."""
-        found = self.access.hashes.items()
-        return next((hash_ for hash_, whose in found if whose == holder), None)
 
     def publish(self, value: object) -> None:
         """Tell whoever wants to know."""

@@ -84,7 +84,7 @@ class Paired:
         token = access.tokens.get((device.id, request.role))
         if token is not None:
             token = attrs.evolve(token, scopes=union(token.scopes, request.scopes))
-            held = self._book.hash_of(Holder("device", device.id, request.role))
+            held = self._book.access.held(Holder("device", device.id, request.role))
             ops.append(rows.token_row(device.id, token, held))
         await self._book.write(*ops)
         access.devices[device.id] = device
@@ -108,7 +108,7 @@ class Paired:
         if (
             token is not None
             and token.revoked_at is None
-            and self._book.hash_of(holder)
+            and self._book.access.held(holder)
         ):
             return Minted()
         now = self._book.now

@@ -54,11 +54,11 @@ class Sightings:
         for holder in seen:
             if holder.kind == "key" and holder.id in self._book.access.keys:
                 key = self._book.access.keys[holder.id]
-                ops.append(rows.key_row(key, self._book.hash_of(holder)))
+                ops.append(rows.key_row(key, self._book.access.held(holder)))
             elif holder.role:
                 token = self._book.access.tokens.get((holder.id, holder.role))
                 if token is not None:
-                    hash_ = self._book.hash_of(holder)
+                    hash_ = self._book.access.held(holder)
                     ops.append(rows.token_row(holder.id, token, hash_))
             elif holder.id in self._book.access.devices:
                 ops.append(rows.device_row(self._book.access.devices[holder.id]))

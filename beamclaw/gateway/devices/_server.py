@@ -6,7 +6,6 @@ more. When it dies nobody is let in who should not be: the table stays as it was
 and the next one reads the rows again.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -35,6 +34,8 @@ from beamclaw.gateway.devices._waiting import Waiting
 
 # A longer wait is waited for in pieces, in seconds.
 LONGEST_WAIT: Final = 3600.0
+
+_LATE: Final = 0.001
 
 _REFUSALS = (NotAllowed, NoSuchDevice, Crowded, ValueError)
 
@@ -164,5 +165,5 @@ class DevicesServer(supervision.Server):
             wait = min(LONGEST_WAIT, max(0.0, min(until) - now))
             # A timer that is a rounding early would look for nothing, again and again.
             self._timer = supervision.send_after(
-                math.nextafter(wait, math.inf), supervision.self_pid(), _Tick()
+                wait + _LATE, supervision.self_pid(), _Tick()
             )
