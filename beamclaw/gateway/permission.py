@@ -23,11 +23,16 @@ _TOKEN_IN_QUERY: Final = re.compile(
     re.IGNORECASE,
 )
 
-# By the rule under which the application answers; of those that are not open to all.
+# By method and the rule under which the application answers; of those that are not open
+# to all.
 SCOPES: Final[Mapping[str, str]] = {
-    "/v1/chat/completions": scopes.WRITE,
-    "/v1/models": scopes.READ,
-    "/v1/models/<path:name>": scopes.READ,
+    "POST /v1/chat/completions": scopes.WRITE,
+    "POST /v1/responses": scopes.WRITE,
+    "GET /v1/responses/<name>": scopes.READ,
+    "DELETE /v1/responses/<name>": scopes.WRITE,
+    "POST /v1/responses/<name>/cancel": scopes.WRITE,
+    "GET /v1/models": scopes.READ,
+    "GET /v1/models/<path:name>": scopes.READ,
 }
 
 
@@ -53,7 +58,8 @@ def forbidden(app: Quart, asked: Asked, principal: Principal) -> Problem | None:
         rule, _ = adapter.match(asked.path, asked.method, return_rule=True)
     except HTTPException:
         return None
-    needed = SCOPES.get(rule.rule, scopes.ADMIN)
+    method = "GET" if asked.method == "HEAD" else asked.method
+    needed = SCOPES.get(f"{method} {rule.rule}", scopes.ADMIN)
     if principal.may(needed):
         return None
     return Problem(
