@@ -374,6 +374,10 @@ class Session(supervision.Server):
         self._inbox.handed = set()
         self._share = run.progress.share or self._share
         stopped = False
+        if run.progress.ended is None:
+            # It may have written what it could not tell any more: that it had taken a
+            # message over, for example, whose sender waits for the answer.
+            self._wiring.bus.interrupt(self._topic)
         if run.progress.ended is not None:
             self._journal.transcript = run.progress.transcript
         elif run.stops or reason == supervision.Shutdown(ABORTED):

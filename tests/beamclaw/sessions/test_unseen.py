@@ -11,10 +11,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.ledger_inbox import Receipt
-from beamclaw.contracts.sessions import RunEnded, abort
+from beamclaw.contracts.sessions import Joined, RunEnded, abort
 from beamclaw.testing.world import World
 from tests.beamclaw.sessions.conftest import KEY, Model, Tenant
-from tests.beamclaw.sessions.test_tools import Hold, report, use
+from tests.beamclaw.sessions.test_tools import Hold, report, say, use
 
 SESSION = names.session("default", KEY)
 
@@ -39,6 +39,48 @@ async def test_an_end_that_was_written_and_not_told_is_told_by_who_comes_after(
     with trio.fail_after(60):
         end = await tenant.ask("hello")
     assert (end.outcome, end.text) == ("ok", "you said: hello")
+
+
+@pytest.mark.parametrize("reason", [supervision.Shutdown("aborted"), supervision.KILL])
+async def test_a_message_that_was_taken_over_and_not_told_so_gets_that_answer(
+    tenant: Tenant,
+    model: Model,
+    tmp_path: Path,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: supervision.ExitReason,
+) -> None:
+    publish = tenant.bus.publish
+
+    def die(topic: str, value: object) -> int:
+        if not isinstance(value, Joined):
+            return publish(topic, value)
+        monkeypatch.undo()
+        run = supervision.whereis("default/run/run-1")
+        assert run is not None
+        supervision.exit(run, reason)
+        return 0
+
+    world = World(tmp_path / "world")
+    model.tools.update(world.tools())
+    hold = world.before = Hold()
+    model.scripts = [use(("put", {})), say("both")]
+    first = await tenant.send("one")
+    await hold.reached.wait()
+    second = await tenant.send("two", queue="steer")
+    ends: dict[str, RunEnded] = {}
+
+    async def follow(receipt: Receipt) -> None:
+        ends[receipt.run_id] = await tenant.end(receipt)
+
+    async with trio.open_nursery() as nursery:
+        for each in (first, second):
+            nursery.start_soon(follow, each)
+        await wait_all_tasks_blocked()
+        monkeypatch.setattr(tenant.bus, "publish", die)
+        hold.release.set()
+    outcomes = {end.outcome for end in ends.values()}
+    assert outcomes == {"aborted" if reason != supervision.KILL else "ok"}
 
 
 async def test_a_message_whose_sender_left_meanwhile_is_answered(
