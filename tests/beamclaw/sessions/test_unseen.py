@@ -43,6 +43,7 @@ async def test_an_end_that_was_written_and_not_told_is_told_by_who_comes_after(
 
 @pytest.mark.parametrize("reason", [supervision.Shutdown("aborted"), supervision.KILL])
 async def test_a_message_that_was_taken_over_and_not_told_so_gets_that_answer(
+    *,
     tenant: Tenant,
     model: Model,
     tmp_path: Path,
