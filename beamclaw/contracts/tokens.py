@@ -16,6 +16,8 @@ from beamclaw.contracts.messages import (
 # an image costs what the large models charge for a full one at the highest resolution.
 BYTES_PER_TOKEN = 3
 MESSAGE_OVERHEAD = 8
+# What a model writes around the name and the arguments of a call.
+CALL_OVERHEAD = 4
 IMAGE_TOKENS = 4_800
 # A page of a document is read as text and as a picture. How many it has is not known, so a
 # byte counts as a token, up to the hundred pages that are read at most.

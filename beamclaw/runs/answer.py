@@ -198,5 +198,9 @@ class Answer:
     def _received(self, asked: Usage) -> int:
         """An estimate of the tokens that came."""
         received = "".join(piece for part in self._parts for piece in part.pieces)
-        output = tokens.of_text(received)
+        # A call is billed with its name and what stands around it, also while nothing
+        # else of it has come.
+        names = "".join(wish.name for wish in self._wishes.values())
+        around = tokens.CALL_OVERHEAD * len(self._wishes)
+        output = tokens.of_text(received + names) + around
         return max(output, asked.output) if self.broken_off else output

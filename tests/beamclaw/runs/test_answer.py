@@ -96,7 +96,7 @@ def test_the_figures_of_the_provider_count():
 
 def test_without_figures_what_was_said_is_estimated():
     said = answer(TextDelta("abc"), ThinkingDelta("def"), call(0, "x", "{1}"))
-    assert said.cost(ASKED) == Usage(40, 3, estimated=True)
+    assert said.cost(ASKED) == Usage(40, 4 + 4, estimated=True)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,7 @@ def test_without_figures_what_was_said_is_estimated():
         ((TextDelta("abc" * 4), UsageReport(Usage(7, 9))), Usage(7, 9)),
         ((TextDelta("abc"), UsageReport(Usage(7, 0)), End("stop")), Usage(7, 0)),
         ((TextDelta("abc"),), Usage(40, 1, 0, True)),
+        ((call(0, "x", ""),), Usage(40, 1 + 4, 0, True)),
     ],
 )
 def test_a_call_that_has_failed_is_billed_for_what_had_come(events, spent):
