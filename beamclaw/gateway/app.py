@@ -4,11 +4,10 @@ Quart routes and answers; what it would do with bodies and time limits is done b
 it (:class:`Dialogue`), because it would do it after a stranger has been let in.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import attrs
-import orjson
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
@@ -18,19 +17,15 @@ from werkzeug.exceptions import HTTPException
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
-from beamclaw.gateway import permission
+from beamclaw.gateway import permission, v1
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
-from beamclaw.gateway.api import Api
 from beamclaw.gateway.auth.gate import Gate
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
-from beamclaw.gateway.openai import models as openai_models
-from beamclaw.gateway.openai.completions import Completions
-from beamclaw.gateway.openai.responses import Responses
-from beamclaw.gateway.openai.stored import Stored
-from beamclaw.gateway.problem import Problem
+from beamclaw.gateway.problem import Problem, Style
+from beamclaw.gateway.replies import SENT, as_json, in_json
 from beamclaw.gateway.turns import STOPPING, Turns
 
 REFUSED: Final = "beamclaw.gateway.refused"
@@ -44,7 +39,6 @@ NEEDED: Final = (
     names.of_tenant(names.DEFAULT_TENANT, "sessions"),
     "bus",
 )
-_STREAM: Final = Response(b"")  # stands for an answer that has been sent already
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +75,7 @@ class Dialogue(TrioASGIHTTPConnection):
         scope = cast("Message", self.scope)
         exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
         asked = _asked(scope)
+        exchange.style = style_of(asked)
         principal = self._refuse(asked)
         if principal is None and not permission.is_open(asked):
             principal = await permission.principal_of(self.app.rooms.gate, asked)
@@ -120,7 +115,7 @@ class Dialogue(TrioASGIHTTPConnection):
         scope["beamclaw.body"] = body
         quart_request = self._create_request_from_scope(send)
         response = await self.app.handle_request(quart_request)
-        if response is not _STREAM:
+        if response is not SENT:
             await self._send_response(cast("Any", exchange.send), response)
 
     def _refuse(self, asked: Asked) -> Problem | None:
@@ -141,6 +136,11 @@ class Dialogue(TrioASGIHTTPConnection):
                 return too_large(most)
             if not message["more_body"]:
                 return b"".join(pieces)
+
+
+def style_of(asked: Asked) -> Style:
+    """Whose API is spoken: also an error before anything is known has its shape."""
+    return "anthropic" if asked.path.startswith("/v1/messages") else "openai"
 
 
 def _asked(scope: Message) -> Asked:
@@ -169,7 +169,13 @@ def build(rooms: Rooms) -> GatewayApp:
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config["PROPAGATE_EXCEPTIONS"] = True
     _health(app, rooms.floor)
-    _v1(app, rooms)
+    v1.add_routes(
+        app,
+        rooms.turns,
+        rooms.agents,
+        created=rooms.created,
+        max_messages=rooms.max_messages,
+    )
     _pages(app)
     app.register_error_handler(HTTPException, _no_such_path)
     return app
@@ -178,57 +184,14 @@ def build(rooms: Rooms) -> GatewayApp:
 # --- paths
 
 
-def _v1(app: GatewayApp, rooms: Rooms) -> None:
-    def turn(api: Api) -> Callable[[], Awaitable[Response]]:
-        async def serve() -> Response:
-            scope = cast("Message", request.scope)
-            asked: Asked = scope["beamclaw.asked"]
-            exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
-            body: bytes = scope["beamclaw.body"]
-            await rooms.turns.serve(exchange, api, asked.headers, body)
-            return _STREAM
-
-        return serve
-
-    def stored(
-        do: Callable[[str], Awaitable[bytes | Problem]],
-    ) -> Callable[[str], Awaitable[Response]]:
-        async def serve(name: str) -> Response:
-            return _json(await do(name))
-
-        return serve
-
-    async def models() -> Response:
-        return _json(openai_models.model_list(rooms.agents, created=rooms.created))
-
-    async def model(name: str) -> Response:
-        return _json(openai_models.model(rooms.agents, name, created=rooms.created))
-
-    agents, most = rooms.agents, rooms.max_messages
-    for path, api in (
-        ("/v1/chat/completions", Completions(agents=agents, max_messages=most)),
-        ("/v1/responses", Responses(agents=agents, max_messages=most)),
-    ):
-        app.add_url_rule(path, path, turn(api), methods=["POST"])
-    kept = Stored(bus=rooms.turns.bus)
-    for method, path, do in (
-        ("GET", "/v1/responses/<name>", kept.get),
-        ("DELETE", "/v1/responses/<name>", kept.delete),
-        ("POST", "/v1/responses/<name>/cancel", kept.cancel),
-    ):
-        app.add_url_rule(path, f"{method} {path}", stored(do), methods=[method])
-    app.add_url_rule("/v1/models", view_func=models)
-    app.add_url_rule("/v1/models/<path:name>", view_func=model)
-
-
 def _health(app: GatewayApp, floor: Floor) -> None:
     async def live() -> Response:
-        return _object({"ok": True, "status": "live"})
+        return in_json({"ok": True, "status": "live"})
 
     async def ready() -> Response:
         failing = failures(floor)
         figures = trio.lowlevel.current_statistics()
-        return _object(
+        return in_json(
             {
                 "ready": not failing,
                 "failing": failing,
@@ -246,7 +209,7 @@ def _health(app: GatewayApp, floor: Floor) -> None:
     async def started() -> Response:
         failures(floor)
         up = floor.ready is not None
-        return _object({"started": up}, 200 if up else 503)
+        return in_json({"started": up}, 200 if up else 503)
 
     for path in ("/healthz", "/health"):
         app.add_url_rule(path, path, live)
@@ -303,16 +266,6 @@ def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
 # --- answers
 
 
-def _object(value: Mapping[str, object], status: int = 200) -> Response:
-    return _json(orjson.dumps(value), status)
-
-
-def _json(body: bytes | Problem, status: int = 200) -> Response:
-    if isinstance(body, Problem):
-        body, status = body.body, body.status
-    return Response(body, status=status, content_type="application/json")
-
-
 async def _no_such_path(error: HTTPException) -> Response:
     status = error.code or 500
     if status == 404:  # noqa: PLR2004 -- as in the standard
@@ -321,7 +274,7 @@ async def _no_such_path(error: HTTPException) -> Response:
         message = f"{request.method} is not what {request.path!r} is for"
     else:
         message = error.description or error.name
-    answer = _json(Problem(status=status, message=message, code="not_found"))
+    answer = as_json(Problem(status=status, message=message, code="not_found"))
     for name, value in error.get_headers():
         if name.lower() in ("allow", "location"):
             answer.headers[name] = value

@@ -13,7 +13,7 @@ import trio
 import supervision
 from beamclaw.contracts.points import point
 from beamclaw.gateway.floor import Floor
-from beamclaw.gateway.problem import Problem
+from beamclaw.gateway.problem import Problem, Style, styled
 
 ANSWERED: Final = "beamclaw.gateway.answered"
 CRASHED: Final = "beamclaw.gateway.crashed"
@@ -45,6 +45,7 @@ class Exchange:
         gone: The client left before the answer was complete.
         streaming: The answer is a stream in progress.
         finishing: The node stops, the answer should end.
+        style: Whose shape errors have.
         headers: On this answer, unless it has its own of that name.
         on_finish: Called when ``finishing`` becomes true.
     """
@@ -63,6 +64,7 @@ class Exchange:
         self.streaming = False
         self.finishing = False
         self.status = 0
+        self.style: Style = "openai"
         self.headers: Headers = SECURITY_HEADERS
         self.on_finish: Callable[[], None] | None = None
         self._send = send
@@ -105,6 +107,7 @@ class Exchange:
 
     async def refuse(self, problem: Problem) -> None:
         """Answer with an error."""
+        problem = styled(problem, self.style)
         await self.start(problem.status, problem.headers)
         await self.write(problem.body, more=False)
 

@@ -27,6 +27,8 @@ _TOKEN_IN_QUERY: Final = re.compile(
 # to all.
 SCOPES: Final[Mapping[str, str]] = {
     "POST /v1/chat/completions": scopes.WRITE,
+    "POST /v1/messages": scopes.WRITE,
+    "POST /v1/messages/count_tokens": scopes.READ,
     "POST /v1/responses": scopes.WRITE,
     "GET /v1/responses/<name>": scopes.READ,
     "DELETE /v1/responses/<name>": scopes.WRITE,

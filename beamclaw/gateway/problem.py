@@ -1,16 +1,27 @@
 """What a client is told when it does not get what it asked for: one value, one shape.
 
 The shape is OpenAI's ``{"error": {...}}`` on every path, so that any client of that API
-shows the message.
+shows the message; but Anthropic's where its API is spoken.
 """
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import attrs
 import orjson
 
 INVALID: Final = "invalid_request_error"
+Style = Literal["openai", "anthropic"]
+_ANTHROPIC: Final[Mapping[int, str]] = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +39,7 @@ class Problem:
             they do at 408, 409, 429 and from 500 on.
         challenge: Ask for a bearer token.
         close: Nothing more is read from this connection.
+        style: Whose shape it has.
     """
 
     status: int
@@ -39,10 +51,13 @@ class Problem:
     retry: bool = True
     challenge: bool = False
     close: bool = False
+    style: Style = "openai"
 
     @property
     def error(self) -> dict[str, object]:
         """The ``error`` object."""
+        if self.style == "anthropic":
+            return {"type": self._anthropic, "message": self.message}
         return {
             "message": self.message,
             "type": self.type,
@@ -53,7 +68,17 @@ class Problem:
     @property
     def body(self) -> bytes:
         """The answer's body."""
-        return orjson.dumps({"error": self.error})
+        kind = {"type": "error"} if self.style == "anthropic" else {}
+        return orjson.dumps({**kind, "error": self.error})
+
+    @property
+    def _anthropic(self) -> str:
+        """Anthropic's class of the error, by the status."""
+        # A model is not found there, whoever says so.
+        if self.code == "model_not_found":
+            return "not_found_error"
+        usual = "api_error" if self.status >= 500 else INVALID  # noqa: PLR2004 -- as in the standard
+        return _ANTHROPIC.get(self.status, usual)
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -73,6 +98,11 @@ class Problem:
         if self.close:
             headers.append((b"connection", b"close"))
         return headers
+
+
+def styled(problem: Problem, style: Style) -> Problem:
+    """*problem* in the shape of that API."""
+    return problem if problem.style == style else attrs.evolve(problem, style=style)
 
 
 def invalid(

@@ -17,6 +17,7 @@ import orjson
 import trio
 
 import supervision
+from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
@@ -38,6 +39,8 @@ from beamclaw.contracts.sessions import (
     submit,
 )
 from beamclaw.gateway import stored, strict_json
+from beamclaw.gateway.anthropic import messages
+from beamclaw.gateway.anthropic.messages import Messages
 from beamclaw.gateway.api import Api, Events
 from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.exchange import Exchange
@@ -122,6 +125,19 @@ class Turns:
             if exchange.gone and _is_unwanted(ask):
                 await self.abort(inbound.session_key, inbound.run_id)
 
+    async def count(
+        self, api: Messages, headers: Mapping[str, str], body: bytes
+    ) -> int | Problem:
+        """How many tokens a request would take, estimated; nothing is asked."""
+        value = await self.read(body)
+        ask = value if isinstance(value, Problem) else api.counted(value, headers)
+        if isinstance(ask, Problem):
+            return ask
+        definition = self._definition(ask)
+        if isinstance(definition, Problem):
+            return definition
+        return messages.size(ask, definition.system)
+
     async def _ask(
         self, api: Api, headers: Mapping[str, str], body: bytes
     ) -> Ask | Problem:
@@ -131,15 +147,21 @@ class Turns:
         ask = api.read(value, headers)
         if isinstance(ask, Problem):
             return ask
+        definition = self._definition(ask)
+        if isinstance(definition, Problem):
+            return definition
+        return await self._behind(ask)
+
+    def _definition(self, ask: Ask) -> AgentDefinition | Problem:
+        """Who is asked, if what is asked can be done."""
         try:
-            self.check(ask.agent, ask.backend, ask.params)
+            return self.check(ask.agent, ask.backend, ask.params)
         except Wrong as wrong:
             return wrong.problem
         except LookupError as unknown:
             return invalid(
                 str(unknown), param="x-openclaw-model", code="model_not_found"
             )
-        return await self._behind(ask)
 
     async def _behind(self, ask: Ask) -> Ask | Problem:
         """*ask* in the conversation of the response that it follows."""
