@@ -42,12 +42,9 @@ class Asked:
 
     @property
     def has_body(self) -> bool:
-        """Whether anything follows the head, or could."""
-        length = self.headers.get("content-length", "0")
-        return (
-            length != "0"
-            or "transfer-encoding" in self.headers
-            or "content-type" in self.headers
+        """Whether anything may follow the head: it does not say that nothing does."""
+        return self.headers.get("content-length") != "0" or (
+            "content-type" in self.headers
         )
 
 

@@ -14,9 +14,9 @@ from beamclaw.gateway.exchange import Exchange
 from beamclaw.gateway.openai import models as openai_models
 from beamclaw.gateway.openai.completions import Completions
 from beamclaw.gateway.openai.responses import Responses
-from beamclaw.gateway.openai.stored import Stored
 from beamclaw.gateway.problem import Problem, styled
 from beamclaw.gateway.replies import SENT, as_json, in_json
+from beamclaw.gateway.responses import Stored
 from beamclaw.gateway.turns import Turns
 
 
