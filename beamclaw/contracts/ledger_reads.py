@@ -107,6 +107,24 @@ class ReadWaits(supervision.Call[tuple["WaitRow", ...]]):
 
 
 @attrs.frozen
+class ReadWait(supervision.Call["WaitRow | None"]):
+    """A question by its id, also one that is over; None: never asked, or erased."""
+
+    wait_id: str
+
+
+@attrs.frozen
+class ReadWaitsOver(supervision.Call[tuple["WaitRow", ...]]):
+    """Questions that are over, the last asked first: *limit* of those before *before*.
+
+    *before* is the number of a row; 0: all of them.
+    """
+
+    limit: int = 50
+    before: int = 0
+
+
+@attrs.frozen
 class ReadOpenWork(supervision.Call[tuple[str, ...]]):
     """Keys of all sessions with an open run or a waiting inbox row, oldest first."""
 

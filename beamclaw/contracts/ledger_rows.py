@@ -102,6 +102,8 @@ class WaitRow:
         digest: Of all that is agreed to; *details* says what that is.
         grant: What would be allowed for good; None: nothing can be.
         always: It is allowed for good.
+        number: Of the row; ascends.
+        closed_at: When its turn went on; None: it waits, or has not read the answer yet.
     """
 
     wait_id: str
@@ -118,6 +120,8 @@ class WaitRow:
     details: Mapping[str, str] = attrs.field(factory=dict[str, str])
     grant: Grant | None = None
     always: bool = False
+    number: int = 0
+    closed_at: float | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ import attrs
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
-from beamclaw.contracts.ledger_reads import ReadWaits
+from beamclaw.contracts.ledger_reads import ReadWait, ReadWaits
 from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.contracts.sessions import Wake
 
@@ -42,9 +42,32 @@ class Answered:
     row: WaitRow
 
 
+@attrs.frozen
+class Changed:
+    """Published on :func:`topic`: a question was asked, or is over; committed.
+
+    Which one is read (:func:`read_waits`), so nothing is lost with a value of it.
+    """
+
+
+def topic(tenant: str) -> str:
+    """The bus topic on which it is told that questions of a tenant have changed."""
+    return names.of_tenant(tenant, "questions")
+
+
+def tell_changed(bus: Bus, tenant: str) -> None:
+    """Say so; to be called when it is committed."""
+    bus.publish(topic(tenant), Changed())
+
+
 async def read_waits(bus: Bus, tenant: str) -> tuple[WaitRow, ...]:
     """The questions that wait for a person, oldest first."""
     return await bus.call(names.of_tenant(tenant, "ledger"), ReadWaits())
+
+
+async def read_wait(bus: Bus, tenant: str, wait_id: str) -> WaitRow | None:
+    """A question, also one that is over; None: it was never asked, or is erased."""
+    return await bus.call(names.of_tenant(tenant, "ledger"), ReadWait(wait_id))
 
 
 async def answer(bus: Bus, tenant: str, session_key: str, given: Answer) -> None:

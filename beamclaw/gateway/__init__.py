@@ -2,7 +2,7 @@
 
 Order matters and deaths pass downwards only: ``connections`` (one process each) outlive
 ``broadcast`` (who tells clients what happens), ``listener`` (the sockets) and ``server``
-(who accepts). ``devices`` owns who is let in.
+(who accepts). ``devices`` owns who is let in, ``notices`` tell what has to arrive.
 """
 
 import functools
@@ -16,7 +16,7 @@ from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway import app, broadcast, honour, sockets
+from beamclaw.gateway import app, broadcast, honour, notices, sockets
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth.access import Access
@@ -82,8 +82,7 @@ def supervisor(
                 ),
                 name="gateway/server",
             ),
-            # Last: its death ends nobody else. It is tried for ever, for what it stands
-            # on, node.db, is, too.
+            # Tried for ever, for what it stands on, node.db, is, too.
             ChildSpec(
                 "devices",
                 partial(
@@ -91,6 +90,11 @@ def supervisor(
                 ),
                 name=DEVICES,
                 cool_down=DEVICES_COOL_DOWN,
+            ),
+            ChildSpec(
+                "notices",
+                partial(notices.supervisor, hall, bus, outside),
+                type="supervisor",
             ),
         ],
         strategy="rest_for_one",
@@ -153,6 +157,6 @@ async def _serve(
         gate=gate,
         access=gate.access,
         methods=METHODS,
-        events=EVENTS,
+        events=(*EVENTS, *notices.EVENTS),
     )
     await serve(numbers, floor, app.build(rooms), reception)

@@ -20,7 +20,9 @@ from beamclaw.contracts.ledger_reads import (
     ReadSession,
     ReadSessionRow,
     ReadSessions,
+    ReadWait,
     ReadWaits,
+    ReadWaitsOver,
 )
 from beamclaw.contracts.ledger_rows import CommandRow
 from beamclaw.contracts.ledger_usage import (
@@ -69,6 +71,8 @@ Read = (
     | CountAbout
     | ReadUsage
     | ReadWaits
+    | ReadWait
+    | ReadWaitsOver
     | ReadGrants
     | ReadCommands
     | ReadSpent
@@ -138,6 +142,8 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     CountAbout: session_reads.count_about,
     ReadUsage: usage_reads.usage,
     ReadWaits: questions.waits,
+    ReadWait: questions.wait,
+    ReadWaitsOver: questions.waits_over,
     ReadGrants: questions.grants,
     ReadCommands: _commands,
     ReadSpent: usage_reads.spent,

@@ -103,6 +103,7 @@ class Persons:
         always = about.grant is not None
         record.tell(attrs.evolve(told, details=about.details, always=always))
         record.afterwards(partial(self._tell_asked, asked.name, wait_id))
+        record.afterwards(self._tell_changed)
 
     def _tell_asked(self, tool: str, wait_id: str) -> None:
         supervision.emit(
@@ -171,3 +172,7 @@ class Persons:
         )
         self._record.tell(question)
         self._record.afterwards(partial(self._tell_over, over))
+        self._record.afterwards(self._tell_changed)
+
+    def _tell_changed(self) -> None:
+        waits.tell_changed(self._wiring.bus, self._wiring.tenant)

@@ -6,7 +6,7 @@ from functools import partial
 import trio
 
 import supervision
-from beamclaw.contracts import ledger, names
+from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned, end_run, run_over
 from beamclaw.contracts.journal import Body, ClockMoved, Noted
@@ -143,6 +143,9 @@ class Record:
         )
         for key in concerned(turn, outcome):
             self.afterwards(partial(self.rouse, key))
+        if turn.open_waits:  # nobody has to answer them any more
+            tell = partial(waits.tell_changed, self._wiring.bus, self._wiring.tenant)
+            self.afterwards(tell)
         self.add(run_over(ended), over)
         self.ended = ended
 

@@ -4,7 +4,7 @@ What an end comes to is decided in `beamclaw.sessions.ends` and `opening`.
 """
 
 import supervision
-from beamclaw.contracts import names
+from beamclaw.contracts import names, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned, run_ended
 from beamclaw.contracts.ledger_ops import CancelChildren
@@ -61,6 +61,8 @@ class Closing:
             await self._journal.commit(*end.bodies, ops=end.ops)
         self._kin.rouse(concerned(turn, outcome))
         self._tell(end)
+        if turn.open_waits:  # nobody has to answer them any more
+            waits.tell_changed(self._wiring.bus, self._wiring.tenant)
 
     async def quarantine(self, revivals: int) -> None:
         """Put the open turn aside: it was revived so often and never ended."""

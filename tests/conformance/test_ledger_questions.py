@@ -21,7 +21,7 @@ from beamclaw.contracts.ledger_ops import (
     OpenWait,
     Take,
 )
-from beamclaw.contracts.ledger_reads import ReadWaits
+from beamclaw.contracts.ledger_reads import ReadWait, ReadWaits, ReadWaitsOver
 from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.ledger_session_ops import DropSession
 from tests.support.books import commit, open_book
@@ -74,6 +74,7 @@ async def test_a_question_is_read_as_it_was_asked(ledger):
         digest="d",
         details=ASKED.details,
         grant=GRANT,
+        number=1,
     )
     assert await waits(ledger) == (row,)
     assert (await ledger.read()).waits == (row,)
@@ -138,6 +139,32 @@ async def test_with_the_run_its_question_is_over(ledger):
     assert await waits(ledger) == ()
     with pytest.raises(NoSuchWait):
         await answer(ledger)
+
+
+async def test_a_question_is_found_by_its_id_also_when_it_is_over(ledger):
+    assert await ledger.call(ReadWait("w")) is None
+    await ask(ledger)
+    assert (await ledger.call(ReadWait("w"))).closed_at is None
+    await answer(ledger, "deny")
+    over = event("wait-over", "r1")
+    await ledger.commit(over, run="r1", ops=(CloseWait("w"),))
+    row = await ledger.call(ReadWait("w"))
+    assert (row.verdict, row.by, row.closed_at) == ("deny", "anna", 7.0)
+
+
+async def test_what_is_over_is_listed_the_last_asked_first(ledger):
+    await ledger.begin()
+    for number in range(4):
+        asked = attrs.evolve(ASKED, wait_id=f"w{number}")
+        await ledger.commit(event("wait-begun", "r1"), run="r1", ops=(asked,))
+    for number in range(3):
+        close = CloseWait(f"w{number}", unanswered=True)
+        await ledger.commit(event("wait-over", "r1"), run="r1", ops=(close,))
+    first = await ledger.call(ReadWaitsOver(2))
+    assert [row.wait_id for row in first] == ["w2", "w1"]
+    rest = await ledger.call(ReadWaitsOver(2, before=first[-1].number))
+    assert [row.wait_id for row in rest] == ["w0"]
+    assert await ledger.call(ReadWaitsOver(2, before=rest[-1].number)) == ()
 
 
 # --- for good

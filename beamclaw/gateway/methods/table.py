@@ -6,7 +6,7 @@ from types import MappingProxyType
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope
-from beamclaw.gateway.methods import config, health
+from beamclaw.gateway.methods import approvals, config, health
 from beamclaw.gateway.methods._method import Method
 
 
@@ -29,6 +29,15 @@ def table_of(methods: Iterable[Method]) -> Mapping[str, Method]:
 
 METHODS = table_of(
     (
+        approvals.list_,
+        approvals.get,
+        approvals.resolve,
+        approvals.wait_decision,
+        approvals.grants_list,
+        approvals.grants_revoke,
+        approvals.approval_get,
+        approvals.approval_resolve,
+        approvals.approval_history,
         config.get,
         config.set_,
         config.apply,

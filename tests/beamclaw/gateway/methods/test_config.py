@@ -58,9 +58,12 @@ async def test_a_patch_changes_one_key_and_says_when_it_holds(tmp_path):
         assert port in written["changes"]
         assert written["holds"] == "at the next start of this node"
         assert written["restart"] == {"scheduled": False, "required": True}
+        told = (await talk.event("config.changed"))["payload"]
         again = (await talk.call("config.get"))["payload"]
     assert again["hash"] == written["hash"] != base
     assert port in again["waiting"]
+    at = 1_800_000_000_000
+    assert told == {"path": str(file), "hash": written["hash"], "ts": at}
     assert "# kept" in file.read_text()
     assert "port: 18791" in file.read_text()
 
