@@ -159,9 +159,10 @@ class ReadSessionRow(supervision.Call["SessionRow | None"]):
 
 @attrs.frozen
 class ReadJournal(supervision.Call[tuple[Event, ...]]):
-    """All events of a session, also those that do not count any more."""
+    """All events of a session behind *after_seq*, also those that count no more."""
 
     session_key: str
+    after_seq: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -232,11 +232,13 @@ def _session_row(row: tuple[Any, ...]) -> SessionRow:
 
 
 def events(connection: Connection, request: ReadJournal) -> tuple[Event, ...]:
-    """All events of a session."""
+    """The events of a session."""
     row = connection.execute(
         "SELECT last_event FROM sessions WHERE key = ?", (request.session_key,)
     ).fetchone()
-    return () if row is None else journal.read(connection, row[0], 0)
+    if row is None:
+        return ()
+    return journal.read(connection, row[0], request.after_seq)
 
 
 def count_about(connection: Connection, request: CountAbout) -> int:

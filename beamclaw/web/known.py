@@ -4,11 +4,14 @@ Read from the journal when it is asked for, which is seldom: only in a conversat
 strangers have had a word in. A host is known when a person has named it, or when it was
 fetched from before. And what is sent to it in a URL is no more than a person, or a page,
 has written down: the model itself may add a few characters only.
+
+What is known is a value that goes on with the events behind it, so no event is read twice.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -31,7 +34,6 @@ from beamclaw.web.targets import Policy, Refused, Target, target
 # A host may stand in a text without a scheme before it.
 _NAMES: Final = re.compile(r"[\w.-]+\.[\w-]{2,}|\[[0-9a-fA-F:.]+\]")
 _URLS: Final = re.compile(r"https?://[^\s<>\"'`\\]+", re.IGNORECASE)
-_READ: Final = frozenset({"inbound", "answered", "tool-begun", "tool-ended"})
 _RESET: Final = "session-reset"
 # Events that are read in one step: a few milliseconds.
 _STEP: Final = 100
@@ -40,91 +42,180 @@ _BEHIND: Final = ".,;:!?)]}>*_|"
 
 
 @attrs.frozen
+class Rules:
+    """What a conversation may do by itself.
+
+    Attributes:
+        policy: What may be fetched; other URLs are none.
+        tool: What fetches.
+        own_chars: How much a model may put into a URL by itself.
+    """
+
+    policy: Policy
+    tool: str
+    own_chars: int
+
+
+@attrs.frozen
 class Known:
     """What a conversation knows.
 
     Attributes:
-        hosts: Those that a person has named, or that were fetched from.
-        urls: Those that a person or a page has written down, as far as they are about
-            the host that is asked for.
+        seq: The number of the last event that it was read from.
+        mark: What makes that event another one than any other of this number.
+        hosts: Those that a person has named.
+        urls: Digests of those that a person or a page has written down, as far as they
+            are longer than what a model may write by itself.
+        fetched: The hosts that calls were for that have begun: of each host the first two
+            such calls, as a call does not count for itself.
+        asked: The hosts that calls are for, by their ids, as the model has asked for them.
     """
 
-    hosts: Collection[str] = frozenset()
-    urls: Collection[str] = frozenset()
+    seq: int = 0
+    mark: bytes = b""
+    hosts: frozenset[str] = frozenset()
+    urls: frozenset[bytes] = frozenset()
+    fetched: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, tuple[str, ...]]
+    )
+    asked: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
-    def admits(self, at: Target, own_chars: int) -> bool:
-        """Whether *at* may be fetched without asking a person.
+    @property
+    def size(self) -> int:
+        """How much is remembered."""
+        return sum(map(len, (self.hosts, self.urls, self.fetched, self.asked)))
 
-        *own_chars* is how much a model may put into the URL by itself.
-        """
-        if at.host not in self.hosts:
+    def admits(self, at: Target, rules: Rules, call_id: str) -> bool:
+        """Whether the call *call_id* may fetch *at* without asking a person."""
+        fetched = any(id_ != call_id for id_ in self.fetched.get(at.host, ()))
+        if at.host not in self.hosts and not fetched:
             return False
-        return len(at.path) <= own_chars or at.url in self.urls
+        return len(at.path) <= rules.own_chars or _digest(at) in self.urls
+
+
+NOTHING: Final = Known()
+
+
+def goes_on(before: Known, events: Sequence[Event]) -> bool:
+    """Whether *events*, the first of which *before* has seen, go on from there.
+
+    They do not where the conversation went back behind it, or is another one by now.
+    """
+    return (
+        len(events) > 0
+        and (events[0].seq, _mark(events[0])) == (before.seq, before.mark)
+        and all(event.parent is None for event in events[1:])
+    )
 
 
 def known(
-    events: Sequence[Event], at: Target, policy: Policy, *, tool: str, call_id: str
+    events: Sequence[Event], rules: Rules, before: Known = NOTHING
 ) -> Steps[Known]:
-    """What the conversation of a journal knows of the host of *at*; in steps.
+    """What the conversation of a journal knows; in steps.
 
     Args:
-        events: The whole journal.
-        at: Where a call wants to go.
-        policy: What may be fetched; other URLs are none.
-        tool: What fetches.
-        call_id: The call itself, which does not count.
+        events: The whole journal; or its end, the first of which *before* has seen
+            (see :func:`goes_on`).
+        rules: What it is looked through for.
+        before: What was known behind that event.
     """
-    found = _Learned(policy, tool, call_id)
-    for count, event in enumerate(_conversation(events)):
+    new = path(events) if before is NOTHING else events[1:]
+    if not new:
+        return before
+    found = _Learned.of(before, rules)
+    for count, event in enumerate(new):
         if count % _STEP == 0:
             yield
+        if event.kind == _RESET:
+            found = _Learned.of(NOTHING, rules)
         # Most of them say nothing of it, and to decode one takes a hundred times longer.
-        if event.kind == "tool-begun" or _mentions(event.body, at.host):
+        elif _matters(event, rules):
             found.learn(read(event))
-    return Known(frozenset(found.hosts), frozenset(found.urls))
+    return found.known(events[-1])
 
 
 @attrs.define
 class _Learned:
-    policy: Policy
-    tool: str
-    call_id: str
-    hosts: set[str] = attrs.field(factory=set[str])
-    urls: set[str] = attrs.field(factory=set[str])
-    # What the model has asked for, by the ids of its calls.
-    asked: dict[str, str] = attrs.field(factory=dict[str, str])
+    """The same, while it is added to."""
+
+    rules: Rules
+    hosts: set[str]
+    urls: set[bytes]
+    fetched: dict[str, tuple[str, ...]]
+    asked: dict[str, str]
+
+    @classmethod
+    def of(cls, before: Known, rules: Rules) -> "_Learned":
+        return cls(
+            rules,
+            set(before.hosts),
+            set(before.urls),
+            dict(before.fetched),
+            dict(before.asked),
+        )
+
+    def known(self, last: Event) -> Known:
+        return Known(
+            seq=last.seq,
+            mark=_mark(last),
+            hosts=frozenset(self.hosts),
+            urls=frozenset(self.urls),
+            fetched=self.fetched,
+            asked=self.asked,
+        )
 
     def learn(self, body: Body) -> None:
         match body:
             case InboundTaken(messages=messages, tainted=False):
                 for message in messages:
                     self.hosts |= _hosts(message.text)
-                    self.urls |= _urls(message.text, self.policy)
+                    self._write_down(message.text)
             case Answered(message=message):
-                calls = (part for part in message.parts if isinstance(part, ToolCall))
-                self.asked |= {c.id: c.arguments for c in calls if c.name == self.tool}
-            case ToolBegun(call_id=id_) if id_ in self.asked and id_ != self.call_id:
-                before = _target(self.policy, _url_in(self.asked[id_]))
-                self.hosts |= {before.host} if before is not None else set()
+                for part in message.parts:
+                    if isinstance(part, ToolCall) and part.name == self.rules.tool:
+                        self._ask(part)
+            case ToolBegun(call_id=id_) if id_ in self.asked:
+                host = self.asked.pop(id_)
+                self.fetched[host] = (*self.fetched.get(host, ()), id_)[:2]
             case ToolEnded(untrusted=True, result=result):
-                self.urls |= _urls(result.text, self.policy)
+                self._write_down(result.text)
             case _:
                 pass
 
+    def _ask(self, call: ToolCall) -> None:
+        at = _target(self.rules.policy, _url_in(call.arguments))
+        if at is not None:
+            self.asked[call.id] = at.host
 
-def _conversation(events: Sequence[Event]) -> Iterator[Event]:
-    """The events that count, since the last beginning, of the kinds that say something."""
-    counting = path(events)
-    begin = 0
-    for place, event in enumerate(counting):
-        if event.kind == _RESET:
-            begin = place
-    return (event for event in counting[begin:] if event.kind in _READ)
+    def _write_down(self, text: str) -> None:
+        self.urls |= {
+            _digest(at)
+            for at in _urls(text, self.rules.policy)
+            if len(at.path) > self.rules.own_chars
+        }
 
 
-def _mentions(body: bytes, host: str) -> bool:
-    # A name that is not ASCII is written in other letters there.
-    return "xn--" in host or host.encode() in body.lower()
+def _matters(event: Event, rules: Rules) -> bool:
+    """Whether it can say something of this; without decoding it."""
+    match event.kind:
+        case "inbound" | "tool-begun":
+            return True
+        case "answered":
+            return rules.tool.encode() in event.body
+        case "tool-ended":
+            return b"http" in event.body.lower()
+        case _:
+            return False
+
+
+def _mark(event: Event) -> bytes:
+    told = repr((event.kind, event.at, event.run_id, event.parent)).encode()
+    return hashlib.blake2b(told + event.body, digest_size=16).digest()
+
+
+def _digest(at: Target) -> bytes:
+    # Pages write down thousands of long ones. None has to be told again.
+    return hashlib.blake2b(at.url.encode(), digest_size=16).digest()
 
 
 def _url_in(arguments: str) -> str:
@@ -149,12 +240,12 @@ def _ascii(name: str) -> str:
         return ""
 
 
-def _urls(text: str, policy: Policy) -> set[str]:
+def _urls(text: str, policy: Policy) -> list[Target]:
     """Those in a text, in one way of writing; a sentence may end behind each."""
     written = {
         each for url in _URLS.findall(text) for each in (url, url.rstrip(_BEHIND))
     }
-    return {at.url for at in map(partial(_target, policy), written) if at is not None}
+    return [at for at in map(partial(_target, policy), written) if at is not None]
 
 
 def _target(policy: Policy, url: str) -> Target | None:

@@ -10,18 +10,17 @@ import supervision
 from beamclaw.config.schema import ENDLESS, WebConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, Deny, digest_of
-from beamclaw.contracts.ledger_reads import ReadJournal
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.sandbox import Sandbox
-from beamclaw.contracts.steps import in_steps
 from beamclaw.contracts.tools import Order, Output, ToolFailed
 from beamclaw.toolkit import Range, tool
 from beamclaw.web.addresses import networks
+from beamclaw.web.conversations import Conversations
 from beamclaw.web.dialing import Dialer
 from beamclaw.web.exchange import Failed
 from beamclaw.web.fetching import BAD, Bounds, Page, Way, fetch
 from beamclaw.web.framing import framed
-from beamclaw.web.known import known
+from beamclaw.web.known import Rules
 from beamclaw.web.reading import Mode, Reader, Text
 from beamclaw.web.targets import Policy, Refused, Target, target
 
@@ -49,7 +48,6 @@ class WebTools:
         dialer: Dialer,
         sandbox: Sandbox | None = None,
     ) -> None:
-        self._tenant = tenant
         self._config = config
         self._outside = outside
         self._places = trio.CapacityLimiter(config.at_once)
@@ -59,6 +57,9 @@ class WebTools:
             admitted=networks(config.private_networks),
             most=config.url_chars,
         )
+        self._rules = Rules(self._policy, _FETCHES, config.own_chars)
+        ledger = names.of_tenant(tenant, "ledger")
+        self._conversations = Conversations(ledger, self._rules)
         self._way = Way(
             dialer=dialer,
             policy=self._policy,
@@ -154,19 +155,13 @@ class WebTools:
         """Whether the conversation may go to *at* without a person."""
         if not order.tainted or self._config.after_untrusted == "allow":
             return True
-        ledger = names.of_tenant(self._tenant, "ledger")
         try:
-            events = await supervision.call(
-                ledger, ReadJournal(order.session_key), timeout=None
-            )
+            found = await self._conversations.known(order.session_key)
         except supervision.CallFailed:
             raise ToolFailed(
                 "what was said in the conversation cannot be read at the moment"
             ) from None
-        found = await in_steps(
-            known(events, at, self._policy, tool=order.tool, call_id=order.call_id)
-        )
-        return found.admits(at, self._config.own_chars)
+        return found.admits(at, self._rules, order.call_id)
 
     def _follower(
         self, order: Order, first: Target

@@ -48,6 +48,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadChildren,
     ReadDefinition,
     ReadExpired,
+    ReadJournal,
     ReadOpenWork,
     ReadOutput,
     ReadRun,
@@ -213,6 +214,7 @@ async def test_a_journal_can_be_read_from_any_event_on(ledger):
     for after in (0, 1, 49, 50, 99):
         found = (await ledger.read(after=after)).events
         assert [e.seq for e in found] == list(range(after + 1, 51))
+        assert await ledger.call(ReadJournal(KEY, after)) == found
 
 
 async def test_sessions_have_a_journal_each(ledger):

@@ -15,7 +15,7 @@ from beamclaw.contracts.journal import (
 )
 from beamclaw.contracts.messages import Message, Text, ToolCall, ToolResult, Usage, said
 from beamclaw.contracts.steps import at_once
-from beamclaw.web.known import known
+from beamclaw.web.known import Rules, goes_on, known
 from beamclaw.web.targets import Policy, target
 from tests.support.journals import stored
 
@@ -55,9 +55,16 @@ def ended(text, *, untrusted=True, id="c1"):
 
 def admits(bodies, url, own_chars=20):
     events = [stored(event(body, at=1.0), seq) for seq, body in enumerate(bodies, 1)]
+    rules = Rules(Policy(), "web_fetch", own_chars)
     at = target(url, Policy())
-    found = at_once(known(events, at, Policy(), tool="web_fetch", call_id="now"))
-    return found.admits(at, own_chars)
+    whole = at_once(known(events, rules))
+    # And the same in two parts, wherever the first of them ends.
+    for cut in range(1, len(events)):
+        first = at_once(known(events[:cut], rules))
+        rest = events[cut - 1 :]
+        assert goes_on(first, rest)
+        assert at_once(known(rest, rules, first)) == whole
+    return whole.admits(at, rules, "now")
 
 
 @pytest.mark.parametrize(

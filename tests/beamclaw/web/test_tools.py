@@ -42,13 +42,14 @@ class Ledger(supervision.Server):
         self.texts = texts
 
     async def handle_call(self, request, sender):
-        assert request == ReadJournal("main")
+        assert isinstance(request, ReadJournal)
+        assert request.session_key == "main"
         bodies = [
             InboundTaken(messages=(said("user", text),), inbox_id=1)
             for text in self.texts
         ]
         events = [stored(event(b, at=1.0), seq) for seq, b in enumerate(bodies, 1)]
-        return tuple(events)
+        return tuple(events[request.after_seq :])
 
 
 @attrs.define
