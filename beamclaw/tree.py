@@ -171,7 +171,18 @@ def tree(
             ),
             _subtree(
                 "gateway",
-                partial(gateway.supervisor, config, carrier, outside, troubles),
+                partial(
+                    gateway.supervisor,
+                    config,
+                    carrier,
+                    outside,
+                    troubles,
+                    gateway.Means(
+                        toolbox=toolbox,
+                        loading=loading,
+                        window=_remembered(partial(_window, config)),
+                    ),
+                ),
             ),
         ],
         strategy="one_for_one",

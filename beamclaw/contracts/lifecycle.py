@@ -14,10 +14,10 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ledger_errors import LedgerError
-from beamclaw.contracts.ledger_reads import ReadSessionRow
+from beamclaw.contracts.ledger_reads import ReadSession, ReadSessionRow
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.session_meta import SessionMeta
-from beamclaw.contracts.sessions import Wake
+from beamclaw.contracts.sessions import Wake, abort
 
 R = TypeVar("R")
 
@@ -99,8 +99,23 @@ class ForgetAbout(supervision.Call[None]):
     run_id: str
 
 
+@attrs.frozen(kw_only=True)
+class BeginSession(supervision.Call[str]):
+    """Have a session, empty, if there is none of its key; the reply is its session id.
+
+    One that is there stays as it is. *parent* is the key of the one it comes from.
+    Raises (in the caller): :class:`beamclaw.contracts.session_meta.BadSetting`.
+    """
+
+    agent: str
+    channel: str = ""
+    parent: str | None = None
+    changes: Mapping[str, str | None] = attrs.field(factory=dict[str, str | None])
+
+
 Order = (
-    PatchSession
+    BeginSession
+    | PatchSession
     | ResetSession
     | RewindSession
     | ForkSession
@@ -109,6 +124,7 @@ Order = (
     | ForgetAbout
 )
 ORDERS = (
+    BeginSession,
     PatchSession,
     ResetSession,
     RewindSession,
@@ -117,6 +133,23 @@ ORDERS = (
     DeleteSession,
     ForgetAbout,
 )
+
+
+@attrs.frozen
+class SessionChanged:
+    """Published on :func:`changes`: something is different about the session, durably.
+
+    *reason* is what was done: ``create``, ``patch``, ``reset``, ``rewind``, ``fork``,
+    ``archive``, ``delete``.
+    """
+
+    session_key: str
+    reason: str
+
+
+def changes(tenant: str) -> str:
+    """The bus topic of what is done with whole sessions of *tenant*."""
+    return names.of_tenant(tenant, "changes")
 
 
 @attrs.frozen
@@ -148,10 +181,9 @@ async def order(
             whether it was done is unknown: ask again.
     """
     row = await _look(bus, tenant, session_key)
-    if row is None:
-        raise no_such_session(session_key)
-    if row.deleted_at is not None:
-        if isinstance(request, DeleteSession):
+    gone = row is None or row.deleted_at is not None
+    if gone and not _begins(request):
+        if row is not None and isinstance(request, DeleteSession):
             return cast("R", row.session_id)  # asked again: it is done
         raise no_such_session(session_key, row)
     door = names.of_tenant(tenant, "sessions")
@@ -164,10 +196,39 @@ async def order(
             continue  # it fell asleep in between
 
 
+async def stop(
+    bus: Bus, tenant: str, session_key: str, *, queued: bool = True
+) -> list[str]:
+    """Stop the turn in progress and what its turns have left at work; which runs.
+
+    With *queued* also the messages that wait. From the last one on, so that none begins
+    because the one before is stopped.
+
+    Raises:
+        NoSuchSession: There is no such session.
+        LedgerError: There is no place for it at the moment.
+        supervision.CallFailed: The session died over it; ask again.
+    """
+    row = await find(bus, tenant, session_key)
+    ledger = names.of_tenant(tenant, "ledger")
+    found = await bus.call(ledger, ReadSession(session_key, row.seq), timeout=None)
+    runs = [waiting.run_id for waiting in reversed(found.inbox)] if queued else []
+    if found.open_run is not None:
+        runs.append(found.open_run.run_id)
+    # Turns that are over and have left sub-agents at work.
+    left = [row.parent_run for row in found.children if row.state == "open"]
+    runs += [run for run in dict.fromkeys(left) if run not in runs]
+    return [run for run in runs if await abort(bus, tenant, session_key, run)]
+
+
 def no_such_session(key: str, row: SessionRow | None = None) -> NoSuchSession:
     """In words."""
     deleted = " any more; it was deleted" if row is not None else ""
     return NoSuchSession(f"there is no session {key}{deleted}")
+
+
+def _begins(request: object) -> bool:
+    return isinstance(request, BeginSession)
 
 
 async def _look(bus: Bus, tenant: str, session_key: str) -> SessionRow | None:

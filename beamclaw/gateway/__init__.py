@@ -27,24 +27,28 @@ from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
 from beamclaw.gateway.methods import health
-from beamclaw.gateway.methods._node import Node
+from beamclaw.gateway.methods._node import Means, Node
 from beamclaw.gateway.methods.table import METHODS
 from beamclaw.gateway.server import CONNECTIONS, serve
 from beamclaw.gateway.socket.client import Reception
 from beamclaw.gateway.turns import Limits, Turns
 from supervision import ChildSpec
 
-__all__ = ["supervisor"]
+__all__ = ["Means", "supervisor"]
 
 DEVICES_COOL_DOWN = supervision.CoolDown(first=0.1, factor=2.0, most=30.0, jitter=0.2)
 
 
 def supervisor(
-    config: Config, bus: Bus, outside: Outside, troubles: Troubles | None = None
+    config: Config,
+    bus: Bus,
+    outside: Outside,
+    troubles: Troubles | None = None,
+    means: Means | None = None,
 ) -> supervision.Supervisor:
     """The gateway's supervisor; its address is the registry value of ``gateway``.
 
-    What stands in *troubles* is why the node is not ready.
+    What stands in *troubles* is why the node is not ready. *means* is what agents have.
     """
     access = Access()
     gate = gate_of(config.gateway, access, outside)
@@ -78,7 +82,14 @@ def supervisor(
             ChildSpec(
                 "server",
                 partial(
-                    _serve, config, bus, outside, floor=floor, hall=hall, gate=gate
+                    _serve,
+                    config,
+                    bus,
+                    outside,
+                    floor=floor,
+                    hall=hall,
+                    gate=gate,
+                    means=means or Means(),
                 ),
                 name="gateway/server",
             ),
@@ -109,6 +120,7 @@ async def _serve(
     floor: Floor,
     hall: Hall,
     gate: Gate,
+    means: Means,
 ) -> None:
     known = Agents.of(config.agents)
     numbers = config.gateway
@@ -146,6 +158,7 @@ async def _serve(
         check=check,
         version=functools.cache(lambda: about.__version__),
         reader=reader,
+        means=means,
     )
     hall.set_health(health.shape(node, round(outside.wall() * 1000)))
     reception = Reception(

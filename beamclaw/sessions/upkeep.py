@@ -24,6 +24,7 @@ from beamclaw.contracts.ledger_session_ops import (
     SetMeta,
 )
 from beamclaw.contracts.lifecycle import (
+    BeginSession,
     CleanUp,
     DeleteSession,
     ForgetAbout,
@@ -34,7 +35,9 @@ from beamclaw.contracts.lifecycle import (
     PutAway,
     ResetSession,
     RewindSession,
+    SessionChanged,
     TurnInProgress,
+    changes,
     no_such_session,
 )
 from beamclaw.contracts.path import path, rests
@@ -91,7 +94,7 @@ class Upkeep:
         with point("session.order-done"):
             supervision.reply(sender, answer)
 
-    async def carry_out(  # noqa: PLR0911 -- a table
+    async def carry_out(  # noqa: C901, PLR0911 -- a table
         self, order: Order, busy: str
     ) -> object:
         """What the order is answered with; *busy* says in words what goes on.
@@ -103,10 +106,14 @@ class Upkeep:
             self._wiring.ledger, ReadSessionRow(self._key), timeout=None
         )
         if row is None or row.deleted_at is not None:
+            if isinstance(order, BeginSession):
+                return await self._begin_empty(order)
             raise no_such_session(self._key, row)
         match order:
-            case PatchSession(changes=changes):
-                return await self._patch(row, changed(self.about.meta, changes))
+            case BeginSession():
+                return row.session_id
+            case PatchSession(changes=new):
+                return await self._patch(row, changed(self.about.meta, new))
             case ForgetAbout(run_id):
                 return await self._set(ledger_ops.ForgetAbout(run_id))
             case ForkSession():
@@ -125,21 +132,58 @@ class Upkeep:
             case DeleteSession():
                 return await self._delete(row)
 
-    async def _patch(self, row: SessionRow, meta: SessionMeta) -> SessionMeta:
-        if meta.model != self.about.meta.model and meta.model is not None:
+    async def _begin_empty(self, order: BeginSession) -> str:
+        meta = changed(SessionMeta(), order.changes)
+        self._check_model(order.agent, meta)
+        new = NewSession(
+            session_id=self._wiring.outside.new_id(),
+            agent=order.agent,
+            at=self._wiring.outside.wall(),
+            channel=order.channel,
+            parent=order.parent,
+        )
+        try:
+            await self._set(new, SetMeta(meta))
+        except SessionExists:  # a message for it came meanwhile
+            return (await self._row()).session_id
+        self.about = About(meta=meta)
+        self._tell("create")
+        return new.session_id
+
+    async def _row(self) -> SessionRow:
+        row = await supervision.call(
+            self._wiring.ledger, ReadSessionRow(self._key), timeout=None
+        )
+        if row is None:
+            raise no_such_session(self._key)
+        return row
+
+    def _check_model(self, agent: str, meta: SessionMeta) -> None:
+        if meta.model is not None:
             try:
-                self._wiring.resolve(row.agent, meta.model)
+                self._wiring.resolve(agent, meta.model)
             except (UnknownAgent, UnknownModel) as error:
                 raise BadSetting(str(error)) from None
+
+    async def _patch(self, row: SessionRow, meta: SessionMeta) -> SessionMeta:
+        if meta.model != self.about.meta.model:
+            self._check_model(row.agent, meta)
         await self._set(SetMeta(meta))
         self.about.meta = meta
+        self._tell("patch")
         return meta
+
+    def _tell(self, reason: str, key: str = "") -> None:
+        """It is durable: whoever follows the sessions is told."""
+        value = SessionChanged(key or self._key, reason)
+        self._wiring.bus.publish(changes(self._wiring.tenant), value)
 
     async def _put_away(self, *, away: bool) -> None:
         if away != self.about.archived:
             at = self._wiring.outside.wall() if away else None
             await self._set(ArchiveSession(at))
             self.about.archived = away
+            self._tell("archive")
 
     async def _reset(self, row: SessionRow) -> str:
         if not self._journal.transcript.messages:
@@ -148,6 +192,7 @@ class Upkeep:
         body = SessionReset(reason="reset", session_id=session_id)
         with point("session.reset"):
             await self._journal.commit((None, body), ops=(RenewSession(session_id),))
+        self._tell("reset")
         return session_id
 
     async def _rewind(self, to: int) -> int:
@@ -156,6 +201,7 @@ class Upkeep:
             return len(events)
         _check_rest(events, to)
         await self._journal.rewind(to, events)
+        self._tell("rewind")
         return self._journal.transcript.seq
 
     async def _delete(self, row: SessionRow) -> str:
@@ -165,13 +211,14 @@ class Upkeep:
         await self._set(DropSession(self._wiring.outside.wall()))
         self._journal.forget()
         self.about = About(dropped=True)
+        self._tell("delete")
         with point("session.erase"):
             supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
         return row.session_id
 
-    async def _set(self, op: Op) -> None:
+    async def _set(self, *ops: Op) -> None:
         with point("session.set"):
-            await self._journal.commit_beside((op,))
+            await self._journal.commit_beside(ops)
 
     # --- forks
 
@@ -199,6 +246,7 @@ class Upkeep:
             # Asked again: it is the same one, or another one's.
             if not await self._is_fork(order.key, at):
                 raise
+        self._tell("fork", order.key)
         return order.key
 
     async def _begin_fork(self, row: SessionRow, key: str, forked: Forked) -> None:

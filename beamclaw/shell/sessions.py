@@ -12,7 +12,7 @@ import orjson
 
 import supervision
 from beamclaw.contracts import keys, lifecycle, names, sessions
-from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, ReadSessions
+from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessions
 from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.lifecycle import (
     DeleteSession,
@@ -136,20 +136,10 @@ async def stop(node: Node, params: Params, send: Send) -> object:
     """Stop the turn in progress and the messages that wait; which runs that were."""
     key = _key(params)
     with in_words():
-        row = await _find(node, key)
-        found = await node.bus.call(_ledger(), ReadSession(key, row.seq))
-        # From the last one on, so that none begins because the one before is stopped.
-        runs = [waiting.run_id for waiting in reversed(found.inbox)]
-        if found.open_run is not None:
-            runs.append(found.open_run.run_id)
-        # Turns that are over and have left sub-agents at work.
-        left = [row.parent_run for row in found.children if row.state == "open"]
-        runs += [run for run in dict.fromkeys(left) if run not in runs]
-        stopped = [
-            run
-            for run in runs
-            if await sessions.abort(node.bus, DEFAULT_TENANT, key, run)
-        ]
+        try:
+            stopped = await lifecycle.stop(node.bus, DEFAULT_TENANT, key)
+        except NoSuchSession as error:
+            raise await _with_hint(node, key, error) from None
     return {"key": key, "stopped": stopped}
 
 

@@ -11,8 +11,11 @@ from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
     LedgerError,
     Overloaded,
+    SessionExists,
     StorageFull,
 )
+from beamclaw.contracts.lifecycle import NoRest, NoSuchSession, TurnInProgress
+from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.gateway.errors import MethodError, invalid, unavailable
 
 # Seconds after which a part that was restarted is back in any case.
@@ -39,6 +42,16 @@ def told(error: Exception) -> MethodError | None:
                 "there is room on it",
                 retry_after=error.retry_after,
                 reason="storage-full",
+            )
+        case NoSuchSession():
+            found = invalid(str(error), reason="session-not-found")
+        case NoRest() | SessionExists() | BadSetting():
+            found = invalid(str(error))
+        case TurnInProgress():
+            found = unavailable(
+                f"{str(error).partition('; stop it first')[0]}; stop it first "
+                "(sessions.abort)",
+                reason="turn-in-progress",
             )
         case BadKey():
             found = invalid(str(error))

@@ -1,15 +1,46 @@
 """What the gateway is made of, as its methods see it: values and tables, no processes."""
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
 from beamclaw.config.schema import Config
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Worker
+from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.honour import Check
+
+# Tokens of a model of which nothing is known.
+WINDOW: Final = 128_000
+
+
+def _no_tools(caller: Caller) -> Toolbox:
+    del caller
+    return Toolbox({})
+
+
+def _unknown(provider: str, model: str) -> int:
+    del provider, model
+    return WINDOW
+
+
+@attrs.frozen(kw_only=True)
+class Means:
+    """What the agents of this node have to work with.
+
+    Attributes:
+        toolbox: The tools of a turn, when *loading* is over.
+        loading: Of what they are made of.
+        window: Tokens that a model (provider, model) reads and writes at most.
+    """
+
+    toolbox: Callable[[Caller], Toolbox] = _no_tools
+    loading: Loading = attrs.field(factory=Loading)
+    window: Callable[[str, str], int] = _unknown
 
 
 @attrs.frozen(kw_only=True)
@@ -20,6 +51,7 @@ class Node:
         check: See :data:`~beamclaw.gateway.honour.Check`.
         version: Of BeamClaw.
         reader: Does what takes long, away from the loop.
+        means: What agents have.
     """
 
     config: Config
@@ -29,3 +61,4 @@ class Node:
     check: Check
     version: Callable[[], str]
     reader: Worker
+    means: Means = attrs.field(factory=Means)

@@ -6,7 +6,14 @@ from types import MappingProxyType
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope
-from beamclaw.gateway.methods import approvals, config, health
+from beamclaw.gateway.methods import (
+    approvals,
+    config,
+    health,
+    session_acts,
+    session_looks,
+    session_ways,
+)
 from beamclaw.gateway.methods._method import Method
 
 
@@ -47,6 +54,9 @@ METHODS = table_of(
         health.health,
         health.status,
         health.system_presence,
+        *session_looks.METHODS,
+        *session_acts.METHODS,
+        *session_ways.METHODS,
     )
 )
 

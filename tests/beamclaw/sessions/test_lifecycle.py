@@ -23,6 +23,7 @@ from beamclaw.contracts.ledger_reads import (
 )
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.lifecycle import (
+    BeginSession,
     DeleteSession,
     ForkSession,
     NoRest,
@@ -72,6 +73,73 @@ async def texts(key: str = KEY) -> list[str]:
 def told(model: Model) -> list[str]:
     """What the model was told at its last call."""
     return [message.text for message in model.calls[-1].messages]
+
+
+# --- beginning empty
+
+
+async def test_a_session_is_begun_empty_and_once(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    begin = BeginSession(agent="main", channel="gateway", changes={"label": "mine"})
+    session_id = await order(tenant, begin)
+    found = await row()
+    assert found is not None
+    assert (found.session_id, found.seq) == (session_id, 0)
+    assert (found.meta.label, found.channel) == ("mine", "gateway")
+    other = BeginSession(agent="other", changes={"label": "not mine"})
+    assert await order(tenant, other) == session_id
+    await tenant.ask("one")
+    assert told(model) == ["one"]
+    found = await row()
+    assert found is not None
+    assert (found.session_id, found.agent) == (session_id, "main")
+
+
+async def test_a_key_that_is_free_again_gets_a_session_anew(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    gone = await order(tenant, DeleteSession())
+    anew = await order(tenant, BeginSession(agent="main"))
+    assert anew != gone
+    assert await texts() == []
+
+
+async def test_nothing_is_begun_with_what_cannot_be_set(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    with pytest.raises(BadSetting):
+        await order(tenant, BeginSession(agent="nobody", changes={"model": "m"}))
+    assert await row() is None
+
+
+async def test_whoever_follows_is_told_of_each_change(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    with tenant.bus.subscribe(lifecycle.changes("default")) as subscription:
+        await order(tenant, BeginSession(agent="main"))
+        await tenant.ask("one")
+        await order(tenant, PatchSession(changes={"label": "mine"}))
+        await order(tenant, ForkSession(key=FORK))
+        await order(tenant, RewindSession(0))
+        await tenant.ask("two")
+        await order(tenant, ResetSession())
+        await order(tenant, PutAway(away=True))
+        await order(tenant, DeleteSession())
+        told = [await subscription.receive() for _ in range(7)]
+    assert told == [
+        lifecycle.SessionChanged(FORK if reason == "fork" else KEY, reason)
+        for reason in (
+            "create",
+            "patch",
+            "fork",
+            "rewind",
+            "reset",
+            "archive",
+            "delete",
+        )
+    ]
 
 
 # --- what is set

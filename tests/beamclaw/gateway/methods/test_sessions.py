@@ -1,0 +1,320 @@
+"""The methods on sessions, asked over a real socket of a real node."""
+
+import pytest
+
+from tests.beamclaw.gateway.methods.conftest import ended, port, said
+from tests.beamclaw.gateway.socket.talk import connected
+
+KEY = "agent:main:main"
+
+
+async def ok(talk, method, params=None):
+    answer = await talk.call(method, params)
+    assert answer["ok"], answer
+    return answer["payload"]
+
+
+async def refused(talk, method, params=None):
+    answer = await talk.call(method, params)
+    assert not answer["ok"], answer
+    return answer["error"]
+
+
+async def begun(talk, key="main", **more):
+    return await ok(talk, "sessions.create", {"key": key, **more})
+
+
+async def test_a_session_is_begun_empty_and_once(talk):
+    one = await begun(talk, label="mine")
+    assert one["key"] == KEY
+    assert one["entry"]["label"] == "mine"
+    assert one["runStarted"] is False
+    again = await begun(talk, label="other")
+    assert again["sessionId"] == one["sessionId"]
+    assert again["entry"]["label"] == "mine"
+
+
+async def test_a_session_begins_with_a_message(talk):
+    made = await begun(talk, message="hello", idempotencyKey="k1")
+    assert (made["runStarted"], made["runId"]) == (True, "k1")
+    row = await ended(talk, KEY)
+    assert row["status"] == "done"
+    assert row["lastRunId"] == "k1"
+    assert row["derivedTitle"] == "hello"
+    assert row["modelProvider"] == "demo"
+
+
+async def test_what_a_session_cannot_begin_with(talk):
+    error = await refused(talk, "sessions.create", {"model": "no/such"})
+    assert error["code"] == "INVALID_REQUEST"
+    assert "no/such" in error["message"]
+    error = await refused(talk, "sessions.create", {"worktree": True})
+    assert error["message"].startswith("invalid sessions.create params: ")
+    error = await refused(talk, "sessions.create", {"key": "agent:main:subagent:x"})
+    assert "belong to the node itself" in error["message"]
+    error = await refused(talk, "sessions.create", {"agentId": "nobody"})
+    assert "there is no agent 'nobody'" in error["message"]
+    error = await refused(talk, "sessions.create", {"fork": True})
+    assert "parentSessionKey" in error["message"]
+    error = await refused(
+        talk, "sessions.create", {"key": "agent:bob:x", "agentId": "main"}
+    )
+    assert "belongs to agent bob" in error["message"]
+
+
+async def test_sessions_are_listed_by_page(talk):
+    for name in ("one", "two", "three"):
+        await begun(talk, name, label=name)
+    found = await ok(talk, "sessions.list", {"limit": 2})
+    assert [row["label"] for row in found["sessions"]] == ["three", "two"]
+    assert (found["count"], found["totalCount"], found["hasMore"]) == (2, 3, True)
+    rest = await ok(talk, "sessions.list", {"offset": found["nextOffset"]})
+    assert [row["label"] for row in rest["sessions"]] == ["one"]
+    assert rest["nextOffset"] is None
+    assert rest["defaults"]["modelProvider"] == "demo"
+
+
+@pytest.mark.parametrize(
+    "params, labels",
+    [
+        ({"search": "TWO"}, ["two"]),
+        ({"label": "one"}, ["one"]),
+        ({"agentId": "bob"}, ["bobs"]),
+        ({"archived": True}, ["away"]),
+        ({"archived": "all", "search": "a"}, ["away", "bobs", "two", "one"]),
+        ({"ownerId": "somebody"}, []),
+        ({"spawnedBy": "main"}, []),
+        ({"activeMinutes": 1, "search": "bobs"}, ["bobs"]),
+    ],
+)
+async def test_which_sessions_are_listed(talk, params, labels):
+    await begun(talk, "one", label="one")
+    await begun(talk, "two", label="two")
+    await begun(talk, "agent:bob:main", label="bobs")
+    await begun(talk, "x", label="away")
+    await ok(talk, "sessions.patch", {"key": "x", "archived": True})
+    found = await ok(talk, "sessions.list", params)
+    assert sorted(row["label"] for row in found["sessions"]) == sorted(labels)
+
+
+async def test_a_session_is_found_by_all_its_names(talk):
+    made = await begun(talk, label="mine")
+    by = [
+        {"key": "main"},
+        {"sessionId": made["sessionId"]},
+        {"label": "mine"},
+        {"shortId": made["sessionId"][:8]},
+    ]
+    for params in by:
+        found = await ok(talk, "sessions.resolve", params)
+        assert (found["ok"], found["key"], found["agentId"]) == (True, KEY, "main")
+    error = await refused(talk, "sessions.resolve", {"label": "none"})
+    assert error["message"] == "No session found: none"
+    missing = {"label": "none", "allowMissing": True}
+    assert await ok(talk, "sessions.resolve", missing) == {"ok": False}
+    await begun(talk, "other", label="mine")
+    error = await refused(talk, "sessions.resolve", {"label": "mine"})
+    assert "more than one" in error["message"]
+    error = await refused(talk, "sessions.resolve", {})
+    assert "exactly one" in error["message"]
+
+
+async def test_what_was_said_is_read(talk):
+    await begun(talk)
+    run = await said(talk, KEY, "hello", "k1")
+    found = await ok(talk, "sessions.get", {"key": "main"})
+    user, assistant = found["messages"][0], found["messages"][-1]
+    assert user["role"] == "user"
+    assert user["content"] == [{"type": "text", "text": "hello"}]
+    assert user["idempotencyKey"] == f"{run}:user"
+    assert assistant["role"] == "assistant"
+    assert assistant["stopReason"] == "stop"
+    assert assistant["__openclaw"]["runId"] == run
+    previews = await ok(
+        talk, "sessions.preview", {"keys": ["main", "nothing"], "maxChars": 20}
+    )
+    ours, none = previews["previews"]
+    assert ours["status"] == "ok"
+    assert ours["items"][0] == {"role": "user", "text": "hello"}
+    assert none == {"key": "nothing", "status": "missing", "items": []}
+    assert await ok(talk, "sessions.get", {"key": "nothing"}) == {"messages": []}
+    assert await ok(talk, "sessions.describe", {"key": "no"}) == {"session": None}
+
+
+async def test_a_repeat_is_the_same_message(talk):
+    await begun(talk)
+    await said(talk, KEY, "hello", "k1")
+    params = {"key": KEY, "message": "hello", "idempotencyKey": "k1"}
+    again = await ok(talk, "sessions.send", params)
+    assert again == {"runId": "k1", "status": "ok", "sessionKey": KEY}
+    error = await refused(talk, "sessions.send", params | {"message": "other"})
+    assert error["details"]["reason"] == "chat-request-conflict"
+    error = await refused(talk, "sessions.send", params | {"key": "nothing"})
+    assert error["details"]["reason"] == "session-not-found"
+    error = await refused(talk, "sessions.send", params | {"message": " "})
+    assert error["message"] == "the message is empty"
+
+
+async def test_what_is_set_and_taken_back(talk):
+    await begun(talk)
+    params = {"key": "main", "label": "mine", "thinkingLevel": "high"}
+    found = await ok(talk, "sessions.patch", params)
+    assert found["entry"]["label"] == "mine"
+    assert found["resolved"] == {"modelProvider": "demo", "model": "demo"}
+    params = {"key": "main", "label": None, "unread": False, "execAsk": None}
+    found = await ok(talk, "sessions.patch", params)
+    assert "label" not in found["entry"]
+    assert found["entry"]["thinkingLevel"] == "high"
+    row = (await ok(talk, "sessions.describe", {"key": "main"}))["session"]
+    assert row["thinkingLevel"] == "high"
+
+
+@pytest.mark.parametrize(
+    "params, words",
+    [
+        ({"label": ""}, "invalid sessions.patch params: at /label"),
+        ({"model": "no/such"}, "no/such"),
+        ({"thinkingLevel": "endless"}, "invalid sessions.patch params"),
+        ({"pinned": True}, "no pinned"),
+        ({"execSecurity": "full"}, "no exec security"),
+        ({"expectedSessionId": "other", "label": "x"}, "another conversation"),
+        ({"lable": "x"}, "did you mean label"),
+    ],
+)
+async def test_what_cannot_be_set(talk, params, words):
+    await begun(talk)
+    error = await refused(talk, "sessions.patch", {"key": "main", **params})
+    assert error["code"] == "INVALID_REQUEST"
+    assert words in error["message"]
+
+
+async def test_several_are_set_each_for_itself(talk):
+    await begun(talk)
+    targets = [{"key": "main"}, {"key": "nothing"}]
+    params = {"targets": targets, "patch": {"label": "both"}}
+    found = await ok(talk, "sessions.patchMany", params)
+    done, failed = found["outcomes"]
+    assert done == {"ok": True, "key": KEY}
+    assert failed["error"]["details"]["reason"] == "session-not-found"
+
+
+async def test_a_conversation_begins_anew(talk):
+    made = await begun(talk)
+    await said(talk, KEY, "hello", "k1")
+    found = await ok(talk, "sessions.reset", {"key": "main"})
+    assert found["entry"]["sessionId"] != made["sessionId"]
+    assert (await ok(talk, "sessions.get", {"key": "main"}))["messages"] == []
+
+
+async def test_a_session_is_deleted(talk):
+    made = await begun(talk)
+    error = await refused(
+        talk, "sessions.delete", {"key": "main", "archivedOnly": True}
+    )
+    assert "was not put away" in error["message"]
+    error = await refused(
+        talk, "sessions.delete", {"key": "main", "expectedSessionId": "x"}
+    )
+    assert error["details"]["sessionId"] == made["sessionId"]
+    error = await refused(
+        talk, "sessions.delete", {"key": "main", "deleteTranscript": False}
+    )
+    assert "put it away" in error["message"]
+    for deleted in (True, False):
+        found = await ok(talk, "sessions.delete", {"key": "main"})
+        assert found == {"ok": True, "key": KEY, "deleted": deleted, "archived": []}
+
+
+async def test_a_conversation_goes_back_and_forks(talk):
+    await begun(talk)
+    await said(talk, KEY, "first", "k1")
+    await said(talk, KEY, "second", "k2")
+    messages = (await ok(talk, "sessions.get", {"key": KEY}))["messages"]
+    users = [m["__openclaw"]["id"] for m in messages if m["role"] == "user"]
+    other = next(m["__openclaw"]["id"] for m in messages if m["role"] == "assistant")
+    found = await ok(talk, "sessions.fork", {"sessionKey": KEY, "entryId": users[1]})
+    assert found["editorText"] == "second"
+    texts = await spoken(talk, found["sessionKey"])
+    assert (texts[0], "second" in texts) == ("first", False)
+    params = {"sessionKey": KEY, "entryId": users[1]}
+    assert await ok(talk, "sessions.rewind", params) == {"editorText": "second"}
+    assert "second" not in await spoken(talk, KEY)
+    ways = (await ok(talk, "sessions.branches.list", {"sessionKey": KEY}))["branches"]
+    assert [(way["headline"], way["active"]) for way in ways] == [
+        ("first", True),
+        ("second", False),
+    ]
+    leaf = ways[1]["leafEntryId"]
+    params = {"sessionKey": KEY, "leafEntryId": leaf}
+    assert await ok(talk, "sessions.branches.switch", params) == {}
+    assert "second" in await spoken(talk, KEY)
+    for entry, words in ((other, "not a user message"), ("99", "not found")):
+        error = await refused(
+            talk, "sessions.rewind", {"sessionKey": KEY, "entryId": entry}
+        )
+        assert words in error["message"]
+    error = await refused(
+        talk, "sessions.branches.switch", {"sessionKey": KEY, "leafEntryId": "99"}
+    )
+    assert "not a branch tip" in error["message"]
+
+
+async def spoken(talk, key):
+    messages = (await ok(talk, "sessions.get", {"key": key}))["messages"]
+    return [m["content"][0]["text"] for m in messages if m["content"]]
+
+
+async def test_a_fork_by_create_has_its_parent(talk):
+    await begun(talk)
+    await said(talk, KEY, "first", "k1")
+    params = {"parentSessionKey": "main", "fork": True, "label": "copy"}
+    made = await ok(talk, "sessions.create", params)
+    row = (await ok(talk, "sessions.describe", {"key": made["key"]}))["session"]
+    assert (row["label"], row["parentSessionKey"]) == ("copy", KEY)
+    assert row["forkedFromParent"] is True
+
+
+async def test_nothing_to_stop(talk):
+    await begun(talk)
+    found = await ok(talk, "sessions.abort", {"key": "main"})
+    assert found == {"ok": True, "abortedRunId": None, "status": "no-active-run"}
+    found = await ok(talk, "sessions.abort", {"runId": "never"})
+    assert found["status"] == "no-active-run"
+    error = await refused(talk, "sessions.abort", {})
+    assert "key or runId" in error["message"]
+
+
+async def test_there_are_no_compactions_yet(talk):
+    await begun(talk)
+    found = await ok(talk, "sessions.compaction.list", {"key": "main"})
+    assert found == {"ok": True, "key": KEY, "checkpoints": []}
+    for method in ("sessions.compaction.restore", "sessions.compaction.branch"):
+        error = await refused(talk, method, {"key": "main", "checkpointId": "3"})
+        assert error["message"] == "checkpoint not found: 3"
+
+
+async def test_a_clean_up_is_asked_for(talk):
+    assert (await ok(talk, "sessions.cleanup"))["applied"] is True
+    error = await refused(talk, "sessions.cleanup", {"enforce": False})
+    assert "cannot be tried" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "method, params, scopes",
+    [
+        ("sessions.create", {}, ["operator.read"]),
+        ("sessions.send", {"key": "main", "message": "x"}, ["operator.read"]),
+        ("sessions.abort", {"key": "main"}, ["operator.read"]),
+        ("sessions.patch", {"key": "main"}, ["operator.read"]),
+        ("sessions.reset", {"key": "main"}, ["operator.write"]),
+        ("sessions.delete", {"key": "main"}, ["operator.write"]),
+        ("sessions.rewind", {"sessionKey": "main", "entryId": "1"}, ["operator.write"]),
+        ("sessions.cleanup", {}, ["operator.write"]),
+        ("sessions.list", {}, ["operator.approvals"]),
+    ],
+)
+async def test_who_may_not(start, method, params, scopes):
+    async with start(), connected(port(), scopes=scopes) as talk:
+        error = await refused(talk, method, params)
+        assert error["code"] == "FORBIDDEN"
+        assert error["details"]["code"] == "MISSING_SCOPE"
