@@ -25,7 +25,6 @@ from beamclaw.contracts.ledger_session_ops import (
 )
 from beamclaw.contracts.lifecycle import (
     BeginSession,
-    CleanUp,
     DeleteSession,
     ForgetAbout,
     ForkSession,
@@ -38,6 +37,7 @@ from beamclaw.contracts.lifecycle import (
     SessionChanged,
     TurnInProgress,
     changes,
+    clean_up,
     no_such_session,
 )
 from beamclaw.contracts.path import path, rests
@@ -212,8 +212,7 @@ class Upkeep:
         self._journal.forget()
         self.about = About(dropped=True)
         self._tell("delete")
-        with point("session.erase"):
-            supervision.cast(names.of_tenant(self._wiring.tenant, "cleanup"), CleanUp())
+        clean_up(supervision.cast, self._wiring.tenant)
         return row.session_id
 
     async def _set(self, *ops: Op) -> None:

@@ -10,7 +10,6 @@ from beamclaw.contracts import keys, lifecycle
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.lifecycle import (
     BeginSession,
-    CleanUp,
     DeleteSession,
     ForkSession,
     NoSuchSession,
@@ -19,7 +18,6 @@ from beamclaw.contracts.lifecycle import (
     ResetSession,
 )
 from beamclaw.contracts.messages import ThinkingLevel
-from beamclaw.contracts.names import of_tenant
 from beamclaw.contracts.session_meta import changed
 from beamclaw.contracts.sessions import abort as abort_run
 from beamclaw.contracts.sessions import read_run
@@ -432,7 +430,7 @@ async def cleanup(context: Context, params: CleanupParams) -> object:
         )
     if not params.enforce:
         raise invalid("a clean-up cannot be tried here; it is done, or not (enforce)")
-    context.bus.cast(of_tenant(context.tenant, "cleanup"), CleanUp())
+    lifecycle.clean_up(context.bus.cast, context.tenant)
     await trio.lowlevel.checkpoint()
     return {"ok": True, "mode": "enforce", "applied": True}
 
