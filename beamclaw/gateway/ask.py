@@ -60,15 +60,24 @@ class Ask:
         return self.session is None and not self.stored
 
     def inbound(
-        self, *, tenant: str, run_id: str, unique: str, about: str = ""
+        self,
+        *,
+        tenant: str,
+        run_id: str,
+        unique: str,
+        about: str = "",
+        account: str = "gateway",
     ) -> Inbound:
-        """The message as it is handed in; *unique* names a session of its own."""
+        """The message as it is handed in; *unique* names a session of its own.
+
+        *account* keeps apart the idempotency keys of who came by different credentials.
+        """
         own = keys.http_response if self.stored else keys.http
         session = self.session or own(self.agent, unique)
         return Inbound(
             tenant=tenant,
             source="http",
-            account="gateway",
+            account=account,
             conversation="" if self.session is None else str(session),
             external_id=self.idempotency_key or run_id,
             session_key=str(session),

@@ -103,9 +103,18 @@ class Turns:
     reader: Worker
 
     async def serve(
-        self, exchange: Exchange, api: Api, headers: Mapping[str, str], body: bytes
+        self,
+        exchange: Exchange,
+        api: Api,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        account: str = "gateway",
     ) -> None:
-        """Answer one request."""
+        """Answer one request.
+
+        *account* keeps apart the idempotency keys of who came by different credentials.
+        """
         ask = await self._ask(api, headers, body)
         if isinstance(ask, Problem):
             await exchange.refuse(ask)
@@ -118,6 +127,7 @@ class Turns:
             run_id=run_id,
             unique=self.outside.new_id(),
             about=orjson.dumps(about).decode() if ask.stored else "",
+            account=account,
         )
         try:
             await self._turn(exchange, api, ask, inbound)

@@ -10,6 +10,7 @@ from beamclaw.gateway.admission import Asked
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.anthropic.messages import Messages
 from beamclaw.gateway.api import Api
+from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.exchange import Exchange
 from beamclaw.gateway.openai import models as openai_models
 from beamclaw.gateway.openai.completions import Completions
@@ -43,10 +44,18 @@ def _turn(turns: Turns, api: Api) -> Callable[[], Awaitable[Response]]:
         asked: Asked = scope["beamclaw.asked"]
         exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
         body: bytes = scope["beamclaw.body"]
-        await turns.serve(exchange, api, asked.headers, body)
+        account = _account(scope["beamclaw.principal"])
+        await turns.serve(exchange, api, asked.headers, body, account=account)
         return SENT
 
     return serve
+
+
+def _account(principal: Principal | None) -> str:
+    """Under which name a message is handed in; the shared secret's is the oldest."""
+    if principal is None or principal.account == "operator":
+        return "gateway"
+    return principal.account
 
 
 def _count(turns: Turns, messages: Messages) -> Callable[[], Awaitable[Response]]:

@@ -264,7 +264,7 @@ def _choice(
             return (), None, None
         case "any" if tools:
             return tools, ToolChoice(), parallel
-        case "tool" if given.get("name") in {tool.name for tool in tools}:
+        case "tool" if given.get("name") in [tool.name for tool in tools]:
             return tools, ToolChoice(given["name"]), parallel
         case "any" | "tool":
             raise Wrong("tool_choice names a tool that is not in tools", "tool_choice")
