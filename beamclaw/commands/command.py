@@ -70,6 +70,9 @@ class CommandServer(supervision.Server):
         settings: How it is held.
     """
 
+    # What others see of it; from the first moment on.
+    _known: Known
+
     def __init__(self, tenant: str, order: StartCommand, settings: Settings) -> None:
         self._tenant = tenant
         self._order = order
@@ -138,16 +141,17 @@ class CommandServer(supervision.Server):
 
     def _show(self) -> None:
         order = self._order
-        known = Known(
+        self._known = Known(
             scope=order.scope,
             title=order.title,
             state=self._state,
             since=trio.current_time(),
+            noted=self._teller is not None,
             program=order.launch.path or order.launch.argv[0],
             folder=order.launch.cwd,
             carries=order.carries,
         )
-        supervision.update_value(self._name, known)
+        supervision.update_value(self._name, self._known)
 
     # --- what happens
 
@@ -388,6 +392,8 @@ class CommandServer(supervision.Server):
         supervision.demonitor(self._owner, flush=True)
         self._alone, self._teller = True, teller
         self._polled = self._ring.total
+        self._known = attrs.evolve(self._known, noted=teller is not None)
+        supervision.update_value(self._name, self._known)
         if self._state == "over":
             self._tell_over()
         return self._view()

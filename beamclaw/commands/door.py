@@ -118,16 +118,16 @@ class DoorServer(supervision.Server):
             case Finished():  # of those that are over, only the last ones are kept
                 over = [(each.since, i) for i, each in found if each.state == "over"]
                 over.sort(reverse=True)
-                self._forget(id_ for _, id_ in over[self._settings.keep_finished :])
+                forget(
+                    self._tenant,
+                    (id_ for _, id_ in over[self._settings.keep_finished :]),
+                )
             case EndCommandsOf(scope):
-                self._forget(id_ for id_, each in found if each.scope == scope)
+                forget(
+                    self._tenant, (id_ for id_, each in found if each.scope == scope)
+                )
             case _:
                 await super().handle_cast(message)
-
-    def _forget(self, ids: Iterable[str]) -> None:
-        for id_ in ids:
-            with point("command.forget"):
-                supervision.cast(names.command(self._tenant, id_), Forget())
 
     def describe(self) -> dict[str, object]:
         """Whether there is a launcher."""
@@ -147,3 +147,10 @@ async def known(tenant: str) -> dict[str, Known]:
         if entry is not None and isinstance(entry.value, Known):
             found[child.id] = entry.value
     return found
+
+
+def forget(tenant: str, ids: Iterable[str]) -> None:
+    """Nobody wants to know anything of these any more: those that run are ended."""
+    for id_ in ids:
+        with point("command.forget"):
+            supervision.cast(names.command(tenant, id_), Forget())

@@ -38,6 +38,8 @@ class Known:
         scope: The key of the session that may use it.
         title: How it reads.
         since: When it began, or was over, on the node's own clock.
+        noted: Its row stands in the ledger until its session was told of its end, or is
+            deleted.
         program: Its file; *folder*: where it works.
         carries: Why what it is given to read has to be agreed to; empty: it need not.
     """
@@ -46,6 +48,7 @@ class Known:
     title: str
     state: State
     since: float
+    noted: bool = False
     program: str = ""
     folder: str = ""
     carries: str = ""

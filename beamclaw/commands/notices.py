@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import supervision
 from beamclaw.commands import words
-from beamclaw.commands.door import known
+from beamclaw.commands.door import forget, known
 from beamclaw.commands.messages import CommandOver, NoteCommand, TellAgain
 from beamclaw.contracts import names
 from beamclaw.contracts.commands import Ended, end_commands_of
@@ -61,7 +61,13 @@ class NoticeServer(supervision.Server):
             running = await known(self._tenant)
         except supervision.CallFailed:
             return  # they end with their supervisor
-        scopes = {each.scope for each in running.values() if each.state != "over"}
+        running = {id_: each for id_, each in running.items() if each.state != "over"}
+        # Whose session is there has its row until it is over and that was told. One of
+        # the same name may be there by now, so its name says nothing.
+        gone = (id_ for id_, each in running.items() if each.noted)
+        forget(self._tenant, (id_ for id_ in gone if id_ not in self._rows))
+        # And those that are not to be told of have no row.
+        scopes = {each.scope for each in running.values()}
         for scope in sorted(scopes - {""}):
             row = await supervision.call(
                 self._ledger, ReadSessionRow(scope), timeout=None

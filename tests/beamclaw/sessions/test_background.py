@@ -12,6 +12,7 @@ import trio.testing
 import supervision
 from beamclaw import commands
 from beamclaw.bus import LocalBus
+from beamclaw.commands import door
 from beamclaw.contracts.command_policy import CommandPolicy
 from beamclaw.contracts.ledger import Claim, Commit
 from beamclaw.contracts.ledger_reads import ReadCommands
@@ -281,6 +282,32 @@ async def test_a_ledger_that_died_before_it_said_so_leaves_no_command(
         await trio.sleep(1)
 
         assert not programs.running
+
+
+@pytest.mark.parametrize("who", [LEDGER, "default/notices"])
+async def test_such_a_command_is_not_left_to_a_successor_of_the_same_name(
+    opened, model, programs, autojump_clock, who
+):
+    model.scripts = [LONG, report, LONG, report]
+    async with opened() as tenant:
+        await tenant.ask("run it")
+        (first,) = await running()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(server, "end_commands_of", lambda *_: None)
+            await order(LocalBus(), "default", KEY, DeleteSession())
+        await tenant.ask("again")
+        assert len(programs.running) == 2
+        await tenant.kill(who)
+        await trio.sleep(1)
+
+        assert len(programs.running) == 1
+        assert first not in await running()
+
+
+async def running() -> list[str]:
+    """Ids of commands that are not over."""
+    found = await door.known("default")
+    return [id_ for id_, each in found.items() if each.state != "over"]
 
 
 async def test_commands_of_others_go_on_when_the_ledger_dies(
