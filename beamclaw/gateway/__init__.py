@@ -14,15 +14,18 @@ from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
+from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.gateway import app, broadcast, honour, notices, sockets
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.agents import Agents
+from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.access import Access
 from beamclaw.gateway.auth.gate import Gate, gate_of
 from beamclaw.gateway.broadcast import EVENTS, Broadcast
 from beamclaw.gateway.devices import DevicesServer
+from beamclaw.gateway.events.devices import event_of
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
@@ -97,7 +100,12 @@ def supervisor(
             ChildSpec(
                 "devices",
                 partial(
-                    DevicesServer, access, config.gateway.auth.pairing, bus, outside
+                    DevicesServer,
+                    access,
+                    config.gateway.auth.pairing,
+                    bus,
+                    outside,
+                    partial(_tell_of_devices, hall),
                 ),
                 name=DEVICES,
                 cool_down=DEVICES_COOL_DOWN,
@@ -110,6 +118,13 @@ def supervisor(
         ],
         strategy="rest_for_one",
     )
+
+
+def _tell_of_devices(hall: Hall, value: object) -> None:
+    event = event_of(value)
+    if event is not None:
+        name, payload = event
+        hall.tell(name, payload, tenant=DEFAULT_TENANT, scope=scopes.PAIRING)
 
 
 async def _serve(

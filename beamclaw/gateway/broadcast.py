@@ -9,11 +9,12 @@ from typing import Final
 import trio
 
 import supervision
+from beamclaw.gateway.events import devices
 from beamclaw.gateway.hall import Hall
 
 NAME: Final = "gateway/broadcast"
 # What clients may be told of.
-EVENTS: Final = ("tick", "presence", "health", "shutdown")
+EVENTS: Final = ("tick", "presence", "health", "shutdown", *devices.EVENTS)
 # Who comes and goes is told at most this often, and less often to many: a crowd that
 # comes back after a restart is told of itself a few times, not once for each.
 PRESENCE_SECONDS: Final = 0.1

@@ -48,6 +48,8 @@ class Access:
         keys: By id; those that are void, too.
         pending: Requests by id, the oldest first. They are in no file: a device whose
             request is gone asks again.
+        doomed: Devices with a role that are to be cut off in a moment, and why: one of
+            them has asked for that, and hears of it first.
     """
 
     devices: dict[str, Device] = attrs.field(factory=dict[str, Device])
@@ -56,6 +58,9 @@ class Access:
     )
     keys: dict[str, ApiKey] = attrs.field(factory=dict[str, ApiKey])
     pending: dict[str, PairRequest] = attrs.field(factory=dict[str, PairRequest])
+    doomed: dict[tuple[str, str | None], str] = attrs.field(
+        factory=dict[tuple[str, str | None], str]
+    )
     _of_hash: dict[bytes, Holder] = attrs.field(factory=dict[bytes, Holder], init=False)
     _hash_of: dict[Holder, bytes] = attrs.field(factory=dict[Holder, bytes], init=False)
     _loaded: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -109,6 +114,10 @@ class Access:
         self.keys, self._of_hash = dict(keys), dict(hashes)
         self._hash_of = {holder: hash_ for hash_, holder in hashes.items()}
         self._loaded.set()
+
+    def holders(self) -> dict[Holder, bytes]:
+        """Whoever has a secret that is good, and its hash."""
+        return dict(self._hash_of)
 
     def held(self, holder: Holder) -> bytes | None:
         """The hash of the holder's secret; None: it has none that is good."""

@@ -1,5 +1,6 @@
 """The table and its file: written in this order, and what follows from it."""
 
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -11,10 +12,17 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.store import AccessOp, ChangeAccess, ReadAccess
 from beamclaw.gateway.auth import rows
-from beamclaw.gateway.auth.access import Access, is_void
+from beamclaw.gateway.auth.access import Access
 
 STORE: Final = "store"
 CUT: Final = "beamclaw.gateway.cut"
+# Seconds in which an answer reaches whoever has cut himself off.
+ANSWERED_SECONDS: Final = 0.25
+
+
+@attrs.frozen
+class CutDoomed:
+    """They have heard by now."""
 
 
 @attrs.frozen
@@ -24,6 +32,7 @@ class Book:
     access: Access
     bus: Bus
     outside: Outside
+    tell: Callable[[object], object]
 
     @property
     def now(self) -> float:
@@ -31,11 +40,24 @@ class Book:
         return self.outside.wall()
 
     async def load(self) -> None:
-        """Take what the rows say, and cut off whoever is in none."""
+        """Take what the rows say, and cut off whoever is not in them any more.
+
+        A process that died between the commit and that has left it to its successor.
+        """
         found = await self.bus.call(STORE, ReadAccess(), timeout=None)
+        before, devices = self.access.holders(), set(self.access.devices)
         with point("devices.load"):
             rows.load(found, self.access)
-        self._cut_strangers()
+        for device_id in devices - self.access.devices.keys():
+            self.cut_device("device removed", "restart", device_id)
+        for holder, hash_ in before.items():
+            if self.access.held(holder) == hash_:
+                continue
+            if holder.kind == "key":
+                self.cut_key("API key revoked", "restart", holder.id)
+            else:
+                self.cut_device("token revoked", "restart", holder.id, holder.role)
+        self.cut_doomed()
 
     async def write(self, *ops: AccessOp) -> None:
         """Commit *ops*; the table is changed after that, in the same step."""
@@ -43,7 +65,8 @@ class Book:
             await self.bus.call(STORE, ChangeAccess(ops), timeout=None)
 
     def publish(self, value: object) -> None:
-        """Tell whoever wants to know."""
+        """Tell whoever wants to know; clients first."""
+        self.tell(value)
         self.bus.publish(contract.TOPIC, value)
 
     def cut_device(
@@ -66,18 +89,20 @@ class Book:
             {"device": "", "key": key_id, "reason": reason, "by": by},
         )
 
-    def _cut_strangers(self) -> None:
-        """A process that died between commit and cut has left them to its successor."""
-        access, now = self.access, self.now
-        for who in access.guests():
-            key = access.keys.get(who.key_id or "")
-            if who.key_id is not None and (key is None or is_void(key, now)):
-                self.cut_key("API key revoked", "restart", who.key_id)
-            if who.device_id is None or who.method != "device-token":
-                continue
-            token = access.tokens.get((who.device_id, who.role))
-            if token is None or token.revoked_at is not None:
-                self.cut_device("token revoked", "restart", who.device_id, who.role)
+    def cut_later(
+        self, reason: str, by: str, device_id: str, role: str | None = None
+    ) -> None:
+        """Cut off that device, on whose own order it is: it hears of it first."""
+        del by
+        self.access.doomed[device_id, role] = reason
+        supervision.send_after(ANSWERED_SECONDS, supervision.self_pid(), CutDoomed())
+
+    def cut_doomed(self) -> None:
+        """They have heard."""
+        doomed = dict(self.access.doomed)
+        self.access.doomed.clear()
+        for (device_id, role), reason in doomed.items():
+            self.cut_device(reason, "itself", device_id, role)
 
 
 def union(*groups: tuple[str, ...]) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ class Paired:
         self._book.access.drop_device(device.id)
         for request in self._waiting.of(device.id):
             self._waiting.resolve(request, "rejected")
-        self._book.cut_device("device removed", order.actor.by, device.id)
+        self._cut("device removed", order.actor, device.id)
         self._book.publish(contract.DevicesChanged(device.id))
         return shown
 
@@ -213,7 +213,7 @@ class Paired:
         own = order.actor.device_id == device.id
         secret = minting.device_token() if own else None
         await self._put_token(device.id, fresh, secret)
-        self._book.cut_device("token rotated", order.actor.by, device.id, old.role)
+        self._cut("token rotated", order.actor, device.id, old.role)
         return contract.NewToken(device_id=device.id, token=fresh, secret=secret)
 
     async def revoke(self, order: contract.RevokeToken) -> DeviceToken:
@@ -222,7 +222,7 @@ class Paired:
         management.token(order.actor, device, order.role, old.scopes)
         gone = attrs.evolve(old, revoked_at=self._book.now)
         await self._put_token(device.id, gone, None)
-        self._book.cut_device("token revoked", order.actor.by, device.id, old.role)
+        self._cut("token revoked", order.actor, device.id, old.role)
         return gone
 
     def _token(
@@ -234,3 +234,10 @@ class Paired:
         if found is None or found.revoked_at is not None:
             raise NoSuchDevice("the device has no token for that role")
         return device, found
+
+    def _cut(
+        self, reason: str, actor: Actor, device_id: str, role: str | None = None
+    ) -> None:
+        own = actor.device_id == device_id
+        cut = self._book.cut_later if own else self._book.cut_device
+        cut(reason, actor.by, device_id, role)

@@ -26,7 +26,7 @@ from beamclaw.gateway.auth.orders import (
     MintToken,
     Seen,
 )
-from beamclaw.gateway.devices._book import Book
+from beamclaw.gateway.devices._book import Book, CutDoomed
 from beamclaw.gateway.devices._keys import Keys
 from beamclaw.gateway.devices._paired import Paired
 from beamclaw.gateway.devices._seen import Note, Sightings
@@ -53,12 +53,18 @@ class DevicesServer(supervision.Server):
         pairing: How many may wait for a person, and how long.
         bus: The way to the store, and to whoever wants to know.
         outside: Clock and ids.
+        tell: Tells clients of what is published.
     """
 
     def __init__(
-        self, access: Access, pairing: PairingConfig, bus: Bus, outside: Outside
+        self,
+        access: Access,
+        pairing: PairingConfig,
+        bus: Bus,
+        outside: Outside,
+        tell: Callable[[object], object] = lambda _: None,
     ) -> None:
-        self._book = Book(access, bus, outside)
+        self._book = Book(access, bus, outside, tell)
         self._waiting = Waiting(self._book, pairing)
         self._paired = Paired(self._book, self._waiting)
         self._keys = Keys(self._book)
@@ -135,6 +141,8 @@ class DevicesServer(supervision.Server):
                 self._arm()
             case Note():
                 await self._seen.write()
+            case CutDoomed():
+                self._book.cut_doomed()
             case _:
                 await super().handle_info(message)
 

@@ -9,6 +9,7 @@ from beamclaw.gateway.errors import MethodError, invalid, missing_scope
 from beamclaw.gateway.methods import (
     approvals,
     config,
+    devices,
     health,
     session_acts,
     session_looks,
@@ -51,6 +52,7 @@ METHODS = table_of(
         config.patch,
         config.schema,
         config.schema_lookup,
+        *devices.METHODS,
         health.health,
         health.status,
         health.system_presence,

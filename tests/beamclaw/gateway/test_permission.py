@@ -92,7 +92,8 @@ def test_a_path_that_nobody_has_thought_of_is_the_owners(monkeypatch):
 def _application() -> app.GatewayApp:
     """The application for its paths alone."""
     rooms: dict[str, Any] = {field.name: None for field in attrs.fields(app.Rooms)}
-    return app.build(app.Rooms(**rooms | {"turns": SimpleNamespace(bus=None)}))
+    rooms["turns"] = SimpleNamespace(bus=None)
+    return app.build(app.Rooms(**rooms))
 
 
 @pytest.mark.parametrize(

@@ -559,6 +559,25 @@ async def test_what_the_one_before_has_written_and_not_done_is_done(
     nursery.cancel_scope.cancel()
 
 
+async def test_who_has_cut_himself_off_hears_of_it_first(autojump_clock, door, nursery):
+    admitted = await door.pair(READ, "operator.pairing")
+    said: list[str] = []
+    nursery.start_soon(closing, door, admitted.principal, said)
+    await trio.testing.wait_all_tasks_blocked()
+    itself = Actor(by="device", scopes=(READ, "operator.pairing"), device_id=id_of())
+    order = contract.RotateToken(actor=itself, device_id=id_of(), role="operator")
+    await door.do(order)
+    assert not said
+    await trio.sleep(0.5)
+    assert said == ["token rotated"]
+    # And if the process dies before, the next one does it.
+    await door.do(order)
+    await kill()
+    await door.do(contract.ListKeys(actor=OWNER))
+    assert said == ["token rotated"] * 2
+    nursery.cancel_scope.cancel()
+
+
 async def test_what_cannot_be_written_has_not_happened(autojump_clock, door):
     made = await create(door)
     door.rows.full = True
