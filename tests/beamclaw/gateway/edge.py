@@ -19,7 +19,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ledger_errors import IdempotencyConflict
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
-from beamclaw.contracts.ledger_reads import ReadRun
+from beamclaw.contracts.ledger_reads import ReadRun, ReadWaits
 from beamclaw.contracts.ledger_rows import Outcome, RunRow
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import InlineWorker, Outside
@@ -125,6 +125,8 @@ class FakeLedger(supervision.Server):
         tenant = self.tenant
         if isinstance(request, ReadRun):
             return tenant.rows.get(request.run_id)
+        if isinstance(request, ReadWaits):  # nobody is asked anything here
+            return ()
         assert isinstance(request, Accept)
         if tenant.refuse is not None:
             supervision.reply_error(sender, tenant.refuse)
