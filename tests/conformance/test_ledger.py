@@ -29,6 +29,7 @@ from beamclaw.contracts.ledger_ops import (
     CancelChildren,
     ClaimRun,
     Deliver,
+    ForgetAbout,
     NoteRevival,
     NoteWarned,
     Op,
@@ -43,6 +44,7 @@ from beamclaw.contracts.ledger_ops import (
     TakeChild,
 )
 from beamclaw.contracts.ledger_reads import (
+    CountAbout,
     OutputRead,
     ReadAncestors,
     ReadChildren,
@@ -71,7 +73,7 @@ from beamclaw.contracts.ledger_usage import (
     ReadSums,
     ReadUsage,
 )
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.subagents import Spend
 from tests.support.ledgers import (
     KEY,
@@ -407,6 +409,27 @@ async def test_what_a_run_ended_with_is_kept(ledger):
         error_kind="overloaded",
         error="the provider is overloaded",
     )
+
+
+async def test_the_calls_that_a_client_carries_out_are_kept_with_the_end(ledger):
+    calls = (ToolCall("c1", "weather", '{"town":"Oslo"}'), ToolCall("c2", "time", ""))
+    await ledger.begin()
+    await ledger.commit(run="r1", ops=(end(stop_reason="tool_calls", calls=calls),))
+    assert (await ledger.call(ReadRun("r1"))).calls == calls
+
+
+async def test_what_is_kept_about_a_run_is_there_until_it_is_forgotten(ledger):
+    await ledger.accept(about=b'{"a":1}')
+    await ledger.accept("r2")
+    assert (await ledger.call(ReadRun("r1"))).about == b'{"a":1}'
+    assert (await ledger.call(ReadRun("r2"))).about == b""
+    await ledger.commit(ops=(Take((1,)), OpenRun("r1", 2.0)))
+    await ledger.commit(run="r1", ops=(end(),))
+    assert (await ledger.call(ReadRun("r1"))).about == b'{"a":1}'
+    assert await ledger.call(CountAbout(KEY)) == 1
+    await ledger.commit(ops=(ForgetAbout("r1"),))
+    assert (await ledger.call(ReadRun("r1"))).about == b""
+    assert await ledger.call(CountAbout(KEY)) == 0
 
 
 async def test_an_ended_run_writes_no_more(ledger):

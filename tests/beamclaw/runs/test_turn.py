@@ -8,12 +8,19 @@ import pytest
 from beamclaw.contracts import approvals
 from beamclaw.contracts.approvals import Clear, Clearance, Deny, digest_of
 from beamclaw.contracts.context import Window
-from beamclaw.contracts.messages import ModelParams, ToolCall, said
+from beamclaw.contracts.messages import (
+    ClientTool,
+    ModelParams,
+    ToolCall,
+    ToolChoice,
+    said,
+)
 from beamclaw.contracts.open_turn import Begun, Call, Child, Did, OpenTurn, Wait
 from beamclaw.contracts.subagents import Allowance, ChildBegun, Spend
 from beamclaw.contracts.tools import Effect, ToolSpec
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.runs import client_tools
 from beamclaw.runs.turn import NoOpenTurnError, decide
 from beamclaw.runs.turn_calls import parse
 from beamclaw.runs.turn_steps import (
@@ -141,6 +148,94 @@ def test_the_agents_own_words_go_before_everything_said() -> None:
 def test_a_closed_turn_has_no_next_step() -> None:
     with pytest.raises(NoOpenTurnError):
         steps(None)
+
+
+# --- tool calls of the client
+
+
+def brought(*names: str, **more: object) -> ModelParams:
+    tools = tuple(ClientTool(name=name) for name in names)
+    return attrs.evolve(ModelParams(seed=1, tools=tools), **more)
+
+
+CLIENTS = Finish(outcome="ok", stop_reason="tool_calls")
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        (("theirs",), (CLIENTS,)),
+        (("theirs", "theirs"), (CLIENTS,)),
+        # One of the agent's own has the same name: the client's goes before.
+        (("send",), (CLIENTS,)),
+    ],
+)
+def test_a_turn_ends_with_what_the_client_has_to_do(calls, expected) -> None:
+    asked = [call(name, id_=f"c{n}") for n, name in enumerate(calls)]
+    turn = wanting(*asked, params=brought("theirs", "send"))
+    assert steps(turn) == expected
+
+
+def test_the_agents_own_calls_are_done_before() -> None:
+    own, theirs = call("look", id_="a"), call("theirs", id_="b")
+    turn = wanting(theirs, own, params=brought("theirs"))
+    (begin,) = steps(turn)
+    assert isinstance(begin, Begin)
+    assert begin.call == own
+    assert steps(turn, running={"a"}) == (Await(),)
+    done = attrs.evolve(own, outcome="ok")
+    assert steps(wanting(theirs, done, params=brought("theirs"))) == (CLIENTS,)
+
+
+def test_the_client_never_gets_arguments_that_are_none() -> None:
+    wrong, right = call("theirs", id_="a", text="{"), call("theirs", id_="b")
+    turn = wanting(wrong, right, params=brought("theirs"))
+    (refusal,) = steps(turn)
+    assert isinstance(refusal, Conclude)
+    assert (refusal.call, refusal.outcome) == (wrong, "refused")
+    told = attrs.evolve(wrong, outcome="refused")
+    turn = wanting(told, right, params=brought("theirs"))
+    assert steps(turn) == (CLIENTS,)
+    assert [asked.id for asked in turn.owed] == ["b"]
+
+
+def test_at_the_limit_of_time_the_clients_calls_are_its_own_still() -> None:
+    turn = wanting(
+        call("look", id_="a"), call("theirs", id_="b"), params=brought("theirs")
+    )
+    (late,) = steps(turn, now=500.0)
+    assert isinstance(late, Conclude)
+    assert late.call.asked.id == "a"
+
+
+def test_instructions_of_the_client_stand_behind_the_agents() -> None:
+    turn = attrs.evolve(TURN, params=brought(instructions="be brief"))
+    (step,) = steps(turn, system="be kind")
+    assert isinstance(step, Ask)
+    assert step.messages[0] == said("system", "be kind\n\nbe brief")
+    (step,) = steps(turn)
+    assert isinstance(step, Ask)
+    assert step.messages[0] == said("system", "be brief")
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        (ModelParams(), ["look", "send"]),
+        (brought("theirs"), ["look", "send", "theirs"]),
+        (brought("send"), ["look", "send"]),
+        (brought("theirs", choice=ToolChoice()), ["theirs"]),
+    ],
+)
+def test_the_model_is_told_of_both_unless_it_must_ask_for_the_clients(
+    params, names
+) -> None:
+    own = {name: TOOLS[name] for name in ("look", "send")}
+    told = client_tools.offered(params, own)
+    assert [spec.name for spec in told] == names
+    assert [spec is own.get(spec.name) for spec in told] == [
+        name not in {tool.name for tool in params.tools} for name in names
+    ]
 
 
 # --- tool calls
