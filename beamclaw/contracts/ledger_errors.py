@@ -35,6 +35,14 @@ class HasWork(LedgerError):  # noqa: N818 -- a situation
     """The session has a turn in progress or messages that wait."""
 
 
+class NotWaiting(LedgerError):  # noqa: N818 -- a situation
+    """A message was to be taken that does not wait any more: somebody has, or stopped it."""
+
+    def __init__(self, inbox_id: int, session_key: str) -> None:
+        super().__init__(f"message {inbox_id} does not wait for session {session_key}")
+        self.inbox_id = inbox_id
+
+
 class NoSuchWait(LedgerError):  # noqa: N818 -- a situation
     """Nothing waits for an answer under this id, or not any more."""
 

@@ -18,6 +18,7 @@ from beamclaw.contracts.ledger_errors import (
     BudgetReached,
     LedgerError,
     NotForGood,
+    NotWaiting,
     StaleClaim,
 )
 from beamclaw.contracts.ledger_ops import (
@@ -61,9 +62,7 @@ def _take(step: Step, op: Take) -> None:
     for row in op.inbox_ids:
         session, _ = step.memory.waiting.get(row, (0, ""))
         if session != step.session.id or row in step.taken:
-            raise LedgerError(
-                f"message {row} does not wait for session {step.session.key}"
-            )
+            raise NotWaiting(row, step.session.key)
         step.taken.append(row)
 
 

@@ -8,7 +8,7 @@ import supervision
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import InboundTaken, WaitBegun, WaitOver
-from beamclaw.contracts.ledger_errors import AnsweredAlready
+from beamclaw.contracts.ledger_errors import AnsweredAlready, NotWaiting
 from beamclaw.contracts.ledger_ops import CloseWait, JoinRun, OpenWait, Take
 from beamclaw.contracts.ledger_rows import WaitRow
 from beamclaw.contracts.open_turn import Wait
@@ -19,6 +19,11 @@ from beamclaw.runs.orders import call_key
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn_steps import AskPerson, Expire
 from beamclaw.runs.wiring import Wiring
+
+
+@attrs.frozen
+class TakeMessages:
+    """A step of a run: take what persons have said meanwhile."""
 
 
 class Persons:
@@ -40,10 +45,30 @@ class Persons:
             self._known.add(steer.inbox_id)
             self._came.append(steer)
 
-    def draft_messages(self) -> bool:
-        """Draft the messages that came; False: none did."""
-        if not self._came:
-            return False
+    @property
+    def came(self) -> bool:
+        """Whether there are messages to be taken."""
+        return bool(self._came)
+
+    async def take_messages(self) -> None:
+        """Take the messages that came, in a commit of their own.
+
+        Somebody may have stopped one meanwhile: that one is left out.
+        """
+        record = self._record
+        while self._came:
+            record.mark()
+            self._draft_messages()
+            try:
+                with point("run.commit"):
+                    await record.commit()
+            except NotWaiting as gone:
+                record.back()
+                self._came = [s for s in self._came if s.inbox_id != gone.inbox_id]
+            else:
+                self._came.clear()
+
+    def _draft_messages(self) -> None:
         record = self._record
         for steer in self._came:
             inbound = steer.inbound
@@ -61,8 +86,6 @@ class Persons:
             record.tell(Joined(inbound.run_id, record.id))
         said = Steered(tuple(steer.inbox_id for steer in self._came))
         record.afterwards(partial(self._tell_session, said))
-        self._came.clear()
-        return True
 
     def _tell_session(self, said: Steered) -> None:
         session = names.session(self._wiring.tenant, self._record.key)

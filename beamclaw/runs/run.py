@@ -26,7 +26,7 @@ from beamclaw.runs.calls import Calls
 from beamclaw.runs.children import Children
 from beamclaw.runs.clearing import Clearings
 from beamclaw.runs.compaction import compact
-from beamclaw.runs.persons import Persons
+from beamclaw.runs.persons import Persons, TakeMessages
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn import decide
 from beamclaw.runs.turn_steps import (
@@ -45,7 +45,7 @@ from beamclaw.runs.turn_steps import (
 from beamclaw.runs.wiring import Wiring
 
 # A step that the run does not only write down.
-_Waiting = Ask | Act | AskTool | Await | Linger | Compact | Expire
+_Waiting = Ask | Act | AskTool | Await | Linger | Compact | Expire | TakeMessages
 # What a run is told by others while it works.
 _HEARD: Final = (CallDone, supervision.Down, waits.Answered, Steer, ChildOver)
 _Heard = CallDone | supervision.Down | waits.Answered | Steer | ChildOver
@@ -162,6 +162,8 @@ class _Run:
                 await compact(self._asking, step)
             case Expire():
                 await self._persons.expire(step)
+            case TakeMessages():
+                await self._persons.take_messages()
             case _:
                 assert_never(step)
 
@@ -194,8 +196,8 @@ class _Run:
                 clearances=self._clearings.known,
             )
             for step in steps:
-                if isinstance(step, Ask | Linger) and self._persons.draft_messages():
-                    break
+                if isinstance(step, Ask | Linger) and self._persons.came:
+                    return TakeMessages()
                 if isinstance(step, Ask):
                     refusal = self._asking.draft(step)
                     if refusal:
@@ -228,7 +230,12 @@ class _Run:
     # --- hearing
 
     async def _look_up(self) -> None:
-        """Hear what came while the model was asked."""
+        """Hear what came while the model was asked.
+
+        When that has ended the turn, it is for the session, which looks at all of it.
+        """
+        if self._record.ended is not None:
+            return
         with suppress(supervision.ReceiveTimeout):
             while True:
                 self._hear(await supervision.receive(_HEARD, timeout=0))

@@ -15,9 +15,7 @@ from beamclaw.contracts import names, waits
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.intake import unasked
 from beamclaw.contracts.journal import HandedOver, Revived, RunStarted
-from beamclaw.contracts.ledger_errors import (
-    SequenceConflict,
-)
+from beamclaw.contracts.ledger_errors import NotWaiting, SequenceConflict
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_ops import (
     JoinRun,
@@ -239,7 +237,7 @@ class Session(supervision.Server):
                 case lane.Quarantine(revivals):
                     await self._closing.quarantine(revivals)
                 case lane.Withdraw(pending):
-                    await self._closing.withdraw(pending)
+                    await self._withdraw(pending)
                 case lane.Close():
                     await self._closing.turn("aborted")
                 case lane.Wait():
@@ -418,8 +416,7 @@ class Session(supervision.Server):
         queued = self._inbox.of_run(run_id)
         turn = self._journal.transcript.turn
         if queued is not None:
-            await self._closing.withdraw(queued)
-            stopped = True
+            stopped = await self._withdraw(queued)
         elif turn is not None and turn.run_id == run_id:
             await self._closing.turn("aborted")
             stopped = True
@@ -427,6 +424,15 @@ class Session(supervision.Server):
             stopped = await self._closing.children(run_id)
         with point("session.stopped-now"):
             supervision.reply(sender, stopped)
+
+    async def _withdraw(self, queued: Pending) -> bool:
+        """Stop a waiting message; False: the turn in progress has just taken it."""
+        try:
+            await self._closing.withdraw(queued)
+        except NotWaiting:
+            self._inbox.drop((queued.inbox_id,))
+            return False
+        return True
 
     async def _hand_over(self) -> None:
         """Another agent gets the session: the last one that was named."""

@@ -119,13 +119,15 @@ class Seen:
             for row in self.book.inbox
         ):
             return False  # what it was told of its commands was said later
+        # Whoever hears of a failure has heard of nothing before that.
+        kept = turn.finished if turn.acked is None else turn.acked
         before = [
             other
             for other in self.turns.values()
             if other is not turn
             and other.person.key == turn.person.key
             # Also those that overtook it before it was taken.
-            and other.sent <= (turn.sent if turn.acked is None else turn.acked)
+            and other.sent <= (turn.sent if kept is None else kept)
         ]
         return bool(before) and all(
             other.finished is not None and other.finished < turn.sent - DAY

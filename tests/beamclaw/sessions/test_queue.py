@@ -8,10 +8,12 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.ledger_reads import ReadRun, ReadSession
 from beamclaw.contracts.messages import Message
-from beamclaw.contracts.sessions import QueueMode
+from beamclaw.contracts.sessions import QueueMode, abort
 from beamclaw.testing.world import World
+from supervision import sys
 from tests.beamclaw.sessions.conftest import KEY, Model, Tenant
 from tests.beamclaw.sessions.test_session import Held
 from tests.beamclaw.sessions.test_tools import Hold, are_paired, say, use
@@ -52,6 +54,64 @@ async def test_steering_is_taken_before_the_model_is_asked_again(
     row = await supervision.call("default/ledger", ReadRun(second.run_id))
     assert row is not None
     assert (row.state, row.joined) == ("joined", first.run_id)
+
+
+async def test_what_is_stopped_while_it_waits_to_be_taken_is_left_out(
+    tenant: Tenant, world: World, autojump_clock: MockClock
+) -> None:
+    hold = world.before = Hold()
+    tenant.model.scripts = [use(("put", {})), say("both")]
+    first = await tenant.send("one")
+    await hold.reached.wait()
+    more = [await tenant.send(text, queue="steer") for text in ("two", "three")]
+    await settle()  # the run has both, and takes them later
+    assert await abort(tenant.bus, "default", KEY, more[0].run_id)
+    hold.release.set()
+    ends = [await tenant.end(each) for each in (first, *more)]
+    assert [(end.outcome, end.text) for end in ends] == [
+        ("ok", "both"),
+        ("aborted", ""),
+        ("ok", "both"),
+    ]
+    assert said_by_user(tenant.model.calls[-1].messages) == ["one", "three"]
+    await no_run_has_died(first)
+
+
+async def test_what_was_taken_just_now_cannot_be_stopped(
+    tenant: Tenant, world: World, autojump_clock: MockClock, monkeypatch
+) -> None:
+    hold = world.before = Hold()
+    tenant.model.scripts = [use(("put", {})), say("both")]
+    first = await tenant.send("one")
+    await hold.reached.wait()
+    second = await tenant.send("two", queue="steer")
+    await settle()
+    session = supervision.whereis(f"default/session/{KEY}")
+    assert session is not None
+    stopped: list[bool] = []
+
+    async def stop() -> None:
+        stopped.append(await abort(tenant.bus, "default", KEY, second.run_id))
+
+    async with trio.open_nursery() as nursery:
+        await sys.suspend(session)
+        nursery.start_soon(stop)
+        await settle()
+        hold.release.set()
+        await (
+            settle()
+        )  # the run takes it, and the session hears of the stop before that
+        await sys.resume(session)
+    ends = [await tenant.end(each) for each in (first, second)]
+    assert {(end.outcome, end.text) for end in ends} == {("ok", "both")}
+    assert stopped == [False]
+    await no_run_has_died(first)
+
+
+async def no_run_has_died(receipt: Receipt) -> None:
+    row = await supervision.call("default/ledger", ReadRun(receipt.run_id))
+    assert row is not None
+    assert row.revivals == 0
 
 
 @pytest.mark.parametrize("mode", ["steer", "followup", "collect"])

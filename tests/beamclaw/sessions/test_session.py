@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import supervision
 from beamclaw.contracts import points, tokens
 from beamclaw.contracts.ledger_errors import IdempotencyConflict, Overloaded
+from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.limits import GetUsage
 from beamclaw.contracts.messages import ModelParams, Usage, said
 from beamclaw.contracts.providers import (
@@ -20,6 +21,7 @@ from beamclaw.contracts.providers import (
     ProviderEvent,
     TextDelta,
 )
+from beamclaw.contracts.runs import ChildOver
 from beamclaw.contracts.sessions import (
     Delta,
     GetSessionsStatus,
@@ -252,6 +254,40 @@ async def test_what_is_over_cannot_be_stopped(
     await tenant.end(receipt)
     assert not await abort(tenant.bus, "default", KEY, receipt.run_id)
     assert not await abort(tenant.bus, "default", "agent:main:other", "run-9")
+
+
+async def test_what_comes_when_the_end_is_decided_changes_nothing(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    reached, go = trio.Event(), trio.Event()
+
+    async def fail(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        reached.set()
+        await go.wait()
+        raise ProviderError("auth", "no such key")
+        yield
+
+    model.scripts = [fail]
+    receipt = await tenant.send("hello")
+    await reached.wait()
+    run = supervision.whereis(f"default/run/{receipt.run_id}")
+    assert run is not None
+    row = ChildRow(
+        run_id="child",
+        session_key="agent:main:subagent:child",
+        parent_session=KEY,
+        parent_run=receipt.run_id,
+        call_id="call_0",
+        kind="spawn",
+        mode="wait",
+        state="closed",
+        at=0.0,
+        outcome="ok",
+    )
+    supervision.send(run, ChildOver(row))
+    go.set()
+    assert (await tenant.end(receipt)).error_kind == "auth"
+    assert len(model.calls) == 1
 
 
 async def test_a_passing_failure_is_tried_again(
