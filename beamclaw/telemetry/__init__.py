@@ -10,6 +10,7 @@ from functools import partial
 import supervision
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
+from beamclaw.contracts import logs
 from beamclaw.contracts.names import WATCHDOG
 from beamclaw.contracts.outside import Outside
 from beamclaw.telemetry.events import READY
@@ -28,9 +29,10 @@ def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
         redactor=redactor(config),
         wall=outside.wall,
         threads=outside.threads,
+        keep=config.logging.keep_bytes,
     )
     children = [
-        supervision.ChildSpec("log", partial(LogServer, settings), name="telemetry/log")
+        supervision.ChildSpec("log", partial(LogServer, settings), name=logs.NAME)
     ]
     if outside.threads:
         dog = supervision.ChildSpec("watchdog", supervision.Watchdog, name=WATCHDOG)

@@ -3,9 +3,10 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TextIO
+from typing import Any, ClassVar, TextIO
 
 import supervision
+from beamclaw.contracts.logs import ReadLog
 from beamclaw.telemetry.sink import Log, LogSettings
 
 # How to take the present log out again. Module-wide, as the tables of listeners are: a
@@ -29,6 +30,14 @@ class LogServer(supervision.Server):
         self._log = Log(self._settings, self._stream or sys.stderr)
         self._log.started = again  # killed: the node was up before
         _undo.extend(_listen(self._log))
+
+    async def handle_call(
+        self, request: supervision.Call[Any], sender: supervision.From
+    ) -> object:
+        """See :class:`~beamclaw.contracts.logs.ReadLog`."""
+        if isinstance(request, ReadLog):
+            return self._log.tail.read(request)
+        return await super().handle_call(request, sender)
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Write what is there, and stop listening."""

@@ -17,6 +17,7 @@ from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
 from beamclaw.telemetry.events import READY, Tracebacks, is_mistake, of_event, of_record
 from beamclaw.telemetry.lines import LEVELS, Line, as_json, as_text
+from beamclaw.telemetry.tail import Tail
 
 MAX_WAITING = 10_000
 # Seconds that the last lines get at the end.
@@ -25,13 +26,18 @@ LAST_SECONDS = 1.0
 
 @attrs.frozen(kw_only=True)
 class LogSettings:
-    """How the log is written."""
+    """How the log is written.
+
+    Attributes:
+        keep: Bytes of the last lines that can be looked at from outside.
+    """
 
     level: Level
     format: Literal["auto", "text", "json"]
     redactor: Redactor
     wall: Callable[[], float]
     threads: bool = True
+    keep: int = 1_048_576
 
 
 class Writer(Protocol):
@@ -107,6 +113,7 @@ class Log(logging.Handler):
         writer = ThreadWriter if settings.threads else InlineWriter
         self.writer: Writer = writer(self._write)
         self.lines = 0
+        self.tail = Tail(settings.keep)
         # Whether the node was up once; until then a person's mistake ends the start,
         # and it is not for the log to tell.
         self.started = False
@@ -135,8 +142,10 @@ class Log(logging.Handler):
         if lost:
             self._told += lost
             line = attrs.evolve(line, fields={**line.fields, "lines_dropped": lost})
+        text = self._render(line, self._settings.redactor)
+        self.tail.add(text)
         try:
-            self._stream.write(self._render(line, self._settings.redactor))
+            self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):  # nobody reads; there is nobody to tell
             self.writer.dropped += 1

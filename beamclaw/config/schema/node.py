@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 import attrs
 
 from beamclaw.config.schema.agents import AgentConfig
-from beamclaw.config.schema.fields import Count, Range, Wait, key, table
+from beamclaw.config.schema.fields import (
+    MOST_BYTES,
+    Count,
+    Range,
+    Wait,
+    key,
+    table,
+)
 from beamclaw.config.schema.gateway import GatewayConfig
 from beamclaw.config.schema.limits import LimitsConfig
 from beamclaw.config.schema.providers import ProviderConfig
@@ -42,6 +49,9 @@ class LoggingConfig:
     level: Level = key("info", "The least important level that is shown.")
     format: Literal["auto", "text", "json"] = key(
         "auto", "auto: text on a terminal, else one JSON object per line."
+    )
+    keep_bytes: Annotated[int, Range(1_024, MOST_BYTES)] = key(
+        1_048_576, "Bytes of the last lines, which clients can look at (logs.tail)."
     )
 
 

@@ -274,3 +274,16 @@ def already(row: WaitRow) -> MethodError:
 
 
 _OVER: Final = ("APPROVAL_ALREADY_RESOLVED", "APPROVAL_NOT_FOUND")
+
+
+METHODS: Final = (
+    list_,
+    get,
+    resolve,
+    wait_decision,
+    grants_list,
+    grants_revoke,
+    approval_get,
+    approval_resolve,
+    approval_history,
+)

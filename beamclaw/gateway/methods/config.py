@@ -229,3 +229,13 @@ def _shown(document: Document) -> dict[str, Any]:
 
 def _change(change: Change) -> dict[str, Any]:
     return {"path": change.path, "before": change.before, "after": change.after}
+
+
+METHODS: Final = (
+    get,
+    set_,
+    apply,
+    patch,
+    schema,
+    schema_lookup,
+)

@@ -14,6 +14,8 @@ from beamclaw.gateway.methods import (
     session_acts,
     session_looks,
     session_ways,
+    system,
+    usage,
 )
 from beamclaw.gateway.methods._method import Method
 
@@ -37,28 +39,17 @@ def table_of(methods: Iterable[Method]) -> Mapping[str, Method]:
 
 METHODS = table_of(
     (
-        approvals.list_,
-        approvals.get,
-        approvals.resolve,
-        approvals.wait_decision,
-        approvals.grants_list,
-        approvals.grants_revoke,
-        approvals.approval_get,
-        approvals.approval_resolve,
-        approvals.approval_history,
-        config.get,
-        config.set_,
-        config.apply,
-        config.patch,
-        config.schema,
-        config.schema_lookup,
-        *devices.METHODS,
         health.health,
         health.status,
         health.system_presence,
+        *approvals.METHODS,
+        *config.METHODS,
+        *devices.METHODS,
         *session_looks.METHODS,
         *session_acts.METHODS,
         *session_ways.METHODS,
+        *system.METHODS,
+        *usage.METHODS,
     )
 )
 
