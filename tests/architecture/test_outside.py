@@ -109,6 +109,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ): "which files a command has changed",
     ("beamclaw/commands/launching.py", "processes"): "the launcher's process",
     ("beamclaw/commands/launching.py", "sockets"): "on which it is told what to start",
+    ("beamclaw/telemetry/tail.py", "threads"): "a lock on lines that one writes",
     ("beamclaw/web/dialing.py", "sockets"): "names are looked up, pages connected to",
     ("beamclaw/skills/files.py", "threads"): "a lock between them; it starts none",
     ("beamclaw/skills/watching.py", "threads"): "watches folders; without, it polls",
