@@ -1,10 +1,13 @@
 """What of ``gateway.auth`` is refused, in words: a row for each rule."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from beamclaw.config.auth_checks import doubts, errors
+from beamclaw.config.loader import load
 from beamclaw.config.schema import AuthConfig, Config, GatewayConfig, ProxyConfig
 from beamclaw.contracts.secret import Secret
 
@@ -110,3 +113,13 @@ def test_what_has_no_effect_is_doubted():
         "gateway.auth.proxy.user_header",
         "gateway.auth.password",
     ]
+
+
+def test_what_the_page_says_of_proxies_can_be_used(tmp_path):
+    page = (Path(__file__).parents[3] / "docs/how-to/devices.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "beamclaw.yaml"
+    file.write_text(block)
+    loaded = load({}, file=file, data=tmp_path, strict=True)
+    assert loaded.config.gateway.auth.mode == "trusted-proxy"
+    assert not loaded.warnings
