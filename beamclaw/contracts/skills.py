@@ -44,6 +44,83 @@ class GetPersona(supervision.Call[Persona | Unread]):
     asked_at: float
 
 
+@attrs.frozen(kw_only=True)
+class SkillState:
+    """A skill that was found for an agent.
+
+    Attributes:
+        origin: Which sort of folder it lies in, as ``workspace`` or ``bundled``.
+        why_not: Why the agent has not got it, in words; empty: it has.
+        enabled: Whether the configuration leaves it on.
+        listed: The model is told of it; *user*: a person may ask for it by ``/name``.
+        bins: Programs that it needs, *any_bins* one of them; *env* variables, *config*
+            paths of the configuration, *os* systems.
+    """
+
+    name: str
+    description: str
+    file: str
+    origin: str
+    why_not: str = ""
+    enabled: bool = True
+    listed: bool = True
+    user: bool = True
+    always: bool = False
+    emoji: str = ""
+    homepage: str = ""
+    primary_env: str = ""
+    bins: tuple[str, ...] = ()
+    any_bins: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+    os: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Skills:
+    """All skills that were found for an agent, by name."""
+
+    found: tuple[SkillState, ...]
+
+
+@attrs.frozen
+class GetSkills(supervision.Call[Skills | Unread]):
+    """Which skills there are for *agent*: the disk is looked at."""
+
+    agent: str
+
+
+@attrs.frozen(kw_only=True)
+class WorkspaceFile:
+    """A file at the top of a workspace that an agent is told.
+
+    Attributes:
+        text: None: it is not there.
+        size: Characters of the whole; *text* may be the beginning.
+        trouble: Why it cannot be read, in words.
+    """
+
+    name: str
+    text: str | None
+    size: int = 0
+    trouble: str = ""
+
+
+@attrs.frozen
+class WorkspaceFiles:
+    """Those of one agent, and the folder that they lie in."""
+
+    folder: str
+    files: tuple[WorkspaceFile, ...]
+
+
+@attrs.frozen
+class GetFiles(supervision.Call[WorkspaceFiles | Unread]):
+    """What stands at the top of the workspace of *agent*."""
+
+    agent: str
+
+
 @attrs.frozen
 class GetWatched(supervision.Call[tuple[str, ...]]):
     """The folders in which a change means something."""

@@ -14,10 +14,17 @@ from typing import Final, get_args
 import attrs
 
 from beamclaw.agents import workspace_of
-from beamclaw.config.schema import Config, over, own_of
-from beamclaw.contracts.skills import Persona, Scope
+from beamclaw.config.schema import Config, SkillEntryConfig, over, own_of
+from beamclaw.contracts.skills import (
+    Persona,
+    Scope,
+    Skills,
+    SkillState,
+    WorkspaceFile,
+    WorkspaceFiles,
+)
 from beamclaw.skills.catalogue import Skill, catalogue, given, is_set, told_skills
-from beamclaw.skills.eligible import Facts
+from beamclaw.skills.eligible import NO_ENTRY, Facts
 from beamclaw.skills.files import contents, seed
 from beamclaw.skills.marks import Mark, Marks, mark
 from beamclaw.skills.prompt import FILES, Caps, Part, assemble, told_files
@@ -101,6 +108,57 @@ def look(setting: Setting, before: Looked | None) -> Looked:
     return _read(setting, folder)
 
 
+def shown_skills(setting: Setting) -> Skills:
+    """All skills of an agent, for whoever asks."""
+    entries = setting.config.skills.entries
+    found, _ = skills_of(setting)
+    return Skills(
+        tuple(_state(skill, entries.get(skill.name, NO_ENTRY)) for skill in found)
+    )
+
+
+def _state(skill: Skill, entry: SkillEntryConfig) -> SkillState:
+    manifest, needs = skill.found.manifest, skill.found.manifest.requires
+    return SkillState(
+        name=skill.name,
+        description=manifest.description,
+        file=str(skill.found.file),
+        origin=skill.found.origin,
+        why_not=skill.why_not,
+        enabled=entry.enabled,
+        listed=manifest.listed,
+        user=manifest.user,
+        always=manifest.always,
+        emoji=manifest.emoji,
+        homepage=manifest.homepage,
+        primary_env=manifest.primary_env,
+        bins=needs.bins,
+        any_bins=needs.any_bins,
+        env=needs.env,
+        config=needs.config,
+        os=manifest.os,
+    )
+
+
+def _closed(config: Config) -> tuple[Path, ...]:
+    """What no file of a workspace leads to."""
+    return (config.data,) if config.file is None else (config.data, config.file)
+
+
+def shown_files(setting: Setting) -> WorkspaceFiles:
+    """What stands at the top of an agent's workspace, for whoever asks."""
+    folder = workspace_of(setting.config, setting.agent)
+    return WorkspaceFiles(
+        str(folder),
+        tuple(
+            WorkspaceFile(
+                name=each.name, text=each.text, size=each.chars, trouble=each.trouble
+            )
+            for each in contents(folder, _closed(setting.config))
+        ),
+    )
+
+
 def skills_of(setting: Setting) -> tuple[list[Skill], Scan]:
     """All skills of an agent, and what was looked at."""
     config = setting.config
@@ -138,8 +196,7 @@ def _read(setting: Setting, folder: Path) -> Looked:
     marks: dict[str, Mark] = {}
     for path in (folder, *(folder / rule.name for rule in FILES)):
         marks[str(path)] = mark(path)
-    own = (config.data,) if config.file is None else (config.data, config.file)
-    found = list(contents(folder, own))
+    found = list(contents(folder, _closed(setting.config)))
     skills, scan = skills_of(setting)
     told, variables = "", ()
     if setting.reads:

@@ -7,7 +7,7 @@ holds, and that is told.
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
@@ -15,7 +15,9 @@ import trio
 import supervision
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.skills import (
+    GetFiles,
     GetPersona,
+    GetSkills,
     GetWatched,
     LookAgain,
     Persona,
@@ -26,8 +28,9 @@ from beamclaw.contracts.skills import (
     unread,
     unset,
 )
-from beamclaw.skills.look import Looked, Setting, look
+from beamclaw.skills.look import Looked, Setting, look, shown_files, shown_skills
 
+T = TypeVar("T")
 # Seconds for which a disk that does not answer is not asked again.
 PATIENCE: Final = 5.0
 
@@ -85,6 +88,10 @@ class SkillsServer(supervision.Server):
         match request:
             case GetPersona(agent, scope, asked_at):
                 return await self._persona(agent, scope, asked_at)
+            case GetSkills(agent):
+                return await self._asked(shown_skills, agent)
+            case GetFiles(agent):
+                return await self._asked(shown_files, agent)
             case GetWatched():
                 return self._watched()
             case _:
@@ -107,6 +114,15 @@ class SkillsServer(supervision.Server):
             for agent, known in self._agents.items()
             if known.looked is not None
         }
+
+    async def _asked(self, see: Callable[[Setting], T], agent: str) -> T | Unread:
+        """What somebody wants to see, if the disk answers in time."""
+        with trio.move_on_after(self._seconds):
+            try:
+                return await self._worker.run(partial(see, self._setting(agent)))
+            except OSError as error:
+                return Unread(f"{error.filename}: {error.strerror or error}")
+        return Unread("the disk with its workspace does not answer")
 
     async def _persona(
         self, agent: str, scope: Scope, asked_at: float

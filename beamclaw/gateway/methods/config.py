@@ -79,7 +79,7 @@ class LookupParams:
 @method("config.get", scope=READ)
 async def get(context: Context, params: NoParams) -> object:
     """The configuration file without its secrets, and what is wrong with it."""
-    return _shown(await _ask(context, GetDocument()))
+    return _shown(await ask_writer(context, GetDocument()))
 
 
 @method("config.set", scope=ADMIN, params=SetParams)
@@ -179,8 +179,8 @@ async def _write(context: Context, params: SetParams, order: Order) -> object:
         must_say_base=True,
         by=context.principal.account,
     )
-    written = await _ask(context, Write(order))
-    document = await _ask(context, GetDocument())
+    written = await ask_writer(context, Write(order))
+    document = await ask_writer(context, GetDocument())
     return {
         "ok": True,
         "path": written.path,
@@ -194,7 +194,12 @@ async def _write(context: Context, params: SetParams, order: Order) -> object:
     }
 
 
-async def _ask(context: Context, request: supervision.Call[Any]) -> Any:
+async def ask_writer(context: Context, request: supervision.Call[Any]) -> Any:
+    """What the single writer answers.
+
+    Raises:
+        MethodError: It has refused; see :func:`refused`.
+    """
     try:
         return await context.bus.call(NAME, request, timeout=None)
     except Refusal as refusal:

@@ -7,10 +7,12 @@ from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope
 from beamclaw.gateway.methods import (
+    agents,
     approvals,
     config,
     devices,
     health,
+    offers,
     session_acts,
     session_looks,
     session_ways,
@@ -45,6 +47,8 @@ METHODS = table_of(
         *approvals.METHODS,
         *config.METHODS,
         *devices.METHODS,
+        *agents.METHODS,
+        *offers.METHODS,
         *session_looks.METHODS,
         *session_acts.METHODS,
         *session_ways.METHODS,

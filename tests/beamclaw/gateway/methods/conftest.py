@@ -44,11 +44,10 @@ def start(tmp_path: Path) -> Open:
     """Starts a node: ``async with start(...) as node``."""
 
     @asynccontextmanager
-    async def opened(toolbox: Any = None, **more: Any) -> AsyncIterator[Inside]:
-        given = {} if toolbox is None else {"toolbox": toolbox}
-        async with open_inside(
-            configuration(tmp_path / "data", **more), **given
-        ) as node:
+    async def opened(tools: bool = False, **more: Any) -> AsyncIterator[Inside]:
+        config = configuration(tmp_path / "data", **more)
+        given = {"toolbox": None} if tools else {}
+        async with open_inside(config, **given) as node:
             await node.url()
             yield node
 
