@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
+from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.ledger import Claim
 from beamclaw.contracts.ledger_rows import ChildRow, WaitRow
@@ -63,6 +64,8 @@ class RunOrder:
     Attributes:
         claim: With the epoch that the run holds already (a first run), or is to claim
             by its first commit (*successor*).
+        since: What the clocks showed when the session began the turn: its time runs from
+            there, also while the run is not there yet. None: of a successor.
         definition: The agent definition as JSON, where the session has it at hand;
             else it is read from the ledger.
         answers: What persons have answered that is not in the journal yet.
@@ -74,6 +77,7 @@ class RunOrder:
     claim: Claim
     progress: Progress
     successor: bool
+    since: Clock | None = None
     definition: bytes | None = None
     answers: tuple[WaitRow, ...] = ()
     results: tuple[ChildRow, ...] = ()

@@ -149,7 +149,9 @@ class Children:
             raise Refused(str(error)) from None
 
     def _spawn(self, step: Act, request: Spawn) -> None:
-        wiring, record, turn = self._wiring, self._record, self._record.turn
+        wiring, record = self._wiring, self._record
+        record.look_at_clock()  # what is left of the turn's time is judged here
+        turn = record.turn
         agent = request.agent or self._agent
         _check(None if request.task.strip() else "there is no task")
         _check(may_spawn(wiring.subagents, self._asker(), agent))

@@ -8,6 +8,7 @@ import trio
 import supervision
 from beamclaw.contracts import ledger, names, waits
 from beamclaw.contracts.announcements import Place
+from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.ends import concerned, end_run, run_over
 from beamclaw.contracts.journal import Body, ClockMoved, Noted
 from beamclaw.contracts.ledger_errors import LedgerError
@@ -27,7 +28,6 @@ from beamclaw.contracts.sessions import (
 )
 from beamclaw.contracts.snapshots import Keep
 from beamclaw.contracts.transcript import Transcript
-from beamclaw.runs.clock import Clock
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
 
@@ -51,7 +51,10 @@ class Record:
         self._claim = order.claim
         self._ledger = names.of_tenant(order.tenant, "ledger")
         self._draft = Draft(self.id, order.progress.transcript)
-        self._clock = Clock(self.now(), trio.current_time())
+        # A clock may be set between the turn's beginning and here, while its session
+        # commits that: the run is the first who can see it. A successor's RunStarted
+        # takes out all that was before this moment.
+        self._clock = order.since or Clock(self.now(), trio.current_time())
         # Done when the draft is committed.
         self._afterwards: list[Callable[[], object]] = []
         self._mark = self._draft, 0, self._clock

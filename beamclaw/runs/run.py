@@ -259,6 +259,8 @@ class _Run:
 
     def _patience(self, step: Await | Linger) -> float | None:
         """Seconds until something is due though nothing is heard; None: nothing is."""
+        # Put back during the commit, it would have a limit waited for that much longer.
+        self._record.look_at_clock()
         turn, now = self._record.turn, self._record.now()
         due = [wait.expires_at - now for wait in turn.open_waits]
         if self._calls.running or isinstance(step, Linger):

@@ -72,7 +72,9 @@ def closed(
         error_kind=None if error is None else "server",
         error=error,
     )
-    spend = turn.spent(at)
+    # As after any death: what was behind its last event counts for nobody. A day in
+    # which the node was down is none that it has worked, and its parent would pay.
+    spend = turn.spent(turn.touched_at)
     # Of the call that is cut nobody knows what it costs: what was reserved, at most.
     spend += Spend(tokens=spent.input + spent.output, cost=turn.reserved.cost)
     ops.append(

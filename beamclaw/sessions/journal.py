@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import trio
+
 import supervision
 from beamclaw.contracts import ledger, snapshots
+from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.journal import Body, InboundTaken, Rewound, event
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, SessionRead
@@ -114,12 +117,14 @@ class Journal:
         *bodies: tuple[str | None, Body],
         ops: tuple[Op, ...],
         inbounds: Mapping[int, Inbound] = MappingProxyType({}),
-    ) -> None:
+    ) -> Clock:
         """Commit (run id, body) pairs, then move on: a refusal leaves all as it was.
 
         *inbounds* are the messages that are taken with it, by their ids in the inbox.
+        Returned is what the clocks showed when it was written: an event has the wall's.
         """
         at = self._wiring.outside.wall()
+        clock = Clock(at, trio.current_time())
         events = tuple(
             event(
                 body,
@@ -132,6 +137,7 @@ class Journal:
         await self._write(events, ops, expected_seq=self.transcript.seq)
         facts = [Fact(body, run_id, at) for run_id, body in bodies]
         self.transcript = advance(self.transcript, facts)
+        return clock
 
     async def commit_beside(self, ops: tuple[Op, ...]) -> None:
         """Commit *ops* without events while a run may be writing the journal."""

@@ -6,6 +6,7 @@ import attrs
 
 import supervision
 from beamclaw.contracts import names
+from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer
@@ -55,6 +56,7 @@ class Runs:
         epoch: int,
         *,
         successor: bool,
+        since: Clock | None = None,
         definition: bytes | None = None,
     ) -> Running:
         """Begin the run under the tenant's supervisor of runs, and watch it."""
@@ -67,6 +69,7 @@ class Runs:
             claim=journal.claim(run_id, epoch),
             progress=progress,
             successor=successor,
+            since=since,
             definition=definition,
             answers=self._answers.rows,
             results=tuple(self._kin.results.values()),

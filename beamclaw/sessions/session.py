@@ -299,7 +299,7 @@ class Session(supervision.Server):
         )
         body = definition.body
         with point("session.take"):
-            await self._journal.commit(
+            since = await self._journal.commit(
                 *((None, each) for each in (*opened.before, *opened.kept)),
                 (run_id, started),
                 inbounds={each.inbox_id: each.inbound for each in together},
@@ -319,7 +319,7 @@ class Session(supervision.Server):
         self._revivals = 0
         self._answers.clear()
         self._running = await self._runs.begin(
-            run_id, 1, successor=False, definition=body
+            run_id, 1, successor=False, since=since, definition=body
         )
 
     async def _not_here(self, inbound: Inbound) -> str:

@@ -358,7 +358,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         id="clock-moves-turns",
-        file="runs/clock.py",
+        file="contracts/clock.py",
         edits=(
             (
                 """        return by if abs(by) >= TOLERANCE else 0.0

@@ -115,6 +115,16 @@ def test_what_a_person_has_stopped_costs_what_had_come(text, received, told):
     assert end.told.usage == TURN.usage + Usage(100, told, estimated=True)
 
 
+@pytest.mark.parametrize("at", [-5_000.0, 1_041.0, 90_000.0])
+@pytest.mark.parametrize("outcome", ["quarantined", "aborted"])
+def test_it_has_worked_up_to_its_last_event_whatever_the_clock_shows(outcome, at):
+    turn = attrs.evolve(TURN, started_at=1_000.0, touched_at=1_040.0)
+    end = closed(attrs.evolve(OPEN, turn=turn), outcome, at=at, place=PLACE)
+    (end_run,) = end.ops
+    assert isinstance(end_run, EndRun)
+    assert end_run.spend.seconds == 40.0
+
+
 def test_what_died_costs_all_that_it_could():
     end = closed(RESERVED, "quarantined", at=9.0, place=PLACE)
     settle = end.ops[0]

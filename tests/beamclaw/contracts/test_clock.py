@@ -2,7 +2,7 @@
 
 import pytest
 
-from beamclaw.runs.clock import Clock
+from beamclaw.contracts.clock import Clock
 
 BEGUN = Clock(wall=1_000_000.0, steady=50.0)
 
