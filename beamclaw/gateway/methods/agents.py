@@ -1,7 +1,8 @@
 """The agents of this node: ``agents.*``, ``agent.identity.get``.
 
 Which there are stands in the configuration, whose single writer makes, changes and
-takes them away; that holds at the node's next start.
+takes them away; that holds at the node's next start. What is answered has no room to
+say so: clients refuse a field that they do not know.
 """
 
 import re
@@ -23,7 +24,7 @@ from beamclaw.gateway.auth.scopes import ADMIN, READ
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, key_of
-from beamclaw.gateway.methods.config import HOLDS, ask_writer
+from beamclaw.gateway.methods.config import ask_writer
 from beamclaw.toolkit import Length, Null
 
 Name = Annotated[str, Length(1, 200)]
@@ -131,7 +132,6 @@ async def create(context: Context, params: CreateParams) -> object:
         "agentId": agent,
         "name": params.name,
         "workspace": workspace,
-        "holds": HOLDS,
         **model,
     }
 
@@ -164,7 +164,7 @@ async def update(context: Context, params: UpdateParams) -> object:
         raise invalid("say what to change: name, workspace or model")
     note = f"agents.update {params.agent_id}"
     await _patch(context, document, {params.agent_id: entry}, note=note)
-    return {"ok": True, "agentId": params.agent_id, "holds": HOLDS}
+    return {"ok": True, "agentId": params.agent_id}
 
 
 @attrs.frozen(kw_only=True)
@@ -191,7 +191,7 @@ async def delete(context: Context, params: DeleteParams) -> object:
         raise invalid(f"there is no agent {agent[:64]!r} in the configuration file")
     note = f"agents.delete {agent}"
     await _patch(context, document, {agent: None}, note=note)
-    return {"ok": True, "agentId": agent, "removedBindings": 0, "holds": HOLDS}
+    return {"ok": True, "agentId": agent, "removedBindings": 0}
 
 
 _NOT_IN_IDS: Final = re.compile(r"[^a-z0-9_-]+")

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from beamclaw.contracts import names
-from beamclaw.contracts.ledger_usage import ReadUsage, UsageRow
+from beamclaw.contracts.ledger_usage import ReadUsage, UsageRow, UsageSum
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
@@ -44,7 +44,7 @@ class AuthParams:
 @method("usage.cost", scope=READ, params=CostParams)
 async def cost(context: Context, params: CostParams) -> object:
     """What models took by day, in tokens and dollars; days are UTC's."""
-    first, last = _range(params, context.outside.wall())
+    first, last = days_of(params, context.outside.wall())
     ledger = names.of_tenant(context.tenant, "ledger")
     since = datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp()
     rows = [
@@ -57,13 +57,19 @@ async def cost(context: Context, params: CostParams) -> object:
         "updatedAt": context.now_ms,
         "days": (last - first).days + 1,
         "daily": [
-            {"date": day, **_sum(row for row in rows if row.day == day)} for day in days
+            {"date": day, **totals(row for row in rows if row.day == day)}
+            for day in days
         ],
-        "totals": _sum(rows),
+        "totals": totals(rows),
     }
 
 
-def _range(params: CostParams, now: float) -> tuple[date, date]:
+def days_of(params: CostParams, now: float) -> tuple[date, date]:
+    """The first and the last day that *params* mean.
+
+    Raises:
+        MethodError: They mean none.
+    """
     if params.agent_id and params.agent_scope:
         raise invalid("agentScope=all cannot be combined with agentId")
     today = datetime.fromtimestamp(now, UTC).date()
@@ -87,7 +93,8 @@ def _day(text: str | None, name: str) -> date | None:
         raise invalid(f"{name} has to be a day, as 2027-01-31") from None
 
 
-def _sum(rows: Iterable[UsageRow]) -> dict[str, Any]:
+def totals(rows: Iterable[UsageRow | UsageSum]) -> dict[str, Any]:
+    """Sums of *rows*, as clients have them."""
     # What is reserved for calls in progress counts as if it were spent.
     given = list(rows)
     read = sum(row.usage.input + row.reserved.input for row in given)

@@ -318,3 +318,27 @@ async def test_who_may_not(start, method, params, scopes):
         error = await refused(talk, method, params)
         assert error["code"] == "FORBIDDEN"
         assert error["details"]["code"] == "MISSING_SCOPE"
+
+
+async def test_what_sessions_took(talk):
+    await begun(talk, label="mine")
+    await said(talk, KEY, "hello", "k1")
+    await begun(talk, "other")
+    found = await ok(talk, "sessions.usage", {"range": "7d"})
+    (row,) = found["sessions"]
+    assert (row["key"], row["label"], row["agentId"]) == (KEY, "mine", "main")
+    assert row["usage"]["totalTokens"] == found["totals"]["totalTokens"] > 0
+    sums = found["aggregates"]
+    assert sums["messages"]["assistant"] == found["totals"]["calls"]
+    assert [each["model"] for each in sums["byModel"]] == ["demo"]
+    assert [each["agentId"] for each in sums["byAgent"]] == ["main"]
+    assert sums["daily"][0]["tokens"] == found["totals"]["totalTokens"]
+    one = await ok(talk, "sessions.usage", {"key": "main"})
+    assert one["totals"] == found["totals"]
+    for params in ({"key": "other"}, {"agentId": "bob"}):
+        none = await ok(talk, "sessions.usage", params)
+        assert (none["sessions"], none["totals"]["totalTokens"]) == ([], 0)
+    error = await refused(talk, "sessions.usage", {"endDate": "2020-01-01"})
+    assert "has to be today" in error["message"]
+    error = await refused(talk, "sessions.usage", {"range": "1d"})
+    assert error["message"].startswith("invalid sessions.usage params: ")
