@@ -111,6 +111,7 @@ POINTS: Final[Mapping[str, str]] = {
     # --- a run
     "run.take-over": "a successor claims the run's next epoch",
     "run.rouse": "another session is told to look at what the run has written",
+    "run.take-messages": "messages that came during a turn are taken into it",
     "run.commit": "a run writes what it has decided: a call of the model, intents, "
     "results, questions, the end",
     "run.act": "a call that concerns sessions is written down, with all that it means",

@@ -60,7 +60,7 @@ class Persons:
             record.mark()
             self._draft_messages()
             try:
-                with point("run.commit"):
+                with point("run.take-messages"):
                     await record.commit()
             except NotWaiting as gone:
                 record.back()

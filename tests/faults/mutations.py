@@ -192,13 +192,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         edits=(
             (
                 """        with point("session.take"):
-            await self._journal.commit(
+            since = await self._journal.commit(
 """,
                 """        with point("session.take"):
             for each in together:
                 taken_ = Take((each.inbox_id,))
                 await self._journal.commit_beside((taken_,))
-            await self._journal.commit(
+            since = await self._journal.commit(
 """,
             ),
             (

@@ -119,6 +119,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     "stop-in-queue": ("session.withdraw",),
     "steer": (
         "session.steer",
+        "run.take-messages",
         "run.steered",
     ),
     "two-answer": (
