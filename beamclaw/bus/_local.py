@@ -7,7 +7,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts.bus import Lost
+from beamclaw.contracts.bus import Lost, Under
 
 T = TypeVar("T")
 NAME = "bus"
@@ -18,6 +18,7 @@ class Topics:
 
     def __init__(self) -> None:
         self.open: dict[str, list[LocalSubscription]] = {}
+        self.under: list[WideSubscription] = []
         self.published = 0
         self.dropped = 0
 
@@ -26,6 +27,11 @@ class Topics:
         for topic, subscriptions in self.open.items():
             for subscription in subscriptions if topic.startswith(prefix) else ():
                 subscription.miss(1)
+        for wide in self.under:
+            if prefix.startswith(wide.prefixes) or any(
+                each.startswith(prefix) for each in wide.prefixes
+            ):
+                wide.miss(1)
 
 
 _topics: trio.lowlevel.RunVar[Topics] = trio.lowlevel.RunVar("beamclaw.bus.topics")
@@ -120,6 +126,20 @@ class LocalSubscription:
             trio.lowlevel.reschedule(reader)
 
 
+@attrs.define(eq=False)
+class WideSubscription(LocalSubscription):
+    """See :meth:`beamclaw.contracts.bus.Bus.subscribe_under`."""
+
+    prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+
+    def __enter__(self) -> Self:
+        self._table.under.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._table.under.remove(self)
+
+
 class LocalBus:
     """A handle without state: every part of the node may have one."""
 
@@ -140,13 +160,16 @@ class LocalBus:
     def publish(self, topic: str, value: object) -> int:
         """See :class:`beamclaw.contracts.bus.Bus`."""
         table = topics()
-        subscribed = table.open.get(topic)
-        if not subscribed or supervision.whereis(NAME) is None:
+        subscribed = table.open.get(topic, ())
+        wide = [each for each in table.under if topic.startswith(each.prefixes)]
+        if not (subscribed or wide) or supervision.whereis(NAME) is None:
             return 0
         table.published += 1
         for subscription in subscribed:
             subscription.push(value)
-        return len(subscribed)
+        for subscription in wide:
+            subscription.push(Under(topic, value))
+        return len(subscribed) + len(wide)
 
     def interrupt(self, prefix: str) -> None:
         """See :class:`beamclaw.contracts.bus.Bus`."""
@@ -155,6 +178,10 @@ class LocalBus:
     def subscribe(self, topic: str, *, buffer: int = 256) -> LocalSubscription:
         """See :class:`beamclaw.contracts.bus.Bus`."""
         return LocalSubscription(topic, buffer, topics())
+
+    def subscribe_under(self, *prefixes: str, buffer: int = 4096) -> WideSubscription:
+        """See :class:`beamclaw.contracts.bus.Bus`."""
+        return WideSubscription("", buffer, topics(), prefixes=prefixes)
 
 
 class BusServer(supervision.Server):

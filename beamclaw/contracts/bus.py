@@ -21,6 +21,14 @@ class Lost:
     count: int
 
 
+@attrs.frozen
+class Under:
+    """In a subscription to many topics: *value* was published to *topic*."""
+
+    topic: str
+    value: Any
+
+
 class Subscription(Protocol):
     """Values of one topic, in order, from ``subscribe`` on; a context manager."""
 
@@ -67,4 +75,11 @@ class Bus(Protocol):
 
     def subscribe(self, topic: str, *, buffer: int = 256) -> Subscription:
         """Values published to *topic* from now on, at most *buffer* unread."""
+        ...
+
+    def subscribe_under(self, *prefixes: str, buffer: int = 4096) -> Subscription:
+        """What is published to any topic that begins so, each value as :class:`Under`.
+
+        All of them come in the order in which they were published.
+        """
         ...

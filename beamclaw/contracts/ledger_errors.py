@@ -27,6 +27,14 @@ class IdempotencyConflict(LedgerError):  # noqa: N818 -- a situation
     """The same sender id came before with another content."""
 
 
+class RunIdTaken(LedgerError):  # noqa: N818 -- a situation
+    """The run id was given to another message; nothing was taken."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run id {run_id} was given to another message")
+        self.run_id = run_id
+
+
 class SessionExists(LedgerError):  # noqa: N818 -- a situation
     """A session was to be new, and there is one with this key."""
 

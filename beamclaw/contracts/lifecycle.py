@@ -114,8 +114,19 @@ class BeginSession(supervision.Call[str]):
     changes: Mapping[str, str | None] = attrs.field(factory=dict[str, str | None])
 
 
+@attrs.frozen
+class NoteSession(supervision.Call[int]):
+    """Put words of the node into the conversation; the reply is their event's number.
+
+    The model sees them as its own. Refused with :class:`TurnInProgress`.
+    """
+
+    text: str
+
+
 Order = (
-    BeginSession
+    NoteSession
+    | BeginSession
     | PatchSession
     | ResetSession
     | RewindSession
@@ -126,6 +137,7 @@ Order = (
 )
 ORDERS = (
     BeginSession,
+    NoteSession,
     PatchSession,
     ResetSession,
     RewindSession,

@@ -38,6 +38,11 @@ def topic(tenant: str, key: str) -> str:
     return f"{tenant}/topic/{key}"
 
 
+def journal(tenant: str, key: str) -> str:
+    """The bus topic on which what session *key* has written down is published."""
+    return f"{tenant}/journal/{key}"
+
+
 def permits(provider: str, key: int = 0) -> str:
     """The name of the permit server of *provider*, for one of its keys (0: the first)."""
     return f"providers/{of_key(provider, key)}"

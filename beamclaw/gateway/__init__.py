@@ -17,13 +17,14 @@ from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway import app, broadcast, honour, notices, sockets
+from beamclaw.gateway import app, honour, notices, sockets
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.access import Access
 from beamclaw.gateway.auth.gate import Gate, gate_of
-from beamclaw.gateway.broadcast import EVENTS, Broadcast
+from beamclaw.gateway.broadcast import EVENTS, broadcast
+from beamclaw.gateway.broadcast import NAME as BROADCAST
 from beamclaw.gateway.devices import DevicesServer
 from beamclaw.gateway.events.devices import event_of
 from beamclaw.gateway.floor import Floor
@@ -70,7 +71,9 @@ def supervisor(
                 type="supervisor",
                 shutdown=None,
             ),
-            ChildSpec("broadcast", partial(Broadcast, hall), name=broadcast.NAME),
+            ChildSpec(
+                "broadcast", partial(broadcast, hall, bus, outside), name=BROADCAST
+            ),
             ChildSpec(
                 "listener",
                 partial(

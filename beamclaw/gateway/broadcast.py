@@ -1,24 +1,69 @@
 """The process that tells clients what happens: each value once, to whoever may see it.
 
-What clients follow stands in the :class:`~beamclaw.gateway.hall.Hall`, which outlives
-this process: its successor goes on with the same clients.
+It follows what sessions write down and what they say meanwhile, for as long as there is
+a client, and hands what comes of it (``gateway.events``) to their outboxes. What clients
+follow stands in the :class:`~beamclaw.gateway.hall.Hall`, which outlives this process:
+its successor goes on with the same clients, who see by the numbers of their events that
+something may be missing.
 """
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+import attrs
 import trio
 
 import supervision
+from beamclaw.contracts import journal, lifecycle, names
+from beamclaw.contracts.bus import Bus, Lost, Under
+from beamclaw.contracts.ends import run_ended
+from beamclaw.contracts.journal import Noted, RunStarted, SessionReset
+from beamclaw.contracts.ledger_errors import LedgerError
+from beamclaw.contracts.ledger_reads import ReadSessionRow
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.sessions import (
+    Delta,
+    Joined,
+    Reset,
+    RunEnded,
+    TopicValue,
+    peek,
+    read_run,
+)
+from beamclaw.contracts.written import Written
+from beamclaw.gateway import frames
+from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.events import devices
-from beamclaw.gateway.hall import Hall
+from beamclaw.gateway.events.messages import runs_of, shown
+from beamclaw.gateway.events.rows import Lately, session_row
+from beamclaw.gateway.events.runs import Told, Turn, agent_of, pace
+from beamclaw.gateway.hall import Client, Hall
 
 NAME: Final = "gateway/broadcast"
 # What clients may be told of.
-EVENTS: Final = ("tick", "presence", "health", "shutdown", *devices.EVENTS)
+EVENTS: Final = (
+    "agent",
+    "chat",
+    "health",
+    "presence",
+    "session.message",
+    "sessions.changed",
+    "shutdown",
+    "tick",
+    *devices.EVENTS,
+)
 # Who comes and goes is told at most this often, and less often to many: a crowd that
 # comes back after a restart is told of itself a few times, not once for each.
 PRESENCE_SECONDS: Final = 0.1
 PRESENCE_SECONDS_EACH: Final = 0.002
+# So many clients are told something before others run.
+CLIENTS_PER_CHECKPOINT: Final = 64
+# Values of sessions that may wait for this process.
+BUFFER: Final = 16_384
+# Seconds that a tenant may take for what is shown of a session; then it is left out.
+PATIENCE: Final = 0.25
+# Clients with this word want to hear of those sessions only that they follow.
+SCOPED: Final = "session-scoped-events"
 
 
 def presence_pause(clients: int) -> float:
@@ -30,56 +75,254 @@ def presence_pause(clients: int) -> float:
     return round(PRESENCE_SECONDS + clients * PRESENCE_SECONDS_EACH, 3)
 
 
-class _Presence:
-    """Somebody has come or gone."""
+@attrs.define(eq=False)
+class _Followed:
+    """A run that is followed, and when its words are told next (None: none wait)."""
+
+    tenant: str
+    turn: Turn
+    due: float | None = None
+    told_at: float = float("-inf")
 
 
-class Broadcast(supervision.Server):
-    """See the module."""
+async def broadcast(hall: Hall, bus: Bus, outside: Outside) -> None:
+    """The process; see the module."""
+    await Broadcast(hall, bus, outside).run()
 
-    def __init__(self, hall: Hall) -> None:
+
+class Broadcast:
+    """What it knows of runs in progress; nothing of it outlives the process."""
+
+    def __init__(self, hall: Hall, bus: Bus, outside: Outside) -> None:
         self._hall = hall
-        self._presence_due = False
+        self._bus = bus
+        self._outside = outside
+        self._runs: dict[str, _Followed] = {}
+        self._presence_due: float | None = None
+        self._changed = trio.Event()
+        self._waits = trio.CancelScope()
 
-    async def init(self) -> None:
-        """Go on with the clients that are there."""
-        self._hall.on_presence = lambda: supervision.cast(NAME, _Presence())
-        self._note_presence()
+    async def run(self) -> None:
+        """Follow sessions while there are clients, for ever."""
+        self._hall.on_change = self._note_change
+        self._note_change(shown=True)
+        self._hall.miss()
+        while True:
+            if len(self._hall):
+                await self._follow()
+            else:
+                self._changed = trio.Event()
+                await self._changed.wait()
 
-    async def handle_cast(self, message: object) -> None:
-        """What the table says."""
-        if not isinstance(message, _Presence):
-            await super().handle_cast(message)
-        self._note_presence()
-
-    async def handle_info(self, message: object) -> None:
-        """It is time to say who is there."""
-        if not isinstance(message, _Presence):
-            await super().handle_info(message)
-            return
-        self._presence_due = False
-        await self._tell_presence()
-
-    def _note_presence(self) -> None:
-        if not self._presence_due:
-            self._presence_due = True
+    def _note_change(self, *, shown: bool) -> None:
+        """A client has come or gone."""
+        if shown and self._presence_due is None:
             pause = presence_pause(len(self._hall))
-            supervision.send_after(pause, supervision.self_pid(), _Presence())
+            self._presence_due = trio.current_time() + pause
+        self._changed.set()
+        self._waits.cancel()
 
-    async def _tell_presence(self) -> None:
-        lists: dict[str, bytes] = {}
-        for count, client in enumerate(self._hall, 1):
-            tenant = client.principal.tenant
-            if tenant not in lists:
-                lists[tenant] = self._hall.presence_event(tenant)
-            client.line.deliver(lists[tenant], lossy=True)
+    # --- following
+
+    async def _follow(self) -> None:
+        tenant = names.DEFAULT_TENANT
+        prefixes = (
+            names.journal(tenant, ""),
+            names.topic(tenant, ""),
+            lifecycle.changes(tenant),
+        )
+        self._runs.clear()
+        with self._bus.subscribe_under(*prefixes, buffer=BUFFER) as values:
+            while len(self._hall):
+                value = None
+                with trio.CancelScope(deadline=self._next_due()) as self._waits:
+                    value = await values.receive()
+                if isinstance(value, Lost):
+                    await self._look_again()
+                elif isinstance(value, Under):
+                    await self._take(value)
+                await self._tell_due()
+
+    async def _take(self, value: Under) -> None:
+        tenant = value.topic.partition("/")[0]
+        match value.value:
+            case Written() as written:
+                await self._written(tenant, written)
+            case lifecycle.SessionChanged(session_key, reason):
+                await self._session_changed(tenant, session_key, {"reason": reason})
+            case said:
+                key = value.topic.removeprefix(names.topic(tenant, ""))
+                await self._said(tenant, key, said)
+
+    async def _written(self, tenant: str, written: Written) -> None:
+        key, now = written.session_key, self._now_ms()
+        bodies = [journal.read(event) for event in written.events]
+        owners = runs_of(
+            (event.run_id, body)
+            for event, body in zip(written.events, bodies, strict=True)
+        )
+        rows = zip(written.events, bodies, owners, strict=True)
+        for seq, (event, body, owner) in enumerate(rows, written.after + 1):
+            if isinstance(body, SessionReset) and body.reason != "reset":
+                # By an order it is told by who has carried that out.
+                await self._session_changed(tenant, key, {"reason": body.reason})
+            if owner is None:
+                await self._noted(tenant, key, body, seq, event.at)
+                continue
+            turn = self._turn(tenant, key, owner).turn
+            await self._tell(tenant, key, turn.written(body, seq, event.at, now))
+            if isinstance(body, RunStarted) and body.epoch == 1:
+                began = {
+                    "reason": "agent.run.started",
+                    "phase": "start",
+                    "runId": owner,
+                }
+                await self._session_changed(tenant, key, began)
+
+    async def _noted(
+        self, tenant: str, key: str, body: journal.Body, seq: int, at: float
+    ) -> None:
+        """Something that stands in a conversation without a turn."""
+        rows = shown(body, seq, at, None, {}) if isinstance(body, Noted) else []
+        for row in rows:
+            turn = Turn(f"note-{seq}", key)
+            payload = turn.message(row, seq)
+            final = turn.final(row)
+            await self._tell(tenant, key, [payload, final])
+
+    async def _said(self, tenant: str, key: str, value: TopicValue) -> None:
+        known = value.run_id in self._runs
+        if not known and not isinstance(value, Delta | Reset | RunEnded | Joined):
+            return
+        followed = self._turn(tenant, key, value.run_id)
+        found = followed.turn.sees(value, self._now_ms())
+        if found is None:
+            await self._catch_up(followed)
+        else:
+            await self._tell(tenant, key, found)
+        if followed.turn.ended:
+            self._runs.pop(value.run_id, None)
+            if isinstance(value, RunEnded):
+                await self._settled(tenant, key, value)
+        elif followed.turn.has_words and followed.due is None:
+            text = followed.turn.shown.length
+            wait = pace(len(self._hall), text)
+            followed.due = max(trio.current_time(), followed.told_at + wait)
+
+    async def _settled(self, tenant: str, key: str, end: RunEnded) -> None:
+        reason = "agent.input.settled"
+        over = {"reason": reason, "phase": "end", "runId": end.run_id}
+        lately = Lately(outcome=end.outcome, run_id=end.run_id, error=end.error)
+        await self._session_changed(tenant, key, over, lately)
+
+    def _turn(self, tenant: str, key: str, run_id: str) -> _Followed:
+        followed = self._runs.get(run_id)
+        if followed is None:
+            followed = self._runs[run_id] = _Followed(tenant, Turn(run_id, key))
+        return followed
+
+    # --- what was missed
+
+    async def _catch_up(self, followed: _Followed) -> None:
+        """Words of the run were missed: ask it for all of them."""
+        turn = followed.turn
+        try:
+            view = await peek(self._bus, followed.tenant, turn.run_id)
+            if view.running:
+                turn.caught_up(view.text, view.attempt)
+                return
+            row = await read_run(self._bus, followed.tenant, turn.run_id)
+        except (supervision.CallFailed, LedgerError):
+            return  # its next words say it again
+        end = None if row is None else run_ended(row)
+        if end is not None:
+            await self._said(followed.tenant, turn.session_key, end)
+
+    async def _look_again(self) -> None:
+        """Anything may have been missed: clients are told so, runs are looked at."""
+        self._hall.miss()
+        for followed in tuple(self._runs.values()):
+            await self._catch_up(followed)
+
+    # --- telling
+
+    async def _tell_due(self) -> None:
+        now = trio.current_time()
+        for followed in tuple(self._runs.values()):
+            if followed.due is not None and followed.due <= now:
+                followed.due, followed.told_at = None, now
+                turn = followed.turn
+                words = list(turn.words(self._now_ms()))
+                await self._tell(followed.tenant, turn.session_key, words)
+        if self._presence_due is not None and self._presence_due <= now:
+            self._presence_due = None
+            await self._tell_presence()
+
+    def _next_due(self) -> float:
+        dues = [each.due for each in self._runs.values() if each.due is not None]
+        if self._presence_due is not None:
+            dues.append(self._presence_due)
+        return min(dues, default=float("inf"))
+
+    async def _tell(self, tenant: str, key: str, told: Iterable[Told]) -> None:
+        for each in told:
+            receivers = [c for c in self._hall if _wants(c, tenant, key, each)]
+            if receivers:
+                event = frames.event(each.event, each.payload)
+                await self._send(event, receivers, lossy=each.lossy)
+
+    async def _send(
+        self, event: bytes, receivers: list[Client], *, lossy: bool
+    ) -> None:
+        for count, client in enumerate(receivers, 1):
+            client.line.deliver(event, lossy=lossy)
             if count % CLIENTS_PER_CHECKPOINT == 0:
                 await trio.lowlevel.checkpoint()
 
-    def describe(self) -> dict[str, object]:
-        """Figures of the clients."""
-        return dict(self._hall.statistics())
+    async def _session_changed(
+        self,
+        tenant: str,
+        key: str,
+        facts: Mapping[str, object],
+        lately: Lately | None = None,
+    ) -> None:
+        receivers = [c for c in self._hall if c.sessions and c.may_see(tenant, READ)]
+        if not receivers:
+            return
+        payload: dict[str, Any] = {
+            "sessionKey": key,
+            "agentId": agent_of(key),
+            "ts": self._now_ms(),
+            **facts,
+        }
+        ledger = names.of_tenant(tenant, "ledger")
+        try:
+            row = await self._bus.call(ledger, ReadSessionRow(key), timeout=PATIENCE)
+        except (supervision.CallFailed, LedgerError):
+            row = None
+        if row is not None:
+            payload["session"] = session_row(row, lately)
+            payload["ancestorSessions"] = list[object]()
+        event = frames.event("sessions.changed", payload)
+        await self._send(event, receivers, lossy=False)
+
+    async def _tell_presence(self) -> None:
+        lists: dict[str, bytes] = {}
+        for client in self._hall:
+            tenant = client.principal.tenant
+            if tenant not in lists:
+                lists[tenant] = self._hall.presence_event(tenant)
+            await self._send(lists[tenant], [client], lossy=True)
+
+    def _now_ms(self) -> int:
+        return round(self._outside.wall() * 1000)
 
 
-# So many clients are told something before others run.
-CLIENTS_PER_CHECKPOINT: Final = 64
+def _wants(client: Client, tenant: str, key: str, told: Told) -> bool:
+    if not client.may_see(tenant, READ):
+        return False
+    if told.needs is not None and told.needs not in client.caps:
+        return False
+    if told.event == "session.message":
+        return client.sessions or key in client.messages
+    return SCOPED not in client.caps or client.sessions or key in client.messages

@@ -28,8 +28,20 @@ class Line(Protocol):
         """Send an event (:func:`beamclaw.gateway.frames.event`), or give the client up."""
         ...
 
+    def skip(self) -> None:
+        """An event may be missing: the client sees that by the next one's number."""
+        ...
+
     def close(self, code: int, reason: str) -> None:
         """Say good-bye after what waits to be sent, at once; nothing more is taken."""
+        ...
+
+
+class Changed(Protocol):
+    """Hears of who comes and goes."""
+
+    def __call__(self, *, shown: bool) -> None:
+        """Somebody has; *shown*: among those who are there."""
         ...
 
 
@@ -101,7 +113,7 @@ class Hall:
         boot_id: Of this start of the gateway.
         version: How often presence and health have changed.
         health: As the last one who looked has found it.
-        on_presence: Called when somebody has come or gone who is shown.
+        on_change: Called when somebody has come or gone; whether they are *shown*.
         closing: No more clients are let in: why.
     """
 
@@ -110,7 +122,7 @@ class Hall:
     boot_id: str = ""
     version: StateVersion = attrs.field(factory=StateVersion)
     health: Mapping[str, Any] = attrs.field(factory=lambda: {"ok": True})
-    on_presence: Callable[[], None] | None = None
+    on_change: Changed | None = None
     closing: str | None = None
     greeted: int = 0
     refused: int = 0
@@ -195,6 +207,11 @@ class Hall:
         for client in receivers:
             client.line.deliver(event, lossy=lossy)
 
+    def miss(self) -> None:
+        """Something may not have been told: let everybody see that."""
+        for client in self:
+            client.line.skip()
+
     # --- who is there, and how things stand
 
     def presence(self, tenant: str) -> list[dict[str, Any]]:
@@ -218,12 +235,11 @@ class Hall:
         self.version = attrs.evolve(self.version, health=changes)
 
     def _presence_changed(self, client: Client) -> None:
-        if not client.is_present:
-            return
-        changes = self.version.presence + 1
-        self.version = attrs.evolve(self.version, presence=changes)
-        if self.on_presence is not None:
-            self.on_presence()
+        if client.is_present:
+            changes = self.version.presence + 1
+            self.version = attrs.evolve(self.version, presence=changes)
+        if self.on_change is not None:
+            self.on_change(shown=client.is_present)
 
     # --- the end
 

@@ -8,8 +8,8 @@ import attrs
 from beamclaw.contracts.budgets import Spent, session_purse
 from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
-    LedgerError,
     Overloaded,
+    RunIdTaken,
 )
 from beamclaw.contracts.ledger_inbox import Accept, Receipt
 from beamclaw.ledger.memory import Memory, Run, Session, inbox_key
@@ -54,14 +54,14 @@ class Inbox:
 
         Raises:
             Overloaded: There is none; one that is *owed* has one always.
-            LedgerError: Its run is another message's.
+            RunIdTaken: Its run is another message's.
         """
         depth = len(self.memory.waiting) + len(before)
         if depth >= self.limit and not owed:
             raise Overloaded(depth, self.limit)
         given = job.run_id in self.memory.runs
         if given or any(job.run_id == each.run_id for each in before):
-            raise LedgerError(f"run id {job.run_id} was given to another message")
+            raise RunIdTaken(job.run_id)
 
     def put(self, job: Accept, writing: Writing) -> Receipt:
         """Take *job*, which was checked."""

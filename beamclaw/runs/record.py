@@ -28,6 +28,7 @@ from beamclaw.contracts.sessions import (
 )
 from beamclaw.contracts.snapshots import Keep
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.contracts.written import tell_written
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
 
@@ -181,6 +182,13 @@ class Record:
         await supervision.call(self._ledger, commit, timeout=None)
         progress.transcript = draft.state
         self._keep(draft.state)
+        tell_written(
+            self._wiring.bus,
+            self._claim.tenant,
+            self.key,
+            draft.events,
+            after=commit.expected_seq or 0,
+        )
         self._draft = Draft(self.id, draft.state)
         for do in self._afterwards:
             do()

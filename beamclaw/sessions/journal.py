@@ -20,6 +20,7 @@ from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.snapshots import Keep, Kept, Unreadable
 from beamclaw.contracts.steps import Steps, in_steps
 from beamclaw.contracts.transcript import Fact, Transcript, advance, evolve, extend
+from beamclaw.contracts.written import tell_written
 from beamclaw.sessions.wiring import Wiring
 
 
@@ -178,6 +179,14 @@ class Journal:
             ),
             timeout=None,
         )
+        if events and expected_seq is not None:
+            tell_written(
+                self._wiring.bus,
+                self._wiring.tenant,
+                self._key,
+                events,
+                after=expected_seq,
+            )
 
 
 async def replayed(events: Sequence[Event], to: int | None = None) -> Transcript:

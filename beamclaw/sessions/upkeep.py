@@ -11,7 +11,7 @@ import attrs
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, ledger_ops, names
-from beamclaw.contracts.journal import Forked, SessionReset, event, read
+from beamclaw.contracts.journal import Forked, Noted, SessionReset, event, read
 from beamclaw.contracts.ledger_errors import LedgerError, SessionExists
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessionRow
@@ -29,6 +29,7 @@ from beamclaw.contracts.lifecycle import (
     ForgetAbout,
     ForkSession,
     NoRest,
+    NoteSession,
     Order,
     PatchSession,
     PutAway,
@@ -123,6 +124,8 @@ class Upkeep:
                     f"{busy} in session {self._key}; stop it first "
                     f"(beamclaw sessions stop {self._key})"
                 )
+            case NoteSession(text):
+                return await self._note(text)
             case ResetSession():
                 return await self._reset(row)
             case RewindSession(to):
@@ -177,6 +180,11 @@ class Upkeep:
         """It is durable: whoever follows the sessions is told."""
         value = SessionChanged(key or self._key, reason)
         self._wiring.bus.publish(changes(self._wiring.tenant), value)
+
+    async def _note(self, text: str) -> int:
+        with point("session.note"):
+            await self._journal.commit((None, Noted(text=text)), ops=())
+        return self._journal.transcript.seq
 
     async def _put_away(self, *, away: bool) -> None:
         if away != self.about.archived:

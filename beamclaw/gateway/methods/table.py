@@ -7,10 +7,13 @@ from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope
 from beamclaw.gateway.methods import (
+    agent,
     agents,
     approvals,
+    chat,
     config,
     devices,
+    following,
     health,
     offers,
     session_acts,
@@ -42,6 +45,15 @@ def table_of(methods: Iterable[Method]) -> Mapping[str, Method]:
 
 METHODS = table_of(
     (
+        agent.agent,
+        agent.wait,
+        chat.abort,
+        chat.history,
+        chat.inject,
+        chat.send,
+        following.follow,
+        following.subscribe,
+        following.unfollow,
         health.health,
         health.status,
         health.system_presence,

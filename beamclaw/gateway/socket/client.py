@@ -19,6 +19,7 @@ from beamclaw.config.schema import GatewayConfig
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.points import point
 from beamclaw.gateway import frames, hall, strict_json
 from beamclaw.gateway.admission import Admission
 from beamclaw.gateway.auth.access import Access
@@ -429,7 +430,8 @@ class Socket:
         try:
             with scope:
                 answer = await self._outcome(method, context, params)
-                self._frame(answer)
+                with point("socket.answer"):
+                    self._frame(answer)
         finally:
             self._requests.discard(scope)
 
@@ -448,7 +450,8 @@ class Socket:
             return frames.failure(context.request_id, found)
 
     def _answer(self, request_id: str, payload: object) -> None:
-        self._frame(frames.response(request_id, payload))
+        with point("socket.accepted"):
+            self._frame(frames.response(request_id, payload))
 
     # --- what is sent
 
@@ -462,6 +465,10 @@ class Socket:
             self._give_up()
         else:
             self._flush()
+
+    def skip(self) -> None:
+        """See :class:`beamclaw.gateway.hall.Line`."""
+        self.outbox.number += 1
 
     def _frame(self, data: bytes) -> None:
         if self._over:

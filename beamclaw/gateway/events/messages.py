@@ -1,0 +1,201 @@
+"""A conversation's journal as the messages that clients show. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from beamclaw.contracts import journal
+from beamclaw.contracts.journal import (
+    Answered,
+    Body,
+    Forked,
+    InboundTaken,
+    Noted,
+    RunStarted,
+    SessionReset,
+    ToolEnded,
+)
+from beamclaw.contracts.ledger_rows import Event
+from beamclaw.contracts.messages import (
+    File,
+    Image,
+    Message,
+    Part,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+
+Shown = dict[str, Any]
+
+# Why a model stopped, as OpenClaw's clients call it.
+_STOPS: Mapping[str, str] = {"tool_calls": "toolUse", "length": "length"}
+
+
+def messages(events: Sequence[Event]) -> list[Shown]:
+    """What is shown of the *events* that count, see ``beamclaw.contracts.path``."""
+    found: list[Shown] = []
+    names: dict[str, str] = {}
+    bodies = [journal.read(event) for event in events]
+    owners = runs_of(
+        (event.run_id, body) for event, body in zip(events, bodies, strict=True)
+    )
+    for event, body, owner in zip(events, bodies, owners, strict=True):
+        if isinstance(body, SessionReset):
+            found.clear()
+        found += shown(body, event.seq, event.at, owner, names)
+    return found
+
+
+def runs_of(events: Iterable[tuple[str | None, Body]]) -> list[str | None]:
+    """Which run each of some events is of: a message is of the run that it begins."""
+    owners: list[str | None] = []
+    for run_id, body in events:
+        owners.append(run_id)
+        if isinstance(body, RunStarted):
+            place = len(owners) - 2
+            while place >= 0 and owners[place] is None:
+                owners[place] = run_id
+                place -= 1
+    return owners
+
+
+def shown(
+    body: Body,
+    seq: int,
+    at: float,
+    run_id: str | None,
+    tool_names: dict[str, str],
+) -> list[Shown]:
+    """The messages that came with event *seq*; *tool_names*: of calls by their ids."""
+    match body:
+        case InboundTaken():
+            rows = [_said(message) for message in body.messages]
+            if rows and run_id is not None:
+                rows[-1]["idempotencyKey"] = f"{run_id}:user"
+        case Answered():
+            _note_names(body.message, tool_names)
+            rows = [_answer(body)]
+        case Noted():
+            rows = [_of("assistant", [_text(body.text)])]
+        case ToolEnded():
+            rows = [_result(body.result, tool_names)]
+        case Forked():
+            rows = [_said(message) for message in body.messages]
+        case _:
+            rows = []
+    several = len(rows) > 1
+    for place, row in enumerate(rows):
+        about: Shown = {"id": f"{seq}.{place}" if several else f"{seq}", "seq": seq}
+        if run_id is not None:
+            about["runId"] = run_id
+        row["timestamp"] = round(at * 1000)
+        row["__openclaw"] = about
+    return rows
+
+
+def _note_names(message: Message, tool_names: dict[str, str]) -> None:
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            tool_names[part.id] = part.name
+
+
+def _said(message: Message) -> Shown:
+    role = "toolResult" if message.role == "tool" else message.role
+    return _of(role, _content(message.parts))
+
+
+def _of(role: str, content: list[Shown]) -> Shown:
+    return {"role": role, "content": content}
+
+
+def _answer(body: Answered) -> Shown:
+    return _of("assistant", _content(body.message.parts)) | {
+        "provider": body.provider,
+        "model": body.model,
+        "usage": usage(body.usage),
+        "stopReason": _STOPS.get(body.stop_reason, body.stop_reason),
+    }
+
+
+def _result(result: ToolResult, tool_names: Mapping[str, str]) -> Shown:
+    content = [_text(result.text), *_content(result.media)]
+    return _of("toolResult", content) | {
+        "toolCallId": result.id,
+        "toolName": tool_names.get(result.id, ""),
+        "isError": result.is_error,
+    }
+
+
+def _content(parts: Iterable[Part]) -> list[Shown]:
+    return [block for part in parts for block in _blocks(part)]
+
+
+def _blocks(part: Part) -> Iterator[Shown]:
+    match part:
+        case Text():
+            yield _text(part.text)
+        case Thinking() if part.text:
+            yield {"type": "thinking", "thinking": part.text}
+        case ToolCall():
+            yield {
+                "type": "toolCall",
+                "id": part.id,
+                "name": part.name,
+                "arguments": arguments(part.arguments),
+            }
+        case ToolResult():
+            yield _text(part.text)
+        case Image():
+            # What a picture shows is not sent again with every look at a conversation.
+            yield {"type": "image", "mimeType": part.media_type or "image/*"}
+        case File():
+            yield {"type": "file", "name": part.name, "mimeType": part.media_type}
+        case _:
+            pass
+
+
+def _text(text: str) -> Shown:
+    return {"type": "text", "text": text}
+
+
+def text_message(text: str, now_ms: int) -> Shown:
+    """What an assistant has said so far."""
+    return _of("assistant", [_text(text)]) | {"timestamp": now_ms}
+
+
+def arguments(text: str) -> Any:
+    """What a model has written for a tool, if it can be read."""
+    try:
+        return orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        return {"unreadable": text}
+
+
+def usage(used: Usage) -> Shown:
+    """Tokens."""
+    return {
+        "input": max(0, used.input - used.cached),
+        "output": used.output,
+        "cacheRead": used.cached,
+        "cacheWrite": 0,
+        "totalTokens": used.input + used.output,
+    }
+
+
+def cut(rows: Sequence[Shown], most: int) -> list[Shown]:
+    """*rows* with no text longer than *most* characters."""
+    return [
+        row | {"content": [_cut(block, most) for block in row["content"]]}
+        for row in rows
+    ]
+
+
+def _cut(block: Shown, most: int) -> Shown:
+    text = block.get("text")
+    if not isinstance(text, str) or len(text) <= most:
+        return block
+    return block | {"text": f"{text[:most]}…", "truncated": True}

@@ -1,0 +1,207 @@
+"""A conversation on a screen: ``chat.send``, ``.abort``, ``.history``, ``.inject``."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Final
+
+import attrs
+
+from beamclaw.contracts import names, sessions
+from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, ReadSessionRow
+from beamclaw.contracts.ledger_rows import Event
+from beamclaw.contracts.lifecycle import (
+    NoSuchSession,
+    NoteSession,
+    TurnInProgress,
+    order,
+)
+from beamclaw.contracts.path import path
+from beamclaw.contracts.sessions import QueueMode, read_run
+from beamclaw.gateway.auth.scopes import ADMIN, READ, WRITE
+from beamclaw.gateway.errors import invalid, unavailable
+from beamclaw.gateway.events.messages import Shown, cut, messages
+from beamclaw.gateway.events.rows import session_row
+from beamclaw.gateway.methods import _talking as talking
+from beamclaw.gateway.methods._method import Context, Text, Whole, method
+from beamclaw.toolkit import Length, Null, Range
+
+HISTORY: Final = 200
+MAX_HISTORY: Final = 1000
+# Characters of one text in a history, unless a client asks for fewer.
+MAX_CHARS: Final = 500_000
+# Events that are read on the loop; a longer conversation is read in a thread.
+FEW: Final = 50
+
+SessionKey = Annotated[str, Length(1, 512)]
+
+
+@attrs.frozen(kw_only=True)
+class SendParams:
+    """What is said, and where."""
+
+    session_key: SessionKey
+    message: str
+    idempotency_key: Text
+    agent_id: Text | None = None
+    session_id: Text | None = None
+    thinking: str | None = None
+    fast_mode: bool | str | None = None
+    fast_auto_on_seconds: Whole | None = None
+    queue_mode: QueueMode | None = None
+    deliver: bool = False
+    reply_to_id: Text | None = None
+    attachments: tuple[Any, ...] = ()
+    timeout_ms: Whole = 0
+    suppress_command_interpretation: bool = False
+    expected_leaf_entry_id: Annotated[Text | None, Null()] = None
+    expected_session_routing_contract: Text | None = None
+    expected_permission_mode: Annotated[str | None, Null()] = None
+    expected_tool_overrides: Annotated[Mapping[str, Any] | None, Null()] = None
+
+
+@method("chat.send", scope=WRITE, params=SendParams)
+async def send(context: Context, params: SendParams) -> object:
+    """Say something; what comes of it are events."""
+    where = talking.place(context, params.session_key, params.agent_id, writes=True)
+    message = talking.inbound(
+        context,
+        where,
+        talking.message_of(params.message, params.attachments),
+        idempotency_key=params.idempotency_key,
+        params=talking.thinking(params.thinking),
+        queue=params.queue_mode,
+    )
+    receipt = await talking.hand_in(context, message)
+    status = "started"
+    if receipt.duplicate:
+        row = await read_run(context.bus, context.tenant, receipt.run_id)
+        over = row is not None and row.state == "ended"
+        status = "ok" if over else "in_flight"
+    return {"runId": receipt.run_id, "status": status}
+
+
+@attrs.frozen(kw_only=True)
+class AbortParams:
+    """Which conversation; without a run, whatever goes on in it."""
+
+    session_key: Text
+    agent_id: Text | None = None
+    run_id: Text | None = None
+    preserve_side_runs: bool = False
+
+
+@method("chat.abort", scope=WRITE, params=AbortParams)
+async def abort(context: Context, params: AbortParams) -> object:
+    """Stop a turn, or all that goes on in a session; what was said so far stays."""
+    where = talking.place(context, params.session_key, params.agent_id, writes=False)
+    runs = [params.run_id] if params.run_id else await _open_runs(context, where.key)
+    stopped = [
+        run
+        for run in runs
+        if await _is_of(context, run, where.key)
+        and await sessions.abort(context.bus, context.tenant, where.key, run)
+    ]
+    return {"ok": True, "aborted": bool(stopped), "runIds": stopped}
+
+
+async def _open_runs(context: Context, key: str) -> list[str]:
+    ledger = names.of_tenant(context.tenant, "ledger")
+    row = await context.bus.call(ledger, ReadSessionRow(key), timeout=None)
+    if row is None or row.deleted_at is not None:
+        return []
+    found = await context.bus.call(ledger, ReadSession(key, row.seq), timeout=None)
+    # From the last one on, so that none begins because the one before is stopped.
+    runs = [waiting.run_id for waiting in reversed(found.inbox)]
+    return runs if found.open_run is None else [*runs, found.open_run.run_id]
+
+
+async def _is_of(context: Context, run_id: str, key: str) -> bool:
+    """Whether the run is one of this session: nobody stops others by guessing."""
+    row = await read_run(context.bus, context.tenant, run_id)
+    return row is not None and row.session_key == key
+
+
+@attrs.frozen(kw_only=True)
+class HistoryParams:
+    """Which part of which conversation."""
+
+    session_key: Text
+    agent_id: Text | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Range(1, MAX_HISTORY)] = HISTORY
+    offset: Whole = 0
+    pending_before: Annotated[int, Range(1, 2**53)] | None = None
+    input_run_ids: Annotated[tuple[Text, ...], Length(1, 50)] | None = None
+    message_id: Text | None = None
+    session_id: Text | None = None
+    max_chars: Annotated[int, Range(1, MAX_CHARS)] = MAX_CHARS
+
+
+@method("chat.history", scope=READ, params=HistoryParams)
+async def history(context: Context, params: HistoryParams) -> object:
+    """The messages of a conversation; the last *limit*, without the last *offset*."""
+    where = talking.place(context, params.session_key, params.agent_id, writes=False)
+    ledger = names.of_tenant(context.tenant, "ledger")
+    row = await context.bus.call(ledger, ReadSessionRow(where.key), timeout=None)
+    if row is None or row.deleted_at is not None:
+        return {"sessionKey": where.key, "messages": [], "total": 0, "hasMore": False}
+    events = await context.bus.call(ledger, ReadJournal(where.key), timeout=None)
+    total, rows = await _read(context, events, params)
+    return {
+        "sessionKey": where.key,
+        "sessionId": row.session_id,
+        "messages": rows,
+        "sessionInfo": session_row(row),
+        "total": total,
+        "hasMore": params.offset + len(rows) < total,
+        "thinkingLevel": row.meta.thinking,
+        "verboseLevel": row.meta.verbosity,
+    }
+
+
+async def _read(
+    context: Context, events: Sequence[Event], params: HistoryParams
+) -> tuple[int, list[Shown]]:
+    work = partial(_page, events, params)
+    if len(events) <= FEW:
+        return work()
+    return await context.node.reader.run(work)
+
+
+def _page(events: Sequence[Event], params: HistoryParams) -> tuple[int, list[Shown]]:
+    rows = messages(path(events))
+    total = len(rows)
+    if params.message_id is not None:
+        rows = [row for row in rows if row["__openclaw"]["id"] == params.message_id]
+    else:
+        end = max(0, total - params.offset)
+        rows = rows[max(0, end - params.limit) : end]
+    return total, cut(rows, params.max_chars)
+
+
+@attrs.frozen(kw_only=True)
+class InjectParams:
+    """Words that stand in the conversation as the assistant's."""
+
+    session_key: Text
+    message: Text
+    agent_id: Text | None = None
+    label: Annotated[str, Length(0, 100)] = ""
+
+
+@method("chat.inject", scope=ADMIN, params=InjectParams)
+async def inject(context: Context, params: InjectParams) -> object:
+    """Put a note into a conversation, as the assistant's; no turn begins."""
+    where = talking.place(context, params.session_key, params.agent_id, writes=True)
+    text = f"[{params.label}]\n\n{params.message}" if params.label else params.message
+    try:
+        seq = await order(context.bus, context.tenant, where.key, NoteSession(text))
+    except NoSuchSession as error:
+        raise invalid(str(error)) from None
+    except TurnInProgress:
+        raise unavailable(
+            "a turn is in progress in this session; ask again when it is over",
+            retry_after=1.0,
+            reason="busy",
+        ) from None
+    return {"ok": True, "messageId": f"{seq}"}
