@@ -17,12 +17,11 @@ same types, and what is wrong with them the model is told in words that it can m
 ``docs/how-to/write-a-tool.md``.
 """
 
+from beamclaw.arguments.schema import Length
 from beamclaw.config.schema import Range
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, Deny, Grant, digest_of
 from beamclaw.contracts.messages import File, Image
 from beamclaw.contracts.tools import Order, Output, Tool, ToolFailed, ToolSpec
-from beamclaw.toolkit._arguments import Unfit, structure
-from beamclaw.toolkit._schema import Length, Null, object_of
 from beamclaw.toolkit._session_act import SessionAct
 from beamclaw.toolkit._tool import Declared, output_of, tool, tools_of
 
@@ -36,7 +35,6 @@ __all__ = [
     "Grant",
     "Image",
     "Length",
-    "Null",
     "Order",
     "Output",
     "Range",
@@ -44,11 +42,8 @@ __all__ = [
     "Tool",
     "ToolFailed",
     "ToolSpec",
-    "Unfit",
     "digest_of",
-    "object_of",
     "output_of",
-    "structure",
     "tool",
     "tools_of",
 ]

@@ -6,11 +6,11 @@ from typing import Any
 
 import attrs
 
+from beamclaw.arguments.docstring import parse
+from beamclaw.arguments.schema import object_of
+from beamclaw.arguments.structuring import Unfit, structure
 from beamclaw.contracts.subagents import Deed, Request
 from beamclaw.contracts.tools import Order, ToolFailed, ToolSpec
-from beamclaw.toolkit._arguments import Unfit, structure
-from beamclaw.toolkit._docstring import parse
-from beamclaw.toolkit._schema import object_of
 
 
 @attrs.frozen(eq=False, slots=False)

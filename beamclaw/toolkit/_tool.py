@@ -10,6 +10,9 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 import attrs
 import orjson
 
+from beamclaw.arguments.docstring import parse
+from beamclaw.arguments.schema import object_of
+from beamclaw.arguments.structuring import Unfit, structure
 from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.codec import converter
 from beamclaw.contracts.tools import (
@@ -22,9 +25,6 @@ from beamclaw.contracts.tools import (
     ToolFailed,
     ToolSpec,
 )
-from beamclaw.toolkit._arguments import Unfit, structure
-from beamclaw.toolkit._docstring import parse
-from beamclaw.toolkit._schema import object_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

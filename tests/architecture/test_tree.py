@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "reference" / "supervision-tree.md"
 # Folders of `beamclaw` that are no part of the tree, and why.
 NO_PROCESS = {
     "agents": "an agent is a definition, not a process",
+    "arguments": "what is read from models and clients: a library of tools and methods",
     "cli": "the commands, outside the node",
     "contracts": "what parts may know of one another",
     "files": "tools, which work in the processes of their calls",

@@ -24,13 +24,13 @@ from typing import Annotated, Any, Final, TypeVar
 
 import attrs
 
+from beamclaw.arguments import Length, Range, Unfit, structure
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import Fault, bad_params, missing_scope
 from beamclaw.gateway.hall import Client
 from beamclaw.gateway.methods._node import Node
-from beamclaw.toolkit import Length, Range, Unfit, structure
 
 P = TypeVar("P")
 

@@ -7,6 +7,7 @@ import attrs
 import trio
 
 import supervision
+from beamclaw.arguments import Range
 from beamclaw.contracts import names
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_rows import RunRow
@@ -16,7 +17,6 @@ from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.events.messages import usage
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
-from beamclaw.toolkit import Range
 
 # Seconds between two looks for a run that nobody knows yet.
 LOOK_AGAIN: Final = 0.25

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 import trio
 
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts import grants as granted
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.approvals import RevokeGrant
@@ -26,7 +27,6 @@ from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.events import approvals as shown
 from beamclaw.gateway.events.approvals import Decision
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
-from beamclaw.toolkit import Length, Range
 
 Kind = Literal["exec", "plugin", "system-agent"]
 MOST_GRANTS: Final = 1_000

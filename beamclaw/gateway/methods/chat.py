@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import attrs
 
+from beamclaw.arguments import Length, Null, Range
 from beamclaw.contracts import names, sessions
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, ReadSessionRow
 from beamclaw.contracts.ledger_rows import Event
@@ -23,7 +24,6 @@ from beamclaw.gateway.events.messages import Shown, cut, messages
 from beamclaw.gateway.events.rows import session_row
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
-from beamclaw.toolkit import Length, Null, Range
 
 HISTORY: Final = 200
 MAX_HISTORY: Final = 1000

@@ -13,6 +13,7 @@ import attrs
 import trio
 
 import supervision
+from beamclaw.arguments import Length
 from beamclaw.config import json_schema
 from beamclaw.config.json_schema import Schema, hint_of, inner_of, lookup, steps
 from beamclaw.config.server import NAME, GetDocument, Write
@@ -20,7 +21,6 @@ from beamclaw.config.writing.documents import Change, Document, Order, Refusal
 from beamclaw.gateway.auth.scopes import ADMIN, READ
 from beamclaw.gateway.errors import MethodError, invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, Whole, method
-from beamclaw.toolkit import Length
 
 # Said with everything that was written.
 HOLDS: Final = "at the next start of this node"

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import attrs
 
 import supervision
+from beamclaw.arguments import Length
 from beamclaw.contracts import devices
 from beamclaw.contracts.devices import NAME, Actor, NoSuchDevice, NotAllowed
 from beamclaw.contracts.store import DataFolderError
@@ -18,7 +19,6 @@ from beamclaw.gateway.auth.scopes import PAIRING
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.events.devices import device_shape, request_shape
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
-from beamclaw.toolkit import Length
 
 R = TypeVar("R")
 Scopes = Annotated[tuple[Text, ...], Length(0, 64)]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 import trio
 
+from beamclaw.arguments import Length, Null
 from beamclaw.contracts import keys, lifecycle
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.lifecycle import (
@@ -41,7 +42,6 @@ from beamclaw.gateway.methods._sessions import (
     model_of,
     order,
 )
-from beamclaw.toolkit import Length, Null
 
 Label = Annotated[str, Length(1, 512)]
 TakesBack = Annotated[str | None, Null()]

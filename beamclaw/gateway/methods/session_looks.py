@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts.ledger_reads import ReadSession, ReadSessions
 from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.lifecycle import NoSuchSession
@@ -32,7 +33,6 @@ from beamclaw.gateway.methods._sessions import (
     model_of,
     shown,
 )
-from beamclaw.toolkit import Length, Range
 
 Some = Annotated[int, Range(1, 1_000_000)]
 # Sessions that one answer lists, and among which one looks; of those previews.

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 import supervision
+from beamclaw.arguments import Range
 from beamclaw.contracts import gateway, names
 from beamclaw.contracts.ledger_reads import ReadCommands, ReadSessions
 from beamclaw.contracts.ledger_rows import CommandRow, SessionRow
@@ -18,7 +19,6 @@ from beamclaw.gateway.auth.scopes import ADMIN, QUESTIONS, READ
 from beamclaw.gateway.events.approvals import ms, visible
 from beamclaw.gateway.methods._method import Context, NoParams, Text, Whole, method
 from beamclaw.gateway.methods.health import uptime_ms
-from beamclaw.toolkit import Range
 
 # Sessions that are looked through for work in progress, the latest first.
 MOST_SESSIONS: Final = 1_000

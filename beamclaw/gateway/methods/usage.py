@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 import trio
 
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts import names
 from beamclaw.contracts.ledger_usage import ReadUsage, UsageRow, UsageSum
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
-from beamclaw.toolkit import Length, Range
 
 _Day = Annotated[str, Length(10, 10)]
 DAYS: Final = 30

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway import frames
 from beamclaw.gateway.auth.attempt import Admitted, Attempt, Device, Secrets
@@ -16,7 +17,6 @@ from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.frames import Request, StateVersion, Unread
 from beamclaw.gateway.methods._method import Text, Whole, read_params
-from beamclaw.toolkit import Length, Range
 
 PROTOCOL: Final = 4
 # Somebody who only looks whether anybody is there, and devices, may be a version older.

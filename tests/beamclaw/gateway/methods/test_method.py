@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import attrs
 import pytest
 
+from beamclaw.arguments import Null
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.auth.scopes import ADMIN, NODE, READ, WRITE
 from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.methods import table
 from beamclaw.gateway.methods._method import Context, Method, Text, Whole, method
-from beamclaw.toolkit import Null
 
 
 @attrs.frozen

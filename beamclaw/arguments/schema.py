@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 import attrs
 import cattrs
 
+from beamclaw.arguments.docstring import parse
 from beamclaw.config.schema import Range
-from beamclaw.toolkit._docstring import parse
 
 Schema = dict[str, Any]
 

@@ -20,9 +20,9 @@ from cattrs.cols import (
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
 
+from beamclaw.arguments.schema import Length, Null, camel, fields_of
 from beamclaw.config.schema import Range
 from beamclaw.config.structure import nearest
-from beamclaw.toolkit._schema import Length, Null, camel, fields_of
 
 Hook = Callable[[Any, Any], Any]
 
