@@ -304,7 +304,8 @@ class Connection(TCPServer):
     async def _take_leave(self) -> None:
         if not self._linger or self._broken:
             return
-        with trio.move_on_after(LINGER_SECONDS), suppress(trio.BrokenResourceError):
+        gone = (trio.BrokenResourceError, trio.ClosedResourceError)
+        with trio.move_on_after(LINGER_SECONDS), suppress(*gone):
             sockets.end_sending(self._socket)
             thrown_away = 0
             while thrown_away < LINGER_BYTES:

@@ -12,6 +12,7 @@ from beamclaw.config.schema import AuthConfig, GatewayConfig
 from beamclaw.contracts import gateway as contract
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway import sockets
+from beamclaw.gateway.connection import Connection
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
@@ -139,6 +140,27 @@ async def test_an_answer_whose_connection_is_killed_never_looks_whole(node, stre
     assert got.startswith(b"HTTP/1.1 200" if stream else b"")
     assert not got.endswith(b"0\r\n\r\n")
     assert stream or not got
+
+
+async def test_a_connection_that_is_cut_off_while_it_says_good_bye_has_not_crashed(
+    node, monkeypatch
+):
+    leaving: list[Connection] = []
+    take_leave = Connection._take_leave
+
+    async def note(self: Connection) -> None:
+        leaving.append(self)
+        await take_leave(self)
+
+    monkeypatch.setattr(Connection, "_take_leave", note)
+    async with await node.connect() as connected:
+        # Refused before its body is read, so what is on its way is waited for.
+        await connected.send_all(posted(b"").replace(b"h: 0", b"h: 99999999999"))
+        await until(lambda: leaving)
+        (child,) = await supervision.which_children("gateway/connections")
+        assert child.pid is not None
+        leaving[0].discard()
+        assert await wait_exit(child.pid) == supervision.NORMAL
 
 
 async def test_stopping_the_tree_does_not_wait_for_anybody(start):
