@@ -14,6 +14,7 @@ import orjson
 import trio
 
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve, workspace_of
+from beamclaw.arguments import Length, Null
 from beamclaw.config.schema import Config
 from beamclaw.config.server import GetDocument, Write
 from beamclaw.config.writing.documents import Document, Order
@@ -25,7 +26,6 @@ from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, key_of
 from beamclaw.gateway.methods.config import ask_writer
-from beamclaw.toolkit import Length, Null
 
 Name = Annotated[str, Length(1, 200)]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import attrs
 
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts.ledger_reads import ReadSessions
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.ledger_usage import ReadSums, ReadUsage, UsageRow, UsageSum
@@ -15,7 +16,6 @@ from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, key_of, ledger_of
 from beamclaw.gateway.methods.session_looks import MOST_LOOKED_AT
 from beamclaw.gateway.methods.usage import CostParams, days_of, totals
-from beamclaw.toolkit import Length, Range
 
 Day = Annotated[str, Length(10, 10)]
 DAYS: Final = {"7d": 7, "30d": 30, "90d": 90, "1y": 365, "all": 3_650}
