@@ -33,6 +33,7 @@ from beamclaw.gateway.listener import Listener
 from beamclaw.gateway.methods import health
 from beamclaw.gateway.methods._node import Means, Node
 from beamclaw.gateway.methods.table import METHODS
+from beamclaw.gateway.rest.routes import Rest
 from beamclaw.gateway.server import CONNECTIONS, serve
 from beamclaw.gateway.socket.client import Reception
 from beamclaw.gateway.turns import Limits, Turns
@@ -159,15 +160,6 @@ async def _serve(
         origins=frozenset(numbers.origins),
         max_body_bytes=numbers.max_body_bytes,
     )
-    rooms = app.Rooms(
-        floor=floor,
-        admission=admission,
-        turns=turns,
-        gate=gate,
-        agents=known,
-        created=int(outside.wall()),
-        max_messages=numbers.max_messages,
-    )
     node = Node(
         config=config,
         floor=floor,
@@ -177,6 +169,16 @@ async def _serve(
         version=functools.cache(lambda: about.__version__),
         reader=reader,
         means=means,
+    )
+    rooms = app.Rooms(
+        floor=floor,
+        admission=admission,
+        turns=turns,
+        gate=gate,
+        agents=known,
+        created=int(outside.wall()),
+        max_messages=numbers.max_messages,
+        rest=Rest(node=node, bus=bus, outside=outside, turns=turns),
     )
     hall.set_health(health.shape(node, round(outside.wall() * 1000)))
     reception = Reception(

@@ -26,6 +26,7 @@ from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.problem import Problem, Style
 from beamclaw.gateway.replies import SENT, as_json, in_json
+from beamclaw.gateway.rest import routes
 from beamclaw.gateway.turns import STOPPING, Turns
 
 REFUSED: Final = "beamclaw.gateway.refused"
@@ -57,6 +58,7 @@ class Rooms:
     agents: Agents
     created: int
     max_messages: int
+    rest: routes.Rest
 
 
 class GatewayApp(QuartTrio):
@@ -176,6 +178,7 @@ def build(rooms: Rooms) -> GatewayApp:
         created=rooms.created,
         max_messages=rooms.max_messages,
     )
+    routes.add_routes(app, rooms.rest)
     _pages(app)
     app.register_error_handler(HTTPException, _no_such_path)
     return app
