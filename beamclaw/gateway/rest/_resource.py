@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from beamclaw.arguments import object_of
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Context, NoParams, read_params
-from beamclaw.toolkit import object_of
 
 Verb = Literal["GET", "POST", "DELETE"]
 MOST_PARAMETERS: Final = 32

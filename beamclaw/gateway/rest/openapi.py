@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from beamclaw.arguments import object_of
 from beamclaw.gateway.rest._resource import Resource
-from beamclaw.toolkit import object_of
 
 PATH: Final = "/api/openapi.json"
 EVENTS: Final = "/api/runs/{runId}/events"

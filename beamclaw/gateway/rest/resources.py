@@ -6,6 +6,7 @@ import attrs
 import trio
 
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts.keys import BadKey, parse
 from beamclaw.contracts.messages import ThinkingLevel
 from beamclaw.contracts.sessions import QueueMode, abort, read_run
@@ -16,7 +17,6 @@ from beamclaw.gateway.methods._handing import hand_in
 from beamclaw.gateway.methods._method import Context, Text
 from beamclaw.gateway.methods.session_looks import ListParams, page
 from beamclaw.gateway.rest._resource import Input, Resource
-from beamclaw.toolkit import Length, Range
 
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
