@@ -25,7 +25,7 @@ from beamclaw.contracts.ledger_ops import (
     Take,
 )
 from beamclaw.contracts.ledger_session_ops import SetAgent
-from beamclaw.contracts.lifecycle import ORDERS
+from beamclaw.contracts.lifecycle import ORDERS, Order
 from beamclaw.contracts.path import end_of
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, Steered
@@ -101,6 +101,10 @@ class Session(supervision.Server):
         self._revivals = 0
         # Who wants another agent here, and waits for the turn in progress to end.
         self._handovers: list[tuple[supervision.From, HandTo]] = []
+        # Who wants something done with the whole session, in order; *ending*: the turn
+        # in progress is over, and they have seen that before us.
+        self._orders: list[tuple[supervision.From, Order]] = []
+        self._ending = False
         self._running: Running | None = None
         self._resting = False
         self._ephemeral = False
@@ -150,7 +154,7 @@ class Session(supervision.Server):
                 run = None if self._running is None else self._running.pid
                 await self._answers.take(sender, request, run)
             case request if isinstance(request, ORDERS):
-                await self._upkeep.serve(sender, request, self._busy())
+                self._orders.append((sender, request))
             case HandTo():
                 self._handovers.append((sender, request))
             case _:
@@ -204,10 +208,21 @@ class Session(supervision.Server):
             return "a turn is in progress"
         return "messages wait for their turn" if self._inbox.pending else ""
 
+    async def _serve_orders(self) -> None:
+        while self._orders and not self._ending:
+            sender, order = self._orders[0]
+            running = self._running is not None
+            busy = self._busy()
+            if await self._upkeep.serve(sender, order, busy, running=running):
+                del self._orders[0]
+            else:
+                self._ending = True
+
     # --- what to do next
 
     async def _advance(self) -> Next:  # noqa: C901 -- a table
         while True:
+            await self._serve_orders()
             if self._handovers and self._journal.transcript.turn is None:
                 await self._hand_over()
             step = lane.decide(
@@ -369,6 +384,7 @@ class Session(supervision.Server):
 
     async def _run_is_over(self, run: Running, reason: supervision.ExitReason) -> None:
         self._running = None
+        self._ending = False
         self._inbox.handed = set()
         self._share = run.progress.share or self._share
         stopped = False

@@ -71,6 +71,10 @@ class About:
         self.archived = row is not None and row.archived_at is not None
 
 
+class _Ending(Exception):  # noqa: N818 -- a situation
+    """The turn in progress is over, and its run about to end."""
+
+
 class Upkeep:
     """Carries orders out for one session.
 
@@ -84,19 +88,28 @@ class Upkeep:
         self._key = key
         self._journal = journal
 
-    async def serve(self, sender: supervision.From, order: Order, busy: str) -> None:
-        """Answer *sender*, who wants this done with the session as a whole."""
+    async def serve(
+        self, sender: supervision.From, order: Order, busy: str, *, running: bool
+    ) -> bool:
+        """Answer *sender*, who wants this done with the session as a whole.
+
+        False: not yet. A run is there (*running*) whose turn is over in the ledger, which
+        others may see before its session is told.
+        """
         try:
-            answer = await self.carry_out(order, busy)
+            answer = await self.carry_out(order, busy, running=running)
         except (LedgerError, BadSetting) as refusal:
             with point("session.order-refused"):
                 supervision.reply_error(sender, refusal)
-            return
+            return True
+        except _Ending:
+            return False
         with point("session.order-done"):
             supervision.reply(sender, answer)
+        return True
 
     async def carry_out(  # noqa: C901, PLR0911 -- a table
-        self, order: Order, busy: str
+        self, order: Order, busy: str, *, running: bool = False
     ) -> object:
         """What the order is answered with; *busy* says in words what goes on.
 
@@ -119,6 +132,8 @@ class Upkeep:
                 return await self._set(ledger_ops.ForgetAbout(run_id))
             case ForkSession():
                 return await self._fork(row, order)
+            case _ if running and row.open_run is None:
+                raise _Ending
             case _ if busy:
                 raise TurnInProgress(
                     f"{busy} in session {self._key}; stop it first "

@@ -34,12 +34,16 @@ from beamclaw.contracts.lifecycle import (
     RewindSession,
     TurnInProgress,
 )
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.path import rests
 from beamclaw.contracts.points import SIDES, hooked
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.session_meta import BadSetting, SessionMeta
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.transcript import Transcript, replay
+from beamclaw.sessions.journal import Journal
+from beamclaw.sessions.upkeep import Upkeep
+from beamclaw.sessions.wiring import Wiring
 
 from .conftest import KEY, Model, Tenant
 from .test_compaction import LONG, WINDOW, model_of
@@ -140,6 +144,31 @@ async def test_whoever_follows_is_told_of_each_change(
             "delete",
         )
     ]
+
+
+async def test_whoever_has_seen_a_turn_end_need_not_wait_for_its_process(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    wiring = Wiring(
+        tenant="default",
+        bus=tenant.bus,
+        outside=Outside(),
+        resolve=never,
+        define=never,
+        run_turn=never,
+        settings=never,
+        rules=never,
+    )
+    upkeep = Upkeep(wiring, KEY, Journal(wiring, KEY))
+    busy = "a turn is in progress"
+    # The ledger says that it is over.
+    assert not await upkeep.serve(never, ResetSession(), busy, running=True)
+    with pytest.raises(TurnInProgress):
+        await upkeep.carry_out(ResetSession(), busy)
+
+
+never: Any = None
 
 
 # --- what is set

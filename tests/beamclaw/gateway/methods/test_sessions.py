@@ -2,6 +2,7 @@
 
 import pytest
 
+from beamclaw.config.schema import ProviderConfig
 from tests.beamclaw.gateway.methods.conftest import ended, port, said
 from tests.beamclaw.gateway.socket.talk import connected
 
@@ -342,3 +343,45 @@ async def test_what_sessions_took(talk):
     assert "has to be today" in error["message"]
     error = await refused(talk, "sessions.usage", {"range": "1d"})
     assert error["message"].startswith("invalid sessions.usage params: ")
+
+
+SLOW = {"demo": ProviderConfig(api="demo", delay=3600.0)}
+
+
+async def test_a_turn_in_progress_is_stopped(start):
+    async with start(providers=SLOW), connected(port()) as talk:
+        await begun(talk, message="hello", idempotencyKey="k1")
+        row = await running(talk)
+        assert (row["activeRunIds"], row["lastRunId"]) == (["k1"], "k1")
+        for method in ("sessions.reset", "sessions.delete"):
+            error = await refused(talk, method, {"key": "main"})
+            assert error["code"] == "UNAVAILABLE"
+            assert error["details"]["reason"] == "turn-in-progress"
+            assert "sessions.abort" in error["message"]
+        params = {"key": "main", "message": "more", "idempotencyKey": "k2"}
+        assert (await ok(talk, "sessions.send", params))["status"] == "started"
+        assert (await ok(talk, "sessions.send", params))["status"] == "in_flight"
+        params = {"key": "other", "runId": "k1"}
+        error = await refused(talk, "sessions.abort", params)
+        assert "belongs to another session" in error["message"]
+        params = {"key": "main", "clearQueued": True}
+        found = await ok(talk, "sessions.abort", params)
+        assert (found["status"], found["abortedRunId"]) == ("aborted", "k1")
+        row = (await ok(talk, "sessions.describe", {"key": "main"}))["session"]
+        assert (row["status"], row["hasActiveRun"]) == ("killed", False)
+
+
+async def test_a_turn_is_stopped_by_its_run(start):
+    async with start(providers=SLOW), connected(port()) as talk:
+        await begun(talk, message="hello", idempotencyKey="k1")
+        await running(talk)
+        for status in ("aborted", "no-active-run"):
+            found = await ok(talk, "sessions.abort", {"runId": "k1"})
+            assert found["status"] == status
+
+
+async def running(talk):
+    while True:
+        row = (await ok(talk, "sessions.describe", {"key": "main"}))["session"]
+        if row.get("status") == "running":
+            return row
