@@ -108,7 +108,7 @@ class Upkeep:
             supervision.reply(sender, answer)
         return True
 
-    async def carry_out(  # noqa: C901, PLR0911 -- a table
+    async def carry_out(  # noqa: C901, PLR0911, PLR0912 -- a table
         self, order: Order, busy: str, *, running: bool = False
     ) -> object:
         """What the order is answered with; *busy* says in words what goes on.

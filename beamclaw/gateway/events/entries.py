@@ -9,41 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-import orjson
 
 from beamclaw.contracts.journal import (
-    Answered,
     Body,
     Compacted,
-    Forked,
-    InboundTaken,
-    Noted,
     RunOver,
-    ToolBegun,
-    ToolEnded,
     UnreadableEventError,
     read,
 )
 from beamclaw.contracts.ledger_rows import Event
-from beamclaw.contracts.messages import (
-    File,
-    Image,
-    Message,
-    Part,
-    Text,
-    Thinking,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
 from beamclaw.contracts.path import RESTS, path
-
-STOP_REASONS: Final[Mapping[str, str]] = {
-    "stop": "stop",
-    "tool_calls": "toolUse",
-    "length": "length",
-    "aborted": "aborted",
-}
+from beamclaw.gateway.events.messages import Shown, runs_of, shown
 
 
 @attrs.frozen(kw_only=True)
@@ -62,11 +38,6 @@ class Entry:
     at: float
     message: Mapping[str, Any]
     run_id: str | None = None
-
-    @property
-    def at_ms(self) -> int:
-        """When, in milliseconds since the epoch."""
-        return round(self.at * 1000)
 
 
 def entries(events: Sequence[Event]) -> list[Entry]:
@@ -96,189 +67,54 @@ def find(found: Sequence[Entry], entry: str) -> Entry | None:
     return next((each for each in found if each.id == entry), None)
 
 
-def entry_id(seq: int, place: int, of: int) -> str:
-    """The id of message *place* of the *of* that event *seq* brings."""
-    return str(seq) if of == 1 else f"{seq}.{place}"
-
-
 def _entries(events: Sequence[Event]) -> Iterator[Entry]:
     names: dict[str, str] = {}
-    runs = _runs_of(events)
-    for place, event in enumerate(events):
-        try:
-            body = read(event)
-        except UnreadableEventError:
-            continue  # of a later release: it is shown there
-        run_id = event.run_id or runs[place]
-        shown = list(_shown(body, names))
-        for number, (role, text, message) in enumerate(shown):
+    known = [(event, body) for event in events if (body := _known(event)) is not None]
+    owners = runs_of((event.run_id, body) for event, body in known)
+    for (event, body), run_id in zip(known, owners, strict=True):
+        rows = shown(body, event.seq, event.at, run_id, names)
+        for row in rows or _beside(body, event, run_id):
             yield Entry(
-                id=entry_id(event.seq, number, len(shown)),
+                id=row["__openclaw"]["id"],
                 seq=event.seq,
-                role=role,
-                text=text,
+                role=row["role"],
+                text=_text_of(row),
                 at=event.at,
+                message=row,
                 run_id=run_id,
-                message=_whole(
-                    message,
-                    entry=entry_id(event.seq, number, len(shown)),
-                    event=event,
-                    role=role,
-                    run_id=run_id,
-                ),
             )
 
 
-def _whole(
-    message: Mapping[str, Any],
-    *,
-    entry: str,
-    event: Event,
-    role: str,
-    run_id: str | None,
-) -> dict[str, Any]:
-    about: dict[str, Any] = {"id": entry, "seq": event.seq}
-    given: dict[str, Any] = {"role": role, "timestamp": round(event.at * 1000)}
+def _known(event: Event) -> Body | None:
+    try:
+        return read(event)
+    except UnreadableEventError:
+        return None  # of a later release: it is shown there
+
+
+def _beside(body: Body, event: Event, run_id: str | None) -> list[Shown]:
+    """What is shown of events that bring no message, in the place of one."""
+    match body:
+        case Compacted():
+            content = [{"type": "text", "text": body.summary}]
+            row: Shown = {"role": "system", "content": content, "kind": "compaction"}
+        case RunOver(error=error) if error is not None:
+            row = {
+                "role": "assistant",
+                "content": [],
+                "stopReason": "error",
+                "errorMessage": error,
+            }
+        case _:
+            return []
+    about: Shown = {"id": str(event.seq), "seq": event.seq}
     if run_id is not None:
         about["runId"] = run_id
-        if role == "user":
-            given["idempotencyKey"] = f"{run_id}:user"
-    if event.sender is not None and role == "user":
-        given["senderId"] = event.sender
-    return {**given, **message, "__openclaw": about}
+    return [row | {"timestamp": round(event.at * 1000), "__openclaw": about}]
 
 
-def _runs_of(events: Sequence[Event]) -> list[str | None]:
-    """For each event the run that begins next: a message is taken before its run."""
-    runs: list[str | None] = []
-    current: str | None = None
-    for event in reversed(events):
-        if event.kind == "run-started":
-            current = event.run_id
-        elif event.kind == "run-over":
-            current = None
-        runs.append(current)
-    runs.reverse()
-    return runs
-
-
-Shown = tuple[str, str, dict[str, Any]]
-
-
-def _shown(body: Body, names: dict[str, str]) -> Iterator[Shown]:
-    match body:
-        case InboundTaken() | Forked():
-            for message in body.messages:
-                if message.role != "system":
-                    yield _said(message)
-        case Answered():
-            yield _answered(body)
-        case ToolBegun():
-            names[body.call_id] = body.tool
-        case ToolEnded():
-            yield _result(body.result, names.get(body.result.id, ""))
-        case Noted():
-            yield "assistant", body.text, {"content": _texts(body.text)}
-        case Compacted():
-            yield (
-                "system",
-                body.summary,
-                {"content": _texts(body.summary), "kind": "compaction"},
-            )
-        case RunOver(error=error) if error is not None:
-            yield (
-                "assistant",
-                "",
-                {"content": [], "stopReason": "error", "errorMessage": error},
-            )
-        case _:
-            pass
-
-
-def _said(message: Message) -> Shown:
-    for part in message.parts:
-        if isinstance(part, ToolResult):
-            return _result(part, "")
-    return message.role, message.text, {"content": _parts(message.parts)}
-
-
-def _answered(body: Answered) -> Shown:
-    message = {
-        "content": _parts(body.message.parts),
-        "stopReason": STOP_REASONS.get(body.stop_reason, body.stop_reason),
-        "usage": usage_shape(body.usage),
-        "provider": body.provider,
-        "model": body.model,
-    }
-    return "assistant", body.message.text, message
-
-
-def usage_shape(usage: Usage) -> dict[str, int]:
-    """What a call took; ``input`` without what was read from a cache."""
-    return {
-        "input": usage.input - usage.cached,
-        "output": usage.output,
-        "cacheRead": usage.cached,
-        "cacheWrite": 0,
-        "totalTokens": usage.input + usage.output,
-    }
-
-
-def _result(result: ToolResult, name: str) -> Shown:
-    message = {
-        "toolCallId": result.id,
-        "toolName": name,
-        "content": [*_texts(result.text), *map(_part, result.media)],
-        "isError": result.is_error,
-    }
-    return "toolResult", result.text, message
-
-
-def _texts(text: str) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": text}]
-
-
-def _parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    # What a provider has kept to itself is nobody's to read.
-    return [
-        _part(part) for part in parts if not isinstance(part, Thinking) or part.text
-    ]
-
-
-def _part(part: Part) -> dict[str, Any]:
-    match part:
-        case Text(text):
-            return {"type": "text", "text": text}
-        case Thinking(text):
-            return {"type": "thinking", "thinking": text}
-        case ToolCall(id, name, arguments):
-            return {
-                "type": "toolCall",
-                "id": id,
-                "name": name,
-                "arguments": _arguments(arguments),
-            }
-        case Image(url, data, media_type):
-            return _media({"type": "image"}, url, data, media_type)
-        case File(name, media_type, url, data):
-            return _media({"type": "file", "name": name}, url, data, media_type)
-        case ToolResult(id, text):
-            return {"type": "toolResult", "toolCallId": id, "text": text}
-
-
-def _media(
-    given: dict[str, Any], url: str | None, data: str | None, media_type: str | None
-) -> dict[str, Any]:
-    more = {"url": url, "data": data, "mimeType": media_type}
-    return given | {name: value for name, value in more.items() if value is not None}
-
-
-def _arguments(text: str) -> Any:
-    """What the model has written as arguments, or the text where it is no JSON."""
-    try:
-        return orjson.loads(text) if text else {}
-    except orjson.JSONDecodeError:
-        return text
+def _text_of(row: Shown) -> str:
+    return "".join(block.get("text", "") for block in row["content"])
 
 
 # --- what a journal says beside its messages

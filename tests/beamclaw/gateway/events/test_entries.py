@@ -127,7 +127,7 @@ def test_a_tool_call_and_its_result():
 
 
 @pytest.mark.parametrize(
-    "arguments, shown", [("", {}), ("{broken", "{broken"), ("[1]", [1])]
+    "arguments, shown", [("", {}), ("{broken", {"unreadable": "{broken"}), ("[1]", [1])]
 )
 def test_arguments_are_shown_as_they_are(arguments, shown):
     (entry,) = entries(events(answered("", ToolCall("c", "t", arguments))))
