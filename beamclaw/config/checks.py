@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from beamclaw.config import auth_checks, sandbox_checks, tool_checks, web_checks
+from beamclaw.config import (
+    auth_checks,
+    hook_checks,
+    sandbox_checks,
+    tool_checks,
+    web_checks,
+)
 from beamclaw.config.document import child
 from beamclaw.config.installed import PROVIDERS, found
 from beamclaw.config.models import APIS
@@ -201,3 +207,4 @@ def _gateway(config: Config) -> Found:
         yield "gateway.host", "expected an address to listen on, like 127.0.0.1"
         return
     yield from auth_checks.errors(config)
+    yield from hook_checks.errors(config)

@@ -36,7 +36,8 @@ def redactor(config: Config) -> Redactor:
 
 def secrets_of(config: Config) -> list[Secret]:
     """Every secret of the configuration, for whoever has to keep them out of sight."""
-    found = [config.gateway.auth.token, config.gateway.auth.password]
+    auth = config.gateway.auth
+    found = [auth.token, auth.password, config.hooks.token]
     for provider in config.providers.values():
         found += provider.keys
         # A header may be a key as well; nobody can tell by its name alone.

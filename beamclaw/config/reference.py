@@ -10,7 +10,13 @@ import attrs
 
 from beamclaw.config.document import child
 from beamclaw.config.loader import Loaded
-from beamclaw.config.schema import Config, ModelInfo, Range, SkillEntryConfig
+from beamclaw.config.schema import (
+    Config,
+    HookConfig,
+    ModelInfo,
+    Range,
+    SkillEntryConfig,
+)
 from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
 
@@ -28,6 +34,7 @@ HEADER = """\
 EXAMPLES: Mapping[str, tuple[str, object]] = {
     "providers.demo.models": ("MODEL", ModelInfo()),
     "skills.entries": ("NAME", SkillEntryConfig()),
+    "hooks.mappings": ("NAME", HookConfig()),
 }
 
 

@@ -178,6 +178,7 @@ async def _serve(
         agents=known,
         created=int(outside.wall()),
         max_messages=numbers.max_messages,
+        hooks=config.hooks,
         rest=Rest(node=node, bus=bus, outside=outside, turns=turns),
     )
     hall.set_health(health.shape(node, round(outside.wall() * 1000)))

@@ -15,6 +15,7 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
 import supervision
+from beamclaw.config.schema import HooksConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
 from beamclaw.gateway import permission, v1
@@ -24,6 +25,7 @@ from beamclaw.gateway.auth.gate import Gate
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.hooks import routes as hook_routes
 from beamclaw.gateway.problem import Problem, Style
 from beamclaw.gateway.replies import SENT, as_json, in_json
 from beamclaw.gateway.rest import routes
@@ -59,6 +61,7 @@ class Rooms:
     created: int
     max_messages: int
     rest: routes.Rest
+    hooks: HooksConfig
 
 
 class GatewayApp(QuartTrio):
@@ -80,7 +83,9 @@ class Dialogue(TrioASGIHTTPConnection):
         exchange.style = style_of(asked)
         principal = self._refuse(asked)
         if principal is None and not permission.is_open(asked):
-            principal = await permission.principal_of(self.app.rooms.gate, asked)
+            rooms = self.app.rooms
+            hook = rooms.hooks.token if rooms.hooks.enabled else None
+            principal = await permission.principal_of(rooms.gate, asked, hook)
         if isinstance(principal, Problem):
             await self._turn_away(exchange, principal)
         elif principal is None:
@@ -179,6 +184,7 @@ def build(rooms: Rooms) -> GatewayApp:
         max_messages=rooms.max_messages,
     )
     routes.add_routes(app, rooms.rest)
+    hook_routes.add_routes(app, rooms.rest, rooms.hooks)
     _pages(app)
     app.register_error_handler(HTTPException, _no_such_path)
     return app

@@ -11,6 +11,7 @@ from typing import Final
 from quart import Quart
 from werkzeug.exceptions import HTTPException
 
+from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.admission import OPEN_PATHS, Asked
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.gate import Denied, Gate
@@ -41,6 +42,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "GET /api/sessions": scopes.READ,
     "GET /api/sessions/<path:place>": scopes.READ,
     "POST /api/sessions/<path:place>/messages": scopes.WRITE,
+    "POST /hooks/<path:name>": scopes.WRITE,
     "GET /v1/models": scopes.READ,
     "GET /v1/models/<path:name>": scopes.READ,
 }
@@ -51,9 +53,13 @@ def is_open(asked: Asked) -> bool:
     return asked.path in OPEN_PATHS or asked.method == "OPTIONS"
 
 
-async def principal_of(gate: Gate, asked: Asked) -> Principal | Problem:
-    """Who asks; or what he is told if that is nobody."""
+async def principal_of(
+    gate: Gate, asked: Asked, hook: Secret | None = None
+) -> Principal | Problem:
+    """Who asks; or what he is told if that is nobody. *hook* is the token of hooks."""
     try:
+        if hook is not None and asked.path.startswith("/hooks/"):
+            return gate.admit_hook(hook, asked.peer, asked.headers)
         return await gate.admit_http(asked.peer, asked.headers)
     except Denied as denied:
         return _problem(denied.refusal, asked)

@@ -31,6 +31,7 @@ from beamclaw.config.schema.gateway import (
     RateLimitConfig,
     SocketConfig,
 )
+from beamclaw.config.schema.hooks import HookConfig, HooksConfig
 from beamclaw.config.schema.limits import (
     AgentBudgetConfig,
     AgentLimitsConfig,
@@ -88,6 +89,8 @@ __all__ = [
     "ExecConfig",
     "FilesConfig",
     "GatewayConfig",
+    "HookConfig",
+    "HooksConfig",
     "Keys",
     "LedgerConfig",
     "Level",

@@ -17,6 +17,7 @@ from beamclaw.config.schema.fields import (
     table,
 )
 from beamclaw.config.schema.gateway import GatewayConfig
+from beamclaw.config.schema.hooks import HooksConfig
 from beamclaw.config.schema.limits import LimitsConfig
 from beamclaw.config.schema.providers import ProviderConfig
 from beamclaw.config.schema.sessions import SessionsConfig
@@ -94,6 +95,7 @@ class Config:
         "Agents by id. main is there by itself.", factory=_main
     )
     gateway: GatewayConfig = attrs.field(factory=GatewayConfig)
+    hooks: HooksConfig = attrs.field(factory=HooksConfig)
     sessions: SessionsConfig = attrs.field(factory=SessionsConfig)
     tools: ToolsConfig = attrs.field(factory=ToolsConfig)
     workspace: WorkspaceConfig = attrs.field(factory=WorkspaceConfig)

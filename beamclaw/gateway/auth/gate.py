@@ -5,6 +5,7 @@ device that is new is recorded, what is refused is told. What is allowed is deci
 ``credentials``, ``device`` and ``pairing``.
 """
 
+import hmac
 import math
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn, TypeVar
@@ -45,7 +46,7 @@ from beamclaw.gateway.auth.pairing import Ask, Deny, Enter, Join, Wanted, judge
 from beamclaw.gateway.auth.principal import Principal, Role
 from beamclaw.gateway.auth.proxies import Proxies, User, networks
 from beamclaw.gateway.auth.refusals import PairReason, Refusal
-from beamclaw.gateway.auth.scopes import granted
+from beamclaw.gateway.auth.scopes import WRITE, granted
 from beamclaw.gateway.errors import MethodError
 
 R = TypeVar("R")
@@ -140,6 +141,38 @@ class Gate:
         )
         self._seen(principal, token=known.means == "device-token")
         return principal
+
+    def admit_hook(
+        self, token: Secret, peer: str, headers: Mapping[str, str]
+    ) -> Principal:
+        """Who calls a hook: ``Authorization: Bearer``, else ``x-openclaw-token``.
+
+        They may write, and are let in nowhere else.
+
+        Raises:
+            Denied: They have not brought *token*.
+        """
+        scheme, _, text = headers.get("authorization", "").partition(" ")
+        offered = text.strip() if scheme.lower() == "bearer" else ""
+        offered = offered or headers.get("x-openclaw-token", "")
+        address, now = self._address(peer, headers), trio.current_time()
+        left = self.lockout.left(address, "hook", now)
+        if left:
+            _deny(refusals.unauthorized("rate_limited", left=left))
+        if hmac.compare_digest(offered.encode(), token.reveal().encode()):
+            self.lockout.succeed(address, "hook")
+            return Principal(scopes=frozenset({WRITE}))
+        if offered and self.lockout.fail(address, "hook", now):
+            supervision.emit(
+                LOCKED_OUT,
+                {"seconds": self.lockout.rules.lockout},
+                {"address": address, "kind": "hook"},
+            )
+        reason = "token_mismatch" if offered else "token_missing"
+        supervision.emit(
+            DENIED, {}, {"reason": reason, "address": address, "client": "hook"}
+        )
+        raise Denied(refusals.unauthorized(reason))
 
     # --- in this order
 

@@ -14,7 +14,7 @@ import attrs
 
 from beamclaw.contracts.hosts import is_loopback
 
-Kind = Literal["secret", "device-token", "api-key"]
+Kind = Literal["secret", "device-token", "api-key", "hook"]
 # Of an IPv6 address the network: whoever has one has 2^64 of them.
 _NETWORK: Final = 64
 

@@ -13,7 +13,13 @@ import trio
 import supervision
 from beamclaw import bus as carrier
 from beamclaw import gateway
-from beamclaw.config.schema import AgentConfig, AuthConfig, Config, GatewayConfig
+from beamclaw.config.schema import (
+    AgentConfig,
+    AuthConfig,
+    Config,
+    GatewayConfig,
+    HooksConfig,
+)
 from beamclaw.contracts import gateway as contract
 from beamclaw.contracts import names
 from beamclaw.contracts.codec import decode
@@ -354,12 +360,14 @@ async def running(
     agents: tuple[str, ...] = ("main", "bob"),
     auth: Literal["token", "none"] | AuthConfig = "token",
     beside: Sequence[ChildSpec] = (),
+    hooks: HooksConfig | None = None,
     **numbers: Any,
 ) -> AsyncIterator[Node]:
     if isinstance(auth, str):
         auth = AuthConfig(mode=auth, token=Secret(TOKEN))
     config = Config(
         agents={agent: AgentConfig() for agent in agents},
+        hooks=hooks or HooksConfig(),
         gateway=GatewayConfig(port=0, auth=auth, **numbers),
     )
     rows = Rows()

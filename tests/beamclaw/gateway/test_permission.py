@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import supervision
-from beamclaw.config.schema import AuthConfig, ProxyConfig, RateLimitConfig
+from beamclaw.config.schema import AuthConfig, HooksConfig, ProxyConfig, RateLimitConfig
 from beamclaw.contracts.devices import (
     NAME,
     SCOPES,
@@ -93,6 +93,7 @@ def _application() -> app.GatewayApp:
     """The application for its paths alone."""
     rooms: dict[str, Any] = {field.name: None for field in attrs.fields(app.Rooms)}
     rooms["turns"] = SimpleNamespace(bus=None)
+    rooms["hooks"] = HooksConfig(enabled=True)
     return app.build(app.Rooms(**rooms))
 
 
