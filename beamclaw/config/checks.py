@@ -26,6 +26,11 @@ from beamclaw.contracts.subagents import ANY
 SHORTEST_TOKEN: Final = auth_checks.SHORTEST_SECRET
 _PROVIDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VISIBLE = re.compile(r"[!-~]+")
+_BASE_PATH = re.compile(r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+# First parts of paths that the gateway answers itself.
+_TAKEN = frozenset(
+    ("api", "health", "healthz", "hooks", "ready", "readyz", "startupz", "tools", "v1")
+)
 
 At = Callable[[str], Where]
 Found = Iterator[tuple[str, str]]
@@ -208,3 +213,11 @@ def _gateway(config: Config) -> Found:
         return
     yield from auth_checks.errors(config)
     yield from hook_checks.errors(config)
+    base = config.gateway.control_ui.base_path
+    if not _BASE_PATH.fullmatch(base):
+        yield (
+            "gateway.control_ui.base_path",
+            "expected a path of letters, digits and ._~- between slashes, like /openclaw",
+        )
+    elif base.split("/")[1] in _TAKEN:
+        yield "gateway.control_ui.base_path", f"{base} is the gateway's own path"

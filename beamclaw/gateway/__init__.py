@@ -17,7 +17,7 @@ from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
-from beamclaw.gateway import app, honour, notices, sockets
+from beamclaw.gateway import app, control_ui, honour, notices, sockets
 from beamclaw.gateway.admission import Admission, names_of
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth import scopes
@@ -180,6 +180,9 @@ async def _serve(
         max_messages=numbers.max_messages,
         hooks=config.hooks,
         rest=Rest(node=node, bus=bus, outside=outside, turns=turns),
+        control_ui=await control_ui.look(
+            numbers.control_ui, outside.worker(), node.version()
+        ),
     )
     hall.set_health(health.shape(node, round(outside.wall() * 1000)))
     reception = Reception(

@@ -18,11 +18,13 @@ import supervision
 from beamclaw.config.schema import HooksConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
+from beamclaw.gateway import control_ui as control_ui_files
 from beamclaw.gateway import permission, v1
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth.gate import Gate
 from beamclaw.gateway.auth.principal import Principal
+from beamclaw.gateway.control_ui import ControlUi, Found
 from beamclaw.gateway.exchange import Exchange, Message
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hooks import routes as hook_routes
@@ -51,6 +53,7 @@ class Rooms:
     Attributes:
         created: When the gateway started, in seconds since the epoch.
         max_messages: Of one request.
+        control_ui: The program for a browser; None: it is not served.
     """
 
     floor: Floor
@@ -62,12 +65,14 @@ class Rooms:
     max_messages: int
     rest: routes.Rest
     hooks: HooksConfig
+    control_ui: ControlUi | None = None
 
 
 class GatewayApp(QuartTrio):
     """See the module."""
 
     rooms: Rooms
+    control_ui: ControlUi | None = None
 
 
 class Dialogue(TrioASGIHTTPConnection):
@@ -80,16 +85,21 @@ class Dialogue(TrioASGIHTTPConnection):
         scope = cast("Message", self.scope)
         exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
         asked = _asked(scope)
+        page = None
+        if (control_ui := self.app.control_ui) is not None:
+            asked = control_ui.renamed(asked)
+            scope["path"] = asked.path
+            page = control_ui.find(asked)
         exchange.style = style_of(asked)
         principal = self._refuse(asked)
-        if principal is None and not permission.is_open(asked):
+        if principal is None and page is None and not permission.is_open(asked):
             rooms = self.app.rooms
             hook = rooms.hooks.token if rooms.hooks.enabled else None
             principal = await permission.principal_of(rooms.gate, asked, hook)
         if isinstance(principal, Problem):
             await self._turn_away(exchange, principal)
         elif principal is None:
-            await self._answer(exchange, asked, None, send)
+            await self._answer(exchange, asked, None, send, page)
         else:
             # Whoever is let in can be cut off, from here to the end.
             with self.app.rooms.gate.access.guest(principal, exchange.cut):
@@ -101,7 +111,12 @@ class Dialogue(TrioASGIHTTPConnection):
         await exchange.refuse(problem)
 
     async def _answer(
-        self, exchange: Exchange, asked: Asked, principal: Principal | None, send: Any
+        self,
+        exchange: Exchange,
+        asked: Asked,
+        principal: Principal | None,
+        send: Any,
+        page: Found | None = None,
     ) -> None:
         problem = None
         if principal is not None:
@@ -115,6 +130,10 @@ class Dialogue(TrioASGIHTTPConnection):
         if asked.method == "OPTIONS":
             await exchange.start(204, [])
             await exchange.write(b"", more=False)
+            return
+        if page is not None and self.app.control_ui is not None:
+            response = await self.app.control_ui.answer(page, asked)
+            await self._send_response(cast("Any", exchange.send), response)
             return
         scope = cast("Message", self.scope)
         scope["beamclaw.asked"] = asked
@@ -186,6 +205,8 @@ def build(rooms: Rooms) -> GatewayApp:
     routes.add_routes(app, rooms.rest)
     hook_routes.add_routes(app, rooms.rest, rooms.hooks)
     _pages(app)
+    if rooms.control_ui is not None:
+        _control_ui(app, rooms.control_ui, rooms.agents)
     app.register_error_handler(HTTPException, _no_such_path)
     return app
 
@@ -270,6 +291,15 @@ def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
         return Response(content, headers=headers)
 
     return page
+
+
+def _control_ui(app: GatewayApp, control_ui: ControlUi, agents: Agents) -> None:
+    async def facts() -> Response:
+        return in_json(control_ui.facts(agent=agents.default))
+
+    app.add_url_rule(control_ui_files.CONFIG, "control_ui_config", facts)
+    rules = (rule.rule for rule in app.url_map.iter_rules())
+    app.control_ui = attrs.evolve(control_ui, taken=control_ui_files.owned(rules))
 
 
 # --- answers

@@ -44,6 +44,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "POST /api/sessions/<path:place>/messages": scopes.WRITE,
     "POST /hooks/<path:name>": scopes.WRITE,
     "GET /v1/models": scopes.READ,
+    "GET /control-ui-config.json": scopes.READ,
     "GET /v1/models/<path:name>": scopes.READ,
 }
 

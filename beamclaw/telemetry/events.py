@@ -39,6 +39,7 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
     "beamclaw.config.refused": "warning",
     "beamclaw.gateway.crashed": "error",
     "beamclaw.gateway.client.slow": "warning",
+    "beamclaw.gateway.control_ui.unreadable": "warning",
     "beamclaw.gateway.method.crashed": "error",
     "beamclaw.gateway.out_of_files": "warning",
     "beamclaw.gateway.denied": "info",

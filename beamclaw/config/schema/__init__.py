@@ -25,6 +25,7 @@ from beamclaw.config.schema.fields import (
 )
 from beamclaw.config.schema.gateway import (
     AuthConfig,
+    ControlUiConfig,
     GatewayConfig,
     PairingConfig,
     ProxyConfig,
@@ -85,6 +86,7 @@ __all__ = [
     "Chosen",
     "Config",
     "ConfigFileConfig",
+    "ControlUiConfig",
     "Count",
     "ExecConfig",
     "FilesConfig",

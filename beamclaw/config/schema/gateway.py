@@ -1,6 +1,7 @@
 """The HTTP side of the node."""
 # ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
+from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -126,6 +127,20 @@ class SocketConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ControlUiConfig:
+    """OpenClaw's Control UI, for a browser."""
+
+    root: Path | None = key(
+        None,
+        "The folder with its files, as dist/control-ui of an installed openclaw. Without\n"
+        "one, it is not served.",
+    )
+    base_path: str = key(
+        "/", "The path at which it stands; / is the gateway's own start page, else."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class GatewayConfig:
     """The HTTP side of the node."""
 
@@ -164,3 +179,4 @@ class GatewayConfig:
         15.0, "A stream on which nothing happens gets a comment this often."
     )
     socket: SocketConfig = attrs.field(factory=SocketConfig)
+    control_ui: ControlUiConfig = attrs.field(factory=ControlUiConfig)

@@ -1,6 +1,7 @@
 """Keys and scopes over HTTP, on a real socket; and that no path was forgotten."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,11 +20,13 @@ from beamclaw.contracts.devices import (
     NewKey,
     RevokeKey,
 )
+from beamclaw.contracts.outside import InlineWorker
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway import app, permission
 from beamclaw.gateway.admission import OPEN_PATHS, Asked
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
+from beamclaw.gateway.control_ui import ControlUi
 from tests.beamclaw.gateway.edge import TOKEN, forever, read_all, user
 
 OWNER = Actor(by="owner", scopes=SCOPES)
@@ -94,6 +97,9 @@ def _application() -> app.GatewayApp:
     rooms: dict[str, Any] = {field.name: None for field in attrs.fields(app.Rooms)}
     rooms["turns"] = SimpleNamespace(bus=None)
     rooms["hooks"] = HooksConfig(enabled=True)
+    rooms["control_ui"] = ControlUi(
+        root=Path(), base="", files=frozenset(), worker=InlineWorker()
+    )
     return app.build(app.Rooms(**rooms))
 
 
