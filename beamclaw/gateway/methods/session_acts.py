@@ -135,7 +135,8 @@ class SendParams:
     key: Text
     message: str
     agent_id: Text | None = None
-    thinking: ThinkingLevel | None = None
+    thinking: Text | None = None
+    attachments: tuple[Any, ...] = ()
     timeout_ms: Whole | None = None
     idempotency_key: Text | None = None
 
@@ -150,6 +151,7 @@ async def send(context: Context, params: SendParams) -> object:
         key,
         params.message,
         unique=params.idempotency_key,
+        attachments=params.attachments,
         thinking=params.thinking,
     )
     status = "started"

@@ -153,7 +153,9 @@ async def test_a_repeat_is_the_same_message(talk):
     error = await refused(talk, "sessions.send", params | {"key": "nothing"})
     assert error["details"]["reason"] == "session-not-found"
     error = await refused(talk, "sessions.send", params | {"message": " "})
-    assert error["message"] == "the message is empty"
+    assert error["message"] == "message or attachment required"
+    error = await refused(talk, "sessions.send", params | {"idempotencyKey": "../x"})
+    assert error["message"].startswith("idempotencyKey has")
 
 
 async def test_what_is_set_and_taken_back(talk):
