@@ -1,5 +1,7 @@
 """What is proved: bytes are whole messages within limits, or the connection is broken."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +88,21 @@ def test_pieces_without_anything_take_no_room():
     one = Wire(10)
     one.feed(b"\x01\x80\x00\x00\x00\x00" + b"\x00\x80\x00\x00\x00\x00" * 1000)
     assert list(one.arrived()) == [None] * 1001
-    assert one._pieces == []
+    assert one._pieces == b""
+
+
+def test_a_message_in_tiny_pieces_takes_no_more_room_than_its_bytes():
+    size = 20_000
+    one = Wire(size)
+    one.feed(b"\x01\x80\x00\x00\x00\x00")
+    one.feed(b"\x00\x82\x00\x00\x00\x00xy" * (size // 2))
+    tracemalloc.start()
+    try:
+        assert set(one.arrived()) == {None}
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 3 * size
 
 
 def test_a_good_bye_is_said_once():
