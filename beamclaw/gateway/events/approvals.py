@@ -150,7 +150,7 @@ def grant(row: GrantRow) -> dict[str, Any]:
         "mintedByApprovalId": row.wait_id,
         "agentId": row.agent,
         # OpenClaw's belong to a cron job; ours to the agent, whoever has it work.
-        "cronJobId": "",
+        "cronJobId": "-",
         "cronJobName": None,
         "command": visible(row.grant.words or row.grant.pattern)[:512],
         "cwd": None,
