@@ -387,3 +387,24 @@ async def running(talk):
         row = (await ok(talk, "sessions.describe", {"key": "main"}))["session"]
         if row.get("status") == "running":
             return row
+
+
+@pytest.mark.parametrize(
+    "method, params, reason",
+    [
+        ("sessions.create", {"key": "other"}, "create"),
+        ("sessions.patch", {"key": "main", "label": "mine"}, "patch"),
+        ("sessions.patch", {"key": "main", "archived": True}, "archive"),
+        ("sessions.delete", {"key": "main"}, "delete"),
+    ],
+)
+async def test_others_are_told_of_what_is_done(talk, start, method, params, reason):
+    await begun(talk)
+    async with connected(port(), scopes=["operator.read"]) as other:
+        await ok(other, "sessions.subscribe")
+        await ok(talk, method, params)
+        event = await other.event(
+            "sessions.changed", lambda told: told.get("reason") == reason
+        )
+    key = "agent:main:other" if reason == "create" else KEY
+    assert event["payload"]["sessionKey"] == key
