@@ -111,6 +111,45 @@ async def test_a_history_and_a_note(tmp_path: Path):
         assert found["hasMore"] is False
 
 
+async def test_a_screen_that_opens_a_conversation_has_all_it_shows_at_once(
+    tmp_path: Path,
+):
+    async with node(tmp_path) as port, connected(port) as talk:
+        empty = (await talk.call("chat.startup", {"sessionKey": "main"}))["payload"]
+        assert (empty["sessionKey"], empty["messages"]) == (MAIN, [])
+        assert empty["defaults"]["model"]
+        asked = {"sessionKey": "main", "message": "hi", "idempotencyKey": "k1"}
+        await talk.call("chat.send", asked)
+        await talk.call("agent.wait", {"runId": "k1"})
+        small = {"sessionKey": "main", "maxBytes": 1}
+        begun = (await talk.call("chat.startup", small))["payload"]
+        (row,) = begun["messages"]
+        assert (row["role"], begun["hasMore"], begun["nextOffset"]) == (
+            "assistant",
+            True,
+            1,
+        )
+        assert begun["metadata"] == (await talk.call("chat.metadata"))["payload"]
+        assert {each["name"] for each in begun["metadata"]["commands"]} >= {"new"}
+        short = {"shortId": begun["sessionId"][:8]}
+        found = (await talk.call("chat.startup", short))["payload"]
+        assert found["resolution"]["key"] == MAIN
+        assert len(found["messages"]) == 2
+        unknown = (await talk.call("chat.startup", {"shortId": "zz"}))["payload"]
+        assert unknown == {"resolution": {"ok": False}}
+        neither = await talk.call("chat.startup", {})
+        assert "exactly one" in neither["error"]["message"]
+        elsewhere = {"sessionKey": "main", "cursor": "of another gateway"}
+        assert (await talk.call("chat.history", elsewhere))["payload"] == {
+            "kind": "reset"
+        }
+        id_ = row["__openclaw"]["id"]
+        one = {"sessionKey": "main", "messageId": id_}
+        assert (await talk.call("chat.message.get", one))["payload"]["message"] == row
+        none = await talk.call("chat.message.get", one | {"messageId": "none"})
+        assert none["payload"] == {"ok": False, "unavailableReason": "not_found"}
+
+
 async def test_a_turn_is_stopped_and_what_it_has_said_is_kept(tmp_path: Path):
     async with node(tmp_path) as port, connected(port) as talk:
         asked = {"sessionKey": "main", "message": "hi " * 200, "idempotencyKey": "k1"}

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 import attrs
+import orjson
 
 from beamclaw.arguments import Length, Null, Range
 from beamclaw.contracts import names, sessions
@@ -24,6 +25,7 @@ from beamclaw.gateway.events.messages import Shown, cut, messages
 from beamclaw.gateway.events.rows import session_row
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
+from beamclaw.gateway.methods.session_looks import defaults
 
 HISTORY: Final = 200
 MAX_HISTORY: Final = 1000
@@ -135,25 +137,33 @@ class HistoryParams:
     message_id: Text | None = None
     session_id: Text | None = None
     max_chars: Annotated[int, Range(1, MAX_CHARS)] = MAX_CHARS
+    max_bytes: Whole | None = None
 
 
 @method("chat.history", scope=READ, params=HistoryParams)
 async def history(context: Context, params: HistoryParams) -> object:
     """The messages of a conversation; the last *limit*, without the last *offset*."""
     where = talking.place(context, params.session_key, params.agent_id, writes=False)
+    if params.cursor is not None:
+        # None is ever given: whoever has one has it from another gateway.
+        return {"kind": "reset"}
     ledger = names.of_tenant(context.tenant, "ledger")
     row = await context.bus.call(ledger, ReadSessionRow(where.key), timeout=None)
+    begins = {"sessionKey": where.key, "defaults": defaults(context, where.agent)}
     if row is None or row.deleted_at is not None:
-        return {"sessionKey": where.key, "messages": [], "total": 0, "hasMore": False}
+        return {**begins, "messages": [], "total": 0, "hasMore": False}
     events = await context.bus.call(ledger, ReadJournal(where.key), timeout=None)
     total, rows = await _read(context, events, params)
+    reached = params.offset + len(rows)
+    has_more = params.message_id is None and reached < total
     return {
-        "sessionKey": where.key,
+        **begins,
         "sessionId": row.session_id,
         "messages": rows,
         "sessionInfo": session_row(row),
         "total": total,
-        "hasMore": params.offset + len(rows) < total,
+        "hasMore": has_more,
+        **({"nextOffset": reached} if has_more else {}),
         "thinkingLevel": row.meta.thinking,
         "verboseLevel": row.meta.verbosity,
     }
@@ -176,7 +186,19 @@ def _page(events: Sequence[Event], params: HistoryParams) -> tuple[int, list[Sho
     else:
         end = max(0, total - params.offset)
         rows = rows[max(0, end - params.limit) : end]
-    return total, cut(rows, params.max_chars)
+    rows = cut(rows, params.max_chars)
+    return total, rows if params.max_bytes is None else last(rows, params.max_bytes)
+
+
+def last(rows: list[Shown], max_bytes: int) -> list[Shown]:
+    """As many of the last *rows* as go into so many bytes; at least one."""
+    kept = 0
+    for row in reversed(rows):
+        max_bytes -= len(orjson.dumps(row))
+        if kept and max_bytes < 0:
+            break
+        kept += 1
+    return rows[len(rows) - kept :]
 
 
 @attrs.frozen(kw_only=True)

@@ -21,6 +21,7 @@ from beamclaw.gateway.methods import (
     session_looks,
     session_usage,
     session_ways,
+    starting,
     system,
     usage,
 )
@@ -68,6 +69,7 @@ METHODS = table_of(
         *session_acts.METHODS,
         *session_usage.METHODS,
         *session_ways.METHODS,
+        *starting.METHODS,
         *system.METHODS,
         *usage.METHODS,
     )
