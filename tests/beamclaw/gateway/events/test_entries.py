@@ -1,5 +1,6 @@
 """A journal as clients read it: each kind of event, resets, ways that were left."""
 
+import attrs
 import pytest
 
 from beamclaw.contracts import journal
@@ -25,6 +26,7 @@ from beamclaw.contracts.messages import (
     Usage,
     said,
 )
+from beamclaw.contracts.providers import StopReason
 from beamclaw.gateway.events.entries import branches, entries, find, rest_before, short
 from beamclaw.gateway.events.rows import Lately, lately, session_row, title_of
 
@@ -57,7 +59,7 @@ def taken(*texts: str) -> InboundTaken:
     return InboundTaken(messages=tuple(said("user", t) for t in texts), inbox_id=1)
 
 
-def answered(text: str, *calls: ToolCall, stop: str = "stop") -> Answered:
+def answered(text: str, *calls: ToolCall, stop: StopReason = "stop") -> Answered:
     return Answered(
         attempt=1,
         message=Message("assistant", (Text(text), *calls)),
@@ -211,12 +213,8 @@ def test_what_the_end_of_a_journal_says():
 )
 def test_what_sort_of_session_it_is(key, kind, chat, via):
     channel = {"channel": "telegram"}.get(via, "http")
-    row = session_row(SessionRow(**{**fields(ROW), "key": key, "channel": channel}))
+    row = session_row(attrs.evolve(ROW, key=key, channel=channel))
     assert (row["kind"], row["chatType"], row["createdVia"]) == (kind, chat, via)
-
-
-def fields(row: SessionRow) -> dict:
-    return {name: getattr(row, name) for name in row.__slots__ if name[0] != "_"}
 
 
 def test_a_message_that_waits_is_work():

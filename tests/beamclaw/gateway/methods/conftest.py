@@ -20,7 +20,7 @@ from beamclaw.contracts import gateway
 from beamclaw.contracts.secret import Secret
 from tests.beamclaw.gateway.edge import TOKEN
 from tests.beamclaw.gateway.socket.talk import Talk, connected
-from tests.support.inside import Inside, open_inside
+from tests.support.inside import Inside, no_tools, open_inside
 
 Open = Callable[..., AbstractAsyncContextManager[Inside]]
 
@@ -46,8 +46,8 @@ def start(tmp_path: Path) -> Open:
     @asynccontextmanager
     async def opened(tools: bool = False, **more: Any) -> AsyncIterator[Inside]:
         config = configuration(tmp_path / "data", **more)
-        given = {"toolbox": None} if tools else {}
-        async with open_inside(config, **given) as node:
+        toolbox = None if tools else no_tools
+        async with open_inside(config, toolbox=toolbox) as node:
             await node.url()
             yield node
 
