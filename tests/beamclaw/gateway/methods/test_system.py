@@ -104,6 +104,14 @@ async def test_the_machine(talk):
     assert "diskPath" not in found
 
 
+async def test_who_administers_sees_the_disk(tmp_path):
+    async with edge.running() as node, connected(node.port) as talk:
+        object.__setattr__(node.config, "data", tmp_path)
+        found = (await talk.call("system.info"))["payload"]
+    assert found["diskPath"] == str(tmp_path)
+    assert found["diskTotalBytes"] >= found["diskAvailableBytes"] >= 0
+
+
 async def test_the_log_is_read_on_from_a_cursor(talk):
     found = (await talk.call("logs.tail", {"limit": 1}))["payload"]
     assert found == {"file": "standard error", "cursor": 4, "size": 4, "lines": ["b"]}
