@@ -47,6 +47,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "config.replace",
         "config.sync-folder",
     ),
+    "agent-accepted": ("socket.accepted", "socket.answer"),
     "key-revoked": ("devices.write",),
     "agent-gone": ("session.refuse",),
     "mended": (

@@ -18,6 +18,7 @@ import trio
 
 from beamclaw.testing.node import Orders
 from tests.audit.book import read_book
+from tests.faults.line import talk
 from tests.faults.plan import Plan
 from tests.faults.stage import LEFT, Stage
 
@@ -94,6 +95,41 @@ async def sent_twice(stage: Stage, name: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.ask, Plan(delay=0.02), name, key(name))
         nursery.start_soon(stage.ask, Plan(delay=0.02), name, key(name))
+
+
+# --- clients that stay connected
+
+
+@scenario()
+async def agent_accepted(stage: Stage, name: str) -> None:
+    """Over the gateway's protocol: accepted, and the answer to the same request."""
+    await talk(stage, Plan(words=4, gap=0.01, rounds=(("send",),)), name, key(name))
+
+
+@scenario()
+async def chat_started(stage: Stage, name: str) -> None:
+    """Over the same: started, and an event when it is over."""
+    plan = Plan(words=4, gap=0.01)
+    await talk(stage, plan, name, key(name), method="chat.send")
+
+
+@scenario()
+async def client_reconnects(stage: Stage, name: str) -> None:
+    """Clients that go once they are told that it is kept, and come back for the answer."""
+    plan = Plan(words=4, gap=0.01, rounds=(("send",),))
+    async with trio.open_nursery() as nursery:
+        for method in ("agent", "chat.send"):
+            marker = f"{name}{method[0]}"
+            say = partial(talk, method=method, leaves=True)
+            nursery.start_soon(say, stage, plan, marker, key(marker))
+
+
+@scenario()
+async def accepted_twice(stage: Stage, name: str) -> None:
+    """The same message by two such clients at once: one turn, and both get its answer."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(talk, stage, Plan(delay=0.02), name, key(name))
+        nursery.start_soon(talk, stage, Plan(delay=0.02), name, key(name))
 
 
 # --- tools
