@@ -198,6 +198,21 @@ async def talk(
     return sent
 
 
+async def order(stage: Stage, method: str, params: dict[str, Any]) -> None:
+    """Have something done over the gateway's protocol, until the node says that it is."""
+
+    async def send(_: Sent) -> bool:
+        try:
+            async with open_line(stage) as line:
+                await line.call(method, params)
+        except NotNow:
+            await trio.sleep(0.01)
+            return False
+        return True
+
+    await stage.insist(Sent(marker=method, session=params["sessionKey"], at=0), send)
+
+
 async def _look(stage: Stage, line: Line, sent: Sent) -> bool:
     """Wait for the run, and read in the conversation what came of it."""
     waited = {"runId": sent.run_id, "timeoutMs": WAIT_MS}

@@ -48,6 +48,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "config.sync-folder",
     ),
     "agent-accepted": ("socket.accepted", "socket.answer"),
+    "noted": ("session.note",),
     "key-revoked": ("devices.write",),
     "agent-gone": ("session.refuse",),
     "mended": (

@@ -18,7 +18,7 @@ import trio
 
 from beamclaw.testing.node import Orders
 from tests.audit.book import read_book
-from tests.faults.line import talk
+from tests.faults.line import order, talk
 from tests.faults.plan import Plan
 from tests.faults.stage import LEFT, Stage
 
@@ -130,6 +130,15 @@ async def accepted_twice(stage: Stage, name: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(talk, stage, Plan(delay=0.02), name, key(name))
         nursery.start_soon(talk, stage, Plan(delay=0.02), name, key(name))
+
+
+@scenario()
+async def noted(stage: Stage, name: str) -> None:
+    """A note is put into a conversation, between two turns."""
+    await talk(stage, Plan(), f"{name}a", key(name), leaves=True)
+    note = {"sessionKey": key(name), "message": "remember"}
+    await order(stage, "chat.inject", note)
+    await talk(stage, Plan(), f"{name}b", key(name), leaves=True)
 
 
 # --- tools

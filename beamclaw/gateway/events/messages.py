@@ -51,15 +51,21 @@ def messages(events: Sequence[Event]) -> list[Shown]:
 
 
 def runs_of(events: Iterable[tuple[str | None, Body]]) -> list[str | None]:
-    """Which run each of some events is of: a message is of the run that it begins."""
+    """Which run each of some events is of: a message is of the run that it begins.
+
+    What else stands between two turns, as a note does, is of neither.
+    """
     owners: list[str | None] = []
-    for run_id, body in events:
+    waiting: list[int] = []
+    for place, (run_id, body) in enumerate(events):
         owners.append(run_id)
-        if isinstance(body, RunStarted):
-            place = len(owners) - 2
-            while place >= 0 and owners[place] is None:
-                owners[place] = run_id
-                place -= 1
+        if run_id is None and isinstance(body, InboundTaken):
+            waiting.append(place)
+        elif isinstance(body, RunStarted):
+            for message in waiting:
+                owners[message] = run_id
+        if run_id is not None:
+            waiting.clear()
     return owners
 
 
