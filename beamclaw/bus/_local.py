@@ -28,10 +28,10 @@ class Topics:
             for subscription in subscriptions if topic.startswith(prefix) else ():
                 subscription.miss(1)
         for wide in self.under:
-            if prefix.startswith(wide.prefixes) or any(
-                each.startswith(prefix) for each in wide.prefixes
-            ):
+            if any(each.startswith(prefix) for each in wide.prefixes):
                 wide.miss(1)
+            elif prefix.startswith(wide.prefixes):
+                wide.push(Under(prefix, Lost(1)))
 
 
 _topics: trio.lowlevel.RunVar[Topics] = trio.lowlevel.RunVar("beamclaw.bus.topics")

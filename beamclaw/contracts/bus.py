@@ -80,6 +80,7 @@ class Bus(Protocol):
     def subscribe_under(self, *prefixes: str, buffer: int = 4096) -> Subscription:
         """What is published to any topic that begins so, each value as :class:`Under`.
 
-        All of them come in the order in which they were published.
+        All of them come in the order in which they were published. An interruption of
+        some of these topics only comes as :class:`Under` with a :class:`Lost`.
         """
         ...

@@ -60,6 +60,8 @@ PRESENCE_SECONDS_EACH: Final = 0.002
 CLIENTS_PER_CHECKPOINT: Final = 64
 # Values of sessions that may wait for this process.
 BUFFER: Final = 16_384
+# Of so many sessions it is known what was told last.
+MOST_TOLD: Final = 10_000
 # Seconds that a tenant may take for what is shown of a session; then it is left out.
 PATIENCE: Final = 0.25
 # Clients with this word want to hear of those sessions only that they follow.
@@ -98,6 +100,8 @@ class Broadcast:
         self._bus = bus
         self._outside = outside
         self._runs: dict[str, _Followed] = {}
+        # The last event of each session's journal that was told, the latest one last.
+        self._told: dict[tuple[str, str], int] = {}
         self._presence_due: float | None = None
         self._changed = trio.Event()
         self._waits = trio.CancelScope()
@@ -132,6 +136,7 @@ class Broadcast:
             lifecycle.changes(tenant),
         )
         self._runs.clear()
+        self._told.clear()
         with self._bus.subscribe_under(*prefixes, buffer=BUFFER) as values:
             while len(self._hall):
                 value = None
@@ -150,12 +155,19 @@ class Broadcast:
                 await self._written(tenant, written)
             case lifecycle.SessionChanged(session_key, reason):
                 await self._session_changed(tenant, session_key, {"reason": reason})
+            case Lost():
+                # Words of that session: what it writes down is numbered.
+                for followed in tuple(self._runs.values()):
+                    if names.topic(tenant, followed.turn.session_key) == value.topic:
+                        await self._catch_up(followed)
             case said:
                 key = value.topic.removeprefix(names.topic(tenant, ""))
                 await self._said(tenant, key, said)
 
     async def _written(self, tenant: str, written: Written) -> None:
         key, now = written.session_key, self._now_ms()
+        if self._is_behind_a_gap(tenant, written):
+            self._hall.miss()
         bodies = [journal.read(event) for event in written.events]
         owners = runs_of(
             (event.run_id, body)
@@ -178,6 +190,15 @@ class Broadcast:
                     "runId": owner,
                 }
                 await self._session_changed(tenant, key, began)
+
+    def _is_behind_a_gap(self, tenant: str, written: Written) -> bool:
+        """Whether events before these were never told: their writer died before that."""
+        at = tenant, written.session_key
+        told = self._told.pop(at, written.after)
+        self._told[at] = max(told, written.after + len(written.events))
+        if len(self._told) > MOST_TOLD:
+            del self._told[next(iter(self._told))]
+        return told < written.after
 
     async def _noted(
         self, tenant: str, key: str, body: journal.Body, seq: int, at: float

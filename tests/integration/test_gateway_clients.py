@@ -154,7 +154,7 @@ async def test_a_turn_is_stopped_and_what_it_has_said_is_kept(tmp_path: Path):
     async with node(tmp_path) as port, connected(port) as talk:
         asked = {"sessionKey": "main", "message": "hi " * 200, "idempotencyKey": "k1"}
         await talk.call("chat.send", asked)
-        await talk.event("chat", lambda p: p["state"] == "delta")
+        first = await talk.event("chat", lambda p: p["state"] == "delta")
         stopped = (await talk.call("chat.abort", {"sessionKey": "main"}))["payload"]
         assert stopped == {"ok": True, "aborted": True, "runIds": ["k1"]}
         final = await talk.event("chat", lambda p: p["state"] == "aborted")
@@ -169,6 +169,9 @@ async def test_a_turn_is_stopped_and_what_it_has_said_is_kept(tmp_path: Path):
         }
         again = await talk.call("chat.abort", {"sessionKey": "main", "runId": "k1"})
         assert again["payload"]["aborted"] is False
+        # Nothing is missing, and nobody is made to think so.
+        numbers = sorted(frame["seq"] for frame in (first, final, *talk.events))
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 async def test_a_run_is_found_again_on_another_connection(tmp_path: Path):

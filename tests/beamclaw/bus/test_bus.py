@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from beamclaw.bus import BusServer, LocalBus
-from beamclaw.contracts.bus import Lost
+from beamclaw.contracts.bus import Lost, Under
 from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.messages import Image, Message, Text, said
 from beamclaw.contracts.sessions import Delta, RunEnded, Waiting
@@ -123,3 +123,19 @@ async def test_the_strict_bus_refuses_what_is_no_value(bus: LocalBus) -> None:
     for smuggled in (Carrier(pid), Carrier(print), Carrier(trio.Event())):
         with pytest.raises(NotAValueError):
             strict.publish("t", smuggled)
+
+
+async def test_whoever_follows_many_topics_hears_which_were_interrupted(
+    bus: LocalBus,
+) -> None:
+    with bus.subscribe_under("t/a/", "t/b/") as wide:
+        bus.publish("t/a/1", 1)
+        bus.interrupt("t/a/1")
+        bus.interrupt("u/")
+        assert wide.receive_nowait() == Under("t/a/1", 1)
+        assert wide.receive_nowait() == Under("t/a/1", Lost(1))
+        with pytest.raises(trio.WouldBlock):
+            wide.receive_nowait()
+        for whole in ("t/", "t/a/", ""):
+            bus.interrupt(whole)
+            assert wide.receive_nowait() == Lost(1)
