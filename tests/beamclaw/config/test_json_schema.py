@@ -45,7 +45,9 @@ def test_every_key_is_in_it_with_its_words_and_default():
         assert found is not None, key.path
         if key.doc and not key.nested:
             assert found["description"] == " ".join(key.doc.split())
-    assert lookup(SCHEMA, "gateway.port")["default"] == 18789
+    port = lookup(SCHEMA, "gateway.port")
+    assert port is not None
+    assert port["default"] == 18789
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ HOOKS = HooksConfig(
 )
 
 
-async def call(node, name, body, *, token=HOOK, **headers):
+async def call(node, name, body, *, token: str | None = HOOK, **headers):
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     return await node.request("POST", f"/hooks/{name}", raw, headers, token=token)
 

@@ -24,7 +24,7 @@ gateway:
 
 
 @asynccontextmanager
-async def talking(folder, *scopes, text=FILE):
+async def talking(folder, *scopes, text: str | None = FILE):
     file = folder / "beamclaw.yaml"
     if text is not None:
         file.write_text(text)
