@@ -145,6 +145,18 @@ def test_sub_agents_have_less(tmp_path: Any, depth: int, deepest: int, expected:
     assert {*box.specs, *box.denied} == {*tools}
 
 
+@pytest.mark.parametrize("group, name", [(g, n) for g in GROUPS for n in GROUPS[g]])
+def test_each_tool_that_is_built_in_can_be_taken_away(
+    tmp_path: Any, group: str, name: str
+):
+    tool = Entry(name=name, group=group)
+    file = tmp_path / "b.yaml"
+    for denied in (name, f"group:{group}", "group:openclaw"):
+        file.write_text(f"tools: {{allow: ['*'], deny: ['{denied}']}}")
+        held = layers(load({}, file=file, data=tmp_path).config, Caller(agent="main"))
+        assert refusal(tool, held) == f"tools.deny has {denied}"
+
+
 def test_profiles_name_groups_that_exist():
     entries = [Entry(name=n, group=g) for g, names_ in GROUPS.items() for n in names_]
     for terms in PROFILES.values():
