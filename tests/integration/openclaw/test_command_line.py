@@ -42,6 +42,15 @@ async def test_its_command_line_asks_for_health_and_talks_to_an_agent(
         call = ("gateway", "call", "health", *there, "--json")
         code, out = await openclaw(peer, node, home, *call)
         assert (code, orjson.loads(out)["ok"]) == (0, True)
+        code, out = await openclaw(peer, node, home, "gateway", "health", *there)
+        assert (code, "OK" in out) == (0, True)
+        asked = {"message": "hi", "sessionKey": "main", "idempotencyKey": "k1"}
+        words = ("--expect-final", "--json", "--params", orjson.dumps(asked).decode())
+        call = ("gateway", "call", "agent", *there, *words)
+        code, out = await openclaw(peer, node, home, *call)
+        final = orjson.loads(out)
+        assert (code, final["runId"], final["status"]) == (0, "k1", "ok")
+        assert final["result"]["payloads"][0]["text"].startswith("You said: hi")
         say = ("agent", "--agent", "main", "--message", "hi from outside")
         code, out = await openclaw(peer, node, home, *say)
         assert code == 0
