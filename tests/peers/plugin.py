@@ -46,6 +46,13 @@ def _openclaw() -> str | None:
     return str(path) if os.access(path, os.X_OK) else None
 
 
+def _gateway_protocol() -> str | None:
+    """The published schema of the gateway's protocol: a file, no program."""
+    package = folder() / "gateway-protocol/node_modules/@openclaw/gateway-protocol"
+    path = package / "protocol.schema.json"
+    return str(path) if path.is_file() else None
+
+
 def _triotp() -> str | None:
     """The Python of triotp's own environment: it pins an old Trio."""
     path = folder() / "triotp" / "bin" / "python"
@@ -77,6 +84,7 @@ PEERS: dict[str, Peer] = {
     "bubblewrap": Peer(_on_path("bwrap"), "apt-get install bubblewrap"),
     "cc": Peer(_on_path("cc", "gcc", "clang"), "apt-get install gcc libc6-dev"),
     "openclaw": Peer(_openclaw, EVERYTHING),
+    "gateway-protocol": Peer(_gateway_protocol, EVERYTHING),
 }
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 import trio
@@ -23,6 +23,7 @@ PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
 # A run's id is the name of a process, a label in logs and a part of paths.
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}")
 MAX_ATTACHMENTS: Final = 32
+PermissionMode = Literal["read-only", "guarded", "workspace", "full"]
 # Levels of thinking, as OpenClaw's clients name them.
 _THINKING: Final = frozenset({"off", "minimal", "low", "medium", "high", "xhigh"})
 STOPPING: Final = unavailable(

@@ -7,7 +7,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.arguments import Range
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts import names
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_rows import RunRow
@@ -52,7 +52,7 @@ class AgentParams:
     lane: str | None = None
     cleanup_bundle_mcp_on_run_end: bool = False
     extra_system_prompt: str | None = None
-    label: str | None = None
+    label: Annotated[str, Length(1, 512)] | None = None
 
 
 @method("agent", scope=WRITE, params=AgentParams)

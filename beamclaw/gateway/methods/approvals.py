@@ -29,7 +29,7 @@ from beamclaw.gateway.events.approvals import Decision
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 
 Kind = Literal["exec", "plugin", "system-agent"]
-MOST_GRANTS: Final = 1_000
+MOST_GRANTS: Final = 500
 
 
 @attrs.frozen(kw_only=True)

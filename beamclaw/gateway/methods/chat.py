@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 import orjson
@@ -24,6 +24,7 @@ from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.events.messages import Shown, cut, messages
 from beamclaw.gateway.events.rows import session_row
 from beamclaw.gateway.methods import _talking as talking
+from beamclaw.gateway.methods._expected import Expected, check
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
 from beamclaw.gateway.methods.session_looks import defaults
 
@@ -38,6 +39,18 @@ SessionKey = Annotated[str, Length(1, 512)]
 
 
 @attrs.frozen(kw_only=True)
+class ToolOverrides:
+    """What is switched on or off for a session; it has nothing of the kind here."""
+
+    mcp_servers: Mapping[str, bool] = attrs.field(factory=dict[str, bool])
+    mcp_tools_deny: Mapping[str, tuple[Text, ...]] = attrs.field(
+        factory=dict[str, tuple[Text, ...]]
+    )
+    skills: Mapping[str, bool] = attrs.field(factory=dict[str, bool])
+    web_search: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
 class SendParams:
     """What is said, and where."""
 
@@ -47,18 +60,18 @@ class SendParams:
     agent_id: Text | None = None
     session_id: Text | None = None
     thinking: str | None = None
-    fast_mode: bool | str | None = None
-    fast_auto_on_seconds: Whole | None = None
+    fast_mode: bool | Literal["auto"] | None = None
+    fast_auto_on_seconds: Annotated[int, Range(1, 2**53 - 1)] | None = None
     queue_mode: QueueMode | None = None
     deliver: bool = False
     reply_to_id: Text | None = None
-    attachments: tuple[Any, ...] = ()
+    attachments: tuple[Mapping[str, Any], ...] = ()
     timeout_ms: Whole = 0
     suppress_command_interpretation: bool = False
     expected_leaf_entry_id: Annotated[Text | None, Null()] = None
     expected_session_routing_contract: Text | None = None
-    expected_permission_mode: Annotated[str | None, Null()] = None
-    expected_tool_overrides: Annotated[Mapping[str, Any] | None, Null()] = None
+    expected_permission_mode: Annotated[talking.PermissionMode | None, Null()] = None
+    expected_tool_overrides: Annotated[ToolOverrides | None, Null()] = None
 
 
 @method("chat.send", scope=WRITE, params=SendParams)
@@ -73,6 +86,18 @@ async def send(context: Context, params: SendParams) -> object:
         params=talking.thinking(params.thinking),
         queue=params.queue_mode,
     )
+    overrides = params.expected_tool_overrides
+    expected = Expected(
+        leaf=params.expected_leaf_entry_id,
+        # Steering is for whatever goes on by now.
+        has_leaf="expectedLeafEntryId" in context.given
+        and params.queue_mode != "steer",
+        session_id=params.session_id,
+        permission_mode=params.expected_permission_mode,
+        tool_overrides=overrides and attrs.asdict(overrides, filter=_is_set),
+        routing_contract=params.expected_session_routing_contract,
+    )
+    await check(context, where.key, message.run_id or "", expected)
     receipt = await talking.hand_in(context, message)
     status = "started"
     if receipt.duplicate:
@@ -80,6 +105,10 @@ async def send(context: Context, params: SendParams) -> object:
         over = row is not None and row.state == "ended"
         status = "ok" if over else "in_flight"
     return {"runId": receipt.run_id, "status": status}
+
+
+def _is_set(_: Any, value: object) -> bool:
+    return bool(value) or value is False
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +162,9 @@ class HistoryParams:
     limit: Annotated[int, Range(1, MAX_HISTORY)] = HISTORY
     offset: Whole = 0
     pending_before: Annotated[int, Range(1, 2**53)] | None = None
-    input_run_ids: Annotated[tuple[Text, ...], Length(1, 50)] | None = None
+    input_run_ids: (
+        Annotated[tuple[Annotated[str, Length(1, 256)], ...], Length(1, 50)] | None
+    ) = None
     message_id: Text | None = None
     session_id: Text | None = None
     max_chars: Annotated[int, Range(1, MAX_CHARS)] = MAX_CHARS

@@ -25,6 +25,7 @@ from beamclaw.contracts.sessions import read_run
 from beamclaw.gateway.auth.scopes import ADMIN, WRITE
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods import _faults
+from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._handing import hand_in
 from beamclaw.gateway.methods._method import (
     Context,
@@ -45,6 +46,7 @@ from beamclaw.gateway.methods._sessions import (
 
 Label = Annotated[str, Length(1, 512)]
 TakesBack = Annotated[str | None, Null()]
+TakesBackText = Annotated[Text | None, Null()]
 MOST_TARGETS: Final = 100
 
 
@@ -222,21 +224,25 @@ class Settings:
     unread: bool = False
     icon: TakesBack = None
     color: TakesBack = None
-    category: TakesBack = None
-    status_note: TakesBack = None
-    attention: TakesBack = None
-    reasoning_level: TakesBack = None
-    trace_level: TakesBack = None
-    elevated_level: TakesBack = None
-    response_usage: TakesBack = None
-    exec_host: TakesBack = None
-    exec_security: TakesBack = None
-    exec_ask: TakesBack = None
-    exec_node: TakesBack = None
-    permission_mode: TakesBack = None
-    send_policy: TakesBack = None
-    group_activation: TakesBack = None
-    context_window: TakesBack = None
+    category: Annotated[Label | None, Null()] = None
+    status_note: Annotated[Annotated[str, Length(0, 120)] | None, Null()] = None
+    attention: Annotated[
+        Literal["hand", "key", "alert", "flag", "lock", "hourglass"] | None, Null()
+    ] = None
+    reasoning_level: TakesBackText = None
+    trace_level: TakesBackText = None
+    elevated_level: TakesBackText = None
+    response_usage: Annotated[Literal["off", "tokens", "full", "on"] | None, Null()] = (
+        None
+    )
+    exec_host: TakesBackText = None
+    exec_security: TakesBackText = None
+    exec_ask: TakesBackText = None
+    exec_node: TakesBackText = None
+    permission_mode: Annotated[talking.PermissionMode | None, Null()] = None
+    send_policy: Annotated[Literal["allow", "deny"] | None, Null()] = None
+    group_activation: Annotated[Literal["mention", "always"] | None, Null()] = None
+    context_window: TakesBackText = None
 
 
 # As clients call it, and as we do.

@@ -252,7 +252,7 @@ def _candidate(row: SessionRow) -> dict[str, Any]:
 class PreviewParams:
     """Of which sessions, and how much."""
 
-    keys: tuple[Text, ...]
+    keys: Annotated[tuple[Text, ...], Length(1)]
     limit: Some = 12
     max_chars: Annotated[int, Range(20, 1_000_000)] = 240
 

@@ -40,7 +40,7 @@ class UsageParams:
     group_by: Literal["instance", "family"] = "instance"
     include_historical: bool = False
     utc_offset: str | None = None
-    time_zone: str | None = None
+    time_zone: Text | None = None
     limit: Annotated[int, Range(1, 1_000_000)] = LISTED
     include_context_weight: bool = False
 

@@ -1,4 +1,7 @@
-"""A client of the gateway's protocol, on trio-websocket, as tests want one."""
+"""A client of the gateway's protocol, on trio-websocket, as tests want one.
+
+What goes over it is held against OpenClaw's published schema, where that is installed.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -9,6 +12,7 @@ import trio
 import trio_websocket
 
 from tests.beamclaw.gateway.edge import TOKEN
+from tests.support.protocol import answer_faults, frame_faults
 
 CLIENT = {"id": "cli", "version": "2026.9.6", "platform": "linux", "mode": "cli"}
 UI = CLIENT | {"id": "openclaw-linux", "mode": "ui"}
@@ -35,6 +39,7 @@ class Talk:
         self.hello: Any = None
         self.events: list[Any] = []
         self._number = 0
+        self._asked: dict[str, tuple[str, Any]] = {}
 
     async def send(self, data: str | bytes) -> None:
         await self.socket.send_message(data)
@@ -42,7 +47,17 @@ class Talk:
     async def receive(self) -> Any:
         """The next frame; fails after a minute."""
         with trio.fail_after(60):
-            return orjson.loads(await self.socket.get_message())
+            frame = orjson.loads(await self.socket.get_message())
+        self._hold(frame)
+        return frame
+
+    def _hold(self, frame: Any) -> None:
+        """Against the published schema; of two answers the first is no result."""
+        found = frame_faults(frame)
+        asked = self._asked.pop(frame["id"], None) if frame["type"] == "res" else None
+        if asked is not None:
+            found += answer_faults(*asked, frame)
+        assert not found, (asked, frame, found)
 
     async def request(self, method: str, given: Any = None) -> str:
         """Ask; the request's id."""
@@ -50,7 +65,9 @@ class Talk:
         frame = {"type": "req", "id": f"r{self._number}", "method": method}
         if given is not None:
             frame["params"] = given
-        await self.send(orjson.dumps(frame).decode())
+        sent = orjson.dumps(frame)
+        self._asked[frame["id"]] = method, orjson.loads(sent).get("params")
+        await self.send(sent.decode())
         return frame["id"]
 
     async def answer(self, id: str) -> Any:
@@ -86,7 +103,7 @@ class Talk:
         with trio.fail_after(60):
             with suppress(trio_websocket.ConnectionClosed):
                 while True:
-                    self.events.append(orjson.loads(await self.socket.get_message()))
+                    self.events.append(await self.receive())
         reason = self.socket.closed
         assert reason is not None
         return reason.code, reason.reason or ""
