@@ -138,7 +138,7 @@ class SendParams:
     message: str
     agent_id: Text | None = None
     thinking: Text | None = None
-    attachments: tuple[Any, ...] = ()
+    attachments: tuple[Mapping[str, Any], ...] = ()
     timeout_ms: Whole | None = None
     idempotency_key: Text | None = None
 

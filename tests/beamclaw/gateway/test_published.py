@@ -37,6 +37,7 @@ PLAIN = {"agent", "sessions.create", "sessions.patch", "sessions.patchMany"}
 LENIENT: dict[str, dict[str, str]] = {
     "chat.history": {"inputRunIds": "one that is named twice is asked for once"},
     "config.schema.lookup": {"path": "what is no key is answered with that"},
+    "exec.approvals.set": {"file": "read when it is carried out, and refused there"},
     "sessions.messages.subscribe": {"includeApprovals": "false is as if left out"},
     "sessions.patchMany": {"patch": "read when it is carried out, and refused there"},
     "sessions.usage": {"utcOffset": "what is none is refused with what can be"},
@@ -87,10 +88,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "thinkingLevel verboseLevel": _LEVELS,
     },
     "sessions.preview": {"limit maxChars": _MOST},
-    "sessions.send": {
-        "attachments": "they come with chat.send",
-        "thinking": _LEVELS,
-    },
+    "sessions.send": {"thinking": _LEVELS},
     "sessions.usage": {"limit": _MOST},
 }
 
