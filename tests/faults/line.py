@@ -18,6 +18,7 @@ from tests.audit.known import Sent
 from tests.conformance.websocket.frames import CLOSE, PING, PONG, TEXT, Reader, frame
 from tests.faults.plan import Plan
 from tests.faults.stage import Stage
+from tests.support.node import Node
 from tests.support.wire import Closed, Connection
 
 UPGRADE: Final = {
@@ -104,14 +105,14 @@ class Line:
 
 
 @asynccontextmanager
-async def open_line(stage: Stage) -> AsyncIterator[Line]:
+async def open_line(node: Node) -> AsyncIterator[Line]:
     """A client that was let in.
 
     Raises:
         NotNow: It was not, as things stand.
         Closed: There is no node of ours.
     """
-    with await stage.node.connect() as connection:
+    with await node.connect() as connection:
         head = await connection.ask("GET", "/", UPGRADE)
         if head.status != 101:
             raise NotNow(f"no socket: {head.status}")
@@ -123,7 +124,7 @@ async def open_line(stage: Stage) -> AsyncIterator[Line]:
             "client": CLIENT,
             "role": "operator",
             "scopes": ["operator.admin"],
-            "auth": {"token": stage.node.token},
+            "auth": {"token": node.token},
         }
         try:
             await line.call("connect", params)
@@ -162,7 +163,7 @@ async def talk(
 
     async def send(sent: Sent) -> bool:
         try:
-            async with open_line(stage) as line:
+            async with open_line(stage.node) as line:
                 if sent.run_id is None:
                     return await say(line)
                 return await _look(stage, line, sent)
@@ -203,7 +204,7 @@ async def order(stage: Stage, method: str, params: dict[str, Any]) -> None:
 
     async def send(_: Sent) -> bool:
         try:
-            async with open_line(stage) as line:
+            async with open_line(stage.node) as line:
                 await line.call(method, params)
         except NotNow:
             await trio.sleep(0.01)
