@@ -34,7 +34,7 @@ class Raw:
         self.stream = stream
         self.reader = Reader()
 
-    async def connect(self, port: int) -> None:
+    async def connect(self, port: int, *, greets: bool = True) -> None:
         stream = self.stream
         await stream.send_all(UPGRADE % port)
         while b"\r\n\r\n" not in self.reader.buffer:
@@ -43,6 +43,8 @@ class Raw:
         assert head.startswith(b"HTTP/1.1 101 "), head
         self.reader.buffer = bytearray(rest)
         await self.frame()
+        if not greets:
+            return
         asked = {"type": "req", "id": "c", "method": "connect", "params": params()}
         await stream.send_all(frame(TEXT, orjson.dumps(asked)))
         assert orjson.loads((await self.frame())[1])["ok"]

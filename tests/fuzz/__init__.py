@@ -1,0 +1,1 @@
+"""Bytes by chance against the gateway's listener; ``python -m tests.fuzz --seconds N``."""
