@@ -29,6 +29,8 @@ class ModelsParams:
     """Which models; there is one list here, of all that is configured."""
 
     agent_id: Text | None = None
+    # The Control UI says in which conversation, although it is in no published schema.
+    session_key: Text | None = None
     include_provider_capabilities: bool = False
     prepared_only: bool = False
     refresh: bool = False

@@ -46,6 +46,9 @@ class TasksParams:
     session_key: Text | None = None
     limit: Annotated[int, Range(1, 500)] = 100
     cursor: str | None = None
+    # Sent by the Control UI, although it is in no published schema. All that is listed
+    # is in progress, so no end is there to sort by.
+    sort_by: str | None = None
 
 
 @method("system.info", scope=READ)
