@@ -34,6 +34,8 @@ from beamclaw.gateway.devices._waiting import Waiting
 
 # A longer wait is waited for in pieces, in seconds.
 LONGEST_WAIT: Final = 3600.0
+# Seconds until a store that was down is asked again.
+LOAD_AGAIN: Final = 0.5
 
 _LATE: Final = 0.001
 
@@ -43,6 +45,11 @@ _REFUSALS = (NotAllowed, NoSuchDevice, Crowded, ValueError)
 @attrs.frozen
 class _Tick:
     """Something may have expired."""
+
+
+@attrs.frozen
+class _Load:
+    """The store may be back."""
 
 
 class DevicesServer(supervision.Server):
@@ -94,9 +101,15 @@ class DevicesServer(supervision.Server):
         return supervision.Continue()
 
     async def handle_continue(self, term: object) -> None:
-        """Read the rows; until then nobody who is in them is let in."""
+        """Read the rows; until then nobody who is in them is let in.
+
+        A store that is down is back by itself, sooner or later.
+        """
         del term
-        await self._book.load()
+        try:
+            await self._book.load()
+        except (supervision.CallFailed, DataFolderError):
+            supervision.send_after(LOAD_AGAIN, supervision.self_pid(), _Load())
         self._arm()
 
     async def handle_call(
@@ -139,6 +152,8 @@ class DevicesServer(supervision.Server):
                 self._waiting.expire()
                 self._keys.expire()
                 self._arm()
+            case _Load():
+                await self.handle_continue(None)
             case Note():
                 await self._seen.write()
             case CutDoomed():

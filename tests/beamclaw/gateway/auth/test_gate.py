@@ -135,6 +135,24 @@ def code(error: MethodError) -> object:
     return (error.details or {}).get("code")
 
 
+async def test_a_store_that_is_not_there_yet_is_waited_for(autojump_clock):
+    access, bus = Access(), carrier.LocalBus()
+    outside, config = Outside(worker=InlineWorker), GatewayConfig()
+    devices = partial(DevicesServer, access, config.auth.pairing, bus, outside)
+    children = [
+        ChildSpec("devices", devices, name=NAME),
+        ChildSpec("bus", carrier.BusServer, name="bus"),
+    ]
+    async with supervision.open_supervisor(children) as top:
+        pid = supervision.whereis(NAME)
+        await trio.sleep(2)
+        assert not access.loaded
+        store = ChildSpec("store", partial(MemoryStore, Rows()), name="store")
+        await supervision.start_child(top, store)
+        await access.wait_loaded()
+        assert supervision.whereis(NAME) == pid
+
+
 # --- devices
 
 
