@@ -1,6 +1,7 @@
 """Commands of an agent in its sandbox, with a real launcher and a real bubblewrap."""
 
 import sys
+import tempfile
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -120,6 +121,13 @@ async def opened(config, outside=None):
     ledger = supervision.ChildSpec("ledger", Grants, name="default/ledger")
     async with supervision.open_supervisor([ledger, spec]):
         yield
+
+
+@pytest.fixture
+def tmp_path():
+    """A folder on a disk: what is below /dev is of the machine, and in no sandbox."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
