@@ -7,8 +7,8 @@ its successor goes on with the same clients, who see by the numbers of their eve
 something may be missing.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import attrs
 import trio
@@ -19,7 +19,6 @@ from beamclaw.contracts.bus import Bus, Lost, Under
 from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.journal import Noted, RunStarted, SessionReset
 from beamclaw.contracts.ledger_errors import LedgerError
-from beamclaw.contracts.ledger_reads import ReadSessionRow
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.sessions import (
     Delta,
@@ -33,10 +32,11 @@ from beamclaw.contracts.sessions import (
 from beamclaw.contracts.written import Written
 from beamclaw.gateway import frames
 from beamclaw.gateway.auth.scopes import READ
+from beamclaw.gateway.changes import SessionChanges
 from beamclaw.gateway.events import devices
 from beamclaw.gateway.events.messages import runs_of, shown
-from beamclaw.gateway.events.rows import Lately, session_row
-from beamclaw.gateway.events.runs import Told, Turn, agent_of, pace
+from beamclaw.gateway.events.rows import Lately
+from beamclaw.gateway.events.runs import Told, Turn, pace
 from beamclaw.gateway.hall import Client, Hall
 
 NAME: Final = "gateway/broadcast"
@@ -62,8 +62,6 @@ CLIENTS_PER_CHECKPOINT: Final = 64
 BUFFER: Final = 16_384
 # Of so many sessions it is known what was told last.
 MOST_TOLD: Final = 10_000
-# Seconds that a tenant may take for what is shown of a session; then it is left out.
-PATIENCE: Final = 0.25
 # Clients with this word want to hear of those sessions only that they follow.
 SCOPED: Final = "session-scoped-events"
 
@@ -103,6 +101,7 @@ class Broadcast:
         # The last event of each session's journal that was told, the latest one last.
         self._told: dict[tuple[str, str], int] = {}
         self._presence_due: float | None = None
+        self._changes = SessionChanges(hall, bus, outside)
         self._changed = trio.Event()
         self._waits = trio.CancelScope()
 
@@ -111,6 +110,7 @@ class Broadcast:
         self._hall.on_change = self._note_change
         self._note_change(shown=True)
         self._hall.miss()
+        supervision.spawn_link(self._changes.run)
         while True:
             if len(self._hall):
                 await self._follow()
@@ -154,7 +154,7 @@ class Broadcast:
             case Written() as written:
                 await self._written(tenant, written)
             case lifecycle.SessionChanged(session_key, reason):
-                await self._session_changed(tenant, session_key, {"reason": reason})
+                self._changes.tell(tenant, session_key, {"reason": reason})
             case Lost():
                 # Words of that session: what it writes down is numbered.
                 for followed in tuple(self._runs.values()):
@@ -177,7 +177,7 @@ class Broadcast:
         for seq, (event, body, owner) in enumerate(rows, written.after + 1):
             if isinstance(body, SessionReset) and body.reason != "reset":
                 # By an order it is told by who has carried that out.
-                await self._session_changed(tenant, key, {"reason": body.reason})
+                self._changes.tell(tenant, key, {"reason": body.reason})
             if owner is None:
                 await self._noted(tenant, key, body, seq, event.at)
                 continue
@@ -189,7 +189,7 @@ class Broadcast:
                     "phase": "start",
                     "runId": owner,
                 }
-                await self._session_changed(tenant, key, began)
+                self._changes.tell(tenant, key, began)
 
     def _is_behind_a_gap(self, tenant: str, written: Written) -> bool:
         """Whether events before these were never told: their writer died before that."""
@@ -224,17 +224,17 @@ class Broadcast:
         if followed.turn.ended:
             self._runs.pop(value.run_id, None)
             if isinstance(value, RunEnded):
-                await self._settled(tenant, key, value)
+                self._settled(tenant, key, value)
         elif followed.turn.has_words and followed.due is None:
             text = followed.turn.shown.length
             wait = pace(len(self._hall), text)
             followed.due = max(trio.current_time(), followed.told_at + wait)
 
-    async def _settled(self, tenant: str, key: str, end: RunEnded) -> None:
+    def _settled(self, tenant: str, key: str, end: RunEnded) -> None:
         reason = "agent.input.settled"
         over = {"reason": reason, "phase": "end", "runId": end.run_id}
         lately = Lately(outcome=end.outcome, run_id=end.run_id, error=end.error)
-        await self._session_changed(tenant, key, over, lately)
+        self._changes.tell(tenant, key, over, lately)
 
     def _turn(self, tenant: str, key: str, run_id: str) -> _Followed:
         followed = self._runs.get(run_id)
@@ -299,33 +299,6 @@ class Broadcast:
             client.line.deliver(event, lossy=lossy)
             if count % CLIENTS_PER_CHECKPOINT == 0:
                 await trio.lowlevel.checkpoint()
-
-    async def _session_changed(
-        self,
-        tenant: str,
-        key: str,
-        facts: Mapping[str, object],
-        lately: Lately | None = None,
-    ) -> None:
-        receivers = [c for c in self._hall if c.sessions and c.may_see(tenant, READ)]
-        if not receivers:
-            return
-        payload: dict[str, Any] = {
-            "sessionKey": key,
-            "agentId": agent_of(key),
-            "ts": self._now_ms(),
-            **facts,
-        }
-        ledger = names.of_tenant(tenant, "ledger")
-        try:
-            row = await self._bus.call(ledger, ReadSessionRow(key), timeout=PATIENCE)
-        except (supervision.CallFailed, LedgerError):
-            row = None
-        if row is not None:
-            payload["session"] = session_row(row, lately)
-            payload["ancestorSessions"] = list[object]()
-        event = frames.event("sessions.changed", payload)
-        await self._send(event, receivers, lossy=False)
 
     async def _tell_presence(self) -> None:
         lists: dict[str, bytes] = {}
