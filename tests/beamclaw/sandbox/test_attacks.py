@@ -72,10 +72,10 @@ async def test_nothing_of_the_data_folder_is_there_but_the_workspace(bench):
     assert not (bench.data / "y").exists()
 
 
-async def test_the_nodes_socket_cannot_be_reached(bench):
+async def test_the_nodes_socket_cannot_be_reached(bench, monkeypatch):
     (bench.workspace / "deep").mkdir()
     path = bench.data / "node.sock"
-    os.chdir(bench.data)  # a socket's path must be short
+    monkeypatch.chdir(bench.data)  # a socket's path must be short
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("node.sock")
         listening.listen()
@@ -432,7 +432,7 @@ async def test_what_is_of_the_machine_is_never_mounted(bench, path, key):
         await bench.sh("true")
 
 
-async def test_nor_is_a_home_or_a_socket_or_by_a_link(bench):
+async def test_nor_is_a_home_or_a_socket_or_by_a_link(bench, monkeypatch):
     (bench.home / ".ssh").mkdir()
     link = bench.top / "link"
     link.symlink_to(bench.home / ".ssh")
@@ -440,7 +440,7 @@ async def test_nor_is_a_home_or_a_socket_or_by_a_link(bench):
         bench.policy = attrs.evolve(bench.policy, read=(str(path),))
         with pytest.raises(CannotIsolate):
             await bench.sh("true")
-    os.chdir(bench.top)
+    monkeypatch.chdir(bench.top)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("s")
         bench.policy = attrs.evolve(bench.policy, read=(str(bench.top / "s"),))
