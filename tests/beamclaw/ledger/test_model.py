@@ -16,6 +16,7 @@ from beamclaw.contracts.ledger import Commit
 from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
     LedgerError,
+    NotWaiting,
     Overloaded,
     SequenceConflict,
     StaleClaim,
@@ -120,7 +121,7 @@ class Model:
             for row in op.inbox_ids:
                 run_id = self.waiting.get(row)
                 if mine or run_id is None or self.runs[run_id].key != key:
-                    return LedgerError
+                    return NotWaiting
                 del self.waiting[row]
         elif isinstance(op, OpenRun):
             if mine or any(
