@@ -20,6 +20,8 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "tool.done",
     ),
     "first-start": (
+        "launcher.start",
+        "launcher.watch",
         "folder.make",
         "token.sync",
         "token.link",
@@ -138,8 +140,6 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     "tool-too-slow": ("run.drop-call",),
     "command": (
         "workspace.make",
-        "launcher.start",
-        "launcher.watch",
         "command.begin",
         "command.hold",
         "command.launch",

@@ -759,8 +759,9 @@ async def budget(stage: Stage, name: str) -> None:
 
 @scenario(empty=True, settings={"token": ""})
 async def first_start(stage: Stage, name: str) -> None:
-    """A node that has never run."""
-    await stage.ask(Plan(), name, key(name))
+    """A node that has never run, and its first command."""
+    plan = Plan(rounds=((("exec", {"seconds": 0.02}),),))
+    await stage.ask(plan, name, key(name, "runner"))
 
 
 @scenario(first=Orders(kill="tool.effect.after"))
@@ -824,7 +825,8 @@ _HISTORIES = itertools.count()
 @scenario(empty=True)
 async def config_written(stage: Stage, name: str) -> None:
     """The configuration file is changed; whoever dies leaves the old one or the new."""
-    del name
+    # A turn first: whoever has its end has all of the node's first start behind it.
+    await stage.ask(Plan(), name, key(name))
     with suppress(*LEFT):
         await stage.request("config.write", how="patch", text="{no_such_key: 1}")
     await stage.up.wait()

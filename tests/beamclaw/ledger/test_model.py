@@ -18,6 +18,7 @@ from beamclaw.contracts.ledger_errors import (
     LedgerError,
     NotWaiting,
     Overloaded,
+    RunIdTaken,
     SequenceConflict,
     StaleClaim,
 )
@@ -79,7 +80,7 @@ class Model:
         if len(self.waiting) >= LIMIT:
             return Overloaded
         if job.run_id in self.runs:
-            return LedgerError
+            return RunIdTaken
         fresh = job.session_key not in self.journals
         row = len(self.accepted) + 1
         self.accepted[job.external_id] = row, job
