@@ -114,7 +114,6 @@ class Model:
     Attributes:
         calls: All calls so far, in the order they came.
         release: What ``-hold`` waits for; replaceable.
-        slow: Set to an event, every call waits for it before its first byte.
         called: Parked here: whoever waits for the next call.
     """
 
