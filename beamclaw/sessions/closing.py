@@ -6,9 +6,8 @@ What an end comes to is decided in `beamclaw.sessions.ends` and `opening`.
 import supervision
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.announcements import Place
-from beamclaw.contracts.ends import concerned, run_ended
+from beamclaw.contracts.ends import concerned
 from beamclaw.contracts.ledger_ops import CancelChildren
-from beamclaw.contracts.ledger_reads import ReadRun
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.points import point
 from beamclaw.sessions import ends
@@ -116,13 +115,6 @@ class Closing:
                 await self._journal.commit_beside((CancelChildren(run_id),))
             self._kin.rouse(working)
         return bool(working)
-
-    async def tell_end(self, run_id: str) -> None:
-        """The run committed its end and died before it could say so."""
-        row = await supervision.call(self._wiring.ledger, ReadRun(run_id), timeout=None)
-        end = None if row is None else run_ended(row)
-        if end is not None:
-            self._wiring.bus.publish(self._topic, end)
 
     def _taken(self, pending: Pending, end: ends.End) -> None:
         self._inbox.drop((pending.inbox_id,))

@@ -388,26 +388,25 @@ class Session(supervision.Server):
         self._inbox.handed = set()
         self._share = run.progress.share or self._share
         stopped = False
-        if run.progress.ended is None:
-            # It may have written what it could not tell any more: that it had taken a
-            # message over, for example, whose sender waits for the answer.
-            self._wiring.bus.interrupt(self._topic)
         if run.progress.ended is not None:
             self._journal.transcript = run.progress.transcript
-        elif run.stops or reason == supervision.Shutdown(ABORTED):
-            stopped = await self._close_stopped(run.progress)
         else:
-            await self._after_death(run)
+            # It may have written what it could not tell any more: its end, or that it
+            # had taken a message over whose sender waits for the answer.
+            self._wiring.bus.interrupt(self._topic)
+            if run.stops or reason == supervision.Shutdown(ABORTED):
+                stopped = await self._close_stopped(run.progress)
+            else:
+                await self._after_death()
         for sender in run.stops:
             with point("session.stopped"):
                 supervision.reply(sender, stopped)
 
-    async def _after_death(self, run: Running) -> None:
+    async def _after_death(self) -> None:
         """A run died: what it committed is read, then a successor after a back-off."""
         await self._read_again()
         if self._journal.transcript.turn is None:
-            await self._closing.tell_end(run.progress.run_id)
-            return
+            return  # it had written its end
         settings = self._wiring.settings
         self._resting = True
         supervision.send_after(
@@ -471,7 +470,6 @@ class Session(supervision.Server):
         while True:
             await self._read_again()
             if self._journal.transcript.turn is None:
-                await self._closing.tell_end(progress.run_id)
                 return False
             try:
                 await self._closing.turn(
