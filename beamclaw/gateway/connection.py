@@ -220,7 +220,7 @@ class Connection(TCPServer):
         while not self.over:
             if self._replayed:
                 return self._replay()
-            with trio.CancelScope(deadline=self._deadline) as self._reading:
+            with trio.CancelScope(deadline=self._patience()) as self._reading:
                 try:
                     data = await self.stream.receive_some(MAX_RECV)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -229,6 +229,12 @@ class Connection(TCPServer):
             if trio.current_time() >= self._deadline:
                 await self._expire()
         return b""
+
+    def _patience(self) -> float:
+        """Until when to wait. What is there already came in time: we are late to look."""
+        if trio.current_time() >= self._deadline and sockets.readable(self.stream):
+            return float("inf")
+        return self._deadline
 
     def replay(self, data: bytes) -> None:
         """Have *data*, which came early, read next."""

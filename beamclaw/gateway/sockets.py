@@ -136,6 +136,11 @@ def stream(connected: socket.socket | Connected) -> trio.SocketStream:
     return trio.SocketStream(trio.socket.from_stdlib_socket(connected))
 
 
+def readable(stream: trio.SocketStream) -> bool:
+    """Whether a read would not have to wait: something is there, or its end."""
+    return stream.socket.is_readable()
+
+
 def send_nowait(connected: socket.socket | Connected, data: bytes) -> int:
     """Send what the system takes without waiting; the number of bytes.
 

@@ -6,6 +6,7 @@ to fail. When a later Hypercorn makes one of those pass, the guard may go.
 """
 
 import contextlib
+import socket
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -17,6 +18,7 @@ import pytest
 import trio
 
 from beamclaw.gateway import connection, exchange, sockets
+from beamclaw.gateway.floor import Floor, Guest
 from tests.beamclaw.gateway.edge import (
     TOKEN,
     Run,
@@ -311,6 +313,23 @@ async def test_a_slow_reader_gets_everything_in_order():
                 await trio.lowlevel.checkpoint()
     assert b"".join(got.split(b'"content":"')[2:]).count(b"y" * 50_000) == 40
     assert b"[DONE]" in got
+
+
+async def test_who_is_looked_at_late_has_not_come_late(autojump_clock, monkeypatch):
+    enter = Floor.enter
+
+    def busy(floor: Floor, guest: Guest) -> None:
+        """The loop does something else for as long as a head may take."""
+        enter(floor, guest)
+        autojump_clock.jump(11)
+
+    monkeypatch.setattr(Floor, "enter", busy)
+    async with running() as node:
+        client = socket.create_connection(("127.0.0.1", node.port))
+        client.sendall(get("/healthz", close=True))
+        async with sockets.stream(client) as stream:
+            got = await read_all(stream)
+    assert got.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: "])
