@@ -391,20 +391,26 @@ class Session(supervision.Server):
         if run.progress.ended is not None:
             self._journal.transcript = run.progress.transcript
         else:
-            # It may have written what it could not tell any more: its end, or that it
-            # had taken a message over whose sender waits for the answer.
-            self._wiring.bus.interrupt(self._topic)
+            await self._catch_up()
             if run.stops or reason == supervision.Shutdown(ABORTED):
                 stopped = await self._close_stopped(run.progress)
             else:
-                await self._after_death()
+                self._after_death()
         for sender in run.stops:
             with point("session.stopped"):
                 supervision.reply(sender, stopped)
 
-    async def _after_death(self) -> None:
-        """A run died: what it committed is read, then a successor after a back-off."""
+    async def _catch_up(self) -> None:
+        """Read what a run that is gone has written; its last commit was under way.
+
+        Only behind that commit can its followers see what it could not tell any more:
+        its end, or that it had taken a message over whose sender waits for the answer.
+        """
         await self._read_again()
+        self._wiring.bus.interrupt(self._topic)
+
+    def _after_death(self) -> None:
+        """A run died: it gets a successor after a back-off, unless its turn is over."""
         if self._journal.transcript.turn is None:
             return  # it had written its end
         settings = self._wiring.settings
@@ -463,21 +469,17 @@ class Session(supervision.Server):
                 supervision.reply(sender, None)
 
     async def _close_stopped(self, progress: Progress) -> bool:
-        """Keep the stopped run's text, marked aborted; False: it had ended before.
-
-        Its own last commit may have been under way, so the journal is read first.
-        """
-        while True:
-            await self._read_again()
-            if self._journal.transcript.turn is None:
-                return False
+        """Keep the stopped run's text, marked aborted; False: it had ended before."""
+        while self._journal.transcript.turn is not None:
             try:
                 await self._closing.turn(
                     "aborted", self._partial(progress), received=progress.received
                 )
             except SequenceConflict:
+                await self._catch_up()
                 continue
             return True
+        return False
 
     def _partial(self, progress: Progress) -> str:
         """What there is of an answer that is not in the journal."""
