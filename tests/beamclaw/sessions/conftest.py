@@ -227,12 +227,14 @@ async def _tenant(
     inbox_limit: int = 20,
     max_grants: int = 1_000,
     programs: Programs | None = None,
+    later: Callable[[Callable[[], None]], object] | None = None,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(
         wall=wall,
         worker=InlineWorker,
         threads=False,
+        later=later,
         random=lambda: 0.5,
         launcher=(programs or Programs()).open,
     )

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import supervision
 from beamclaw.contracts import points, tokens
 from beamclaw.contracts.ledger_errors import IdempotencyConflict, Overloaded
+from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.limits import GetUsage
 from beamclaw.contracts.messages import ModelParams, Usage, said
@@ -472,6 +473,45 @@ async def test_an_end_is_told_though_all_died_who_were_to_tell_it(
     with points.hooked(kill):
         end = await tenant.ask("hello")
     assert (end.outcome, end.text) == ("ok", "you said: hello")
+
+
+async def test_a_turn_that_is_stopped_while_its_end_is_written_has_ended(
+    open_tenant: Open, model: Model, autojump_clock: MockClock
+) -> None:
+    slow = trio.Event()
+    held: list[Callable[[], None]] = []
+    ends: list[RunEnded] = []
+    system = trio.lowlevel.current_trio_token()
+
+    async def written(work: Callable[[], None]) -> None:
+        await trio.sleep(2.0)
+        work()
+
+    def later(work: Callable[[], None]) -> None:
+        if slow.is_set() and not held:
+            held.append(work)
+            nursery.start_soon(written, work)
+        else:
+            system.run_sync_soon(work)
+
+    async def follows(tenant: Tenant, receipt: Receipt) -> None:
+        ends.append(await tenant.end(receipt))
+
+    async def last(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        yield TextDelta("all of it")
+        slow.set()
+        yield End("stop")
+
+    model.scripts = [last]
+    async with trio.open_nursery() as nursery, open_tenant(later=later) as tenant:
+        receipt = await tenant.send("hello")
+        with trio.fail_after(60):
+            async with trio.open_nursery() as following:
+                following.start_soon(follows, tenant, receipt)
+                await slow.wait()
+                await trio.sleep(0.4)
+                assert not await abort(tenant.bus, "default", KEY, receipt.run_id)
+        assert [(end.outcome, end.text) for end in ends] == [("ok", "all of it")]
 
 
 async def prompt(session: supervision.Pid) -> dict[str, int] | None:
