@@ -26,6 +26,9 @@ def policies(config: Config) -> Iterator[tuple[str, ToolPolicy]]:
 def errors(config: Config) -> Found:
     """Groups that do not exist, and names that are none."""
     known = group_names()
+    for path, term in _ordered(config):
+        if not term.strip() or term.startswith("group:") or _is_pattern(term):
+            yield path, "has to be the name of one tool"
     for path, term in _terms(config):
         if not term.strip():
             yield path, "is empty"
@@ -38,7 +41,7 @@ def doubts(config: Config) -> Found:
     """Names of tools that are neither built in nor of an installed package."""
     known = frozenset(built_in())
     packages: frozenset[str] | None = None
-    for path, term in _terms(config):
+    for path, term in (*_terms(config), *_ordered(config)):
         if term in known or term.startswith("group:") or _is_pattern(term):
             continue
         if packages is None:
@@ -55,6 +58,14 @@ def _terms(config: Config) -> Found:
         for key, terms in (("allow", policy.allow), ("deny", policy.deny)):
             for place, term in enumerate(terms):
                 yield child(f"{path}.{key}", place), term
+
+
+def _ordered(config: Config) -> Found:
+    """Each name of what clients may order and may not, with its path."""
+    tools = config.gateway.tools
+    for key, terms in (("allow", tools.allow), ("deny", tools.deny)):
+        for place, term in enumerate(terms):
+            yield child(f"gateway.tools.{key}", place), term
 
 
 def belongs(tool: str, entry_point: str) -> bool:

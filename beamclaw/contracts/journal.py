@@ -49,6 +49,8 @@ class RunStarted:
         parent: For whom it works, if not for a person.
         hops: Turns since a person has spoken: 0, unless an agent has begun it.
         reply_to: Where its answer is wanted, as whoever brought the message says it.
+        ordered: No model is asked: a client orders one call of a tool, which stands
+            behind this in the place of a model's answer.
     """
 
     epoch: int
@@ -59,6 +61,7 @@ class RunStarted:
     parent: Parent | None = None
     hops: int = 0
     reply_to: str | None = None
+    ordered: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -47,6 +47,7 @@ _SPACES: Final[dict[str, Kind]] = {
     "openai": "http",
     "openai-user": "http-user",
     "openai-response": "http-response",
+    "invoke": "http",
     "dashboard": "dashboard",
 }
 
@@ -230,6 +231,11 @@ def subagent(agent: str, unique: str) -> SessionKey:
 def http(agent: str, unique: str) -> SessionKey:
     """The conversation of one HTTP request."""
     return SessionKey(check_agent(agent), ("openai", escape(unique)))
+
+
+def invoked(agent: str, unique: str) -> SessionKey:
+    """The conversation of one tool call that a client has ordered."""
+    return SessionKey(check_agent(agent), ("invoke", escape(unique)))
 
 
 def http_response(agent: str, unique: str) -> SessionKey:

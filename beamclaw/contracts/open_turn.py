@@ -132,6 +132,7 @@ class OpenTurn:
         children: The turns in other sessions that it has ordered.
         last: The model wants the turn to end, see ``ToolEnded``.
         tainted: The model had read words of strangers when it gave its last answer.
+        ordered: No model is asked: a client has ordered the one call that there is.
     """
 
     run_id: str
@@ -174,6 +175,7 @@ class OpenTurn:
     children: tuple[Child, ...] = ()
     last: bool = False
     tainted: bool = False
+    ordered: bool = False
 
     def busy_seconds(self, now: float) -> float:
         """Seconds that somebody has worked for the turn.

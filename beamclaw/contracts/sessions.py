@@ -50,6 +50,7 @@ class Inbound:
         child: It announces what such a turn has come to, to who has ordered it.
         hops: Turns since a person has spoken.
         tainted: Whoever says it has read words of strangers.
+        call: What is to be done in place of asking a model: one call of a tool.
     """
 
     tenant: str
@@ -74,6 +75,7 @@ class Inbound:
     child: ChildEnd | None = None
     hops: int = 0
     tainted: bool = False
+    call: ToolCall | None = None
 
     @property
     def brings_results(self) -> bool:

@@ -58,6 +58,7 @@ def started(
         depth=depth,
         hops=body.hops,
         reply_to=body.reply_to,
+        ordered=body.ordered,
     )
 
 
@@ -144,7 +145,7 @@ def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
         unanswered=False,
         failed_in_a_row=0,
         compactions=0,
-        model_calls=turn.model_calls + 1,
+        model_calls=turn.model_calls + (not turn.ordered),
         usage=turn.usage + body.usage,
         text=told(turn.text, body.message.text),
         answer=body.message,
@@ -218,6 +219,7 @@ def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
     turn = _returned(turn, body, at)
     return attrs.evolve(
         turn,
+        text=told(turn.text, body.result.text) if turn.ordered else turn.text,
         last=turn.last or body.last,
         calls=_changed(turn, id_, outcome=body.outcome),
         tool_calls=turn.tool_calls + 1,

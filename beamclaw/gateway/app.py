@@ -19,7 +19,7 @@ from beamclaw.config.schema import HooksConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
 from beamclaw.gateway import control_ui as control_ui_files
-from beamclaw.gateway import permission, v1
+from beamclaw.gateway import invoke, permission, v1
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth.gate import Gate
@@ -166,6 +166,8 @@ class Dialogue(TrioASGIHTTPConnection):
 
 def style_of(asked: Asked) -> Style:
     """Whose API is spoken: also an error before anything is known has its shape."""
+    if asked.path == invoke.PATH:
+        return "tools"
     return "anthropic" if asked.path.startswith("/v1/messages") else "openai"
 
 
@@ -203,6 +205,7 @@ def build(rooms: Rooms) -> GatewayApp:
         max_messages=rooms.max_messages,
     )
     routes.add_routes(app, rooms.rest)
+    invoke.add_route(app, rooms.rest)
     hook_routes.add_routes(app, rooms.rest, rooms.hooks)
     _pages(app)
     if rooms.control_ui is not None:

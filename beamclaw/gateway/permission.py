@@ -43,6 +43,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "GET /api/sessions/<path:place>": scopes.READ,
     "POST /api/sessions/<path:place>/messages": scopes.WRITE,
     "POST /hooks/<path:name>": scopes.WRITE,
+    "POST /tools/invoke": scopes.WRITE,
     "GET /v1/models": scopes.READ,
     "GET /control-ui-config.json": scopes.READ,
     "GET /v1/models/<path:name>": scopes.READ,

@@ -1,7 +1,8 @@
 """What a client is told when it does not get what it asked for: one value, one shape.
 
 The shape is OpenAI's ``{"error": {...}}`` on every path, so that any client of that API
-shows the message; but Anthropic's where its API is spoken.
+shows the message; but Anthropic's where its API is spoken, and OpenClaw's where a tool is
+ordered.
 """
 
 import math
@@ -12,7 +13,12 @@ import attrs
 import orjson
 
 INVALID: Final = "invalid_request_error"
-Style = Literal["openai", "anthropic"]
+Style = Literal["openai", "anthropic", "tools"]
+# What stands beside the error.
+_BESIDE: Final[Mapping[Style, Mapping[str, object]]] = {
+    "anthropic": {"type": "error"},
+    "tools": {"ok": False},
+}
 _ANTHROPIC: Final[Mapping[int, str]] = {
     401: "authentication_error",
     403: "permission_error",
@@ -58,6 +64,9 @@ class Problem:
         """The ``error`` object."""
         if self.style == "anthropic":
             return {"type": self._anthropic, "message": self.message}
+        if self.style == "tools":
+            kind = self.code or self.type.removesuffix("_error")
+            return {"type": kind, "message": self.message}
         return {
             "message": self.message,
             "type": self.type,
@@ -68,7 +77,7 @@ class Problem:
     @property
     def body(self) -> bytes:
         """The answer's body."""
-        kind = {"type": "error"} if self.style == "anthropic" else {}
+        kind = _BESIDE.get(self.style, {})
         return orjson.dumps({**kind, "error": self.error})
 
     @property

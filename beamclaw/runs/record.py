@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import attrs
 import trio
 
 import supervision
@@ -31,6 +32,14 @@ from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.written import tell_written
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
+
+
+@attrs.frozen
+class Failure:
+    """What went wrong: *kind* for a program, *message* for a person."""
+
+    kind: str
+    message: str
 
 
 class Record:
@@ -118,7 +127,7 @@ class Record:
         reason: StopReason,
         *,
         note: str = "",
-        error: ProviderError | None = None,
+        error: ProviderError | Failure | None = None,
     ) -> None:
         """Draft the end of the turn; *note* is said to the person before."""
         if note:

@@ -17,7 +17,6 @@ from beamclaw.contracts.ledger_errors import BudgetReached, LedgerError
 from beamclaw.contracts.ledger_ops import ClaimRun, Op, Settle
 from beamclaw.contracts.ledger_reads import ReadDefinition
 from beamclaw.contracts.points import point
-from beamclaw.contracts.providers import ProviderError
 from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
 from beamclaw.contracts.tools import CallDone
 from beamclaw.runs.allowances import within
@@ -27,7 +26,7 @@ from beamclaw.runs.children import Children
 from beamclaw.runs.clearing import Clearings
 from beamclaw.runs.compaction import compact
 from beamclaw.runs.persons import Persons, TakeMessages
-from beamclaw.runs.record import Record
+from beamclaw.runs.record import Failure, Record
 from beamclaw.runs.turn import decide
 from beamclaw.runs.turn_steps import (
     Act,
@@ -220,7 +219,7 @@ class _Run:
             case AskPerson():
                 self._persons.draft_question(step)
             case Finish(error=error):
-                failure = ProviderError("context_length", error) if error else None
+                failure = Failure(step.kind, error) if error else None
                 self._record.end(
                     step.outcome, step.stop_reason, note=step.note, error=failure
                 )

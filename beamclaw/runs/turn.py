@@ -70,6 +70,8 @@ def decide(
                 clearances=clearances,
             ),
         )
+    if turn.ordered:
+        return (_carried_out(turn),)
     if turn.last or (turn.answer is not None and not turn.calls):
         return (_answered(turn, limits, now),)
     reached = _reached(turn, limits, now)
@@ -88,6 +90,16 @@ def decide(
             ),
             params=turn.params,
         ),
+    )
+
+
+def _carried_out(turn: OpenTurn) -> Finish:
+    """A client has ordered a call: what that came to is what the turn comes to."""
+    outcome = next((call.outcome for call in turn.calls), "refused")
+    if outcome == "ok":
+        return Finish(outcome="ok", stop_reason="stop")
+    return Finish(
+        outcome="error", stop_reason="error", error=turn.text, kind=f"tool_{outcome}"
     )
 
 

@@ -111,13 +111,15 @@ class Linger:
 class Finish:
     """Commit the end of the turn.
 
-    *note* is told to the person before; *error* is what went wrong, in words.
+    *note* is told to the person before; *error* is what went wrong, in words, and *kind*
+    for a program.
     """
 
     outcome: Outcome
     stop_reason: StopReason
     note: str = ""
     error: str = ""
+    kind: str = "context_length"
 
 
 Step = (

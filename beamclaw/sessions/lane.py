@@ -203,9 +203,11 @@ def _stands_alone(inbound: Inbound) -> bool:
     """Whether it cannot be part of another message's turn.
 
     It begins a new conversation, or says itself what it goes on with, or has to be
-    answered with tools of its own.
+    answered with tools of its own, or is no message to a model.
     """
-    if inbound.params.tools or inbound.brings_results or inbound.follows is not None:
+    if inbound.call is not None or inbound.params.tools:
+        return True
+    if inbound.brings_results or inbound.follows is not None:
         return True
     return typed(inbound) is not None
 

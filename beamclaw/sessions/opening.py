@@ -7,10 +7,16 @@ import attrs
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import end_run
 from beamclaw.contracts.intake import taken
-from beamclaw.contracts.journal import Body, InboundTaken, ResetReason, SessionReset
+from beamclaw.contracts.journal import (
+    Answered,
+    Body,
+    InboundTaken,
+    ResetReason,
+    SessionReset,
+)
 from beamclaw.contracts.ledger_ops import Op, Take
 from beamclaw.contracts.ledger_session_ops import ArchiveSession, RenewSession
-from beamclaw.contracts.messages import ModelParams
+from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.resets import ResetRule, Typed, due, typed
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.sessions import Inbound, RunEnded
@@ -101,11 +107,14 @@ def _reason(
     """Why the conversation before is over, if it is.
 
     What a sub-agent announces belongs to the conversation that has ordered it, and what
-    another session says ends none; nor does what says itself what it goes on with.
+    another session says ends none; nor does what says itself what it goes on with, or a
+    tool call that a client orders.
     """
     if not state.messages or inbound.ephemeral or not inbound.is_of_person:
         return None
     if inbound.follows is not None or inbound.brings_results:
+        return None
+    if inbound.call is not None:  # nobody has said anything
         return None
     return due(rule, state.at, now) if word is None else word.reason
 
@@ -118,6 +127,14 @@ def _reset(
     session_id = new_id()
     reset = SessionReset(reason=reason, session_id=session_id)
     return (reset,), (RenewSession(session_id),)
+
+
+def ordered(inbound: Inbound) -> tuple[Answered, ...]:
+    """What stands in the place of a model's answer, where a client orders a tool call."""
+    if inbound.call is None:
+        return ()
+    call = Message("assistant", (inbound.call,))
+    return (Answered(attempt=0, message=call, stop_reason="tool_calls", usage=Usage()),)
 
 
 def renewed(pending: Pending, opened: Opening, *, at: float, place: Place) -> End:

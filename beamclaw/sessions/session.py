@@ -45,7 +45,7 @@ from beamclaw.sessions.inbox import Inbox, Quiet
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Lane, Pending
-from beamclaw.sessions.opening import opening
+from beamclaw.sessions.opening import opening, ordered
 from beamclaw.sessions.running import Running, Runs, stop_calls
 from beamclaw.sessions.upkeep import Upkeep
 from beamclaw.sessions.wiring import Wiring
@@ -311,12 +311,14 @@ class Session(supervision.Server):
             parent=inbound.parent,
             hops=inbound.hops,
             reply_to=inbound.reply_to,
+            ordered=inbound.call is not None,
         )
         body = definition.body
         with point("session.take"):
             since = await self._journal.commit(
                 *((None, each) for each in (*opened.before, *opened.kept)),
                 (run_id, started),
+                *((run_id, each) for each in ordered(inbound)),
                 inbounds={each.inbox_id: each.inbound for each in together},
                 ops=(
                     *opened.ops,

@@ -141,6 +141,19 @@ class ControlUiConfig:
 
 
 @attrs.frozen(kw_only=True)
+class InvokeConfig:
+    """Tools that clients may have carried out themselves: tools.invoke, /tools/invoke."""
+
+    deny: tuple[str, ...] = key(
+        (),
+        "No client may, beside those that it may not anyway (exec, write and others).",
+    )
+    allow: tuple[str, ...] = key(
+        (), "Of those that clients may not anyway, these: but administrators only."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class GatewayConfig:
     """The HTTP side of the node."""
 
@@ -178,5 +191,6 @@ class GatewayConfig:
     heartbeat_seconds: Seconds = key(
         15.0, "A stream on which nothing happens gets a comment this often."
     )
+    tools: InvokeConfig = attrs.field(factory=InvokeConfig)
     socket: SocketConfig = attrs.field(factory=SocketConfig)
     control_ui: ControlUiConfig = attrs.field(factory=ControlUiConfig)

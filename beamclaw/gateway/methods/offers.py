@@ -161,7 +161,7 @@ PLUGINS: Final = "plugins"
 async def tools_catalog(context: Context, params: CatalogParams) -> object:
     """The tools that an agent has, by group."""
     agent = _agent_of(context, params.agent_id, None)
-    box = await _toolbox(context, _caller(context, agent))
+    box = await toolbox_of(context, agent)
     specs = [
         spec for spec in box.specs.values() if params.include_plugins or not spec.source
     ]
@@ -230,15 +230,7 @@ class EffectiveParams:
 async def tools_effective(context: Context, params: EffectiveParams) -> object:
     """The tools that the next turn of a session has, as its model gets them."""
     key = key_of(context, params.session_key, params.agent_id)
-    override = None
-    agent = keys.parse(key).agent or context.node.agents.default
-    try:
-        row = await find(context, key)
-    except NoSuchSession:
-        checked_agent(context, agent)
-    else:
-        agent, override = row.agent, row.meta.model
-    box = await _toolbox(context, _caller(context, agent, override))
+    agent, box = await toolbox_in(context, key)
     groups: dict[str, list[dict[str, Any]]] = {}
     for spec in sorted(box.specs.values(), key=_name):
         source = "plugin" if spec.source else "core"
@@ -262,6 +254,28 @@ async def tools_effective(context: Context, params: EffectiveParams) -> object:
             for name, found in sorted(groups.items())
         ],
     }
+
+
+async def toolbox_in(context: Context, key: str) -> tuple[str, Toolbox]:
+    """Who answers in a session, and the tools that its next turn has.
+
+    Raises:
+        MethodError: There is no such agent.
+    """
+    override = None
+    agent = keys.parse(key).agent or context.node.agents.default
+    try:
+        row = await find(context, key)
+    except NoSuchSession:
+        checked_agent(context, agent)
+    else:
+        agent, override = row.agent, row.meta.model
+    return agent, await toolbox_of(context, agent, override)
+
+
+async def toolbox_of(context: Context, agent: str, model: str | None = None) -> Toolbox:
+    """The tools of an agent, as it asks its model."""
+    return await _toolbox(context, _caller(context, agent, model))
 
 
 def _caller(context: Context, agent: str, model: str | None = None) -> Caller:

@@ -23,6 +23,7 @@ from beamclaw.gateway.methods import (
     session_ways,
     starting,
     system,
+    tools,
     usage,
 )
 from beamclaw.gateway.methods._method import Method
@@ -71,6 +72,7 @@ METHODS = table_of(
         *session_ways.METHODS,
         *starting.METHODS,
         *system.METHODS,
+        *tools.METHODS,
         *usage.METHODS,
     )
 )

@@ -63,6 +63,7 @@ REFUSED: dict[str, dict[str, str]] = {
     },
     "agents.create": {"name": "an agent's id is made of it, which has few letters"},
     "agents.update": {"name": _MOST},
+    "tools.invoke": {"idempotencyKey": _MOST},
     "chat.send": {
         "originatingAccountId originatingChannel originatingThreadId "
         "originatingTo": _CHANNELS,

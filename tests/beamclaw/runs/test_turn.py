@@ -150,6 +150,34 @@ def test_a_closed_turn_has_no_next_step() -> None:
         steps(None)
 
 
+# --- a call that a client has ordered
+
+
+@pytest.mark.parametrize(
+    ("outcome", "step"),
+    [
+        (None, Await()),
+        ("ok", Finish(outcome="ok", stop_reason="stop")),
+        *(
+            (
+                outcome,
+                Finish(
+                    outcome="error",
+                    stop_reason="error",
+                    error="its words",
+                    kind=f"tool_{outcome}",
+                ),
+            )
+            for outcome in ("error", "unknown", "refused", "stopped")
+        ),
+    ],
+)
+def test_what_a_client_has_ordered_is_all_there_is_of_the_turn(outcome, step) -> None:
+    done = attrs.evolve(call("send"), outcome=outcome)
+    turn = attrs.evolve(wanting(done), ordered=True, text="its words")
+    assert steps(turn, running={done.asked.id}) == (step,)
+
+
 # --- tool calls of the client
 
 
