@@ -6,6 +6,7 @@ Order matters and deaths pass downwards only: ``connections`` (one process each)
 """
 
 import functools
+from collections.abc import Mapping
 from functools import partial
 
 import beamclaw as about
@@ -14,6 +15,7 @@ from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
@@ -31,8 +33,8 @@ from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
 from beamclaw.gateway.methods import health
+from beamclaw.gateway.methods._method import Method
 from beamclaw.gateway.methods._node import Means, Node
-from beamclaw.gateway.methods.table import METHODS
 from beamclaw.gateway.rest.routes import Rest
 from beamclaw.gateway.server import CONNECTIONS, serve
 from beamclaw.gateway.socket.client import Reception
@@ -131,6 +133,13 @@ def _tell_of_devices(hall: Hall, value: object) -> None:
         hall.tell(name, payload, tenant=DEFAULT_TENANT, scope=scopes.PAIRING)
 
 
+def _methods() -> Mapping[str, Method]:
+    # A node has to be listening soon; nobody asks for a method before it is.
+    from beamclaw.gateway.methods.table import METHODS  # noqa: PLC0415
+
+    return METHODS
+
+
 async def _serve(
     config: Config,
     bus: Bus,
@@ -193,7 +202,8 @@ async def _serve(
         admission=admission,
         gate=gate,
         access=gate.access,
-        methods=METHODS,
+        loading=Loading(outside.worker(), _methods),
+        methods=_methods,
         events=(*EVENTS, *notices.EVENTS),
     )
     await serve(numbers, floor, app.build(rooms), reception)

@@ -18,6 +18,7 @@ import supervision
 from beamclaw.config.schema import GatewayConfig
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.hosts import is_loopback
+from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.gateway import frames, hall, strict_json
@@ -27,7 +28,7 @@ from beamclaw.gateway.auth.attempt import Admitted, Gate
 from beamclaw.gateway.errors import MethodError, unavailable
 from beamclaw.gateway.frames import Request, Unread
 from beamclaw.gateway.methods import _faults as faults
-from beamclaw.gateway.methods import health, table
+from beamclaw.gateway.methods import finding, health
 from beamclaw.gateway.methods._method import Context, Method
 from beamclaw.gateway.methods._node import Node
 from beamclaw.gateway.socket import handshake, upgrade, wire
@@ -91,6 +92,7 @@ class Reception:
         admission: Decides which requests may become a WebSocket.
         gate: Decides who comes in.
         access: Cuts off whoever may not stay.
+        loading: Loads *methods*: nobody is let in before.
         methods: What can be asked for.
         events: Names of what clients are told.
     """
@@ -102,7 +104,8 @@ class Reception:
     admission: Admission
     gate: Gate
     access: Access
-    methods: Mapping[str, Method]
+    loading: Loading
+    methods: Callable[[], Mapping[str, Method]]
     events: tuple[str, ...]
 
 
@@ -170,6 +173,7 @@ class Socket:
             await self._wait_flushed()
 
     async def _converse(self) -> None:
+        await self.reception.loading.wait()
         given = Challenge(nonce=self.reception.outside.new_id(), ts=self._now_ms())
         self._frame(given.frame)
         seconds = self.reception.config.socket.handshake_timeout
@@ -338,7 +342,7 @@ class Socket:
             handshake.Server(version=node.version(), boot_id=node.hall.boot_id),
             self.client.conn_id,
             admitted,
-            methods=table.advertised(self.reception.methods, admitted.principal),
+            methods=finding.advertised(self.reception.methods(), admitted.principal),
             events=self.reception.events,
             snapshot=self._snapshot(self.client),
             policy=handshake.Policy(
@@ -399,7 +403,7 @@ class Socket:
     def _begin(self, request: Request) -> None:
         assert self.client is not None
         principal = self.client.principal
-        method = table.find(self.reception.methods, request.method, principal)
+        method = finding.find(self.reception.methods(), request.method, principal)
         params = method.read(request.params)
         method.check(principal, params)
         most = self.reception.config.socket.max_requests

@@ -10,7 +10,7 @@ from beamclaw.arguments import Null
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.auth.scopes import ADMIN, NODE, READ, WRITE
 from beamclaw.gateway.errors import MethodError
-from beamclaw.gateway.methods import table
+from beamclaw.gateway.methods import finding
 from beamclaw.gateway.methods._method import Context, Method, Text, Whole, method
 
 
@@ -55,7 +55,7 @@ async def result(context: Context, params: object) -> object:
     return None
 
 
-TABLE = table.table_of([look, do, result])
+TABLE = finding.table_of([look, do, result])
 
 
 def principal(*scopes: str, role: Any = "operator") -> Principal:
@@ -147,17 +147,17 @@ def test_a_method_says_in_a_line_what_it_does():
 )
 def test_who_may_ask_for_what(name, who, error):
     if error is None:
-        assert table.find(TABLE, name, who).name == name
+        assert finding.find(TABLE, name, who).name == name
         return
     with pytest.raises(MethodError) as caught:
-        table.find(TABLE, name, who)
+        finding.find(TABLE, name, who)
     assert caught.value.code == error[0]
     assert error[1] in caught.value.message
 
 
 def test_a_missing_scope_is_named_for_programs():
     with pytest.raises(MethodError) as caught:
-        table.find(TABLE, "x.do", principal(READ))
+        finding.find(TABLE, "x.do", principal(READ))
     assert caught.value.shape == {
         "code": "FORBIDDEN",
         "message": "missing scope: operator.write",
@@ -182,12 +182,12 @@ def test_what_is_asked_for_in_particular_may_need_more():
 
 
 def test_operators_and_nodes_are_greeted_with_their_own_methods():
-    assert table.advertised(TABLE, principal(READ)) == ["x.do", "x.look"]
-    assert table.advertised(TABLE, principal(role="node")) == ["x.result"]
+    assert finding.advertised(TABLE, principal(READ)) == ["x.do", "x.look"]
+    assert finding.advertised(TABLE, principal(role="node")) == ["x.result"]
 
 
 def test_no_name_stands_twice():
-    with pytest.raises(table.TwiceError):
-        table.table_of(
+    with pytest.raises(finding.TwiceError):
+        finding.table_of(
             [look, Method(name="x.look", scope=READ, params=Params, run=do.run)]
         )
