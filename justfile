@@ -43,6 +43,10 @@ tree:
 bench *what:
     python -m tests.benchmarks {{ what }}
 
+# OpenClaw's own gateway beside ours, measured in one run
+bench-openclaw *options:
+    python -m tests.benchmarks openclaw {{ options }}
+
 # Put deliberate faults into supervision, one after the other: each has to be found
 faults *what:
     python -m tests.mutation {{ what }}
