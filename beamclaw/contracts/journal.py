@@ -30,13 +30,15 @@ class InboundTaken:
     """Messages of a person, or of another session, became part of the transcript.
 
     *child*: they announce what a turn has come to that this session has ordered.
-    *tainted*: whoever says this has read words of strangers.
+    *tainted*: whoever says this has read words of strangers. *joins*: the run under
+    which the answer was wanted, where it is another message's turn that gives it.
     """
 
     messages: tuple[Message, ...]
     inbox_id: int
     child: ChildEnd | None = None
     tainted: bool = False
+    joins: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -220,9 +222,13 @@ class HandedOver:
 
 @attrs.frozen(kw_only=True)
 class Noted:
-    """Words of the node to the person, which the model sees as its own."""
+    """Words of the node to the person, which the model sees as its own.
+
+    *unique* is the sender's, who may ask for them again.
+    """
 
     text: str
+    unique: str = ""
 
 
 @attrs.frozen(kw_only=True)

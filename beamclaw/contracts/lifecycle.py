@@ -50,8 +50,11 @@ class ResetSession(supervision.Call[str]):
     """Begin a new conversation; the reply is its session id.
 
     Where nothing was said since the last one, that stays. Refused with
-    :class:`TurnInProgress`.
+    :class:`TurnInProgress`; with *stop* the turn is stopped first, with its
+    sub-agents, and what waits behind it is answered in the new conversation.
     """
+
+    stop: bool = False
 
 
 @attrs.frozen
@@ -89,8 +92,13 @@ class PutAway(supervision.Call[None]):
 class DeleteSession(supervision.Call[str]):
     """Delete the session; the reply is the id it had.
 
-    Refused with :class:`TurnInProgress`.
+    Refused with :class:`TurnInProgress`; with *stop* all that goes on and waits is
+    stopped first, and whoever has said it is told so. Refused with
+    :class:`~beamclaw.contracts.ledger_errors.HasWork` while something of that is not
+    over: ask again.
     """
+
+    stop: bool = False
 
 
 @attrs.frozen
@@ -118,10 +126,14 @@ class BeginSession(supervision.Call[str]):
 class NoteSession(supervision.Call[int]):
     """Put words of the node into the conversation; the reply is their event's number.
 
-    The model sees them as its own. Refused with :class:`TurnInProgress`.
+    The model sees them as its own. Asked again with the same *unique*, they are those
+    that are there. Refused with :class:`TurnInProgress`, and with
+    :class:`~beamclaw.contracts.ledger_errors.IdempotencyConflict` where other words
+    came under it.
     """
 
     text: str
+    unique: str = ""
 
 
 Order = (

@@ -356,6 +356,17 @@ async def read_run(bus: Bus, tenant: str, run_id: str) -> RunRow | None:
     return await bus.call(names.of_tenant(tenant, "ledger"), ReadRun(run_id))
 
 
+async def read_answering(bus: Bus, tenant: str, run_id: str) -> RunRow | None:
+    """What is durably known of the run that answers under this one's name.
+
+    That is another one where it has taken the message that this one was for.
+    """
+    row = await read_run(bus, tenant, run_id)
+    while row is not None and row.joined is not None:
+        row = await read_run(bus, tenant, row.joined)
+    return row
+
+
 async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
     """Stop the run; whether it was in progress.
 

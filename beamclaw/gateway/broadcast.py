@@ -7,6 +7,7 @@ its successor goes on with the same clients, who see by the numbers of their eve
 something may be missing.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,22 +17,20 @@ import trio
 import supervision
 from beamclaw.contracts import journal, lifecycle, names
 from beamclaw.contracts.bus import Bus, Lost, Under
-from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.journal import Noted, RunStarted, SessionReset
-from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.sessions import (
     Delta,
     Joined,
     Reset,
     RunEnded,
+    RunView,
     TopicValue,
-    peek,
-    read_run,
 )
 from beamclaw.contracts.written import Written
 from beamclaw.gateway import frames
 from beamclaw.gateway.auth.scopes import READ
+from beamclaw.gateway.catching_up import CatchUp, Found, Missed
 from beamclaw.gateway.changes import SessionChanges
 from beamclaw.gateway.events import devices
 from beamclaw.gateway.events.messages import runs_of, shown
@@ -102,6 +101,9 @@ class Broadcast:
         self._told: dict[tuple[str, str], int] = {}
         self._presence_due: float | None = None
         self._changes = SessionChanges(hall, bus, outside)
+        self._catch_up = CatchUp(bus, self._caught_up)
+        # Ends that were found where words were missed.
+        self._ends = deque[tuple[_Followed, RunEnded]]()
         self._changed = trio.Event()
         self._waits = trio.CancelScope()
 
@@ -111,6 +113,7 @@ class Broadcast:
         self._note_change(shown=True)
         self._hall.miss()
         supervision.spawn_link(self._changes.run)
+        supervision.spawn_link(self._catch_up.run)
         while True:
             if len(self._hall):
                 await self._follow()
@@ -137,15 +140,22 @@ class Broadcast:
         )
         self._runs.clear()
         self._told.clear()
+        self._ends.clear()
+        self._catch_up.forget()
         with self._bus.subscribe_under(*prefixes, buffer=BUFFER) as values:
             while len(self._hall):
                 value = None
                 with trio.CancelScope(deadline=self._next_due()) as self._waits:
                     value = await values.receive()
                 if isinstance(value, Lost):
-                    await self._look_again()
+                    self._look_again()
                 elif isinstance(value, Under):
                     await self._take(value)
+                while self._ends:
+                    followed, end = self._ends.popleft()
+                    if followed is self._runs.get(end.run_id):
+                        key = followed.turn.session_key
+                        await self._said(followed.tenant, key, end)
                 await self._tell_due()
 
     async def _take(self, value: Under) -> None:
@@ -159,7 +169,7 @@ class Broadcast:
                 # Words of that session: what it writes down is numbered.
                 for followed in tuple(self._runs.values()):
                     if names.topic(tenant, followed.turn.session_key) == value.topic:
-                        await self._catch_up(followed)
+                        self._look_at(followed)
             case said:
                 key = value.topic.removeprefix(names.topic(tenant, ""))
                 await self._said(tenant, key, said)
@@ -218,16 +228,20 @@ class Broadcast:
         followed = self._turn(tenant, key, value.run_id)
         found = followed.turn.sees(value, self._now_ms())
         if found is None:
-            await self._catch_up(followed)
+            self._look_at(followed)
         else:
             await self._tell(tenant, key, found)
         if followed.turn.ended:
             self._runs.pop(value.run_id, None)
             if isinstance(value, RunEnded):
                 self._settled(tenant, key, value)
-        elif followed.turn.has_words and followed.due is None:
-            text = followed.turn.shown.length
-            wait = pace(len(self._hall), text)
+        else:
+            self._set_due(followed)
+
+    def _set_due(self, followed: _Followed) -> None:
+        """When the words are told that wait for that, if any do."""
+        if followed.turn.has_words and followed.due is None:
+            wait = pace(len(self._hall), followed.turn.shown.length)
             followed.due = max(trio.current_time(), followed.told_at + wait)
 
     def _settled(self, tenant: str, key: str, end: RunEnded) -> None:
@@ -244,26 +258,27 @@ class Broadcast:
 
     # --- what was missed
 
-    async def _catch_up(self, followed: _Followed) -> None:
-        """Words of the run were missed: ask it for all of them."""
-        turn = followed.turn
-        try:
-            view = await peek(self._bus, followed.tenant, turn.run_id)
-            if view.running:
-                turn.caught_up(view.text, view.attempt)
-                return
-            row = await read_run(self._bus, followed.tenant, turn.run_id)
-        except (supervision.CallFailed, LedgerError):
-            return  # its next words say it again
-        end = None if row is None else run_ended(row)
-        if end is not None:
-            await self._said(followed.tenant, turn.session_key, end)
+    def _look_at(self, followed: _Followed) -> None:
+        """Words of the run were missed: have it asked for all of them."""
+        self._catch_up.look(Missed(followed.tenant, followed.turn.run_id))
 
-    async def _look_again(self) -> None:
+    def _caught_up(self, missed: Missed, found: Found) -> None:
+        """What it has said, or that it is over; it may not be followed any more."""
+        followed = self._runs.get(missed.run_id)
+        if followed is None or followed.turn.ended:
+            return
+        if isinstance(found, RunView):
+            followed.turn.caught_up(found.text, found.attempt)
+            self._set_due(followed)
+        elif found is not None:
+            self._ends.append((followed, found))
+        self._waits.cancel()
+
+    def _look_again(self) -> None:
         """Anything may have been missed: clients are told so, runs are looked at."""
         self._hall.miss()
         for followed in tuple(self._runs.values()):
-            await self._catch_up(followed)
+            self._look_at(followed)
 
     # --- telling
 
@@ -280,6 +295,8 @@ class Broadcast:
             await self._tell_presence()
 
     def _next_due(self) -> float:
+        if self._ends:
+            return float("-inf")
         dues = [each.due for each in self._runs.values() if each.due is not None]
         if self._presence_due is not None:
             dues.append(self._presence_due)

@@ -78,6 +78,7 @@ class Persons:
                     inbox_id=steer.inbox_id,
                     child=inbound.child,
                     tainted=inbound.tainted,
+                    joins=inbound.run_id,
                 ),
                 Take((steer.inbox_id,)),
                 JoinRun(inbound.run_id, record.id),

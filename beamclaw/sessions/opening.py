@@ -78,6 +78,7 @@ def opening(
             inbox_id=each.inbox_id,
             child=each.inbound.child,
             tainted=each.inbound.tainted,
+            joins=None if each is together[0] else each.inbound.run_id,
         )
         for each in together
     )

@@ -25,7 +25,12 @@ from beamclaw.contracts.ledger_ops import (
     Take,
 )
 from beamclaw.contracts.ledger_session_ops import SetAgent
-from beamclaw.contracts.lifecycle import ORDERS, Order
+from beamclaw.contracts.lifecycle import (
+    ORDERS,
+    DeleteSession,
+    Order,
+    ResetSession,
+)
 from beamclaw.contracts.path import end_of
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, Steered
@@ -211,12 +216,34 @@ class Session(supervision.Server):
     async def _serve_orders(self) -> None:
         while self._orders and not self._ending:
             sender, order = self._orders[0]
+            stops = isinstance(order, ResetSession | DeleteSession) and order.stop
+            if stops and not await self._make_way(order):
+                return
             running = self._running is not None
-            busy = self._busy()
+            busy = "" if stops else self._busy()
             if await self._upkeep.serve(sender, order, busy, running=running):
                 del self._orders[0]
             else:
                 self._ending = True
+
+    async def _make_way(self, order: Order) -> bool:
+        """Stop what goes on here, for an order that ends it; False: a run still does.
+
+        No message begins meanwhile: orders go before them.
+        """
+        if self._running is not None:
+            if not self._running.stopping:
+                self._interrupt()
+            return False
+        if self._journal.transcript.turn is not None:
+            await self._closing.turn("aborted")
+        children = (await self._journal.look()).children
+        for run_id in {row.parent_run for row in children if row.state == "open"}:
+            await self._closing.children(run_id)
+        if isinstance(order, DeleteSession):
+            for pending in tuple(self._inbox.pending.values()):
+                await self._withdraw(pending)
+        return True
 
     # --- what to do next
 

@@ -12,7 +12,11 @@ import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.contracts import ledger, ledger_ops, names
 from beamclaw.contracts.journal import Forked, Noted, SessionReset, event, read
-from beamclaw.contracts.ledger_errors import LedgerError, SessionExists
+from beamclaw.contracts.ledger_errors import (
+    IdempotencyConflict,
+    LedgerError,
+    SessionExists,
+)
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessionRow
 from beamclaw.contracts.ledger_rows import Event, SessionRow
@@ -132,6 +136,8 @@ class Upkeep:
                 return await self._set(ledger_ops.ForgetAbout(run_id))
             case ForkSession():
                 return await self._fork(row, order)
+            case NoteSession() if (seq := await self._noted(order)) is not None:
+                return seq
             case _ if running and row.open_run is None:
                 raise _Ending
             case _ if busy:
@@ -139,8 +145,8 @@ class Upkeep:
                     f"{busy} in session {self._key}; stop it first "
                     f"(beamclaw sessions stop {self._key})"
                 )
-            case NoteSession(text):
-                return await self._note(text)
+            case NoteSession():
+                return await self._note(order)
             case ResetSession():
                 return await self._reset(row)
             case RewindSession(to):
@@ -196,9 +202,23 @@ class Upkeep:
         value = SessionChanged(key or self._key, reason)
         self._wiring.bus.publish(changes(self._wiring.tenant), value)
 
-    async def _note(self, text: str) -> int:
+    async def _noted(self, order: NoteSession) -> int | None:
+        """Where the note stands that this one repeats; None: it repeats none."""
+        if not order.unique:
+            return None
+        for found in await self._journal.all():
+            body = read(found) if found.kind == "noted" else None
+            if isinstance(body, Noted) and body.unique == order.unique:
+                if body.text != order.text:
+                    msg = f"other words were noted in {self._key} under this key"
+                    raise IdempotencyConflict(msg)
+                return found.seq
+        return None
+
+    async def _note(self, order: NoteSession) -> int:
+        body = Noted(text=order.text, unique=order.unique)
         with point("session.note"):
-            await self._journal.commit((None, Noted(text=text)), ops=())
+            await self._journal.commit((None, body), ops=())
         return self._journal.transcript.seq
 
     async def _put_away(self, *, away: bool) -> None:

@@ -31,6 +31,8 @@ BESIDE = {"agent": {"sessionKey", "agentId"}}
 # Where the name of what is given back is not the method's with "Result" behind it.
 RESULTS = {"connect": "HelloOk"}
 PARAMS = {"connect": "ConnectParams"}
+# Parameters that only we take, by method.
+OURS = {"chat.inject": {"idempotencyKey"}}
 
 
 @cache
@@ -112,7 +114,8 @@ def answer_faults(method: str, params: Any, answer: Mapping[str, Any]) -> list[s
     if not answer["ok"]:
         return []
     name = PARAMS.get(method, f"{pascal(method)}Params")
-    given = {} if params is None else params
+    ours = OURS.get(method, ())
+    given = {k: v for k, v in (params or {}).items() if k not in ours}
     wrong = [f"we accept what is refused: {each}" for each in faults(name, given)]
     return wrong + faults(
         RESULTS.get(method, f"{pascal(method)}Result"), answer["payload"]

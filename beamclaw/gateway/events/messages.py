@@ -80,8 +80,10 @@ def shown(
     match body:
         case InboundTaken():
             rows = [_said(message) for message in body.messages]
-            if rows and run_id is not None:
-                rows[-1]["idempotencyKey"] = f"{run_id}:user"
+            # By the run that its sender knows: they see by it that it was taken.
+            sent = body.joins or run_id
+            if rows and sent is not None:
+                rows[-1]["idempotencyKey"] = f"{sent}:user"
         case Answered():
             _note_names(body.message, tool_names)
             rows = [_answer(body)]

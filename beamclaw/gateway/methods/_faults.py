@@ -8,6 +8,7 @@ from typing import Final
 import supervision
 from beamclaw.contracts.keys import BadKey
 from beamclaw.contracts.ledger_errors import (
+    HasWork,
     IdempotencyConflict,
     LedgerError,
     Overloaded,
@@ -22,7 +23,7 @@ from beamclaw.gateway.errors import MethodError, invalid, unavailable
 BACK_SOON: Final = 1.0
 
 
-def told(error: Exception) -> MethodError | None:
+def told(error: Exception) -> MethodError | None:  # noqa: C901 -- a table
     """*error* as an answer; None: it is a fault of this program."""
     match error:
         case MethodError():
@@ -47,6 +48,12 @@ def told(error: Exception) -> MethodError | None:
             found = invalid(str(error), reason="session-not-found")
         case NoRest() | SessionExists() | BadSetting():
             found = invalid(str(error))
+        case HasWork():
+            found = unavailable(
+                "work of this session is still being stopped; ask again",
+                retry_after=BACK_SOON,
+                reason="turn-in-progress",
+            )
         case TurnInProgress():
             found = unavailable(
                 f"{str(error).partition('; stop it first')[0]}; stop it first "

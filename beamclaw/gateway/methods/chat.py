@@ -1,16 +1,19 @@
 """A conversation on a screen: ``chat.send``, ``.abort``, ``.history``, ``.inject``."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import attrs
 import orjson
+import trio
 
+import supervision
 from beamclaw.arguments import Length, Null, Range
 from beamclaw.contracts import names, sessions
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, ReadSessionRow
-from beamclaw.contracts.ledger_rows import Event
+from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.lifecycle import (
     NoSuchSession,
     NoteSession,
@@ -18,13 +21,14 @@ from beamclaw.contracts.lifecycle import (
     order,
 )
 from beamclaw.contracts.path import path
-from beamclaw.contracts.sessions import QueueMode, read_run
+from beamclaw.contracts.sessions import QueueMode, read_answering, read_run
 from beamclaw.gateway.auth.scopes import ADMIN, READ, WRITE
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.events.messages import Shown, cut, messages
-from beamclaw.gateway.events.rows import session_row
+from beamclaw.gateway.events.rows import Lately, session_row
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._expected import Expected, check
+from beamclaw.gateway.methods._in_flight import InFlight, in_flight
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
 from beamclaw.gateway.methods.session_looks import defaults
 
@@ -32,6 +36,8 @@ HISTORY: Final = 200
 MAX_HISTORY: Final = 1000
 # Characters of one text in a history, unless a client asks for fewer.
 MAX_CHARS: Final = 500_000
+# So often it is looked at anew because a turn has ended meanwhile.
+MOST_LOOKS: Final = 3
 # Events that are read on the loop; a longer conversation is read in a thread.
 FEW: Final = 50
 
@@ -101,7 +107,7 @@ async def send(context: Context, params: SendParams) -> object:
     receipt = await talking.hand_in(context, message)
     status = "started"
     if receipt.duplicate:
-        row = await read_run(context.bus, context.tenant, receipt.run_id)
+        row = await read_answering(context.bus, context.tenant, receipt.run_id)
         over = row is not None and row.state == "ended"
         status = "ok" if over else "in_flight"
     return {"runId": receipt.run_id, "status": status}
@@ -178,12 +184,11 @@ async def history(context: Context, params: HistoryParams) -> object:
     if params.cursor is not None:
         # None is ever given: whoever has one has it from another gateway.
         return {"kind": "reset"}
-    ledger = names.of_tenant(context.tenant, "ledger")
-    row = await context.bus.call(ledger, ReadSessionRow(where.key), timeout=None)
     begins = {"sessionKey": where.key, "defaults": defaults(context, where.agent)}
-    if row is None or row.deleted_at is not None:
+    looked = await _look(context, where.key)
+    if looked is None:
         return {**begins, "messages": [], "total": 0, "hasMore": False}
-    events = await context.bus.call(ledger, ReadJournal(where.key), timeout=None)
+    row, events, turn = looked
     total, rows = await _read(context, events, params)
     reached = params.offset + len(rows)
     has_more = params.message_id is None and reached < total
@@ -191,13 +196,44 @@ async def history(context: Context, params: HistoryParams) -> object:
         **begins,
         "sessionId": row.session_id,
         "messages": rows,
-        "sessionInfo": session_row(row),
+        "sessionInfo": session_row(row, Lately(waiting=await _waiting(context, row))),
         "total": total,
+        "totalMessages": total,
         "hasMore": has_more,
         **({"nextOffset": reached} if has_more else {}),
         "thinkingLevel": row.meta.thinking,
         "verboseLevel": row.meta.verbosity,
+        **({} if turn is None else {"inFlightRun": turn.shape}),
     }
+
+
+async def _look(
+    context: Context, key: str
+) -> tuple[SessionRow, Sequence[Event], InFlight | None] | None:
+    """The session, its journal, and the turn that it is in the middle of.
+
+    A turn that ends in between is in the journal of another look.
+    """
+    ledger = names.of_tenant(context.tenant, "ledger")
+    for looks in itertools.count(1):
+        row = await context.bus.call(ledger, ReadSessionRow(key), timeout=None)
+        if row is None or row.deleted_at is not None:
+            break
+        events = await context.bus.call(ledger, ReadJournal(key), timeout=None)
+        turn = await in_flight(context, row)
+        if turn is None or turn.open:
+            return row, events, turn
+        if looks == MOST_LOOKS:
+            return row, events, None
+    return None
+
+
+async def _waiting(context: Context, row: SessionRow) -> tuple[str, ...]:
+    """Runs of messages that wait for their turn."""
+    ledger = names.of_tenant(context.tenant, "ledger")
+    read = ReadSession(row.key, row.seq)
+    found = await context.bus.call(ledger, read, timeout=None)
+    return tuple(each.run_id for each in found.inbox)
 
 
 async def _read(
@@ -234,12 +270,16 @@ def last(rows: list[Shown], max_bytes: int) -> list[Shown]:
 
 @attrs.frozen(kw_only=True)
 class InjectParams:
-    """Words that stand in the conversation as the assistant's."""
+    """Words that stand in the conversation as the assistant's.
+
+    Said again with the same key of ours (OpenClaw has none here), they stand there once.
+    """
 
     session_key: Text
     message: Text
     agent_id: Text | None = None
     label: Annotated[str, Length(0, 100)] = ""
+    idempotency_key: Annotated[str, Length(1, 200)] | None = None
 
 
 @method("chat.inject", scope=ADMIN, params=InjectParams)
@@ -247,8 +287,10 @@ async def inject(context: Context, params: InjectParams) -> object:
     """Put a note into a conversation, as the assistant's; no turn begins."""
     where = talking.place(context, params.session_key, params.agent_id, writes=True)
     text = f"[{params.label}]\n\n{params.message}" if params.label else params.message
+    # Whoever gives no key is protected against deaths inside the node.
+    unique = params.idempotency_key or context.outside.new_id()
     try:
-        seq = await order(context.bus, context.tenant, where.key, NoteSession(text))
+        seq = await _note(context, where.key, NoteSession(text, unique))
     except NoSuchSession as error:
         raise invalid(str(error)) from None
     except TurnInProgress:
@@ -258,3 +300,17 @@ async def inject(context: Context, params: InjectParams) -> object:
             reason="busy",
         ) from None
     return {"ok": True, "messageId": f"{seq}"}
+
+
+async def _note(context: Context, key: str, note: NoteSession) -> int:
+    for pause in talking.PAUSES:
+        try:
+            return await order(context.bus, context.tenant, key, note)
+        except supervision.CallFailed:
+            # Whether it was noted is unknown; asking again finds out.
+            await trio.sleep(pause)
+    raise unavailable(
+        "this node cannot take messages at the moment; ask again",
+        retry_after=1.0,
+        reason="restarting",
+    )

@@ -8,6 +8,7 @@ import trio
 
 from beamclaw.arguments import Length, Null
 from beamclaw.contracts import keys, lifecycle
+from beamclaw.contracts.ledger_errors import HasWork
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.lifecycle import (
     BeginSession,
@@ -21,9 +22,9 @@ from beamclaw.contracts.lifecycle import (
 from beamclaw.contracts.messages import ThinkingLevel
 from beamclaw.contracts.session_meta import changed
 from beamclaw.contracts.sessions import abort as abort_run
-from beamclaw.contracts.sessions import read_run
+from beamclaw.contracts.sessions import read_answering, read_run
 from beamclaw.gateway.auth.scopes import ADMIN, WRITE
-from beamclaw.gateway.errors import invalid
+from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods import _faults
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._handing import hand_in
@@ -158,7 +159,7 @@ async def send(context: Context, params: SendParams) -> object:
     )
     status = "started"
     if handed.again:
-        run = await read_run(context.bus, context.tenant, handed.run_id)
+        run = await read_answering(context.bus, context.tenant, handed.run_id)
         status = "ok" if run is not None and run.state == "ended" else "in_flight"
     return {"runId": handed.run_id, "status": status, "sessionKey": key}
 
@@ -374,9 +375,9 @@ class ResetParams:
 
 @method("sessions.reset", scope=ADMIN, params=ResetParams)
 async def reset(context: Context, params: ResetParams) -> object:
-    """Begin a new conversation under the key."""
+    """Begin a new conversation under the key; a turn in progress is stopped."""
     key = key_of(context, params.key, params.agent_id)
-    await order(context, key, ResetSession())
+    await order(context, key, ResetSession(stop=True))
     return {"ok": True, "key": key, "entry": entry_of(await find(context, key))}
 
 
@@ -399,7 +400,7 @@ def _needs_more(params: DeleteParams) -> tuple[str, ...]:
 
 @method("sessions.delete", scope=WRITE, params=DeleteParams, more=_needs_more)
 async def delete(context: Context, params: DeleteParams) -> object:
-    """Delete a session and all that was said in it."""
+    """Delete a session and all that was said in it; what goes on is stopped."""
     key = key_of(context, params.key, params.agent_id)
     if not params.delete_transcript:
         raise invalid(
@@ -413,8 +414,24 @@ async def delete(context: Context, params: DeleteParams) -> object:
     check_id(row, params.expected_session_id)
     if params.archived_only and row.archived_at is None:
         raise invalid(f"session {key} was not put away")
-    await order(context, key, DeleteSession())
+    await _delete(context, key)
     return {"ok": True, "key": key, "deleted": True, "archived": []}
+
+
+async def _delete(context: Context, key: str) -> None:
+    """Sub-agents need a moment to stop, and a message may have come meanwhile."""
+    for pause in talking.PAUSES:
+        try:
+            await order(context, key, DeleteSession(stop=True))
+        except HasWork:
+            await trio.sleep(pause)
+        else:
+            return
+    raise unavailable(
+        f"what goes on in {key} has not stopped yet; ask again",
+        retry_after=1.0,
+        reason="turn-in-progress",
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -139,3 +139,48 @@ async def test_whoever_follows_many_topics_hears_which_were_interrupted(
         for whole in ("t/", "t/a/", ""):
             bus.interrupt(whole)
             assert wide.receive_nowait() == Lost(1)
+
+
+async def test_many_topics_come_in_the_order_in_which_they_were_published(
+    bus: LocalBus,
+) -> None:
+    with bus.subscribe_under("t/a/", "t/b/") as wide, bus.subscribe("t/a/1") as narrow:
+        assert bus.publish("t/a/1", 1) == 2
+        assert bus.publish("t/b/1", 2) == 1
+        assert bus.publish("t/c/1", 3) == 0
+        assert bus.publish("t/a/1", 4) == 2
+        found = [wide.receive_nowait() for _ in range(3)]
+        assert found == [Under("t/a/1", 1), Under("t/b/1", 2), Under("t/a/1", 4)]
+        assert [narrow.receive_nowait() for _ in range(2)] == [1, 4]
+        with pytest.raises(trio.WouldBlock):
+            wide.receive_nowait()
+    assert bus.publish("t/a/1", 5) == 0
+
+
+async def test_a_value_that_two_prefixes_fit_comes_once(bus: LocalBus) -> None:
+    with bus.subscribe_under("t/", "t/a/") as wide:
+        assert bus.publish("t/a/1", 1) == 1
+        assert wide.receive_nowait() == Under("t/a/1", 1)
+        with pytest.raises(trio.WouldBlock):
+            wide.receive_nowait()
+
+
+async def test_whoever_follows_many_topics_too_slowly_is_told_how_much_is_missing(
+    bus: LocalBus,
+) -> None:
+    with bus.subscribe_under("t/", buffer=2) as wide, bus.subscribe("t/1") as narrow:
+        for number in range(5):
+            bus.publish(f"t/{number % 2}", number)
+        found = [wide.receive_nowait() for _ in range(3)]
+        assert found == [Under("t/0", 0), Under("t/1", 1), Lost(3)]
+        # Nobody else has missed anything by that.
+        assert [narrow.receive_nowait() for _ in range(2)] == [1, 3]
+
+
+async def test_a_restart_of_the_bus_is_a_gap_of_all_topics(bus: LocalBus) -> None:
+    with bus.subscribe_under("t/a/", "t/b/") as wide:
+        pid = supervision.whereis("bus")
+        assert pid is not None
+        supervision.exit(pid, supervision.KILL)
+        await wait_exit(pid)
+        assert await wide.receive() == Lost(1)

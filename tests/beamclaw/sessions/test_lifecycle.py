@@ -14,7 +14,7 @@ from beamclaw.contracts import lifecycle
 from beamclaw.contracts.budgets import Cap
 from beamclaw.contracts.journal import Compacted
 from beamclaw.contracts.journal import read as read_body
-from beamclaw.contracts.ledger_errors import SessionExists
+from beamclaw.contracts.ledger_errors import IdempotencyConflict, SessionExists
 from beamclaw.contracts.ledger_reads import (
     ReadJournal,
     ReadSession,
@@ -28,6 +28,7 @@ from beamclaw.contracts.lifecycle import (
     ForkSession,
     NoRest,
     NoSuchSession,
+    NoteSession,
     PatchSession,
     PutAway,
     ResetSession,
@@ -619,6 +620,96 @@ async def test_during_a_turn_it_is_refused_with_what_to_do(
     await order(tenant, request_)
 
 
+STOPS = [ResetSession(stop=True), DeleteSession(stop=True)]
+
+
+@pytest.mark.parametrize("request_", STOPS, ids=lambda each: type(each).__name__)
+async def test_an_order_that_stops_the_turn_is_carried_out_behind_it(
+    tenant: Tenant,
+    model: Model,
+    request_: supervision.Call[Any],
+    autojump_clock: MockClock,
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("one")
+    await held.reached.wait()
+    before = await row()
+    assert before is not None
+    done = await order(tenant, request_)
+    end = await tenant.end(receipt)
+    assert (end.outcome, end.text) == ("aborted", "half ")
+    assert (done == before.session_id) == isinstance(request_, DeleteSession)
+    assert await texts() == []
+    await tenant.ask("two")
+    assert told(model) == ["two"]
+
+
+async def test_what_waits_behind_a_turn_that_a_reset_stops_begins_the_next_conversation(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    first = await tenant.send("one")
+    await held.reached.wait()
+    steered = await tenant.send("two", queue="steer")
+    queued = await tenant.send("three", queue="followup")
+    await order(tenant, ResetSession(stop=True))
+    assert (await tenant.end(first)).outcome == "aborted"
+    assert (await tenant.end(steered)).text == "you said: two"
+    assert (await tenant.end(queued)).text == "you said: three"
+    assert await texts() == ["two", "you said: two", "three", "you said: three"]
+
+
+async def test_what_waits_in_a_session_that_is_deleted_is_told_so(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    runs = [await tenant.send("one")]
+    await held.reached.wait()
+    runs += [await tenant.send("two"), await tenant.send("three", queue="steer")]
+    await order(tenant, DeleteSession(stop=True))
+    ends = [await tenant.end(run) for run in runs]
+    assert [end.outcome for end in ends] == ["aborted"] * 3
+    assert len(model.calls) == 1
+    assert await row() is None or (await read()).row is None
+
+
+async def test_a_turn_without_a_run_is_stopped_for_an_order_too(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("one")
+    await held.reached.wait()
+    # Its session rests before it begins another one.
+    await tenant.kill(f"default/run/{receipt.run_id}")
+    await order(tenant, ResetSession(stop=True))
+    assert (await tenant.end(receipt)).outcome == "aborted"
+    assert len(model.calls) == 1
+    assert (await tenant.ask("two")).text == "you said: two"
+
+
+async def test_other_words_under_the_key_of_a_note_are_refused(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    seq = await order(tenant, NoteSession("remember", unique="n"))
+    held = Held()
+    model.scripts.insert(0, held)
+    receipt = await tenant.send("two")
+    await held.reached.wait()
+    # It is there: that can be said while a turn is in progress, too.
+    assert await order(tenant, NoteSession("remember", unique="n")) == seq
+    with pytest.raises(IdempotencyConflict, match="other words"):
+        await order(tenant, NoteSession("forget", unique="n"))
+    held.go.set()
+    await tenant.end(receipt)
+    assert await order(tenant, NoteSession("remember")) > seq
+    assert (await texts()).count("remember") == 2
+
+
 # --- a crash anywhere, and asked again
 
 MATRIX = {
@@ -627,6 +718,10 @@ MATRIX = {
         ["session.set", "session.order-done"],
     ),
     "reset": (ResetSession(), ["session.reset", "session.order-done"]),
+    "note": (
+        NoteSession("remember", unique="n"),
+        ["session.note", "session.order-done"],
+    ),
     "rewind": (RewindSession(5), ["session.rewind", "session.order-done"]),
     "fork": (ForkSession(key=FORK, at=5), ["session.fork", "session.order-done"]),
     "archive": (PutAway(away=True), ["session.set", "session.order-done"]),
@@ -668,6 +763,7 @@ async def test_who_asks_again_after_a_crash_gets_the_same_answer(
         assert after == before  # it was done, and is not done again
     assert sum(event.kind == "session-reset" for event in after) <= 1
     assert sum(event.kind == "rewound" for event in after) <= 1
+    assert sum(event.kind == "noted" for event in after) <= 1
     assert (await tenant.ask("three")).outcome == "ok"
 
 

@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+import trio
 
-from tests.beamclaw.gateway.socket.talk import Talk
+import supervision
+from beamclaw.config.schema import ProviderConfig, SessionsConfig
+from beamclaw.contracts.points import SIDES, hooked
+from tests.beamclaw.gateway.socket.talk import Talk, connected
 
-from .conftest import ended
+from .conftest import ended, port
 
 KEY = "agent:main:main"
 
@@ -58,3 +62,126 @@ async def test_what_no_session_has_here_cannot_be_expected(talk: Talk, given, re
     assert await send(talk, "k1", **given) == reason
     nothing = {"expectedPermissionMode": None, "expectedToolOverrides": {}}
     assert (await send(talk, "k1", **nothing))["status"] == "started"
+
+
+SLOW = {"demo": ProviderConfig(api="demo", delay=3600.0)}
+
+
+@pytest.mark.parametrize("method", ["chat.history", "chat.startup"])
+async def test_whoever_comes_back_is_told_what_a_turn_has_said_so_far(start, method):
+    main = {"sessionKey": "main"}
+    async with start(providers=SLOW), connected(port()) as talk:
+        none = (await talk.call(method, main))["payload"]
+        assert "inFlightRun" not in none
+        await talk.call("sessions.subscribe")
+        asked = {"message": "hi", "idempotencyKey": "k1"}
+        await talk.call("chat.send", main | asked)
+        await talk.event("chat", lambda told: told["state"] == "delta")
+        await talk.call("chat.send", main | asked | {"idempotencyKey": "k2"})
+        async with connected(port()) as other:
+            found = (await other.call(method, main))["payload"]
+            assert found["inFlightRun"] == {"runId": "k1", "text": "You"}
+            assert found["sessionInfo"]["activeRunIds"] == ["k1", "k2"]
+            await other.call("sessions.abort", {"key": "main", "clearQueued": True})
+            found = (await other.call(method, main))["payload"]
+            assert "inFlightRun" not in found
+            assert found["sessionInfo"]["activeRunIds"] == []
+
+
+async def test_a_turn_between_two_runs_is_in_flight_without_words(start):
+    main = {"sessionKey": "main"}
+    async with start(providers=SLOW), connected(port()) as talk:
+        await talk.call("sessions.subscribe")
+        asked = {"message": "hi", "idempotencyKey": "k1"}
+        await talk.call("chat.send", main | asked)
+        await talk.event("chat", lambda told: told["state"] == "delta")
+        pid = supervision.whereis("default/sessions")
+        assert pid is not None
+        await supervision.sys.suspend(pid)
+        with trio.fail_after(30):
+            found = await talk.call("chat.history", main)
+        await supervision.sys.resume(pid)
+        assert found["payload"]["inFlightRun"] == {"runId": "k1", "text": ""}
+
+
+NOTE = {"sessionKey": "main", "message": "remember"}
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("point", ["session.note", "session.order-done"])
+async def test_a_note_whose_session_dies_over_it_is_noted_once(talk: Talk, point, side):
+    await send(talk, "k1")
+    _, before = await history(talk)
+    crashes = [f"{point}.{side}"]
+
+    def crash(reached: str) -> None:
+        if reached in crashes:
+            crashes.remove(reached)
+            raise RuntimeError(point)
+
+    with hooked(crash):
+        answer = await talk.call("chat.inject", NOTE)
+    assert (answer["ok"], crashes) == (True, [])
+    _, ids = await history(talk)
+    assert ids == [*before, answer["payload"]["messageId"]]
+
+
+async def test_a_note_that_comes_again_under_its_key_stands_there_once(talk: Talk):
+    await send(talk, "k1")
+    _, before = await history(talk)
+    first = await talk.call("chat.inject", NOTE | {"idempotencyKey": "n1"})
+    again = await talk.call("chat.inject", NOTE | {"idempotencyKey": "n1"})
+    assert again["payload"] == first["payload"]
+    other = {"message": "forget", "idempotencyKey": "n1"}
+    error = (await talk.call("chat.inject", NOTE | other))["error"]
+    assert error["details"]["reason"] == "chat-request-conflict"
+    assert (await history(talk))[1] == [*before, first["payload"]["messageId"]]
+
+
+async def test_a_steered_message_that_comes_again_is_the_same_one(start):
+    main = {"sessionKey": "main", "queueMode": "steer"}
+    async with start(providers=SLOW), connected(port()) as talk:
+        for key in ("k1", "k2"):
+            asked = main | {"message": key, "idempotencyKey": key}
+            for status in ("started", "in_flight"):
+                answer = await talk.call("chat.send", asked)
+                assert answer["payload"] == {"runId": key, "status": status}
+            other = await talk.call("chat.send", asked | {"message": "other"})
+            assert other["error"]["details"]["reason"] == "chat-request-conflict"
+            # How it waits is not what was said.
+            again = await talk.call("chat.send", asked | {"queueMode": "followup"})
+            assert again["payload"]["status"] == "in_flight"
+        await talk.call("sessions.abort", {"key": "main", "clearQueued": True})
+        for key in ("k1", "k2"):
+            asked = main | {"message": key, "idempotencyKey": key}
+            answer = await talk.call("chat.send", asked)
+            assert answer["payload"] == {"runId": key, "status": "ok"}
+
+
+async def test_a_message_that_another_ones_turn_answers_is_over_with_that(start):
+    main = {"sessionKey": "main", "queueMode": "collect"}
+    quick = SessionsConfig(collect_ms=1)
+    async with (
+        start(providers=SLOW, sessions=quick) as node,
+        connected(port()) as talk,
+        connected(port()) as other,
+    ):
+        del node
+        await other.call("sessions.subscribe")
+        for key in ("k1", "k2", "k3"):
+            asked = main | {"message": key, "idempotencyKey": key}
+            await talk.call("chat.send", asked)
+        await talk.call("sessions.abort", {"runId": "k1"})
+        # One turn answers both; the message is shown under its own key.
+        row = await other.event(
+            "session.message",
+            lambda told: told["message"].get("idempotencyKey") == "k3:user",
+        )
+        assert row["payload"]["runId"] == "k2"
+        k3 = main | {"message": "k3", "idempotencyKey": "k3"}
+        assert (await talk.call("chat.send", k3))["payload"]["status"] == "in_flight"
+        await talk.call("sessions.abort", {"runId": "k2"})
+        assert (await talk.call("chat.send", k3))["payload"]["status"] == "ok"
+        again = {"key": "main", "message": "k3", "idempotencyKey": "k3"}
+        found = (await talk.call("sessions.send", again))["payload"]
+        assert (found["runId"], found["status"]) == ("k3", "ok")

@@ -355,11 +355,10 @@ async def test_a_turn_in_progress_is_stopped(start):
         await begun(talk, message="hello", idempotencyKey="k1")
         row = await running(talk)
         assert (row["activeRunIds"], row["lastRunId"]) == (["k1"], "k1")
-        for method in ("sessions.reset", "sessions.delete"):
-            error = await refused(talk, method, {"key": "main"})
-            assert error["code"] == "UNAVAILABLE"
-            assert error["details"]["reason"] == "turn-in-progress"
-            assert "sessions.abort" in error["message"]
+        error = await refused(talk, "sessions.patch", {"key": "main", "archived": True})
+        assert error["code"] == "UNAVAILABLE"
+        assert error["details"]["reason"] == "turn-in-progress"
+        assert "sessions.abort" in error["message"]
         params = {"key": "main", "message": "more", "idempotencyKey": "k2"}
         assert (await ok(talk, "sessions.send", params))["status"] == "started"
         assert (await ok(talk, "sessions.send", params))["status"] == "in_flight"
@@ -371,6 +370,30 @@ async def test_a_turn_in_progress_is_stopped(start):
         assert (found["status"], found["abortedRunId"]) == ("aborted", "k1")
         row = (await ok(talk, "sessions.describe", {"key": "main"}))["session"]
         assert (row["status"], row["hasActiveRun"]) == ("killed", False)
+
+
+@pytest.mark.parametrize("method", ["sessions.reset", "sessions.delete"])
+async def test_a_turn_in_progress_is_stopped_for_what_ends_its_conversation(
+    start, method
+):
+    async with start(providers=SLOW), connected(port()) as talk:
+        await begun(talk, message="hello", idempotencyKey="k1")
+        await running(talk)
+        params = {"key": "main", "message": "more", "idempotencyKey": "k2"}
+        await ok(talk, "sessions.send", params)
+        assert (await ok(talk, method, {"key": "main"}))["ok"]
+        end = await ok(talk, "agent.wait", {"runId": "k1"})
+        assert (end["status"], end["stopReason"]) == ("error", "rpc")
+        if method == "sessions.delete":
+            end = await ok(talk, "agent.wait", {"runId": "k2"})
+            assert (end["status"], end["error"]) == ("error", "aborted")
+            assert (await ok(talk, "sessions.describe", {"key": "main"})) == {
+                "session": None
+            }
+        else:
+            # What waited behind it is answered in the new conversation.
+            assert (await running(talk))["activeRunIds"] == ["k2"]
+            assert await spoken(talk, KEY) == ["more"]
 
 
 async def test_a_turn_is_stopped_by_its_run(start):
