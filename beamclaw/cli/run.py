@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import resource
 import sys
 import traceback
 
@@ -125,6 +126,7 @@ def _count(turns: int) -> None:
 
 def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     """Run the node until a signal; the exit code. *tools_of*: see `tree`."""
+    _leave_no_core()
     loaded = _load(options)
     config = _with_token(loaded)
     origin = Origin(
@@ -143,6 +145,12 @@ def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     if code == 1:
         tell("beamclaw: a part of the node failed too often; the log above says which")
     return code
+
+
+def _leave_no_core() -> None:
+    """A core dump would have all secrets in it. Who wants one raises the limit again."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:

@@ -36,7 +36,7 @@ def _token(config: Config) -> Found:
     if len(value) < SHORTEST_SECRET or not (value.isascii() and value.isprintable()):
         yield path, f"has to be at least {SHORTEST_SECRET} visible ASCII characters"
     others = (auth.token, auth.password)
-    if any(value == other.reveal() for other in others if other is not None):
+    if any(other.matches(value) for other in others if other is not None):
         yield path, "is a secret of the gateway; hooks need one of their own"
 
 

@@ -196,6 +196,8 @@ def build(rooms: Rooms) -> GatewayApp:
     app.config["BODY_TIMEOUT"] = None
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config["PROPAGATE_EXCEPTIONS"] = True
+    # A path is what was asked for: nobody is sent on to another one that may be meant.
+    app.url_map.merge_slashes = False
     _health(app, rooms.floor)
     v1.add_routes(
         app,

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import trio
 
@@ -18,6 +19,7 @@ from beamclaw.config.schema import (
     AuthConfig,
     Config,
     GatewayConfig,
+    HooksConfig,
     ProviderConfig,
     SessionToolsConfig,
     ToolsConfig,
@@ -30,10 +32,13 @@ from beamclaw.contracts.toolbox import AnyTool
 from beamclaw.contracts.tools import Order
 from beamclaw.testing.world import World
 from beamclaw.tools.session_acts import session_acts
+from tests.beamclaw.gateway.socket.talk import connected
 from tests.support.inside import TOKEN, Inside, Reader, open_inside
+from tests.support.wire import Connection
 
 pytestmark = pytest.mark.slow
 LEDGER = "default/ledger"
+HOOK = "token-of-the-hooks"
 WORDS = "send is not allowed here: tools.deny has send"
 SCRIPT = r"""
 - match: ^delegate
@@ -86,6 +91,42 @@ class Stage:
         reader = Reader()
         await self.node.stream("use it", named, reader)
         assert reader.whole
+
+    async def responses(self) -> None:
+        await self._post("/v1/responses", {"model": "openclaw", "input": "use it"})
+
+    async def messages(self) -> None:
+        said = [{"role": "user", "content": "use it"}]
+        body = {"model": "openclaw", "max_tokens": 100, "messages": said}
+        await self._post("/v1/messages", body)
+
+    async def rest(self) -> None:
+        await self._post("/api/sessions/main/messages", {"message": "use it"})
+
+    async def hook(self) -> None:
+        await self._post("/hooks/agent", {"message": "use it"}, token=HOOK)
+
+    async def client_agent(self) -> None:
+        await self._client("agent")
+
+    async def client_chat(self) -> None:
+        await self._client("chat.send")
+
+    async def _post(self, path: str, body: object, *, token: str = TOKEN) -> None:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
+        url = await self.node.url()
+        with await Connection.open(url) as connection:
+            answer = await connection.request("POST", path, headers, orjson.dumps(body))
+        assert answer.status in (200, 202), answer.body
+
+    async def _client(self, method: str) -> None:
+        port = int((await self.node.url()).rpartition(":")[2])
+        said = {"message": "use it", "sessionKey": "main", "idempotencyKey": "k"}
+        async with connected(port, auth={"token": TOKEN}) as talk:
+            assert (await talk.call(method, said))["ok"]
 
     async def terminal(self, text: str = "use it", **params: Any) -> None:
         await self._socket("chat", message=text, id=str(next(self._numbers)), **params)
@@ -197,6 +238,7 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
             deny=("send",), sessions=SessionToolsConfig(visibility="agent")
         ),
         gateway=GatewayConfig(port=0, auth=AuthConfig(token=Secret(TOKEN))),
+        hooks=HooksConfig(enabled=True, token=Secret(HOOK)),
     )
     async with open_inside(config, toolbox=lambda _: everything) as node:
         await node.url()
@@ -208,6 +250,12 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
 SURFACES: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     Stage.http,
     Stage.stream,
+    Stage.responses,
+    Stage.messages,
+    Stage.rest,
+    Stage.hook,
+    Stage.client_agent,
+    Stage.client_chat,
     Stage.terminal,
     Stage.steered,
     Stage.sub_agent,

@@ -270,7 +270,13 @@ class Node:
                 return await read_all(stream)
 
     async def request(
-        self, method: str, path: str, body: bytes = b"", headers=(), *, token=TOKEN
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers=(),
+        *,
+        token: str | None = TOKEN,
     ) -> "Answer":
         """One request with ``Connection: close``."""
         given = {"host": f"127.0.0.1:{self.port}", "connection": "close"}

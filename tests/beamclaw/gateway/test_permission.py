@@ -1,16 +1,12 @@
-"""Keys and scopes over HTTP, on a real socket; and that no path was forgotten."""
+"""Keys and scopes over HTTP, on a real socket."""
 
 import re
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import attrs
 import pytest
 import trio
 
 import supervision
-from beamclaw.config.schema import AuthConfig, HooksConfig, ProxyConfig, RateLimitConfig
+from beamclaw.config.schema import AuthConfig, ProxyConfig, RateLimitConfig
 from beamclaw.contracts.devices import (
     NAME,
     SCOPES,
@@ -20,13 +16,12 @@ from beamclaw.contracts.devices import (
     NewKey,
     RevokeKey,
 )
-from beamclaw.contracts.outside import InlineWorker
 from beamclaw.contracts.secret import Secret
-from beamclaw.gateway import app, permission
-from beamclaw.gateway.admission import OPEN_PATHS, Asked
+from beamclaw.gateway import permission
+from beamclaw.gateway.admission import Asked
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.principal import Principal
-from beamclaw.gateway.control_ui import ControlUi
+from tests.attacks.surfaces import application, paths
 from tests.beamclaw.gateway.edge import TOKEN, forever, read_all, user
 
 OWNER = Actor(by="owner", scopes=SCOPES)
@@ -47,35 +42,19 @@ def test_the_scopes_that_others_know_are_those_that_there_are():
     assert frozenset(SCOPES) == scopes.ALL
 
 
-def paths() -> set[str]:
-    return {
-        f"{method} {rule.rule}"
-        for rule in _application().url_map.iter_rules()
-        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
-        if rule.rule not in OPEN_PATHS
-    }
-
-
-def test_every_path_says_whom_it_is_for():
-    forgotten = paths() - permission.SCOPES.keys()
-    assert not forgotten, "say in gateway/permission.py which scope it needs"
-    assert permission.SCOPES.keys() <= paths()
-    assert set(permission.SCOPES.values()) <= scopes.ALL
-
-
 def test_whoever_lacks_the_scope_of_a_path_is_refused():
-    application = _application()
-    for path in paths():
+    app = application()
+    for path in paths(app):
         method, _, rule = path.partition(" ")
         sample = re.sub(r"<[^>]*>", "x", rule)
         asked = Asked(method=method, path=sample, query="", headers={})
         for held in scopes.ALL:
             who = Principal(scopes=frozenset({held}))
-            problem = permission.forbidden(application, asked, who)
+            problem = permission.forbidden(app, asked, who)
             allowed = scopes.allows(frozenset({held}), permission.SCOPES[path])
             assert (problem is None) is allowed, path
         nobody = Principal(scopes=frozenset())
-        assert permission.forbidden(application, asked, nobody) is not None
+        assert permission.forbidden(app, asked, nobody) is not None
 
 
 def test_a_path_that_nobody_has_thought_of_is_the_owners(monkeypatch):
@@ -90,17 +69,6 @@ def test_a_path_that_nobody_has_thought_of_is_the_owners(monkeypatch):
     assert problem is not None
     assert problem.message == "missing scope: operator.admin"
     assert permission.forbidden(application, asked, Principal()) is None
-
-
-def _application() -> app.GatewayApp:
-    """The application for its paths alone."""
-    rooms: dict[str, Any] = {field.name: None for field in attrs.fields(app.Rooms)}
-    rooms["turns"] = SimpleNamespace(bus=None)
-    rooms["hooks"] = HooksConfig(enabled=True)
-    rooms["control_ui"] = ControlUi(
-        root=Path(), base="", files=frozenset(), worker=InlineWorker()
-    )
-    return app.build(app.Rooms(**rooms))
 
 
 @pytest.mark.parametrize(

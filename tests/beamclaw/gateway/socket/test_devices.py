@@ -1,21 +1,23 @@
 """Attacks on the handshake and on pairing, and what is right instead, on real sockets."""
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import attrs
 import pytest
+from trio_websocket import ConnectionClosed
 
 from beamclaw.config.schema import AuthConfig, PairingConfig, RateLimitConfig
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.auth.device import Signed
 from beamclaw.gateway.methods.table import METHODS
-from tests.beamclaw.gateway.edge import TOKEN
+from tests.beamclaw.gateway.edge import TOKEN, forever
 from tests.beamclaw.gateway.socket.talk import UI, connected, opened, params
 from tests.support.device import id_of, prove
 
-READ, PAIRING, ADMIN = "operator.read", "operator.pairing", "operator.admin"
+READ, WRITE = "operator.read", "operator.write"
+PAIRING, ADMIN = "operator.pairing", "operator.admin"
 # Somebody who is not on this machine, as far as pairing goes.
 FAR = AuthConfig(token=Secret(TOKEN), pairing=PairingConfig(local=False))
 
@@ -213,6 +215,31 @@ async def test_whoever_is_removed_is_cut_off_at_once(start, what):
         error = await refused(node.port, READ, auth={"token": token})
         assert error["details"]["code"] == "AUTH_DEVICE_TOKEN_MISMATCH"
         assert (await node.request("GET", "/v1/models", token=token)).status == 401
+
+
+async def test_who_is_cut_off_has_nothing_done_or_told_any_more(start):
+    """What it has asked for and what it asks for from then on: neither is answered."""
+    async with start(auth=FAR) as node:
+        node.tenant.think = forever
+        token = await pair(node.port, WRITE)
+        async with (
+            connected(node.port) as owner,
+            device(node.port, WRITE, auth={"token": token}) as talk,
+        ):
+            said = {"message": "x", "sessionKey": "main", "idempotencyKey": "before"}
+            begun = (await talk.call("agent", said))["payload"]
+            await talk.request("agent.wait", {"runId": begun["runId"]})
+            assert (await owner.call("device.pair.remove", {"deviceId": id_of()}))["ok"]
+            # Here it may not know yet. What it sends is not taken, however fast it is.
+            with suppress(ConnectionClosed):
+                await talk.request("agent", said | {"idempotencyKey": "after"})
+            run = await node.begun()
+            run.say("words")
+            run.end()
+            assert (await talk.closed())[0] == 1008
+            assert [e for e in talk.events if e["type"] == "res"] == []
+            assert "words" not in repr(talk.events)
+        assert len(node.tenant.accepted) == 1
 
 
 async def test_a_device_gives_itself_another_token_and_hears_of_it(start):
