@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-pytest_plugins = ["tests.peers.plugin"]
+pytest_plugins = ["tests.peers.plugin", "tests.support.contract"]
 
 # No example has a time: the machine's is no property of ours. `just check` takes *fast*,
 # a fifth of the examples; `just test` has them all. A test that needs more or fewer than

@@ -11,6 +11,7 @@ from beamclaw.config.schema import Level
 from beamclaw.contracts.gateway import CannotListen
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import STORAGE_FAILING
+from beamclaw.telemetry.contract import EVENTS
 from beamclaw.telemetry.lines import LEVELS, Line
 
 # Emitted once the whole tree is up.
@@ -22,55 +23,8 @@ MISTAKES: Final = (DataFolderError, CannotListen)
 # Who fell because somebody else was not there is a line; the cause has a traceback.
 CONSEQUENCES: Final = (supervision.NoProcess, supervision.ServerExited)
 
-# What is not here is for `debug`.
 LEVEL_OF: Final[Mapping[str, Level]] = {
-    "supervision.process.crash": "error",
-    "supervision.supervisor.gave_up": "error",
-    "supervision.child.unkillable": "error",
-    "supervision.child.cooling_down": "warning",
-    "supervision.child.terminated": "warning",
-    "supervision.message.dropped": "warning",
-    "supervision.loop.lag": "warning",
-    "supervision.mailbox.overloaded": "warning",
-    "supervision.process.trace": "info",
-    "supervision.child.restart": "info",
-    "supervision.child.recovered": "info",
-    "beamclaw.config.written": "info",
-    "beamclaw.config.refused": "warning",
-    "beamclaw.gateway.crashed": "error",
-    "beamclaw.gateway.client.slow": "warning",
-    "beamclaw.gateway.control_ui.unreadable": "warning",
-    "beamclaw.gateway.method.crashed": "error",
-    "beamclaw.gateway.out_of_files": "warning",
-    "beamclaw.gateway.denied": "info",
-    "beamclaw.gateway.locked_out": "warning",
-    "beamclaw.gateway.paired": "info",
-    "beamclaw.gateway.cut": "info",
-    "beamclaw.gateway.stalled": "warning",
-    "beamclaw.limits.nearly_reached": "warning",
-    "beamclaw.limits.overrun": "error",
-    "beamclaw.provider.left_alone": "warning",
-    "beamclaw.provider.answers_again": "info",
-    "beamclaw.sandbox.missing": "warning",
-    "beamclaw.session.repaired": "warning",
-    "beamclaw.session.quarantined": "error",
-    "beamclaw.sessions.cleaned": "info",
-    "beamclaw.approval.asked": "info",
-    "beamclaw.approval.over": "info",
-    "beamclaw.approval.refused": "warning",
-    "beamclaw.approval.changed": "warning",
-    "beamclaw.approval.revoked": "info",
-    "beamclaw.subagent.refused": "info",
-    "beamclaw.plugin.failed": "error",
-    "beamclaw.command.untold": "warning",
-    "beamclaw.tool.crashed": "error",
-    "beamclaw.tool.late": "warning",
-    "beamclaw.workspace.unread": "warning",
-    "beamclaw.skill.refused": "warning",
-    "beamclaw.skill.tampered": "error",
-    "beamclaw.skill.unset": "warning",
-    "beamclaw.storage.failing": "error",
-    "beamclaw.storage.recovered": "info",
+    name: spec.level for name, spec in EVENTS.items()
 }
 
 

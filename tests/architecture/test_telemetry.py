@@ -1,4 +1,4 @@
-"""Every event that is emitted anywhere is in the catalogue, with what it promises."""
+"""Every event that is emitted anywhere is in the contract, with what it promises."""
 
 import ast
 import re
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from beamclaw.telemetry.events import LEVEL_OF
+from beamclaw.telemetry.contract import EVENTS
+from scripts import events
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("supervision/**/*.py"), *ROOT.glob("beamclaw/**/*.py")])
@@ -17,20 +18,19 @@ WORTH = re.compile(
     r"\bemit\b|^\w+: .*= \(?\s*\"(?:beamclaw|supervision)\.", re.MULTILINE
 )
 
-# name: level (empty where the page has none), measurements, metadata
-Catalogue = dict[str, tuple[str, frozenset[str], frozenset[str]]]
+# name: measurements, metadata
+Catalogue = dict[str, tuple[frozenset[str], frozenset[str]]]
 
 
-def catalogue(page: str, *, levels: bool = True) -> Catalogue:
+def catalogue(page: str) -> Catalogue:
     """The tables of *page*. What is in backticks and is no path is a key."""
     found: Catalogue = {}
     for line in (ROOT / "docs/reference" / page).read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         name = re.fullmatch(r"`((?:beamclaw|supervision)(?:\.\w+){2,})`", cells[0])
         if name:
-            level = cells[1] if levels else ""
             measured, told = cells[-2:]
-            found[name[1]] = (level, _keys(measured), _keys(told))
+            found[name[1]] = (_keys(measured), _keys(told))
     return found
 
 
@@ -86,24 +86,25 @@ EMITTED = list(emitted())
     EMITTED,
     ids=[f"{row[0]} {row[1]}" for row in EMITTED],
 )
-def test_what_is_emitted_is_in_the_catalogue(where, name, measured, told):
-    assert name in catalogue("events.md")
-    assert catalogue("events.md")[name][1:] == (measured, told)
+def test_what_is_emitted_is_in_the_contract(where, name, measured, told):
+    assert name in EVENTS
+    spec = EVENTS[name]
+    assert (frozenset(spec.measured), frozenset(spec.told)) == (measured, told)
 
 
-def test_what_is_in_the_catalogue_is_emitted():
-    assert set(catalogue("events.md")) == {name for _, name, *_ in EMITTED}
+def test_what_is_in_the_contract_is_emitted():
+    assert set(EVENTS) == {name for _, name, *_ in EMITTED}
 
 
-def test_the_levels_are_those_of_the_log():
-    levels = {name: row[0] for name, row in catalogue("events.md").items()}
-    assert levels == {name: LEVEL_OF.get(name, "debug") for name in levels}
-    assert set(LEVEL_OF) <= set(levels)
+def test_the_page_is_made_from_the_contract():
+    text = events.PAGE.read_text()
+    assert text == events.page(text), "python -m scripts.events"
 
 
 def test_the_page_of_supervision_tells_of_its_events_in_the_same_way():
-    theirs = catalogue("supervision.md", levels=False)
-    ours = catalogue("events.md")
-    assert {name: row[1:] for name, row in theirs.items()} == {
-        name: row[1:] for name, row in ours.items() if name.startswith("supervision.")
+    ours = {
+        name: (frozenset(spec.measured), frozenset(spec.told))
+        for name, spec in EVENTS.items()
+        if name.startswith("supervision.")
     }
+    assert catalogue("supervision.md") == ours

@@ -5,6 +5,8 @@ import json
 import logging
 import threading
 
+import pytest
+
 import supervision
 from beamclaw.config import Config
 from beamclaw.config.redactor import Redactor
@@ -20,6 +22,7 @@ from supervision import ChildSpec, open_supervisor
 from supervision.testing import settle, wait_exit, wait_name
 
 CANARY = "canary-5f1c9a7e"
+pytestmark = pytest.mark.usefixtures("made_up_events")
 PLAIN = Redactor()
 
 

@@ -1,0 +1,244 @@
+"""Events of sessions and turns, models, tools, commands, skills and approvals."""
+
+from typing import Final
+
+from beamclaw.telemetry.contract._spec import EventSpec, Measure
+
+_WHERE: Final = {"tenant": "", "session": ""}
+
+TURNS: Final = (
+    EventSpec(
+        "beamclaw.session.snapshot",
+        "debug",
+        "What a conversation adds up to was kept, to be read faster.",
+        {
+            "messages": Measure(),
+            "bytes": Measure("bytes"),
+            "seconds": Measure(
+                "seconds", "from the first piece to the answer of the ledger"
+            ),
+        },
+        _WHERE,
+    ),
+    EventSpec(
+        "beamclaw.session.repaired",
+        "warning",
+        "A conversation was damaged, and is whole again.",
+        {"places": Measure(doc="in which it was damaged")},
+        {**_WHERE, "first": "what was wrong there"},
+    ),
+    EventSpec(
+        "beamclaw.session.quarantined",
+        "error",
+        "A turn that ends its process again and again was put aside.",
+        {"revivals": Measure()},
+        _WHERE,
+    ),
+    EventSpec(
+        "beamclaw.sessions.cleaned",
+        "info",
+        "What is older than `sessions.retention` was deleted.",
+        {
+            "sessions": Measure(doc="deleted"),
+            "rows": Measure(doc="erased"),
+            "pages": Measure(doc="of the file given back, since it last was done"),
+        },
+        {"tenant": ""},
+    ),
+    EventSpec(
+        "beamclaw.limits.nearly_reached",
+        "warning",
+        "A cap is nearly reached; once for each cap and day, or conversation.",
+        {
+            "used": Measure(doc="tokens, calls or millionths of a dollar"),
+            "limit": Measure(doc="the same"),
+        },
+        {
+            "tenant": "",
+            "key": "the agent or session, if the cap is for one",
+            "cap": "the key of the configuration",
+            "why": "in words",
+        },
+    ),
+    EventSpec(
+        "beamclaw.limits.overrun",
+        "error",
+        "A provider has billed more than the call could use by its limit.",
+        {
+            "tokens": Measure("tokens", "billed"),
+            "reserved_tokens": Measure("tokens"),
+            "cost": Measure("dollars", "billed"),
+            "reserved_cost": Measure("dollars"),
+        },
+        {**_WHERE, "agent": "", "provider": "", "model": ""},
+    ),
+    EventSpec(
+        "beamclaw.provider.left_alone",
+        "warning",
+        "A provider fails and is not asked for a while.",
+        {"seconds": Measure("seconds", "until it is asked again")},
+        {
+            "provider": "",
+            "key": "which of its keys, from 1",
+            "kind": "of the last failure",
+            "why": "the last failure",
+        },
+    ),
+    EventSpec(
+        "beamclaw.provider.answers_again",
+        "info",
+        "A provider that was left alone answers.",
+        {},
+        {"provider": "", "key": "which of its keys, from 1"},
+    ),
+    EventSpec(
+        "beamclaw.sandbox.missing",
+        "warning",
+        "Something of the isolation and limits of commands cannot be had here.",
+        {},
+        {
+            "tenant": "",
+            "missing": "what",
+            "trusted": "where commands run",
+            "untrusted": "where commands run behind words of strangers",
+            "limits": "what limits them",
+        },
+    ),
+    EventSpec(
+        "beamclaw.sandbox.ready",
+        "debug",
+        "Commands are isolated and limited as the configuration wants it.",
+        {},
+        {"tenant": "", "trusted": "", "untrusted": "", "limits": ""},
+    ),
+    EventSpec(
+        "beamclaw.command.ended",
+        "debug",
+        "A command is over.",
+        {
+            "seconds": Measure("seconds"),
+            "cpu_seconds": Measure("seconds", "of all its processes"),
+            "characters": Measure("characters", "of its output"),
+            "left": Measure(doc="processes that it had left behind, which were ended"),
+            "stuck": Measure(doc="of those that could not be"),
+            "starved": Measure(
+                doc="processes that the system has ended for want of memory"
+            ),
+        },
+        {
+            "tenant": "",
+            "command": "its id",
+            "by": "itself, timeout, order, loss, output, start, disk",
+            "code": "",
+            "signal": "",
+        },
+    ),
+    EventSpec(
+        "beamclaw.command.untold",
+        "warning",
+        "A session could not be told of the end of its command; most often it was deleted.",
+        {},
+        {"tenant": "", "command": "", "why": ""},
+    ),
+    EventSpec(
+        "beamclaw.tool.crashed",
+        "error",
+        "A fault of a tool whose calls are no processes; the model is told.",
+        {},
+        {**_WHERE, "tool": "", "error": ""},
+    ),
+    EventSpec(
+        "beamclaw.tool.late",
+        "warning",
+        "A call was stopped at its deadline; the model is told.",
+        {"seconds": Measure("seconds", "how long it might take")},
+        {**_WHERE, "tool": ""},
+    ),
+    EventSpec(
+        "beamclaw.approval.asked",
+        "info",
+        "A person has to agree before a tool works.",
+        {},
+        {**_WHERE, "wait": "the question's id", "tool": ""},
+    ),
+    EventSpec(
+        "beamclaw.approval.over",
+        "info",
+        "A question to a person is over.",
+        {},
+        {
+            **_WHERE,
+            "wait": "the question's id",
+            "verdict": "allow, deny or expired",
+            "by": "",
+            "always": "it was allowed for good",
+        },
+        audit=True,
+    ),
+    EventSpec(
+        "beamclaw.approval.refused",
+        "warning",
+        "An answer that does not count: it came twice, too late or for another "
+        "session, or allows for good what cannot be, or one thing too many.",
+        {},
+        {"tenant": "", "wait": "the question's id", "by": "", "why": ""},
+        audit=True,
+    ),
+    EventSpec(
+        "beamclaw.approval.changed",
+        "warning",
+        "What was agreed to was another thing when it was to be done; it was not done.",
+        {},
+        {**_WHERE, "tool": "", "call": ""},
+    ),
+    EventSpec(
+        "beamclaw.approval.revoked",
+        "info",
+        "Something is not allowed for good any more.",
+        {},
+        {"tenant": "", "grant": "its number", "by": ""},
+        audit=True,
+    ),
+    EventSpec(
+        "beamclaw.subagent.started",
+        "debug",
+        "An agent has ordered a turn in a session of its own.",
+        {"depth": Measure(doc="1 is below a conversation")},
+        {**_WHERE, "parent": "the session that has started it", "mode": ""},
+    ),
+    EventSpec(
+        "beamclaw.subagent.refused",
+        "info",
+        "An agent may not order that.",
+        {},
+        {**_WHERE, "tool": "", "why": "in words"},
+    ),
+    EventSpec(
+        "beamclaw.workspace.unread",
+        "warning",
+        "An agent's files could not be read in time; it is told what was read last.",
+        {},
+        {"tenant": "", "agent": "", "why": ""},
+    ),
+    EventSpec(
+        "beamclaw.skill.refused",
+        "warning",
+        "A folder is no skill that can be used.",
+        {},
+        {"tenant": "", "agent": "", "path": "", "why": ""},
+    ),
+    EventSpec(
+        "beamclaw.skill.tampered",
+        "error",
+        "A skill is not what was installed, and is not offered any more.",
+        {},
+        {"tenant": "", "agent": "", "path": "", "why": ""},
+    ),
+    EventSpec(
+        "beamclaw.skill.unset",
+        "warning",
+        "Commands do not get a variable, though `skills.entries` has a value.",
+        {},
+        {"tenant": "", "agent": "", "skill": "", "variable": "", "why": "in words"},
+    ),
+)
