@@ -8,6 +8,7 @@ never replaced by a new one.
 import contextlib
 import os
 import sqlite3
+from collections.abc import Generator
 from pathlib import Path
 
 from beamclaw.contracts.points import point
@@ -22,7 +23,7 @@ from beamclaw.storage._connecting import (
 from beamclaw.storage._examining import examine, is_pending
 from beamclaw.storage._folder import private_file, sync
 from beamclaw.storage._refusals import in_words
-from beamclaw.storage._schema import Schema
+from beamclaw.storage._schema import Schema, model_of
 from beamclaw.storage._words import is_full
 
 # Bytes of a file that is written anew when its schema moves up, at most.
@@ -101,7 +102,7 @@ def _create(path: Path, schema: Schema, connect: Connect) -> None:
         set_pragmas(
             connection, application_id=schema.application_id, synchronous="full"
         )
-        _migrate(connection, schema, 0)
+        _fill(connection, schema)
         _use_log(connection, path)
     sync(new)
     with point("storage.rename"):
@@ -180,15 +181,28 @@ def _use_log(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _fill(connection: sqlite3.Connection, schema: Schema) -> None:
+    with _step(connection, schema.version):
+        for statement in model_of(schema, schema.version).script:
+            connection.execute(statement)
+
+
 def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> None:
     for number in range(version, schema.version):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _step(connection, number + 1):
             schema.migrations[number](connection)
-            set_pragmas(connection, user_version=number + 1)
-            with point("storage.migrate"):
-                connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+
+
+@contextlib.contextmanager
+def _step(connection: sqlite3.Connection, version: int) -> Generator[None]:
+    """All of the way to *version*, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        set_pragmas(connection, user_version=version)
+        with point("storage.migrate"):
+            connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

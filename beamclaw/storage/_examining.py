@@ -17,7 +17,7 @@ from beamclaw.storage._connecting import (
     uri_of,
 )
 from beamclaw.storage._refusals import damaged, unreadable
-from beamclaw.storage._schema import Schema, tables_of
+from beamclaw.storage._schema import Schema, model_of
 from beamclaw.storage._words import why
 
 _HEADER = 100
@@ -148,7 +148,7 @@ def _check_content(
     tables = {row[0] for row in query("SELECT name FROM sqlite_master")}
     if version < 1 or not tables:
         raise damaged(path, schema, "it has no tables")
-    lacking = tables_of(schema, version) - tables
+    lacking = model_of(schema, version).tables - tables
     if lacking:
         raise damaged(path, schema, f"it has no {', '.join(sorted(lacking))}")
 
@@ -173,7 +173,10 @@ def _risen(connection: sqlite3.Connection, schema: Schema) -> int:
     if schema.rises is None:
         return 0
     row = connection.execute(schema.rises).fetchone()
-    return 0 if row is None or row[0] is None else row[0]
+    risen = 0 if row is None or row[0] is None else row[0]
+    if not isinstance(risen, int):  # a page of another table, where this one's was
+        raise sqlite3.DatabaseError("where a number should be is something else")
+    return risen
 
 
 def _risen_alone(path: Path, schema: Schema, connect: Connect) -> int:

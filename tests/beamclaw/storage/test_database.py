@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import attrs
 import pytest
 
 from beamclaw.contracts.store import DataFolderError
@@ -244,6 +245,17 @@ def test_a_damaged_file_is_refused_untouched(path, damage, words):
     assert words in said
     assert "is damaged" in said
     assert "put a backup in its place" in said
+
+
+def test_a_text_where_a_number_rises_is_damage(path):
+    """As by a page of another table: for the file, or for the log that is newer."""
+    rises = "SELECT CASE count(*) WHEN 1 THEN name ELSE count(*) END FROM things"
+    rising = attrs.evolve(ONE, rises=rises)
+    fill(path, rows=1)
+    assert "where a number should be is something else" in refused(path, rising)
+
+    crash(path, ONE, lambda c: c.execute("INSERT INTO things VALUES ('a')"))
+    open_database(path, rising).close()
 
 
 def test_a_log_without_its_file_is_refused_untouched(path):
