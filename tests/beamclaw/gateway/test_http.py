@@ -5,10 +5,11 @@ import gzip
 import orjson
 import pytest
 import trio
+from werkzeug.routing import Rule
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.gateway.app import PAGE_POLICY
+from beamclaw.gateway.app import PAGE_POLICY, GatewayApp
 from supervision.testing import settle
 from tests.beamclaw.gateway.edge import TOKEN, user
 
@@ -125,6 +126,22 @@ async def test_paths_that_lead_nowhere_say_so(node, method, path, status):
 
 
 # --- who may ask
+
+
+def test_a_path_costs_no_program_that_nobody_runs(monkeypatch):
+    """It would be most of what the gateway does at start."""
+    compiled: list[object] = []
+    monkeypatch.setattr(Rule, "_get_func_code", lambda *asked: compiled.append(asked))
+    app = GatewayApp(__name__, static_folder=None, template_folder=None)
+
+    async def answer(name: str) -> str:
+        return name
+
+    app.add_url_rule("/some/<path:name>", view_func=answer)
+
+    found, arguments = app.url_map.bind("here").match("/some/name/or/other")
+    assert (found, arguments) == ("answer", {"name": "name/or/other"})
+    assert compiled == []
 
 
 async def test_without_a_token_nothing_but_health_is_told(node):
