@@ -7,8 +7,14 @@ import pytest
 
 from tests.support.ledgers import LEDGERS, Client, Opener
 
+# Those behind the first one are slow: a check has one, a full run all.
+EACH = [
+    pytest.param(start, id=name, marks=[pytest.mark.slow] * (number > 0))
+    for number, (name, start) in enumerate(LEDGERS.items())
+]
 
-@pytest.fixture(params=LEDGERS.values(), ids=list(LEDGERS))
+
+@pytest.fixture(params=EACH)
 def opened(request, tmp_path) -> Opener:
     return partial(request.param, tmp_path / "ledger.db")
 

@@ -24,6 +24,8 @@ from tests.audit.rules import violations
 from tests.support.inside import Inside, Reader, configuration, open_inside
 from tests.support.model import Model, answer, open_model
 
+pytestmark = pytest.mark.slow
+
 MARKER = "turn"
 TOKENS = 5
 EXPECTED = "".join(answer(MARKER, TOKENS))

@@ -63,6 +63,7 @@ def is_back(watched: Watched, victim: str) -> bool:
     )
 
 
+@pytest.mark.slow  # all of them, that is
 @pytest.mark.parametrize("row", TREE, ids=PATHS)
 async def test_a_killed_process_is_back_with_those_it_took_along(
     tmp_path: Path, row: Row
