@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from beamclaw.config.schema import Config
+from beamclaw.config.schema import Config, GatewayConfig
 from beamclaw.config.structure import nearest
 from beamclaw.contracts.devices import SCOPES
-from beamclaw.contracts.hosts import is_loopback
 
 SHORTEST_SECRET: Final = 16
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,14 +34,20 @@ def doubts(config: Config) -> Found:
         yield "gateway.auth.password", "is for mode: password only"
 
 
+def _named(gateway: GatewayConfig) -> str:
+    """The key of the address that others can reach."""
+    own = gateway.exposed == gateway.host
+    return "gateway.host" if own else "gateway.control_ui.host"
+
+
 def _mode(config: Config) -> Found:
     gateway = config.gateway
-    if gateway.auth.mode == "none" and not is_loopback(gateway.host):
+    if gateway.auth.mode == "none" and gateway.exposed is not None:
         yield (
             "gateway.auth.mode",
             (
-                f"none is refused while gateway.host is {gateway.host}, which others can "
-                "reach; take token, or the host 127.0.0.1"
+                f"none is refused while {_named(gateway)} is {gateway.exposed}, which "
+                "others can reach; take token, or the host 127.0.0.1"
             ),
         )
     if gateway.auth.mode == "none" and gateway.trusted_proxies:
@@ -76,12 +81,13 @@ def _secrets(config: Config) -> Found:
                 path,
                 "must not begin like a device's token (bcd_) or an API key (bck_)",
             )
-        elif len(value) < SHORTEST_SECRET and not is_loopback(gateway.host):
+        elif len(value) < SHORTEST_SECRET and gateway.exposed is not None:
             yield (
                 path,
                 (
                     f"has {len(value)} characters; at least {SHORTEST_SECRET} are needed "
-                    f"while gateway.host is {gateway.host}, which others can reach"
+                    f"while {_named(gateway)} is {gateway.exposed}, which others can "
+                    "reach"
                 ),
             )
 
@@ -115,7 +121,7 @@ def _proxies(config: Config) -> Found:
     if not gateway.trusted_proxies:
         words = "is empty; mode: trusted-proxy lets in nobody but its proxies' users"
         yield "gateway.trusted_proxies", words
-    elif is_loopback(gateway.host) and not loopback:
+    elif gateway.exposed is None and not loopback:
         yield (
             "gateway.host",
             (

@@ -17,7 +17,12 @@ from beamclaw.config.document import child
 from beamclaw.config.installed import PROVIDERS, found
 from beamclaw.config.models import APIS
 from beamclaw.config.problems import Problem, Where
-from beamclaw.config.schema import AgentToolsConfig, Config, ProviderConfig
+from beamclaw.config.schema import (
+    AgentToolsConfig,
+    Config,
+    GatewayConfig,
+    ProviderConfig,
+)
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
 from beamclaw.contracts.command_policy import BadRule, Rule
@@ -221,3 +226,18 @@ def _gateway(config: Config) -> Found:
         )
     elif base.split("/")[1] in _TAKEN:
         yield "gateway.control_ui.base_path", f"{base} is the gateway's own path"
+    yield from _control_ui(config.gateway)
+
+
+def _control_ui(gateway: GatewayConfig) -> Found:
+    host, port = gateway.control_ui.host, gateway.control_ui.port
+    if host is not None and not _VISIBLE.fullmatch(host):
+        yield (
+            "gateway.control_ui.host",
+            "expected an address to listen on, like 127.0.0.1",
+        )
+    if port and port == gateway.port:
+        yield (
+            "gateway.control_ui.port",
+            "is gateway.port, too; leave it out",
+        )

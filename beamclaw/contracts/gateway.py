@@ -83,6 +83,7 @@ class GatewayStatus:
     """Figures since the gateway started.
 
     Attributes:
+        control_ui: Where the Control UI is, if it has a listener of its own.
         connections: Open now; *waiting* of them have not asked anything (yet).
         requests: In progress now; *streams* of them are streams.
         shed: Connections closed to make room for others.
@@ -100,6 +101,7 @@ class GatewayStatus:
     answered: int
     refused: int
     shed: int
+    control_ui: Address | None = None
 
 
 async def drain(seconds: float) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 
 import beamclaw as about
 import supervision
-from beamclaw.config.schema import Config
+from beamclaw.config.schema import Config, GatewayConfig, HooksConfig
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
@@ -65,6 +65,19 @@ def supervisor(
         most_present=config.gateway.socket.max_present,
         boot_id=outside.new_id(),
     )
+    serving = partial(
+        _serve,
+        config,
+        bus,
+        outside,
+        floor=floor,
+        hall=hall,
+        gate=gate,
+        means=means or Means(),
+    )
+    # The Control UI's own door, where it has one, is last: nobody stands on it.
+    door = partial(serving, apart=True)
+    pages = [ChildSpec("control_ui", door, name="gateway/control_ui")]
     return supervision.Supervisor(
         [
             ChildSpec(
@@ -88,20 +101,7 @@ def supervisor(
                 ),
                 name=NAME,
             ),
-            ChildSpec(
-                "server",
-                partial(
-                    _serve,
-                    config,
-                    bus,
-                    outside,
-                    floor=floor,
-                    hall=hall,
-                    gate=gate,
-                    means=means or Means(),
-                ),
-                name="gateway/server",
-            ),
+            ChildSpec("server", serving, name="gateway/server"),
             # Tried for ever, for what it stands on, node.db, is, too.
             ChildSpec(
                 "devices",
@@ -121,6 +121,7 @@ def supervisor(
                 partial(notices.supervisor, hall, bus, outside),
                 type="supervisor",
             ),
+            *(pages if config.gateway.control_ui.apart else ()),
         ],
         strategy="rest_for_one",
     )
@@ -149,7 +150,9 @@ async def _serve(
     hall: Hall,
     gate: Gate,
     means: Means,
+    apart: bool = False,
 ) -> None:
+    """Answer whoever connects; *apart*: at the Control UI's own address, with only that."""
     known = Agents.of(config.agents)
     numbers = config.gateway
     check, reader = partial(honour.check, config), outside.worker()
@@ -165,7 +168,9 @@ async def _serve(
         reader=reader,
     )
     admission = Admission(
-        hosts=names_of(numbers.host, numbers.hosts),
+        hosts=names_of(
+            numbers.control_ui_host if apart else numbers.host, numbers.hosts
+        ),
         origins=frozenset(numbers.origins),
         max_body_bytes=numbers.max_body_bytes,
     )
@@ -187,13 +192,13 @@ async def _serve(
         agents=known,
         created=int(outside.wall()),
         max_messages=numbers.max_messages,
-        hooks=config.hooks,
+        hooks=HooksConfig() if apart else config.hooks,
         rest=Rest(node=node, bus=bus, outside=outside, turns=turns),
-        control_ui=await control_ui.look(
-            numbers.control_ui, outside.worker(), node.version()
-        ),
+        control_ui=await _control_ui(numbers, outside, node, apart=apart),
+        whole=not apart,
     )
-    hall.set_health(health.shape(node, round(outside.wall() * 1000)))
+    if not apart:
+        hall.set_health(health.shape(node, round(outside.wall() * 1000)))
     reception = Reception(
         config=numbers,
         node=node,
@@ -206,4 +211,14 @@ async def _serve(
         methods=_methods,
         events=(*EVENTS, *notices.EVENTS),
     )
-    await serve(numbers, floor, app.build(rooms), reception)
+    listening = floor.pages if apart else floor.listening
+    await serve(numbers, floor, listening, app.build(rooms), reception)
+
+
+async def _control_ui(
+    config: GatewayConfig, outside: Outside, node: Node, *, apart: bool
+) -> control_ui.ControlUi | None:
+    """The Control UI where it is served, which is at one of the two addresses."""
+    if config.control_ui.apart != apart:
+        return None
+    return await control_ui.look(config.control_ui, outside.worker(), node.version())

@@ -55,6 +55,7 @@ class Rooms:
         created: When the gateway started, in seconds since the epoch.
         max_messages: Of one request.
         control_ui: The program for a browser; None: it is not served.
+        whole: All of the gateway is here; else nothing but the Control UI.
     """
 
     floor: Floor
@@ -67,6 +68,7 @@ class Rooms:
     rest: routes.Rest
     hooks: HooksConfig
     control_ui: ControlUi | None = None
+    whole: bool = True
 
 
 class _Rule(QuartRule):
@@ -216,6 +218,18 @@ def build(rooms: Rooms) -> GatewayApp:
     # A path is what was asked for: nobody is sent on to another one that may be meant.
     app.url_map.merge_slashes = False
     _health(app, rooms.floor)
+    if rooms.whole:
+        _all(app, rooms)
+    if rooms.control_ui is not None:
+        _control_ui(app, rooms.control_ui, rooms.agents)
+    app.register_error_handler(HTTPException, _no_such_path)
+    return app
+
+
+# --- paths
+
+
+def _all(app: GatewayApp, rooms: Rooms) -> None:
     v1.add_routes(
         app,
         rooms.turns,
@@ -227,13 +241,6 @@ def build(rooms: Rooms) -> GatewayApp:
     invoke.add_route(app, rooms.rest)
     hook_routes.add_routes(app, rooms.rest, rooms.hooks)
     _pages(app)
-    if rooms.control_ui is not None:
-        _control_ui(app, rooms.control_ui, rooms.agents)
-    app.register_error_handler(HTTPException, _no_such_path)
-    return app
-
-
-# --- paths
 
 
 def _health(app: GatewayApp, floor: Floor) -> None:

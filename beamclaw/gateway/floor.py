@@ -50,7 +50,9 @@ class Floor:
         limit: Connections at once.
         intake: New requests are taken.
         ready: When the node was first ready to take turns (Trio's clock).
+        pages: Where the Control UI is listened for, if it has a listener of its own.
         port: Where the gateway listened first, if any port was fine.
+        pages_port: The same, of the Control UI.
         on_idle: Called when the last request in progress ends.
         troubles: What is wrong with parts of the node.
     """
@@ -60,7 +62,9 @@ class Floor:
     started: float = 0.0
     ready: float | None = None
     listening: Listening | None = None
+    pages: Listening | None = None
     port: int = 0
+    pages_port: int = 0
     on_idle: Callable[[], None] | None = None
     troubles: Troubles = attrs.field(factory=Troubles)
     accepted: int = 0
@@ -156,6 +160,7 @@ class Floor:
         assert self.listening is not None
         return GatewayStatus(
             address=self.listening.address,
+            control_ui=None if self.pages is None else self.pages.address,
             intake=self.intake,
             connections=len(self._guests),
             waiting=len(self._waiting),

@@ -15,13 +15,13 @@ from beamclaw.contracts.gateway import (
     SetIntake,
     WaitIdle,
 )
-from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.listening import Listen
 from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 
 LISTENING: Final = "beamclaw.gateway.listening"
+PAGES: Final = "beamclaw.gateway.control_ui.listening"
 # Files that are not connections: databases, logs, models' connections, launchers.
 RESERVED_FILES: Final = 512
 # When clients that stay connected may look for the node again, in milliseconds.
@@ -61,9 +61,9 @@ class Listener(supervision.Server):
             CannotListen: In words for a person.
         """
         config, floor = self._config, self._floor
-        if config.auth.mode == "none" and not is_loopback(config.host):
+        if config.auth.mode == "none" and config.exposed is not None:
             raise CannotListen(
-                f"gateway.host is {config.host}, which others can reach, and "
+                f"the gateway is at {config.exposed}, which others can reach, and "
                 "gateway.auth.mode is none; set a token, or listen on 127.0.0.1"
             )
         if config.auth.mode == "token" and not config.auth.token:
@@ -83,6 +83,8 @@ class Listener(supervision.Server):
             floor.listening = await self._listen(config.host, port, config.backlog)
             floor.port = floor.listening.address.port
             floor.started = trio.current_time()
+        if config.control_ui.apart and floor.pages is None:
+            await self._listen_for_pages()
         floor.on_idle = lambda: supervision.cast(NAME, _Idle())
         supervision.update_value(NAME, floor.listening.address)
         supervision.emit(
@@ -90,6 +92,21 @@ class Listener(supervision.Server):
             {"limit": floor.limit, "wanted": config.max_connections},
             {"url": floor.listening.address.url},
         )
+
+    async def _listen_for_pages(self) -> None:
+        config, floor = self._config, self._floor
+        port = config.control_ui.port or floor.pages_port
+        try:
+            found = await self._listen(config.control_ui_host, port, config.backlog)
+        except CannotListen as error:
+            self._close()
+            why = str(error).partition(";")[0]
+            raise CannotListen(
+                f"{why}; choose another address for the Control UI "
+                "(gateway.control_ui.host and gateway.control_ui.port)"
+            ) from None
+        floor.pages, floor.pages_port = found, found.address.port
+        supervision.emit(PAGES, {}, {"url": found.address.url})
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -126,9 +143,14 @@ class Listener(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Stop listening."""
-        if self._floor.listening is not None:
-            self._floor.listening.close()
-            self._floor.listening = None
+        self._close()
+
+    def _close(self) -> None:
+        floor = self._floor
+        for each in (floor.listening, floor.pages):
+            if each is not None:
+                each.close()
+        floor.listening = floor.pages = None
 
     def describe(self) -> dict[str, object]:
         """The figures."""

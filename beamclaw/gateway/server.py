@@ -27,10 +27,13 @@ OUT_OF_FILES_PAUSE: Final = 0.1
 
 
 async def serve(
-    config: GatewayConfig, floor: Floor, app: GatewayApp, reception: Reception
+    config: GatewayConfig,
+    floor: Floor,
+    listening: Listening | None,
+    app: GatewayApp,
+    reception: Reception,
 ) -> None:
     """Accept connections for ever."""
-    listening = floor.listening
     assert listening is not None, "the listener starts before"
     connection = partial(
         Connection,

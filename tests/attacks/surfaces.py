@@ -33,6 +33,7 @@ def application() -> app.GatewayApp:
     rooms: dict[str, Any] = {field.name: None for field in attrs.fields(app.Rooms)}
     rooms["turns"] = SimpleNamespace(bus=None)
     rooms["hooks"] = HooksConfig(enabled=True)
+    rooms["whole"] = True
     rooms["control_ui"] = ControlUi(
         root=Path(), base="", files=frozenset(), worker=InlineWorker()
     )

@@ -116,7 +116,7 @@ async def browser(chromium: str, folder: Path) -> AsyncIterator[Browser]:
         "goog:loggingPrefs": {"browser": "ALL"},
         "goog:chromeOptions": {"binary": chromium, "args": options},
     }
-    port = await _free_port()
+    port = await free_port()
     async with (
         _driver(port, folder),
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http,
@@ -135,7 +135,8 @@ async def browser(chromium: str, folder: Path) -> AsyncIterator[Browser]:
                 await found.ask("DELETE", f"/session/{found.session}")
 
 
-async def _free_port() -> int:
+async def free_port() -> int:
+    """One that nobody listens on, for now."""
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]

@@ -7,6 +7,7 @@ from typing import Literal
 import attrs
 
 from beamclaw.config.schema.fields import Count, Port, Seconds, key
+from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.secret import Secret
 
 
@@ -138,6 +139,19 @@ class ControlUiConfig:
     base_path: str = key(
         "/", "The path at which it stands; / is the gateway's own start page, else."
     )
+    port: Port | None = key(
+        None,
+        "A port of its own: nothing but the Control UI and its WebSocket is there, and it\n"
+        "is not at gateway.port. 0 takes any that is free.",
+    )
+    host: str | None = key(
+        None, "The address of that port, if it is another one than gateway.host."
+    )
+
+    @property
+    def apart(self) -> bool:
+        """Whether it has a listener of its own."""
+        return self.root is not None and self.port is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -194,3 +208,14 @@ class GatewayConfig:
     tools: InvokeConfig = attrs.field(factory=InvokeConfig)
     socket: SocketConfig = attrs.field(factory=SocketConfig)
     control_ui: ControlUiConfig = attrs.field(factory=ControlUiConfig)
+
+    @property
+    def control_ui_host(self) -> str:
+        """Where the Control UI listens, if it has a listener of its own."""
+        return self.control_ui.host or self.host
+
+    @property
+    def exposed(self) -> str | None:
+        """An address to listen on that others can reach; None: there is none."""
+        found = (self.host, *([self.control_ui_host] if self.control_ui.apart else []))
+        return next((host for host in found if not is_loopback(host)), None)

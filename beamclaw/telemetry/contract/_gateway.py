@@ -137,6 +137,13 @@ GATEWAY: Final = (
         {"connections": Measure(doc="held")},
     ),
     EventSpec(
+        "beamclaw.gateway.control_ui.listening",
+        "info",
+        "The Control UI has a listener of its own, which accepts connections.",
+        {},
+        {"url": ""},
+    ),
+    EventSpec(
         "beamclaw.gateway.control_ui.unreadable",
         "warning",
         "Nothing of the Control UI is served.",

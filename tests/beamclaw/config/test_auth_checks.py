@@ -8,7 +8,13 @@ import pytest
 
 from beamclaw.config.auth_checks import doubts, errors
 from beamclaw.config.loader import load
-from beamclaw.config.schema import AuthConfig, Config, GatewayConfig, ProxyConfig
+from beamclaw.config.schema import (
+    AuthConfig,
+    Config,
+    ControlUiConfig,
+    GatewayConfig,
+    ProxyConfig,
+)
 from beamclaw.contracts.secret import Secret
 
 LONG = Secret("long-enough-canary")
@@ -19,6 +25,10 @@ PROXY = ProxyConfig(user_header="x-forwarded-user")
 
 def config(auth: AuthConfig | None = None, **gateway) -> Config:
     return Config(gateway=GatewayConfig(auth=auth or AuthConfig(), **gateway))
+
+
+def apart(host: str | None = None) -> ControlUiConfig:
+    return ControlUiConfig(root=Path("ui"), port=18790, host=host)
 
 
 def proxied(proxies=("10.0.0.5",), host=OPEN, **proxy) -> Config:
@@ -35,6 +45,8 @@ def proxied(proxies=("10.0.0.5",), host=OPEN, **proxy) -> Config:
         config(AuthConfig(token=LONG), host=OPEN),
         config(AuthConfig(mode="password", password=LONG), host=OPEN),
         config(AuthConfig(mode="none")),
+        config(AuthConfig(mode="none"), control_ui=apart()),
+        config(AuthConfig(mode="none"), control_ui=ControlUiConfig(host=OPEN)),
         config(trusted_proxies=("10.0.0.0/8", "fd00::/8")),
         proxied(),
         proxied(("127.0.0.1",), "127.0.0.1", allow_loopback=True),
@@ -52,6 +64,16 @@ def test_what_can_be_used(given):
             config(AuthConfig(mode="none"), host=OPEN),
             "gateway.auth.mode",
             "none is refused while gateway.host is 0.0.0.0",
+        ),
+        (
+            config(AuthConfig(mode="none"), control_ui=apart(OPEN)),
+            "gateway.auth.mode",
+            "none is refused while gateway.control_ui.host is 0.0.0.0",
+        ),
+        (
+            config(AuthConfig(token=SHORT), control_ui=apart(OPEN)),
+            "gateway.auth.token",
+            "while gateway.control_ui.host is 0.0.0.0",
         ),
         (
             config(AuthConfig(mode="none"), trusted_proxies=("10.0.0.5",)),

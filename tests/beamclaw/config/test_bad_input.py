@@ -164,6 +164,14 @@ TABLE = [
     ),
     ("gateway: 5", "b.yaml:1:10: gateway: expected keys like host, found the number 5"),
     (
+        "gateway: {control_ui: {port: 18789}}",
+        "b.yaml:1:30: gateway.control_ui.port: is gateway.port, too; leave it out",
+    ),
+    (
+        "gateway: {control_ui: {host: 'a b'}}",
+        "b.yaml:1:30: gateway.control_ui.host: expected an address to listen on, like 127.0.0.1",
+    ),
+    (
         "providers: [a]",
         "b.yaml:1:12: providers: expected a mapping of names, found a list",
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.plugin import which
-from tests.support.browser import ENTER, browser
+from tests.support.browser import ENTER, browser, free_port
 from tests.support.node import open_node
 
 pytestmark = [
@@ -20,7 +20,7 @@ providers:
 agents:
   main: {{model: demo/demo}}
 gateway:
-  control_ui: {{root: {root}, base_path: {base}}}
+  control_ui: {{root: {root}, base_path: {base}, port: {port}}}
 """
 SCRIPT = """\
 - match: "dice"
@@ -31,10 +31,15 @@ SCRIPT = """\
 COMPOSER = 'textarea[aria-label="Chat composer"]'
 
 
-@pytest.mark.parametrize("base", ["/", "/claw"])
+@pytest.mark.parametrize(
+    "base, apart",
+    [("/", False), ("/claw", False), ("/", True)],
+    ids=["at the start", "below a path", "a listener of its own"],
+)
 async def test_a_person_talks_sees_a_tool_call_and_answers_a_question(
-    tmp_path: Path, base: str
+    tmp_path: Path, base: str, apart: bool
 ):
+    own = await free_port() if apart else None
     openclaw, chromium = which("openclaw"), which("chromium")
     assert openclaw is not None
     assert chromium is not None
@@ -42,14 +47,17 @@ async def test_a_person_talks_sees_a_tool_call_and_answers_a_question(
     (tmp_path / "script.yaml").write_text(SCRIPT)
     config = tmp_path / "beamclaw.yaml"
     config.write_text(
-        CONFIG.format(script=tmp_path / "script.yaml", root=root, base=base)
+        CONFIG.format(
+            script=tmp_path / "script.yaml", root=root, base=base, port=own or "null"
+        )
     )
     options = ("--config", str(config))
     async with (
         open_node(tmp_path / "data", options=options) as node,
         browser(chromium, tmp_path) as page,
     ):
-        start = f"{node.base_url}{base.rstrip('/')}/"
+        address = f"http://127.0.0.1:{own}" if own else node.base_url
+        start = f"{address}{base.rstrip('/')}/"
         await page.open(f"{start}#token={node.token}")
         await page.until("Talk to your Home agent")
         await page.type(COMPOSER, f"hello there{ENTER}")
