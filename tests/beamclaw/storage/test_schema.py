@@ -12,6 +12,8 @@ from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import Schema, open_database, statements
 from beamclaw.store.schema import NODE
 
+ROOT = Path(__file__).parents[3]
+
 # Whatever a migration may do.
 ANY = Schema(
     what="ledger",
@@ -73,3 +75,12 @@ def test_a_new_file_is_what_the_migrations_come_to(tmp_path: Path, schema: Schem
     open_database(tmp_path / "new.db", schema).close()
 
     assert seen(tmp_path / "new.db") == seen(tmp_path / "old.db")
+
+
+@pytest.mark.parametrize("schema", [LEDGER, NODE], ids=["ledger", "node"])
+def test_the_page_says_which_version_it_is(schema: Schema):
+    page = (ROOT / "docs" / "reference" / "data-folder.md").read_text()
+    rows = [
+        line for line in page.splitlines() if f"0x{schema.application_id:X}" in line
+    ]
+    assert [row.split("|")[-2].strip() for row in rows] == [str(schema.version)]
