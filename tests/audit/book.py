@@ -126,6 +126,11 @@ class Book:
     def of_kind(self, *kinds: str) -> Iterator[Row]:
         return (event for event in self.events if event["kind"] in kinds)
 
+    def is_ordered(self, run_id: str) -> bool:
+        """Whether a run is one tool call of a client, and nothing is said in it."""
+        begun = self.of_run(run_id, "run-started")
+        return any(event["body"].get("ordered") for event in begun)
+
     @property
     def waiting(self) -> list[str]:
         """Markers of the messages whose turn is not over."""

@@ -47,6 +47,19 @@ def one_result(known: Known) -> Iterator[str]:
 
 
 @rule
+def ordered(known: Known) -> Iterator[str]:
+    """A tool call that a client has ordered, and a model was asked, or it had none."""
+    for run in known.book.runs:
+        id_ = run["run_id"]
+        if run["state"] != "ended" or not known.book.is_ordered(id_):
+            continue
+        if known.book.of_run(id_, "asked"):
+            yield f"{id_}: a model was asked"
+        if len(known.book.of_run(id_, "tool-ended")) != 1:
+            yield f"{id_}: it is over without what the call came to"
+
+
+@rule
 def paired(known: Known) -> Iterator[str]:
     """A prompt in which a tool call has not exactly one result, right behind it."""
     for call in known.calls:

@@ -133,6 +133,12 @@ def a_text_that_is_not_its_answers(known: Known) -> None:
     run(known.book, "rc")["text"] = "something else"
 
 
+@finds("ordered")
+def an_order_about_which_a_model_was_asked(known: Known) -> None:
+    (begun,) = known.book.of_run("rc", "run-started")
+    begun["body"]["ordered"] = True
+
+
 @finds("from_a_model")
 def an_answer_of_nobody(known: Known) -> None:
     known.calls[:] = [attrs.evolve(call, said="") for call in known.calls]

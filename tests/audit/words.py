@@ -40,7 +40,8 @@ def answered(known: Known) -> Iterator[str]:
     for row in known.book.inbox:
         marker = row["marker"]
         sent, run = known.sent.get(marker), known.book.run_of(marker)
-        inside = row["source"] in {"agent", "command"}  # see `family`, `commands_told`
+        # See `family`, `commands_told` and `ordered`.
+        inside = row["source"] in {"agent", "command", "tools"}
         if sent is None and not inside:
             yield f"{marker}: in the ledger, but nobody sent it"
         elif run is None or run["state"] != "ended":
@@ -107,12 +108,16 @@ def whole_text(known: Known) -> Iterator[str]:
     for run in known.book.runs:
         if run["state"] != "ended" or run["opened_at"] is None:
             continue
+        id_ = run["run_id"]
         texts = [
             event["body"]["text"]
             if event["kind"] == "noted"
             else said(event["body"]["message"])
-            for event in known.book.of_run(run["run_id"], "answered", "noted")
+            for event in known.book.of_run(id_, "answered", "noted")
         ]
+        if known.book.is_ordered(id_):
+            ends = known.book.of_run(id_, "tool-ended")
+            texts += [event["body"]["result"]["text"] for event in ends]
         whole = "\n\n".join(filter(None, texts))
         if run["text"] != whole:
             yield f"{run['run_id']}: its text is {run['text']!r}, not {whole!r}"
@@ -156,6 +161,7 @@ def said_once(known: Known) -> Iterator[str]:
         if message["role"] == "user"
     )
     rows = Counter(row["marker"] for row in known.book.inbox)
+    source_of = {row["marker"]: row["source"] for row in known.book.inbox}
     ids = Counter(
         (row["source"], row["account"], row["conversation"], row["external_id"])
         for row in known.book.inbox
@@ -165,7 +171,7 @@ def said_once(known: Known) -> Iterator[str]:
             yield f"{marker}: {count} times in the inbox"
         run = known.book.run_of(marker)
         begun = run is not None and run["opened_at"] is not None
-        if begun and times[marker] != 1:
+        if begun and source_of[marker] != "tools" and times[marker] != 1:
             yield f"{marker}: {times[marker]} times in a transcript"
     for external, count in ids.items():
         if count != 1:
@@ -188,5 +194,6 @@ def answered_once(known: Known) -> Iterator[str]:
             for event in known.book.of_run(run["run_id"], "answered")
             if event["body"]["stop_reason"] == "stop"
         ]
-        if run["outcome"] == "ok" and len(last) != 1:
+        ordered = known.book.is_ordered(run["run_id"])
+        if run["outcome"] == "ok" and not ordered and len(last) != 1:
             yield f"{run['run_id']}: {len(last)} last answers"

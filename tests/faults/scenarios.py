@@ -141,6 +141,20 @@ async def noted(stage: Stage, name: str) -> None:
     await talk(stage, Plan(), f"{name}b", key(name), leaves=True)
 
 
+@scenario()
+async def tool_ordered(stage: Stage, name: str) -> None:
+    """Tool calls that a client orders itself, and a message behind them."""
+    for tool in ("send", "order", "put"):
+        ordered = {
+            "name": tool,
+            "args": {"text": f"{name}-{tool}"},
+            "sessionKey": key(name),
+            "idempotencyKey": f"{name}-{tool}",
+        }
+        await order(stage, "tools.invoke", ordered)
+    await stage.ask(Plan(), name, key(name))
+
+
 # --- tools
 
 
