@@ -149,6 +149,11 @@ def _agents(config: Config) -> Found:
             yield path, str(error)
         if agent.model is not None:
             yield from model_name(f"{path}.model", agent.model, config.providers)
+        if agent.embeddings is not None:
+            where = f"{path}.embeddings"
+            yield from model_name(where, agent.embeddings, config.providers)
+            if not agent.embeddings.partition("/")[2]:
+                yield where, "must be provider/model"
         allowed = agent.subagents.allow_agents
         yield from _known(config, f"{path}.subagents.allow_agents", allowed)
         yield from _known(config, f"{path}.hand_over", agent.hand_over)

@@ -48,6 +48,7 @@ _SPACES: Final[dict[str, Kind]] = {
     "openai-user": "http-user",
     "openai-response": "http-response",
     "invoke": "http",
+    "embeddings": "http",
     "dashboard": "dashboard",
 }
 
@@ -236,6 +237,11 @@ def http(agent: str, unique: str) -> SessionKey:
 def invoked(agent: str, unique: str) -> SessionKey:
     """The conversation of one tool call that a client has ordered."""
     return SessionKey(check_agent(agent), ("invoke", escape(unique)))
+
+
+def embeddings(agent: str, unique: str) -> SessionKey:
+    """Under which one request for vectors is paid for: no conversation."""
+    return SessionKey(check_agent(agent), ("embeddings", escape(unique)))
 
 
 def http_response(agent: str, unique: str) -> SessionKey:

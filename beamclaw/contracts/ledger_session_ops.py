@@ -17,6 +17,7 @@ class NewSession:
     """The commit makes its session, which has no message yet; the first of its ops.
 
     Refused with :class:`~beamclaw.contracts.ledger_errors.SessionExists`. *parent* is the key of the one it comes from.
+    *ephemeral*: it is of a single request.
     """
 
     session_id: str
@@ -24,6 +25,7 @@ class NewSession:
     at: float
     channel: str = ""
     parent: str | None = None
+    ephemeral: bool = False
 
 
 @attrs.frozen

@@ -135,6 +135,12 @@ POINTS: Final[Mapping[str, str]] = {
     "permit.grant": "leave is given",
     "permit.alive": "others hear that the provider answers again",
     "permit.release": "leave is given back",
+    "embedding.begin": "the process is begun that has texts made into vectors",
+    "embedding.write": "what that may take is reserved, or what it did take written down",
+    "embedding.paid": "who warns of caps hears that something was paid",
+    "embedding.answer": "who wants the vectors gets them",
+    "embedding.refuse": "who wants them hears that they cannot be paid for now",
+    "embedding.cut": "who wants them hears that the process has died",
     "provider.request": "the request goes to the provider, its head comes back",
     # --- a tool call
     "tool.begin": "the process of a tool call is begun",

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -49,6 +49,17 @@ class ModelRequest:
     messages: Sequence[Message]
     params: ModelParams = ModelParams()
     tools: tuple[ToolSpec, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class EmbeddingRequest:
+    """Texts to be made into vectors; see :class:`beamclaw.contracts.embeddings.Embed`."""
+
+    model: str
+    inputs: tuple[str, ...]
+    base64: bool = False
+    dimensions: int | None = None
+    user: str | None = None
 
 
 @attrs.frozen
@@ -109,7 +120,21 @@ class End:
     stop_reason: StopReason
 
 
-ProviderEvent = TextDelta | ThinkingDelta | ToolCallDelta | UsageReport | Rates | End
+@attrs.frozen
+class Vectors:
+    """All vectors of a call that makes embeddings.
+
+    *read* gives them, as a JSON list in the order of the inputs, and what the provider
+    bills (None: it does not say). It may take a while, so it is done away from the loop;
+    it raises :class:`ProviderError` where they are not what was asked for.
+    """
+
+    read: Callable[[], tuple[bytes, Usage | None]]
+
+
+ProviderEvent = (
+    TextDelta | ThinkingDelta | ToolCallDelta | UsageReport | Rates | Vectors | End
+)
 
 
 class ProviderError(Exception):
@@ -177,6 +202,17 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close all connections."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A provider that makes vectors, too."""
+
+    def embed(
+        self, request: EmbeddingRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        """As :meth:`Provider.stream`; it gives :class:`Vectors` and :class:`End`."""
         ...
 
 

@@ -20,7 +20,7 @@ from beamclaw.config.schema import HooksConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
 from beamclaw.gateway import control_ui as control_ui_files
-from beamclaw.gateway import invoke, permission, v1
+from beamclaw.gateway import embeddings, invoke, permission, v1
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth.gate import Gate
@@ -238,6 +238,7 @@ def _all(app: GatewayApp, rooms: Rooms) -> None:
         max_messages=rooms.max_messages,
     )
     routes.add_routes(app, rooms.rest)
+    embeddings.add_route(app, rooms.rest)
     invoke.add_route(app, rooms.rest)
     hook_routes.add_routes(app, rooms.rest, rooms.hooks)
     _pages(app)

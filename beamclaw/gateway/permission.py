@@ -28,6 +28,7 @@ _TOKEN_IN_QUERY: Final = re.compile(
 # to all.
 SCOPES: Final[Mapping[str, str]] = {
     "POST /v1/chat/completions": scopes.WRITE,
+    "POST /v1/embeddings": scopes.WRITE,
     "POST /v1/messages": scopes.WRITE,
     "POST /v1/messages/count_tokens": scopes.READ,
     "POST /v1/responses": scopes.WRITE,

@@ -228,7 +228,7 @@ class Turns:
                 if not await watch.pause(pause):
                     return STOPPING
             except LedgerError as error:
-                return _refused(error)
+                return refused(error)
         return UNAVAILABLE
 
     async def _answer(
@@ -365,7 +365,8 @@ def _is_unwanted(ask: Ask) -> bool:
     return ask.ephemeral and ask.idempotency_key is None
 
 
-def _refused(error: LedgerError) -> Problem:
+def refused(error: LedgerError) -> Problem:
+    """What who hands something in is told that the ledger does not take."""
     match error:
         case Overloaded():
             return Problem(

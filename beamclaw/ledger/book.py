@@ -175,7 +175,12 @@ class LedgerBook:
         if new is None:
             raise LedgerError(f"no message ever came for session {job.session_key}")
         return self._inbox.new_session(
-            job.session_key, new.agent, new.at, new.session_id, channel=new.channel
+            job.session_key,
+            new.agent,
+            new.at,
+            new.session_id,
+            channel=new.channel,
+            ephemeral=new.ephemeral,
         )
 
     def _check_claim(

@@ -95,8 +95,13 @@ def _openai(name: str, config: ProviderConfig) -> Provider:
     failures = _failures(name, config, base)
     key = _key(config)
     mine = {"authorization": f"Bearer {key}"} if key else {}
-    wire = _wire(config, failures, f"{base}/chat/completions", mine)
-    return OpenAI(name, wire, failures, official=_OFFICIAL.match(base) is not None)
+    return OpenAI(
+        name,
+        _wire(config, failures, f"{base}/chat/completions", mine),
+        failures,
+        vectors=_wire(config, failures, f"{base}/embeddings", mine),
+        official=_OFFICIAL.match(base) is not None,
+    )
 
 
 def _anthropic(name: str, config: ProviderConfig) -> Provider:

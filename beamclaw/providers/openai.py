@@ -30,6 +30,7 @@ from beamclaw.contracts.messages import (
     Usage,
 )
 from beamclaw.contracts.providers import (
+    EmbeddingRequest,
     End,
     ModelRequest,
     ProviderError,
@@ -51,6 +52,7 @@ from beamclaw.providers._json import (
     text,
 )
 from beamclaw.providers._wire import Wire
+from beamclaw.providers.embeddings import EmbeddingParser, embedding_body
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
 
@@ -68,7 +70,7 @@ _OTHER_LIMIT = {
 
 
 class OpenAI:
-    """A provider that speaks ``POST /chat/completions``.
+    """A provider that speaks ``POST /chat/completions``, and ``/embeddings`` (*vectors*).
 
     The limit of output tokens is called ``max_completion_tokens`` at OpenAI itself and
     ``max_tokens`` elsewhere, where servers silently ignore the newer name. A server
@@ -76,10 +78,17 @@ class OpenAI:
     """
 
     def __init__(
-        self, name: str, wire: Wire, failures: Failures, *, official: bool
+        self,
+        name: str,
+        wire: Wire,
+        failures: Failures,
+        *,
+        vectors: Wire,
+        official: bool,
     ) -> None:
         self._name = name
         self._wire = wire
+        self._vectors = vectors
         self._failures = failures
         self._limit = "max_completion_tokens" if official else "max_tokens"
 
@@ -97,9 +106,18 @@ class OpenAI:
         """See :class:`beamclaw.contracts.providers.Provider`."""
         return self._stream(request)
 
+    def embed(
+        self, request: EmbeddingRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        """See :class:`beamclaw.contracts.providers.Embeds`."""
+        parser = EmbeddingParser(self._failures, request)
+        body = dumps(embedding_body(request))
+        return self._vectors.ask(body, request.model, parser)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._wire.aclose()
+        await self._vectors.aclose()
 
     @asynccontextmanager
     async def _stream(

@@ -8,6 +8,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.providers import Connect
 from beamclaw.runs.clients import Clients, ClientsServer
+from beamclaw.runs.embedding import EmbeddingServer
 from beamclaw.runs.flush import flush
 from beamclaw.runs.wiring import Wiring
 
@@ -15,7 +16,7 @@ from beamclaw.runs.wiring import Wiring
 def supervisor(
     wiring: Wiring, connect: Connect, loading: Mapping[str, Loading] | None = None
 ) -> supervision.Supervisor:
-    """Connections, flusher and the task supervisor of the runs themselves.
+    """Connections, flusher, the task supervisor of the runs themselves, and embeddings.
 
     *loading* is what a connection has to wait for, by the provider's name.
 
@@ -36,6 +37,11 @@ def supervisor(
                 name=names.of_tenant(wiring.tenant, "runs"),
                 type="supervisor",
                 shutdown=None,
+            ),
+            supervision.ChildSpec(
+                "embeddings",
+                partial(EmbeddingServer, wiring),
+                name=names.of_tenant(wiring.tenant, "embeddings"),
             ),
         ],
         strategy="one_for_one",

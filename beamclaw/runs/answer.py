@@ -16,6 +16,7 @@ from beamclaw.contracts.providers import (
     ThinkingDelta,
     ToolCallDelta,
     UsageReport,
+    Vectors,
 )
 from beamclaw.contracts.repair import own_id
 
@@ -60,6 +61,7 @@ class Answer:
         length: Characters so far, at least one for each piece.
         unclear: It failed in a way that says nothing about whether it was worked for.
         broken_off: It was longer than it may be, so the rest was not read.
+        vectors: In place of words, where those were asked for.
     """
 
     usage: Usage | None = None
@@ -69,6 +71,7 @@ class Answer:
     length: int = 0
     unclear: bool = False
     broken_off: bool = False
+    vectors: Vectors | None = None
     _parts: list[_Words | _Thoughts | _Wish] = attrs.field(
         factory=list[_Words | _Thoughts | _Wish], init=False
     )
@@ -91,6 +94,8 @@ class Answer:
                 self.usage = usage
             case Rates():
                 self.rates = event
+            case Vectors():
+                self.begun, self.vectors = True, event
             case End(stop_reason):
                 self.stop_reason = stop_reason
             case _:

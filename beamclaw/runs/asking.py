@@ -10,7 +10,7 @@ import trio
 import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import names, tokens
-from beamclaw.contracts.budgets import MICRO, Price, needs_bound, needs_price
+from beamclaw.contracts.budgets import Price, needs_bound, needs_price
 from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
@@ -25,6 +25,7 @@ from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs import client_tools
 from beamclaw.runs.answer import Answer
+from beamclaw.runs.bill import Bill
 from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn import beyond, unpriced, with_instructions
@@ -165,34 +166,15 @@ class Asking:
 
     def _compare(self, usage: Usage, cost: int) -> None:
         """Tell if the provider bills more than the call could use."""
-        used, reserved = usage.input + usage.output, self._bound
-        most = reserved.input + reserved.output
-        if used > most or cost > self._worth:
-            told = partial(
-                self._tell_overrun, self.target, (used, most), (cost, self._worth)
-            )
-            self.record.afterwards(told)
-
-    def _tell_overrun(
-        self, target: tuple[str, str], used: tuple[int, int], cost: tuple[int, int]
-    ) -> None:
-        provider, model = target
-        supervision.emit(
-            "beamclaw.limits.overrun",
-            {
-                "tokens": used[0],
-                "reserved_tokens": used[1],
-                "cost": cost[0] / MICRO,
-                "reserved_cost": cost[1] / MICRO,
-            },
-            {
-                "tenant": self.wiring.tenant,
-                "agent": self.definition.id,
-                "session": self.record.key,
-                "provider": provider,
-                "model": model,
-            },
+        bill = Bill(
+            tenant=self.wiring.tenant,
+            agent=self.definition.id,
+            session=self.record.key,
+            target=self.target,
+            bound=self._bound,
+            worth=self._worth,
         )
+        self.record.afterwards(partial(bill.compare, usage, cost))
 
     def draft(self, step: Ask) -> str:
         """Draft the call, in a way that can be taken back if it is too dear.

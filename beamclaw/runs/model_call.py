@@ -16,6 +16,7 @@ from beamclaw.contracts.providers import (
     KeyTaken,
     ModelRequest,
     Permit,
+    Provider,
     ProviderBusy,
     ProviderError,
     ProviderEvent,
@@ -36,6 +37,9 @@ end by itself.
 """
 
 
+Events = AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]
+
+
 @attrs.frozen(kw_only=True)
 class ModelCall:
     """One call; a value that is used once.
@@ -49,6 +53,7 @@ class ModelCall:
         say: Is given the text that a person sees, as it comes.
         heard: Is told how many characters there are of everything.
         use: Is told which key is used.
+        begin: Begins the call; None: *request* is asked of the model.
     """
 
     wiring: Wiring
@@ -62,6 +67,7 @@ class ModelCall:
     say: Callable[[str], None]
     heard: Callable[[int], None]
     use: Callable[[int], None]
+    begin: Callable[[Provider], Events] | None = None
 
     async def make(self, answer: Answer) -> None:
         """Ask; what comes is added to *answer*, and passed on, as it comes.
@@ -78,7 +84,8 @@ class ModelCall:
             self.wait_for("model", f"{self.provider}/{self.request.model}", None)
             client = await self._clients().get(self.provider, key)
             try:
-                await self._stream(client.stream(self.request), answer, permits, permit)
+                begin = self.begin or _asking(self.request)
+                await self._stream(begin(client), answer, permits, permit)
             except ProviderError as error:
                 answer.unclear = error.unclear
                 release = Release(
@@ -142,7 +149,7 @@ class ModelCall:
 
     async def _stream(
         self,
-        stream: AbstractAsyncContextManager[AsyncIterator[ProviderEvent]],
+        stream: Events,
         answer: Answer,
         permits: str,
         permit: Permit,
@@ -169,3 +176,7 @@ class ModelCall:
             msg = "the tenant's connections to providers are being restarted"
             raise ProviderError("network", msg)
         return entry.value
+
+
+def _asking(request: ModelRequest) -> Callable[[Provider], Events]:
+    return lambda client: client.stream(request)

@@ -90,6 +90,8 @@ class FakeProvider(ABC):
     """
 
     path: ClassVar[str]
+    # Where it does something else than to answer a conversation.
+    beside: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -237,7 +239,7 @@ class FakeProvider(ABC):
         if entry.body is None:
             await channel.respond(200, self.model_list())
             return
-        reply = self.answer(entry.body)
+        reply = Reply() if entry.path in self.beside else self.answer(entry.body)
         if fault is not None:
             reply = attrs.evolve(reply, fault=fault)
         await self._reply(channel, entry, entry.body, reply)
@@ -250,7 +252,7 @@ class FakeProvider(ABC):
             raise Refused(401, code, message)
         if request.method == "GET" and request.path.endswith("/models"):
             return None
-        if request.method != "POST" or request.path != self.path:
+        if request.method != "POST" or request.path not in {self.path, *self.beside}:
             entry.breaches.append(f"{request.method} {request.path}")
             raise Refused(404, "not_found", f"Unknown request URL: {request.path}")
         try:

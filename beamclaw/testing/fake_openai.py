@@ -11,7 +11,9 @@ As a process, printing its base URL: ``python -m beamclaw.testing.fake_openai --
 ``GET /__ledger`` gives its ledger as JSON lines.
 """
 
+import base64
 import re
+import struct
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -56,6 +58,9 @@ _KNOWN = frozenset(
         "service_tier",
     }
 )
+EMBEDDINGS = "/v1/embeddings"
+MOST_TEXTS = 2048
+_EMBEDDINGS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 _TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 # Which parts a message of each role may have.
@@ -99,14 +104,15 @@ _TYPES = {
 
 
 class FakeOpenAI(FakeProvider):
-    """A fake of OpenAI's chat completions.
+    """A fake of OpenAI's chat completions, and of its embeddings.
 
-    Quirks of compatible servers, for :attr:`Fault.quirks`: ``no_index`` and ``no_id``
-    (tool calls), ``whole_arguments``, ``object_arguments``, ``stop_with_tools``,
+    A vector says which text it is of: its first number is how long that is. Quirks of compatible servers, for :attr:`Fault.quirks`: ``no_index`` and ``no_id``
+    (tool calls), ``no_base64`` (vectors), ``whole_arguments``, ``object_arguments``, ``stop_with_tools``,
     ``usage_in_all``, ``not_streamed``, ``max_tokens_refused``.
     """
 
     path = "/v1/chat/completions"
+    beside = frozenset({EMBEDDINGS})
 
     @property
     def base_url(self) -> str:
@@ -123,6 +129,9 @@ class FakeOpenAI(FakeProvider):
         kind = request.headers.get("content-type", "").partition(";")[0]
         if kind != "application/json":
             yield _invalid(f"Unsupported content type: {kind!r}.")
+        if request.path == EMBEDDINGS:
+            yield from _check_embeddings(body)
+            return
         for name in body.keys() - _KNOWN:
             yield _invalid(f"Unrecognized request argument supplied: {name}", name)
         model = body.get("model")
@@ -186,7 +195,9 @@ class FakeOpenAI(FakeProvider):
         return events
 
     def whole(self, body: Body, reply: Reply, sent: int) -> bytes:
-        """A completion in one piece."""
+        """A completion in one piece, or the vectors."""
+        if "input" in body:
+            return _vectors(body, reply)
         message: Body = {
             "role": "assistant",
             "content": "".join(reply.words) or None,
@@ -395,6 +406,43 @@ def _check_part(part: Body, role: str, where: str) -> Iterable[Refused]:
                 "application/pdf MIME type.",
                 where,
             )
+
+
+def _check_embeddings(body: Body) -> Iterable[Refused]:
+    for name in body.keys() - _EMBEDDINGS:
+        yield _invalid(f"Unrecognized request argument supplied: {name}", name)
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        yield _invalid("you must provide a model parameter", "model")
+    given = body.get("input")
+    texts = cast("list[Any]", given if isinstance(given, list) else [given])
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        yield _invalid("'$.input' is invalid.", "input")
+    elif len(texts) > MOST_TEXTS:
+        yield _invalid(f"'$.input' is too long, at most {MOST_TEXTS}.", "input")
+    if body.get("encoding_format", "float") not in ("float", "base64"):
+        yield _invalid("Invalid value for 'encoding_format'.", "encoding_format")
+    dimensions = body.get("dimensions", 1)
+    if not isinstance(dimensions, int) or dimensions < 1:
+        yield _invalid("Invalid value for 'dimensions'.", "dimensions")
+
+
+def _vectors(body: Body, reply: Reply) -> bytes:
+    quirks = (reply.fault or Fault()).quirks
+    given = body["input"]
+    texts = cast("list[str]", given if isinstance(given, list) else [given])
+    size = body.get("dimensions", 4)
+    data: list[Body] = []
+    for index, text in enumerate(texts):
+        numbers = [float(len(text)), *(0.5,) * (size - 1)]
+        vector: object = numbers
+        if body.get("encoding_format") == "base64" and "no_base64" not in quirks:
+            vector = base64.b64encode(struct.pack(f"<{size}f", *numbers)).decode()
+        data.append({"object": "embedding", "index": index, "embedding": vector})
+    read = sum(len(text) // 4 + 1 for text in texts)
+    whole: Body = {"object": "list", "data": data, "model": body["model"]}
+    if not (reply.fault or Fault()).no_usage:
+        whole["usage"] = {"prompt_tokens": read, "total_tokens": read}
+    return orjson.dumps(whole)
 
 
 def _head(body: Body, kind: str) -> Body:

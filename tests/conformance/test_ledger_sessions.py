@@ -93,6 +93,25 @@ async def test_a_session_without_a_message_is_made(ledger):
     assert not (await ledger.accept()).fresh
 
 
+async def test_a_session_of_a_single_request_is_made_without_a_message(ledger):
+    new = NewSession(session_id="s-1", agent="main", at=5.0, ephemeral=True)
+    run, done = OpenRun("r-1", 5.0), end("r-1")
+    bound = Usage(10, 0)
+    reserve = Reserve(
+        run_id="r-1",
+        attempt=1,
+        agent="main",
+        provider="p",
+        model="m",
+        at=5.0,
+        bound=bound,
+    )
+    await ledger.commit(ops=(new, run, done, reserve), seq=None)
+    assert (await ledger.read()).row.ephemeral
+    assert await ledger.call(ReadOpenWork()) == ()
+    await ledger.commit(ops=(Settle("r-1", 1, 6.0, Usage(4, 0)),), seq=None)
+
+
 async def test_a_session_is_made_once(ledger):
     await ledger.accept()
     new = NewSession(session_id="s-1", agent="main", at=5.0)

@@ -51,6 +51,12 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
     "agent-accepted": ("socket.accepted", "socket.answer"),
     "noted": ("session.note",),
+    "embedded": (
+        "embedding.begin",
+        "embedding.write",
+        "embedding.paid",
+        "embedding.answer",
+    ),
     "key-revoked": ("devices.write",),
     "agent-gone": ("session.refuse",),
     "mended": (
@@ -204,6 +210,8 @@ NOT_IN_A_NODE: Mapping[str, str] = {
     "sandbox.refuse": _COMMANDS,
     "launcher.lost": _COMMANDS,
     "launcher.refuse": _COMMANDS,
+    "embedding.refuse": _COMMANDS,
+    "embedding.cut": _COMMANDS,
 }
 
 

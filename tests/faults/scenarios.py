@@ -18,6 +18,7 @@ import trio
 
 from beamclaw.testing.node import Orders
 from tests.audit.book import read_book
+from tests.audit.known import Sent
 from tests.faults.line import order, talk
 from tests.faults.plan import Plan
 from tests.faults.stage import LEFT, Stage
@@ -153,6 +154,29 @@ async def tool_ordered(stage: Stage, name: str) -> None:
         }
         await order(stage, "tools.invoke", ordered)
     await stage.ask(Plan(), name, key(name))
+
+
+# --- vectors
+
+
+@scenario()
+async def embedded(stage: Stage, name: str) -> None:
+    """Vectors over HTTP: nobody takes them up again, and whoever wants them asks again."""
+    headers = {
+        **stage.node.bearer,
+        "Content-Type": "application/json",
+        "x-openclaw-model": "openai/large",
+    }
+    body = orjson.dumps({"input": [name, "more"]})
+
+    async def send(_: Sent) -> bool:
+        with await stage.node.connect() as connection:
+            answer = await connection.request("POST", "/v1/embeddings", headers, body)
+        if answer.status != 200:
+            await trio.sleep(0.01)
+        return answer.status == 200
+
+    await stage.insist(Sent(marker=name, session="", at=0), send)
 
 
 # --- tools

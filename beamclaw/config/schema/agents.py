@@ -37,6 +37,11 @@ class AgentConfig:
         "Models, as provider/model, that are asked in this order when the one before\n"
         "cannot answer. A turn that has changed to one stays with it.",
     )
+    embeddings: str | None = key(
+        None,
+        "provider/model that makes vectors of texts for its POST /v1/embeddings; without\n"
+        "one there are none.",
+    )
     system: str | None = key(None, "What it is told before every conversation.")
     reset: ResetConfig | None = key(
         None, "When its conversations are over; without it, as in sessions.reset."

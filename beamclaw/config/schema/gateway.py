@@ -168,6 +168,15 @@ class InvokeConfig:
 
 
 @attrs.frozen(kw_only=True)
+class EmbeddingsConfig:
+    """One request for vectors (POST /v1/embeddings)."""
+
+    max_texts: Count = key(256, "Texts, at most.")
+    max_chars: Count = key(32_768, "Characters of one of them, at most.")
+    max_all_chars: Count = key(262_144, "Characters of all of them, at most.")
+
+
+@attrs.frozen(kw_only=True)
 class GatewayConfig:
     """The HTTP side of the node."""
 
@@ -206,6 +215,7 @@ class GatewayConfig:
         15.0, "A stream on which nothing happens gets a comment this often."
     )
     tools: InvokeConfig = attrs.field(factory=InvokeConfig)
+    embeddings: EmbeddingsConfig = attrs.field(factory=EmbeddingsConfig)
     socket: SocketConfig = attrs.field(factory=SocketConfig)
     control_ui: ControlUiConfig = attrs.field(factory=ControlUiConfig)
 
