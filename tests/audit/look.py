@@ -28,6 +28,13 @@ def reserved(connection: sqlite3.Connection, key: str) -> int:
     ).fetchone()[0]
 
 
+def was_deleted(connection: sqlite3.Connection, key: str) -> bool:
+    """Whether a session of that key was deleted; what is known of it is erased."""
+    return connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM sessions WHERE deleted_key = ?)", (key,)
+    ).fetchone()[0]
+
+
 def spent(connection: sqlite3.Connection, key: str) -> int:
     """Tokens out of a session's purse, reservations included."""
     row = connection.execute(

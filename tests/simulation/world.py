@@ -303,6 +303,8 @@ class World:
         keys = [f"agent:main:{call.person}", *self.keeper.forks_of(call.person)]
         if call.is_sub_agent:
             keys = [look.session_of(self._ledger(), call.person)]
+        if any(look.was_deleted(self._ledger(), key) for key in keys):
+            return  # it was on its way when its conversation went, with all figures
         known = sum(look.reserved(self._ledger(), key) for key in keys)
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
