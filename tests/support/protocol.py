@@ -6,7 +6,7 @@ against it, whatever the test is about.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,36 @@ EVENTS = {
     "shutdown": "ShutdownEvent",
     "tick": "TickEvent",
 }
+# Of the others those parts are described that stand somewhere else, too.
+_REQUEST = "ExecApprovalRequestParams"
+PARTS: Mapping[str, Callable[[Any], Iterator[tuple[str, Any]]]] = {
+    "health": lambda payload: iter([("Snapshot/properties/health", payload)]),
+    "presence": lambda payload: (
+        ("PresenceEntry", each) for each in payload["presence"]
+    ),
+    "session.message": lambda payload: iter(
+        [
+            ("SessionRow/properties/key", payload["sessionKey"]),
+            ("SessionRow/properties/agentId", payload["agentId"]),
+            ("AgentEvent/properties/runId", payload["runId"]),
+            ("AgentEvent/properties/seq", payload["messageSeq"]),
+        ]
+    ),
+    "sessions.changed": lambda payload: (
+        ("SessionRow", payload[name]) for name in ("session",) if name in payload
+    ),
+    "exec.approval.requested": lambda payload: iter(
+        [(_REQUEST, {**_asked(payload), "id": payload["id"]})]
+    ),
+    "exec.approval.resolved": lambda payload: iter(
+        [
+            ("ApprovalDecision", payload["decision"]),
+            (_REQUEST, {**_asked(payload), "id": payload["id"]}),
+        ]
+    ),
+}
+# What is told of a question beside what somebody may ask with.
+TOLD = {"allowedDecisions", "details"}
 # What OpenClaw's own gateway sends beside what it has published, and its clients read.
 BESIDE = {"agent": {"sessionKey", "agentId"}}
 # Where the name of what is given back is not the method's with "Result" behind it.
@@ -33,6 +63,11 @@ RESULTS = {"connect": "HelloOk"}
 PARAMS = {"connect": "ConnectParams"}
 # Parameters that only we take, by method.
 OURS = {"chat.inject": {"idempotencyKey"}}
+
+
+def _asked(payload: Mapping[str, Any]) -> dict[str, Any]:
+    request = payload["request"]
+    return {name: value for name, value in request.items() if name not in TOLD}
 
 
 @cache
@@ -70,7 +105,7 @@ def result_of(method: str) -> Mapping[str, Any] | None:
 @cache
 def _validator(name: str) -> Draft7Validator | None:
     schema = published()
-    if schema is None or name not in schema["definitions"]:
+    if schema is None or name.partition("/")[0] not in schema["definitions"]:
         return None
     whole = {"definitions": schema["definitions"], "$ref": f"#/definitions/{name}"}
     return Draft7Validator(whole)
@@ -103,7 +138,8 @@ def frame_faults(frame: Mapping[str, Any]) -> list[str]:
     found = faults("EventFrame", frame)
     name = EVENTS.get(frame["event"])
     if name is None:
-        return found
+        parts = PARTS.get(frame["event"], lambda _: iter(()))(frame["payload"])
+        return found + [fault for part in parts for fault in faults(*part)]
     payload = frame["payload"]
     beside = BESIDE.get(frame["event"], ())
     return found + faults(name, {k: v for k, v in payload.items() if k not in beside})

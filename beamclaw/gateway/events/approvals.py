@@ -51,7 +51,8 @@ def pending(row: WaitRow) -> dict[str, Any]:
 def request(row: WaitRow) -> dict[str, Any]:
     """What is asked."""
     offered = decisions(row)
-    every: tuple[Decision, ...] = ("allow-once", "allow-always", "deny")
+    # Left out where there are none, as OpenClaw has published it: not an empty list.
+    always = {} if row.grant is not None else {"unavailableDecisions": ["allow-always"]}
     return {
         "command": command(row),
         "cwd": visible(row.details.get("folder", "")) or None,
@@ -64,7 +65,7 @@ def request(row: WaitRow) -> dict[str, Any]:
         "resolvedPath": visible(row.details.get("program", "")) or None,
         "warningText": warning(row),
         "allowedDecisions": offered,
-        "unavailableDecisions": [each for each in every if each not in offered],
+        **always,
         "details": {
             visible(name): visible(value) for name, value in row.details.items()
         },

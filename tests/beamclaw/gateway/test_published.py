@@ -11,21 +11,28 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from beamclaw.gateway.broadcast import EVENTS as BROADCAST
 from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.methods._method import Method
 from beamclaw.gateway.methods.table import METHODS
+from beamclaw.gateway.notices import EVENTS as NOTICES
 from scripts.methods import PUBLISHED
 from tests.support.protocol import (
     EVENTS,
+    PARTS,
     RESULTS,
     definition,
     faults,
+    frame_faults,
     params_of,
     published,
 )
 
 pytestmark = pytest.mark.peer("gateway-protocol")
 
+# What clients are told of, as the greeting has it.
+TOLD = (*BROADCAST, *NOTICES)
+UNPUBLISHED = {"config.changed"}
 LENGTHS = ("minLength", "maxLength")
 # What the least of it cannot be guessed for.
 BASES: dict[str, dict[str, Any]] = {
@@ -245,3 +252,35 @@ def test_what_is_held_against_the_schema_is_there() -> None:
     assert [
         each for each in (*EVENTS.values(), *RESULTS.values()) if not definition(each)
     ] == []
+
+
+QUESTION = {"command": "ls", "sessionKey": "agent:main:main", "details": {}}
+MESSAGE = {"sessionKey": "k", "agentId": "main", "runId": "r", "messageSeq": 1}
+SESSION = {"key": "agent:main:main", "kind": "direct"}
+PARTLY: dict[str, tuple[Any, Any]] = {
+    "health": ({"ok": True, "ts": 1}, {"ok": "yes"}),
+    "presence": ({"presence": [{"ts": 1}]}, {"presence": [{"ts": 1}, {}]}),
+    "session.message": (MESSAGE, MESSAGE | {"messageSeq": -1}),
+    "sessions.changed": ({"session": SESSION}, {"session": SESSION | {"unread": 1}}),
+    "exec.approval.requested": (
+        {"id": "1", "request": QUESTION},
+        {"id": "1", "request": QUESTION | {"unavailableDecisions": []}},
+    ),
+    "exec.approval.resolved": (
+        {"id": "1", "decision": "deny", "request": QUESTION},
+        {"id": "1", "decision": "no", "request": QUESTION},
+    ),
+}
+
+
+@pytest.mark.parametrize("event", PARTS)
+def test_events_are_held_against_what_is_published_of_their_parts(event: str) -> None:
+    right, wrong = PARTLY[event]
+    frame = {"type": "event", "event": event, "seq": 1}
+    assert frame_faults({**frame, "payload": right}) == []
+    assert frame_faults({**frame, "payload": wrong}) != []
+
+
+def test_every_event_is_held_against_something() -> None:
+    """But for ours, and those that nothing is published of."""
+    assert set(TOLD) - EVENTS.keys() - PARTS.keys() == UNPUBLISHED
