@@ -122,6 +122,26 @@ class GetFiles(supervision.Call[WorkspaceFiles | Unread]):
 
 
 @attrs.frozen
+class Unset:
+    """The file was not written, for what it is or would be; in words."""
+
+    why: str
+
+
+@attrs.frozen
+class SetFile(supervision.Call[WorkspaceFiles | Unread | Unset]):
+    """Put *text* into one of the files at the top of the workspace of *agent*.
+
+    The reply comes when it is durable, and has all of them. :class:`Unread`: the disk has
+    failed or does not answer, and the file is as before or as it was to be.
+    """
+
+    agent: str
+    name: str
+    text: str
+
+
+@attrs.frozen
 class GetWatched(supervision.Call[tuple[str, ...]]):
     """The folders in which a change means something."""
 

@@ -1,4 +1,4 @@
-"""The files at the top of a workspace: made once, read when they have changed.
+"""The files at the top of a workspace: made once, read when they have changed, set by clients.
 
 Everything here blocks, and is done in a thread. What is read is read inside the
 workspace, through no link that leads out: what stands in these files goes to a model,
@@ -6,6 +6,7 @@ and an agent in a sandbox may have put a link there.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from beamclaw.contracts.points import point
-from beamclaw.paths import NotThere, PathRefused, Roots, find
+from beamclaw.paths import NotThere, PathRefused, Roots, Spot, find
 from beamclaw.skills.prompt import FILES, Content
 
 _SEEDS: Final = Path(__file__).parent / "seed"
@@ -108,3 +109,62 @@ def read_inside(roots: Roots, path: str, most: int) -> tuple[bytes, int]:
         file = spot.open_file()
         with os.fdopen(file, "rb") as reader:
             return reader.read(most), os.fstat(file).st_size
+
+
+# --- written by a client
+
+
+class NotWritten(Exception):  # noqa: N818 -- a situation
+    """The file cannot be that, in words."""
+
+
+def put(roots: Roots, name: str, text: str, most: int) -> None:
+    """Put *text* into a file at the top of the workspace: whole, or not at all.
+
+    Raises:
+        NotWritten: None of the files is called so, or it is too much.
+        PathRefused: There is something else in its place, or it leads out.
+        OSError: It cannot be written.
+    """
+    names = [rule.name for rule in FILES]
+    if name not in names:
+        raise NotWritten(
+            f"unsupported file {name[:100]!r}; there are {', '.join(names)}"
+        )
+    body = text.encode()
+    if len(body) > most:
+        raise NotWritten(
+            f"{name} would have {len(body):,} bytes; at most {most:,} are taken "
+            "(workspace.set_bytes)"
+        )
+    with _SEEDING, find(roots, name, make=True) as spot:
+        spot.require_writable()
+        # One of a write that was cut by a death is taken away by the next.
+        draft = f".{spot.name}.set"
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=spot.folder)
+        try:
+            _draft(spot, draft, body)
+            with point("workspace.replace"):
+                os.rename(
+                    draft, spot.name, src_dir_fd=spot.folder, dst_dir_fd=spot.folder
+                )
+        except OSError:
+            with suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=spot.folder)
+            raise
+        with point("workspace.sync-folder"):
+            os.fsync(spot.folder)
+
+
+def _draft(spot: Spot, name: str, body: bytes) -> None:
+    """Write *body* beside *spot*, and out; with the modes of what it is to replace."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened = os.open(name, flags, 0o600, dir_fd=spot.folder)
+    with os.fdopen(opened, "wb") as file:
+        file.write(body)
+        file.flush()
+        if spot.status is not None:
+            os.fchmod(opened, stat.S_IMODE(spot.status.st_mode) & 0o777)
+        with point("workspace.write"):
+            os.fsync(opened)

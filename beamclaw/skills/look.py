@@ -20,12 +20,14 @@ from beamclaw.contracts.skills import (
     Scope,
     Skills,
     SkillState,
+    Unset,
     WorkspaceFile,
     WorkspaceFiles,
 )
+from beamclaw.paths import PathRefused, Roots
 from beamclaw.skills.catalogue import Skill, catalogue, given, is_set, told_skills
 from beamclaw.skills.eligible import NO_ENTRY, Facts
-from beamclaw.skills.files import contents, seed
+from beamclaw.skills.files import MOST_BYTES, NotWritten, contents, put, seed
 from beamclaw.skills.marks import Mark, Marks, mark
 from beamclaw.skills.prompt import FILES, Caps, Part, assemble, told_files
 from beamclaw.skills.scan import Refused, Scan, Sizes
@@ -157,6 +159,18 @@ def shown_files(setting: Setting) -> WorkspaceFiles:
             for each in contents(folder, _closed(setting.config))
         ),
     )
+
+
+def set_file(setting: Setting, name: str, text: str) -> WorkspaceFiles | Unset:
+    """Put *text* into one of them; then as :func:`shown_files`."""
+    config = setting.config
+    roots = Roots(workspace_of(config, setting.agent), closed=_closed(config))
+    most = min(config.workspace.set_bytes, MOST_BYTES)
+    try:
+        put(roots, name, text, most)
+    except (NotWritten, PathRefused) as refused:
+        return Unset(str(refused))
+    return shown_files(setting)
 
 
 def skills_of(setting: Setting) -> tuple[list[Skill], Scan]:

@@ -22,13 +22,21 @@ from beamclaw.contracts.skills import (
     LookAgain,
     Persona,
     Scope,
+    SetFile,
     Unread,
     refused,
     tampered,
     unread,
     unset,
 )
-from beamclaw.skills.look import Looked, Setting, look, shown_files, shown_skills
+from beamclaw.skills.look import (
+    Looked,
+    Setting,
+    look,
+    set_file,
+    shown_files,
+    shown_skills,
+)
 
 T = TypeVar("T")
 # Seconds for which a disk that does not answer is not asked again.
@@ -92,6 +100,9 @@ class SkillsServer(supervision.Server):
                 return await self._asked(shown_skills, agent)
             case GetFiles(agent):
                 return await self._asked(shown_files, agent)
+            case SetFile(agent, name, text):
+                work = partial(set_file, name=name, text=text)
+                return await self._asked(work, agent)
             case GetWatched():
                 return self._watched()
             case _:

@@ -211,7 +211,8 @@ async def order(stage: Stage, method: str, params: dict[str, Any]) -> None:
             return False
         return True
 
-    await stage.insist(Sent(marker=method, session=params["sessionKey"], at=0), send)
+    session = params.get("sessionKey", "")
+    await stage.insist(Sent(marker=method, session=session, at=0), send)
 
 
 async def _look(stage: Stage, line: Line, sent: Sent) -> bool:

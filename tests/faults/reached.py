@@ -51,6 +51,11 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
     "agent-accepted": ("socket.accepted", "socket.answer"),
     "noted": ("session.note",),
+    "file-set": (
+        "workspace.write",
+        "workspace.replace",
+        "workspace.sync-folder",
+    ),
     "embedded": (
         "embedding.begin",
         "embedding.write",

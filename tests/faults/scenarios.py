@@ -156,6 +156,18 @@ async def tool_ordered(stage: Stage, name: str) -> None:
     await stage.ask(Plan(), name, key(name))
 
 
+@scenario()
+async def file_set(stage: Stage, name: str) -> None:
+    """A file of an agent is set by a client, twice; it is never half of anything."""
+    texts = [f"{name} {number}\n" * 1000 for number in (1, 2)]
+    for text in texts:
+        params = {"agentId": "main", "name": "MEMORY.md", "content": text}
+        await order(stage, "agents.files.set", params)
+        there = (stage.node.data / "workspace" / "MEMORY.md").read_text()
+        if len(set(there.splitlines())) != 1 or len(there) != len(text):
+            stage.complaints.append(f"MEMORY.md is {there[:100]!r}")
+
+
 # --- vectors
 
 

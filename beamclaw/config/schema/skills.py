@@ -19,6 +19,9 @@ class WorkspaceConfig:
     )
     user_chars: Count = key(4_000, "The same for USER.md.")
     total_chars: Count = key(60_000, "Characters of all of them together.")
+    set_bytes: Count = key(
+        262_144, "Bytes of one file, at most, that a client may set (agents.files.set)."
+    )
     check_seconds: Seconds = key(
         1.0,
         "Seconds that a look at the files may take before a turn begins; then what was\n"

@@ -20,7 +20,14 @@ from beamclaw.config.server import GetDocument, Write
 from beamclaw.config.writing.documents import Document, Order
 from beamclaw.contracts import keys
 from beamclaw.contracts.names import of_tenant
-from beamclaw.contracts.skills import GetFiles, Unread, WorkspaceFile, WorkspaceFiles
+from beamclaw.contracts.skills import (
+    GetFiles,
+    SetFile,
+    Unread,
+    Unset,
+    WorkspaceFile,
+    WorkspaceFiles,
+)
 from beamclaw.gateway.auth.scopes import ADMIN, READ
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
@@ -295,6 +302,37 @@ async def files_get(context: Context, params: FileParams) -> object:
     return {"agentId": params.agent_id, "workspace": found.folder, "file": shown}
 
 
+@attrs.frozen(kw_only=True)
+class SetParams:
+    """What is to stand in which of them."""
+
+    agent_id: Text
+    name: Text
+    content: str
+
+
+@method("agents.files.set", scope=ADMIN, params=SetParams)
+async def files_set(context: Context, params: SetParams) -> object:
+    """Put something into one of them; the agent's next turn is told it."""
+    agent = params.agent_id
+    checked_agent(context, agent)
+    order = SetFile(agent, params.name, params.content)
+    skills = of_tenant(context.tenant, "skills")
+    found = await context.bus.call(skills, order, timeout=None)
+    if isinstance(found, Unset):
+        raise invalid(found.why)
+    if isinstance(found, Unread):
+        raise unavailable(
+            f"{found.why}; the file is as before, or as it was to be: look",
+            reason="workspace-unread",
+        )
+    (file,) = (each for each in found.files if each.name == params.name)
+    shown = _file(found.folder, file)
+    if file.text is not None:
+        shown["content"] = file.text
+    return {"ok": True, "agentId": agent, "workspace": found.folder, "file": shown}
+
+
 async def _files(context: Context, agent: str) -> WorkspaceFiles:
     checked_agent(context, agent)
     skills = of_tenant(context.tenant, "skills")
@@ -321,4 +359,5 @@ METHODS: Final = (
     delete,
     files_list,
     files_get,
+    files_set,
 )

@@ -9,7 +9,15 @@ import pytest
 
 from beamclaw.contracts import points
 from beamclaw.contracts.points import hooked
-from beamclaw.skills.files import MARKER, MOST_BYTES, contents, seed
+from beamclaw.paths import PathRefused, Roots
+from beamclaw.skills.files import (
+    MARKER,
+    MOST_BYTES,
+    NotWritten,
+    contents,
+    put,
+    seed,
+)
 
 SEEDED = ["AGENTS.md", "BOOTSTRAP.md", "IDENTITY.md", "SOUL.md", "USER.md"]
 
@@ -145,3 +153,78 @@ def test_a_thread_that_its_process_has_left_is_waited_for(tmp_path: Path) -> Non
         others[0].join()
     assert not came
     assert (tmp_path / MARKER).exists()
+
+
+# --- set by a client
+
+
+def test_a_file_is_set_whole_with_the_modes_that_it_had(tmp_path: Path):
+    workspace = tmp_path / "w"
+    put(Roots(workspace), "MEMORY.md", "new\n", 100)
+    memory = workspace / "MEMORY.md"
+    assert (memory.read_text(), memory.stat().st_mode & 0o777) == ("new\n", 0o600)
+    memory.chmod(0o640)
+    put(Roots(workspace), "MEMORY.md", "ünder\n", 100)
+    assert memory.read_text() == "ünder\n"
+    assert memory.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in workspace.iterdir()] == ["MEMORY.md"]
+
+
+@pytest.mark.parametrize(
+    "name, text, words",
+    [
+        ("notes.md", "x", "unsupported file"),
+        ("../AGENTS.md", "x", "unsupported file"),
+        ("agents.md", "x", "unsupported file"),
+        ("memory/MEMORY.md", "x", "unsupported file"),
+        ("", "x", "unsupported file"),
+        ("AGENTS.md", "x" * 11, "workspace.set_bytes"),
+        ("AGENTS.md", "ü" * 6, "workspace.set_bytes"),
+    ],
+)
+def test_what_may_not_be_set_is_refused_in_words(tmp_path: Path, name, text, words):
+    with pytest.raises(NotWritten, match=words):
+        put(Roots(tmp_path / "w"), name, text, 10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_set_outside_of_the_workspace(tmp_path: Path):
+    workspace, secret = tmp_path / "w", tmp_path / "secret"
+    workspace.mkdir()
+    secret.write_text("of somebody else")
+    (workspace / "SOUL.md").symlink_to(secret)
+    (workspace / "USER.md").mkdir()
+    os.mkfifo(workspace / "TOOLS.md")
+    for name in ("SOUL.md", "USER.md", "TOOLS.md"):
+        with pytest.raises(PathRefused):
+            put(Roots(workspace), name, "x", 10)
+    closed = Roots(workspace, closed=(workspace,))
+    with pytest.raises(PathRefused):
+        put(closed, "AGENTS.md", "x", 10)
+    assert secret.read_text() == "of somebody else"
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize(
+    "name", ["workspace.write", "workspace.replace", "workspace.sync-folder"]
+)
+def test_whoever_dies_while_a_file_is_set_leaves_it_whole(tmp_path, name, side):
+    class Died(BaseException):
+        pass
+
+    def die(point: str) -> None:
+        if point == f"{name}.{side}":
+            raise Died
+
+    soul = tmp_path / "SOUL.md"
+    soul.write_text("old")
+    with pytest.raises(Died), hooked(die):
+        put(Roots(tmp_path), "SOUL.md", "new", 10)
+    late = name == "workspace.sync-folder" or (name, side) == (
+        "workspace.replace",
+        "after",
+    )
+    assert soul.read_text() == ("new" if late else "old")
+    put(Roots(tmp_path), "SOUL.md", "newer", 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["SOUL.md"]
+    assert soul.read_text() == "newer"

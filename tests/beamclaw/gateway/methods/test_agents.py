@@ -147,6 +147,55 @@ async def test_a_file_that_leads_out_is_not_shown(talk, tmp_path: Path):
     assert "cannot be read" in error["message"]
 
 
+async def test_a_file_of_an_agent_is_set_and_told(talk, tmp_path: Path):
+    folder = tmp_path / "data" / "workspace"
+    await ok(talk, "agents.files.list", {"agentId": "main"})
+    params = {"agentId": "main", "name": "MEMORY.md", "content": "likes tea\n"}
+    found = await ok(talk, "agents.files.set", params)
+    assert found["file"] == {
+        "name": "MEMORY.md",
+        "path": f"{folder}/MEMORY.md",
+        "missing": False,
+        "size": 10,
+        "content": "likes tea\n",
+    }
+    assert (folder / "MEMORY.md").read_text() == "likes tea\n"
+    params = {"agentId": "main", "name": "MEMORY.md"}
+    assert (await ok(talk, "agents.files.get", params))["file"] == found["file"]
+
+
+@pytest.mark.parametrize(
+    "params, words",
+    [
+        ({"agentId": "nobody", "name": "SOUL.md"}, "there is no agent"),
+        ({"name": "../beamclaw.yaml"}, "unsupported file"),
+        ({"name": "skills/x/SKILL.md"}, "unsupported file"),
+        ({"name": "SOUL.md", "content": "x" * 262_145}, "workspace.set_bytes"),
+        ({"name": "USER.md"}, "link"),
+        ({"name": "SOUL.md", "content": None}, "content"),
+    ],
+)
+async def test_what_may_not_be_set_stays_as_it_is(talk, tmp_path: Path, params, words):
+    folder = tmp_path / "data" / "workspace"
+    await ok(talk, "agents.files.list", {"agentId": "main"})
+    soul = (folder / "SOUL.md").read_text()
+    (folder / "USER.md").unlink()
+    (folder / "USER.md").symlink_to(tmp_path / "elsewhere")
+    given = {"agentId": "main", "content": "mine", **params}
+    error = await refused(talk, "agents.files.set", given)
+    assert error["code"] == "INVALID_REQUEST"
+    assert words in error["message"]
+    assert (folder / "SOUL.md").read_text() == soul
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_who_may_only_talk_sets_no_file(start, tmp_path: Path):
+    params = {"agentId": "main", "name": "SOUL.md", "content": "mine"}
+    async with start(), connected(port(), scopes=["operator.write"]) as talk:
+        error = await refused(talk, "agents.files.set", params)
+    assert error["code"] == "FORBIDDEN"
+
+
 async def test_the_models_are_listed(talk):
     found = (await ok(talk, "models.list"))["models"]
     assert [(each["provider"], each["id"]) for each in found] == [("demo", "demo")]
