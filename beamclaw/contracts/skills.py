@@ -26,9 +26,14 @@ class Persona:
 
 @attrs.frozen
 class Unread:
-    """It could not be read so far, and why."""
+    """It could not be read so far, and why.
+
+    Attributes:
+        late: The disk has not answered in time; it may yet.
+    """
 
     why: str
+    late: bool = False
 
 
 @attrs.frozen

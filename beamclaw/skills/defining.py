@@ -74,6 +74,10 @@ class Definer:
         answer: Persona | Unread = Unread("the process that reads it is not there")
         with trio.move_on_after(seconds):
             answer = await self._ask(agent, scope)
+            # A slow disk is waited for by who has nothing else to go on with.
+            while last is None and isinstance(answer, Unread) and answer.late:
+                await trio.sleep(PAUSE)
+                answer = await self._ask(agent, scope)
         if isinstance(answer, Persona):
             self._told[agent, scope] = answer
             return answer

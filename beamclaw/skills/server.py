@@ -50,6 +50,7 @@ class _Agent:
     begun: float = float("-inf")
     looked: Looked | None = None
     trouble: str = ""
+    late: bool = False
 
 
 class SkillsServer(supervision.Server):
@@ -142,15 +143,16 @@ class SkillsServer(supervision.Server):
         if known.begun <= asked_at or known.looked is None:
             await self._look(agent)
         if known.looked is None:
-            return Unread(known.trouble)
+            return Unread(known.trouble, late=known.late)
         return known.looked.personas[scope]
 
     async def _look(self, agent: str) -> None:
         """See whether something has changed, and read it if so."""
         begun = trio.current_time()
-        if begun < self._held_up_until:
-            return
         known, before = self._known(agent), self._known(agent).looked
+        # Who waits for the first look has nothing else to go on with.
+        if begun < self._held_up_until and before is not None:
+            return
         trouble = ""
         with trio.move_on_after(self._seconds) as limit:
             try:
@@ -160,7 +162,8 @@ class SkillsServer(supervision.Server):
                 known.begun = begun
             except OSError as error:
                 trouble = f"{error.filename}: {error.strerror or error}"
-        if limit.cancelled_caught:
+        known.late = limit.cancelled_caught
+        if known.late:
             self._held_up_until = trio.current_time() + PATIENCE
             trouble = "the disk with its workspace does not answer"
         if trouble and trouble != known.trouble:

@@ -159,6 +159,23 @@ class Stuck:
         return fn()
 
 
+async def test_a_slow_disk_at_the_start_is_waited_for_by_the_first_turn(
+    tmp_path: Path, autojump_clock: object
+):
+    """Longer than one look may take, and no longer than a turn waits."""
+    worker = Stuck(stuck=True)
+    async with running(config_of(tmp_path), lambda: worker) as definer:
+        await trio.sleep(1.5)
+        with pytest.raises(Unready, match="does not answer"):
+            await definer.define("main", None, MAIN)
+        assert trio.current_time() >= 1.5 + 2.0
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(definer.define, "main", None, MAIN)
+            await trio.sleep(0.9)
+            worker.stuck = False
+
+
 async def test_a_disk_that_does_not_answer_holds_turns_up_once_and_not_each(
     tmp_path: Path, autojump_clock: object
 ):

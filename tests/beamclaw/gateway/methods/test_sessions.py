@@ -410,6 +410,8 @@ async def running(talk):
         row = (await ok(talk, "sessions.describe", {"key": "main"}))["session"]
         if row.get("status") == "running":
             return row
+        # A turn that is over never will be.
+        assert row.get("status") in (None, "queued"), row
 
 
 @pytest.mark.parametrize(
