@@ -18,6 +18,72 @@ BEGIN = "<!-- made by python -m scripts.methods -->\n"
 PUBLISHED = 410
 
 
+# Published methods that are not here, by why; ``x.*`` are all that begin so.
+ABSENT: dict[str, str] = {
+    "connect": "the first request of a connection, and none later",
+    "channels.* conversations.* message.action poll send web.*": "there are no channels",
+    "cron.* last-heartbeat set-heartbeats system-event": "there are no jobs by the clock",
+    "node.* exec.approvals.node.* skills.bins nativeHook.* desktop.* worker.* "
+    "environments.* voicewake.* attach.* device.pair.setupCode "
+    "device.pair.setupStatus": "there are no nodes: machines that do something for agents",
+    "device.scopes.*": "a device that wants more asks for it when it connects",
+    "gateway.identity.get": "the gateway signs nothing, so it has no key",
+    "memory.* doctor.memory.* migrations.*": "there is no index of memory",
+    "plugins.* plugin.* mcp.* sessions.pluginPatch": "plugins have no part in the gateway",
+    "talk.* tts.*": "nothing is spoken or heard",
+    "board.* portal.* progressCard.* controlUi.* ui.* assistant.* push.*": "pages of "
+    "OpenClaw's own, and what they show beside conversations",
+    "worktrees.* projects.* sessions.diff sessions.github.* tools.github.*": "agents "
+    "work in their workspace as it is",
+    "users.* session.* sessions.assignOwner sessions.viewers.set "
+    "sessions.observer.* sessions.companion.*": "a tenant's sessions belong to nobody in "
+    "particular",
+    "sessions.groups.* sessions.goal.* sessions.title.prepare chat.toolTitles": "a "
+    "session has a label, and no further order",
+    "sessions.dispatch sessions.reclaim sessions.recover sessions.move "
+    "sessions.catalog.*": "sessions stay on this node, and others' are not looked at",
+    "sessions.files.*": "which files a session has touched is not kept; "
+    "`agents.workspace.list` has all of them",
+    "artifacts.*": "pictures and files of a conversation are kept for its model",
+    "audit.*": "what was done stands in each session's journal; there is no list of all",
+    "exec.approval.request": "a question is asked by a call of a turn, which waits for "
+    "the answer",
+    "question.get question.request question.resolve question.waitAnswer "
+    "taskSuggestions.*": "no tool asks with answers to choose from, or suggests",
+    "tasks.retry tasks.dismiss": "what is over is in its conversation",
+    "terminal.*": "nobody types into a shell of the node by the gateway",
+    "fs.*": "folders beside workspaces are not shown",
+    "models.probe models.authLogout secrets.*": "keys stand in the configuration, and "
+    "are tried with the first turn",
+    "skills.*": "skills are folders on the disk, which are put there by hand",
+    "hooks.status": "what comes by `/hooks/*` stands in the configuration",
+    "diagnostics.*": "a running node is looked at with `beamclaw shell`",
+    "gateway.restart.* gateway.suspend.* update.* wizard.* openclaw.* "
+    "config.openFile": "a node is started, stopped and changed by who runs it",
+}
+
+
+def why_absent(name: str) -> str | None:
+    """Why the published method *name* is not here; None: nobody has said."""
+    for patterns, why in ABSENT.items():
+        for pattern in patterns.split():
+            if name == pattern or (
+                pattern[-1] == "*" and name.startswith(pattern[:-1])
+            ):
+                return why
+    return None
+
+
+def absent() -> str:
+    """What is not here, as a table."""
+    rows = [
+        f"| {', '.join(f'`{each}`' for each in patterns.split())} | {why} |"
+        for patterns, why in ABSENT.items()
+    ]
+    head = "## What is not here\n\nOf the published methods, by why; `x.*` are those of a family that the table above has not."
+    return "\n".join(["", head, "", "| methods | why |", "| --- | --- |", *rows, ""])
+
+
 def table(methods: Iterable[Method]) -> str:
     """The table, and a line with its sums."""
     rows = list(methods)
@@ -53,7 +119,7 @@ def _params(params: type) -> str:
 def page(text: str) -> str:
     """*text*, the page, with the table anew."""
     before, _, _ = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{table(METHODS.values())}"
+    return f"{before}{BEGIN}\n{table(METHODS.values())}{absent()}"
 
 
 if __name__ == "__main__":

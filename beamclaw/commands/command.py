@@ -39,6 +39,7 @@ from beamclaw.contracts.commands import (
     EndedBy,
     Ran,
     StartCommand,
+    StopCommand,
     Watched,
 )
 from beamclaw.contracts.points import point
@@ -302,7 +303,7 @@ class CommandServer(supervision.Server):
 
     # --- what is asked of it
 
-    async def handle_call(
+    async def handle_call(  # noqa: C901 -- a table
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """See :mod:`beamclaw.commands.messages`."""
@@ -319,6 +320,10 @@ class CommandServer(supervision.Server):
                 self._beginners.append(sender)
                 if self._state != "starting":
                     self._answer_beginners()
+            case StopCommand():
+                going_on = self._state != "over"
+                self._end("order")
+                return going_on
             case End():
                 self._end("order")
                 self._await(sender)

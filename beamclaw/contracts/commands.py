@@ -240,6 +240,14 @@ class AwaitEnd(supervision.Call[Ran]):
     """
 
 
+@attrs.frozen
+class StopCommand(supervision.Call[bool]):
+    """End it for a person, with all that it has started; False: it was over before.
+
+    The reply comes at once: how it ends its session is told.
+    """
+
+
 async def start(tenant: str, order: StartCommand) -> supervision.Pid:
     """Begin a command; see :class:`StartCommand`.
 

@@ -53,6 +53,7 @@ class RunStarted:
         reply_to: Where its answer is wanted, as whoever brought the message says it.
         ordered: No model is asked: a client orders one call of a tool, which stands
             behind this in the place of a model's answer.
+        compacts: No answer is asked for: only a summary of what was said.
     """
 
     epoch: int
@@ -64,6 +65,7 @@ class RunStarted:
     hops: int = 0
     reply_to: str | None = None
     ordered: bool = False
+    compacts: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -165,7 +165,7 @@ class SessionChanged:
     """Published on :func:`changes`: something is different about the session, durably.
 
     *reason* is what was done: ``create``, ``patch``, ``reset``, ``rewind``, ``fork``,
-    ``archive``, ``delete``.
+    ``archive``, ``delete``, ``compact``.
     """
 
     session_key: str
@@ -175,6 +175,11 @@ class SessionChanged:
 def changes(tenant: str) -> str:
     """The bus topic of what is done with whole sessions of *tenant*."""
     return names.of_tenant(tenant, "changes")
+
+
+def tell_changed(bus: Bus, tenant: str, session_key: str, reason: str) -> None:
+    """It is durable: tell whoever follows the sessions."""
+    bus.publish(changes(tenant), SessionChanged(session_key, reason))
 
 
 @attrs.frozen

@@ -133,6 +133,7 @@ class OpenTurn:
         last: The model wants the turn to end, see ``ToolEnded``.
         tainted: The model had read words of strangers when it gave its last answer.
         ordered: No model is asked: a client has ordered the one call that there is.
+        compacts: It only writes a summary.
     """
 
     run_id: str
@@ -176,6 +177,7 @@ class OpenTurn:
     last: bool = False
     tainted: bool = False
     ordered: bool = False
+    compacts: bool = False
 
     def busy_seconds(self, now: float) -> float:
         """Seconds that somebody has worked for the turn.

@@ -51,6 +51,7 @@ class Inbound:
         hops: Turns since a person has spoken.
         tainted: Whoever says it has read words of strangers.
         call: What is to be done in place of asking a model: one call of a tool.
+        compacts: Nothing is said: a summary is to take the place of what was.
     """
 
     tenant: str
@@ -76,6 +77,7 @@ class Inbound:
     hops: int = 0
     tainted: bool = False
     call: ToolCall | None = None
+    compacts: bool = False
 
     @property
     def brings_results(self) -> bool:

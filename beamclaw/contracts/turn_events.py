@@ -59,6 +59,7 @@ def started(
         hops=body.hops,
         reply_to=body.reply_to,
         ordered=body.ordered,
+        compacts=body.compacts,
     )
 
 

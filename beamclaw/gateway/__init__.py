@@ -182,6 +182,7 @@ async def _serve(
         check=check,
         version=functools.cache(lambda: about.__version__),
         reader=reader,
+        disk=outside.worker(),
         means=means,
     )
     rooms = app.Rooms(

@@ -26,7 +26,7 @@ class NoOpenTurnError(Exception):
     """There is nothing to decide: the journal has no turn in progress."""
 
 
-def decide(
+def decide(  # noqa: PLR0911 -- a table
     state: Transcript,
     *,
     now: float,
@@ -72,6 +72,8 @@ def decide(
         )
     if turn.ordered:
         return (_carried_out(turn),)
+    if turn.compacts:
+        return (_summed_up(state, turn, window),)
     if turn.last or (turn.answer is not None and not turn.calls):
         return (_answered(turn, limits, now),)
     reached = _reached(turn, limits, now)
@@ -101,6 +103,14 @@ def _carried_out(turn: OpenTurn) -> Finish:
     return Finish(
         outcome="error", stop_reason="error", error=turn.text, kind=f"tool_{outcome}"
     )
+
+
+def _summed_up(state: Transcript, turn: OpenTurn, window: Window) -> Compact | Finish:
+    """A client wants what was said to be shorter: once, and nothing is answered."""
+    at = None if turn.compactions else context.cut(state, window.keep)
+    if at is None:
+        return Finish(outcome="ok", stop_reason="stop")
+    return Compact(at, model=True)
 
 
 def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish:

@@ -205,7 +205,7 @@ def _stands_alone(inbound: Inbound) -> bool:
     It begins a new conversation, or says itself what it goes on with, or has to be
     answered with tools of its own, or is no message to a model.
     """
-    if inbound.call is not None or inbound.params.tools:
+    if inbound.call is not None or inbound.compacts or inbound.params.tools:
         return True
     if inbound.brings_results or inbound.follows is not None:
         return True

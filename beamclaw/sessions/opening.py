@@ -73,7 +73,8 @@ def opening(
             messages=taken(
                 each.inbound,
                 fresh=fresh and each is together[0],
-                owed=owed if each is together[0] else (),
+                # Whoever owes results of calls may give them after a summary, too.
+                owed=owed if each is together[0] and not inbound.compacts else (),
             ),
             inbox_id=each.inbox_id,
             child=each.inbound.child,
@@ -115,7 +116,7 @@ def _reason(
         return None
     if inbound.follows is not None or inbound.brings_results:
         return None
-    if inbound.call is not None:  # nobody has said anything
+    if inbound.call is not None or inbound.compacts:  # nobody has said anything
         return None
     return due(rule, state.at, now) if word is None else word.reason
 

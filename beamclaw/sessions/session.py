@@ -339,6 +339,7 @@ class Session(supervision.Server):
             hops=inbound.hops,
             reply_to=inbound.reply_to,
             ordered=inbound.call is not None,
+            compacts=inbound.compacts,
         )
         body = definition.body
         with point("session.take"):

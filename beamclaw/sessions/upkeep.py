@@ -39,11 +39,10 @@ from beamclaw.contracts.lifecycle import (
     PutAway,
     ResetSession,
     RewindSession,
-    SessionChanged,
     TurnInProgress,
-    changes,
     clean_up,
     no_such_session,
+    tell_changed,
 )
 from beamclaw.contracts.path import path, rests
 from beamclaw.contracts.points import point
@@ -199,8 +198,8 @@ class Upkeep:
 
     def _tell(self, reason: str, key: str = "") -> None:
         """It is durable: whoever follows the sessions is told."""
-        value = SessionChanged(key or self._key, reason)
-        self._wiring.bus.publish(changes(self._wiring.tenant), value)
+        wiring = self._wiring
+        tell_changed(wiring.bus, wiring.tenant, key or self._key, reason)
 
     async def _noted(self, order: NoteSession) -> int | None:
         """Where the note stands that this one repeats; None: it repeats none."""

@@ -51,6 +51,7 @@ class Node:
         check: See :data:`~beamclaw.gateway.honour.Check`.
         version: Of BeamClaw.
         reader: Does what takes long, away from the loop.
+        disk: Looks at files that may lie on a disk that does not answer.
         means: What agents have.
     """
 
@@ -61,4 +62,5 @@ class Node:
     check: Check
     version: Callable[[], str]
     reader: Worker
+    disk: Worker
     means: Means = attrs.field(factory=Means)

@@ -9,18 +9,22 @@ from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.hall import Client
 from beamclaw.gateway.methods import _talking as talking
-from beamclaw.gateway.methods._method import Context, NoParams, Text, method
+from beamclaw.gateway.methods._method import Context, Text, method
+from beamclaw.gateway.methods.session_looks import ListParams, page
 
 # Sessions whose messages one client may follow.
 MOST: Final = 1000
 
 
-@method("sessions.subscribe", scope=READ)
-async def subscribe(context: Context, params: NoParams) -> object:
-    """Hear of changes of all sessions, from now on."""
-    await trio.lowlevel.checkpoint()
+@method("sessions.subscribe", scope=READ, params=ListParams)
+async def subscribe(context: Context, params: ListParams) -> object:
+    """Hear of changes of all sessions, from now on; with a list of them if wanted."""
+    # First, so that nothing falls between the two: what changes meanwhile is told.
     _client(context).sessions = True
-    return {"subscribed": True}
+    if not context.given:
+        await trio.lowlevel.checkpoint()
+        return {"subscribed": True}
+    return {"subscribed": True, "list": await page(context, params)}
 
 
 @attrs.frozen(kw_only=True)

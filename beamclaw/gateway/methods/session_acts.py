@@ -21,8 +21,8 @@ from beamclaw.contracts.lifecycle import (
 )
 from beamclaw.contracts.messages import ThinkingLevel
 from beamclaw.contracts.session_meta import changed
+from beamclaw.contracts.sessions import QueueMode, read_answering, read_run
 from beamclaw.contracts.sessions import abort as abort_run
-from beamclaw.contracts.sessions import read_answering, read_run
 from beamclaw.gateway.auth.scopes import ADMIN, WRITE
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods import _faults
@@ -147,6 +147,18 @@ class SendParams:
 @method("sessions.send", scope=WRITE, params=SendParams)
 async def send(context: Context, params: SendParams) -> object:
     """Say something in a session that is there; answered when it is kept."""
+    return await _send(context, params)
+
+
+@method("sessions.steer", scope=WRITE, params=SendParams)
+async def steer(context: Context, params: SendParams) -> object:
+    """The same in place of what goes on there: a turn in progress is stopped for it."""
+    return await _send(context, params, queue="interrupt")
+
+
+async def _send(
+    context: Context, params: SendParams, *, queue: QueueMode | None = None
+) -> object:
     key = key_of(context, params.key, params.agent_id, new=True)
     await find(context, key)
     handed = await hand_in(
@@ -156,6 +168,7 @@ async def send(context: Context, params: SendParams) -> object:
         unique=params.idempotency_key,
         attachments=params.attachments,
         thinking=params.thinking,
+        queue=queue,
     )
     status = "started"
     if handed.again:
@@ -463,6 +476,7 @@ async def cleanup(context: Context, params: CleanupParams) -> object:
 METHODS: Final = (
     create,
     send,
+    steer,
     abort,
     patch,
     patch_many,

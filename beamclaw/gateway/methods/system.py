@@ -12,11 +12,14 @@ import trio
 import supervision
 from beamclaw.arguments import Range
 from beamclaw.contracts import gateway, names
+from beamclaw.contracts.commands import StopCommand
 from beamclaw.contracts.ledger_reads import ReadCommands, ReadSessions
 from beamclaw.contracts.ledger_rows import CommandRow, SessionRow
 from beamclaw.contracts.logs import NAME as LOG
 from beamclaw.contracts.logs import ReadLog
-from beamclaw.gateway.auth.scopes import ADMIN, QUESTIONS, READ
+from beamclaw.contracts.sessions import abort
+from beamclaw.gateway.auth.scopes import ADMIN, QUESTIONS, READ, WRITE
+from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.events.approvals import ms, visible
 from beamclaw.gateway.methods._method import Context, NoParams, Text, Whole, method
 from beamclaw.gateway.methods.health import uptime_ms
@@ -119,20 +122,70 @@ async def tasks(context: Context, params: TasksParams) -> object:
     """Commands that go on in the background, and sub-agents at work."""
     if not _wants_running(params.status):
         return {"tasks": []}
-    ledger = names.of_tenant(context.tenant, "ledger")
-    commands = await context.bus.call(ledger, ReadCommands())
-    sessions = await context.bus.call(ledger, ReadSessions(MOST_SESSIONS))
-    found = [
-        *(_command(row) for row in commands),
-        *(_child(row) for row in sessions if row.parent and row.open_run),
-    ]
     wanted = [
         task
-        for task in found
+        for task in await _running(context)
         if params.agent_id in (None, task["agentId"])
         and params.session_key in (None, task["sessionKey"])
     ]
     return {"tasks": wanted[: params.limit]}
+
+
+@attrs.frozen(kw_only=True)
+class TaskParams:
+    """Which task."""
+
+    task_id: Text
+
+
+@attrs.frozen(kw_only=True)
+class CancelParams:
+    """Which task, and why, in words."""
+
+    task_id: Text
+    reason: str = ""
+
+
+@method("tasks.get", scope=READ, params=TaskParams)
+async def task(context: Context, params: TaskParams) -> object:
+    """One of them; what is over is in the conversations."""
+    for each in await _running(context):
+        if each["id"] == params.task_id:
+            return {"task": each}
+    raise invalid(f"no task {params.task_id[:100]!r} goes on", reason="task-not-found")
+
+
+@method("tasks.cancel", scope=WRITE, params=CancelParams)
+async def cancel(context: Context, params: CancelParams) -> object:
+    """Stop one of them, a command with all that it has started."""
+    found = [t for t in await _running(context) if t["id"] == params.task_id]
+    if not found:
+        return {"found": False, "cancelled": False, "reason": "nothing goes on"}
+    (task,) = found[:1]
+    if task["kind"] == "subagent":
+        key = task["childSessionKey"]
+        done = await abort(context.bus, context.tenant, key, task["id"])
+    else:
+        done = await _stop_command(context, task["id"])
+    return {"found": True, "cancelled": done, "task": task}
+
+
+async def _stop_command(context: Context, command: str) -> bool:
+    name = names.command(context.tenant, command)
+    try:
+        return await context.bus.call(name, StopCommand())
+    except supervision.CallFailed:
+        return False  # it is over, and its process gone
+
+
+async def _running(context: Context) -> list[dict[str, Any]]:
+    ledger = names.of_tenant(context.tenant, "ledger")
+    commands = await context.bus.call(ledger, ReadCommands())
+    sessions = await context.bus.call(ledger, ReadSessions(MOST_SESSIONS))
+    return [
+        *(_command(row) for row in commands),
+        *(_child(row) for row in sessions if row.parent and row.open_run),
+    ]
 
 
 def _wants_running(status: Any) -> bool:
@@ -182,5 +235,7 @@ METHODS: Final = (
     info,
     tail,
     tasks,
+    task,
+    cancel,
     questions,
 )

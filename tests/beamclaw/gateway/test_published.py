@@ -16,7 +16,7 @@ from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.methods._method import Method
 from beamclaw.gateway.methods.table import METHODS
 from beamclaw.gateway.notices import EVENTS as NOTICES
-from scripts.methods import PUBLISHED
+from scripts.methods import ABSENT, PUBLISHED, why_absent
 from tests.support.protocol import (
     EVENTS,
     PARTS,
@@ -243,6 +243,24 @@ def test_scopes_and_names_are_the_published_ones() -> None:
             assert method.scope == theirs[name]["scope"], name
         elif method.published:
             assert theirs[name]["scope"] == "dynamic", name
+
+
+def test_of_each_method_that_is_not_here_it_is_said_why() -> None:
+    schema = published()
+    assert schema is not None
+    missing = schema["methods"].keys() - METHODS.keys()
+    silent = sorted(name for name in missing if why_absent(name) is None)
+    assert silent == [], "say in scripts/methods.py why it is not here"
+    patterns = [each for group in ABSENT for each in group.split()]
+    assert len(patterns) == len(set(patterns))
+    # A reason for something that is here, or that nobody has published, is none.
+    assert [
+        each for each in patterns if not any(_fits(each, name) for name in missing)
+    ] == []
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return name == pattern or (pattern[-1] == "*" and name.startswith(pattern[:-1]))
 
 
 def test_what_is_held_against_the_schema_is_there() -> None:

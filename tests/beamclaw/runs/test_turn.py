@@ -1,6 +1,7 @@
 """The turn machine's decisions, as tables."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import attrs
 import pytest
@@ -30,6 +31,7 @@ from beamclaw.runs.turn_steps import (
     AskTool,
     Await,
     Begin,
+    Compact,
     Conclude,
     Expire,
     Finish,
@@ -176,6 +178,31 @@ def test_what_a_client_has_ordered_is_all_there_is_of_the_turn(outcome, step) ->
     done = attrs.evolve(call("send"), outcome=outcome)
     turn = attrs.evolve(wanting(done), ordered=True, text="its words")
     assert steps(turn, running={done.asked.id}) == (step,)
+
+
+# --- a summary that a client has ordered
+
+
+def test_a_summary_by_order_is_written_once_and_nothing_is_answered() -> None:
+    over = (Finish(outcome="ok", stop_reason="stop"),)
+    turn = attrs.evolve(TURN, compacts=True)
+    # There is one message, which stays.
+    assert steps(turn) == over
+    two = (said("user", "a"), said("user", "b"))
+    talked = Transcript(3, two, turn, seqs=(1, 2))
+    ordered = partial(
+        decide,
+        now=1.0,
+        limits=attrs.evolve(LIMITS, model_calls=0),
+        window=attrs.evolve(WINDOW, keep=0),
+        system=None,
+        tools=TOOLS,
+        running=set[str](),
+        clearances=dict[str, Clearance](),
+    )
+    assert ordered(talked) == (Compact(1, model=True),)
+    once = attrs.evolve(turn, compactions=1)
+    assert ordered(attrs.evolve(talked, turn=once)) == over
 
 
 # --- tool calls of the client

@@ -1,6 +1,7 @@
 """Conversations that do not fit any more: summed up, never twice, never for ever."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -242,3 +243,70 @@ def test_the_summary_without_a_model_is_bounded() -> None:
     assert len(text) < 4_500
     assert "messages before are left out" in text
     assert "999 word" in text
+
+
+# --- by order
+
+ORDER = {"messages": (), "compacts": True, "queue": "followup"}
+
+
+async def test_a_summary_can_be_ordered_and_nothing_is_answered(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("they counted words")]
+    async with open_tenant(window=4 * WINDOW) as tenant:
+        await talk(tenant, 3)
+        assert await compactions() == []
+        end = await tenant.ask("", **ORDER)
+        assert (end.outcome, end.text) == ("ok", "")
+        (one,) = await compactions()
+        assert (one.method, one.summary) == ("model", "they counted words")
+        assert len(model.calls) == 4
+        # Once more there is nothing to be made shorter.
+        assert (await tenant.ask("", **ORDER)).outcome == "ok"
+        assert len(await compactions()) == 1
+        assert (await tenant.ask("go on")).outcome == "ok"
+        last = model.calls[-1].messages
+        assert last[0].text.endswith("they counted words")
+        assert last[-1].text == "go on"
+
+
+async def test_an_ordered_summary_outlives_who_writes_it(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    reached = trio.Event()
+
+    async def first(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        if is_summary(request) and not reached.is_set():
+            reached.set()
+            await trio.sleep_forever()
+        async with aclosing(model_of("at last")(request)) as events:
+            async for event in events:
+                yield event
+
+    model.scripts = [first]
+    async with open_tenant(window=4 * WINDOW) as tenant:
+        await talk(tenant, 3)
+        order = await tenant.send("", **ORDER)
+        await reached.wait()
+        behind = await tenant.send("behind it", queue="steer")
+        await tenant.kill(f"default/run/{order.run_id}")
+        assert (await tenant.end(order)).outcome == "ok"
+        (one,) = await compactions()
+        assert (one.method, one.summary) == ("model", "at last")
+        assert (await tenant.end(behind)).outcome == "ok"
+        rows = await supervision.call("default/ledger", ReadUsage())
+    assert all(row.reserved == Usage() for row in rows)
+
+
+async def test_where_money_is_short_an_ordered_summary_needs_no_model(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("short")]
+    cap = Cap("session", "calls", 3, "limits.session.calls")
+    async with open_tenant(window=4 * WINDOW, caps=(cap,)) as tenant:
+        await talk(tenant, 3)
+        assert (await tenant.ask("", **ORDER)).outcome == "ok"
+        (one,) = await compactions()
+    assert one.method == "trim"
+    assert summaries(model) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from beamclaw.config.schema import ProviderConfig
+from beamclaw.config.schema import ProviderConfig, SessionsConfig
 from tests.beamclaw.gateway.methods.conftest import ended, port, said
 from tests.beamclaw.gateway.socket.talk import connected
 
@@ -433,3 +433,88 @@ async def test_others_are_told_of_what_is_done(talk, start, method, params, reas
         )
     key = "agent:main:other" if reason == "create" else KEY
     assert event["payload"]["sessionKey"] == key
+
+
+async def test_a_list_comes_with_the_subscription(talk):
+    await begun(talk, "one", label="one")
+    await begun(talk, "two", label="two")
+    assert await ok(talk, "sessions.subscribe", {}) == {"subscribed": True}
+    found = await ok(talk, "sessions.subscribe", {"limit": 1})
+    assert [row["label"] for row in found["list"]["sessions"]] == ["two"]
+    assert found["list"]["totalCount"] == 2
+    assert found["subscribed"] is True
+    error = await refused(talk, "sessions.subscribe", {"limit": 0})
+    assert error["message"].startswith("invalid sessions.subscribe params: ")
+
+
+async def test_who_steers_stops_what_goes_on(start):
+    async with start(providers=SLOW), connected(port()) as talk:
+        await begun(talk, message="hello", idempotencyKey="k1")
+        await running(talk)
+        params = {"key": "main", "message": "no, this", "idempotencyKey": "k2"}
+        assert (await ok(talk, "sessions.steer", params))["status"] == "started"
+        end = await ok(talk, "agent.wait", {"runId": "k1"})
+        assert (end["status"], end["error"]) == ("error", "aborted")
+        assert (await running(talk))["activeRunIds"] == ["k2"]
+        await ok(talk, "sessions.abort", {"key": "main"})
+
+
+async def test_an_agent_is_woken_by_words(talk):
+    found = await ok(talk, "wake", {"mode": "now", "text": "the door bell"})
+    await ok(talk, "agent.wait", {"runId": found["runId"]})
+    assert (await spoken(talk, KEY))[0] == "the door bell"
+    bob = {"mode": "now", "text": "hi", "agentId": "bob", "sessionKey": "x"}
+    found = await ok(talk, "wake", bob)
+    await ok(talk, "agent.wait", {"runId": found["runId"]})
+    assert (await spoken(talk, "agent:bob:x"))[0] == "hi"
+    for params, words in (
+        ({"mode": "next-heartbeat", "text": "x"}, "no heartbeats"),
+        ({"mode": "now", "text": "x", "agentId": "nobody"}, "there is no agent"),
+        (
+            {"mode": "now", "text": "x", "sessionKey": "agent:main:subagent:x"},
+            "belong to the node itself",
+        ),
+        ({"mode": "now", "text": ""}, "invalid wake params"),
+    ):
+        assert words in (await refused(talk, "wake", params))["message"]
+
+
+async def test_a_conversation_is_made_shorter_by_order(start):
+    brief = SessionsConfig(keep_tokens=1)
+    async with start(sessions=brief), connected(port()) as talk:
+        await begun(talk)
+        empty = await ok(talk, "sessions.compact", {"key": "main"})
+        assert (empty["compacted"], empty["reason"]) == (False, "no transcript")
+        for number in range(3):
+            await said(talk, KEY, f"number {number}", f"k{number}")
+        before = await spoken(talk, KEY)
+        await ok(talk, "sessions.subscribe")
+        done = await ok(talk, "sessions.compact", {"key": "main"})
+        assert (done["ok"], done["compacted"]) == (True, True)
+        assert done["result"]["tokensBefore"] > 0
+        told = await talk.event(
+            "sessions.changed", lambda told: told.get("reason") == "compact"
+        )
+        assert told["payload"]["sessionKey"] == KEY
+        (checkpoint,) = (await ok(talk, "sessions.compaction.list", {"key": "main"}))[
+            "checkpoints"
+        ]
+        assert checkpoint["summary"] == done["result"]["summary"]
+        # Nothing is lost to who reads it, and nothing was said by that.
+        assert [t for t in await spoken(talk, KEY) if t in before] == before
+        again = await ok(talk, "sessions.compact", {"key": "main"})
+        assert again["compacted"] is False
+        await said(talk, KEY, "and on", "k9")
+        error = await refused(talk, "sessions.compact", {"key": "main", "maxLines": 9})
+        assert "keep_tokens" in error["message"]
+        error = await refused(talk, "sessions.compact", {"key": "none"})
+        assert error["details"]["reason"] == "session-not-found"
+
+
+async def test_a_conversation_in_the_middle_of_a_turn_is_not_made_shorter(start):
+    async with start(providers=SLOW), connected(port()) as talk:
+        await begun(talk, message="hello", idempotencyKey="k1")
+        await running(talk)
+        error = await refused(talk, "sessions.compact", {"key": "main"})
+        assert error["details"]["reason"] == "turn-in-progress"
+        await ok(talk, "sessions.abort", {"key": "main"})

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 import supervision
+from beamclaw.contracts.commands import StopCommand
 from beamclaw.contracts.ledger_reads import ReadCommands, ReadSessions, ReadWaits
 from beamclaw.contracts.ledger_rows import CommandRow, SessionRow
 from beamclaw.contracts.ledger_usage import ReadUsage, UsageRow
@@ -57,6 +58,8 @@ METHODS = {
     "system.info": "operator.read",
     "logs.tail": "operator.read",
     "tasks.list": "operator.read",
+    "tasks.get": "operator.read",
+    "tasks.cancel": "operator.write",
     "usage.cost": "operator.read",
     "usage.status": "operator.read",
     "models.authStatus": "operator.read",
@@ -187,3 +190,34 @@ async def test_only_who_may_look_is_told(method):
     ):
         error = (await talk.call(method))["error"]
     assert error["details"]["missingScope"] == METHODS[method]
+
+
+class FakeCommand(supervision.Server):
+    async def handle_call(self, request, sender):
+        assert isinstance(request, StopCommand)
+        return True
+
+
+async def test_a_task_is_looked_at_and_stopped():
+    beside = [
+        ChildSpec("rows", Ledger, name="default/ledger"),
+        ChildSpec("command", FakeCommand, name="default/command/c1"),
+    ]
+    async with (
+        edge.running(tenant_up=False, beside=beside) as node,
+        connected(node.port, scopes=["operator.write"]) as talk,
+    ):
+        found = (await talk.call("tasks.get", {"taskId": "c1"}))["payload"]["task"]
+        assert (found["id"], found["kind"], found["status"]) == (
+            "c1",
+            "exec",
+            "running",
+        )
+        error = (await talk.call("tasks.get", {"taskId": "c2"}))["error"]
+        assert error["details"]["reason"] == "task-not-found"
+        given = {"taskId": "c1", "reason": "enough"}
+        done = (await talk.call("tasks.cancel", given))["payload"]
+        assert (done["found"], done["cancelled"]) == (True, True)
+        assert done["task"]["id"] == "c1"
+        none = (await talk.call("tasks.cancel", {"taskId": "c2"}))["payload"]
+        assert (none["found"], none["cancelled"]) == (False, False)
