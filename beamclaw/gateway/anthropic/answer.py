@@ -4,12 +4,12 @@ from typing import Any, Final
 
 import orjson
 
-from beamclaw.contracts.follow import Shown
 from beamclaw.contracts.messages import ToolCall, Usage
-from beamclaw.contracts.sessions import Delta, Reset, RunEnded, TopicValue
+from beamclaw.contracts.sessions import RunEnded
 from beamclaw.gateway.ask import Ask
-from beamclaw.gateway.openai.answer import LOST_PLACE, failed
+from beamclaw.gateway.openai.answer import failed
 from beamclaw.gateway.problem import Problem, styled
+from beamclaw.gateway.streamed import LOST_PLACE, Streamed
 
 PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP: Final = {
@@ -68,17 +68,13 @@ def _block(call: ToolCall, *, whole: bool) -> Object:
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": given}
 
 
-class MessageEvents:
-    """See :class:`beamclaw.gateway.api.Events`.
-
-    What was shown cannot be taken back, so an attempt that begins anew ends the stream.
-    """
+class MessageEvents(Streamed):
+    """See :class:`beamclaw.gateway.api.Events`."""
 
     def __init__(self, run_id: str, ask: Ask) -> None:
-        self.ended = False
+        super().__init__(run_id)
         self._run_id = run_id
         self._ask = ask
-        self._shown = Shown(run_id)
         self._text: list[str] = []
 
     def first(self) -> bytes:
@@ -90,29 +86,10 @@ class MessageEvents:
         """See the Protocol."""
         return PING
 
-    def feed(self, value: TopicValue) -> bytes:
-        """See the Protocol."""
-        if self.ended:
-            return b""
-        match value:
-            case Delta() | Reset():
-                return b"".join(map(self._pass_on, self._shown.sees(value) or ()))
-            case RunEnded():
-                return self._end(value)
-            case _:
-                return b""
-
     def fail(self, problem: Problem) -> bytes:
         """See the Protocol."""
         self.ended = True
         return b"event: error\ndata: %s\n\n" % styled(problem, "anthropic").body
-
-    def _pass_on(self, value: TopicValue) -> bytes:
-        if self.ended:
-            return b""
-        return (
-            self._say(value.text) if isinstance(value, Delta) else self.fail(LOST_PLACE)
-        )
 
     def _say(self, text: str) -> bytes:
         begun = b""

@@ -28,7 +28,7 @@ from beamclaw.gateway.fields import (
     members,
     tool_name,
 )
-from beamclaw.gateway.openai.messages import check_calls, check_said
+from beamclaw.gateway.openai.messages import check_calls, check_said, listed
 
 _PDF: Final = "application/pdf"
 
@@ -39,18 +39,10 @@ def read_messages(raw: object, most: int) -> tuple[Message, ...]:
     Raises:
         Wrong: One of them, or what they are together.
     """
-    if not isinstance(raw, list) or not raw:
-        raise Wrong("messages must be a list with at least one message", "messages")
-    given = cast("list[object]", raw)
-    if len(given) > most:
-        raise Wrong(
-            f"{len(given)} messages are more than {most} (gateway.max_messages)",
-            "messages",
-        )
     messages = _merged(
         message
-        for i, item in enumerate(given)
-        for message in _messages(item, f"messages[{i}]")
+        for where, item in listed(raw, most)
+        for message in _messages(item, where)
     )
     if next((m.role for m in messages if m.role != "system"), "") != "user":
         raise Wrong("the first message must be of the user", "messages")

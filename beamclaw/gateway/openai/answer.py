@@ -8,21 +8,14 @@ from typing import Final
 
 import orjson
 
-from beamclaw.contracts.follow import Shown
 from beamclaw.contracts.messages import ToolCall, Usage
-from beamclaw.contracts.sessions import Delta, Reset, RunEnded, TopicValue
+from beamclaw.contracts.sessions import RunEnded
 from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.gateway.streamed import LOST_PLACE, Streamed
 
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT: Final = b": waiting\n\n"
-LOST_PLACE: Final = Problem(
-    status=502,
-    type="api_error",
-    message="the answer was begun anew after a failure, and what was sent of it cannot "
-    "be taken back; ask again",
-    code="answer_restarted",
-)
 _FINISH: Final = {
     "stop": "stop",
     "length": "length",
@@ -128,18 +121,12 @@ def _error_event(problem: Problem) -> bytes:
     return b"data: " + problem.body + b"\n\n"
 
 
-class Chunks:
-    """One streamed answer as server-sent events.
-
-    Give it what :func:`~beamclaw.contracts.follow.follow` gives, also from several
-    tries one after the other: text that was shown is not shown again. What was shown
-    cannot be taken back, so an attempt that begins anew ends the stream.
-    """
+class Chunks(Streamed):
+    """See :class:`beamclaw.gateway.api.Events`."""
 
     def __init__(self, run_id: str, ask: Ask, *, created: int) -> None:
-        self.ended = False
+        super().__init__(run_id)
         self._ask = ask
-        self._shown = Shown(run_id)
         self._text: list[str] = []
         head = {
             "id": run_id,
@@ -159,26 +146,7 @@ class Chunks:
         """The first event: its arrival means that the message is kept."""
         return self._opening(b'{"role":"assistant","content":""') + self._after
 
-    def feed(self, value: TopicValue) -> bytes:
-        """The events for *value*, possibly none; sets ``ended`` after the last."""
-        if self.ended:
-            return b""
-        match value:
-            case Delta() | Reset():
-                return b"".join(map(self._pass_on, self._shown.sees(value) or ()))
-            case RunEnded():
-                return self._end(value)
-            case _:
-                return b""
-
-    def _pass_on(self, value: TopicValue) -> bytes:
-        if self.ended:
-            return b""
-        if isinstance(value, Delta):
-            return self._content(value.text)
-        return self._lost_place()
-
-    def _content(self, text: str) -> bytes:
+    def _say(self, text: str) -> bytes:
         self._text.append(text)
         return self._before + orjson.dumps(text) + self._after
 
@@ -188,9 +156,9 @@ class Chunks:
             return self.fail(problem)
         shown = "".join(self._text)
         if not end.text.startswith(shown):
-            return self._lost_place()
+            return self.fail(LOST_PLACE)
         rest = end.text[len(shown) :]
-        missing = self._content(rest) if rest else b""
+        missing = self._say(rest) if rest else b""
         self.ended = True
         return missing + self._calls(end) + self._finish(end) + DONE
 
@@ -230,6 +198,3 @@ class Chunks:
     def beat(self) -> bytes:
         """A comment, which clients pass over."""
         return HEARTBEAT
-
-    def _lost_place(self) -> bytes:
-        return self.fail(LOST_PLACE)

@@ -4,7 +4,7 @@ Besides each part the whole is checked here: somebody has to say something, and 
 tool call has its result, because a provider would refuse it later, in worse words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 from beamclaw.contracts.messages import (
@@ -43,6 +43,18 @@ def read_messages(raw: object, most: int) -> tuple[Message, ...]:
     Raises:
         Wrong: One of them, or what they are together.
     """
+    messages = tuple(_message(item, where) for where, item in listed(raw, most))
+    check_said(messages)
+    check_calls(messages)
+    return messages
+
+
+def listed(raw: object, most: int) -> Iterator[tuple[str, object]]:
+    """Each of the messages in *raw*, not read yet, behind its place.
+
+    Raises:
+        Wrong: It is no list of at least one, and at most *most*.
+    """
     if not isinstance(raw, list) or not raw:
         raise Wrong("messages must be a list with at least one message", "messages")
     given = cast("list[object]", raw)
@@ -51,10 +63,8 @@ def read_messages(raw: object, most: int) -> tuple[Message, ...]:
             f"{len(given)} messages are more than {most} (gateway.max_messages)",
             "messages",
         )
-    messages = tuple(_message(item, f"messages[{i}]") for i, item in enumerate(given))
-    check_said(messages)
-    check_calls(messages)
-    return messages
+    for i, item in enumerate(given):
+        yield f"messages[{i}]", item
 
 
 def _message(raw: object, where: str) -> Message:

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from beamclaw.contracts.follow import Shown
 from beamclaw.contracts.messages import ToolCall, Usage
-from beamclaw.contracts.sessions import Delta, Reset, RunEnded, TopicValue
-from beamclaw.gateway.openai.answer import DONE, HEARTBEAT, LOST_PLACE, failed
+from beamclaw.contracts.sessions import RunEnded
+from beamclaw.gateway.openai.answer import DONE, HEARTBEAT, failed
 from beamclaw.gateway.problem import Problem
+from beamclaw.gateway.streamed import LOST_PLACE, Streamed
 
 Status = Literal[
     "queued", "in_progress", "completed", "incomplete", "failed", "cancelled"
@@ -141,17 +141,13 @@ def _call(run_id: str, index: int, call: ToolCall, *, begun: bool = False) -> Ob
 # --- events
 
 
-class ResponseEvents:
-    """See :class:`beamclaw.gateway.api.Events`.
-
-    What was shown cannot be taken back, so an attempt that begins anew ends the stream.
-    """
+class ResponseEvents(Streamed):
+    """See :class:`beamclaw.gateway.api.Events`."""
 
     def __init__(self, run_id: str, about: Mapping[str, Any]) -> None:
-        self.ended = False
+        super().__init__(run_id)
         self._run_id = run_id
         self._about = about
-        self._shown = Shown(run_id)
         self._text: list[str] = []
         self._number = 0
 
@@ -160,18 +156,6 @@ class ResponseEvents:
         begun = _object(self._run_id, self._about, "in_progress")
         kinds = ("response.created", "response.in_progress")
         return b"".join(self._event(kind, response=begun) for kind in kinds)
-
-    def feed(self, value: TopicValue) -> bytes:
-        """See the Protocol."""
-        if self.ended:
-            return b""
-        match value:
-            case Delta() | Reset():
-                return b"".join(map(self._pass_on, self._shown.sees(value) or ()))
-            case RunEnded():
-                return self._end(value)
-            case _:
-                return b""
 
     def beat(self) -> bytes:
         """See the Protocol."""
@@ -190,13 +174,6 @@ class ResponseEvents:
     def _last(self, status: str, over: Object) -> bytes:
         self.ended = True
         return self._event(f"response.{status}", response=over) + DONE
-
-    def _pass_on(self, value: TopicValue) -> bytes:
-        if self.ended:
-            return b""
-        return (
-            self._say(value.text) if isinstance(value, Delta) else self.fail(LOST_PLACE)
-        )
 
     def _say(self, text: str) -> bytes:
         begun = b"" if self._text else self._begin()
