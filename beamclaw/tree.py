@@ -4,7 +4,7 @@ Nothing else happens here. What a part needs from another it gets from this page
 value, a factory or a name; no part imports another.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import TypeVar, cast
@@ -32,8 +32,11 @@ from beamclaw import (
     tools,
 )
 from beamclaw.config import Config, ConfigServer, Origin
+from beamclaw.config.current import Current
 from beamclaw.config.installed import Fault
 from beamclaw.config.schema import AgentBudgetConfig, BudgetConfig, over, own_of
+from beamclaw.config.watching import watch_file
+from beamclaw.config.writing.writer import default_file
 from beamclaw.contracts import names
 from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
 from beamclaw.contracts.gateway import NAME as GATEWAY
@@ -46,6 +49,7 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
+from beamclaw.contracts.runs import RunOrder
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
 from beamclaw.contracts.subagents import Rules
@@ -53,6 +57,8 @@ from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.tools import Bounds
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.renewing import renew
+from beamclaw.storage.watching import wait_change
 from beamclaw.toolbox import ToolsOf, all_tools, chosen
 from supervision import ChildSpec, Supervisor
 
@@ -111,28 +117,26 @@ def tree(
     what the tools have to wait for: the first turn begins it, or somebody before that.
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
+    current = Current(config)
     loading = loading or Loading(outside.worker())
-    rules = subagent_rules(config)
     has: Callable[[Caller], Collection[str]]
+    boxes = current.made(
+        partial(_toolbox, outside, names.DEFAULT_TENANT, plugins.of_tools, tools_of)
+    )
+    toolbox = partial(_of_now, boxes)
     if tools_of is None:
-        tools_of = all_tools(
-            config, outside, names.DEFAULT_TENANT, rules, plugins.of_tools
-        )
-        loading.give(partial(tools_of, MAIN))
-        toolbox = chosen(config, rules, tools_of)
+        loading.give(partial(toolbox, Caller(agent=MAIN)))
         # Names of tools are wanted during the start, when no tool is loaded yet.
-        has = partial(tools.built_in_for, config)
+        has = current.reading(tools.built_in_for)
     else:
-        toolbox = chosen(config, rules, tools_of)
         has = partial(_names, toolbox)
     tenant = partial(
         _tenant,
-        config,
+        current,
         outside,
         carrier,
         toolbox,
         names.DEFAULT_TENANT,
-        rules=rules,
         has=has,
         loading=loading,
         troubles=troubles,
@@ -144,7 +148,7 @@ def tree(
                 "shell",
                 partial(
                     shell.supervisor,
-                    config,
+                    current,
                     carrier,
                     outside,
                     toolbox,
@@ -152,11 +156,30 @@ def tree(
                     loading=loading,
                 ),
             ),
-            _subtree("telemetry", partial(telemetry.supervisor, config, outside)),
+            _subtree(
+                "telemetry", partial(current.reading(telemetry.supervisor), outside)
+            ),
             ChildSpec(
                 "config",
-                partial(ConfigServer, config, carrier, outside, origin),
+                partial(
+                    ConfigServer,
+                    current,
+                    carrier,
+                    outside,
+                    origin,
+                    partial(renew, outside),
+                ),
                 name="config",
+            ),
+            ChildSpec(
+                "config-watch",
+                partial(
+                    watch_file,
+                    config.file or default_file(config.data),
+                    outside,
+                    wait_change,
+                ),
+                cool_down=supervision.CoolDown(),
             ),
             ChildSpec(
                 "store",
@@ -164,7 +187,9 @@ def tree(
                 name="store",
                 cool_down=STORE_COOL_DOWN,
             ),
-            _subtree("providers", partial(providers.supervisor, config, outside)),
+            _subtree(
+                "providers", partial(current.reading(providers.supervisor), outside)
+            ),
             ChildSpec("bus", bus.BusServer, name="bus"),
             _subtree(
                 "tenants", partial(tenants.supervisor, {names.DEFAULT_TENANT: tenant})
@@ -173,20 +198,39 @@ def tree(
                 "gateway",
                 partial(
                     gateway.supervisor,
-                    config,
+                    current,
                     carrier,
                     outside,
                     troubles,
                     gateway.Means(
                         toolbox=toolbox,
                         loading=loading,
-                        window=_remembered(partial(_window, config)),
+                        window=current.reading(_window),
                     ),
                 ),
             ),
         ],
         strategy="one_for_one",
     )
+
+
+def _toolbox(
+    outside: Outside,
+    tenant: str,
+    plugins: tools.Plugins,
+    tools_of: ToolsOf | None,
+    config: Config,
+) -> Callable[[Caller], Toolbox]:
+    """The tools of each turn, by this configuration."""
+    rules = subagent_rules(config)
+    given = tools_of or all_tools(config, outside, tenant, rules, plugins)
+    return chosen(config, rules, given)
+
+
+def _of_now(
+    boxes: Callable[[], Callable[[Caller], Toolbox]], caller: Caller
+) -> Toolbox:
+    return boxes()(caller)
 
 
 def _names(toolbox: Callable[[Caller], Toolbox], caller: Caller) -> Collection[str]:
@@ -198,13 +242,12 @@ def _subtree(part: str, start: Callable[[], Supervisor]) -> ChildSpec:
 
 
 def _tenant(
-    config: Config,
+    current: Current,
     outside: Outside,
     carrier: bus.LocalBus,
     toolbox: Callable[[Caller], Toolbox],
     tenant: str,
     *,
-    rules: Rules,
     has: Callable[[Caller], Collection[str]],
     loading: Loading,
     troubles: Troubles,
@@ -215,8 +258,18 @@ def _tenant(
     def part(name: str, start: Callable[[], supervision.Server]) -> ChildSpec:
         return ChildSpec(name, start, name=names.of_tenant(tenant, name))
 
-    wiring = _run_wiring(config, outside, carrier, toolbox, tenant, rules, loading)
-    connect = outside.connect or partial(_connect, config, plugins.of_providers)
+    config = current.config
+    flusher = runs.Flusher(
+        carrier,
+        tick=current.reading(lambda config: config.sessions.flush_ms / 1000),
+        size=current.reading(lambda config: config.sessions.flush_bytes),
+    )
+    wiring = current.made(
+        partial(_run_wiring, outside, carrier, toolbox, tenant, loading, flusher)
+    )
+    connect = outside.connect or partial(
+        current.reading(_connect), plugins.of_providers
+    )
     keeper = partial(
         ledger.LedgerServer,
         tenant,
@@ -243,7 +296,7 @@ def _tenant(
                     outside,
                     part(
                         "sandbox",
-                        partial(sandbox.SandboxServer, tenant, config, outside),
+                        partial(sandbox.SandboxServer, tenant, current, outside),
                     ),
                 ),
             ),
@@ -261,12 +314,13 @@ def _tenant(
                     runs.supervisor,
                     wiring,
                     connect,
-                    {} if outside.connect else _loading_of(config, outside),
+                    _nothing if outside.connect else current.made(_loading_of(outside)),
+                    current.reading(_provider_settings),
                 ),
             ),
             _subtree(
                 "sessions",
-                partial(_sessions, config, wiring, skills.Definer(config, tenant)),
+                partial(_sessions, current, wiring, skills.Definer(current, tenant)),
             ),
             # Behind those who work: they lose nothing when it dies.
             part(
@@ -274,8 +328,8 @@ def _tenant(
                 partial(
                     limits.LimitsServer,
                     tenant,
-                    caps=partial(caps_of, config),
-                    warn_at=config.limits.warn_at,
+                    caps=current.reading(caps_of),
+                    warn_at=current.reading(lambda config: config.limits.warn_at),
                     outside=outside,
                 ),
             ),
@@ -283,10 +337,9 @@ def _tenant(
             _subtree(
                 "skills",
                 partial(
-                    skills.supervisor,
+                    current.reading(_skills),
                     tenant,
-                    config,
-                    partial(_skills_of, config, has),
+                    partial(current.reading(_skills_of), has),
                     outside,
                 ),
             ),
@@ -324,18 +377,35 @@ async def _claim(carrier: bus.LocalBus, tenant: str) -> int:
         return await carrier.call("store", ClaimTenant(tenant))
 
 
+def _skills(
+    config: Config,
+    tenant: str,
+    setting: Callable[[str], skills.Setting],
+    outside: Outside,
+) -> Supervisor:
+    return skills.supervisor(tenant, config, setting, outside)
+
+
 def _connect(
     config: Config, plugins: providers.Plugins, provider: str, key: int
 ) -> Provider:
     return providers.connect(provider, config.providers[provider], key, plugins)
 
 
-def _loading_of(config: Config, outside: Outside) -> Mapping[str, Loading]:
+def _loading_of(outside: Outside) -> Callable[[Config], Mapping[str, Loading]]:
     """What connections have to wait for, by the provider's name."""
-    return {
+    return lambda config: {
         name: Loading(outside.worker(), providers.loader(provider))
         for name, provider in config.providers.items()
     }
+
+
+def _nothing() -> Mapping[str, Loading]:
+    return {}
+
+
+def _provider_settings(config: Config, provider: str) -> object:
+    return config.providers.get(provider)
 
 
 def _max_output(config: Config, provider: str, model: str) -> int:
@@ -399,18 +469,16 @@ def _remembered(look_up: Callable[[str, str], T]) -> Callable[[str, str], T]:
 
 
 def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
-    config: Config,
     outside: Outside,
     carrier: bus.LocalBus,
     toolbox: Callable[[Caller], Toolbox],
     tenant: str,
-    rules: Rules,
     loading: Loading,
+    flusher: runs.Flusher,
+    config: Config,
 ) -> runs.Wiring:
+    """What a turn that begins now stands on, to its end."""
     numbers = config.sessions
-    flusher = runs.Flusher(
-        carrier, tick=numbers.flush_ms / 1000, size=numbers.flush_bytes
-    )
     sizes = config.tools
     bounds = Bounds(sizes.max_result, sizes.max_kept, sizes.max_media)
     return runs.Wiring(
@@ -439,7 +507,7 @@ def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
         begin_call=partial(tools.begin_call, bounds, seconds=sizes.call_seconds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
-        subagents=rules,
+        subagents=subagent_rules(config),
         loading=loading,
     )
 
@@ -458,39 +526,51 @@ def subagent_rules(config: Config) -> Rules:
 
 
 def _sessions(
-    config: Config, wiring: runs.Wiring, definer: skills.Definer
+    current: Current,
+    wiring: Callable[[], runs.Wiring],
+    definer: skills.Definer,
 ) -> Supervisor:
-    numbers = config.sessions
+    def run_turn(order: RunOrder) -> Awaitable[None]:
+        return runs.run_turn(wiring(), order)
+
+    first = wiring()
     return sessions.supervisor(
         sessions.Wiring(
-            tenant=wiring.tenant,
-            bus=wiring.bus,
-            outside=wiring.outside,
-            resolve=partial(agents.resolve, config),
+            tenant=first.tenant,
+            bus=first.bus,
+            outside=first.outside,
+            resolve=current.reading(agents.resolve),
             define=definer.define,
-            run_turn=partial(runs.run_turn, wiring),
-            settings=sessions.Settings(
-                idle_seconds=numbers.idle_seconds,
-                max_awake=numbers.max_awake,
-                collect_seconds=numbers.collect_ms / 1000,
-                revive_first=numbers.revive_first,
-                revive_most=numbers.revive_most,
-                snapshot_every=numbers.snapshot_every,
-            ),
-            rules=sessions.Rules(
-                revive_limit=numbers.revive_limit,
-                queue=numbers.queue,
-                collect_most=numbers.collect_most,
-            ),
-            reset_rule=partial(_reset_rule, config),
-            retention=sessions.Retention(
-                request=numbers.retention.request_seconds or None,
-                archived=numbers.retention.archived_seconds or None,
-                subagent=numbers.retention.subagent_seconds or None,
-                response=numbers.retention.response_seconds or None,
-                every=numbers.retention.every_seconds,
-            ),
+            run_turn=run_turn,
+            numbers=current.made(_session_numbers),
+            reset_rule=current.reading(_reset_rule),
         )
+    )
+
+
+def _session_numbers(config: Config) -> sessions.Numbers:
+    numbers = config.sessions
+    return sessions.Numbers(
+        settings=sessions.Settings(
+            idle_seconds=numbers.idle_seconds,
+            max_awake=numbers.max_awake,
+            collect_seconds=numbers.collect_ms / 1000,
+            revive_first=numbers.revive_first,
+            revive_most=numbers.revive_most,
+            snapshot_every=numbers.snapshot_every,
+        ),
+        rules=sessions.Rules(
+            revive_limit=numbers.revive_limit,
+            queue=numbers.queue,
+            collect_most=numbers.collect_most,
+        ),
+        retention=sessions.Retention(
+            request=numbers.retention.request_seconds or None,
+            archived=numbers.retention.archived_seconds or None,
+            subagent=numbers.retention.subagent_seconds or None,
+            response=numbers.retention.response_seconds or None,
+            every=numbers.retention.every_seconds,
+        ),
     )
 
 

@@ -144,8 +144,20 @@ def _write(options: argparse.Namespace, params: Mapping[str, object]) -> int:
     elif not written["changes"]:
         result(f"{written['path']}: nothing is different")
     else:
-        result(f"{written['path']}: written; it holds at the next start of the node")
+        result(f"{written['path']}: written; {_when(written)}")
     return 0
+
+
+def _when(written: Row) -> str:
+    """When it holds, in words."""
+    left = [change["path"] for change in written["left"]]
+    if written["trouble"]:
+        return f"the node goes on with what it had: {written['trouble']}"
+    if not left:
+        return "it holds now"
+    if len(left) == len(written["changes"]):
+        return "it holds at the next start of the node"
+    return f"it holds now, but for {', '.join(left)}: at the next start of the node"
 
 
 def diff(options: argparse.Namespace) -> int:

@@ -60,7 +60,7 @@ CONFIG_VERBS: Final[Sequence[Verb]] = (
     ),
     Verb(
         "config set",
-        "change one key of the file; it holds at the next start",
+        "change one key of the file; the answer says when it holds",
         "config_file:set_",
         (
             PATH,
@@ -78,7 +78,7 @@ CONFIG_VERBS: Final[Sequence[Verb]] = (
     ),
     Verb(
         "config unset",
-        "take one key out of the file; its default holds at the next start",
+        "take one key out of the file: its default holds",
         "config_file:unset",
         (PATH, *_WRITES),
         (("beamclaw config unset gateway.port", "back to the default"),),

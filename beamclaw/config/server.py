@@ -1,19 +1,25 @@
 """The process ``config``: holds the node's configuration, and writes its file.
 
-What is held was read once, before the tree started; whoever wants to know looks at the
-registry's value and waits for nobody: ``supervision.lookup("config").value``. What is
-written holds at the next start.
+Whoever wants to know what holds looks at the registry's value and waits for nobody:
+``supervision.lookup("config").value``. A file that has changed is read, judged as at a
+start, and taken over as far as a running node can (:mod:`beamclaw.config.applying`); one
+that is wrong changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import attrs
 
 import supervision
+from beamclaw.config.applying import Part, Plan, holds_at_start, plan
+from beamclaw.config.current import Current
+from beamclaw.config.problems import ConfigError
 from beamclaw.config.reference import plain
 from beamclaw.config.schema import Config
+from beamclaw.config.token import with_secret_of
 from beamclaw.config.writing.documents import (
     Change,
     Document,
@@ -32,6 +38,8 @@ TOPIC: Final = "node/config"
 """Where the bus tells of each :class:`Changed`."""
 WRITTEN: Final = "beamclaw.config.written"
 NOT_WRITTEN: Final = "beamclaw.config.refused"
+APPLIED: Final = "beamclaw.config.applied"
+NOT_APPLIED: Final = "beamclaw.config.not_applied"
 
 
 @attrs.frozen
@@ -59,6 +67,33 @@ class GetChanges(supervision.Call[Sequence[Change]]):
 
 
 @attrs.frozen
+class Reload(supervision.Call["Applied"]):
+    """Take over what the file says now; raises :class:`Refusal`, and nothing changes."""
+
+    by: str = "file"
+
+
+@attrs.frozen(kw_only=True)
+class Applied:
+    """What became of a changed configuration.
+
+    Attributes:
+        changes: What holds now.
+        parts: What was begun anew for it.
+        left: What holds at the next start.
+    """
+
+    changes: Sequence[Change] = ()
+    parts: Sequence[str] = ()
+    left: Sequence[Change] = ()
+
+
+@attrs.frozen
+class FileTouched:
+    """A cast: the file is another one, perhaps."""
+
+
+@attrs.frozen
 class Changed:
     """The file was replaced; *hash* is of what is there now."""
 
@@ -81,6 +116,18 @@ class Origin:
     options: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
+Renew = Callable[[Part, Config, Config], Awaitable[None]]
+"""Begins a part of the tree anew: from what held before to what holds now.
+
+Raises :class:`supervision.ChildError` when it does not start that way.
+"""
+
+
+async def nothing_to_renew(part: Part, before: Config, after: Config) -> None:
+    """For a tree in which no part runs."""
+    del part, before, after
+
+
 class ConfigServer(supervision.Server):
     """See the module. Takes its configuration with it into every new life.
 
@@ -89,14 +136,22 @@ class ConfigServer(supervision.Server):
     """
 
     def __init__(
-        self, config: Config, bus: Bus, outside: Outside, origin: Origin | None = None
+        self,
+        current: Current,
+        bus: Bus,
+        outside: Outside,
+        origin: Origin | None = None,
+        renew: Renew = nothing_to_renew,
     ) -> None:
+        config = current.config
         origin = origin or Origin(config=config)
-        self._config = config
+        self._current = current
         self._bus = bus
+        self._renew = renew
         self._worker = outside.worker()
+        self._trouble = ""
         self._writer = Writer(
-            running=origin.config,
+            running=current.settled or origin.config,
             file=config.file or default_file(config.data),
             data=config.data,
             variables=origin.variables,
@@ -104,28 +159,29 @@ class ConfigServer(supervision.Server):
             wall=outside.wall,
         )
 
-    async def init(self) -> None:
-        """Publish the configuration under the process's name."""
-        supervision.update_value(NAME, self._config)
+    async def init(self) -> supervision.Continue | None:
+        """Publish the configuration; end what one before us was in the middle of."""
+        supervision.update_value(NAME, self._current.config)
+        return supervision.Continue(None) if self._current.changing else None
+
+    async def handle_continue(self, term: object) -> None:
+        """Begin the parts anew by what the file says."""
+        del term
+        with suppress(Refusal):
+            await self._reload("the file")
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
         """See the requests."""
-        writer = self._writer
         try:
             match request:
-                case GetDocument():
-                    return await self._worker.run(writer.document)
                 case Write(order):
-                    written = await self._worker.run(partial(writer.write, order))
-                    if not order.dry:
-                        self._tell(order, written)
-                    return written
-                case GetHistory():
-                    return await self._worker.run(writer.history)
-                case GetChanges(number):
-                    return await self._worker.run(partial(writer.changes_since, number))
+                    return await self._write(order)
+                case Reload(by):
+                    return await self._reload(by)
+                case GetDocument() | GetHistory() | GetChanges():
+                    return await self._worker.run(partial(self._read, request))
                 case _:
                     return await super().handle_call(request, sender)
         except Refusal as refusal:
@@ -133,6 +189,90 @@ class ConfigServer(supervision.Server):
             with point("config.refuse"):
                 supervision.reply_error(sender, refusal)
             return supervision.NO_REPLY
+
+    def _read(self, request: GetDocument | GetHistory | GetChanges) -> object:
+        match request:
+            case GetDocument():
+                return self._writer.document()
+            case GetHistory():
+                return self._writer.history()
+            case GetChanges(number):
+                return self._writer.changes_since(number)
+
+    async def handle_cast(self, message: object) -> None:
+        """Look whether the file is another one."""
+        if not isinstance(message, FileTouched):
+            await super().handle_cast(message)
+            return
+        with suppress(Refusal):  # told in words, once; what holds goes on to hold
+            await self._reload("the file")
+
+    async def _write(self, order: Order) -> Written:
+        written = await self._worker.run(partial(self._writer.write, order))
+        if order.dry:
+            left = [each for each in written.changes if holds_at_start(each.path)]
+            return attrs.evolve(written, left=left)
+        self._tell(order, written)
+        try:
+            applied = await self._reload(order.by)
+        except Refusal as refusal:
+            return attrs.evolve(written, trouble=str(refusal))
+        return attrs.evolve(written, left=applied.left)
+
+    async def _reload(self, by: str) -> Applied:
+        try:
+            loaded = await self._worker.run(self._writer.load)
+        except ConfigError as error:
+            words = "; ".join(map(str, error.problems))
+            raise self._in_trouble(Refusal("invalid", words)) from None
+        except Refusal as refusal:
+            raise self._in_trouble(refusal) from None
+        todo = plan(self._writer.running or self._current.config, loaded.config)
+        if todo.changes:
+            await self._take_over(todo)
+            supervision.emit(
+                APPLIED,
+                {"changes": len(todo.changes), "left": len(todo.left)},
+                {
+                    "by": by,
+                    "paths": [change.path for change in todo.changes],
+                    "parts": list(todo.parts),
+                    "waiting": [change.path for change in todo.left],
+                },
+            )
+        self._trouble = ""
+        return Applied(changes=todo.changes, parts=todo.parts, left=todo.left)
+
+    def _in_trouble(self, refusal: Refusal) -> Refusal:
+        """Say it once, however often the file is looked at."""
+        words = str(refusal)
+        if words != self._trouble:
+            self._trouble = words
+            supervision.emit(NOT_APPLIED, {}, {"why": words})
+        return refusal
+
+    async def _take_over(self, todo: Plan) -> None:
+        before = self._current.config
+        after = with_secret_of(before, todo.config)
+        self._current.changing = True
+        self._hold(after)
+        try:
+            for part in todo.parts:
+                await self._renew(part, before, after)
+        except supervision.ChildError as error:
+            # A part does not start that way: all goes on as before.
+            self._hold(before)
+            for part in todo.parts:
+                await self._renew(part, after, before)
+            self._current.changing = False
+            words = f"a part of the node does not start that way: {error}"
+            raise self._in_trouble(Refusal("not_applied", words)) from None
+        self._current.settled, self._current.changing = todo.config, False
+        self._writer = attrs.evolve(self._writer, running=todo.config)
+
+    def _hold(self, config: Config) -> None:
+        self._current.change(config)
+        supervision.update_value(NAME, config)
 
     def _tell(self, order: Order, written: Written) -> None:
         paths = [change.path for change in written.changes]
@@ -145,4 +285,4 @@ class ConfigServer(supervision.Server):
 
     def describe(self) -> Mapping[str, object]:
         """The configuration, secrets left out."""
-        return plain(self._config)
+        return plain(self._current.config)

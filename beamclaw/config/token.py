@@ -5,8 +5,11 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from beamclaw.config.checks import SHORTEST_TOKEN
 from beamclaw.config.problems import ConfigError, Problem, Where
+from beamclaw.config.schema import Config
 from beamclaw.contracts.points import point
 from beamclaw.contracts.secret import Secret
 
@@ -26,6 +29,16 @@ def kept_token(data: Path) -> Secret:
     except FileNotFoundError:
         _make(path)
         return _read(path)
+
+
+def with_secret_of(before: Config, config: Config) -> Config:
+    """*config* with the shared secret of *before*, where it needs one and names none."""
+    auth, old = config.gateway.auth, before.gateway.auth
+    if auth.mode != "token" or auth.token is not None:
+        return config
+    token = old.token if old.mode == "token" else kept_token(config.data)
+    auth = attrs.evolve(auth, token=token)
+    return attrs.evolve(config, gateway=attrs.evolve(config.gateway, auth=auth))
 
 
 def _read(path: Path) -> Secret:

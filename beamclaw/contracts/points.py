@@ -26,6 +26,8 @@ POINTS: Final[Mapping[str, str]] = {
     "config.keep": "the configuration that is replaced gets its place in the history",
     "config.replace": "the configuration file is replaced",
     "config.sync-folder": "the folder that names the new configuration is written out",
+    "config.touched": "who holds the configuration is told that its file is another one",
+    "config.begin-provider": "a provider whose settings have changed is begun anew",
     "config.refuse": "who wants to change the configuration hears why not",
     "storage.commit": "a transaction of the ledger or node.db is made durable",
     "storage.migrate": "one step of a file's schema is made durable",

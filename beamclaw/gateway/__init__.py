@@ -11,10 +11,12 @@ from functools import partial
 
 import beamclaw as about
 import supervision
+from beamclaw.config.current import Current
 from beamclaw.config.schema import Config, GatewayConfig, HooksConfig
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
+from beamclaw.contracts.listening import Listen
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
@@ -47,7 +49,7 @@ DEVICES_COOL_DOWN = supervision.CoolDown(first=0.1, factor=2.0, most=30.0, jitte
 
 
 def supervisor(
-    config: Config,
+    current: Current,
     bus: Bus,
     outside: Outside,
     troubles: Troubles | None = None,
@@ -57,7 +59,7 @@ def supervisor(
 
     What stands in *troubles* is why the node is not ready. *means* is what agents have.
     """
-    access = Access()
+    config, access = current.config, Access()
     gate = gate_of(config.gateway, access, outside)
     floor = Floor(limit=config.gateway.max_connections, troubles=troubles or Troubles())
     hall = Hall(
@@ -67,7 +69,7 @@ def supervisor(
     )
     serving = partial(
         _serve,
-        config,
+        current,
         bus,
         outside,
         floor=floor,
@@ -93,8 +95,7 @@ def supervisor(
             ChildSpec(
                 "listener",
                 partial(
-                    Listener,
-                    config.gateway,
+                    current.reading(_listener),
                     floor,
                     hall,
                     outside.listen or sockets.listen,
@@ -141,8 +142,12 @@ def _methods() -> Mapping[str, Method]:
     return METHODS
 
 
+def _listener(config: Config, floor: Floor, hall: Hall, listen: Listen) -> Listener:
+    return Listener(config.gateway, floor, hall, listen)
+
+
 async def _serve(
-    config: Config,
+    current: Current,
     bus: Bus,
     outside: Outside,
     *,
@@ -153,9 +158,10 @@ async def _serve(
     apart: bool = False,
 ) -> None:
     """Answer whoever connects; *apart*: at the Control UI's own address, with only that."""
-    known = Agents.of(config.agents)
+    config = current.config
+    known = Agents(configured=current.reading(lambda config: config.agents))
     numbers = config.gateway
-    check, reader = partial(honour.check, config), outside.worker()
+    check, reader = current.reading(honour.check), outside.worker()
     turns = Turns(
         bus=bus,
         outside=outside,
@@ -175,7 +181,7 @@ async def _serve(
         max_body_bytes=numbers.max_body_bytes,
     )
     node = Node(
-        config=config,
+        current=current,
         floor=floor,
         hall=hall,
         agents=known,

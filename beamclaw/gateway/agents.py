@@ -1,6 +1,6 @@
 """Which agent a model's name selects: the forms are OpenClaw's."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
@@ -10,16 +10,26 @@ _PREFIXES: Final = ("openclaw/", "openclaw:", "beamclaw/", "agent:")
 
 @attrs.frozen(kw_only=True)
 class Agents:
-    """Which agents answer here. *default* is one of *ids*."""
+    """Which agents answer here, by what is configured at the time."""
 
-    ids: tuple[str, ...]
-    default: str
+    configured: Callable[[], Iterable[str]]
 
     @classmethod
     def of(cls, configured: Iterable[str]) -> "Agents":
-        """``main`` is the default, or else the first."""
+        """Always these."""
         ids = tuple(configured)
-        return cls(ids=ids, default="main" if "main" in ids or not ids else ids[0])
+        return cls(configured=lambda: ids)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(self.configured())
+
+    @property
+    def default(self) -> str:
+        """``main``, or else the first."""
+        ids = self.ids
+        return "main" if "main" in ids or not ids else ids[0]
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class LimitsServer(supervision.Server):
         tenant: str,
         *,
         caps: Callable[[str], tuple[Cap, ...]],
-        warn_at: float,
+        warn_at: Callable[[], float],
         outside: Outside,
     ) -> None:
         self._tenant = tenant
@@ -99,7 +99,7 @@ class LimitsServer(supervision.Server):
         caps = self._caps(paid.agent)
         found = purses(paid.agent, paid.session, self._outside.wall())
         rows = await self._read(ReadPurses(found))
-        for one in due(rows, caps, self._warn_at):
+        for one in due(rows, caps, self._warn_at()):
             self._warn(one)
             await self._note(one, paid.session)
 

@@ -1,47 +1,55 @@
 """The supervisor of a tenant's runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.providers import Connect
-from beamclaw.runs.clients import Clients, ClientsServer
+from beamclaw.runs.clients import Clients, ClientsServer, always
 from beamclaw.runs.embedding import EmbeddingServer
 from beamclaw.runs.flush import flush
 from beamclaw.runs.wiring import Wiring
 
 
 def supervisor(
-    wiring: Wiring, connect: Connect, loading: Mapping[str, Loading] | None = None
+    wiring: Callable[[], Wiring],
+    connect: Connect,
+    loading: Callable[[], Mapping[str, Loading]] = dict,
+    settings: Callable[[str], object] = always,
 ) -> supervision.Supervisor:
     """Connections, flusher, the task supervisor of the runs themselves, and embeddings.
 
-    *loading* is what a connection has to wait for, by the provider's name.
+    *wiring* is what holds now, of which tenant and flusher never change.
+
+    *loading* is what a connection has to wait for, by the provider's name; *settings*
+    what it is made by.
 
     one_for_one: a run survives the restart of either; its stream goes on.
     """
-    name = names.of_tenant(wiring.tenant, "clients")
+    tenant, flusher = wiring().tenant, wiring().flusher
+    name = names.of_tenant(tenant, "clients")
+    clients = Clients(connect, loading, settings)
     return supervision.Supervisor(
         [
             supervision.ChildSpec(
                 "clients",
-                partial(ClientsServer, name, Clients(connect, loading or {})),
+                partial(ClientsServer, name, clients),
                 name=name,
             ),
-            supervision.ChildSpec("flush", partial(flush, wiring.flusher)),
+            supervision.ChildSpec("flush", partial(flush, flusher)),
             supervision.ChildSpec(
                 "turns",
                 supervision.TaskSupervisor,
-                name=names.of_tenant(wiring.tenant, "runs"),
+                name=names.of_tenant(tenant, "runs"),
                 type="supervisor",
                 shutdown=None,
             ),
             supervision.ChildSpec(
                 "embeddings",
                 partial(EmbeddingServer, wiring),
-                name=names.of_tenant(wiring.tenant, "embeddings"),
+                name=names.of_tenant(tenant, "embeddings"),
             ),
         ],
         strategy="one_for_one",

@@ -1,6 +1,7 @@
 """The tenant's own connections to model providers, opened when first needed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import attrs
 
@@ -8,37 +9,70 @@ import supervision
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.providers import Connect, Provider
 
+# Connections that were left for newer ones, at most: the oldest is closed, and whoever
+# is still reading from it goes on by the rule for a stream that was cut.
+LEFT: Final = 16
+
+
+@attrs.frozen(eq=False)
+class Connection:
+    """An open one, and what it was made by."""
+
+    provider: Provider
+    settings: object
+
+
+def always(name: str) -> object:
+    """Settings of a provider that never change."""
+    del name
+    return None
+
 
 @attrs.define(eq=False)
 class Clients:
     """Provider and key to connection. The registry value of the process ``clients``.
 
-    What a connection is made of is loaded first, by provider, away from the loop.
+    What a connection is made of is loaded first, by provider, away from the loop. One
+    whose settings have changed is opened anew by whoever asks next; the one before is
+    left to those who use it, and closed with the tenant.
     """
 
     _connect: Connect
-    _loading: Mapping[str, Loading] = attrs.field(factory=dict[str, Loading])
-    _open: dict[tuple[str, int], Provider] = attrs.field(
-        factory=dict[tuple[str, int], Provider], init=False
+    _loading: Callable[[], Mapping[str, Loading]] = dict
+    _settings: Callable[[str], object] = always
+    _open: dict[tuple[str, int], Connection] = attrs.field(
+        factory=dict[tuple[str, int], Connection], init=False
     )
+    _left: list[Connection] = attrs.field(factory=list[Connection], init=False)
 
     async def get(self, name: str, key: int = 0) -> Provider:
         """The connection to provider *name*, by one of its keys (0 is the first).
 
         Cancelled, it is opened by whoever asks next.
         """
-        if name in self._loading:
-            await self._loading[name].wait()
-        provider = self._open.get((name, key))
-        if provider is None:
-            provider = self._open[name, key] = self._connect(name, key)
-        return provider
+        loading = self._loading()
+        if name in loading:
+            await loading[name].wait()
+        settings = self._settings(name)
+        held = self._open.get((name, key))
+        if held is not None and held.settings != settings:
+            # Who is in the middle of a stream reads it to its end.
+            self._left.append(self._open.pop((name, key)))
+            held = None
+            if len(self._left) > LEFT:
+                await self._left.pop(0).provider.aclose()
+        if held is None:
+            held = Connection(self._connect(name, key), settings)
+            self._open[name, key] = held
+        return held.provider
 
     async def aclose(self) -> None:
         """Close them all."""
         while self._open:
-            _, provider = self._open.popitem()
-            await provider.aclose()
+            _, held = self._open.popitem()
+            await held.provider.aclose()
+        while self._left:
+            await self._left.pop().provider.aclose()
 
 
 class ClientsServer(supervision.Server):

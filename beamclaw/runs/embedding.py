@@ -5,6 +5,7 @@ ledger has of it is what it may cost and what it did cost, under a run that is o
 its beginning. A death in its middle leaves the reservation, which counts in full.
 """
 
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any, cast
@@ -52,7 +53,7 @@ _NOT_NOW = NotEmbedded(
 class EmbeddingServer(supervision.Server):
     """Registered as ``<tenant>/embeddings``: begins the orders, and knows who waits."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Callable[[], Wiring]) -> None:
         self._wiring = wiring
         self._waiting: dict[supervision.Ref, supervision.From] = {}
 
@@ -62,12 +63,11 @@ class EmbeddingServer(supervision.Server):
         """An order; its process answers."""
         if not isinstance(request, Embed):
             return await super().handle_call(request, sender)
-        runs = names.of_tenant(self._wiring.tenant, "runs")
+        wiring = self._wiring()
+        runs = names.of_tenant(wiring.tenant, "runs")
         try:
             with point("embedding.begin"):
-                pid = supervision.start_task(
-                    runs, carry_out, self._wiring, request, sender
-                )
+                pid = supervision.start_task(runs, carry_out, wiring, request, sender)
         except supervision.NoProcess:
             return _NOT_NOW
         self._waiting[supervision.monitor(pid)] = sender

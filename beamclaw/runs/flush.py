@@ -4,6 +4,8 @@ A piece of text costs a list append in the run; one process per tenant carries w
 gathered, so that the cost per frame is paid per tick, not per token.
 """
 
+from collections.abc import Callable
+
 import attrs
 import trio
 
@@ -24,8 +26,8 @@ class Flusher:
     """
 
     bus: Bus
-    tick: float
-    size: int
+    tick: Callable[[], float]
+    size: Callable[[], int]
     busy: int = 200
     _dirty: dict[str, Progress] = attrs.field(factory=dict[str, Progress], init=False)
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -38,7 +40,7 @@ class Flusher:
             text = PARAGRAPH + text
         progress.unpublished.append(text)
         progress.unpublished_length += len(text)
-        if first or progress.unpublished_length >= self.size:
+        if first or progress.unpublished_length >= self.size():
             self.publish(progress)
         elif progress.run_id not in self._dirty:
             self._dirty[progress.run_id] = progress
@@ -83,9 +85,9 @@ class Flusher:
 
 async def flush(flusher: Flusher) -> None:
     """The process ``flush``: parked while nothing waits, then one pass per tick."""
-    tick = flusher.tick
+    tick = flusher.tick()
     while True:
         await flusher.wait()
         await trio.sleep(tick)
         waiting = flusher.flush()
-        tick = flusher.tick * (2 if waiting > flusher.busy else 1)
+        tick = flusher.tick() * (2 if waiting > flusher.busy else 1)

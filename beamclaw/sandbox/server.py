@@ -6,7 +6,8 @@ from typing import Any, Final
 import attrs
 
 import supervision
-from beamclaw.config.schema import Config, SandboxConfig
+from beamclaw.config.current import Current
+from beamclaw.config.schema import SandboxConfig
 from beamclaw.contracts.commands import CannotStart, Launch, run
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
@@ -39,13 +40,13 @@ class SandboxServer(supervision.Server):
 
     Args:
         tenant: Whose.
-        config: What is wanted of it.
+        current: What is wanted of it.
         outside: The world, with its machine.
     """
 
-    def __init__(self, tenant: str, config: Config, outside: Outside) -> None:
+    def __init__(self, tenant: str, current: Current, outside: Outside) -> None:
         self._tenant = tenant
-        self._config = config
+        self._current = current
         self._outside = outside
         self._machine: Machine | None = None
         self._trials = 0
@@ -145,7 +146,7 @@ class SandboxServer(supervision.Server):
     def _isolation(self) -> Isolation:
         if self._machine is None:
             return _NOT_YET
-        return isolation_of(self._config.tools.exec.sandbox, self._machine)
+        return isolation_of(self._current.config.tools.exec.sandbox, self._machine)
 
     def describe(self) -> dict[str, object]:
         """What works."""

@@ -7,6 +7,14 @@ what has work left) and ``cleanup`` (deletes what nobody goes on with).
 
 from beamclaw.sessions._supervisor import supervisor
 from beamclaw.sessions.lane import Rules
-from beamclaw.sessions.wiring import Resolve, Retention, Settings, Wiring
+from beamclaw.sessions.wiring import Numbers, Resolve, Retention, Settings, Wiring
 
-__all__ = ["Resolve", "Retention", "Rules", "Settings", "Wiring", "supervisor"]
+__all__ = [
+    "Numbers",
+    "Resolve",
+    "Retention",
+    "Rules",
+    "Settings",
+    "Wiring",
+    "supervisor",
+]

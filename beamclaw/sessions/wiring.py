@@ -61,8 +61,22 @@ class Retention:
 
 
 @attrs.frozen(kw_only=True)
+class Numbers:
+    """What may be another from one moment to the next."""
+
+    settings: Settings
+    rules: Rules
+    retention: Retention = Retention()
+
+
+@attrs.frozen(kw_only=True)
 class Wiring:
-    """What all sessions of a tenant share."""
+    """What all sessions of a tenant share.
+
+    Attributes:
+        numbers: Those that hold now.
+        reset_rule: When a conversation of this agent (by its id) is over by itself.
+    """
 
     tenant: str
     bus: Bus
@@ -70,11 +84,23 @@ class Wiring:
     resolve: Resolve
     define: Define
     run_turn: RunTurn
-    settings: Settings
-    rules: Rules
-    # When a conversation of this agent (by its id) is over by itself.
+    numbers: Callable[[], Numbers]
     reset_rule: Callable[[str], ResetRule] = _never
-    retention: Retention = Retention()
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold now."""
+        return self.numbers().settings
+
+    @property
+    def rules(self) -> Rules:
+        """Those that hold now."""
+        return self.numbers().rules
+
+    @property
+    def retention(self) -> Retention:
+        """What holds now."""
+        return self.numbers().retention
 
     @property
     def ledger(self) -> str:

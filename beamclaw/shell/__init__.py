@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import supervision
+from beamclaw.config.current import Current
 from beamclaw.config.installed import Fault
-from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Outside
@@ -22,7 +22,7 @@ MAX_CONNECTIONS = 256
 
 
 def supervisor(
-    config: Config,
+    current: Current,
     bus: Bus,
     outside: Outside,
     toolbox: Callable[[Caller], Toolbox] = no_toolbox,
@@ -39,7 +39,7 @@ def supervisor(
     """
     connections = partial(supervision.DynamicSupervisor, max_children=MAX_CONNECTIONS)
     node = Node(
-        config=config,
+        current=current,
         bus=bus,
         outside=outside,
         toolbox=toolbox,

@@ -9,6 +9,7 @@ import attrs
 
 import supervision
 from beamclaw import __version__
+from beamclaw.config.current import Current
 from beamclaw.config.installed import Fault
 from beamclaw.config.schema import Config
 from beamclaw.contracts.bus import Bus
@@ -50,6 +51,7 @@ class Node:
     """What the methods stand on.
 
     Attributes:
+        current: The configuration in force.
         toolbox: The tools of a turn, when *loading* is over.
         loading: Of what they are made of.
         faults: Of packages of others.
@@ -57,7 +59,7 @@ class Node:
             :mod:`beamclaw.shell.lineage`.
     """
 
-    config: Config
+    current: Current
     bus: Bus
     outside: Outside
     toolbox: Callable[[Caller], Toolbox] = no_toolbox
@@ -66,6 +68,11 @@ class Node:
     version: str = attrs.field(factory=lambda: str(__version__))
     inner: bool = False
     _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+
+    @property
+    def config(self) -> Config:
+        """The configuration that holds now."""
+        return self.current.config
 
     def next_connection(self) -> int:
         """A number for the next connection."""

@@ -5,13 +5,15 @@ may not answer: then an agent is told what it was told last, and never less. An 
 does not know what it must not do would be worse than one that is silent for a while.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import attrs
 import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition, Unready, resolve
+from beamclaw.config.current import Current
 from beamclaw.config.schema import Config, own_of
 from beamclaw.contracts import keys, names
 from beamclaw.contracts.skills import GetPersona, Persona, Scope, Unread, unread
@@ -20,6 +22,7 @@ from beamclaw.contracts.skills import GetPersona, Persona, Scope, Unread, unread
 PAUSE = 0.02
 # Definitions that are kept ready: their bytes and hashes are made once.
 READY = 256
+Defined = Callable[[str, str | None, Persona], AgentDefinition]
 
 
 def scope_of(session: str) -> Scope:
@@ -34,15 +37,15 @@ class Definer:
     """What turns of a tenant's agents are begun with. One for all sessions.
 
     Args:
-        config: The configuration.
+        current: The configuration in force.
         tenant: Whose process is asked.
     """
 
-    def __init__(self, config: Config, tenant: str) -> None:
-        self._config = config
+    def __init__(self, current: Current, tenant: str) -> None:
+        self._current = current
         self._tenant = tenant
         self._told: dict[tuple[str, Scope], Persona] = {}
-        self._defined = lru_cache(maxsize=READY)(self._define)
+        self._ready = current.made(self._readying)
 
     async def define(
         self, agent: str, model: str | None, session: str
@@ -55,22 +58,27 @@ class Definer:
             beamclaw.agents.Unready: What it is told was never read, and cannot be.
         """
         # Whatever is wrong with the names is told without waiting.
-        plain = self._defined(agent, model, Persona())
-        if own_of(self._config, agent).context == "none":
+        defined = self._ready()
+        plain = defined(agent, model, Persona())
+        if own_of(self._current.config, agent).context == "none":
             return plain
         persona = await self._persona(agent, scope_of(session))
-        return self._defined(agent, model, persona)
+        return defined(agent, model, persona)
 
-    def _define(self, agent: str, model: str | None, told: Persona) -> AgentDefinition:
-        definition = resolve(self._config, agent, model)
+    def _readying(self, config: Config) -> Defined:
+        return lru_cache(maxsize=READY)(partial(self._define, config))
+
+    def _define(
+        self, config: Config, agent: str, model: str | None, told: Persona
+    ) -> AgentDefinition:
+        definition = resolve(config, agent, model)
         words = "\n\n".join(filter(None, (definition.system, told.text)))
         return attrs.evolve(definition, system=words or None, variables=told.variables)
 
     async def _persona(self, agent: str, scope: Scope) -> Persona:
         last = self._told.get((agent, scope))
-        seconds = self._config.workspace.check_seconds * 2
-        if last is None:
-            seconds = self._config.workspace.wait_seconds
+        numbers = self._current.config.workspace
+        seconds = numbers.check_seconds * 2 if last else numbers.wait_seconds
         answer: Persona | Unread = Unread("the process that reads it is not there")
         with trio.move_on_after(seconds):
             answer = await self._ask(agent, scope)

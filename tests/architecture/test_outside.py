@@ -112,8 +112,8 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/telemetry/tail.py", "threads"): "a lock on lines that one writes",
     ("beamclaw/web/dialing.py", "sockets"): "names are looked up, pages connected to",
     ("beamclaw/skills/files.py", "threads"): "a lock between them; it starts none",
-    ("beamclaw/skills/watching.py", "threads"): "watches folders; without, it polls",
-    ("beamclaw/skills/watching.py", "watching"): "the one place that does",
+    ("beamclaw/storage/watching.py", "threads"): "watches folders; without, it polls",
+    ("beamclaw/storage/watching.py", "watching"): "the one place that does",
     ("beamclaw/storage/", "database"): "the one place that speaks to SQLite",
 }
 

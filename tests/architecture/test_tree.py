@@ -27,7 +27,7 @@ NO_PROCESS = {
     "web": "a tool, which works in the process of its call",
 }
 # A child whose id is not the name of a folder, and the folder whose it is.
-ELSEWHERE: dict[str, str] = {"notices": "commands"}
+ELSEWHERE: dict[str, str] = {"notices": "commands", "config-watch": "config"}
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,8 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "devices.load",
     ),
     "config-written": (
+        "config.touched",
+        "config.begin-provider",
         "config.folder",
         "config.sync",
         "config.keep",

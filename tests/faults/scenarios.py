@@ -883,7 +883,8 @@ async def config_written(stage: Stage, name: str) -> None:
     wanted = 2 + next(_HISTORIES) % 1000
     while not await _config_says(stage, wanted):
         with suppress(*LEFT):
-            text = f"{{config: {{history: {wanted}}}}}"
+            spare = f"{{api: demo, max_attempts: {1 + wanted % 9}}}"
+            text = f"{{config: {{history: {wanted}}}, providers: {{spare: {spare}}}}}"
             answer = await stage.request("config.write", how="patch", text=text)
             if answer.get("error", {}).get("code", "unavailable") != "unavailable":
                 stage.complaints.append(f"a change was refused: {answer}")

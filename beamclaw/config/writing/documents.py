@@ -105,8 +105,11 @@ class Written:
     """What came of it.
 
     Attributes:
-        changes: What holds differently once the node starts again; empty if nothing.
+        changes: What the file says otherwise than what holds; empty if nothing.
         entry: Where the file that was replaced is kept; None without one.
+        left: Those of *changes* that hold at the next start only; all of them where no
+            node runs.
+        trouble: Why a running node could not take it over, in words.
     """
 
     path: str
@@ -114,6 +117,8 @@ class Written:
     changes: Sequence[Change]
     warnings: Sequence[Mapping[str, Any]] = ()
     entry: int | None = None
+    left: Sequence[Change] = ()
+    trouble: str = ""
 
 
 @attrs.frozen(kw_only=True)

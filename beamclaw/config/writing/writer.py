@@ -87,6 +87,17 @@ class Writer:
             waiting=self._waiting(loaded),
         )
 
+    def load(self) -> Loaded:
+        """The file as a start would take it.
+
+        Raises:
+            Refusal: It cannot be read.
+            ConfigError: It cannot be used.
+        """
+        with _in_words(self.file):
+            raw = files.read(self.file)
+        return self._load(None if raw is None else decoded(raw, self.file))
+
     def write(self, order: Order) -> Written:
         """Do what *order* says, or refuse it and leave everything as it is.
 
@@ -102,10 +113,12 @@ class Writer:
             judge(order, raw, base, after)
             new = self._judged(after, before)
             content = after.encode()
+            changes = differences(self._runs_by(before), new.config)
             written = Written(
                 path=str(self.file),
                 hash=_hash(content) or "",
-                changes=differences(self._runs_by(before), new.config),
+                changes=changes,
+                left=changes,
                 warnings=[issue(problem) for problem in new.warnings],
             )
             if order.dry or content == raw:

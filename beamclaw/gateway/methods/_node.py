@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from beamclaw.config.current import Current
 from beamclaw.config.schema import Config
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.outside import Worker
@@ -48,6 +49,7 @@ class Node:
     """See the module.
 
     Attributes:
+        current: The configuration in force.
         check: See :data:`~beamclaw.gateway.honour.Check`.
         version: Of BeamClaw.
         reader: Does what takes long, away from the loop.
@@ -55,7 +57,7 @@ class Node:
         means: What agents have.
     """
 
-    config: Config
+    current: Current
     floor: Floor
     hall: Hall
     agents: Agents
@@ -64,3 +66,8 @@ class Node:
     reader: Worker
     disk: Worker
     means: Means = attrs.field(factory=Means)
+
+    @property
+    def config(self) -> Config:
+        """The configuration that holds now."""
+        return self.current.config

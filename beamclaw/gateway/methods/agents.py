@@ -1,7 +1,7 @@
 """The agents of this node: ``agents.*``, ``agent.identity.get``.
 
 Which there are stands in the configuration, whose single writer makes, changes and
-takes them away; that holds at the node's next start. What is answered has no room to
+takes them away; that holds from the next turn on. What is answered has no room to
 say so: clients refuse a field that they do not know.
 """
 
@@ -115,7 +115,7 @@ class CreateParams:
 
 @method("agents.create", scope=ADMIN, params=CreateParams)
 async def create(context: Context, params: CreateParams) -> object:
-    """Add an agent to the configuration; it answers from the next start on."""
+    """Add an agent to the configuration; it answers from now on."""
     _no_face(params.emoji, params.avatar)
     agent = id_of(params.name)
     document = await _document(context)
@@ -157,7 +157,7 @@ class UpdateParams:
 
 @method("agents.update", scope=ADMIN, params=UpdateParams)
 async def update(context: Context, params: UpdateParams) -> object:
-    """Change an agent in the configuration; it holds from the next start on."""
+    """Change an agent in the configuration; it holds from its next turn on."""
     _no_face(params.emoji, params.avatar)
     document = await _document(context)
     _require(context, document, params.agent_id)
@@ -184,7 +184,7 @@ class DeleteParams:
 
 @method("agents.delete", scope=ADMIN, params=DeleteParams)
 async def delete(context: Context, params: DeleteParams) -> object:
-    """Take an agent out of the configuration; it is gone from the next start on."""
+    """Take an agent out of the configuration; it is gone from now on."""
     if params.delete_files:
         raise invalid(
             "files of agents are not deleted here; leave deleteFiles out, and remove "

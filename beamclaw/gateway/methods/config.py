@@ -1,7 +1,8 @@
 """The configuration file, by its single writer: ``config.*``.
 
 A text of the file is our YAML; a patch may be YAML, JSON or JSON5. What is written
-holds at the node's next start, and every answer says so. Nothing here sends a secret.
+holds at once but for what needs a start, and every answer says which. Nothing here sends
+a secret.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,8 @@ from beamclaw.gateway.errors import MethodError, invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, Whole, method
 
 # Said with everything that was written.
-HOLDS: Final = "at the next start of this node"
+NOW: Final = "now"
+LATER: Final = "at the next start of this node"
 _Path = Annotated[str, Length(1, 1024)]
 
 
@@ -84,7 +86,7 @@ async def get(context: Context, params: NoParams) -> object:
 
 @method("config.set", scope=ADMIN, params=SetParams)
 async def set_(context: Context, params: SetParams) -> object:
-    """Replace the whole file; it holds at the next start."""
+    """Replace the whole file; most of it holds at once, and the answer says what not."""
     return await _write(context, params, Order(how="set", text=params.raw))
 
 
@@ -189,8 +191,13 @@ async def _write(context: Context, params: SetParams, order: Order) -> object:
         "noop": not written.changes,
         "changes": [_change(change) for change in written.changes],
         "warnings": list(written.warnings),
-        "holds": HOLDS,
-        "restart": {"scheduled": False, "required": bool(written.changes)},
+        "holds": LATER if written.left or written.trouble else NOW,
+        "left": [change.path for change in written.left],
+        "trouble": written.trouble,
+        "restart": {
+            "scheduled": False,
+            "required": bool(written.left or written.trouble),
+        },
     }
 
 

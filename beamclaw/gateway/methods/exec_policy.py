@@ -22,7 +22,7 @@ from beamclaw.gateway.auth.scopes import ADMIN
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.events.approvals import visible
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
-from beamclaw.gateway.methods.config import HOLDS, refused
+from beamclaw.gateway.methods.config import NOW, refused
 
 EVERYBODY: Final = "*"
 _MODES: Final[Mapping[Mode, tuple[str, str]]] = {
@@ -108,7 +108,7 @@ async def set_(context: Context, params: SetParams) -> object:
         )
         await granted.revoke(context.bus, context.tenant, request)
     snapshot = _snapshot(context, await _grants(context))
-    return snapshot | ({"holds": HOLDS} if changes else {})
+    return snapshot | ({"holds": NOW} if changes else {})
 
 
 def wanted(now: ExecConfig, file: Policy) -> dict[str, object]:

@@ -33,6 +33,29 @@ GATEWAY: Final = (
         {"code": "why"},
     ),
     EventSpec(
+        "beamclaw.config.applied",
+        "info",
+        "A changed configuration holds, in a node that went on meanwhile.",
+        {
+            "changes": Measure(doc="keys that hold now"),
+            "left": Measure(doc="keys that wait for the next start"),
+        },
+        {
+            "by": "",
+            "paths": "the keys that hold now",
+            "parts": "what was begun anew for them",
+            "waiting": "the keys that wait",
+        },
+        audit=True,
+    ),
+    EventSpec(
+        "beamclaw.config.not_applied",
+        "warning",
+        "A changed configuration cannot be used; what held goes on to hold.",
+        {},
+        {"why": "key, line and what is wrong"},
+    ),
+    EventSpec(
         "beamclaw.storage.failing",
         "error",
         "A file cannot be written; it stands in `/readyz`, too, until it is over.",

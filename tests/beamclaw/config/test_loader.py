@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import supervision
 from beamclaw.bus import LocalBus
 from beamclaw.config import Config, ConfigError, ConfigServer
+from beamclaw.config.current import Current
 from beamclaw.config.document import parse
 from beamclaw.config.loader import load
 from beamclaw.config.redactor import secrets_of
@@ -265,7 +266,7 @@ def test_the_reference_page_has_the_table_of_keys():
 
 async def test_the_process_publishes_what_it_holds(tmp_path):
     config = secret_config(tmp_path).config
-    start = lambda: ConfigServer(config, LocalBus(), Outside())  # noqa: E731
+    start = lambda: ConfigServer(Current(config), LocalBus(), Outside())  # noqa: E731
     spec = supervision.ChildSpec("config", start, name="config")
     async with supervision.open_supervisor([spec]):
         entry = supervision.lookup("config")

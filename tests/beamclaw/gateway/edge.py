@@ -13,6 +13,7 @@ import trio
 import supervision
 from beamclaw import bus as carrier
 from beamclaw import gateway
+from beamclaw.config.current import Current
 from beamclaw.config.schema import (
     AgentConfig,
     AuthConfig,
@@ -396,7 +397,7 @@ async def running(
         *beside,
         ChildSpec(
             "gateway",
-            partial(gateway.supervisor, config, bus, outside),
+            partial(gateway.supervisor, Current(config), bus, outside),
             type="supervisor",
         ),
     ]

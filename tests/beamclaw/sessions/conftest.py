@@ -248,7 +248,7 @@ async def _tenant(
         tenant="default",
         bus=carrier,
         outside=outside,
-        flusher=runs.Flusher(carrier, tick=0.04, size=1024),
+        flusher=runs.Flusher(carrier, tick=lambda: 0.04, size=lambda: 1024),
         policies={"test": RetryPolicy(max_attempts=3, first=0.5, most=30)},
         keys={"test": 1},
         max_output=lambda provider, model: MAX_OUTPUT,
@@ -265,13 +265,7 @@ async def _tenant(
         snapshot_every=snapshot_every,
         subagents=rules,
     )
-    session_wiring = sessions.Wiring(
-        tenant="default",
-        bus=carrier,
-        outside=outside,
-        resolve=partial(_resolve, fallbacks),
-        define=partial(_define, fallbacks),
-        run_turn=partial(runs.run_turn, run_wiring),
+    numbers = sessions.Numbers(
         settings=sessions.Settings(
             idle_seconds=idle_seconds,
             max_awake=max_awake,
@@ -281,8 +275,17 @@ async def _tenant(
             snapshot_every=snapshot_every,
         ),
         rules=sessions.Rules(revive_limit=3),
-        reset_rule=lambda agent: reset_rule,
         retention=retention,
+    )
+    session_wiring = sessions.Wiring(
+        tenant="default",
+        bus=carrier,
+        outside=outside,
+        resolve=partial(_resolve, fallbacks),
+        define=partial(_define, fallbacks),
+        run_turn=partial(runs.run_turn, run_wiring),
+        numbers=lambda: numbers,
+        reset_rule=lambda agent: reset_rule,
     )
     keeper = partial(
         ledger.LedgerServer,
@@ -317,14 +320,18 @@ async def _tenant(
                 limits.LimitsServer,
                 "default",
                 caps=lambda agent: caps,
-                warn_at=0.8,
+                warn_at=lambda: 0.8,
                 outside=outside,
             ),
             name="default/limits",
         ),
         spec(
             "runs",
-            partial(runs.supervisor, run_wiring, lambda provider, key: model),
+            partial(
+                runs.supervisor,
+                lambda: run_wiring,
+                lambda provider, key: model,
+            ),
             type="supervisor",
         ),
         spec(

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 import supervision
 from beamclaw.cli.history import History
 from beamclaw.config import Config
+from beamclaw.config.current import Current
 from beamclaw.contracts.outside import Outside
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.request import Failed, Node
@@ -19,7 +20,10 @@ from .test_session import Held
 async def ask(tenant: Tenant, method: str, **params: Any) -> Any:
     """The result, or the events if there are some."""
     node = Node(
-        config=Config(), bus=tenant.bus, outside=Outside(wall=tenant.wall), version="1"
+        current=Current(Config()),
+        bus=tenant.bus,
+        outside=Outside(wall=tenant.wall),
+        version="1",
     )
     events: list[Any] = []
 

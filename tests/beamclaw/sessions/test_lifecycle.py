@@ -158,8 +158,7 @@ async def test_whoever_has_seen_a_turn_end_need_not_wait_for_its_process(
         resolve=never,
         define=never,
         run_turn=never,
-        settings=never,
-        rules=never,
+        numbers=never,
     )
     upkeep = Upkeep(wiring, KEY, Journal(wiring, KEY))
     busy = "a turn is in progress"

@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.config.current import Current
 from beamclaw.config.schema import AgentConfig, Config
 from beamclaw.contracts import names
 from beamclaw.contracts.messages import said as say
@@ -333,7 +334,7 @@ async def test_a_command_hands_a_conversation_over_and_back(
 ) -> None:
     await tenant.ask("hello")
     config = Config(agents={"main": AgentConfig(), "other": AgentConfig()})
-    node = Node(config=config, bus=tenant.bus, outside=Outside(), version="1")
+    node = Node(current=Current(config), bus=tenant.bus, outside=Outside(), version="1")
     method = METHODS["sessions.hand-over"]
 
     async def send(event: object) -> None:

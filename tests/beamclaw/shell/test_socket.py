@@ -15,6 +15,7 @@ import trio
 import supervision
 from beamclaw.bus import BusServer, LocalBus
 from beamclaw.config import Config
+from beamclaw.config.current import Current
 from beamclaw.config.loader import load
 from beamclaw.config.schema import GatewayConfig
 from beamclaw.contracts import names, sessions
@@ -130,7 +131,7 @@ async def node(data, seen=None, config=None):
     seen = [] if seen is None else seen
     bus = LocalBus()
     config = attrs.evolve(config or Config(), data=data)
-    start = partial(supervisor, config, bus, Outside(threads=False))
+    start = partial(supervisor, Current(config), bus, Outside(threads=False))
     children = [
         ChildSpec("bus", BusServer, name="bus"),
         ChildSpec("ledger", partial(FakeLedger, seen), name="default/ledger"),
@@ -172,7 +173,9 @@ async def test_the_socket_of_a_dead_node_is_replaced(tmp_path):
 async def test_the_socket_of_a_living_node_is_refused(tmp_path):
     async with node(tmp_path) as bus:
         second = Node(
-            config=attrs.evolve(Config(), data=tmp_path), bus=bus, outside=Outside()
+            current=Current(attrs.evolve(Config(), data=tmp_path)),
+            bus=bus,
+            outside=Outside(),
         )
         with pytest.raises(DataFolderError, match="in use by a node that runs"):
             listen(second)

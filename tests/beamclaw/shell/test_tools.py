@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from beamclaw.cli.tools import lines
+from beamclaw.config.current import Current
 from beamclaw.config.installed import Fault
 from beamclaw.config.loader import load
 from beamclaw.contracts.bus import Bus
@@ -31,7 +32,7 @@ def node(tmp_path: Any) -> Node:
     fault = Fault(name="x", package="p", words="x of the package p has no tools")
     bus: Bus = None  # pyright: ignore[reportAssignmentType] -- it is not asked
     return Node(
-        config=config,
+        current=Current(config),
         bus=bus,
         outside=outside,
         toolbox=chosen(config, rules, tools_of),

@@ -13,6 +13,7 @@ import trio
 
 import supervision
 from beamclaw.agents import UnknownAgent, Unready
+from beamclaw.config.current import Current
 from beamclaw.config.schema import AgentConfig, Config, WorkspaceConfig
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.skills import Definer, SkillsServer, setting_of
@@ -46,7 +47,7 @@ async def running(
         name="default/skills",
     )
     async with supervision.open_supervisor([spec]):
-        yield Definer(config, "default")
+        yield Definer(Current(config), "default")
 
 
 async def test_an_agent_is_told_its_files_behind_what_is_configured(
@@ -81,14 +82,16 @@ async def test_the_next_turn_sees_what_has_changed(
 
 
 async def test_one_that_is_told_nothing_asks_nobody(tmp_path: Path):
-    definer = Definer(config_of(tmp_path, context="none", system="S"), "default")
+    definer = Definer(
+        Current(config_of(tmp_path, context="none", system="S")), "default"
+    )
     async with supervision.open_supervisor([]):
         assert (await definer.define("main", None, MAIN)).system == "S"
     assert not (tmp_path / "workspace").exists()
 
 
 async def test_who_does_not_exist_is_told_at_once(tmp_path: Path):
-    definer = Definer(config_of(tmp_path), "default")
+    definer = Definer(Current(config_of(tmp_path)), "default")
     async with supervision.open_supervisor([]):
         with pytest.raises(UnknownAgent):
             await definer.define("nobody", None, MAIN)
@@ -97,7 +100,7 @@ async def test_who_does_not_exist_is_told_at_once(tmp_path: Path):
 async def test_without_the_process_a_turn_waits_and_is_refused_in_words(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ):
-    definer = Definer(config_of(tmp_path), "default")
+    definer = Definer(Current(config_of(tmp_path)), "default")
     async with supervision.open_supervisor([]):
         with pytest.raises(Unready, match="is not there"):
             await definer.define("main", None, MAIN)

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from beamclaw import bus as carrier
+from beamclaw.config.current import Current
 from beamclaw.config.schema import Config
 from beamclaw.config.server import ConfigServer
 from beamclaw.contracts.outside import InlineWorker, Outside
@@ -30,7 +31,7 @@ async def talking(folder, *scopes, text: str | None = FILE):
         file.write_text(text)
     config = Config(data=folder, file=file)
     outside = Outside(worker=InlineWorker, wall=lambda: 1_800_000_000.0)
-    writer = partial(ConfigServer, config, carrier.LocalBus(), outside)
+    writer = partial(ConfigServer, Current(config), carrier.LocalBus(), outside)
     async with running(beside=[ChildSpec("config", writer, name="config")]) as node:
         given = list(scopes) or ["operator.admin"]
         async with connected(node.port, scopes=given) as talk:
@@ -56,12 +57,13 @@ async def test_a_patch_changes_one_key_and_says_when_it_holds(tmp_path):
         written = (await talk.call("config.patch", given))["payload"]
         port = {"path": "gateway.port", "before": 18789, "after": 18791}
         assert port in written["changes"]
-        assert written["holds"] == "at the next start of this node"
-        assert written["restart"] == {"scheduled": False, "required": True}
+        assert written["holds"] == "now"
+        assert written["left"] == []
+        assert written["restart"] == {"scheduled": False, "required": False}
         told = (await talk.event("config.changed"))["payload"]
         again = (await talk.call("config.get"))["payload"]
     assert again["hash"] == written["hash"] != base
-    assert port in again["waiting"]
+    assert again["waiting"] == []
     at = 1_800_000_000_000
     assert told == {"path": str(file), "hash": written["hash"], "ts": at}
     assert "# kept" in file.read_text()

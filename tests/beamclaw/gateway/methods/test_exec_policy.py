@@ -8,6 +8,7 @@ import yaml
 
 import supervision
 from beamclaw import bus as carrier
+from beamclaw.config.current import Current
 from beamclaw.config.schema import Config, ExecConfig
 from beamclaw.config.server import ConfigServer
 from beamclaw.contracts.approvals import Grant, GrantRow, RevokeGrant
@@ -96,7 +97,7 @@ async def test_the_document_is_read_changed_and_told(tmp_path):
     file.write_text("# kept\nagents: {main: {model: demo}}\n")
     config = Config(data=tmp_path, file=file)
     outside = Outside(worker=InlineWorker, wall=lambda: 1_800_000_000.0)
-    writer = partial(ConfigServer, config, carrier.LocalBus(), outside)
+    writer = partial(ConfigServer, Current(config), carrier.LocalBus(), outside)
     rows = [attrs.evolve(row) for row in ROWS]
     beside = [
         ChildSpec("config", writer, name="config"),
@@ -118,7 +119,7 @@ async def test_the_document_is_read_changed_and_told(tmp_path):
         assert stale["error"]["details"]["code"] == "CONFIG_BASE_REQUIRED"
         given = {"file": changed, "baseHash": shown["hash"]}
         after = (await talk.call("exec.approvals.set", given))["payload"]
-        assert after["holds"] == "at the next start of this node"
+        assert after["holds"] == "now"
         assert [row.id for row in rows] == [2]
         again = await talk.call("exec.approvals.set", given)
         assert again["error"]["details"]["code"] == "CONFIG_STALE"

@@ -1,0 +1,50 @@
+"""Sees that somebody has written the configuration file, and says so to who holds it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import trio
+
+import supervision
+from beamclaw.config.server import NAME, FileTouched
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.points import point
+
+WaitChange = Callable[[Sequence[str]], Awaitable[None]]
+# Seconds after which the file is looked at in any case: its disk may be a network's.
+LOOK_EVERY = 15.0
+
+
+async def watch_file(file: Path, outside: Outside, wait_change: WaitChange) -> None:
+    """Have the process ``config`` look at *file* whenever that is another one.
+
+    Args:
+        file: It need not be there.
+        outside: Whether there are threads.
+        wait_change: Returns when something has changed in folders.
+    """
+    seen: tuple[int, int, int] | None = None
+    worker = outside.worker()
+    while True:
+        mark = await worker.run(partial(_mark, file))
+        if mark != seen:
+            seen = mark
+            with point("config.touched"):
+                supervision.cast(NAME, FileTouched())
+        with trio.move_on_after(LOOK_EVERY):
+            if outside.threads:
+                with suppress(OSError, ImportError):
+                    await wait_change([str(file.parent)])
+                    continue
+            await trio.sleep_forever()
+
+
+def _mark(file: Path) -> tuple[int, int, int] | None:
+    """What is other when somebody has written; None: there is no such file."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns)

@@ -1,0 +1,139 @@
+"""The configuration changes while the node runs: what is open goes on, what comes has it."""
+# ruff: noqa: ASYNC110 -- another process, and what it says, is looked at
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.support.model import Model, open_model
+from tests.support.node import Node, open_node, uses
+from tests.support.wire import Response, once
+
+pytestmark = pytest.mark.slow
+
+PLAN = "t5-w0-g0"
+HELD = "t5-w0-g0-hold2"
+
+
+def write(file: Path, document: dict[str, Any]) -> None:
+    """As an editor does: beside it, then in its place."""
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(document))
+    os.replace(draft, file)  # noqa: PTH105 -- what editors do
+
+
+async def until(found: Callable[[], bool]) -> None:
+    with trio.fail_after(30):
+        while not found():
+            await trio.sleep(0.02)
+
+
+def applied(node: Node) -> int:
+    """How often it has taken a file over."""
+    return node.stderr().count("beamclaw.config.applied")
+
+
+def words(answer: Response) -> str:
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+async def test_a_limit_is_raised_in_the_file_and_the_next_turn_has_it(tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir()
+    file = data / "beamclaw.yaml"
+    write(file, {"limits": {"day": {"calls": 1}}})
+    async with (
+        open_model() as model,
+        open_node(data, env=uses(model.url, PLAN)) as node,
+    ):
+        first = await node.complete("say <<one>>")
+        refused = await node.complete("say <<two>>")
+        write(file, {"limits": {"day": {"calls": 5}}})
+        await until(lambda: applied(node) == 1)
+        third = await node.complete("say <<three>>")
+
+        # Broken: nothing changes, and the message names line and key.
+        file.write_text("limits:\n  day:\n    calls: many\n")
+        await until(lambda: "config.not_applied" in node.stderr())
+        fourth = await node.complete("say <<four>>")
+        said = node.stderr()
+
+    assert first.status == third.status == fourth.status == 200
+    assert "limits.day.calls" in words(refused)
+    assert len(model.calls) == 3
+    assert "beamclaw.yaml:3" in said
+    assert applied(node) == 1
+
+
+async def test_a_provider_moves_while_an_answer_of_it_is_read(tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir()
+    file = data / "beamclaw.yaml"
+
+    def document(model: Model, plan: str) -> dict[str, Any]:
+        provider = {"api": "openai", "base_url": model.url, "api_key": "key-of-fakes"}
+        main = {"model": f"fake/{plan}"}
+        return {"providers": {"fake": provider}, "agents": {"main": main}}
+
+    got: list[Response] = []
+    async with open_model() as old, open_model() as new:
+        write(file, document(old, HELD))
+        async with open_node(data) as node, trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                got.append(await node.complete("say <<open>>"))
+
+            nursery.start_soon(ask)
+            await old.wait_answered("open", 2)
+            write(file, document(new, PLAN))
+            await until(lambda: applied(node) == 1)
+            second = await node.complete("say <<second>>")
+            old.release.set()
+    assert [answer.status for answer in got] == [200]
+    assert words(got[0]).endswith(" 4")
+    assert words(second).startswith("answer to <<second>>")
+    assert (len(old.calls), len(new.calls)) == (1, 1)
+
+
+async def test_the_listener_moves_and_what_is_open_goes_on(tmp_path: Path):
+    data = tmp_path / "data"
+    got: list[Response] = []
+    async with (
+        open_model() as model,
+        open_node(data, env=uses(model.url, HELD)) as node,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def ask() -> None:
+            got.append(await node.complete("say <<open>>"))
+
+        nursery.start_soon(ask)
+        await model.wait_answered("open", 2)
+        said = await node.command("config", "set", "gateway.max_messages", "7")
+        assert "it holds now" in said.out
+        many = [{"role": "user", "content": "x"}] * 8
+        refused = await node.complete("", messages=many)
+        model.release.set()
+    assert refused.status == 400
+    assert "7" in refused.json()["error"]["message"]
+    assert [answer.status for answer in got] == [200]
+
+
+async def test_what_cannot_be_begun_that_way_changes_nothing(tmp_path: Path):
+    """An address that this machine does not have; the answer says so, and why."""
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data / "beamclaw.yaml", {"gateway": {"auth": {"token": "x" * 40}}})
+    async with open_node(data) as node:
+        said = await node.command("config", "set", "gateway.host", "203.0.113.7")
+        alive = await once(f"{node.base_url}/healthz")
+        held = await node.command("config", "diff")
+    assert alive.status == 200
+    assert "goes on with what it had" in said.out
+    assert "203.0.113.7" in said.out
+    assert "gateway.host" in held.out
