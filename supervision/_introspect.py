@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
@@ -56,6 +57,9 @@ class ProcessInfo:
         started_at: When, on Trio's clock, in seconds; ``None`` when it does not run.
         children: What is below it, in start order.
         last_reason: Why its last incarnation ended.
+        hidden: Children that were not asked for; see *depth* and *most* of `tree`.
+        parent: The pid of whoever has started it.
+        suspended: Whether it is, by `supervision.sys.suspend`.
     """
 
     pid: Pid | None
@@ -72,6 +76,26 @@ class ProcessInfo:
     started_at: float | None = None
     children: tuple[ProcessInfo, ...] = ()
     last_reason: ExitReason | None = None
+    hidden: int = 0
+    parent: Pid | None = None
+    suspended: bool = False
+
+
+@attrs.frozen
+class _Part:
+    """How much of a tree is wanted; `None` is all of it."""
+
+    depth: int | None
+    most: int | None
+
+    def children(self, engine: Engine) -> tuple[tuple[ProcessInfo, ...], int]:
+        """The children that are wanted, and how many are not."""
+        found = engine.children()
+        if self.depth is not None and self.depth <= 0:
+            return (), len(found)
+        below = _Part(None if self.depth is None else self.depth - 1, self.most)
+        shown = tuple(_child_info(child, below) for child in islice(found, self.most))
+        return shown, len(found) - len(shown)
 
 
 def _status(process: Process, child: Child | None) -> Status:
@@ -86,9 +110,9 @@ def _status(process: Process, child: Child | None) -> Status:
     return "waiting" if process.waiting else "running"
 
 
-def _process_info(process: Process, child: Child | None) -> ProcessInfo:
+def _process_info(process: Process, child: Child | None, part: _Part) -> ProcessInfo:
     engine: Engine | None = process.engine
-    children = () if engine is None else tuple(map(_child_info, engine.children()))
+    children, hidden = ((), 0) if engine is None else part.children(engine)
     return ProcessInfo(
         pid=process.pid,
         id=process.label,
@@ -104,12 +128,15 @@ def _process_info(process: Process, child: Child | None) -> ProcessInfo:
         started_at=process.started_at,
         children=children,
         last_reason=None if child is None else child.last_reason,
+        hidden=hidden,
+        parent=process.parent_pid,
+        suspended=process.suspended,
     )
 
 
-def _child_info(child: Child) -> ProcessInfo:
+def _child_info(child: Child, part: _Part) -> ProcessInfo:
     if child.process is not None:
-        return _process_info(child.process, child)
+        return _process_info(child.process, child, part)
     return ProcessInfo(
         pid=None,
         id=child.spec.id,
@@ -127,11 +154,19 @@ def _child_of(process: Process) -> Child | None:
     return keeper.by_process.get(process) if isinstance(keeper, Engine) else None
 
 
-def tree(root: Dest | None = None) -> ProcessInfo:
+def tree(
+    root: Dest | None = None,
+    *,
+    depth: int | None = None,
+    most: int | None = None,
+) -> ProcessInfo:
     """Show a supervisor and everything below it.
 
     Args:
         root: Where to begin; the root of the tree that was opened first when ``None``.
+        depth: How many levels below *root* are shown; all of them when ``None``. What is
+            not shown is not looked at, and `ProcessInfo.hidden` counts it.
+        most: How many children of one supervisor are shown; all of them when ``None``.
 
     Raises:
         NoProcess: There is no such process.
@@ -140,7 +175,7 @@ def tree(root: Dest | None = None) -> ProcessInfo:
     process = runtime().homes[0].root if root is None else find(root)
     if process is None:
         raise NoProcess("root" if root is None else root)
-    return _process_info(process, _child_of(process))
+    return _process_info(process, _child_of(process), _Part(depth, most))
 
 
 def processes() -> list[Pid]:
@@ -151,23 +186,72 @@ def processes() -> list[Pid]:
     return sorted(pids, key=lambda pid: pid.serial)
 
 
-def info(dest: Dest) -> ProcessInfo | None:
-    """Show one process, with what is below it; ``None`` when there is no such process."""
+def pid(serial: int) -> Pid | None:
+    """Find the pid of a process that lives by its number: ``12`` is that of ``<12>``.
+
+    Erlang's ``c:pid/3``, for what a person has read somewhere and typed.
+    """
+    tables = runtime_or_none()
+    homes = () if tables is None else tables.homes
+    found = (process.pid for home in homes for process in home.processes)
+    return next((pid for pid in found if pid.serial == serial), None)
+
+
+def info(
+    dest: Dest, *, depth: int | None = None, most: int | None = None
+) -> ProcessInfo | None:
+    """Show one process, with what is below it; ``None`` when there is no such process.
+
+    *depth* and *most* are those of `tree`.
+    """
     process = find(dest)
-    return None if process is None else _process_info(process, _child_of(process))
+    if process is None:
+        return None
+    return _process_info(process, _child_of(process), _Part(depth, most))
 
 
-def state(dest: Dest) -> Mapping[str, object]:
+def messages(dest: Dest, most: int | None = None) -> list[object]:
+    """Show the messages that wait in a mailbox, oldest first; they stay there.
+
+    A call is a `From`, with the request and who waits for the reply.
+
+    Args:
+        dest: The process.
+        most: How many are shown; all of them when ``None``.
+
+    Raises:
+        NoProcess: There is no such process.
+    """
+    return list(islice(_existing(dest).mailbox or (), most))
+
+
+def state(
+    dest: Dest, *, show: Callable[[object], object] = repr
+) -> Mapping[str, object]:
     """Show the state of a server or state machine by its own ``describe``.
+
+    Args:
+        dest: The process.
+        show: What becomes of each attribute of a behaviour that has no ``describe`` of
+            its own: its ``repr``, which may be as long as the state is large.
 
     Raises:
         NoProcess: There is no such process.
     """
     process = _existing(dest)
-    behaviour = process.behaviour
-    if isinstance(behaviour, Server | StateMachine):
+    behaviour: Any = process.behaviour
+    if behaviour is None:
+        return {}
+    own: Any = getattr(behaviour.__class__, "describe", None)
+    if own not in (None, Server.describe, _describe_machine):
         return behaviour.describe()
-    return {} if behaviour is None else describe(behaviour)
+    shown = describe(behaviour, show)
+    return (
+        {"state": show(behaviour.state), **shown} if own is _describe_machine else shown
+    )
+
+
+_describe_machine: Any = getattr(StateMachine, "describe")  # noqa: B009 - of any states
 
 
 def wait_point(dest: Dest) -> list[str]:

@@ -117,7 +117,6 @@ def names(prefix: str = "") -> list[Entry]:
     if tables is None:
         return []
     return [
-        Entry(name, process.pid, tables.values.get(name))
-        for name, process in sorted(tables.names.items())
-        if name.startswith(prefix)
+        Entry(name, tables.names[name].pid, tables.values.get(name))
+        for name in sorted(name for name in tables.names if name.startswith(prefix))
     ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from time import monotonic
@@ -128,6 +129,8 @@ class Late:
 
 
 _UNSEEN: Final = Culprit(None, None, [])
+# Lags that a watchdog remembers.
+_REMEMBERED: Final = 50
 
 
 class Sampler:
@@ -266,6 +269,7 @@ class Watchdog(Server):
         self._lags = 0
         self._told_at = -float("inf")
         self._untold = 0
+        self._recent: deque[Mapping[str, object]] = deque(maxlen=_REMEMBERED)
 
     async def init(self) -> None:
         """Start the thread."""
@@ -280,30 +284,44 @@ class Watchdog(Server):
         self._lags += 1
         self._worst = max(self._worst, message.seconds)
         now = trio.current_time()
+        culprit, process = message.culprit, message.culprit.process
+        lag = {
+            "at": now,
+            "seconds": message.seconds,
+            "pid": None if process is None else process.pid,
+            "name": None if process is None else process.name,
+            "id": None if process is None else process.label,
+            "task": culprit.task,
+            "stack": culprit.stack,
+        }
+        self._recent.append(lag)
         if now - self._told_at < self._every:
             self._untold += 1
             return
         self._told_at = now
         untold, self._untold = self._untold, 0
-        culprit, process = message.culprit, message.culprit.process
         emit(
             LAG,
             {"seconds": message.seconds, "untold": untold},
             {
-                "pid": None if process is None else process.pid,
-                "name": None if process is None else process.name,
-                "id": None if process is None else process.label,
+                "pid": lag["pid"],
+                "name": lag["name"],
+                "id": lag["id"],
                 "task": culprit.task,
                 "stack": culprit.stack,
             },
         )
 
     def describe(self) -> Mapping[str, object]:
-        """Show ``lag`` and ``worst`` in seconds, and how many ``lags`` there were."""
+        """Show ``lag`` and ``worst`` in seconds, and how many ``lags`` there were.
+
+        ``recent`` are the last fifty of them, as in the event; ``at`` is on Trio's clock.
+        """
         sampler = self._sampler
         return {
             "lag": 0.0 if sampler is None else sampler.lag,
             "worst": self._worst,
             "lags": self._lags,
             "threshold": self._threshold,
+            "recent": list(self._recent),
         }

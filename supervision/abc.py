@@ -502,14 +502,16 @@ class Unhandled(Exception):  # noqa: N818 - caught by the loop, never seen
     """Says that the default ``handle_info`` had no use for a message."""
 
 
-def describe(state: object) -> Mapping[str, object]:
-    """Show the attributes of *state* by their ``repr``."""
+def describe(
+    state: object, show: Callable[[object], object] = repr
+) -> Mapping[str, object]:
+    """Show the attributes of *state* by *show*, their ``repr``."""
     if attrs.has(type(state)):
         names = [field.name for field in attrs.fields(type(state))]
     else:
         names = list(getattr(state, "__dict__", {}))
     return {
-        name: repr(getattr(state, name, None))
+        name: show(getattr(state, name, None))
         for name in names
         if not name.startswith("__")
     }

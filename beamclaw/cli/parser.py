@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from beamclaw.cli.access_verbs import ACCESS_VERBS
 from beamclaw.cli.approval_verbs import APPROVAL_VERBS
 from beamclaw.cli.config_verbs import CONFIG_VERBS
+from beamclaw.cli.live_verbs import LIVE_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
 from beamclaw.cli.skill_verbs import SKILL_VERBS
 from beamclaw.cli.verbs import CONFIG, DATA, JSON, Option, Usage, Verb
@@ -144,13 +145,7 @@ VERBS: Final[Sequence[Verb]] = (
             ("beamclaw tools --json", "with what the model is told of each"),
         ),
     ),
-    Verb(
-        "tree",
-        "every process of the node",
-        "tree:run",
-        (DATA, JSON),
-        (("beamclaw tree", "drawn"), ("beamclaw tree --json", "for programs")),
-    ),
+    *LIVE_VERBS,
     *CONFIG_VERBS,
     Verb(
         "completion",

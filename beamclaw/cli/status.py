@@ -21,12 +21,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def ask(options: argparse.Namespace, method: str) -> Any:
+def ask(
+    options: argparse.Namespace,
+    method: str,
+    params: Mapping[str, object] | None = None,
+) -> Any:
     """One request to the node that the options name."""
     data = data_folder(os.environ, options.data)
     try:
         with connect(data) as client:
-            return client.request(method)
+            return client.request(method, params)
     except Gone:
         raise CommandError(f"the node on {data} stopped in this moment") from None
 

@@ -8,30 +8,53 @@ from typing import Any
 from beamclaw.cli.output import result, result_json
 from beamclaw.cli.status import ask, duration
 
-# Children of one supervisor that are drawn; the rest is counted.
+# Children of one supervisor that are drawn, unless it is said; the rest is counted.
 MOST = 50
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every process of the node."""
-    found = ask(options, "tree")
+    """Print the processes of the node."""
+    params: dict[str, object] = {"most": MOST if options.most is None else options.most}
+    if options.json and options.most is None:
+        params["most"] = EVERY
+    if options.process is not None:
+        params["root"] = options.process
+    if options.depth is not None:
+        params["depth"] = options.depth
+    found = ask(options, "look.tree", params)
     if options.json:
         result_json(found)
         return 0
-    rows = list(draw(found, plain=not _unicode()))
-    width = max(len(name) for name, _ in rows)
-    for name, words in rows:
-        result(f"{name:<{width}}  {words}".rstrip())
+    for line in lines(found):
+        result(line)
     return 0
 
 
-def _unicode() -> bool:
+# More than a node has.
+EVERY = 100_000
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The tree as it is drawn."""
+    rows = list(draw(found, plain=not is_unicode()))
+    width = max(len(name) for name, _ in rows)
+    for name, words in rows:
+        yield f"{name:<{width}}  {words}".rstrip()
+
+
+def is_unicode() -> bool:
+    """Whether standard output takes lines and corners."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def name_of(root: Mapping[str, Any]) -> str:
+    """What the top of a drawing is called: the root of all has the node's name."""
+    return "beamclaw" if root["id"] == "root" else root["id"]
 
 
 def draw(root: Mapping[str, Any], *, plain: bool) -> Iterator[tuple[str, str]]:
     """Name and words of each process, from the top."""
-    yield ("beamclaw", _words(root))
+    yield (name_of(root), _words(root))
     yield from _children(root, "", plain=plain)
 
 
@@ -39,19 +62,20 @@ def _children(
     process: Mapping[str, Any], before: str, *, plain: bool
 ) -> Iterator[tuple[str, str]]:
     branch, last, line = ("|- ", "`- ", "|  ") if plain else ("├─ ", "└─ ", "│  ")
-    children = process["children"]
-    shown = children[:MOST]
-    for index, child in enumerate(shown):
-        end = index == len(children) - 1
+    children, more = process["children"], process["hidden"]
+    for index, child in enumerate(children):
+        end = index == len(children) - 1 and not more
         yield f"{before}{last if end else branch}{child['id']}", _words(child)
         below = before + ("   " if end else line)
         yield from _children(child, below, plain=plain)
-    if len(children) > MOST:
-        yield f"{before}{last}and {len(children) - MOST} more", ""
+    if more:
+        yield f"{before}{last}{'and ' if children else ''}{more:,} more", ""
 
 
 def _words(process: Mapping[str, Any]) -> str:
     parts = [process["strategy"] or process["kind"], process["status"]]
+    if process["suspended"]:
+        parts.append("SUSPENDED")
     if process["about"]:
         parts.append(_line(process["about"]))
     if process["uptime"] is not None:

@@ -50,7 +50,8 @@ class SnapshotRow:
 class RunRow:
     """What is durably known of a run; *joined* is the one that answers in its place.
 
-    *about* is what was kept with it by who has accepted its message.
+    *about* is what was kept with it by who has accepted its message, *queued_at* when
+    that was.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class RunRow:
     joined: str | None = None
     calls: tuple[ToolCall, ...] = ()
     about: bytes = b""
+    queued_at: float | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen(kw_only=True)

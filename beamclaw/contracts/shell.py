@@ -4,7 +4,8 @@ One JSON object per line, both ways. A connection begins with ``hello``, which n
 protocol's version. A request has an ``id``, a ``method`` and ``params``; it is answered
 by any number of ``{"id", "event"}`` and then one ``{"id", "result"}`` or
 ``{"id", "error": {"code", "message"}}``. Requests of one connection run side by side; a
-connection that ends takes its requests with it, never the turns they follow.
+connection that ends takes its requests with it, never the turns they follow. The method
+``cancel`` ends the request whose ``id`` is in its params; nothing answers it.
 
 Commands start in a fraction of a second, so nothing heavy is imported here.
 """

@@ -30,7 +30,7 @@ from beamclaw.storage import Connection
 _RUN = """
     SELECT r.run_id, coalesce(s.deleted_key, s.key), r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
         r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
-        r.joined, r.calls, r.about
+        r.joined, r.calls, r.about, r.queued_at
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
 """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
@@ -188,6 +188,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         joined=row[14],
         calls=tuple(ToolCall(*call) for call in orjson.loads(row[15] or b"[]")),
         about=row[16] or b"",
+        queued_at=row[17],
     )
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import trio
@@ -61,13 +61,15 @@ async def serve(node: Node, stream: trio.SocketStream) -> None:
 
 
 async def _frames(node: Node, stream: trio.SocketStream, line: _Line) -> None:
+    node = attrs.evolve(node, connection=supervision.self_pid())
     peer = peer_of(stream.socket)
     if peer is not None:
         if not is_trusted(peer.uid, os.getuid()):
             await _say(line, None, "forbidden", "this node belongs to another user")
             return
         below = partial(is_below, peer.pid, os.getpid())
-        node = attrs.evolve(node, inner=await node.outside.worker().run(below))
+        inner = await node.outside.worker().run(below)
+        node = attrs.evolve(node, inner=inner, peer=peer)
     decoder = Decoder()
     greeted = False
     requests: dict[object, supervision.Pid] = {}
@@ -108,6 +110,9 @@ async def _begin(
     number, method, params = frame.get("id"), frame.get("method"), frame.get("params")
     for done in [key for key, pid in requests.items() if not supervision.is_alive(pid)]:
         del requests[done]
+    if method == "cancel" and isinstance(params, dict):
+        _cancel(requests, cast("Frame", params).get("id"))
+        return
     handler = METHODS.get(method) if isinstance(method, str) else None
     if not isinstance(number, int) or number in requests:
         await _say(line, None, "frame", "a request has an id, a number not in use")
@@ -122,6 +127,14 @@ async def _begin(
         requests[number] = supervision.spawn_link(
             _answer, node, line, number, handler, params or {}
         )
+
+
+def _cancel(requests: Mapping[object, supervision.Pid], number: object) -> None:
+    """End a request; nothing more comes of it, and nothing of this order."""
+    pid = requests.get(number) if isinstance(number, int) else None
+    if pid is not None:
+        supervision.unlink(pid)
+        supervision.exit(pid, supervision.SHUTDOWN)
 
 
 async def _answer(

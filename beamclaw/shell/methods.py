@@ -36,11 +36,16 @@ from beamclaw.contracts.sessions import (
 from beamclaw.contracts.shell import UNKNOWN_RUN
 from beamclaw.shell.access import ACCESS_METHODS
 from beamclaw.shell.config import CONFIG_METHODS
+from beamclaw.shell.expressions import EXPRESSIONS
+from beamclaw.shell.looking import LOOKING
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
 from beamclaw.shell.show import show_process, show_value
+from beamclaw.shell.steering import STEERING
 from beamclaw.shell.tools import TOOL_METHODS
+from beamclaw.shell.top import TOP
+from beamclaw.shell.tracing import TRACING
 
 T = TypeVar("T")
 MAX_TEXT: Final = 4 * 1024 * 1024
@@ -279,4 +284,9 @@ METHODS: Final[Mapping[str, Method]] = {
     **ACCESS_METHODS,
     **SESSION_METHODS,
     **TOOL_METHODS,
+    **LOOKING,
+    **STEERING,
+    **TRACING,
+    **EXPRESSIONS,
+    **TOP,
 }

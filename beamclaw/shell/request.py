@@ -26,6 +26,8 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.shell import UNAVAILABLE
 from beamclaw.contracts.toolbox import Caller, Toolbox
+from beamclaw.shell.growth import Marks
+from beamclaw.shell.lineage import Peer
 
 Send = Callable[[object], Awaitable[None]]
 Params = Mapping[str, Any]
@@ -57,6 +59,9 @@ class Node:
         faults: Of packages of others.
         inner: Who asks is no person, but was begun by this node; see
             :mod:`beamclaw.shell.lineage`.
+        peer: Who asks, where the system tells.
+        connection: The process of their connection.
+        marks: What growth is counted from.
     """
 
     current: Current
@@ -67,6 +72,9 @@ class Node:
     faults: Sequence[Fault] = ()
     version: str = attrs.field(factory=lambda: str(__version__))
     inner: bool = False
+    peer: Peer | None = None
+    connection: supervision.Pid | None = None
+    marks: Marks = attrs.field(factory=Marks)
     _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 
     @property
@@ -92,6 +100,30 @@ def text(params: Params, name: str, default: str | None = None) -> str:
         raise Failed("params", f"{name} has to be a text")
     if any("\ud800" <= char <= "\udfff" for char in value):
         raise Failed("params", f"{name} is not valid Unicode")
+    return value
+
+
+def number(
+    params: Params, name: str, default: float, *, least: float, most: float
+) -> float:
+    """The parameter *name*, from *least* to *most*.
+
+    Raises:
+        Failed: It is no number, or lies outside.
+    """
+    value = params.get(name, default)
+    if type(value) not in (int, float) or not least <= value <= most:
+        raise Failed("params", f"{name} has to be a number from {least:g} to {most:g}")
+    return value
+
+
+def whole(params: Params, name: str, default: int | None, *, most: int) -> int | None:
+    """The same for whole numbers from 0; *default* may be none at all."""
+    if params.get(name) is None:
+        return default
+    value = number(params, name, 0, least=0, most=most)
+    if type(value) is not int:
+        raise Failed("params", f"{name} has to be a whole number")
     return value
 
 

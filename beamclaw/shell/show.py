@@ -32,6 +32,8 @@ def show_process(
         "uptime": None if info.started_at is None else now - info.started_at,
         "about": _about(info.name, redactor),
         "last_reason": _reason(info.last_reason, redactor),
+        "suspended": info.suspended,
+        "hidden": info.hidden,
         "children": [show_process(child, now, redactor) for child in info.children],
     }
 

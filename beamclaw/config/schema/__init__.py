@@ -50,6 +50,7 @@ from beamclaw.config.schema.node import (
     LedgerConfig,
     Level,
     LoggingConfig,
+    ShellConfig,
     ShutdownConfig,
 )
 from beamclaw.config.schema.own import over, own_of
@@ -114,6 +115,7 @@ __all__ = [
     "SessionToolsConfig",
     "SessionsConfig",
     "Share",
+    "ShellConfig",
     "ShutdownConfig",
     "Size",
     "SkillEntryConfig",

@@ -12,6 +12,7 @@ from beamclaw.config.schema.fields import (
     MOST_BYTES,
     Count,
     Range,
+    Seconds,
     Wait,
     key,
     table,
@@ -53,6 +54,43 @@ class LoggingConfig:
     )
     keep_bytes: Annotated[int, Range(1_024, MOST_BYTES)] = key(
         1_048_576, "Bytes of the last lines, which clients can look at (logs.tail)."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ShellConfig:
+    """What `beamclaw shell`, `tree` and `top` show, and may do."""
+
+    expressions: bool = key(
+        default=False,
+        doc="Whether `beamclaw shell` may run Python expressions inside the node. Whoever may\n"
+        "can do everything that the node can.",
+    )
+    items: Annotated[int, Range(1, 10_000)] = key(
+        20, "Entries of a list, set or table that are shown of a value; messages, too."
+    )
+    text: Annotated[int, Range(20, 1_000_000)] = key(
+        500, "Characters of a text that are shown of a value."
+    )
+    depth: Annotated[int, Range(1, 20)] = key(
+        4, "Levels of a value inside a value that are shown."
+    )
+    children: Annotated[int, Range(1, 100_000)] = key(
+        50, "Children of one supervisor that a tree shows; the others are counted."
+    )
+    trace_events: Count = key(1_000, "Events after which a trace ends, at most.")
+    trace_rate: Count = key(
+        100, "Events of one trace in a second, at most; the others are counted."
+    )
+    grace_seconds: Seconds = key(
+        5.0, "Seconds that a process that is to be restarted gets, before it is killed."
+    )
+    output: Annotated[int, Range(1_000, 4_000_000)] = key(
+        100_000, "Characters of what a Python expression prints, at most."
+    )
+    block_seconds: Annotated[float, Range(0, 10)] = key(
+        2.0,
+        "Seconds for which a drill may hold up the whole node, at most; 0: not at all.",
     )
 
 
@@ -104,6 +142,7 @@ class Config:
     ledger: LedgerConfig = attrs.field(factory=LedgerConfig)
     config: ConfigFileConfig = attrs.field(factory=ConfigFileConfig)
     logging: LoggingConfig = attrs.field(factory=LoggingConfig)
+    shell: ShellConfig = attrs.field(factory=ShellConfig)
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
     # Not keys: where the file is follows from the folder, and what was chosen from all
     # of it.

@@ -70,6 +70,21 @@ GATEWAY: Final = (
         {"name": "whose file"},
     ),
     EventSpec(
+        "beamclaw.shell.steered",
+        "info",
+        "A person has taken hold of a process, or was refused that.",
+        {},
+        {
+            "action": "suspend, resume, replace, restart, kill, send, call, fault, eval",
+            "process": "what it was meant for, as it was typed",
+            "what": "the field, message or expression, never its value",
+            "outcome": "done, or in words why not",
+            "uid": "of the user who asked",
+            "pid": "of the program that asked",
+        },
+        audit=True,
+    ),
+    EventSpec(
         "beamclaw.plugin.failed",
         "error",
         "What a package brings is left out, everything else goes on.",

@@ -1,0 +1,95 @@
+"""The verbs that look into a running node: ``shell``, ``top``, ``tree``."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from beamclaw.cli.verbs import DATA, JSON, Option, Verb
+
+LIVE_VERBS: Final[Sequence[Verb]] = (
+    Verb(
+        "shell",
+        "look into a running node, and take hold of its processes",
+        "shell:run",
+        (
+            Option(
+                "-c",
+                dest="commands",
+                metavar="COMMANDS",
+                help="run these, parted by ;, in place of asking for them",
+            ),
+            DATA,
+            Option(
+                "--json",
+                action="store_true",
+                help="print each result as a line of JSON",
+            ),
+        ),
+        (
+            ("beamclaw shell", "ask and answer; help lists the commands"),
+            ("beamclaw shell -c 'sessions; waiting main'", "for scripts"),
+            ("beamclaw shell -c 'restart main'", "end it in order, and have it back"),
+            ("beamclaw shell --json -c 'state ledger'", "for programs"),
+        ),
+    ),
+    Verb(
+        "top",
+        "the processes of the node, live",
+        "top:run",
+        (
+            Option(
+                "--sort",
+                choices=("tree", "rate", "mailbox", "restarts", "uptime"),
+                default="tree",
+                help="what to begin with (default: tree)",
+            ),
+            Option(
+                "--every",
+                metavar="SECONDS",
+                type=float,
+                default=1.0,
+                help="seconds between two looks (default: 1)",
+            ),
+            Option("--once", action="store_true", help="print one look, and end"),
+            DATA,
+            Option(
+                "--json", action="store_true", help="print each look as a line of JSON"
+            ),
+        ),
+        (
+            ("beamclaw top", "live; q leaves"),
+            ("beamclaw top --sort mailbox", "the fullest mailboxes first"),
+            ("beamclaw top --once --json", "for programs"),
+        ),
+    ),
+    Verb(
+        "tree",
+        "the processes of the node",
+        "tree:run",
+        (
+            Option(
+                "process",
+                nargs="?",
+                metavar="PROCESS",
+                help="where to begin: a name, a number, or a session (default: the top)",
+            ),
+            Option(
+                "--depth", metavar="N", type=int, help="levels below (default: all)"
+            ),
+            Option(
+                "--most",
+                metavar="N",
+                type=int,
+                help="children of one supervisor; the rest is counted (default: 50, "
+                "with --json all)",
+            ),
+            DATA,
+            JSON,
+        ),
+        (
+            ("beamclaw tree", "drawn"),
+            ("beamclaw tree --depth 2", "the upper part"),
+            ("beamclaw tree default/sessions --most 500", "one part"),
+            ("beamclaw tree --json", "for programs"),
+        ),
+    ),
+)

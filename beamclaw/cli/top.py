@@ -1,0 +1,111 @@
+"""``beamclaw top``: the processes of a node on the whole terminal, live."""
+
+import argparse
+import os
+import shutil
+import sys
+import termios
+import tty
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from beamclaw.cli.client import Client, Gone, connect, result_of
+from beamclaw.cli.output import CommandError, is_terminal, result, result_json
+from beamclaw.cli.top_view import View, keys, picture
+from beamclaw.contracts.shell import data_folder
+
+# The other screen, without a cursor; and back.
+_ENTER: Final = "\x1b[?1049h\x1b[?25l"
+_LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+# Clears what stood behind each line, and below the last.
+_LINE: Final = "\x1b[K\r\n"
+_BELOW: Final = "\x1b[J"
+_WIDE: Final = 120
+_ROWS: Final = 200
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the node until the person leaves."""
+    data = data_folder(os.environ, options.data)
+    live = not (options.once or options.json) and sys.stdin.isatty()
+    live = live and is_terminal(sys.stdout)
+    params = {
+        "every": options.every,
+        "tree": True,
+        "rows": _ROWS,
+        "once": options.once or not (live or options.json),
+    }
+    try:
+        with connect(data) as client:
+            if live:
+                return _watch(client, params, View(options.sort))
+            for event in client.events("look.top", params):
+                _print(event, options)
+    except Gone:
+        raise CommandError(f"the node on {data} stopped") from None
+    return 0
+
+
+def _print(event: Any, options: argparse.Namespace) -> None:
+    if options.json:
+        result_json(event)
+        return
+    for line in picture(event, View(options.sort), _WIDE, _ROWS)[:-1]:
+        result(line)
+
+
+def _watch(client: Client, params: dict[str, Any], view: View) -> int:
+    number = client.begin("look.top", params)
+    event: Any = None
+    with _screen() as stdin:
+        for frame in client.frames(0.5, None, lambda: stdin):
+            for key in _typed(stdin):
+                view = view.pressed(key)
+            if view.over:
+                return 0
+            if frame is not None and frame.get("id") in (number, None):
+                if "event" not in frame:
+                    result_of(frame)
+                    return 0
+                event = frame["event"]
+            if event is not None:
+                _draw(event, view)
+    return 0
+
+
+def _draw(event: Any, view: View) -> None:
+    size = shutil.get_terminal_size()
+    lines = picture(event, view, size.columns, size.lines)
+    text = "\x1b[H" + _LINE.join(lines) + "\x1b[K" + _BELOW
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.buffer.write(text.encode(encoding, "replace"))
+    sys.stdout.flush()
+
+
+def _typed(stdin: int) -> Iterator[str]:
+    try:
+        data = os.read(stdin, 1024)
+    except BlockingIOError:
+        return
+    # The terminal is gone: nobody can press q any more.
+    yield from keys(data.decode(errors="replace")) if data else ("q",)
+
+
+@contextmanager
+def _screen() -> Generator[int]:
+    """The other screen, with single keys; everything is put back at the end."""
+    stdin = sys.stdin.fileno()
+    before = termios.tcgetattr(stdin)
+    blocking = os.get_blocking(stdin)
+    sys.stdout.write(_ENTER)
+    sys.stdout.flush()
+    try:
+        tty.setcbreak(stdin)
+        os.set_blocking(stdin, False)
+        yield stdin
+    finally:
+        os.set_blocking(stdin, blocking)
+        termios.tcsetattr(stdin, termios.TCSADRAIN, before)
+        sys.stdout.write(_LEAVE)
+        sys.stdout.flush()

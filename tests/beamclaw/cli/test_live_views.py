@@ -1,0 +1,207 @@
+"""What the shell and top show: lines that fit, and that no terminal obeys."""
+
+import pytest
+
+from beamclaw.cli import live_views as views
+from beamclaw.cli.top_view import View, keys, picture
+
+
+def process(id, **more):
+    return {
+        "id": id,
+        "name": id,
+        "pid": "<1>",
+        "kind": "server",
+        "status": "waiting",
+        "strategy": None,
+        "restart": "permanent",
+        "mailbox": 0,
+        "messages": 0,
+        "restarts": 0,
+        "uptime": 5.0,
+        "about": None,
+        "last_reason": None,
+        "suspended": False,
+        "hidden": 0,
+        "rate": 0.0,
+        "children": [],
+        **more,
+    }
+
+
+TREE = process(
+    "root",
+    strategy="one_for_one",
+    children=[process("a", suspended=True), process("b", hidden=7)],
+    hidden=1_000,
+)
+
+
+def test_a_tree_counts_what_it_does_not_show():
+    lines = list(views.tree(TREE, 80))
+    assert lines[0].startswith("beamclaw")
+    assert "SUSPENDED" in lines[1]
+    assert lines[-1].strip().endswith("and 1,000 more")
+    assert lines[-2].strip().endswith("7 more")
+
+
+@pytest.mark.parametrize("width", [20, 40, 200])
+def test_a_table_fits(width):
+    rows = [("name", 12, "x" * 300), ("日本語" * 5, 3, "short")]
+    for line in views.table(("a", "b", "c"), rows, width):
+        assert views.width_of(line) <= width
+
+
+@pytest.mark.parametrize(
+    "text, wide, shown",
+    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 4, "日…"), ("", 0, "")],
+)
+def test_what_is_too_long_is_cut(text, wide, shown):
+    assert views.cut(text, wide) == shown
+
+
+@pytest.mark.parametrize(
+    "number, shown",
+    [(None, "not known"), (5, "5 B"), (2048, "2.0 KiB"), (3 * 1024**3, "3.0 GiB")],
+)
+def test_bytes_for_people(number, shown):
+    assert views.size(number) == shown
+
+
+EVIL = "\x1b[2J\u202eevil\n"
+
+
+@pytest.mark.parametrize(
+    "view, found",
+    [
+        (views.state, {"fields": {EVIL: EVIL}}),
+        (views.replied, {"reply": EVIL}),
+        (views.replaced, {"before": EVIL, "after": EVIL}),
+        (views.evaluated, {"printed": EVIL, "value": EVIL, "left_out": 0}),
+        (
+            views.mailbox,
+            {
+                "waiting": 1,
+                "messages": [{"kind": "cast", "from": EVIL, "message": EVIL}],
+            },
+        ),
+        (
+            views.traced,
+            {
+                "type": "traced",
+                "left_out": 0,
+                "kind": "call",
+                "from": EVIL,
+                "message": EVIL,
+            },
+        ),
+        (views.tree, process(EVIL, about=EVIL)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_no_terminal_obeys_what_stands_in_a_process(view, found):
+    for line in view(found, 200):
+        assert "\x1b" not in line
+        assert "\u202e" not in line
+        assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        (
+            {"pid": "<1>", "restart": "permanent", "successor": "<2>"},
+            "<2> is in its place",
+        ),
+        (
+            {"pid": "<1>", "restart": "temporary", "successor": None},
+            "nobody starts it again",
+        ),
+        (
+            {"pid": "<1>", "restart": "permanent", "successor": None},
+            "nothing is in its place",
+        ),
+        (
+            {"pid": "<1>", "restart": "x", "successor": "<2>", "killed": False},
+            "<1> has ended",
+        ),
+    ],
+)
+def test_what_came_of_a_restart(found, words):
+    (line,) = views.restarted(found, 200)
+    assert words in line
+
+
+def test_a_turn_is_a_bar_for_each_thing():
+    found = {
+        "session": "s",
+        "run_id": "r",
+        "outcome": "ok",
+        "at": 0.0,
+        "seconds": 10.0,
+        "spans": [
+            {
+                "kind": "queue",
+                "what": "w",
+                "after": 0.0,
+                "seconds": 5.0,
+                "outcome": "ok",
+            },
+            {
+                "kind": "model",
+                "what": "w",
+                "after": 5.0,
+                "seconds": 5.0,
+                "outcome": "ok",
+            },
+        ],
+    }
+    _, _, queue, model = views.turn(found, 120)
+    assert queue.index("█") < model.index("█")
+    assert queue.count("█") == model.count("█") == 12
+
+
+# --- top
+
+TOTALS = {
+    "processes": 3,
+    "messages": 1,
+    "rate": 12.0,
+    "restarts": 0,
+    "cpu": 0.5,
+    "resident": 1024,
+    "lag": 0.001,
+    "worst_lag": 0.1,
+    "uptime": 60.0,
+    "seconds": 1.0,
+}
+EVENT = {
+    "totals": TOTALS,
+    "tree": TREE,
+    "by": {
+        "rate": [process(f"p{n}", rate=100.0 - n) for n in range(50)],
+        "mailbox": [],
+    },
+}
+
+
+@pytest.mark.parametrize("columns, rows", [(80, 24), (20, 5), (200, 60)])
+@pytest.mark.parametrize("sort", ["tree", "rate", "mailbox"])
+def test_a_picture_fits_the_terminal(columns, rows, sort):
+    lines = picture(EVENT, View(sort), columns, rows)
+    assert len(lines) <= rows
+    assert all(views.width_of(line) <= columns for line in lines)
+
+
+def test_the_keys_change_what_is_shown():
+    assert picture(EVENT, View().pressed("r"), 100, 24)[4].endswith("p0")
+    down = View("rate").pressed("j").pressed("\x1b[B")
+    assert picture(EVENT, down, 100, 24)[4].endswith("p2")
+    assert View("rate", first=1).pressed("k").pressed("k").first == 0
+    assert picture(EVENT, View("rate", first=900), 100, 24)[-2].endswith("p49")
+    assert View().pressed("q").over
+    assert View("rate").pressed("?") == View("rate")
+
+
+def test_a_key_may_be_several_characters():
+    assert list(keys("a\x1b[Bq")) == ["a", "\x1b[B", "q"]

@@ -1,0 +1,621 @@
+"""Looking into a node that runs, and steering it, over its socket."""
+
+# A name or child that is not there fails the test by itself.
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+
+import json
+import os
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import supervision
+from beamclaw.bus import BusServer, LocalBus
+from beamclaw.config import Config
+from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.secret import Secret
+from beamclaw.shell import connection, supervisor
+from beamclaw.shell.looking import culprits, point
+from beamclaw.shell.top import Row, ranked
+from supervision import ChildSpec
+from supervision.testing import wait_exit
+from tests.beamclaw.shell.test_socket import Client, connected
+
+SECRET = "token-that-nobody-sees"
+
+
+@attrs.frozen
+class Get(supervision.Call[int]):
+    pass
+
+
+class Counter(supervision.Server):
+    """Counts; `go` keeps it in a callback until it is let go."""
+
+    def __init__(self):
+        self._count = 0
+        self._words = SECRET
+        self._many = list(range(100))
+        self._gate = trio.Event()
+
+    async def handle_call(self, request, sender):
+        if request == "fail":
+            raise RuntimeError(SECRET)
+        return self._count
+
+    async def handle_cast(self, message):
+        if message == "stick":
+            await self._gate.wait()
+        self._count += 1
+
+    async def handle_info(self, message):
+        pass
+
+
+async def plain():
+    await trio.sleep_forever()
+
+
+@attrs.define
+class Live:
+    client: Client
+    _last: int = 0
+
+    async def begin(self, method, **params):
+        self._last += 1
+        await self.client.send(self._last, method, **params)
+        return self._last
+
+    async def ask(self, method, **params):
+        await self.begin(method, **params)
+        return await self.client.receive()
+
+    async def result(self, method, **params):
+        frame = await self.ask(method, **params)
+        assert "result" in frame, frame
+        return frame["result"]
+
+    async def words(self, method, **params):
+        frame = await self.ask(method, **params)
+        assert "error" in frame, frame
+        return frame["error"]["message"]
+
+
+@pytest.fixture
+def told():
+    seen = []
+
+    def note(event):
+        if event.name == "beamclaw.shell.steered":
+            seen.append(event.metadata)
+
+    detach = supervision.telemetry.attach(note)
+    yield seen
+    detach()
+
+
+@asynccontextmanager
+async def live(data, **limits):
+    auth = AuthConfig(token=Secret(SECRET))
+    config = Config(
+        data=data, gateway=GatewayConfig(auth=auth), shell=ShellConfig(**limits)
+    )
+    start = partial(supervisor, config, LocalBus(), Outside(threads=False))
+    children = [
+        ChildSpec("bus", BusServer, name="bus"),
+        ChildSpec("counter", Counter, name="part/counter"),
+        ChildSpec("plain", plain, restart="temporary"),
+        ChildSpec("shell", start, type="supervisor", shutdown=None),
+    ]
+    async with supervision.open_supervisor(children), connected(data) as client:
+        yield Live(client)
+
+
+# --- which process
+
+
+@pytest.mark.parametrize(
+    "typed, words",
+    [
+        ("part/countr", "did you mean part/counter?"),
+        ("nothing-like-it-at-all", "there is no process 'nothing-like-it-at-all'"),
+        ("<999999>", "it has ended"),
+        ("", "there is no process ''"),
+    ],
+)
+async def test_a_process_that_is_not_there_is_told_in_words(tmp_path, typed, words):
+    async with live(tmp_path) as node:
+        assert words in await node.words("look.info", process=typed)
+
+
+async def test_a_process_has_a_name_a_number_and_the_end_of_a_name(tmp_path):
+    async with live(tmp_path) as node:
+        pid = str(supervision.whereis("part/counter"))
+        for typed in ("part/counter", pid, pid.strip("<>"), "counter"):
+            found = await node.result("look.info", process=typed)
+            assert (found["pid"], found["name"]) == (pid, "part/counter")
+        root = await node.result("look.info", process="beamclaw")
+        assert (root["kind"], root["hidden"]) == ("supervisor", 4)
+
+
+# --- looking
+
+
+async def test_only_that_part_of_the_tree_is_made_that_is_wanted(tmp_path):
+    async with live(tmp_path) as node:
+        top = await node.result("look.tree", depth=1, most=2)
+        assert [child["id"] for child in top["children"]] == ["bus", "counter"]
+        assert top["hidden"] == 2
+        whole = await node.result("look.tree")
+        shell = whole["children"][-1]
+        assert [child["id"] for child in shell["children"]] == [
+            "connections",
+            "listener",
+        ]
+        assert shell["hidden"] == 0
+
+
+async def test_a_state_is_bounded_and_without_secrets(tmp_path):
+    async with live(tmp_path, items=2) as node:
+        found = await node.result("look.state", process="counter")
+        assert found["fields"]["_count"] == "0"
+        assert found["fields"]["_many"] == "[0, 1, … 98 more]"
+        assert found["fields"]["_words"] == "'[secret]'"
+        assert SECRET not in json.dumps(found)
+
+
+async def test_the_messages_that_wait_are_shown_and_stay(tmp_path):
+    async with live(tmp_path) as node:
+        supervision.cast("part/counter", "stick")
+        await wait_all_tasks_blocked()
+        supervision.cast("part/counter", SECRET)
+        supervision.send("part/counter", 7)
+        found = await node.result("look.mailbox", process="counter", most=1)
+        assert found["waiting"] == 2
+        assert found["messages"] == [
+            {"kind": "cast", "message": "'[secret]'", "from": None}
+        ]
+        assert supervision.info("part/counter").mailbox == 2
+
+
+async def test_where_a_process_stands_inside_a_callback(tmp_path):
+    async with live(tmp_path) as node:
+        supervision.cast("part/counter", "stick")
+        await wait_all_tasks_blocked()
+        found = await node.result("look.waiting", process="counter")
+        assert found["status"] == "running"
+        assert "handle_cast" in [line["function"] for line in found["stack"]]
+        plain = next(
+            child for child in supervision.tree().children if child.id == "plain"
+        )
+        found = await node.result("look.waiting", process=str(plain.pid))
+        assert "plain" in [line["function"] for line in found["stack"]]
+
+
+def test_who_held_up_the_loop_most_is_first():
+    lags = [
+        {
+            "name": "a",
+            "id": "a",
+            "task": "a",
+            "seconds": 1.0,
+            "at": 1.0,
+            "stack": ["x"],
+        },
+        {
+            "name": None,
+            "id": "b",
+            "task": "b",
+            "seconds": 5.0,
+            "at": 2.0,
+            "stack": ["y"],
+        },
+        {
+            "name": "a",
+            "id": "a",
+            "task": "a",
+            "seconds": 2.0,
+            "at": 3.0,
+            "stack": ["z"],
+        },
+    ]
+    first, second = culprits(lags, now=10.0)
+    assert (first["who"], first["times"], first["ago"]) == ("b", 1, 8.0)
+    assert (second["times"], second["seconds"], second["worst"]) == (2, 3.0, 2.0)
+    assert second["stack"] == ["z"]
+
+
+@pytest.mark.parametrize(
+    "line, file",
+    [
+        ("/x/site-packages/trio/_core.py:3 f", "trio/_core.py"),
+        ("/x/beamclaw/beamclaw/shell/a.py:3 f", "beamclaw/shell/a.py"),
+        ("/x/supervision/_life.py:3 f", "supervision/_life.py"),
+        ("odd", ""),
+    ],
+)
+def test_a_file_is_shown_as_it_is_imported(line, file):
+    assert point(line)["file"] == file
+
+
+async def test_growth_is_counted_from_a_mark(tmp_path):
+    async with live(tmp_path) as node:
+        first = await node.result("look.leaks", mark=True)
+        assert first["since"] is None
+        pids = [supervision.spawn(plain) for _ in range(50)]
+        second = await node.result("look.leaks")
+        assert second["figures"]["processes"]["grown"] == 50
+        grown = {row["type"]: row["grown"] for row in second["types"]}
+        assert grown["supervision._life.Process"] >= 50
+        for pid in pids:
+            supervision.exit(pid, supervision.KILL)
+
+
+# --- top
+
+
+async def test_top_tells_rates_and_ranks(tmp_path):
+    async with live(tmp_path) as node:
+        number = await node.begin("look.top", every=0.5, rows=1, tree=True, once=True)
+        await trio.sleep(0.2)
+        for _ in range(10):
+            supervision.cast("part/counter", "count")
+        event = (await node.client.receive())["event"]
+        (row,) = event["by"]["rate"]
+        assert row["name"] == "part/counter"
+        assert row["rate"] > 5
+        assert event["totals"]["processes"] >= 8
+        counter = event["tree"]["children"][1]
+        assert counter["rate"] == row["rate"]
+        assert await node.client.receive() == {"id": number, "result": True}
+
+
+@pytest.mark.parametrize(
+    "key, first", [("rate", "b"), ("mailbox", "a"), ("restarts", "c"), ("uptime", "c")]
+)
+def test_rows_are_ranked(key, first):
+    def row(id, rate, **figures):
+        info = supervision.ProcessInfo(None, id, None, "server", "waiting", **figures)
+        return Row(info, rate)
+
+    rows = [
+        row("a", 1.0, mailbox=9, started_at=1.0),
+        row("b", 2.0, started_at=2.0),
+        row("c", 0.0, restarts=3, started_at=3.0),
+    ]
+    assert ranked(rows, key, 1)[0].info.id == first
+
+
+# --- steering
+
+
+async def test_suspend_and_resume(tmp_path, told):
+    async with live(tmp_path) as node:
+        await node.result("steer.suspend", process="counter")
+        supervision.cast("part/counter", "count")
+        info = await node.result("look.info", process="counter")
+        assert (info["suspended"], info["mailbox"]) == (True, 1)
+        await node.result("steer.resume", process="counter")
+        assert await supervision.call("part/counter", Get()) == 1
+        first, second = told
+        assert (first["action"], second["action"]) == ("suspend", "resume")
+        assert (first["process"], first["outcome"]) == ("counter", "done")
+        assert (first["uid"], first["pid"]) == (os.getuid(), os.getpid())
+
+
+@pytest.mark.parametrize(
+    "method, process, words",
+    [
+        ("steer.suspend", "shell/connections", "a supervisor is not suspended"),
+        ("steer.kill", "beamclaw", "it carries the connection"),
+        ("steer.restart", "shell/connections", "it carries the connection"),
+        ("steer.suspend", "plain", "runs no behaviour"),
+    ],
+)
+async def test_what_cannot_be_done_is_told_and_noted(
+    tmp_path, told, method, process, words
+):
+    async with live(tmp_path) as node:
+        if process == "plain":
+            children = supervision.tree().children
+            process = str(next(c.pid for c in children if c.id == "plain"))
+        assert words in await node.words(method, process=process)
+        (note,) = told
+        assert note["outcome"].startswith("refused: ")
+
+
+@pytest.mark.parametrize(
+    "params, words",
+    [
+        ({"field": "count", "value": 5}, None),
+        ({"field": "_count", "value": "5"}, "it holds a int, and that is a str"),
+        ({"field": "coutn", "value": 5}, "no field 'coutn'"),
+        ({"field": "many", "value": 5}, "it holds a list"),
+        ({"field": "count", "value": [5]}, "the new value is a text"),
+        ({"field": "count", "expression": "old + 5"}, "are not allowed"),
+    ],
+)
+async def test_a_field_gets_another_value(tmp_path, told, params, words):
+    async with live(tmp_path) as node:
+        if words is None:
+            found = await node.result("steer.replace", process="counter", **params)
+            assert (found["before"], found["after"]) == ("0", "5")
+            assert await supervision.call("part/counter", Get()) == 5
+            (note,) = told
+            assert (note["what"], note["outcome"]) == ("count", "done")
+        else:
+            assert words in await node.words(
+                "steer.replace", process="counter", **params
+            )
+            assert await supervision.call("part/counter", Get()) == 0
+
+
+async def test_an_expression_may_make_the_value_where_that_is_allowed(tmp_path):
+    async with live(tmp_path, expressions=True) as node:
+        params = {"process": "counter", "field": "many", "expression": "old[:2]"}
+        assert (await node.result("steer.replace", **params))["after"] == "[0, 1]"
+        params = {"process": "counter", "field": "many", "expression": "1/0"}
+        assert "nothing was changed" in await node.words("steer.replace", **params)
+
+
+async def test_a_restart_ends_it_in_order_and_says_what_came(tmp_path):
+    async with live(tmp_path) as node:
+        old = supervision.whereis("part/counter")
+        found = await node.result("steer.restart", process="counter")
+        new = supervision.whereis("part/counter")
+        assert new is not old
+        assert (found["pid"], found["successor"]) == (str(old), str(new))
+        assert found["killed"] is False
+
+
+async def test_a_restart_kills_what_is_stuck(tmp_path, autojump_clock):
+    async with live(tmp_path, grace_seconds=3.0) as node:
+        supervision.cast("part/counter", "stick")
+        await wait_all_tasks_blocked()
+        found = await node.result("steer.restart", process="counter")
+        assert found["killed"] is True
+        assert found["successor"] == str(supervision.whereis("part/counter"))
+        assert await supervision.call("part/counter", Get()) == 0
+
+
+async def test_nobody_starts_a_temporary_process_again(tmp_path, autojump_clock):
+    async with live(tmp_path) as node:
+        children = supervision.tree().children
+        pid = next(child.pid for child in children if child.id == "plain")
+        found = await node.result("steer.kill", process=str(pid))
+        assert (found["restart"], found["successor"]) == ("temporary", None)
+        assert not supervision.is_alive(pid)
+
+
+async def test_an_order_to_what_is_stuck_says_so(tmp_path, autojump_clock):
+    async with live(tmp_path) as node:
+        supervision.cast("part/counter", "stick")
+        await wait_all_tasks_blocked()
+        words = await node.words("steer.suspend", process="counter")
+        assert "does not take the order: it works on something else" in words
+
+
+@pytest.mark.parametrize(
+    "method, message, words",
+    [
+        ("steer.call", {"type": "GetLimitz"}, "did you mean GetLimits"),
+        ("steer.call", "text", "takes the name of a request"),
+        ("steer.call", {"type": "ReadRun", "fields": {"no": 1}}, "ReadRun has run_id"),
+        ("steer.call", {"type": "ReadRun"}, "cannot be made of that"),
+        ("steer.send", {"type": "Nobody"}, "there is no message 'Nobody'"),
+    ],
+)
+async def test_a_message_that_there_is_not(tmp_path, method, message, words):
+    async with live(tmp_path) as node:
+        assert words in await node.words(method, process="counter", message=message)
+        assert await supervision.call("part/counter", Get()) == 0
+
+
+async def test_a_call_and_a_message(tmp_path):
+    async with live(tmp_path) as node:
+        await node.result("steer.send", process="counter", message="x", cast=True)
+        found = await node.result(
+            "steer.call", process="counter", message={"type": "GetLimits"}
+        )
+        assert found["reply"] == "1"
+
+
+# --- drills
+
+
+async def test_a_drill_crashes_a_process(tmp_path, caplog):
+    async with live(tmp_path) as node:
+        found = await node.result("steer.fault", process="counter", kind="crash")
+        assert found["successor"] == str(supervision.whereis("part/counter"))
+
+
+async def test_a_drill_hangs_a_process_until_its_connection_ends(
+    tmp_path, autojump_clock
+):
+    async with live(tmp_path) as node, connected(tmp_path) as other:
+        await other.send(1, "steer.fault", process="counter", kind="hang", seconds=999)
+        await wait_all_tasks_blocked()
+        assert (await node.result("look.info", process="counter"))["suspended"]
+        await other.stream.aclose()
+        await wait_all_tasks_blocked()
+        assert not (await node.result("look.info", process="counter"))["suspended"]
+
+
+async def test_a_drill_floods_a_mailbox(tmp_path):
+    async with live(tmp_path) as node:
+        before = supervision.info("part/counter").messages
+        await node.result("steer.fault", process="counter", kind="flood", count=600)
+        await wait_all_tasks_blocked()
+        assert supervision.info("part/counter").messages - before == 600
+
+
+async def test_a_drill_holds_up_the_node_no_longer_than_is_allowed(tmp_path):
+    async with live(tmp_path, block_seconds=0.0) as node:
+        params = {"process": "counter", "kind": "block"}
+        assert "from 0 to 0" in await node.words("steer.fault", seconds=1, **params)
+        found = await node.result("steer.fault", **params)
+        assert found["seconds"] == 0
+        params["kind"] = "melt"
+        assert "kind is one of crash" in await node.words("steer.fault", **params)
+
+
+# --- traces
+
+
+async def traced(node, **params):
+    number = await node.begin("trace", process="counter", **params)
+    first = await node.client.receive()
+    assert first == {
+        "id": number,
+        "event": {"type": "tracing", "pid": str(supervision.whereis("part/counter"))},
+    }
+
+
+async def test_a_trace_tells_what_comes_and_goes(tmp_path):
+    async with live(tmp_path) as node:
+        await traced(node, most=3)
+        supervision.cast("part/counter", SECRET)
+        await supervision.call("part/counter", Get())
+        events = [(await node.client.receive())["event"] for _ in range(3)]
+        assert [event["kind"] for event in events] == ["cast", "call", "reply"]
+        assert [event["message"] for event in events] == ["'[secret]'", "Get()", "1"]
+        result = (await node.client.receive())["result"]
+        assert result == {"why": "enough", "events": 3, "left_out": 0}
+        assert (await supervision.sys.get_status("part/counter")).watched == ()
+
+
+async def test_a_trace_is_filtered_and_bounded_in_rate(tmp_path, autojump_clock):
+    async with live(tmp_path, trace_rate=2) as node:
+        await traced(node, kinds=["cast"], text="yes", seconds=0.5)
+        for word in ("yes 1", "no", "yes 2", "yes 3", "yes 4"):
+            supervision.cast("part/counter", word)
+        await supervision.call("part/counter", Get())
+        got = [(await node.client.receive())["event"]["message"] for _ in range(2)]
+        assert got == ["'yes 1'", "'yes 2'"]
+        result = (await node.client.receive())["result"]
+        assert result == {"why": "time", "left_out": 2}
+
+
+async def test_a_trace_goes_with_its_client(tmp_path):
+    async with live(tmp_path), connected(tmp_path) as other:
+        await traced(Live(other))
+        assert (await supervision.sys.get_status("part/counter")).watched != ()
+        await other.stream.aclose()
+        await wait_all_tasks_blocked()
+        assert (await supervision.sys.get_status("part/counter")).watched == ()
+
+
+async def test_a_trace_is_cancelled_and_its_connection_goes_on(tmp_path):
+    async with live(tmp_path) as node:
+        await traced(node)
+        await node.client.send(77, "cancel", id=1)
+        await wait_all_tasks_blocked()
+        assert (await supervision.sys.get_status("part/counter")).watched == ()
+        assert (await node.result("look.info", process="counter"))["id"] == "counter"
+
+
+async def test_a_trace_ends_with_the_process(tmp_path):
+    async with live(tmp_path) as node:
+        await traced(node)
+        pid = supervision.whereis("part/counter")
+        supervision.exit(pid, supervision.KILL)
+        await wait_exit(pid)
+        assert (await node.client.receive())["result"]["why"] == "ended"
+
+
+# --- expressions
+
+
+@pytest.mark.parametrize(
+    "expression, value",
+    [
+        ("1 + 1", "2"),
+        ("await supervision.call('part/counter', 1)", "0"),
+        ("str(find('counter')) == str(supervision.whereis('part/counter'))", "True"),
+        ("node.config.gateway.auth.token.reveal()", "'[secret]'"),
+    ],
+)
+async def test_an_expression_has_a_value(tmp_path, told, expression, value):
+    async with live(tmp_path, expressions=True) as node:
+        found = await node.result("eval", expression=expression)
+        assert found["value"] == value
+        (note,) = told
+        assert (note["action"], note["what"]) == ("eval", expression)
+
+
+async def test_what_an_expression_prints_is_bounded(tmp_path):
+    async with live(tmp_path, expressions=True, output=1_000) as node:
+        found = await node.result("eval", expression="print('x' * 1500)")
+        assert (len(found["printed"]), found["left_out"]) == (1_000, 501)
+
+
+@pytest.mark.parametrize(
+    "expression, words",
+    [
+        ("1 +", "SyntaxError"),
+        ("x = 1", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+async def test_an_expression_that_fails_hurts_nobody(tmp_path, expression, words):
+    async with live(tmp_path, expressions=True) as node:
+        assert words in await node.words("eval", expression=expression)
+        assert await node.result("eval", expression="1") is not None
+
+
+async def test_an_expression_ends_with_its_connection(tmp_path):
+    async with live(tmp_path, expressions=True), connected(tmp_path) as other:
+        before = supervision.statistics().processes
+        await other.send(1, "eval", expression="await trio.sleep_forever()")
+        await wait_all_tasks_blocked()
+        assert supervision.statistics().processes == before + 1
+        await other.stream.aclose()
+        await wait_all_tasks_blocked()
+        assert supervision.statistics().processes == before - 1
+
+
+async def test_without_the_configuration_no_expression_runs(tmp_path, told):
+    async with live(tmp_path) as node:
+        assert "not allowed" in await node.words("eval", expression="1")
+        assert told[0]["outcome"].startswith("refused")
+
+
+# --- a command of an agent
+
+
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("look.state", {}),
+        ("look.mailbox", {}),
+        ("look.turn", {}),
+        ("look.leaks", {"mark": True}),
+        ("trace", {}),
+        ("eval", {"expression": "1"}),
+        ("steer.suspend", {}),
+        ("steer.resume", {}),
+        ("steer.replace", {"field": "count", "value": 1}),
+        ("steer.restart", {}),
+        ("steer.kill", {}),
+        ("steer.send", {"message": 1}),
+        ("steer.call", {"message": {"type": "GetLimits"}}),
+        ("steer.fault", {"kind": "crash"}),
+    ],
+)
+async def test_a_command_of_an_agent_sees_nothing_inside_and_steers_nothing(
+    tmp_path, monkeypatch, told, method, params
+):
+    monkeypatch.setattr(connection, "is_below", lambda *_: True)
+    async with live(tmp_path, expressions=True) as node:
+        pid = supervision.whereis("part/counter")
+        frame = await node.ask(method, process="counter", **params)
+        assert frame["error"]["code"] == "forbidden"
+        assert supervision.whereis("part/counter") is pid
+        refused = [note["outcome"].partition(":")[0] for note in told]
+        assert refused == ["refused"] * method.startswith(("steer", "eval"))
+        assert (await node.result("look.info", process="counter"))["id"] == "counter"
