@@ -766,6 +766,58 @@ async def test_who_asks_again_after_a_crash_gets_the_same_answer(
     assert (await tenant.ask("three")).outcome == "ok"
 
 
+STOPPED = {
+    "reset": (
+        ResetSession(stop=True),
+        ["interrupt", "close", "reset", "order-done"],
+    ),
+    "delete": (
+        DeleteSession(stop=True),
+        ["interrupt", "close", "withdraw", "set", "erase", "order-done"],
+    ),
+}
+STOPPED_CELLS = [
+    (name, f"session.{point}.{side}")
+    for name, (_, points) in STOPPED.items()
+    for point in points
+    for side in SIDES
+]
+
+
+@pytest.mark.parametrize(("name", "point"), STOPPED_CELLS)
+async def test_a_crash_in_an_order_that_stops_a_turn_loses_no_message(
+    tenant: Tenant, model: Model, name: str, point: str, autojump_clock: MockClock
+) -> None:
+    request, _ = STOPPED[name]
+    held = Held()
+    model.scripts.insert(0, held)
+    said = [await tenant.send("one")]
+    await held.reached.wait()
+    said.append(await tenant.send("two", queue="followup"))
+    crashes = [point]
+
+    def crash(reached: str) -> None:
+        if reached in crashes:
+            crashes.remove(reached)
+            raise RuntimeError(point)
+
+    with hooked(crash), suppress(supervision.CallFailed):
+        await order(tenant, request)
+    assert not crashes
+    held.go.set()
+    await order(tenant, request)
+    # Stopped, or answered where the crash was before that.
+    ends = [(await tenant.end(each)).outcome for each in said]
+    assert set(ends) <= {"ok", "aborted"}
+    if name == "delete":
+        assert (await read()).row is None
+    else:
+        assert "one" not in await texts()
+        # Only a crash before it was stopped lets it come to an end of its own.
+        assert ends[0] == "aborted" or point.startswith("session.interrupt")
+    assert (await tenant.ask("three")).outcome == "ok"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 async def test_whatever_is_done_a_turn_is_told_what_the_journal_says(
