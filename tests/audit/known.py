@@ -25,6 +25,7 @@ ONCE = (
     "ask",
     "exec",
 )  # tools with effects that may be seen once at most
+OF_CLIENTS = ("weather",)  # what a client has said that it can do itself
 FINE = ("ok", "limited")
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.audit.book import Row, mark, marker_of, said
-from tests.audit.known import FINE, Call, Known, Sent, rule
+from tests.audit.known import FINE, OF_CLIENTS, Call, Known, Sent, rule
 
 
 @rule
@@ -178,6 +178,12 @@ def said_once(known: Known) -> Iterator[str]:
             yield f"the id {external} was accepted {count} times"
 
 
+def _asks_its_client(event: Row) -> bool:
+    """Whether an answer is the last one because its client has to do something."""
+    parts = event["body"]["message"]["parts"]
+    return any(part.get("name") in OF_CLIENTS for part in parts)
+
+
 @rule
 def answered_once(known: Known) -> Iterator[str]:
     """A turn with two last answers, or none, or two ends, or an end that differs."""
@@ -192,7 +198,7 @@ def answered_once(known: Known) -> Iterator[str]:
         last = [
             marker_of(said(event["body"]["message"]))
             for event in known.book.of_run(run["run_id"], "answered")
-            if event["body"]["stop_reason"] == "stop"
+            if event["body"]["stop_reason"] == "stop" or _asks_its_client(event)
         ]
         ordered = known.book.is_ordered(run["run_id"])
         if run["outcome"] == "ok" and not ordered and len(last) != 1:

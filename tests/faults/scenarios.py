@@ -21,6 +21,7 @@ from tests.audit.book import read_book
 from tests.audit.known import Sent
 from tests.faults.line import order, talk
 from tests.faults.plan import Plan
+from tests.faults.posting import hand_in, look, respond, results_of, text_of
 from tests.faults.stage import LEFT, Stage
 
 Play = Callable[[Stage, str], Awaitable[object]]
@@ -189,6 +190,64 @@ async def embedded(stage: Stage, name: str) -> None:
         return answer.status == 200
 
     await stage.insist(Sent(marker=name, session="", at=0), send)
+
+
+# --- programs that speak HTTP
+
+
+@scenario()
+async def responses_followed(stage: Stage, name: str) -> None:
+    """Responses that are kept: one behind another, a second way behind it, looked up."""
+    first = await respond(stage, Plan(words=4, gap=0.01), f"{name}a")
+    with_tool = Plan(rounds=(("send",),))
+    await respond(stage, with_tool, f"{name}b", behind=first["id"])
+    await respond(stage, Plan(), f"{name}c", behind=first["id"])
+    kept = await look(stage, f"/v1/responses/{first['id']}")
+    if kept.status != 200 or text_of(kept.value) != text_of(first):
+        stage.complaints.append(f"{name}: {kept} is kept of {first}")
+
+
+@scenario()
+async def client_has_tool(stage: Stage, name: str) -> None:
+    """A response that asks for a tool of its client, and one with what came of it."""
+    asks = Plan(rounds=(("weather",),))
+    first = await respond(stage, asks, f"{name}a", tools=True)
+    results = results_of(first)
+    if len(results) != 1:
+        stage.complaints.append(f"{name}: asked for {results}")
+    await respond(
+        stage, Plan(), f"{name}b", behind=first["id"], given=results, tools=True
+    )
+
+
+@scenario()
+async def rest_message(stage: Stage, name: str) -> None:
+    """Over REST: handed in, and its events read on from the last one that came."""
+    plan, path = Plan(words=6, gap=0.01), f"/api/sessions/{key(name)}/messages"
+    body = {"message": plan.message(name)}
+    await hand_in(stage, path, body, name, key(name))
+
+
+@scenario()
+async def hook_called(stage: Stage, name: str) -> None:
+    """Another program has something done, and is not sure that it has said so."""
+    body = {"message": Plan(rounds=(("send",),)).message(name)}
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            call = partial(hand_in, stage, "/hooks/agent", body, name, "", hook=True)
+            nursery.start_soon(call)
+
+
+@scenario()
+async def made_by_client(stage: Stage, name: str) -> None:
+    """A client begins a conversation and names it, before anything is said in it."""
+    session = key(name)
+    await order(stage, "sessions.create", {"key": session})
+    await order(stage, "sessions.patch", {"key": session, "label": f"of {name}"})
+    await talk(stage, Plan(), name, session, leaves=True)
+    found = await look(stage, f"/api/sessions/{session}")
+    if found.status != 200 or found.value["label"] != f"of {name}":
+        stage.complaints.append(f"{name}: it is {found}")
 
 
 # --- tools

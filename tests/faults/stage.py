@@ -52,6 +52,7 @@ PROGRAM = "beamclaw.testing.node"
 CAP = 1.08  # dollars that a session may spend; only the model "dear" costs any
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
 
+HOOK = "token-of-the-hooks"
 LIFE = "x-life"  # a header by which the provider knows which of the nodes has called
 CONFIG = """
 providers:
@@ -97,6 +98,7 @@ tools:
     private_networks: [127.0.0.1/32]
     ports: [{pages}]
     after_untrusted: allow
+hooks: {{enabled: true, token: {hook}}}
 sessions: {{keep_tokens: 300, collect_ms: 60, revive_limit: 50{sessions}}}
 limits:
   day: {{cost: 100000}}
@@ -651,7 +653,13 @@ async def open_stage(
         serving_pages(pages) as port_of_pages,
     ):
         config = folder / "beamclaw.yaml"
-        numbers = {"cap": CAP, "seconds": seconds, "wait": wait, "sessions": sessions}
+        numbers = {
+            "hook": HOOK,
+            "cap": CAP,
+            "seconds": seconds,
+            "wait": wait,
+            "sessions": sessions,
+        }
         text = CONFIG.format(url=fake.base_url, pages=port_of_pages, **numbers)
         config.write_text(text)
         node = Node(
