@@ -1,6 +1,9 @@
 """Responses that are kept: read again, stopped, deleted."""
 
+import re
+from functools import partial
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import attrs
 import orjson
@@ -15,11 +18,13 @@ from beamclaw.contracts.ledger_reads import CountAbout
 from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.sessions import abort, read_run
 from beamclaw.gateway.openai import response
-from beamclaw.gateway.problem import Problem
+from beamclaw.gateway.openai.response import ResponseEvents
+from beamclaw.gateway.problem import Problem, invalid
 
 # Waits between tries while the tenant is down.
 _PAUSES: Final = (0.02, 0.1, 0.4, 1.0, 1.0)
 _LONGEST: Final = 100
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 UNAVAILABLE: Final = Problem(
     status=503,
     type="api_error",
@@ -27,6 +32,35 @@ UNAVAILABLE: Final = Problem(
     code="unavailable",
     retry_after=1.0,
 )
+
+
+@attrs.frozen
+class Rejoined:
+    """The run of a response, and what makes events of what is published of it."""
+
+    row: RunRow
+    events: ResponseEvents
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """How a response is to be read; see :func:`read_query`."""
+
+    stream: bool = False
+    after: int = -1
+
+
+def read_query(query: str) -> Asked | Problem:
+    """What the query of ``GET /v1/responses/{id}`` asks for; what is not ours is passed over."""
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    stream, after = given.get("stream", "false"), given.get("starting_after")
+    if stream not in ("true", "false"):
+        return invalid("stream must be true or false", param="stream")
+    if after is not None and _NUMBER.fullmatch(after) is None:
+        return invalid("starting_after must be a whole number", param="starting_after")
+    if after is not None and stream == "false":
+        return invalid("starting_after goes with stream=true", param="starting_after")
+    return Asked(stream=stream == "true", after=-1 if after is None else int(after))
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +81,24 @@ class Stored:
         """Forget it; with the last one of a conversation that is deleted, too."""
         return await self._tried(self._delete, response_id)
 
-    async def _tried(self, do: Any, response_id: str) -> bytes | Problem:
+    async def streamed(self, response_id: str, after: int) -> Rejoined | Problem:
+        """The events of it that follow number *after*, also of one that is over."""
+        return await self._tried(partial(self._streamed, after=after), response_id)
+
+    async def _streamed(self, response_id: str, after: int) -> Rejoined | Problem:
+        row = await self._row(response_id)
+        if isinstance(row, Problem):
+            return row
+        about = orjson.loads(row.about)
+        if not about.get(response.STREAMED):
+            return invalid(
+                "only what was asked for with stream: true can be streamed again; read "
+                "it without stream",
+                param="stream",
+            )
+        return Rejoined(row, ResponseEvents(row.run_id, about, after=after))
+
+    async def _tried(self, do: Any, response_id: str) -> Any:
         for pause in _PAUSES:
             try:
                 return await do(response_id)

@@ -28,6 +28,7 @@ from beamclaw.contracts.ledger_errors import (
     StorageFull,
 )
 from beamclaw.contracts.ledger_inbox import Receipt
+from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import (
@@ -239,20 +240,28 @@ class Turns:
             body = api.kept(receipt.run_id, ask, created)
             await _send(exchange, receipt.run_id, body)
             return
-        reply = _Streamed if ask.stream else _Whole
-        out = reply(exchange, api, ask, receipt.run_id, created, watch)
+        run_id = receipt.run_id
+        if ask.stream:
+            events = api.events(run_id, ask, created)
+            out: _Reply = _Streamed(exchange, run_id, watch, events)
+        else:
+            out = _Whole(exchange, run_id, watch, api, ask, created)
         await out.begin()
-        await self._follow(receipt, watch, out.take)
+        await self._follow(run_id, watch, out.take, join=receipt.duplicate)
 
-    async def _follow(self, receipt: Receipt, watch: Watch, take: Take) -> None:
-        watch.run_id = receipt.run_id
-        run = follow(
-            self.bus,
-            names.DEFAULT_TENANT,
-            receipt.run_id,
-            watch,
-            join=receipt.duplicate,
-        )
+    async def rejoin(self, exchange: Exchange, events: Events, row: RunRow) -> None:
+        """Answer with what is published of a run that is known, also one that is over."""
+        beat = self.limits.heartbeat_seconds
+        with self._watch(exchange, row.session_key, beat) as watch:
+            out = _Streamed(exchange, row.run_id, watch, events)
+            await out.begin()
+            await self._follow(row.run_id, watch, out.take, join=True)
+
+    async def _follow(
+        self, run_id: str, watch: Watch, take: Take, *, join: bool
+    ) -> None:
+        watch.run_id = run_id
+        run = follow(self.bus, names.DEFAULT_TENANT, run_id, watch, join=join)
         async with aclosing(run) as values:
             async for value in values:
                 if await take(value):
@@ -270,10 +279,7 @@ class Turns:
 @attrs.define(eq=False)
 class _Reply(ABC):
     exchange: Exchange
-    api: Api
-    ask: Ask
     run_id: str
-    created: int
     watch: Watch
 
     @abstractmethod
@@ -289,8 +295,9 @@ class _Reply(ABC):
 class _Streamed(_Reply):
     """Server-sent events; the first one is the acknowledgement."""
 
+    chunks: Events
+
     async def begin(self) -> None:
-        self.chunks: Events = self.api.events(self.run_id, self.ask, self.created)
         self.unsent: list[bytes] = []
         self.exchange.streaming = True
         with point("http.accepted"):
@@ -322,6 +329,10 @@ class _Streamed(_Reply):
 @attrs.define(eq=False)
 class _Whole(_Reply):
     """One JSON object, when the outcome is known."""
+
+    api: Api
+    ask: Ask
+    created: int
 
     async def begin(self) -> None:
         """Nothing is sent before the end."""

@@ -17,7 +17,7 @@ from beamclaw.gateway.openai.completions import Completions
 from beamclaw.gateway.openai.responses import Responses
 from beamclaw.gateway.problem import Problem, styled
 from beamclaw.gateway.replies import SENT, as_json, in_json
-from beamclaw.gateway.responses import Stored
+from beamclaw.gateway.responses import Stored, read_query
 from beamclaw.gateway.turns import Turns
 
 
@@ -34,7 +34,7 @@ def add_routes(
         app.add_url_rule(path, path, _turn(turns, api), methods=["POST"])
     path = "/v1/messages/count_tokens"
     app.add_url_rule(path, path, _count(turns, messages), methods=["POST"])
-    _add_stored(app, Stored(bus=turns.bus))
+    _add_stored(app, turns, Stored(bus=turns.bus))
     _add_models(app, agents, created)
 
 
@@ -71,7 +71,7 @@ def _count(turns: Turns, messages: Messages) -> Callable[[], Awaitable[Response]
     return serve
 
 
-def _add_stored(app: QuartTrio, kept: Stored) -> None:
+def _add_stored(app: QuartTrio, turns: Turns, kept: Stored) -> None:
     def serving(
         do: Callable[[str], Awaitable[bytes | Problem]],
     ) -> Callable[[str], Awaitable[Response]]:
@@ -81,11 +81,32 @@ def _add_stored(app: QuartTrio, kept: Stored) -> None:
         return serve
 
     for method, path, do in (
-        ("GET", "/v1/responses/<name>", kept.get),
         ("DELETE", "/v1/responses/<name>", kept.delete),
         ("POST", "/v1/responses/<name>/cancel", kept.cancel),
     ):
         app.add_url_rule(path, f"{method} {path}", serving(do), methods=[method])
+
+    path = "/v1/responses/<name>"
+    app.add_url_rule(path, f"GET {path}", _reading(turns, kept), methods=["GET"])
+
+
+def _reading(turns: Turns, kept: Stored) -> Callable[[str], Awaitable[Response]]:
+    async def serve(name: str) -> Response:
+        scope = cast("dict[str, Any]", request.scope)
+        asked: Asked = scope["beamclaw.asked"]
+        how = read_query(asked.query)
+        if isinstance(how, Problem):
+            return as_json(how)
+        if not how.stream:
+            return as_json(await kept.get(name))
+        found = await kept.streamed(name, how.after)
+        if isinstance(found, Problem):
+            return as_json(found)
+        exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
+        await turns.rejoin(exchange, found.events, found.row)
+        return SENT
+
+    return serve
 
 
 def _add_models(app: QuartTrio, agents: Agents, created: int) -> None:

@@ -112,7 +112,8 @@ async def test_a_response_is_streamed(tmp_path: Path):
     async with opened(tmp_path) as (_, _, ai):
         stream = await ai.responses.create(model="openclaw", input="hello", stream=True)
         events = [event async for event in stream]
-    assert [event.sequence_number for event in events] == list(range(len(events)))
+    numbers = [event.sequence_number for event in events]
+    assert numbers == sorted(set(numbers))
     kinds = [event.type for event in events]
     assert kinds[:4] == [
         "response.created",
@@ -131,6 +132,45 @@ async def test_a_response_is_streamed(tmp_path: Path):
     last = events[-1]
     assert last.type == "response.completed"
     assert last.response.output_text == "hello"
+
+
+async def test_a_stream_is_gone_on_with_after_a_death(tmp_path: Path):
+    async with opened(tmp_path) as (_, node, ai):
+        stream = await ai.responses.create(model="openclaw", input="hello", stream=True)
+        events = [event async for event in stream]
+        last = events[-1]
+        assert last.type == "response.completed"
+        # It was not said to be a stream in words of ours.
+        assert "stream" not in last.response.model_dump()
+        node.kill9()
+        await node.wait()
+        await node.start()
+        async with connected(node) as again:
+            for number in (0, 3, 5, 8, last.sequence_number - 1):
+                rest = [
+                    event
+                    async for event in await again.responses.retrieve(
+                        last.response.id, stream=True, starting_after=number
+                    )
+                ]
+                seen = [e for e in events if e.sequence_number <= number]
+                said = [
+                    event.delta
+                    for event in (*seen, *rest)
+                    if event.type == "response.output_text.delta"
+                ]
+                assert "".join(said) in ("hello", "hello"[number - 3 :])
+                assert rest[0].sequence_number > number
+                assert rest[-1].type == "response.completed"
+
+
+async def test_what_was_not_streamed_is_not_streamed_later(tmp_path: Path):
+    async with opened(tmp_path) as (_, _, ai):
+        whole = await ai.responses.create(model="openclaw", input="hello")
+        with pytest.raises(openai.BadRequestError, match="stream: true"):
+            await ai.responses.retrieve(whole.id, stream=True)
+        with pytest.raises(openai.NotFoundError):
+            await ai.responses.retrieve("resp_nothing", stream=True)
 
 
 async def test_a_tool_makes_its_round_with_state(tmp_path: Path):

@@ -20,6 +20,10 @@ Status = Literal[
 ]
 Object = dict[str, Any]
 _INCOMPLETE: Final = {"length": "max_output_tokens", "refusal": "content_filter"}
+# Kept with a response and not told: whether it was streamed, so that it may be again.
+STREAMED: Final = "stream"
+# The number of the event behind which the text begins.
+_BEGUN: Final = 3
 # What stands in a response of which nobody has said anything else.
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "instructions": None,
@@ -60,7 +64,7 @@ def _object(
         "output": [],
         "usage": None,
         **_DEFAULTS,
-        **about,
+        **{name: value for name, value in about.items() if name != STREAMED},
         **more,
     }
 
@@ -142,10 +146,20 @@ def _call(run_id: str, index: int, call: ToolCall, *, begun: bool = False) -> Ob
 
 
 class ResponseEvents(Streamed):
-    """See :class:`beamclaw.gateway.api.Events`."""
+    """See :class:`beamclaw.gateway.api.Events`.
 
-    def __init__(self, run_id: str, about: Mapping[str, Any]) -> None:
+    Each event has a number, which rises. That of a piece of text says how much of the
+    text there is with it, so a reader who comes back may be given other pieces, but none
+    twice: whoever names the last number that it has seen (*after*) gets what follows.
+    """
+
+    def __init__(
+        self, run_id: str, about: Mapping[str, Any], *, after: int = -1
+    ) -> None:
         super().__init__(run_id)
+        self._after = after
+        # Characters of the text so far.
+        self._length = 0
         self._run_id = run_id
         self._about = about
         self._text: list[str] = []
@@ -155,7 +169,8 @@ class ResponseEvents(Streamed):
         """See the Protocol."""
         begun = _object(self._run_id, self._about, "in_progress")
         kinds = ("response.created", "response.in_progress")
-        return b"".join(self._event(kind, response=begun) for kind in kinds)
+        events = b"".join(self._event(kind, response=begun) for kind in kinds)
+        return events or HEARTBEAT
 
     def beat(self) -> bytes:
         """See the Protocol."""
@@ -167,8 +182,10 @@ class ResponseEvents(Streamed):
         return self._last("failed", broken)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        event = {"type": kind, "sequence_number": self._number, **fields}
-        self._number += 1
+        number, self._number = self._number, self._number + 1
+        if number <= self._after:
+            return b""
+        event = {"type": kind, "sequence_number": number, **fields}
         return b"event: %s\ndata: %s\n\n" % (kind.encode(), orjson.dumps(event))
 
     def _last(self, status: str, over: Object) -> bytes:
@@ -178,6 +195,10 @@ class ResponseEvents(Streamed):
     def _say(self, text: str) -> bytes:
         begun = b"" if self._text else self._begin()
         self._text.append(text)
+        seen = max(0, self._after - _BEGUN - self._length)
+        self._length += len(text)
+        self._number = _BEGUN + self._length
+        text = text[seen:]
         return begun + self._event(
             "response.output_text.delta", **self._place, delta=text, logprobs=[]
         )

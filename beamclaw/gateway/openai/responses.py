@@ -150,4 +150,6 @@ def _about(
             "metadata",
         )
     given = {name: body[name] for name in _REPEATED if body.get(name) is not None}
+    if body.get("stream"):
+        given[response.STREAMED] = True
     return {"model": model, "store": stored, "background": background, **given}

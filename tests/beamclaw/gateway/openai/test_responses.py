@@ -1,5 +1,6 @@
 """Responses as values: requests are read, answers are written."""
 
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -19,9 +20,11 @@ from beamclaw.contracts.messages import (
     said,
 )
 from beamclaw.contracts.sessions import Delta, Reset, RunEnded
+from beamclaw.gateway import responses
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.openai import response
+from beamclaw.gateway.openai.answer import HEARTBEAT
 from beamclaw.gateway.openai.response import ResponseEvents
 from beamclaw.gateway.openai.responses import Responses
 from beamclaw.gateway.problem import Problem
@@ -288,8 +291,75 @@ def read(stream: bytes) -> list[dict[str, Any]]:
     assert [name.decode() for name, _ in events] == [
         f"event: {event['type']}" for event in found
     ]
-    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    numbers = [event["sequence_number"] for event in found]
+    assert numbers == sorted(set(numbers))
     return found
+
+
+TEXT = "what was said, in the end"
+SPOKEN = end(TEXT, stop_reason="tool_calls", calls=(CALL,))
+
+
+def streamed(*cuts: int, after: int = -1) -> list[dict[str, Any]]:
+    """The events of one answer, whose text came in pieces that begin at *cuts*."""
+    events = ResponseEvents("resp_1", ABOUT, after=after)
+    stream = events.first()
+    for begins, ends in pairwise((*cuts, len(TEXT))):
+        stream += events.feed(Delta("resp_1", 1, begins, TEXT[begins:ends]))
+    return read((stream + events.feed(SPOKEN)).removeprefix(HEARTBEAT))
+
+
+@pytest.mark.parametrize("cuts", [(0,), (0, 1, 2, 9), (), (0, 24)])
+def test_whoever_comes_back_gets_what_follows_and_nothing_twice(cuts):
+    first = streamed(0, 3, 4, 11)
+    for number, event in enumerate(first):
+        # The pieces are others, now that it is told again.
+        rest = streamed(*cuts, after=event["sequence_number"])
+        seen = [*first[: number + 1], *rest]
+        numbers = [each["sequence_number"] for each in seen]
+        assert numbers == sorted(set(numbers))
+        said = [e["delta"] for e in seen if e["type"] == "response.output_text.delta"]
+        assert "".join(said) == TEXT
+        kinds = [e["type"] for e in seen if "delta" not in e["type"]]
+        assert kinds == [e["type"] for e in first if "delta" not in e["type"]]
+        assert seen[-1]["type"] == "response.completed"
+
+
+def test_behind_the_end_nothing_follows():
+    last = streamed(0)[-1]["sequence_number"]
+    events = ResponseEvents("resp_1", ABOUT, after=last)
+    assert events.first() == HEARTBEAT
+    assert events.feed(SPOKEN) == b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "query, asked",
+    [
+        ("", responses.Asked()),
+        ("include=x&stream=false", responses.Asked()),
+        ("stream=true", responses.Asked(stream=True)),
+        ("stream=true&starting_after=7", responses.Asked(stream=True, after=7)),
+    ],
+)
+def test_how_a_response_is_read_is_in_the_query(query, asked):
+    assert responses.read_query(query) == asked
+
+
+@pytest.mark.parametrize(
+    "query, param",
+    [
+        ("stream=1", "stream"),
+        ("stream=true&starting_after=-1", "starting_after"),
+        ("stream=true&starting_after=", "starting_after"),
+        ("stream=true&starting_after=1e3", "starting_after"),
+        ("stream=true&starting_after=" + "9" * 16, "starting_after"),
+        ("starting_after=3", "starting_after"),
+    ],
+)
+def test_a_query_that_says_nothing_is_refused(query, param):
+    problem = responses.read_query(query)
+    assert isinstance(problem, Problem)
+    assert (problem.status, problem.param) == (400, param)
 
 
 def test_the_last_event_has_what_a_later_look_has():
