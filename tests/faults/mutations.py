@@ -381,10 +381,10 @@ MUTATIONS: tuple[Mutation, ...] = (
 """,
             ),
             (
-                """from beamclaw.contracts.providers import ProviderError
+                """from beamclaw.contracts.points import point
 """,
                 """from beamclaw.contracts.messages import Usage
-from beamclaw.contracts.providers import ProviderError
+from beamclaw.contracts.points import point
 """,
             ),
         ),
