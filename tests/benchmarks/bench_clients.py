@@ -9,9 +9,12 @@ import statistics
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
+from typing import Any
 
+import attrs
 import trio
 
+from beamclaw.contracts.shell import Decoder, encode, hello
 from tests.benchmarks.report import Row, emit
 from tests.benchmarks.stage import Stage, open_stage, resident
 from tests.faults.line import Line, open_line
@@ -21,6 +24,7 @@ TIMES = 300
 IDLE = 10_000
 SUBSCRIBERS = 1000
 AT_ONCE = 50
+CUT_OFF = 200
 TOKENS, GAP_MS = 150, 20
 
 
@@ -107,6 +111,46 @@ async def _many(stage: Stage, count: int, *, follow: str = "") -> AsyncIterator[
         readers.cancel_scope.cancel()
 
 
+async def _order(stage: Stage, method: str, **params: object) -> Any:
+    """What the node's own socket answers."""
+    asked = {"id": 1, "method": method, "params": params}
+    decoder = Decoder()
+    path = str(stage.node.data / "node.sock")
+    async with await trio.open_unix_socket(path) as stream:
+        await stream.send_all(encode(hello()) + encode(asked))
+        while data := await stream.receive_some(65536):
+            for frame in decoder.feed(data):
+                if frame.get("id") == 1:
+                    return frame["result"]
+    raise AssertionError(f"no answer to {method}")
+
+
+async def revoked(stage: Stage) -> None:
+    """From the order that makes a key void to the last connection by it being closed."""
+    made = await _order(stage, "keys.create", name="bench", scopes=["operator.read"])
+    node = attrs.evolve(stage.node, token=made["secret"])
+    async with AsyncExitStack() as stack, trio.open_nursery() as readers:
+        for _ in range(CUT_OFF):
+            line = await stack.enter_async_context(open_line(node))
+            readers.start_soon(_read, line)
+        begin = perf_counter()
+        await _order(stage, "keys.revoke", id=made["key"]["id"])
+        answered = perf_counter() - begin
+        while readers.child_tasks:  # noqa: ASYNC110 -- who reads to the end tells nobody
+            await trio.sleep(0.001)
+        closed = perf_counter() - begin
+    emit(
+        Row(
+            name=f"a key is revoked: {CUT_OFF} clients by it are closed",
+            value=round(closed * 1000, 1),
+            unit="ms",
+            baseline=round(answered * 1000, 1),
+            against="the order is answered",
+            must="< 1000",
+        )
+    )
+
+
 async def idle(stage: Stage) -> None:
     """Clients that say nothing."""
     before = resident(stage.node.pid)
@@ -167,7 +211,7 @@ async def told(stage: Stage) -> None:
 async def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    for measure in (handshake, round_trip, told, idle):
+    for measure in (handshake, round_trip, revoked, told, idle):
         async with open_stage() as stage:
             await measure(stage)
 
