@@ -16,6 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 import supervision
 from beamclaw.bus import BusServer, LocalBus
 from beamclaw.config import Config
+from beamclaw.config.current import Current
 from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
@@ -105,7 +106,7 @@ async def live(data, **limits):
     config = Config(
         data=data, gateway=GatewayConfig(auth=auth), shell=ShellConfig(**limits)
     )
-    start = partial(supervisor, config, LocalBus(), Outside(threads=False))
+    start = partial(supervisor, Current(config), LocalBus(), Outside(threads=False))
     children = [
         ChildSpec("bus", BusServer, name="bus"),
         ChildSpec("counter", Counter, name="part/counter"),
