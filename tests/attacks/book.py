@@ -261,6 +261,27 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
             (f"{_SOCKET}test_devices", "a_device_manages_nobody_else"),
         ),
         _of(
+            "A client orders a tool directly, past the turn in which a person would be asked",
+            "what changes the machine may not be ordered, the rest by who may; a person is asked all the same",
+            (
+                f"{_METHODS}test_tools",
+                "what_changes_the_machine_may_not_be_ordered",
+                "what_is_on_the_list_takes_an_administrator",
+                "whoever_may_only_look_orders_nothing",
+                "where_a_person_has_to_agree_the_client_is_told_whom_to_ask",
+            ),
+        ),
+        _of(
+            "The Control UI's own address is a way round to the gateway",
+            "nothing else is there, and it takes the same token",
+            (
+                f"{_GATEWAY}test_control_ui_apart",
+                "nothing_of_the_gateway_is_there",
+                "its_page_talks_to_the_gateway_from_there",
+                "others_are_not_let_in_by_that_door_without_a_token",
+            ),
+        ),
+        _of(
             "A tool that is denied is asked for in every way that there is",
             "denied on each surface, in the same words",
             ("integration/test_forbidden_tool", "it_is_denied_on_every_surface"),
