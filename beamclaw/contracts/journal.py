@@ -54,6 +54,7 @@ class RunStarted:
         ordered: No model is asked: a client orders one call of a tool, which stands
             behind this in the place of a model's answer.
         compacts: No answer is asked for: only a summary of what was said.
+        traceparent: In whose trace it stands; empty: in one of its own.
     """
 
     epoch: int
@@ -66,6 +67,7 @@ class RunStarted:
     reply_to: str | None = None
     ordered: bool = False
     compacts: bool = False
+    traceparent: str = ""
 
 
 @attrs.frozen(kw_only=True)

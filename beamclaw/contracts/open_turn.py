@@ -134,6 +134,7 @@ class OpenTurn:
         tainted: The model had read words of strangers when it gave its last answer.
         ordered: No model is asked: a client has ordered the one call that there is.
         compacts: It only writes a summary.
+        traceparent: In whose trace it stands; empty: in one of its own.
     """
 
     run_id: str
@@ -178,6 +179,7 @@ class OpenTurn:
     tainted: bool = False
     ordered: bool = False
     compacts: bool = False
+    traceparent: str = ""
 
     def busy_seconds(self, now: float) -> float:
         """Seconds that somebody has worked for the turn.

@@ -42,13 +42,15 @@ TRANSIENT: frozenset[ErrorKind] = frozenset(
 class ModelRequest:
     """One call of a model, which may ask for *tools*.
 
-    *messages* may begin with system messages.
+    *messages* may begin with system messages. *traceparent* is a header that the provider
+    is to get, see :mod:`beamclaw.contracts.tracing`; empty: none.
     """
 
     model: str
     messages: Sequence[Message]
     params: ModelParams = ModelParams()
     tools: tuple[ToolSpec, ...] = ()
+    traceparent: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
+import trio
 
 import supervision
 from beamclaw.contracts import names
@@ -18,6 +19,7 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.subagents import ChildEnd, Parent
 from beamclaw.contracts.tools import CallOutcome
 
+ACCEPTED: Final = "beamclaw.message.accepted"
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
 """What is done with a message that comes while a turn is in progress.
 
@@ -52,6 +54,8 @@ class Inbound:
         tainted: Whoever says it has read words of strangers.
         call: What is to be done in place of asking a model: one call of a tool.
         compacts: Nothing is said: a summary is to take the place of what was.
+        traceparent: In whose trace it stands, as :mod:`beamclaw.contracts.tracing` reads
+            it; empty: in one of its own.
     """
 
     tenant: str
@@ -78,6 +82,7 @@ class Inbound:
     tainted: bool = False
     call: ToolCall | None = None
     compacts: bool = False
+    traceparent: str = ""
 
     @property
     def brings_results(self) -> bool:
@@ -304,6 +309,7 @@ def fingerprint(inbound: Inbound) -> str:
         retractable=True,
         queue=None,
         about="",
+        traceparent="",
     )
     return hashlib.sha256(encode(content)).hexdigest()
 
@@ -341,11 +347,23 @@ async def submit(bus: Bus, inbound: Inbound, *, at: float) -> Receipt:
 
     Cancelling leaves the message either taken or not; the same id finds out.
     """
-    job = accept(inbound, at=at)
+    job, began = accept(inbound, at=at), trio.current_time()
     with point("edge.accept"):
-        return await bus.call(
+        receipt = await bus.call(
             names.of_tenant(inbound.tenant, "ledger"), job, timeout=None
         )
+    supervision.emit(
+        ACCEPTED,
+        {"seconds": trio.current_time() - began},
+        {
+            "tenant": inbound.tenant,
+            "session": receipt.session_key,
+            "run": receipt.run_id,
+            "source": inbound.source,
+            "duplicate": receipt.duplicate,
+        },
+    )
+    return receipt
 
 
 async def peek(bus: Bus, tenant: str, run_id: str) -> RunView:

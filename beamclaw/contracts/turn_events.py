@@ -60,6 +60,7 @@ def started(
         reply_to=body.reply_to,
         ordered=body.ordered,
         compacts=body.compacts,
+        traceparent=body.traceparent,
     )
 
 

@@ -21,6 +21,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.resources import resource
 from beamclaw.gateway import control_ui as control_ui_files
 from beamclaw.gateway import embeddings, invoke, permission, v1
+from beamclaw.gateway import metrics as metrics_page
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.auth.gate import Gate
@@ -241,6 +242,7 @@ def _all(app: GatewayApp, rooms: Rooms) -> None:
     embeddings.add_route(app, rooms.rest)
     invoke.add_route(app, rooms.rest)
     hook_routes.add_routes(app, rooms.rest, rooms.hooks)
+    metrics_page.add_route(app)
     _pages(app)
 
 

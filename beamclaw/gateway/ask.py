@@ -67,6 +67,7 @@ class Ask:
         unique: str,
         about: str = "",
         account: str = "gateway",
+        traceparent: str = "",
     ) -> Inbound:
         """The message as it is handed in; *unique* names a session of its own.
 
@@ -92,6 +93,7 @@ class Ask:
             queue=self.queue,
             follows=self.follows,
             about=about,
+            traceparent=traceparent,
         )
 
 

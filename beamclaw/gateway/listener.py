@@ -157,4 +157,8 @@ class Listener(supervision.Server):
         if self._floor.listening is None:
             return {"listening": False}
         status: GatewayStatus = self._floor.status()
-        return {"address": status.address.url, "status": status}
+        return {
+            "address": status.address.url,
+            "status": status,
+            "clients": self._hall.statistics(),
+        }

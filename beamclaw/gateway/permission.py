@@ -46,6 +46,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "POST /hooks/<path:name>": scopes.WRITE,
     "POST /tools/invoke": scopes.WRITE,
     "GET /v1/models": scopes.READ,
+    "GET /metrics": scopes.READ,
     "GET /control-ui-config.json": scopes.READ,
     "GET /v1/models/<path:name>": scopes.READ,
 }

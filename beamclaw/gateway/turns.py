@@ -18,7 +18,7 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import names
+from beamclaw.contracts import names, tracing
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_errors import (
@@ -129,6 +129,7 @@ class Turns:
             unique=self.outside.new_id(),
             about=orjson.dumps(about).decode() if ask.stored else "",
             account=account,
+            traceparent=tracing.kept(headers.get("traceparent", "")),
         )
         try:
             await self._turn(exchange, api, ask, inbound)

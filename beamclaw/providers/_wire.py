@@ -112,9 +112,11 @@ class Wire:
 
     @asynccontextmanager
     async def ask(
-        self, body: bytes, model: str, parser: Parser
+        self, body: bytes, model: str, parser: Parser, traceparent: str = ""
     ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
         """Post *body*; the events of the answer as *parser* reads them.
+
+        *traceparent* is sent as the header of that name, if there is one.
 
         Leaving the block ends the call at once. A stream read to its end leaves the
         connection free for the next call.
@@ -124,7 +126,7 @@ class Wire:
         deadline = trio.current_time() + self._deadlines.whole
         pool = self._pools.take()
         try:
-            response = await self._open(pool, body, deadline)
+            response = await self._open(pool, body, deadline, traceparent)
             chunks = response.aiter_raw()
             try:
                 answer = _Answer(
@@ -143,7 +145,12 @@ class Wire:
         """Close all connections."""
         await self._pools.aclose()
 
-    async def _open(self, pool: Pool, body: bytes, deadline: float) -> httpx2.Response:
+    async def _open(
+        self, pool: Pool, body: bytes, deadline: float, traceparent: str
+    ) -> httpx2.Response:
+        headers = self._headers
+        if traceparent:
+            headers = {**headers, "traceparent": traceparent}
         failure: ProviderError | None = None
         with trio.move_on_at(deadline):
             try:
@@ -152,7 +159,7 @@ class Wire:
                 request = httpx2.Request(
                     "POST",
                     self._address,
-                    headers=self._headers,
+                    headers=headers,
                     content=body,
                     extensions={"timeout": self._timeout},
                 )

@@ -100,7 +100,7 @@ class Anthropic:
         if not body["messages"]:
             raise self._failures.nothing_to_say()
         parser = MessagesParser(self._failures, request.model)
-        return self._wire.ask(dumps(body), request.model, parser)
+        return self._wire.ask(dumps(body), request.model, parser, request.traceparent)
 
     async def aclose(self) -> None:
         """Close all connections."""

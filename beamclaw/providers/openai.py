@@ -141,7 +141,7 @@ class OpenAI:
         if not body["messages"]:
             raise self._failures.nothing_to_say()
         parser = ChatParser(self._failures, request)
-        return self._wire.ask(dumps(body), request.model, parser)
+        return self._wire.ask(dumps(body), request.model, parser, request.traceparent)
 
 
 # --- the request

@@ -156,6 +156,7 @@ class _Embedding:
         call = ModelCall(
             wiring=wiring,
             run_id=self.run_id,
+            part=f"model/{attempt}",
             provider=order.provider,
             request=ModelRequest(model=order.model, messages=()),
             bound=self.bound,

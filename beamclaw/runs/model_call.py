@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import attrs
+import trio
 
 import supervision
-from beamclaw.contracts import names
+from beamclaw.contracts import names, news, tracing
+from beamclaw.contracts.budgets import Price
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import (
@@ -40,12 +42,29 @@ end by itself.
 Events = AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]
 
 
+@attrs.define
+class _Times:
+    """When a call was begun, got leave, and heard the first of the answer."""
+
+    began: float
+    asked: float | None = None
+    first: float | None = None
+
+    def told(self, now: float) -> tuple[float, float, float]:
+        """Seconds of waiting for leave, until something came, and of the call itself."""
+        if self.asked is None:
+            return now - self.began, 0.0, 0.0
+        first = now if self.first is None else self.first
+        return self.asked - self.began, first - self.asked, now - self.asked
+
+
 @attrs.frozen(kw_only=True)
 class ModelCall:
     """One call; a value that is used once.
 
     Attributes:
         run_id: For whom the leave is asked.
+        part: Which of the turn's calls it is, see :func:`beamclaw.contracts.tracing.span`.
         bound: What the call may use at most.
         keys: The provider's keys, in the order in which they are tried.
         patient: There is no other model: wait for this one also if it is ill.
@@ -58,6 +77,7 @@ class ModelCall:
 
     wiring: Wiring
     run_id: str
+    part: str
     provider: str
     request: ModelRequest
     bound: Usage
@@ -75,8 +95,35 @@ class ModelCall:
         Raises:
             ProviderError: It failed, at whatever point. What had come is in *answer*.
         """
+        times = _Times(trio.current_time())
+        outcome = "cancelled"
+        try:
+            await self._make(answer, times)
+            outcome = "ok"
+        except ProviderError as error:
+            outcome = error.kind
+            raise
+        finally:
+            self._tell(answer, times, outcome)
+
+    def _tell(self, answer: Answer, times: _Times, outcome: str) -> None:
+        target = self.provider, self.request.model
+        used = answer.spent(self.bound) if outcome != "ok" else answer.cost(self.bound)
+        news.tell_called(
+            self.wiring.tenant,
+            self.run_id,
+            tracing.span(self.run_id, self.part),
+            target,
+            outcome,
+            times=times.told(trio.current_time()),
+            usage=used,
+            cost=(self.wiring.price(*target) or Price()).cost(used),
+        )
+
+    async def _make(self, answer: Answer, times: _Times) -> None:
         self.wait_for("permit", self.provider, None)
         key, permit = await self._permit()
+        times.asked = trio.current_time()
         self.use(key)
         permits = names.permits(self.provider, key)
         release = Release(permit.id, unknown=True)
@@ -85,7 +132,7 @@ class ModelCall:
             client = await self._clients().get(self.provider, key)
             try:
                 begin = self.begin or _asking(self.request)
-                await self._stream(begin(client), answer, permits, permit)
+                await self._stream(begin(client), answer, (permits, permit), times)
             except ProviderError as error:
                 answer.unclear = error.unclear
                 release = Release(
@@ -151,17 +198,17 @@ class ModelCall:
         self,
         stream: Events,
         answer: Answer,
-        permits: str,
-        permit: Permit,
+        leave: tuple[str, Permit],
+        times: _Times,
     ) -> None:
         most = self.bound.output * LONGEST_TOKEN
-        waited_for = permit.probe
+        waited_for = True
         async with stream as events:
             async for event in events:
                 if waited_for and not isinstance(event, Rates):
                     waited_for = False
-                    with point("permit.alive"):
-                        self.wiring.bus.cast(permits, Alive(permit.id))
+                    times.first = trio.current_time()
+                    self._tell_alive(*leave)
                 text = answer.take(event)
                 self.heard(answer.length)
                 if text:
@@ -169,6 +216,12 @@ class ModelCall:
                 if answer.length > most:
                     answer.break_off()
                     return
+
+    def _tell_alive(self, permits: str, permit: Permit) -> None:
+        """Whether the provider is well was to be found out by this call."""
+        if permit.probe:
+            with point("permit.alive"):
+                self.wiring.bus.cast(permits, Alive(permit.id))
 
     def _clients(self) -> Clients:
         entry = supervision.lookup(names.of_tenant(self.wiring.tenant, "clients"))

@@ -7,11 +7,17 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts import ledger, names, waits
+from beamclaw.contracts import ledger, names, news, tracing, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.ends import concerned, end_run, run_over
-from beamclaw.contracts.journal import Body, ClockMoved, Noted
+from beamclaw.contracts.journal import (
+    Body,
+    ClockMoved,
+    Noted,
+    ToolBegun,
+    ToolEnded,
+)
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_rows import Outcome
@@ -65,6 +71,9 @@ class Record:
         # commits that: the run is the first who can see it. A successor's RunStarted
         # takes out all that was before this moment.
         self._clock = order.since or Clock(self.now(), trio.current_time())
+        # When tool calls were begun; those that outlived an earlier run, before this.
+        self._began: dict[str, float] = {}
+        self._since = trio.current_time()
         # Done when the draft is committed.
         self._afterwards: list[Callable[[], object]] = []
         self._mark = self._draft, 0, self._clock
@@ -107,7 +116,34 @@ class Record:
     def add(self, body: Body, *ops: Op, inbound: Inbound | None = None) -> None:
         """Draft an event, and the operations that belong to it."""
         self.look_at_clock()
+        if isinstance(body, ToolBegun):
+            self._began.setdefault(body.call_id, trio.current_time())
+        elif isinstance(body, ToolEnded):
+            self._tell_tool(body)
         self._draft.add(body, *ops, at=self.now(), inbound=inbound)
+
+    def _tell_tool(self, body: ToolEnded) -> None:
+        turn, id_ = self.turn, body.result.id
+        seconds = trio.current_time() - self._began.pop(id_, self._since)
+        for call in turn.calls:
+            if call.asked.id == id_:
+                tell = partial(
+                    news.tell_tool,
+                    self._wiring.tenant,
+                    turn,
+                    call.asked.name,
+                    id_,
+                    body.outcome,
+                    seconds=seconds if call.begun is not None else 0.0,
+                )
+                self.afterwards(tell)
+
+    def traceparent(self, part: str) -> str:
+        """The header under which a *part* of the turn asks others; empty: none."""
+        if not self._wiring.traced:
+            return ""
+        where = tracing.context(self.turn.traceparent, self.id)
+        return tracing.header(where, tracing.span(self.id, part))
 
     def add_op(self, op: Op) -> None:
         """Draft an operation that goes with the next event."""
@@ -159,6 +195,8 @@ class Record:
         if turn.open_waits:  # nobody has to answer them any more
             tell = partial(waits.tell_changed, self._wiring.bus, self._wiring.tenant)
             self.afterwards(tell)
+        tell = partial(news.tell_ended, self._wiring.tenant, self.key, turn, ended, at)
+        self.afterwards(tell)
         self.add(run_over(ended), over)
         self.ended = ended
 

@@ -85,6 +85,7 @@ def _take_over(record: Record, epoch: int) -> None:
         parent=turn.parent,
         hops=turn.hops,
         reply_to=turn.reply_to,
+        traceparent=turn.traceparent,
     )
     record.add(started, *ops)
 

@@ -4,7 +4,7 @@ What an end comes to is decided in `beamclaw.sessions.ends` and `opening`.
 """
 
 import supervision
-from beamclaw.contracts import names, waits
+from beamclaw.contracts import names, news, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.ends import concerned
 from beamclaw.contracts.ledger_ops import CancelChildren
@@ -58,6 +58,7 @@ class Closing:
         )
         with point("session.close"):
             await self._journal.commit(*end.bodies, ops=end.ops)
+        news.tell_ended(self._wiring.tenant, self._key, turn, end.told, at)
         self._kin.rouse(concerned(turn, outcome))
         self._tell(end)
         if turn.open_waits:  # nobody has to answer them any more

@@ -340,6 +340,7 @@ class Session(supervision.Server):
             reply_to=inbound.reply_to,
             ordered=inbound.call is not None,
             compacts=inbound.compacts,
+            traceparent=inbound.traceparent,
         )
         body = definition.body
         with point("session.take"):

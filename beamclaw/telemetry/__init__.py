@@ -1,19 +1,23 @@
-"""What the node tells of itself: its log, on standard error, and who holds it up.
+"""What the node tells of itself: its log, figures, and who holds it up.
 
 Everything in the node tells by ``supervision.emit``, a function call that neither waits
 nor fails. This subtree holds the sinks that listen; without them the few lines that
 matter go to the standard library's logger.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
+import beamclaw as about
 import supervision
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
-from beamclaw.contracts import logs
+from beamclaw.contracts import logs, names
+from beamclaw.contracts.metrics import NAME as METRICS
 from beamclaw.contracts.names import WATCHDOG
 from beamclaw.contracts.outside import Outside
 from beamclaw.telemetry.events import READY
+from beamclaw.telemetry.metrics import MetricsServer
 from beamclaw.telemetry.server import LogServer
 from beamclaw.telemetry.sink import LogSettings
 
@@ -34,10 +38,26 @@ def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
     children = [
         supervision.ChildSpec("log", partial(LogServer, settings), name=logs.NAME)
     ]
+    figures = config.telemetry.metrics
+    if figures.enabled:
+        counter = partial(
+            MetricsServer,
+            lambda: about.__version__,
+            tuple(_permit_servers(config)),
+            outside.wall(),
+            figures.max_series,
+        )
+        children.append(supervision.ChildSpec("metrics", counter, name=METRICS))
     if outside.threads:
         dog = supervision.ChildSpec("watchdog", supervision.Watchdog, name=WATCHDOG)
         children.append(dog)
     return supervision.Supervisor(children, strategy="one_for_one", cool_down=COOL_DOWN)
+
+
+def _permit_servers(config: Config) -> Iterator[str]:
+    for name, provider in config.providers.items():
+        for key in range(provider.key_count):
+            yield names.of_key(name, key)
 
 
 __all__ = ["READY", "supervisor"]

@@ -28,6 +28,14 @@ LEVEL_OF: Final[Mapping[str, Level]] = {
 }
 
 
+def level_of(event: supervision.Event) -> Level:
+    """The level of *event*: its own, or less where it is a consequence."""
+    level = LEVEL_OF[event.name] if event.name in LEVEL_OF else "debug"  # noqa: SIM401 -- get() would lose the literal's type
+    if level == "error" and isinstance(_error(event.metadata), CONSEQUENCES):
+        return "warning"
+    return level
+
+
 @attrs.define
 class Tracebacks:
     """Lets a few tracebacks per process and window through.
@@ -58,9 +66,9 @@ def of_event(event: supervision.Event, at: float, tracebacks: Tracebacks) -> Lin
     """The line for a telemetry event."""
     fields: dict[str, object] = {**event.metadata, **event.measurements}
     error = _error(event.metadata)
-    level = LEVEL_OF[event.name] if event.name in LEVEL_OF else "debug"  # noqa: SIM401 -- get() would lose the literal's type
-    if level == "error" and isinstance(error, CONSEQUENCES):
-        level, error = "warning", None
+    level = level_of(event)
+    if level != LEVEL_OF.get(event.name, level):
+        error = None
     who = str(fields.get("name") or fields.get("id") or event.name)
     error = _limited(error, who, at, tracebacks, fields)
     return Line(at=at, level=level, event=event.name, fields=fields, error=error)

@@ -15,7 +15,14 @@ import attrs
 import supervision
 from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
-from beamclaw.telemetry.events import READY, Tracebacks, is_mistake, of_event, of_record
+from beamclaw.telemetry.events import (
+    READY,
+    Tracebacks,
+    is_mistake,
+    level_of,
+    of_event,
+    of_record,
+)
 from beamclaw.telemetry.lines import LEVELS, Line, as_json, as_text
 from beamclaw.telemetry.tail import Tail
 
@@ -124,7 +131,8 @@ class Log(logging.Handler):
         """Handle a telemetry event."""
         self.started = self.started or event.name == READY
         self._mistaken = not self.started and (self._mistaken or is_mistake(event))
-        if self._mistaken:
+        # Most events are for figures only: no line is made that nobody will see.
+        if self._mistaken or LEVELS[level_of(event)] < self._least:
             return
         self._put(of_event(event, self._settings.wall(), self._tracebacks))
 

@@ -64,6 +64,11 @@ from beamclaw.config.schema.skills import (
     SkillsLoadConfig,
     WorkspaceConfig,
 )
+from beamclaw.config.schema.telemetry import (
+    MetricsConfig,
+    TelemetryConfig,
+    TracesConfig,
+)
 from beamclaw.config.schema.tools import (
     AgentToolsConfig,
     FilesConfig,
@@ -101,6 +106,7 @@ __all__ = [
     "Level",
     "LimitsConfig",
     "LoggingConfig",
+    "MetricsConfig",
     "ModelInfo",
     "PairingConfig",
     "Port",
@@ -125,9 +131,11 @@ __all__ = [
     "SkillsLoadConfig",
     "SocketConfig",
     "SubagentLimitsConfig",
+    "TelemetryConfig",
     "Temperature",
     "ToolPolicy",
     "ToolsConfig",
+    "TracesConfig",
     "TurnLimitsConfig",
     "Wait",
     "WebConfig",

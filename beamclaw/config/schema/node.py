@@ -23,6 +23,7 @@ from beamclaw.config.schema.limits import LimitsConfig
 from beamclaw.config.schema.providers import ProviderConfig
 from beamclaw.config.schema.sessions import SessionsConfig
 from beamclaw.config.schema.skills import SkillsConfig, WorkspaceConfig
+from beamclaw.config.schema.telemetry import TelemetryConfig
 from beamclaw.config.schema.tools import ToolsConfig
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -143,6 +144,7 @@ class Config:
     config: ConfigFileConfig = attrs.field(factory=ConfigFileConfig)
     logging: LoggingConfig = attrs.field(factory=LoggingConfig)
     shell: ShellConfig = attrs.field(factory=ShellConfig)
+    telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
     shutdown: ShutdownConfig = attrs.field(factory=ShutdownConfig)
     # Not keys: where the file is follows from the folder, and what was chosen from all
     # of it.

@@ -10,7 +10,7 @@ from quart_trio import QuartTrio
 
 from beamclaw.agents import UnknownAgent, UnknownModel
 from beamclaw.config.schema import HooksConfig
-from beamclaw.contracts import keys, names
+from beamclaw.contracts import keys, names, tracing
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.sessions import Inbound, submit
 from beamclaw.gateway.admission import Asked
@@ -68,13 +68,15 @@ class _Door:
         key = asked.headers.get("idempotency-key")
         if key is not None and _KEY.fullmatch(key) is None:
             raise invalid("the header idempotency-key is malformed")
-        run_id = await self._hand_in(wanted, name, key)
+        run_id = await self._hand_in(wanted, name, key, asked)
         answer: dict[str, Any] = {"ok": True, "runId": run_id}
         if name == "wake" and name not in self.hooks.mappings:
             answer["eventOutcome"] = "queued"
         return orjson.dumps(answer)
 
-    async def _hand_in(self, wanted: Said, name: str, key: str | None) -> str:
+    async def _hand_in(
+        self, wanted: Said, name: str, key: str | None, asked: Asked
+    ) -> str:
         rest, params = self.rest, ModelParams(thinking=wanted.thinking)
         try:
             rest.node.check(wanted.agent, wanted.model, params)
@@ -97,6 +99,7 @@ class _Door:
             sender=f"hook:{wanted.sender}",
             # Whoever it was that made the other program call: words of strangers.
             tainted=True,
+            traceparent=tracing.kept(asked.headers.get("traceparent", "")),
         )
         receipt = await submit(rest.bus, inbound, at=rest.outside.wall())
         return receipt.run_id

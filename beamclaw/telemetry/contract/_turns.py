@@ -8,6 +8,69 @@ _WHERE: Final = {"tenant": "", "session": ""}
 
 TURNS: Final = (
     EventSpec(
+        "beamclaw.message.accepted",
+        "debug",
+        "A message is durable, and its sender is told so.",
+        {"seconds": Measure("seconds", "since it was handed in")},
+        {
+            **_WHERE,
+            "run": "under which its answer will be found",
+            "source": "by which edge it came",
+            "duplicate": "it had come before",
+        },
+    ),
+    EventSpec(
+        "beamclaw.turn.ended",
+        "debug",
+        "A turn is over, and that is in the journal.",
+        {
+            "seconds": Measure(
+                "seconds", "since it began, waiting for people included"
+            ),
+            "model_calls": Measure(doc="answers"),
+            "tool_calls": Measure(doc="that have a result"),
+            "tokens": Measure("tokens", "of its own calls"),
+            "cost": Measure("dollars", "of its own calls"),
+        },
+        {
+            **_WHERE,
+            "run": "",
+            "agent": "",
+            "outcome": "ok, aborted, limited, error or quarantined",
+            "error": "the kind of it; empty: there was none",
+            "traceparent": "in whose trace it stands; empty: in one of its own",
+        },
+    ),
+    EventSpec(
+        "beamclaw.model.called",
+        "debug",
+        "A call of a model is over.",
+        {
+            "waited": Measure("seconds", "for the provider's permit"),
+            "first": Measure("seconds", "from then until something came"),
+            "seconds": Measure("seconds", "from then to its end"),
+            "input": Measure("tokens"),
+            "output": Measure("tokens"),
+            "cached": Measure("tokens", "of the input"),
+            "cost": Measure("dollars"),
+        },
+        {
+            "tenant": "",
+            "run": "the turn that it was made for",
+            "span": "its span, of which the provider is told",
+            "provider": "",
+            "model": "",
+            "outcome": "ok, cancelled, or the kind of the error",
+        },
+    ),
+    EventSpec(
+        "beamclaw.tool.ended",
+        "debug",
+        "A tool call has its result, and that is in the journal.",
+        {"seconds": Measure("seconds", "since it was begun; 0: it never was")},
+        {"tenant": "", "run": "", "call": "its id", "tool": "", "outcome": ""},
+    ),
+    EventSpec(
         "beamclaw.session.snapshot",
         "debug",
         "What a conversation adds up to was kept, to be read faster.",

@@ -1,0 +1,8 @@
+"""Figures for Prometheus: counted from events, looked at when somebody asks.
+
+Written here and not by the library `prometheus_client`, see the page of dependencies.
+"""
+
+from beamclaw.telemetry.metrics.server import MetricsServer
+
+__all__ = ["MetricsServer"]

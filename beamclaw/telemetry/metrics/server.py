@@ -1,0 +1,87 @@
+"""The process ``telemetry/metrics``: while it lives, what happens is counted."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import supervision
+from beamclaw.contracts.metrics import ReadMetrics
+from beamclaw.telemetry.metrics.counting import Counting
+from beamclaw.telemetry.metrics.families import Family
+from beamclaw.telemetry.metrics.looking import Looks
+
+# How to stop counting. Module-wide, as the tables of listeners are: a process that was
+# killed could not do it itself, and its successor does.
+_undo: list[Callable[[], None]] = []
+
+
+class MetricsServer(supervision.Server):
+    """Counts from its start on. A collector sees by a counter that it began anew.
+
+    Args:
+        version: Of the program.
+        providers: Names of permit servers, without what stands before all of them.
+        wall: When the node began, in seconds since the epoch.
+        most: Series of one family.
+    """
+
+    trap_exit: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        version: Callable[[], str],
+        providers: tuple[str, ...],
+        wall: float,
+        most: int,
+    ) -> None:
+        self._version = version
+        self._looks = Looks(wall, providers, most=most)
+        self._counting = Counting(most)
+
+    async def init(self) -> None:
+        """Begin to count, in the place of a predecessor."""
+        _stop()
+        _undo.append(supervision.telemetry.attach(self._counting.take))
+
+    async def handle_call(
+        self, request: supervision.Call[Any], sender: supervision.From
+    ) -> object:
+        """See :class:`~beamclaw.contracts.metrics.ReadMetrics`."""
+        if isinstance(request, ReadMetrics):
+            return self._text()
+        return await super().handle_call(request, sender)
+
+    async def terminate(self, reason: supervision.ExitReason) -> None:
+        """Stop counting."""
+        _stop()
+
+    def describe(self) -> Mapping[str, object]:
+        """Figures of the figures."""
+        return {
+            "families": len(self._counting.families),
+            "folded": sum(family.folded for family in self._counting.families),
+        }
+
+    def _text(self) -> str:
+        info = Family("beamclaw_info", "gauge", "Which program this is.", ("version",))
+        info.set(1, self._version())
+        folded = Family(
+            "beamclaw_metrics_folded_total",
+            "counter",
+            "How often a series was one too many, and was counted under other.",
+        )
+        folded.add(by=sum(family.folded for family in self._counting.families))
+        return "".join(
+            [
+                *info.text(),
+                *self._counting.text(),
+                *self._looks.text(),
+                *folded.text(),
+            ]
+        )
+
+
+def _stop() -> None:
+    undo = _undo.copy()
+    _undo.clear()
+    for step in undo:
+        step()
