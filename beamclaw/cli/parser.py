@@ -99,6 +99,71 @@ VERBS: Final[Sequence[Verb]] = (
         (("beamclaw status", "in words"), ("beamclaw status --json", "for programs")),
     ),
     Verb(
+        "logs",
+        "the node's log: its last lines, and those that come",
+        "logs:run",
+        (
+            Option("-f", "--follow", action="store_true", help="go on with what comes"),
+            Option(
+                "-n",
+                "--lines",
+                metavar="N",
+                type=int,
+                default=100,
+                help="how many at most (default: 100)",
+            ),
+            Option(
+                "--since",
+                metavar="WHEN",
+                help="12h, 7d, 4w or a date, UTC (default: all)",
+            ),
+            Option(
+                "--level",
+                choices=("debug", "info", "warning", "error"),
+                default="debug",
+                help="the least level (default: all that the node writes)",
+            ),
+            Option(
+                "--event",
+                metavar="NAME",
+                help="events of that name, or of one that begins so: gateway, approval.over",
+            ),
+            DATA,
+            JSON,
+        ),
+        (
+            ("beamclaw logs -f --level warning", "follow what is not as it should be"),
+            ("beamclaw logs --event gateway --since 1h", "of the gateway, of an hour"),
+        ),
+    ),
+    Verb(
+        "audit",
+        "who did what: approvals, devices, keys, the configuration",
+        "logs:audited",
+        (
+            Option(
+                "-n",
+                "--lines",
+                metavar="N",
+                type=int,
+                default=100,
+                help="how many at most (default: 100)",
+            ),
+            Option(
+                "--since",
+                metavar="WHEN",
+                help="12h, 7d, 4w or a date, UTC (default: all)",
+            ),
+            Option("--event", metavar="NAME", help="events of that name only"),
+            DATA,
+            JSON,
+        ),
+        (
+            ("beamclaw audit", "the last hundred"),
+            ("beamclaw audit --event approval --since 7d", "who has agreed to what"),
+        ),
+    ),
+    Verb(
         "usage",
         "what models took: calls, tokens and dollars",
         "usage:run",

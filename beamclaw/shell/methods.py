@@ -37,6 +37,7 @@ from beamclaw.contracts.shell import UNKNOWN_RUN
 from beamclaw.shell.access import ACCESS_METHODS
 from beamclaw.shell.config import CONFIG_METHODS
 from beamclaw.shell.expressions import EXPRESSIONS
+from beamclaw.shell.logs import logs
 from beamclaw.shell.looking import LOOKING
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
@@ -280,6 +281,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "grants": grants,
     "revoke": revoke,
     "usage": usage,
+    "logs": logs,
     **CONFIG_METHODS,
     **ACCESS_METHODS,
     **SESSION_METHODS,

@@ -13,9 +13,11 @@ import supervision
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts import logs, names
+from beamclaw.contracts.audit import NAME as AUDIT
 from beamclaw.contracts.metrics import NAME as METRICS
 from beamclaw.contracts.names import WATCHDOG
 from beamclaw.contracts.outside import Outside
+from beamclaw.telemetry.audit import AuditServer, Book
 from beamclaw.telemetry.events import READY
 from beamclaw.telemetry.metrics import MetricsServer
 from beamclaw.telemetry.server import LogServer
@@ -38,6 +40,9 @@ def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
     children = [
         supervision.ChildSpec("log", partial(LogServer, settings), name=logs.NAME)
     ]
+    book = Book(config.data, settings.redactor, config.telemetry.audit.keep_months)
+    auditor = partial(AuditServer, book, outside.wall, threads=outside.threads)
+    children.append(supervision.ChildSpec("audit", auditor, name=AUDIT))
     figures = config.telemetry.metrics
     if figures.enabled:
         counter = partial(

@@ -151,7 +151,9 @@ class Log(logging.Handler):
             self._told += lost
             line = attrs.evolve(line, fields={**line.fields, "lines_dropped": lost})
         text = self._render(line, self._settings.redactor)
-        self.tail.add(text)
+        # For programs, also where people read the log on a terminal.
+        plain = self._render is as_json
+        self.tail.add(text if plain else as_json(line, self._settings.redactor))
         try:
             self._stream.write(text)
             self._stream.flush()

@@ -82,6 +82,7 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/contracts/listening.py", "sockets"): "the seam of those that come in",
     ("beamclaw/cli/", "sockets"): "the other end of the node's socket for commands",
     ("beamclaw/cli/chat.py", "randomness"): "a command is outside: its message's id",
+    ("beamclaw/cli/logs.py", "clock"): "a command is outside: what an hour ago was",
     ("beamclaw/shell/", "sockets"): "that socket, and who is at its other end",
     (
         "beamclaw/telemetry/sink.py",

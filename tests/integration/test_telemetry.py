@@ -4,6 +4,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 import pytest
 
 from beamclaw.testing.fake_openai import Reply, Tool, fake_openai
@@ -63,3 +64,17 @@ async def test_figures_are_for_those_who_may_look(tmp_path):
         stranger = await once(f"{node.base_url}/metrics")
     assert stranger.status == 401
     assert b"beamclaw_" not in stranger.body
+
+
+async def test_the_log_and_who_did_what_are_read_from_a_terminal(tmp_path):
+    async with open_node(tmp_path / "data") as node:
+        made = await node.command("keys", "create", "bot", "--scope", "operator.read")
+        assert made.code == 0, made.err
+        log = await node.command("logs", "--event", "gateway.key_made", "--json")
+        await node.stop()
+    again = await node.command("audit")
+    (row,) = map(orjson.loads, log.out.splitlines())
+    assert (row["name"], row["scopes"]) == ("bot", "operator.read")
+    assert "beamclaw.gateway.key_made" in again.out
+    assert "name=bot" in again.out
+    assert (await node.command("logs")).code == 1

@@ -65,6 +65,7 @@ from beamclaw.config.schema.skills import (
     WorkspaceConfig,
 )
 from beamclaw.config.schema.telemetry import (
+    AuditConfig,
     MetricsConfig,
     TelemetryConfig,
     TracesConfig,
@@ -88,6 +89,7 @@ __all__ = [
     "AgentSubagentsConfig",
     "AgentToolsConfig",
     "AgentTurnConfig",
+    "AuditConfig",
     "AuthConfig",
     "BudgetConfig",
     "Chosen",

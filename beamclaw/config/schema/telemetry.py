@@ -50,8 +50,18 @@ class TracesConfig:
 
 
 @attrs.frozen(kw_only=True)
+class AuditConfig:
+    """Who did what: beamclaw audit."""
+
+    keep_months: Annotated[int, Range(1, 1_200)] = key(
+        12, "Months that are kept, the one that goes on included."
+    )
+
+
+@attrs.frozen(kw_only=True)
 class TelemetryConfig:
     """What the node tells of itself, beside its log."""
 
     metrics: MetricsConfig = attrs.field(factory=MetricsConfig)
     traces: TracesConfig = attrs.field(factory=TracesConfig)
+    audit: AuditConfig = attrs.field(factory=AuditConfig)

@@ -4,6 +4,7 @@ import math
 
 import attrs
 
+import supervision
 from beamclaw.contracts import devices as contract
 from beamclaw.contracts.devices import ApiKey, NoSuchDevice
 from beamclaw.contracts.names import DEFAULT_TENANT
@@ -43,6 +44,16 @@ class Keys:
         await self._book.write(rows.key_row(key, hash_of(secret)))
         self._book.access.keys[key.id] = key
         self._book.access.set_hash(Holder("key", key.id), secret)
+        supervision.emit(
+            "beamclaw.gateway.key_made",
+            {},
+            {
+                "key": key.id,
+                "name": key.name,
+                "scopes": " ".join(sorted(key.scopes)),
+                "by": order.actor.by,
+            },
+        )
         return contract.NewKey(key=key, secret=secret)
 
     async def revoke(self, order: contract.RevokeKey) -> ApiKey:

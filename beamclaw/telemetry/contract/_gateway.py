@@ -125,7 +125,6 @@ GATEWAY: Final = (
             "address": "",
             "client": "what it says it is",
         },
-        audit=True,
     ),
     EventSpec(
         "beamclaw.gateway.locked_out",
@@ -146,6 +145,14 @@ GATEWAY: Final = (
             "by": "who agreed",
             "new": "it was not paired before",
         },
+        audit=True,
+    ),
+    EventSpec(
+        "beamclaw.gateway.key_made",
+        "info",
+        "There is a new API key.",
+        {},
+        {"key": "its id", "name": "", "scopes": "", "by": ""},
         audit=True,
     ),
     EventSpec(

@@ -1,0 +1,142 @@
+"""The process ``telemetry/audit``: writes down what somebody has done, and keeps it.
+
+Which events those are stands in the contract. A line is written and synced by a thread of
+its own, so nobody who acts waits for a disk; what cannot be written is counted, and the
+next line that can be says how many are missing before it.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+
+import supervision
+from beamclaw.config.redactor import Redactor
+from beamclaw.contracts import audit
+from beamclaw.telemetry.contract import EVENTS
+from beamclaw.telemetry.events import level_of
+from beamclaw.telemetry.lines import Line, as_json
+from beamclaw.telemetry.sink import InlineWriter, ThreadWriter, Writer
+
+# How to stop listening. Module-wide, as the tables of listeners are: a process that was
+# killed could not do it itself, and its successor does.
+_undo: list[Callable[[], None]] = []
+
+
+@attrs.define(eq=False)
+class Book:
+    """The files. Written to by one thread.
+
+    Attributes:
+        keep: Months that are kept, the one that goes on included.
+        written: Lines since it was opened; *lost*: those that could not be written.
+    """
+
+    data: Path
+    redactor: Redactor
+    keep: int
+    written: int = 0
+    lost: int = 0
+    _untold: int = attrs.field(init=False, default=0)
+    _month: str = attrs.field(init=False, default="")
+
+    def write(self, line: Line) -> None:
+        """Append *line*; it is on the disk then."""
+        if self._untold:
+            line = attrs.evolve(line, fields={**line.fields, "missing": self._untold})
+        month = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m}"
+        try:
+            if month != self._month:
+                self._turn_to(month)
+            self._append(month, as_json(line, self.redactor).encode())
+        except OSError:
+            self.lost += 1
+            self._untold += 1
+        else:
+            self.written += 1
+            self._untold = 0
+
+    def _turn_to(self, month: str) -> None:
+        audit.folder(self.data).mkdir(mode=0o700, exist_ok=True)
+        for old in [file for file in audit.files(self.data) if file.stem < month][
+            : -(self.keep - 1) or None
+        ]:
+            old.unlink()
+        self._month = month
+
+    def _append(self, month: str, row: bytes) -> None:
+        path = audit.folder(self.data) / f"{month}.jsonl"
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            # A row that a full disk has cut must not spoil the next one.
+            size = os.fstat(file).st_size
+            if os.write(file, row) != len(row):
+                os.ftruncate(file, size)
+                raise OSError("the disk is full")
+            os.fdatasync(file)
+        finally:
+            os.close(file)
+
+
+class AuditServer(supervision.Server):
+    """Owns the listener and the thread.
+
+    Args:
+        book: Where it is written.
+        wall: Seconds since the epoch.
+        threads: Whether there may be a thread.
+    """
+
+    trap_exit: ClassVar[bool] = True
+
+    def __init__(self, book: Book, wall: Callable[[], float], *, threads: bool) -> None:
+        self._book = book
+        self._wall = wall
+        self._threads = threads
+
+    async def init(self) -> None:
+        """Begin to listen, in the place of a predecessor."""
+        _stop()
+        made = ThreadWriter if self._threads else InlineWriter
+        self._writer: Writer = made(self._book.write)
+        _undo.extend([supervision.telemetry.attach(self._take), self._writer.close])
+
+    def _take(self, event: supervision.Event) -> None:
+        spec = EVENTS.get(event.name)
+        if spec is None or not spec.audit:
+            return
+        fields = {**event.metadata, **event.measurements}
+        self._writer.put(
+            Line(
+                at=self._wall(),
+                level=level_of(event),
+                event=event.name,
+                fields={key: _plain(value) for key, value in fields.items()},
+            )
+        )
+
+    async def terminate(self, reason: supervision.ExitReason) -> None:
+        """Write what is there."""
+        _stop()
+
+    def describe(self) -> Mapping[str, object]:
+        """Figures."""
+        return {
+            "written": self._book.written,
+            "lost": self._book.lost + self._writer.dropped,
+        }
+
+
+def _plain(value: object) -> object:
+    """As it is now: what it says is written a moment later."""
+    return value if isinstance(value, int | float | None) else str(value)
+
+
+def _stop() -> None:
+    undo = _undo.copy()
+    _undo.clear()
+    for step in undo:
+        step()
