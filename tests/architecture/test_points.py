@@ -69,6 +69,7 @@ EXEMPT: dict[str, str] = {
     "beamclaw/sandbox/cgroups.py:make": "a trial, which is removed at once",
     "beamclaw/skills/watching.py": "a hint: each turn looks for itself",
     "beamclaw/store/server.py:_answer": "a refusal: nothing was written",
+    "beamclaw/telemetry/audit.py": "nobody waits for it, and no answer depends on it",
 }
 
 # The fakes are the world outside; but for the tools, whose effects count.
