@@ -509,7 +509,6 @@ def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
         snapshot_every=numbers.snapshot_every,
         subagents=subagent_rules(config),
         loading=loading,
-        traced=config.telemetry.traces.endpoint is not None,
     )
 
 

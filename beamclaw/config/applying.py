@@ -80,6 +80,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "ledger": LEDGER,
     "config": NOW,
     "logging": Rule("part", "telemetry"),
+    "telemetry": Rule("part", "telemetry"),
     "shell": NOW,
     "shutdown": NOW,
 }

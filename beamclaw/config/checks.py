@@ -48,7 +48,7 @@ def check(config: Config, at: At) -> list[Problem]:
         config: What was read.
         at: Where the value of a path was written.
     """
-    parts = (_providers, _agents, _sessions, _gateway, _tools, _commands, _telemetry)
+    parts = (_providers, _agents, _sessions, _gateway, _tools, _commands)
     rules = (*parts, web_checks.errors)
     return _told(config, at, rules)
 
@@ -108,13 +108,6 @@ def _commands(config: Config) -> Found:
             Rule.parse(rule)
         except BadRule as error:
             yield f"tools.exec.allow[{place}]", str(error)
-
-
-def _telemetry(config: Config) -> Found:
-    traces, path = config.telemetry.traces, "telemetry.traces"
-    if traces.endpoint is not None:
-        yield from _url(f"{path}.endpoint", traces.endpoint)
-    yield from _headers(f"{path}.headers", traces.headers)
 
 
 def _headers(path: str, headers: Mapping[str, str]) -> Found:

@@ -42,7 +42,6 @@ def secrets_of(config: Config) -> list[Secret]:
         found += provider.keys
         # A header may be a key as well; nobody can tell by its name alone.
         found += [Secret(value) for value in provider.headers.values()]
-    found += map(Secret, config.telemetry.traces.headers.values())
     for entry in config.skills.entries.values():
         found += [entry.api_key, *map(Secret, entry.env.values())]
     return [secret for secret in found if secret]

@@ -54,7 +54,7 @@ class RunStarted:
         ordered: No model is asked: a client orders one call of a tool, which stands
             behind this in the place of a model's answer.
         compacts: No answer is asked for: only a summary of what was said.
-        traceparent: In whose trace it stands; empty: in one of its own.
+        traceparent: The header of its request, if that brought one.
     """
 
     epoch: int

@@ -21,7 +21,6 @@ TURN_ENDED: Final = "beamclaw.turn.ended"
 def tell_called(
     tenant: str,
     run_id: str,
-    span: str,
     target: tuple[str, str],
     outcome: str,
     *,
@@ -34,7 +33,6 @@ def tell_called(
     Args:
         tenant: Whose.
         run_id: Of the turn, or the summary, it was made for.
-        span: Under which the provider was told of it, if it was.
         target: Provider and model.
         outcome: ``ok``, ``cancelled`` or the kind of the error.
         times: Seconds that it waited for leave, until something came, and of all of it.
@@ -55,7 +53,6 @@ def tell_called(
         {
             "tenant": tenant,
             "run": run_id,
-            "span": span,
             "provider": target[0],
             "model": target[1],
             "outcome": outcome,

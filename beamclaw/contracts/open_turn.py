@@ -134,7 +134,7 @@ class OpenTurn:
         tainted: The model had read words of strangers when it gave its last answer.
         ordered: No model is asked: a client has ordered the one call that there is.
         compacts: It only writes a summary.
-        traceparent: In whose trace it stands; empty: in one of its own.
+        traceparent: The header of its request, if that brought one.
     """
 
     run_id: str

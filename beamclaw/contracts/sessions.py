@@ -54,8 +54,7 @@ class Inbound:
         tainted: Whoever says it has read words of strangers.
         call: What is to be done in place of asking a model: one call of a tool.
         compacts: Nothing is said: a summary is to take the place of what was.
-        traceparent: In whose trace it stands, as :mod:`beamclaw.contracts.tracing` reads
-            it; empty: in one of its own.
+        traceparent: To whose trace it belongs, see :mod:`beamclaw.contracts.tracing`.
     """
 
     tenant: str

@@ -235,13 +235,12 @@ class Asking:
             )
             self._give_up(answer, Usage(), ProviderError("invalid", words))
             return
-        part = f"model/{step.attempt}"
         request = ModelRequest(
             model=self.target[1],
             messages=step.messages,
             params=self._params(step),
             tools=client_tools.offered(step.params, self.toolbox().specs),
-            traceparent=record.traceparent(part),
+            traceparent=record.turn.traceparent,
         )
         flusher.publish(record.progress)
         flusher.restart(record.progress, step.attempt, record.turn.text)
@@ -249,7 +248,6 @@ class Asking:
         call = ModelCall(
             wiring=self.wiring,
             run_id=record.id,
-            part=part,
             provider=provider,
             request=request,
             bound=bound,

@@ -14,7 +14,7 @@ import orjson
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import keys, names, tracing
+from beamclaw.contracts import keys, names
 from beamclaw.contracts.announcements import SOURCE, result
 from beamclaw.contracts.journal import HandedOver, ToolBegun, ToolEnded
 from beamclaw.contracts.ledger_errors import Overloaded, TooManyChildren
@@ -247,14 +247,8 @@ class Children:
             # A turn of its own: its end is the answer.
             queue="followup",
             tainted=self._record.state.tainted,
-            traceparent=self._traceparent(step),
+            traceparent=self._record.turn.traceparent,
         )
-
-    def _traceparent(self, step: Act) -> str:
-        record = self._record
-        where = tracing.context(record.turn.traceparent, record.id)
-        part = f"tool/{step.call.asked.id}"
-        return tracing.header(where, tracing.span(record.id, part))
 
     def _open(self, step: Act, inbound: Inbound) -> None:
         """Draft that a turn in another session works for the call."""

@@ -69,7 +69,6 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     wiring, record = asking.wiring, asking.record
     provider, model = asking.target
     room = wiring.window(provider, model) // 2
-    part = f"model/{record.turn.attempt + 1}"
     request = ModelRequest(
         model=model,
         messages=(
@@ -77,7 +76,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
             said("user", context.script(covered, room)),
         ),
         params=ModelParams(max_tokens=OUTPUT_TOKENS),
-        traceparent=record.traceparent(part),
+        traceparent=record.turn.traceparent,
     )
     asked = tokens.of_messages(request.messages)
     bound = Usage(asked, OUTPUT_TOKENS, estimated=True)
@@ -95,7 +94,6 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     call = ModelCall(
         wiring=wiring,
         run_id=record.id,
-        part=part,
         provider=provider,
         request=request,
         bound=bound,

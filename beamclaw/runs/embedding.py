@@ -156,7 +156,6 @@ class _Embedding:
         call = ModelCall(
             wiring=wiring,
             run_id=self.run_id,
-            part=f"model/{attempt}",
             provider=order.provider,
             request=ModelRequest(model=order.model, messages=()),
             bound=self.bound,

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts import names, news, tracing
+from beamclaw.contracts import names, news
 from beamclaw.contracts.budgets import Price
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.points import point
@@ -64,7 +64,6 @@ class ModelCall:
 
     Attributes:
         run_id: For whom the leave is asked.
-        part: Which of the turn's calls it is, see :func:`beamclaw.contracts.tracing.span`.
         bound: What the call may use at most.
         keys: The provider's keys, in the order in which they are tried.
         patient: There is no other model: wait for this one also if it is ill.
@@ -77,7 +76,6 @@ class ModelCall:
 
     wiring: Wiring
     run_id: str
-    part: str
     provider: str
     request: ModelRequest
     bound: Usage
@@ -112,7 +110,6 @@ class ModelCall:
         news.tell_called(
             self.wiring.tenant,
             self.run_id,
-            tracing.span(self.run_id, self.part),
             target,
             outcome,
             times=times.told(trio.current_time()),

@@ -7,7 +7,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts import ledger, names, news, tracing, waits
+from beamclaw.contracts import ledger, names, news, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.ends import concerned, end_run, run_over
@@ -137,13 +137,6 @@ class Record:
                     seconds=seconds if call.begun is not None else 0.0,
                 )
                 self.afterwards(tell)
-
-    def traceparent(self, part: str) -> str:
-        """The header under which a *part* of the turn asks others; empty: none."""
-        if not self._wiring.traced:
-            return ""
-        where = tracing.context(self.turn.traceparent, self.id)
-        return tracing.header(where, tracing.span(self.id, part))
 
     def add_op(self, op: Op) -> None:
         """Draft an operation that goes with the next event."""

@@ -38,7 +38,6 @@ class Wiring:
         bounds: How much of what a sub-agent says the model gets.
         subagents: What agents may do with other sessions.
         loading: Of what the tools are made of.
-        traced: Whether providers are told in which trace they are asked.
     """
 
     tenant: str
@@ -61,4 +60,3 @@ class Wiring:
     bounds: Bounds
     subagents: Rules = attrs.field(factory=Rules)
     loading: Loading = attrs.field(factory=Loading)
-    traced: bool = False

@@ -1,4 +1,4 @@
-"""What a whole node tells of its work: figures for Prometheus, traces, the audit log."""
+"""What a whole node tells of its work: figures for Prometheus, log and audit."""
 
 import math
 from collections.abc import AsyncIterator
@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
-from beamclaw.testing.fake_openai import Reply, Tool, fake_openai
+from beamclaw.testing.fake_openai import FakeOpenAI, Reply, Tool, fake_openai
 from tests.support.node import Node, open_node
 from tests.support.wire import once
 
 pytestmark = pytest.mark.slow
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def curious(body) -> Reply:
@@ -78,3 +79,22 @@ async def test_the_log_and_who_did_what_are_read_from_a_terminal(tmp_path):
     assert "beamclaw.gateway.key_made" in again.out
     assert "name=bot" in again.out
     assert (await node.command("logs")).code == 1
+
+
+@pytest.mark.parametrize("given, passed_on", [(TRACE, {TRACE}), ("nonsense", {None})])
+async def test_the_trace_of_a_request_is_passed_on_to_its_provider(
+    tmp_path, monkeypatch, given, passed_on
+):
+    seen, key_of = set(), FakeOpenAI.key_of
+
+    def noted(self, headers):
+        seen.add(headers.get("traceparent"))
+        return key_of(self, headers)
+
+    monkeypatch.setattr(FakeOpenAI, "key_of", noted)
+    async with fake_openai(answer=curious) as fake:
+        env = {"OPENAI_BASE_URL": fake.base_url, "OPENAI_API_KEY": "key"}
+        async with open_node(tmp_path / "data", env=env) as node:
+            answer = await node.complete("How are you?", {"traceparent": given})
+    assert answer.status == 200
+    assert seen == passed_on

@@ -68,7 +68,6 @@ from beamclaw.config.schema.telemetry import (
     AuditConfig,
     MetricsConfig,
     TelemetryConfig,
-    TracesConfig,
 )
 from beamclaw.config.schema.tools import (
     AgentToolsConfig,
@@ -137,7 +136,6 @@ __all__ = [
     "Temperature",
     "ToolPolicy",
     "ToolsConfig",
-    "TracesConfig",
     "TurnLimitsConfig",
     "Wait",
     "WebConfig",

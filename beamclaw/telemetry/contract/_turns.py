@@ -38,7 +38,7 @@ TURNS: Final = (
             "agent": "",
             "outcome": "ok, aborted, limited, error or quarantined",
             "error": "the kind of it; empty: there was none",
-            "traceparent": "in whose trace it stands; empty: in one of its own",
+            "traceparent": "the header of its request, if that brought one",
         },
     ),
     EventSpec(
@@ -57,7 +57,6 @@ TURNS: Final = (
         {
             "tenant": "",
             "run": "the turn that it was made for",
-            "span": "its span, of which the provider is told",
             "provider": "",
             "model": "",
             "outcome": "ok, cancelled, or the kind of the error",
