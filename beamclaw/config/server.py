@@ -238,6 +238,7 @@ class ConfigServer(supervision.Server):
                     "paths": [change.path for change in todo.changes],
                     "parts": list(todo.parts),
                     "waiting": [change.path for change in todo.left],
+                    "warnings": [str(warning) for warning in loaded.warnings],
                 },
             )
         self._trouble = ""

@@ -45,6 +45,7 @@ GATEWAY: Final = (
             "paths": "the keys that hold now",
             "parts": "what was begun anew for them",
             "waiting": "the keys that wait",
+            "warnings": "what is probably a mistake",
         },
         audit=True,
     ),
