@@ -12,6 +12,7 @@ import pytest
 import supervision
 from beamclaw import commands, sandbox
 from beamclaw.config import Config
+from beamclaw.config.current import Current
 from beamclaw.config.schema import SandboxConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.approvals import ReadGrants
@@ -113,7 +114,7 @@ async def opened(config, outside=None):
         outside,
         supervision.ChildSpec(
             "sandbox",
-            partial(sandbox.SandboxServer, "default", config, outside),
+            partial(sandbox.SandboxServer, "default", Current(config), outside),
             name=names.of_tenant("default", "sandbox"),
         ),
     )
