@@ -34,6 +34,7 @@ from beamclaw import (
 from beamclaw.config import Config, ConfigServer, Origin
 from beamclaw.config.current import Current
 from beamclaw.config.installed import Fault
+from beamclaw.config.redactor import Following, redactor
 from beamclaw.config.schema import AgentBudgetConfig, BudgetConfig, over, own_of
 from beamclaw.config.watching import watch_file
 from beamclaw.config.writing.writer import default_file
@@ -157,7 +158,12 @@ def tree(
                 ),
             ),
             _subtree(
-                "telemetry", partial(current.reading(telemetry.supervisor), outside)
+                "telemetry",
+                partial(
+                    current.reading(telemetry.supervisor),
+                    outside,
+                    Following(current.made(redactor)),
+                ),
             ),
             ChildSpec(
                 "config",

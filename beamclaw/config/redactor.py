@@ -1,6 +1,7 @@
 """Keeps the configuration's secrets out of whatever is shown."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from beamclaw.config.schema import Config
@@ -8,6 +9,8 @@ from beamclaw.contracts.secret import REDACTED, Secret
 
 # A shorter value would turn half of every line into [secret].
 SHORTEST_SECRET: Final = 4
+# Configurations whose secrets are kept out of sight, the latest ones.
+REMEMBERED: Final = 16
 
 
 class Redactor:
@@ -27,6 +30,29 @@ class Redactor:
         if self._pattern is None:
             return text
         return self._pattern.sub(REDACTED, text)
+
+
+class Following(Redactor):
+    """Knows the secrets of the configuration that is in force, and of those before it.
+
+    Args:
+        find: Gives the one that knows those of today; the same until they change.
+    """
+
+    def __init__(self, find: Callable[[], Redactor]) -> None:
+        super().__init__()
+        self._find = find
+        # A key that was replaced may still be spoken of.
+        self._known: tuple[Redactor, ...] = ()
+
+    def scrub(self, text: str) -> str:
+        """See :class:`Redactor`."""
+        now = self._find()
+        if now not in self._known:
+            self._known = (now, *self._known)[:REMEMBERED]
+        for each in self._known:
+            text = each.scrub(text)
+        return text
 
 
 def redactor(config: Config) -> Redactor:

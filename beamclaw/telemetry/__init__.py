@@ -10,7 +10,7 @@ from functools import partial
 
 import beamclaw as about
 import supervision
-from beamclaw.config.redactor import redactor
+from beamclaw.config.redactor import Redactor, redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts import logs, names
 from beamclaw.contracts.audit import NAME as AUDIT
@@ -27,12 +27,17 @@ from beamclaw.telemetry.sink import LogSettings
 COOL_DOWN = supervision.CoolDown(first=1.0, factor=2.0, most=60.0, jitter=0.1)
 
 
-def supervisor(config: Config, outside: Outside) -> supervision.Supervisor:
-    """The subtree ``telemetry``: one child per sink, and a watchdog if threads are real."""
+def supervisor(
+    config: Config, outside: Outside, hides: Redactor | None = None
+) -> supervision.Supervisor:
+    """The subtree ``telemetry``: one child per sink, and a watchdog if threads are real.
+
+    *hides* keeps secrets out of what is written; by default those of *config*.
+    """
     settings = LogSettings(
         level=config.logging.level,
         format=config.logging.format,
-        redactor=redactor(config),
+        redactor=hides or redactor(config),
         wall=outside.wall,
         threads=outside.threads,
         keep=config.logging.keep_bytes,

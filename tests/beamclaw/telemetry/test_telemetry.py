@@ -9,7 +9,7 @@ import pytest
 
 import supervision
 from beamclaw.config import Config
-from beamclaw.config.redactor import Redactor
+from beamclaw.config.redactor import Following, Redactor
 from beamclaw.config.schema import AuthConfig, GatewayConfig, LoggingConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
@@ -211,3 +211,11 @@ def test_a_full_queue_drops_and_never_waits():
     assert writer.dropped >= 6
     hold.set()
     writer.close()
+
+
+def test_a_secret_that_was_put_in_place_of_another_is_hidden_and_the_other_stays_so():
+    found = Redactor((Secret("canary-old"),))
+    following = Following(lambda: found)
+    assert following.scrub("canary-old canary-new") == "[secret] canary-new"
+    found = Redactor((Secret("canary-new"),))
+    assert following.scrub("canary-old canary-new") == "[secret] [secret]"
