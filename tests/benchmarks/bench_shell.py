@@ -4,7 +4,6 @@ The node's tree of commands runs here, beside that many idle servers; the client
 program of its own, so that what it does with an answer is not the node's time.
 """
 
-import statistics
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ PROCESSES = 100_000
 ROUNDS = 15
 SECONDS = 10.0
 SHALLOW = {"depth": 2, "most": 50}
-WHOLE = {"most": 100}
+WHOLE = {"most": 1_000}
 
 
 class Idle(supervision.Server):
@@ -55,7 +54,7 @@ def client(data: Path) -> None:
     with connect(data) as connection:
         for name, params, rounds in (
             ("shallow", SHALLOW, ROUNDS),
-            ("whole", WHOLE, 3),
+            ("whole", WHOLE, 1),
         ):
             for _ in range(rounds):
                 began = time.perf_counter()
@@ -132,8 +131,8 @@ def _rows(times: dict[str, list[float]], alone: float, attached: float) -> None:
             name="tree --depth 2 of 100,000 processes, request to last byte, worst",
             value=max(times["shallow"]) * 1_000,
             unit="ms",
-            baseline=statistics.median(times["whole"]) * 1_000,
-            against="the tree in full depth",
+            baseline=times["whole"][0] * 1_000,
+            against="the whole tree",
             must="< 200",
             aim="< 20",
             note=f"{times['shallow bytes'][0]:,.0f} bytes of "

@@ -160,6 +160,28 @@ async def test_top_on_a_terminal_and_for_programs(tmp_path: Path):
         assert (done.code, done.out.count("\n")) == (0, 1)
 
 
+async def test_ctrl_c_ends_a_trace_and_the_shell_goes_on(tmp_path: Path):
+    async with (
+        open_node(tmp_path / "data") as node,
+        tmux(tmp_path, node.environment) as screens,
+    ):
+        await screens.window("shell", node, "shell")
+        await screens.until("shell", lambda shown: "beamclaw>" in shown)
+        await screens.type("shell", "trace ledger", "Enter")
+        await screens.until("shell", lambda shown: "Ctrl-C ends it" in shown)
+        assert (await node.command("chat", "hello")).code == 0
+        await screens.until("shell", lambda shown: "Accept(" in shown)
+        await screens.type("shell", "C-c")
+        await screens.until("shell", lambda shown: "(stopped)" in shown)
+        await screens.type("shell", "info default/led", "Tab")
+        await screens.until("shell", lambda shown: "info default/ledger" in shown)
+        await screens.type("shell", "Enter")
+        await screens.until("shell", lambda shown: "below     tenant:default" in shown)
+        history = node.data / "shell-history"
+        assert "trace ledger" in history.read_text()
+        assert history.stat().st_mode & 0o777 == 0o600
+
+
 async def test_the_exit_code_tells_that_one_has_failed(tmp_path: Path):
     async with open_node(tmp_path / "data") as node:
         done = await node.command("shell", "-c", "info nobody; info ledger")
