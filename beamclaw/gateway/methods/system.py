@@ -161,13 +161,13 @@ async def cancel(context: Context, params: CancelParams) -> object:
     found = [t for t in await _running(context) if t["id"] == params.task_id]
     if not found:
         return {"found": False, "cancelled": False, "reason": "nothing goes on"}
-    (task,) = found[:1]
-    if task["kind"] == "subagent":
-        key = task["childSessionKey"]
-        done = await abort(context.bus, context.tenant, key, task["id"])
+    chosen = found[0]
+    if chosen["kind"] == "subagent":
+        key = chosen["childSessionKey"]
+        done = await abort(context.bus, context.tenant, key, chosen["id"])
     else:
-        done = await _stop_command(context, task["id"])
-    return {"found": True, "cancelled": done, "task": task}
+        done = await _stop_command(context, chosen["id"])
+    return {"found": True, "cancelled": done, "task": chosen}
 
 
 async def _stop_command(context: Context, command: str) -> bool:
