@@ -56,6 +56,7 @@ def supervisor(
             tuple(_permit_servers(config)),
             outside.wall(),
             figures.max_series,
+            settings.redactor,
         )
         children.append(supervision.ChildSpec("metrics", counter, name=METRICS))
     if outside.threads:

@@ -59,7 +59,12 @@ async def test_key_and_token_are_nowhere_to_be_seen(tmp_path: Path):
             answers.append(await node.complete("refused"))
             assert [answer.status for answer in answers[:1]] == [200]
             seen += [answer.body.decode() for answer in answers]
+            figures = await node.get("/metrics")
+            assert figures.status == 200
+            seen.append(figures.body.decode())
             for command in (
+                ("logs", "--json"),
+                ("audit",),
                 ("status",),
                 ("status", "--json"),
                 ("tree",),

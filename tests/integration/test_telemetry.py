@@ -143,3 +143,18 @@ async def test_what_dashboard_and_alerts_ask_for_is_told_by_a_node(tmp_path):
             series = re.findall(rf"^{name}\{{(.*?)\}} ", text, re.MULTILINE)
             known = set(re.findall(r"(\w+)=\"", "".join(series[:1])))
             assert set(labels_of(expression)) <= known, expression
+
+
+async def test_a_key_that_is_taken_for_a_model_s_name_is_in_no_figure_and_no_line(
+    tmp_path,
+):
+    key = "canary-key-5d0e7a91"
+    async with fake_openai(answer=curious) as fake:
+        env = {"OPENAI_BASE_URL": fake.base_url, "OPENAI_API_KEY": key}
+        async with open_node(tmp_path / "data", env=env) as node:
+            headers = {"x-openclaw-model": f"openai/{key}"}
+            assert (await node.complete("Hello", headers)).status == 200
+            figures = (await node.get("/metrics")).body.decode()
+            log = await node.command("logs", "--json")
+    assert 'model="[secret]"' in figures
+    assert key not in figures + log.out + node.stderr()

@@ -22,9 +22,10 @@ ERRORS: Final = frozenset(
 
 @attrs.define
 class Counting:
-    """The families that events fill; *most* series each."""
+    """The families that events fill: *most* series each, *scrub* takes secrets out."""
 
     most: int = 200
+    scrub: Callable[[str], str] = str
     families: list[Family] = attrs.field(init=False, factory=list[Family])
     _takes: dict[str, Take] = attrs.field(init=False, factory=dict[str, Take])
     _events: Family = attrs.field(init=False)
@@ -56,7 +57,7 @@ class Counting:
     def _family(self, kind: str, name: str, doc: str, labels: Labels) -> Family:
         # Names of events are the contract's, and have room.
         most = max(self.most, len(EVENTS) + 1) if labels == ("event",) else self.most
-        family = Family(name, kind, doc, labels, most=most)
+        family = Family(name, kind, doc, labels, most=most, scrub=self.scrub)
         self.families.append(family)
         return family
 

@@ -8,7 +8,7 @@ what comes after that is counted together, under ``other`` in every label.
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -44,6 +44,7 @@ class Family:
         labels: The names of its labels.
         most: Series at most.
         bounds: Of a histogram: the upper ends of its buckets.
+        scrub: Takes secrets out of a label's value.
         folded: How often a series was one too many.
     """
 
@@ -53,6 +54,7 @@ class Family:
     labels: Labels = ()
     most: int = 200
     bounds: tuple[float, ...] = SECONDS
+    scrub: Callable[[str], str] = str
     folded: int = 0
     _values: dict[Labels, float] = attrs.field(init=False, factory=dict[Labels, float])
     _spread: dict[Labels, _Distribution] = attrs.field(
@@ -87,7 +89,7 @@ class Family:
         key = tuple(map(str, values))
         if key in known:
             return key
-        key = tuple(_shown(value) for value in key)
+        key = tuple(_shown(self.scrub(value)) for value in key)
         if key in known or not key or len(known) < self.most:
             return key
         self.folded += 1

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import supervision
+from beamclaw.config.redactor import Redactor
 from beamclaw.contracts.metrics import ReadMetrics
 from beamclaw.telemetry.metrics.counting import Counting
 from beamclaw.telemetry.metrics.families import Family
@@ -22,6 +23,7 @@ class MetricsServer(supervision.Server):
         providers: Names of permit servers, without what stands before all of them.
         wall: When the node began, in seconds since the epoch.
         most: Series of one family.
+        hides: Takes secrets out of what comes from outside.
     """
 
     trap_exit: ClassVar[bool] = True
@@ -32,10 +34,11 @@ class MetricsServer(supervision.Server):
         providers: tuple[str, ...],
         wall: float,
         most: int,
+        hides: Redactor,
     ) -> None:
         self._version = version
         self._looks = Looks(wall, providers, most=most)
-        self._counting = Counting(most)
+        self._counting = Counting(most, hides.scrub)
 
     async def init(self) -> None:
         """Begin to count, in the place of a predecessor."""

@@ -95,3 +95,12 @@ def test_an_event_that_is_not_in_the_contract_makes_no_series_of_its_own():
     for place in range(100):
         counting.take(Event(f"theirs.{place}", {}, {}))
     assert f'beamclaw_events_total{{event="{OTHER}"}} 100\n' in list(counting.text())
+
+
+def test_a_secret_is_in_no_label():
+    family = Family(
+        "calls_total", "counter", "Calls.", ("model",), scrub=lambda text: text.upper()
+    )
+    for _ in range(2):
+        family.add("canary")
+    assert text(family).splitlines()[2:] == ['calls_total{model="CANARY"} 2']
