@@ -80,7 +80,9 @@ def _like(given: str) -> list[str]:
     inside = list(islice((name for name in known if given in name), _SUGGESTED))
     if inside:
         return inside
-    by_end = {_END.split(name)[-1]: name for name in islice(known, _COMPARED)}
+    # Of several with one end, the shortest.
+    some = sorted(islice(known, _COMPARED), key=len, reverse=True)
+    by_end = {_END.split(name)[-1]: name for name in some}
     close = difflib.get_close_matches(_END.split(given)[-1], by_end, n=_SUGGESTED)
     return [by_end[each] for each in close]
 

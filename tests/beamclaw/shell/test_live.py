@@ -20,7 +20,7 @@ from beamclaw.config.current import Current
 from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
-from beamclaw.shell import connection, supervisor
+from beamclaw.shell import connection, finding, supervisor
 from beamclaw.shell.looking import culprits, point
 from beamclaw.shell.top import Row, ranked
 from supervision import ChildSpec
@@ -620,3 +620,10 @@ async def test_a_command_of_an_agent_sees_nothing_inside_and_steers_nothing(
         refused = [note["outcome"].partition(":")[0] for note in told]
         assert refused == ["refused"] * method.startswith(("steer", "eval"))
         assert (await node.result("look.info", process="counter"))["id"] == "counter"
+
+
+def test_of_several_names_with_one_end_the_shortest_is_meant(monkeypatch):
+    some = ["config", "gateway/notices/config"]
+    for names in (some, some[::-1]):
+        monkeypatch.setattr(finding, "_names", lambda names=names: names)
+        assert finding._like("confg") == ["config"]
