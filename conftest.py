@@ -1,13 +1,16 @@
 """For every test: the outside programs, what is tried, the snippets of README and docs."""
 
 import gc
+from importlib.util import find_spec
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-pytest_plugins = ["tests.peers.plugin", "tests.support.contract"]
+# Where the library is tried alone there is no node, and no contract of its events.
+_OF_A_NODE = ["tests.support.contract"] if find_spec("beamclaw") else []
+pytest_plugins = ["tests.peers.plugin", *_OF_A_NODE]
 
 # No example has a time: the machine's is no property of ours. `just check` takes *fast*,
 # a fifth of the examples; `just test` has them all. A test that needs more or fewer than

@@ -59,4 +59,7 @@ MOST: Final = 10**12
 
 def count(value: object) -> int:
     """*value* if it is a number of things, else 0; never more than :data:`MOST`."""
-    return min(value, MOST) if isinstance(value, int) and value > 0 else 0
+    # A flag is no number of things, though Python counts with it.
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        return 0
+    return min(value, MOST)

@@ -81,8 +81,11 @@ class Browser:
         assert words in text, f"no {words!r} in: {text[:3000]}"
 
     async def type(self, css: str, keys: str) -> None:
-        """Type *keys* into the first element that *css* finds."""
+        """Type *keys* into the first element that *css* finds, once it is there."""
         query = {"using": "css selector", "value": css}
+        with trio.move_on_after(60):
+            while not await self.of_page("POST", "/elements", query):  # noqa: ASYNC110 -- a page tells nobody
+                await trio.sleep(0.1)
         found = await self.of_page("POST", "/element", query)
         await self.of_page("POST", f"/element/{found[_ELEMENT]}/value", {"text": keys})
 
