@@ -26,6 +26,14 @@ test-full: test
 matrix *options:
     python -m tests.faults.matrix {{ options }}
 
+# An hour of mixed load on the real program: does anything of it grow? just soak --minutes 10
+soak *options:
+    python -m tests.faults.soak {{ options }}
+
+# Ten thousand faults by chance on the real program under load: just chaos --faults 500 --seed 7
+chaos *options:
+    python -m tests.faults.chaos {{ options }}
+
 # Put right what a program can put right
 fix:
     ruff check --fix --quiet . || true

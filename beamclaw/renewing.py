@@ -4,12 +4,12 @@ What stands in the tree is told to stop and started by its spec, which reads wha
 now. Nothing that crashes is meant here: who supervises a part sees an orderly end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import supervision
 from beamclaw import providers
 from beamclaw.config.applying import Part
-from beamclaw.config.schema import Config
+from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.contracts import names
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
@@ -19,6 +19,7 @@ from supervision import ChildSpec, Pid
 # order in which they are named here and started the other way round.
 _PLACES: Mapping[Part, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "telemetry": ((), ("telemetry",)),
+    "providers": (("providers",), ()),  # those whose settings have changed
     "skills": (("tenants", f"tenant:{names.DEFAULT_TENANT}"), ("skills",)),
     "gateway": ((), ("gateway",)),
     "gateway/listener": (("gateway",), ("server", "listener")),
@@ -32,14 +33,16 @@ async def renew(outside: Outside, part: Part, before: Config, after: Config) -> 
     Raises:
         supervision.ChildError: It does not start.
     """
-    if part == "providers":
-        await _providers(outside, before, after)
-        return
     above, children = _PLACES[part]
     supervisor = await _find(above)
     if supervisor is None:
         return
     known = {child.id for child in await supervision.which_children(supervisor)}
+    if part == "providers":
+        await _providers(
+            supervisor, known, _specs(outside, before), _specs(outside, after)
+        )
+        return
     concerned = [child for child in children if child in known]
     for child in concerned:
         await supervision.terminate_child(supervisor, child)
@@ -58,28 +61,33 @@ async def _find(path: tuple[str, ...]) -> Pid | None:
     return found
 
 
-async def _providers(outside: Outside, before: Config, after: Config) -> None:
+Specs = Mapping[str, tuple[ProviderConfig, ChildSpec]]
+"""Permit servers by their id: the settings of the provider, and the spec."""
+
+
+async def _providers(
+    supervisor: Pid, known: Collection[str], was: Specs, now: Specs
+) -> None:
     """Only those whose settings have changed, each with all its keys."""
-    supervisor = await _find(("providers",))
-    if supervisor is None:
-        return
-    was, now = _specs(outside, before), _specs(outside, after)
-    for id_, (provider, _) in was.items():
-        if id_ not in now or before.providers[provider] != after.providers[provider]:
+    same = {
+        id_
+        for id_, (settings, _) in now.items()
+        if id_ in known and id_ in was and was[id_][0] == settings
+    }
+    for id_ in was:
+        if id_ in known and id_ not in same:
             await supervision.terminate_child(supervisor, id_)
             await supervision.delete_child(supervisor, id_)
-            was = {key: value for key, value in was.items() if key != id_}
     for id_, (_, spec) in now.items():
-        if id_ not in was:
+        if id_ not in same:
             with point("config.begin-provider"):
                 await supervision.start_child(supervisor, spec)
 
 
-def _specs(outside: Outside, config: Config) -> dict[str, tuple[str, ChildSpec]]:
-    """By id: whose permit server it is, and its spec."""
+def _specs(outside: Outside, config: Config) -> Specs:
     specs = {spec.id: spec for spec in providers.supervisor(config, outside).children}
     return {
-        names.of_key(name, key): (name, specs[names.of_key(name, key)])
+        id_: (provider, specs[id_])
         for name, provider in config.providers.items()
-        for key in range(provider.key_count)
+        for id_ in (names.of_key(name, key) for key in range(provider.key_count))
     }

@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 
-import attrs
-
 from beamclaw import commands, files, skills, tools, web
 from beamclaw.agents import workspace_of
 from beamclaw.config import Config
@@ -21,6 +19,7 @@ from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
 from beamclaw.paths import Root, Roots
 from beamclaw.sandbox import AgentSandbox, policy_of
+from beamclaw.values import frozen
 
 # Clients may name any model, so what is remembered of them is bounded.
 REMEMBERED_CALLERS = 256
@@ -29,7 +28,7 @@ ToolsOf = Callable[[str], Mapping[str, AnyTool]]
 """All tools that there are for an agent, by its id."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Setting:
     """Where the tools of an agent work.
 

@@ -40,6 +40,7 @@ from beamclaw.config.watching import watch_file
 from beamclaw.config.writing.writer import default_file
 from beamclaw.contracts import names
 from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
+from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
 from beamclaw.contracts.gateway import drain as drain_gateway
@@ -61,6 +62,7 @@ from beamclaw.contracts.turns import TurnLimits
 from beamclaw.renewing import renew
 from beamclaw.storage.watching import wait_change
 from beamclaw.toolbox import ToolsOf, all_tools, chosen
+from beamclaw.values import frozen
 from supervision import ChildSpec, Supervisor
 
 T = TypeVar("T")
@@ -76,7 +78,7 @@ COUNT_EVERY = 0.1
 LAST_WORDS_SECONDS = 1.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Plugins:
     """What packages of others bring; see :func:`load_plugins`."""
 
@@ -108,17 +110,19 @@ def tree(
     plugins: Plugins = NO_PLUGINS,
     loading: Loading | None = None,
     origin: Origin | None = None,
+    service: Callable[[Bus], ChildSpec] | None = None,
 ) -> Supervisor:
     """The whole node, in the order in which it starts; it stops in reverse.
 
     References are names, so nothing below is invalid when one above restarts. *origin*
     says where the configuration came from, for whoever changes the file.
     *tools_of* says which tools there are for an agent, in place of the node's own, with
-    those of *plugins*. *troubles* will say which parts cannot work. *loading* will be
+    those of *plugins*. *service* makes the child that tells a service manager how the
+    node stands, where there is one. *troubles* will say which parts cannot work. *loading* will be
     what the tools have to wait for: the first turn begins it, or somebody before that.
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
-    current = Current(config)
+    current = Current(config, None if origin is None else origin.config)
     loading = loading or Loading(outside.worker())
     has: Callable[[Caller], Collection[str]]
     boxes = current.made(
@@ -157,6 +161,7 @@ def tree(
                     loading=loading,
                 ),
             ),
+            *([] if service is None else [service(carrier)]),
             _subtree(
                 "telemetry",
                 partial(
@@ -184,6 +189,7 @@ def tree(
                     config.file or default_file(config.data),
                     outside,
                     wait_change,
+                    lambda: current.files,
                 ),
                 cool_down=supervision.CoolDown(),
             ),
@@ -192,6 +198,17 @@ def tree(
                 partial(store.StoreServer, config.data, outside, troubles=troubles),
                 name="store",
                 cool_down=STORE_COOL_DOWN,
+            ),
+            ChildSpec(
+                "statistics",
+                partial(
+                    telemetry.counting_providers,
+                    lambda: current.config.telemetry.statistics,
+                    outside,
+                    Following(current.made(redactor)),
+                ),
+                name="statistics",
+                cool_down=telemetry.COOL_DOWN,
             ),
             _subtree(
                 "providers", partial(current.reading(providers.supervisor), outside)
@@ -212,7 +229,9 @@ def tree(
                         toolbox=toolbox,
                         loading=loading,
                         window=current.reading(_window),
+                        look=shell.looks(current, carrier, outside, toolbox),
                     ),
+                    ports=gateway.Ports(),
                 ),
             ),
         ],
@@ -598,7 +617,7 @@ def _zone(name: str) -> tzinfo:
     return ZoneInfo(name)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Row:
     """One child of the tree, as its spec has it.
 

@@ -44,17 +44,23 @@ ABSENT: dict[str, str] = {
     "sessions.catalog.*": "sessions stay on this node, and others' are not looked at",
     "sessions.files.*": "which files a session has touched is not kept; "
     "`agents.workspace.list` has all of them",
-    "artifacts.*": "pictures and files of a conversation are kept for its model",
-    "audit.*": "what was done stands in each session's journal; there is no list of all",
-    "exec.approval.request": "a question is asked by a call of a turn, which waits for "
-    "the answer",
+    "artifacts.*": "pictures and files of a conversation, and what tools have said at "
+    "length, are kept for its model, in the conversation's own journal and as long as it "
+    "is; there are no files of theirs with a name and an address",
+    "audit.*": "these list turns and tool calls of all sessions, which stand in each "
+    "session's journal here; what persons and programs have done to the node is in "
+    "another list, `beamclaw audit`, whose lines have no place in theirs",
+    "exec.approval.request": "a question is asked by a call of a turn: what is agreed to "
+    "is bound to that call, which waits for the answer; nothing here would be held to an "
+    "answer that a client has asked for itself",
     "question.get question.request question.resolve question.waitAnswer "
     "taskSuggestions.*": "no tool asks with answers to choose from, or suggests",
     "tasks.retry tasks.dismiss": "what is over is in its conversation",
     "terminal.*": "nobody types into a shell of the node by the gateway",
     "fs.*": "folders beside workspaces are not shown",
-    "models.probe models.authLogout secrets.*": "keys stand in the configuration, and "
-    "are tried with the first turn",
+    "models.probe": "each call of a model is reserved in somebody's budget before it is "
+    "made; a key is tried with the first turn, and `models.authStatus` says what came of it",
+    "models.authLogout secrets.*": "keys stand in the configuration",
     "skills.*": "skills are folders on the disk, which are put there by hand",
     "hooks.status": "what comes by `/hooks/*` stands in the configuration",
     "diagnostics.*": "a running node is looked at with `beamclaw shell`",

@@ -9,6 +9,7 @@ from typing import Any, cast
 import attrs
 
 from beamclaw.config.schema import AgentConfig, Config, ProviderConfig
+from beamclaw.values import frozen
 
 
 class UnknownAgent(LookupError):  # noqa: N818 -- a situation
@@ -28,7 +29,7 @@ def _pairs(given: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((first, second) for first, second in given)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentDefinition:
     """All that a turn has to know of its agent, to its end, whatever is set since."""
 

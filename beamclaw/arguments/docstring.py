@@ -3,7 +3,7 @@
 import inspect
 import re
 
-import attrs
+from beamclaw.values import frozen
 
 _SECTION = re.compile(r"^(\w[\w ]*):$")
 _ARGUMENT = re.compile(r"^\*{0,2}(\w+)(?: \([^)]*\))?:\s*(.*)$")
@@ -13,7 +13,7 @@ _SECTIONS = _ARGUMENTS | {
 }  # fmt: skip
 
 
-@attrs.frozen
+@frozen
 class Docstring:
     """What it says; a paragraph is one line."""
 

@@ -13,6 +13,7 @@ import cattrs
 
 from beamclaw.arguments.docstring import parse
 from beamclaw.config.schema import Range
+from beamclaw.values import frozen
 
 Schema = dict[str, Any]
 
@@ -26,7 +27,7 @@ _LISTS = (list, tuple, Sequence)
 _MAPPINGS = (dict, Mapping)
 
 
-@attrs.frozen
+@frozen
 class Length:
     """How long a text, or how many things in a list."""
 
@@ -34,7 +35,7 @@ class Length:
     most: int | None = None
 
 
-@attrs.frozen
+@frozen
 class Null:
     """Null says something else here than leaving it out: that a value is taken away."""
 

@@ -1,4 +1,4 @@
-"""``beamclaw devices …`` and ``beamclaw keys …``."""
+"""``beamclaw dashboard``, ``devices …`` and ``keys …``."""
 
 import argparse
 import os
@@ -18,6 +18,20 @@ _SPAN: Final = re.compile(r"([0-9]{1,4})([hdw])")
 _UNITS: Final = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 # So much of an id tells two devices apart.
 _SHORT: Final = 12
+
+
+def dashboard(options: argparse.Namespace) -> int:
+    """Print a link for a browser."""
+    found = _ask(options, "dashboard", {})
+    if options.json:
+        result_json(found)
+        return 0
+    result(found["url"])
+    tell(
+        f"It is good once, for {duration(found['seconds'])}, and signs one browser in "
+        f"for {duration(found['session_seconds'])}."
+    )
+    return 0
 
 
 def list_devices(options: argparse.Namespace) -> int:

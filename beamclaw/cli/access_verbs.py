@@ -1,4 +1,4 @@
-"""The verbs ``beamclaw devices …`` and ``beamclaw keys …``, as a table."""
+"""The verbs ``beamclaw dashboard``, ``devices …`` and ``keys …``, as a table."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -22,6 +22,13 @@ SCOPE = Option(
 )
 
 ACCESS_VERBS: Final[Sequence[Verb]] = (
+    Verb(
+        "dashboard",
+        "a link that signs a browser in to the node's page",
+        "access:dashboard",
+        (DATA, JSON),
+        (("beamclaw dashboard", "open it soon: it is good once, for five minutes"),),
+    ),
     Verb(
         "devices list",
         "devices that wait to be let in, and those that are paired",

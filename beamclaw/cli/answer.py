@@ -5,6 +5,8 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from beamclaw.values import frozen
+
 # Seconds without anything new, before it is said what is waited for.
 PATIENCE: Final = 1.0
 _PHASES: Final[Mapping[str, str]] = {
@@ -20,7 +22,7 @@ Event = Mapping[str, Any]
 Kind = Literal["text", "again", "question", "end"]
 
 
-@attrs.frozen
+@frozen
 class Show:
     """What to do now: write text, begin anew, look at what is asked, or end."""
 

@@ -11,9 +11,8 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-import attrs
-
 from beamclaw.cli import live_views as views
+from beamclaw.values import frozen
 
 Params = dict[str, object]
 Kind = Literal["process", "session", "text", "json", "message", "whole", "number"]
@@ -30,7 +29,7 @@ class Left(Exception):  # noqa: N818 -- a situation
     """The person wants to leave."""
 
 
-@attrs.frozen
+@frozen
 class Argument:
     """What stands behind a command, or (with two strokes before it) an option of it.
 
@@ -52,7 +51,7 @@ class Argument:
         return shown if self.required else f"[{shown}]"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Command:
     """One command. *view* gets its result, or each of its events, and the width."""
 

@@ -17,6 +17,12 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
                 metavar="COMMANDS",
                 help="run these, parted by ;, in place of asking for them",
             ),
+            Option(
+                "--url",
+                metavar="URL",
+                help="over the gateway of a node elsewhere, as http://10.0.0.5:18789; "
+                "$BEAMCLAW_TOKEN has its token, or an API key",
+            ),
             DATA,
             Option(
                 "--json",
@@ -29,6 +35,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
             ("beamclaw shell -c 'sessions; waiting main'", "for scripts"),
             ("beamclaw shell -c 'restart main'", "end it in order, and have it back"),
             ("beamclaw shell --json -c 'state ledger'", "for programs"),
+            ("beamclaw shell --url https://claw.example.org", "a node elsewhere"),
         ),
     ),
     Verb(

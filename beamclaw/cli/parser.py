@@ -10,6 +10,7 @@ from beamclaw.cli.access_verbs import ACCESS_VERBS
 from beamclaw.cli.approval_verbs import APPROVAL_VERBS
 from beamclaw.cli.config_verbs import CONFIG_VERBS
 from beamclaw.cli.live_verbs import LIVE_VERBS
+from beamclaw.cli.operation_verbs import OPERATION_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
 from beamclaw.cli.skill_verbs import SKILL_VERBS
 from beamclaw.cli.verbs import CONFIG, DATA, JSON, Option, Usage, Verb
@@ -23,6 +24,7 @@ GROUPS: Final = {
     "keys": "API keys of programs: list, create, revoke",
     "config": "the configuration: check, show, change, and go back",
     "skills": "what agents know how to do: list, check, install, update, remove",
+    "service": "the node as a service of systemd: show, install, remove",
     "sessions": "conversations: list, set, reset, rewind, fork, put away, delete",
 }
 
@@ -189,6 +191,31 @@ VERBS: Final[Sequence[Verb]] = (
         ),
     ),
     Verb(
+        "providers",
+        "how providers do: calls, errors, times, day by day",
+        "providers:run",
+        (
+            Option(
+                "--by",
+                choices=("model", "provider", "day"),
+                default="model",
+                help="what to sum by (default: model)",
+            ),
+            Option(
+                "--since",
+                metavar="WHEN",
+                default="7d",
+                help="12h, 7d, 4w or a date, UTC (default: 7d); whole days count",
+            ),
+            DATA,
+            JSON,
+        ),
+        (
+            ("beamclaw providers", "of the last seven days, by model"),
+            ("beamclaw providers --by day --since 4w", "whether it becomes slower"),
+        ),
+    ),
+    Verb(
         "tools",
         "which tools an agent has, and why not the others",
         "tools:run",
@@ -212,6 +239,7 @@ VERBS: Final[Sequence[Verb]] = (
     ),
     *LIVE_VERBS,
     *CONFIG_VERBS,
+    *OPERATION_VERBS,
     Verb(
         "completion",
         "print the completion of a shell",

@@ -9,9 +9,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
-import attrs
-
 from beamclaw.cli.status import duration
+from beamclaw.values import frozen
 
 Row = Mapping[str, Any]
 
@@ -71,7 +70,7 @@ def name(row: Row) -> str:
 # --- what the person says
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reply:
     """An answer; *text* is why, for the model."""
 

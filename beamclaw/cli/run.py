@@ -6,8 +6,7 @@ import os
 import resource
 import sys
 import traceback
-
-import attrs
+from collections.abc import Callable, Mapping
 
 import supervision
 from beamclaw.cli.config import say
@@ -25,11 +24,14 @@ from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
 from beamclaw.config.server import Origin
-from beamclaw.config.token import FILE_NAME, kept_token
+from beamclaw.config.token import FILE_NAME, with_token
 from beamclaw.contracts import gateway, names
+from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import CannotListen
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.sandbox import LookAtMachine
+from beamclaw.contracts.service import NAME as SERVICE
+from beamclaw.contracts.service import NodeIsUp, NodeStops
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.storage import private_folder
@@ -54,6 +56,7 @@ class Node(supervision.Application):
         origin: Origin | None = None,
     ) -> None:
         self._config = config
+        self._service = _service(os.environ)
         self._origin = origin
         self._tools_of = tools_of
         self._troubles = Troubles()
@@ -74,6 +77,7 @@ class Node(supervision.Application):
             plugins=self._plugins,
             loading=self._loading,
             origin=self._origin,
+            service=self._service,
         )
 
     async def ready(self) -> None:
@@ -96,6 +100,8 @@ class Node(supervision.Application):
             tell(hint)
         self._detach()
         supervision.emit(READY, {}, {"address": url})
+        if self._service is not None:
+            supervision.cast(SERVICE, NodeIsUp(url))
         if self._tools_of is None:
             # What cannot be isolated here is said now, not with the first command.
             door = names.of_tenant(names.DEFAULT_TENANT, "sandbox")
@@ -115,6 +121,8 @@ class Node(supervision.Application):
     async def drain(self, signum: int) -> None:
         """Let the turns in progress end, and say how many they are."""
         tell("stopping: no new turns; a second signal ends at once")
+        if self._service is not None:
+            supervision.cast(SERVICE, NodeStops())
         if not await drain(self._config, _count):
             tell("stopping: time is over; open turns go on at the next start")
 
@@ -124,13 +132,30 @@ def _count(turns: int) -> None:
         tell(f"stopping: {counted(turns, 'open turn')}")
 
 
+def _service(
+    variables: Mapping[str, str],
+) -> Callable[[Bus], supervision.ChildSpec] | None:
+    """What tells the service manager that has started us how the node stands."""
+    if not variables.get("NOTIFY_SOCKET"):
+        return None
+    # Only then: most nodes are started without one, and all want to start fast.
+    from beamclaw.service.notifying import Notifier, manager_of  # noqa: PLC0415
+    from beamclaw.service.server import child  # noqa: PLC0415
+
+    manager = manager_of(variables, os.getpid())
+    return None if manager is None else child(Notifier(manager))
+
+
 def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     """Run the node until a signal; the exit code. *tools_of*: see `tree`."""
     _leave_no_core()
     loaded = _load(options)
     config = _with_token(loaded)
     origin = Origin(
-        config=loaded.config, variables=dict(os.environ), options=_given(options)
+        config=loaded.config,
+        variables=dict(os.environ),
+        options=_given(options),
+        secrets=loaded.secrets,
     )
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
     node = Node(
@@ -178,12 +203,9 @@ def _load(options: argparse.Namespace) -> Loaded:
 def _with_token(loaded: Loaded) -> Config:
     """The configuration with the shared secret in it, made now if there is none."""
     config = loaded.config
-    auth = config.gateway.auth
     try:
         private_folder(config.data)
-        if auth.token is not None or auth.mode != "token":
-            return config
-        auth = attrs.evolve(auth, token=kept_token(config.data))
+        return with_token(config)
     except DataFolderError as error:
         raise CommandError(str(error)) from None
     except ConfigError as error:
@@ -192,7 +214,6 @@ def _with_token(loaded: Loaded) -> Config:
         raise CommandError(
             f"the token in {config.data / FILE_NAME} cannot be kept: {error.strerror}"
         ) from None
-    return attrs.evolve(config, gateway=attrs.evolve(config.gateway, auth=auth))
 
 
 def _hints(loaded: Loaded, config: Config) -> list[str]:

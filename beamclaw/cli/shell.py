@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from beamclaw.cli.client import Client, Gone, Refused, connect, result_of
 from beamclaw.cli.live_table import (
@@ -21,6 +21,9 @@ from beamclaw.cli.live_table import (
 from beamclaw.cli.output import CommandError, result, result_json, tell
 from beamclaw.contracts.shell import data_folder
 
+if TYPE_CHECKING:
+    from beamclaw.cli.remote import Remote
+
 WIDE: Final = 160
 LEAVE: Final = ("exit", "quit")
 
@@ -28,10 +31,11 @@ LEAVE: Final = ("exit", "quit")
 class Shell:
     """Runs commands on one connection, which is made when it is needed."""
 
-    def __init__(self, data: Path, *, json: bool) -> None:
+    def __init__(self, data: Path, *, json: bool, url: str | None = None) -> None:
         self._data = data
+        self._url = url
         self._json = json
-        self._client: Client | None = None
+        self._client: Client | Remote | None = None
 
     def run(self, line: str) -> bool:
         """Do what *line* says; whether it was done.
@@ -46,7 +50,7 @@ class Shell:
             return False
         except Gone:
             self.close()
-            self._failed(CommandError(f"the node on {self._data} stopped"))
+            self._failed(CommandError(f"the node {self._place} stopped"))
             return False
         except KeyboardInterrupt:
             # What was asked for ends with its connection.
@@ -92,15 +96,27 @@ class Shell:
             self.close()
             return []
 
-    def connected(self) -> Client:
+    @property
+    def _place(self) -> str:
+        return f"on {self._data}" if self._url is None else f"at {self._url}"
+
+    def connected(self) -> "Client | Remote":
         """The connection.
 
         Raises:
             CommandError: There is no node.
         """
         if self._client is None:
-            self._client = connect(self._data)
+            self._client = self._connect()
         return self._client
+
+    def _connect(self) -> "Client | Remote":
+        if self._url is None:
+            return connect(self._data)
+        # A node of this machine needs none of it.
+        from beamclaw.cli import remote  # noqa: PLC0415
+
+        return remote.connect(self._url)
 
     def close(self) -> None:
         """End the connection, and with it all that was asked for."""
@@ -126,7 +142,7 @@ def _width() -> int:
 def run(options: argparse.Namespace) -> int:
     """Run the commands that were given, or those that are typed."""
     data = data_folder(os.environ, options.data)
-    shell = Shell(data, json=options.json)
+    shell = Shell(data, json=options.json, url=options.url)
     try:
         shell.connected()  # told before the first question
         if options.commands is not None:

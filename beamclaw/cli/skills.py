@@ -14,6 +14,7 @@ from beamclaw.cli.output import CommandError, counted, result, result_json, tell
 from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
+from beamclaw.config.secret_reading import NotReading
 from beamclaw.contracts.outside import Outside
 from beamclaw.skills.catalogue import Skill
 from beamclaw.skills.install import NotInstalled, Store, store_of
@@ -183,7 +184,12 @@ def _said(options: argparse.Namespace, plain: dict[str, Any], words: str) -> int
 
 def _config(options: argparse.Namespace) -> Config:
     try:
-        return load(os.environ, file=options.config, data=options.data).config
+        return load(
+            os.environ,
+            file=options.config,
+            data=options.data,
+            secrets=NotReading(),
+        ).config
     except ConfigError as error:
         say(error.problems, ())
         raise CommandError("the configuration cannot be used", 2) from None

@@ -9,6 +9,7 @@ from beamclaw.cli.live_views import cut, seconds, size, table
 from beamclaw.cli.question import visible
 from beamclaw.cli.status import duration
 from beamclaw.cli.tree import name_of
+from beamclaw.values import frozen
 
 Event = Mapping[str, Any]
 HEAD: Final = ("rate/s", "mailbox", "restarts", "up", "status", "process")
@@ -22,7 +23,7 @@ KEYS: Final[Mapping[str, str]] = {
 _HELP: Final = "t tree  r rate  m mailbox  s restarts  u youngest  j/k scroll  q leave"
 
 
-@attrs.frozen
+@frozen
 class View:
     """What the person wants to see: *sort* one of KEYS' values; *first* row shown."""
 

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def when(text: str) -> Mapping[str, float]:
+def when(text: str, verb: str = "usage") -> Mapping[str, float]:
     """``90m``, ``12h``, ``7d``, ``4w``: the last ``seconds``; a date: ``since`` then.
 
     Raises:
@@ -49,7 +49,7 @@ def when(text: str) -> Mapping[str, float]:
     except ValueError:
         raise Usage(
             f"beamclaw: {text!r} is no time; write 12h, 7d, 4w or a date as 2026-11-21\n"
-            "see: beamclaw usage --help"
+            f"see: beamclaw {verb} --help"
         ) from None
     return {"since": dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()}
 

@@ -43,6 +43,7 @@ from beamclaw.contracts.commands import (
     Watched,
 )
 from beamclaw.contracts.points import point
+from beamclaw.values import frozen
 
 # Seconds that the launcher may take to begin a command.
 START_SECONDS: Final = 10.0
@@ -54,7 +55,7 @@ MOST_INPUT: Final = 1024 * 1024
 TOLD: Final = 2_000
 
 
-@attrs.frozen
+@frozen
 class _Time:
     """A time is over; for *whom*, if somebody waits for it."""
 

@@ -8,7 +8,6 @@ that comes.
 from collections.abc import Sized
 from typing import Final
 
-import attrs
 import trio
 
 import supervision
@@ -16,52 +15,53 @@ from beamclaw.commands.messages import GetLauncher, Type
 from beamclaw.commands.ring import Sink
 from beamclaw.contracts.commands import CannotStart, Ended, Launch, Watched
 from beamclaw.contracts.points import point
+from beamclaw.values import frozen
 
 # Bytes that are read at once: as many as a pipe holds.
 _READ: Final = 65_536
 
 
-@attrs.frozen
+@frozen
 class Held:
     """It is being started, and is held."""
 
     watched: Watched
 
 
-@attrs.frozen
+@frozen
 class Begun:
     """It runs, under this number."""
 
     pid: int
 
 
-@attrs.frozen
+@frozen
 class Failed:
     """It could not be started."""
 
     words: str
 
 
-@attrs.frozen
+@frozen
 class Over:
     """Nothing of it is there any more."""
 
     ended: Ended
 
 
-@attrs.frozen
+@frozen
 class News:
     """Something was said, and somebody waits for it."""
 
 
-@attrs.frozen
+@frozen
 class Said:
     """There will be no more output; *too_much*: than is wanted."""
 
     too_much: bool = False
 
 
-@attrs.frozen
+@frozen
 class Written:
     """So many bytes were read by it, or, *failed*, will never be."""
 

@@ -2,13 +2,12 @@
 
 from typing import Literal
 
-import attrs
-
 import supervision
 from beamclaw.contracts.commands import Ended, Launcher
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """How commands are held.
 
@@ -30,7 +29,7 @@ class Settings:
 State = Literal["starting", "running", "over"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Known:
     """The value of a command's name: what can be seen without asking it.
 
@@ -54,7 +53,7 @@ class Known:
     carries: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class View:
     """How a command stands.
 
@@ -76,32 +75,32 @@ class View:
     waiting: int = 0
 
 
-@attrs.frozen
+@frozen
 class GetLauncher(supervision.Call[Launcher]):
     """To the door: what starts programs; it is started if need be."""
 
 
-@attrs.frozen
+@frozen
 class Finished:
     """Cast to the door: a command that is kept is over."""
 
 
-@attrs.frozen
+@frozen
 class Look(supervision.Call[View]):
     """How does it stand?"""
 
 
-@attrs.frozen
+@frozen
 class AwaitBegun(supervision.Call[View]):
     """The reply comes when it runs, or could not be started."""
 
 
-@attrs.frozen
+@frozen
 class AwaitOver(supervision.Call[View]):
     """The reply comes when it is over."""
 
 
-@attrs.frozen
+@frozen
 class Poll(supervision.Call[View]):
     """What it says next: the reply comes with something new, or when it is over.
 
@@ -111,14 +110,14 @@ class Poll(supervision.Call[View]):
     seconds: float
 
 
-@attrs.frozen
+@frozen
 class Read(supervision.Call[str]):
     """All of its output that is kept; with *most*, only the last characters of it."""
 
     most: int | None = None
 
 
-@attrs.frozen
+@frozen
 class LeaveAlone(supervision.Call[View]):
     """It goes on when its owner is gone, and is kept for a while when it is over.
 
@@ -128,7 +127,7 @@ class LeaveAlone(supervision.Call[View]):
     teller: str | None
 
 
-@attrs.frozen
+@frozen
 class Type(supervision.Call[int]):
     """Give it this to read; the reply is how many bytes wait before it.
 
@@ -144,17 +143,17 @@ class NotWritten(Exception):  # noqa: N818 -- a situation
     """In words for the model."""
 
 
-@attrs.frozen
+@frozen
 class End(supervision.Call[View]):
     """End it, with all that it has started; the reply comes when it is over."""
 
 
-@attrs.frozen
+@frozen
 class Forget:
     """Cast: nobody wants to know anything of it any more."""
 
 
-@attrs.frozen
+@frozen
 class CommandOver:
     """Cast to who tells sessions of their commands."""
 
@@ -163,14 +162,14 @@ class CommandOver:
     tail: str
 
 
-@attrs.frozen
+@frozen
 class TellAgain:
     """Cast: if it is over, say so to *teller*; else when it is."""
 
     teller: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NoteCommand(supervision.Call[None]):
     """To who tells of commands: this one goes on in the background.
 

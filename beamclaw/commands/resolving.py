@@ -23,6 +23,7 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.variables import refusal
 from beamclaw.paths import PathRefused, Roots, folder_inside
+from beamclaw.values import frozen
 
 SHELL: Final = "/bin/sh"
 # Of the files that a command carries out: how many are looked into, and how far.
@@ -39,7 +40,7 @@ class NotResolved(Exception):  # noqa: N818 -- a situation
     """Nothing can be started for this text; in words for the model."""
 
 
-@attrs.frozen
+@frozen
 class Wanted:
     """A command as a model asks for it."""
 
@@ -49,7 +50,7 @@ class Wanted:
     pty: bool = False
 
 
-@attrs.frozen
+@frozen
 class Resolved:
     """The same, as it is agreed to and started."""
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import attrs
-
 import supervision
 from beamclaw.contracts.command_policy import CommandPolicy
 from beamclaw.contracts.outside import Worker
@@ -12,6 +10,7 @@ from beamclaw.contracts.sandbox import Sandbox
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.paths import Roots
+from beamclaw.values import frozen
 
 R = TypeVar("R")
 
@@ -20,7 +19,7 @@ def _none(variable: str, skill: str) -> None:
     del variable, skill
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Setting:
     """Where and how the commands of an agent run.
 

@@ -13,6 +13,7 @@ from beamclaw.config.schema import Config
 from beamclaw.config.structure import keys_of
 from beamclaw.config.writing.differing import differences
 from beamclaw.config.writing.documents import Change
+from beamclaw.values import frozen
 
 Part = Literal[
     "telemetry", "providers", "skills", "gateway", "gateway/listener", "gateway/server"
@@ -21,7 +22,7 @@ Part = Literal[
 PARTS: Final[Sequence[Part]] = get_args(Part)
 
 
-@attrs.frozen
+@frozen
 class Rule:
     """When a change of a key holds.
 
@@ -40,6 +41,7 @@ class Rule:
 NOW: Final = Rule("now")
 TURN: Final = Rule("turn")
 SERVER: Final = Rule("part", "gateway/server")
+COMMANDS: Final = Rule("start", why="commands would be ended")
 LEDGER: Final = Rule("start", why="the ledger would have to be closed")
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -67,11 +69,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "tools.max_calls": Rule("start", why="calls in progress would have to be ended"),
     "tools.max_grants": LEDGER,
     "tools.keep_seconds": LEDGER,
-    "tools.exec.max_running": Rule("start", why=(_ended := "commands would be ended")),
-    "tools.exec.kill_seconds": Rule("start", why=_ended),
-    "tools.exec.output_chars": Rule("start", why=_ended),
-    "tools.exec.keep_finished": Rule("start", why=_ended),
-    "tools.exec.keep_seconds": Rule("start", why=_ended),
+    "tools.exec.max_running": COMMANDS,
+    "tools.exec.kill_seconds": COMMANDS,
+    "tools.exec.output_chars": COMMANDS,
+    "tools.exec.keep_finished": COMMANDS,
+    "tools.exec.keep_seconds": COMMANDS,
     "workspace": Rule("part", "skills"),
     "skills": Rule("part", "skills"),
     "limits": NOW,
@@ -81,12 +83,13 @@ RULES: Final[Mapping[str, Rule]] = {
     "config": NOW,
     "logging": Rule("part", "telemetry"),
     "telemetry": Rule("part", "telemetry"),
+    "telemetry.statistics": NOW,
     "shell": NOW,
     "shutdown": NOW,
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """What is to be done.
 

@@ -48,7 +48,7 @@ def check(config: Config, at: At) -> list[Problem]:
         config: What was read.
         at: Where the value of a path was written.
     """
-    parts = (_providers, _agents, _sessions, _gateway, _tools, _commands)
+    parts = (_providers, _agents, _sessions, _gateway, _tools, _commands, _telemetry)
     rules = (*parts, web_checks.errors)
     return _told(config, at, rules)
 
@@ -87,6 +87,13 @@ def _providers(config: Config) -> Found:
             yield f"{path}.breaker_first", "is more than breaker_most"
         if provider.api != "demo" and provider.script is not None:
             yield f"{path}.script", "is for api: demo only"
+
+
+def _telemetry(config: Config) -> Found:
+    wanted = config.telemetry.otlp
+    if wanted.endpoint is not None:
+        yield from _url("telemetry.otlp.endpoint", wanted.endpoint)
+    yield from _headers("telemetry.otlp.headers", wanted.headers)
 
 
 def _api(path: str, provider: ProviderConfig) -> Found:

@@ -21,15 +21,18 @@ class Current:
         config: What holds at first.
 
     Attributes:
-        settled: What was read when all that had to be begun anew was; None: nothing was
-            read since the start.
-        changing: Parts are being begun anew; whoever did that may have died meanwhile.
+        read: What of it was read, with nothing added.
+        before: What held before a change that is under way: parts may still be by it.
+            Whoever carries the change out may die; the next one goes on. None: there is
+            none.
+        files: Others than its file that it is made of, or was to be.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, read: Config | None = None) -> None:
         self._config = config
-        self.settled: Config | None = None
-        self.changing = False
+        self.read = read or config
+        self.before: Config | None = None
+        self.files = self.read.files
 
     @property
     def config(self) -> Config:

@@ -14,6 +14,7 @@ import attrs
 import yaml
 
 from beamclaw.config.problems import Problem, Where
+from beamclaw.values import frozen
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
@@ -28,7 +29,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
 
 
-@attrs.frozen
+@frozen
 class Scalar:
     """One value as it is written.
 

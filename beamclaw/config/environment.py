@@ -5,6 +5,7 @@ Every value keeps where it came from, so that an error or ``config show`` can sa
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote
 
 from beamclaw.config.document import Branch, Node, Scalar, child
 from beamclaw.config.models import APIS, Api
@@ -36,6 +37,7 @@ def overlay(
     _set(tree, ("gateway", "auth", "token"), variables, "BEAMCLAW_TOKEN")
     for name, (key, url) in KEYS.items():
         warnings += _known_provider(tree, name, variables, key, url)
+    _collector(tree, variables)
     providers = _inside(tree, "providers")
     if providers is not None:
         _add(providers, "demo", _branch(providers, "demo"), Where("built in"))
@@ -76,6 +78,33 @@ def _known_provider(
         _set(tree, ("providers", name, "api_key"), variables, key)
     _set(tree, ("providers", name, "base_url"), variables, url)
     return []
+
+
+def _collector(tree: Branch, variables: Mapping[str, str]) -> None:
+    """OpenTelemetry's own variables, where the file says nothing: they are for all."""
+    if variables.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return
+    whole, base = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+    said = _inside(tree, "telemetry")
+    otlp = None if said is None else _inside(said, "otlp")
+    if otlp is None or not _absent(otlp.get("endpoint")):
+        return
+    if variables.get(whole):
+        _set(otlp, ("endpoint",), variables, whole)
+    elif variables.get(base):
+        url = variables[base].rstrip("/") + "/v1/traces"
+        _put(otlp, ("endpoint",), url, variable(base), (base,))
+    else:
+        return
+    if _absent(otlp.get("service")):
+        _set(otlp, ("service",), variables, "OTEL_SERVICE_NAME")
+    name = "OTEL_EXPORTER_OTLP_HEADERS"
+    pairs = [pair.partition("=") for pair in variables.get(name, "").split(",")]
+    if _absent(otlp.get("headers")):
+        for key, equals, value in pairs:
+            if equals and key.strip():
+                text = unquote(value.strip())
+                _put(otlp, ("headers", key.strip()), text, variable(name), (name,))
 
 
 def _say_apis(providers: Branch) -> None:

@@ -7,7 +7,7 @@ imported by asking for the names.
 from collections.abc import Mapping
 from typing import Final
 
-import attrs
+from beamclaw.values import frozen
 
 TOOLS: Final = "beamclaw.tools"
 PROVIDERS: Final = "beamclaw.providers"
@@ -18,7 +18,7 @@ class CannotLoad(Exception):  # noqa: N818 -- a situation
     """What a package brings cannot be used; in words for whoever has installed it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Fault:
     """Something that a package brings cannot be used.
 
@@ -32,7 +32,7 @@ class Fault:
     words: str
 
 
-@attrs.frozen
+@frozen
 class Found:
     """An entry point: its *name*, and of which *package*."""
 

@@ -7,7 +7,7 @@ text for whoever looks at it as JSON.
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 from typing import get_type_hints as hints_of
 
@@ -23,6 +23,29 @@ DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 EVERY: Final = "*"
 """In a path: whatever name a person has chosen, or any place of a list."""
 
+
+def _form(required: str, **properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [required],
+        "additionalProperties": False,
+    }
+
+
+_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
+# What :mod:`beamclaw.config.secret_forms` reads.
+_SECRET_FORMS: Final[Sequence[Schema]] = (
+    _form("env", env=_TEXT),
+    _form("file", file=_TEXT),
+    _form(
+        "command",
+        command={"type": "array", "items": _TEXT, "minItems": 1},
+        seconds={"type": "number", "exclusiveMinimum": 0},
+    ),
+    _form("keyring", keyring={"type": "string", "pattern": "^[^-].*/.+$"}),
+    _form("source", source={"const": "env"}, provider=_TEXT, id=_TEXT),
+)
 _PLAIN: Final[Mapping[Any, str]] = {bool: "boolean", int: "integer", float: "number"}
 
 
@@ -137,7 +160,7 @@ def _of(kind: Any) -> Schema:
     elif attrs.has(kind):
         schema = _keys(kind)
     elif kind is Secret:
-        schema = {"type": "string", "writeOnly": True}
+        schema = {"anyOf": [{"type": "string"}, *_SECRET_FORMS], "writeOnly": True}
     else:
         schema = {"type": _PLAIN.get(kind, "string")}
     return schema

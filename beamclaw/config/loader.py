@@ -20,14 +20,18 @@ from beamclaw.config.document import (
 )
 from beamclaw.config.environment import KEYS, overlay, variable
 from beamclaw.config.problems import ConfigError, Problem, Where
-from beamclaw.config.schema import Chosen, Config, ProviderConfig
+from beamclaw.config.schema import Chosen, Config, ConfigFileConfig, ProviderConfig
+from beamclaw.config.secret_forms import Form, InFile
+from beamclaw.config.secret_reading import SecretLimits, SecretReader
 from beamclaw.config.structure import structure
+from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import data_folder
+from beamclaw.values import frozen
 
 FILE_NAME: Final = "beamclaw.yaml"
 
 
-@attrs.frozen
+@frozen
 class Loaded:
     """A configuration that can be used, and how it came about.
 
@@ -36,12 +40,14 @@ class Loaded:
         file: The file that was read, if any.
         warnings: What is probably a mistake, although it can be used.
         origins: Path of a key to where its value was set; others have their default.
+        secrets: Knows what programs have said where a secret is.
     """
 
     config: Config
     file: Path | None
     warnings: tuple[Problem, ...]
     origins: Mapping[str, str]
+    secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
 
 
 def load(
@@ -51,6 +57,7 @@ def load(
     data: str | Path | None = None,
     options: Mapping[str, str] | None = None,
     strict: bool = False,
+    secrets: SecretReader | None = None,
 ) -> Loaded:
     """The configuration that holds.
 
@@ -61,6 +68,7 @@ def load(
         data: ``--data``.
         options: Values of the command line by path, as ``{"gateway.port": "0"}``.
         strict: An unknown key is an error too.
+        secrets: Reads those that stand elsewhere.
 
     Raises:
         ConfigError: It cannot be used; all reasons at once.
@@ -69,7 +77,13 @@ def load(
     path = file_of(variables, file, folder)
     text = None if path is None else decoded(_read(path), path)
     return load_text(
-        text, path, variables, folder=folder, options=options, strict=strict
+        text,
+        path,
+        variables,
+        folder=folder,
+        options=options,
+        strict=strict,
+        secrets=secrets,
     )
 
 
@@ -81,8 +95,12 @@ def load_text(
     folder: Path,
     options: Mapping[str, str] | None = None,
     strict: bool = False,
+    secrets: SecretReader | None = None,
+    again: bool = True,
 ) -> Loaded:
     """The configuration that holds with *text* in the file *path*.
+
+    Unless *again*, programs that have said a secret before are not asked again.
 
     Raises:
         ConfigError: It cannot be used; all reasons at once.
@@ -94,23 +112,59 @@ def load_text(
     base = Path(os.path.abspath(path)).parent if path else folder  # noqa: PTH100
     errors += _missing_apis(tree)
     places = _places(tree)
-    config, wrong, unknown = structure(tree, Config, base)
+    secrets = secrets or SecretReader()
+    find = _Finding(secrets, variables, _secret_limits(tree, base), again=again)
+    config, wrong, unknown = structure(tree, Config, base, find)
     errors += wrong
     (errors if strict else warnings).extend(unknown)
     if config is None:  # judge the rest as if the wrong values were not there
         for problem in wrong:
             without(tree, problem.path)
-        config, _, _ = structure(tree, Config, base)
+        config, _, _ = structure(tree, Config, base, find)
     if config is not None:
         errors += check(config, lambda at: _nearest_place(places, at))
         errors += _bad_model(config, variables)
         unsure = doubts(config, lambda at: _nearest_place(places, at))
         (errors if strict else warnings).extend(unsure)
     if errors or config is None:
-        raise ConfigError(_sorted(errors), _sorted(warnings))
-    config = _with_sources(attrs.evolve(config, data=folder, file=path), places)
+        raise ConfigError(_sorted(errors), _sorted(warnings), find.files)
+    config = attrs.evolve(config, data=folder, file=path, files=tuple(find.files))
+    config = _with_sources(config, places)
     config = attrs.evolve(config, chosen=choose(config, places, variables))
-    return Loaded(config, path, tuple(_sorted(warnings)), _origins(places))
+    return Loaded(config, path, tuple(_sorted(warnings)), _origins(places), secrets)
+
+
+@attrs.define
+class _Finding:
+    """Reads the secrets of one file that stand elsewhere.
+
+    Attributes:
+        files: Those that were looked for, found or not.
+    """
+
+    _secrets: SecretReader
+    _variables: Mapping[str, str] = attrs.field(repr=False)
+    _limits: SecretLimits
+    _again: bool = attrs.field(kw_only=True, alias="again")
+    files: list[Path] = attrs.field(factory=list[Path], init=False)
+
+    def __call__(self, form: Form) -> Secret:
+        """See :data:`~beamclaw.config.secret_forms.Find`."""
+        if isinstance(form, InFile) and form.path not in self.files:
+            self.files.append(form.path)
+        return self._secrets.read(
+            form, self._variables, self._limits, again=self._again
+        )
+
+
+def _secret_limits(tree: Branch, base: Path) -> SecretLimits:
+    """What the file itself says of them; what is wrong there is told later."""
+    said = tree.get("config")
+    known = None
+    if isinstance(said, Branch):
+        known, _, _ = structure(said, ConfigFileConfig, base)
+    known = known or ConfigFileConfig()
+    return SecretLimits(seconds=known.secret_seconds, most=known.secret_bytes)
 
 
 def choose(

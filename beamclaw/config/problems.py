@@ -1,11 +1,12 @@
 """What is wrong with a configuration: where, which key, and what would be right."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-import attrs
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Where:
     """A place in a file, or another source of values (a variable, an option)."""
 
@@ -19,7 +20,7 @@ class Where:
         return f"{self.source}:{self.line}:{self.column}"
 
 
-@attrs.frozen
+@frozen
 class Problem:
     """One thing to put right. *path* is the key, as ``gateway.port``; may be empty."""
 
@@ -34,14 +35,22 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; every reason found, in reading order."""
+    """The configuration cannot be used; every reason found, in reading order.
+
+    Attributes:
+        files: Others that it is made of, or would be.
+    """
 
     def __init__(
-        self, problems: Sequence[Problem], warnings: Sequence[Problem] = ()
+        self,
+        problems: Sequence[Problem],
+        warnings: Sequence[Problem] = (),
+        files: Sequence[Path] = (),
     ) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
         self.warnings = tuple(warnings)
+        self.files = tuple(files)
 
 
 class Wrong(Exception):  # noqa: N818 -- travels inside the loader only

@@ -1,16 +1,27 @@
 """Keeps the configuration's secrets out of whatever is shown."""
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
+
+import attrs
 
 from beamclaw.config.schema import Config
+from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
 
 # A shorter value would turn half of every line into [secret].
 SHORTEST_SECRET: Final = 4
 # Configurations whose secrets are kept out of sight, the latest ones.
 REMEMBERED: Final = 16
+TELLING: Final = re.compile(
+    r"(?:api|access|private|auth)?[-_]?(?:key|token|secret|passw(?:or)?d|credential)s?$",
+    re.IGNORECASE,
+)
+"""Names that sound like a secret's."""
+# Variables that all commands get: paths and languages most of them, and whoever takes
+# those out of every line takes all sense out of it.
+_SEEN_BY_AGENTS: Final = frozenset({"tools.exec.env"})
 
 
 class Redactor:
@@ -61,13 +72,32 @@ def redactor(config: Config) -> Redactor:
 
 
 def secrets_of(config: Config) -> list[Secret]:
-    """Every secret of the configuration, for whoever has to keep them out of sight."""
-    auth = config.gateway.auth
-    found = [auth.token, auth.password, config.hooks.token]
-    for provider in config.providers.values():
-        found += provider.keys
-        # A header may be a key as well; nobody can tell by its name alone.
-        found += [Secret(value) for value in provider.headers.values()]
-    for entry in config.skills.entries.values():
-        found += [entry.api_key, *map(Secret, entry.env.values())]
-    return [secret for secret in found if secret]
+    """Every secret of the configuration, for whoever has to keep them out of sight.
+
+    Whatever has the type of one, wherever it stands; and of texts under names of a
+    person's choice all: a header may be a key, nobody can tell by its name.
+    """
+    return [secret for secret in _secrets(config, "") if secret]
+
+
+def _secrets(value: Any, path: str) -> Iterator[Secret]:
+    cls: Any = value.__class__
+    if cls is Secret:
+        yield value
+    elif cls is tuple:
+        for each in value:
+            yield from _secrets(each, path)
+    elif isinstance(value, Mapping):
+        yield from _in_table(cast("Mapping[str, Any]", value), path)
+    elif attrs.has(cls):  # of a text it is the type that says what it is
+        for name in keys_of(cls):
+            at = f"{path}.{name}" if path else name
+            yield from _secrets(getattr(value, name), at)
+
+
+def _in_table(table: Mapping[str, Any], path: str) -> Iterator[Secret]:
+    for name, value in table.items():
+        if not isinstance(value, str):
+            yield from _secrets(value, path)
+        elif path not in _SEEN_BY_AGENTS or TELLING.search(name):
+            yield Secret(value)

@@ -19,6 +19,7 @@ from beamclaw.config.schema import (
 )
 from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.values import frozen
 
 HEADER = """\
 # BeamClaw's configuration: every key, with its default and what it is for.
@@ -38,7 +39,7 @@ EXAMPLES: Mapping[str, tuple[str, object]] = {
 }
 
 
-@attrs.frozen
+@frozen
 class Key:
     """One key of the schema, with a value of it."""
 

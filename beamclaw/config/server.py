@@ -19,7 +19,8 @@ from beamclaw.config.current import Current
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.reference import plain
 from beamclaw.config.schema import Config
-from beamclaw.config.token import with_secret_of
+from beamclaw.config.secret_reading import SecretReader
+from beamclaw.config.token import with_token
 from beamclaw.config.writing.documents import (
     Change,
     Document,
@@ -32,6 +33,7 @@ from beamclaw.config.writing.writer import Writer, default_file
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
+from beamclaw.values import frozen
 
 NAME: Final = "config"
 TOPIC: Final = "node/config"
@@ -42,58 +44,36 @@ APPLIED: Final = "beamclaw.config.applied"
 NOT_APPLIED: Final = "beamclaw.config.not_applied"
 
 
-@attrs.frozen
+@frozen
 class GetDocument(supervision.Call[Document]):
     """The file as it stands; raises :class:`Refusal` if it cannot be read."""
 
 
-@attrs.frozen
+@frozen
 class Write(supervision.Call[Written]):
     """Change the file; raises :class:`Refusal`, and then nothing was changed."""
 
     order: Order
 
 
-@attrs.frozen
+@frozen
 class GetHistory(supervision.Call[Sequence[Entry]]):
     """The files that were replaced, the newest first."""
 
 
-@attrs.frozen
+@frozen
 class GetChanges(supervision.Call[Sequence[Change]]):
     """What the file said otherwise before it was replaced as entry *number*."""
 
     number: int
 
 
-@attrs.frozen
-class Reload(supervision.Call["Applied"]):
-    """Take over what the file says now; raises :class:`Refusal`, and nothing changes."""
-
-    by: str = "file"
-
-
-@attrs.frozen(kw_only=True)
-class Applied:
-    """What became of a changed configuration.
-
-    Attributes:
-        changes: What holds now.
-        parts: What was begun anew for it.
-        left: What holds at the next start.
-    """
-
-    changes: Sequence[Change] = ()
-    parts: Sequence[str] = ()
-    left: Sequence[Change] = ()
-
-
-@attrs.frozen
+@frozen
 class FileTouched:
     """A cast: the file is another one, perhaps."""
 
 
-@attrs.frozen
+@frozen
 class Changed:
     """The file was replaced; *hash* is of what is there now."""
 
@@ -102,18 +82,20 @@ class Changed:
     paths: Sequence[str]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Origin:
     """Where the configuration of this node came from.
 
     Attributes:
         config: As it was read, before anything was added to it.
         variables: The environment that counted, *options* those of the command line.
+        secrets: Reads those that stand elsewhere.
     """
 
     config: Config
     variables: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     options: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
 
 
 Renew = Callable[[Part, Config, Config], Awaitable[None]]
@@ -151,24 +133,24 @@ class ConfigServer(supervision.Server):
         self._worker = outside.worker()
         self._trouble = ""
         self._writer = Writer(
-            running=current.settled or origin.config,
+            running=current.read,
             file=config.file or default_file(config.data),
             data=config.data,
             variables=origin.variables,
             options=origin.options,
             wall=outside.wall,
+            secrets=origin.secrets,
         )
 
     async def init(self) -> supervision.Continue | None:
         """Publish the configuration; end what one before us was in the middle of."""
         supervision.update_value(NAME, self._current.config)
-        return supervision.Continue(None) if self._current.changing else None
+        return supervision.Continue(None) if self._current.before else None
 
     async def handle_continue(self, term: object) -> None:
         """Begin the parts anew by what the file says."""
         del term
-        with suppress(Refusal):
-            await self._reload("the file")
+        await self._look()
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -178,8 +160,6 @@ class ConfigServer(supervision.Server):
             match request:
                 case Write(order):
                     return await self._write(order)
-                case Reload(by):
-                    return await self._reload(by)
                 case GetDocument() | GetHistory() | GetChanges():
                     return await self._worker.run(partial(self._read, request))
                 case _:
@@ -204,6 +184,9 @@ class ConfigServer(supervision.Server):
         if not isinstance(message, FileTouched):
             await super().handle_cast(message)
             return
+        await self._look()
+
+    async def _look(self) -> None:
         with suppress(Refusal):  # told in words, once; what holds goes on to hold
             await self._reload("the file")
 
@@ -214,20 +197,22 @@ class ConfigServer(supervision.Server):
             return attrs.evolve(written, left=left)
         self._tell(order, written)
         try:
-            applied = await self._reload(order.by)
+            todo = await self._reload(order.by)
         except Refusal as refusal:
             return attrs.evolve(written, trouble=str(refusal))
-        return attrs.evolve(written, left=applied.left)
+        return attrs.evolve(written, left=todo.left)
 
-    async def _reload(self, by: str) -> Applied:
+    async def _reload(self, by: str) -> Plan:
         try:
             loaded = await self._worker.run(self._writer.load)
         except ConfigError as error:
+            self._current.files = error.files
             words = "; ".join(map(str, error.problems))
             raise self._in_trouble(Refusal("invalid", words)) from None
         except Refusal as refusal:
             raise self._in_trouble(refusal) from None
-        todo = plan(self._writer.running or self._current.config, loaded.config)
+        self._current.files = loaded.config.files
+        todo = plan(self._current.read, loaded.config)
         if todo.changes:
             await self._take_over(todo)
             supervision.emit(
@@ -242,7 +227,7 @@ class ConfigServer(supervision.Server):
                 },
             )
         self._trouble = ""
-        return Applied(changes=todo.changes, parts=todo.parts, left=todo.left)
+        return todo
 
     def _in_trouble(self, refusal: Refusal) -> Refusal:
         """Say it once, however often the file is looked at."""
@@ -253,9 +238,9 @@ class ConfigServer(supervision.Server):
         return refusal
 
     async def _take_over(self, todo: Plan) -> None:
-        before = self._current.config
-        after = with_secret_of(before, todo.config)
-        self._current.changing = True
+        current = self._current
+        after = await self._with_token(todo.config)
+        before = current.before = current.before or current.config
         self._hold(after)
         try:
             for part in todo.parts:
@@ -265,11 +250,18 @@ class ConfigServer(supervision.Server):
             self._hold(before)
             for part in todo.parts:
                 await self._renew(part, after, before)
-            self._current.changing = False
+            current.before = None
             words = f"a part of the node does not start that way: {error}"
             raise self._in_trouble(Refusal("not_applied", words)) from None
-        self._current.settled, self._current.changing = todo.config, False
+        current.read, current.before = todo.config, None
         self._writer = attrs.evolve(self._writer, running=todo.config)
+
+    async def _with_token(self, config: Config) -> Config:
+        try:
+            return await self._worker.run(partial(with_token, config))
+        except (ConfigError, OSError) as error:
+            words = f"the gateway's token cannot be kept: {error}"
+            raise self._in_trouble(Refusal("not_applied", words)) from None
 
     def _hold(self, config: Config) -> None:
         self._current.change(config)

@@ -18,18 +18,21 @@ from cattrs.gen import make_dict_structure_fn
 from beamclaw.config.document import Branch, Listing, Node, Scalar, child, found
 from beamclaw.config.problems import Problem, Wrong
 from beamclaw.config.schema import Keys, Range
+from beamclaw.config.secret_forms import CannotRead, Find, Form, secret_at
 from beamclaw.contracts.secret import Secret
+from beamclaw.values import frozen
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 
 
-@attrs.frozen
+@frozen
 class _Reading:
     """What belongs to one file."""
 
     folder: Path
     warnings: list[Problem]
+    find: Find
 
 
 # A converter is made once, since to make it takes far longer than to read a file with it;
@@ -37,8 +40,12 @@ class _Reading:
 _READING: ContextVar[_Reading] = ContextVar("reading")
 
 
+def _find_nothing(form: Form) -> Secret:
+    raise CannotRead(f"{form} is not read here")
+
+
 def structure(
-    tree: Branch, as_type: type[T], folder: Path
+    tree: Branch, as_type: type[T], folder: Path, find: Find = _find_nothing
 ) -> tuple[T | None, list[Problem], list[Problem]]:
     """The value (if nothing is wrong), errors and warnings.
 
@@ -46,9 +53,10 @@ def structure(
         tree: What was read.
         as_type: A class of the schema.
         folder: What relative paths are relative to.
+        find: Reads secrets that stand elsewhere.
     """
     warnings: list[Problem] = []
-    before = _READING.set(_Reading(folder, warnings))
+    before = _READING.set(_Reading(folder, warnings, find))
     try:
         value = _converter().structure(tree, as_type)
     except (Wrong, ExceptionGroup) as error:
@@ -93,9 +101,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(int, lambda node, _: _number(node, None, int))
     converter.register_structure_hook(float, lambda node, _: _number(node, None, float))
     converter.register_structure_hook(str, lambda node, _: _text(node))
-    converter.register_structure_hook(
-        Secret, lambda node, _: Secret(_text(node, secret=True))
-    )
+    converter.register_structure_hook(Secret, lambda node, _: Secret(_secret(node)))
     converter.register_structure_hook(
         Path, lambda node, _: _READING.get().folder / Path(_text(node)).expanduser()
     )
@@ -119,8 +125,16 @@ def _secrets(node: Any) -> Keys:
     if isinstance(node, Scalar) and node.null:
         return None
     if isinstance(node, Listing):
-        return tuple(Secret(_text(item, secret=True)) for item in node)
-    return Secret(_text(node, secret=True))
+        return tuple(Secret(_secret(item)) for item in node)
+    return Secret(_secret(node))
+
+
+def _secret(node: Any) -> str:
+    """A secret as it is written, or where it is."""
+    if not isinstance(node, Branch):
+        return _text(node, secret=True)
+    reading = _READING.get()
+    return secret_at(node, reading.folder, reading.find)
 
 
 def _has_origin(origin: object) -> Callable[[Any], bool]:
@@ -190,11 +204,16 @@ def _listing(converter: cattrs.Converter, kind: Any) -> Hook:
 
 def _names(converter: cattrs.Converter, kind: Any) -> Hook:
     value_type = get_args(kind)[1]
+    # Headers and variables of a person's choice: each of them may be a key.
+    secret = value_type is str
 
     def hook(node: Any, _: Any) -> dict[str, Any]:
         if not isinstance(node, Branch):
             raise _expected("a mapping of names", node)
-        values = _each(converter, ((value, value_type) for value in node.values()))
+        of_type = Secret if secret else value_type
+        values = _each(converter, ((value, of_type) for value in node.values()))
+        if secret:
+            values = [value.reveal() for value in values]
         return dict(zip(node, values, strict=True))
 
     return hook

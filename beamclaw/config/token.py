@@ -31,13 +31,17 @@ def kept_token(data: Path) -> Secret:
         return _read(path)
 
 
-def with_secret_of(before: Config, config: Config) -> Config:
-    """*config* with the shared secret of *before*, where it needs one and names none."""
-    auth, old = config.gateway.auth, before.gateway.auth
+def with_token(config: Config) -> Config:
+    """*config* with the shared secret in it: made now if it names none and needs one.
+
+    Raises:
+        ConfigError: The file that keeps it holds no token.
+        OSError: It cannot be read or written.
+    """
+    auth = config.gateway.auth
     if auth.mode != "token" or auth.token is not None:
         return config
-    token = old.token if old.mode == "token" else kept_token(config.data)
-    auth = attrs.evolve(auth, token=token)
+    auth = attrs.evolve(auth, token=kept_token(config.data))
     return attrs.evolve(config, gateway=attrs.evolve(config.gateway, auth=auth))
 
 

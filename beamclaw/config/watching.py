@@ -1,6 +1,6 @@
 """Sees that somebody has written the configuration file, and says so to who holds it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,33 +15,47 @@ from beamclaw.contracts.points import point
 WaitChange = Callable[[Sequence[str]], Awaitable[None]]
 # Seconds after which the file is looked at in any case: its disk may be a network's.
 LOOK_EVERY = 15.0
+_Mark = tuple[int, int, int]
 
 
-async def watch_file(file: Path, outside: Outside, wait_change: WaitChange) -> None:
+async def watch_file(
+    file: Path,
+    outside: Outside,
+    wait_change: WaitChange,
+    others: Callable[[], Sequence[Path]] = tuple,
+) -> None:
     """Have the process ``config`` look at *file* whenever that is another one.
 
     Args:
         file: It need not be there.
         outside: Whether there are threads.
         wait_change: Returns when something has changed in folders.
+        others: Gives those that it leads to now; they count as it does.
     """
-    seen: tuple[int, int, int] | None = None
+    seen: Mapping[Path, _Mark | None] = {}
     worker = outside.worker()
     while True:
-        mark = await worker.run(partial(_mark, file))
-        if mark != seen:
-            seen = mark
+        files = (file, *others())
+        marks = await worker.run(partial(_marks, files))
+        # Whatever is new may have been written since it was read.
+        other = any(mark != seen.get(each) for each, mark in marks.items())
+        seen = marks
+        if other:
             with point("config.touched"):
                 supervision.cast(NAME, FileTouched())
         with trio.move_on_after(LOOK_EVERY):
             if outside.threads:
                 with suppress(OSError, ImportError):
-                    await wait_change([str(file.parent)])
+                    await wait_change(sorted({str(each.parent) for each in files}))
                     continue
             await trio.sleep_forever()
 
 
-def _mark(file: Path) -> tuple[int, int, int] | None:
+def _marks(files: Sequence[Path]) -> dict[Path, _Mark | None]:
+    return {file: _mark(file) for file in files}
+
+
+def _mark(file: Path) -> _Mark | None:
     """What is other when somebody has written; None: there is no such file."""
     try:
         found = file.stat()

@@ -4,10 +4,10 @@ It is the value of the process's name, so that whoever looks waits in nobody's m
 Nothing secret belongs into it: no arguments, nothing that was said.
 """
 
-import attrs
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class About:
     """See the module."""
 

@@ -2,13 +2,12 @@
 
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.messages import said
 from beamclaw.contracts.sessions import Inbound, RunEnded
 from beamclaw.contracts.subagents import ChildEnd, Parent, Spend
 from beamclaw.contracts.tools import Output
+from beamclaw.values import frozen
 
 SKIP: Final = "ANNOUNCE_SKIP"
 """An answer that is this and no more is not announced (OpenClaw's word for it)."""
@@ -17,7 +16,7 @@ SOURCE: Final = "agent"
 """Source and account of messages from a session; their conversation is its key."""
 
 
-@attrs.frozen
+@frozen
 class Place:
     """Which session of which tenant."""
 

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 import attrs
 
 import supervision
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Grant:
     """What a person may allow for good, for one agent.
 
@@ -40,12 +41,12 @@ class Grant:
         )
 
 
-@attrs.frozen
+@frozen
 class Clear:
     """Nobody has to be asked."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Ask:
     """A person has to agree.
 
@@ -63,7 +64,7 @@ class Ask:
     grant: Grant | None = None
 
 
-@attrs.frozen
+@frozen
 class Deny:
     """It is not done, and nobody is asked; why, in words for the model."""
 
@@ -124,7 +125,7 @@ def refusal(cleared: Clearance, approved: str) -> str | None:
 # --- what was granted
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class GrantRow:
     """What a person has allowed for good.
 
@@ -145,7 +146,7 @@ class GrantRow:
     revoked_by: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ReadGrants(supervision.Call[tuple[GrantRow, ...]]):
     """To the ledger: what was granted, oldest first; None: to all agents, for all tools.
 
@@ -157,7 +158,7 @@ class ReadGrants(supervision.Call[tuple[GrantRow, ...]]):
     revoked: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RevokeGrant(supervision.Call[bool]):
     """To the ledger: this does not hold any more; False: it did not before."""
 

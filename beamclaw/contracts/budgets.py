@@ -9,9 +9,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-import attrs
-
 from beamclaw.contracts.messages import Usage
+from beamclaw.values import frozen
 
 Scope = Literal["tenant", "agent", "session"]
 Measure = Literal["tokens", "cost", "calls"]
@@ -32,7 +31,7 @@ class Purse(NamedTuple):
     day: str
 
 
-@attrs.frozen
+@frozen
 class Spent:
     """What was spent out of one purse, reservations included; cost in micro-dollars."""
 
@@ -55,7 +54,7 @@ class Spent:
         return getattr(self, measure)
 
 
-@attrs.frozen
+@frozen
 class Cap:
     """No more than *limit* out of the purses of this scope; *name* is its key in words.
 
@@ -70,7 +69,7 @@ class Cap:
     soft: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Price:
     """Dollars for a million tokens."""
 

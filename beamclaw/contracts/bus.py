@@ -7,21 +7,20 @@ each one to prove it. ``publish`` may lose: a subscriber that does not keep up g
 
 from typing import Any, Protocol, Self, TypeVar
 
-import attrs
-
 import supervision
+from beamclaw.values import frozen
 
 T = TypeVar("T")
 
 
-@attrs.frozen
+@frozen
 class Lost:
     """In a subscription: *count* values were dropped here, or the bus restarted."""
 
     count: int
 
 
-@attrs.frozen
+@frozen
 class Under:
     """In a subscription to many topics: *value* was published to *topic*."""
 

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-import attrs
+from beamclaw.values import frozen
 
 # Seconds. Less than this nobody sets a clock by hand, and a turn's limit is not so exact.
 TOLERANCE: Final = 1.0
 
 
-@attrs.frozen
+@frozen
 class Clock:
     """What two clocks showed at one moment.
 

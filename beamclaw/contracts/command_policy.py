@@ -14,10 +14,9 @@ import shlex
 from collections.abc import Iterable
 from typing import Literal
 
-import attrs
-
 from beamclaw.contracts.approvals import Ask, Clear, Clearance, Deny, Grant
 from beamclaw.contracts.execution import Execution, carries
+from beamclaw.values import frozen
 
 Mode = Literal["off", "on-miss", "always"]
 """When a person is asked. ``off``: never. ``on-miss``: where nothing allows the command."""
@@ -36,7 +35,7 @@ class BadRule(Exception):  # noqa: N818 -- a situation
     """A rule of the configuration that means nothing; in words for a person."""
 
 
-@attrs.frozen
+@frozen
 class Rule:
     """One line of what the configuration allows: ``/usr/bin/git log *``.
 
@@ -102,7 +101,7 @@ def _stays(argument: str) -> bool:
 # --- the decision
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CommandPolicy:
     """What the configuration says of the commands of an agent.
 

@@ -8,17 +8,17 @@ such a line is not wrong, it is asked for each time.
 import re
 from typing import Final
 
-import attrs
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Words:
     """The program and its arguments, as they are to be given to it."""
 
     argv: tuple[str, ...]
 
 
-@attrs.frozen
+@frozen
 class NeedsShell:
     """Only a shell can read it; *why* in words."""
 

@@ -23,12 +23,13 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.points import point
 from beamclaw.contracts.secret import Secret
+from beamclaw.values import frozen
 
 # Bytes that `run` takes of a program's output, if its caller does not say.
 MOST_OUTPUT: Final = 1024 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """What the system does not let a command go beyond; None: whatever it lets anybody.
 
@@ -51,7 +52,7 @@ class Limits:
     open_files: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Cgroup:
     """A cgroup of one command: made before it begins, removed when all of it is gone.
 
@@ -64,7 +65,7 @@ class Cgroup:
     settings: Mapping[str, str]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Disk:
     """How much a command may add to the disk; beyond, it is ended.
 
@@ -83,7 +84,7 @@ class Disk:
     spare: int
 
 
-@attrs.frozen
+@frozen
 class Terminal:
     """A command's own terminal, of this size."""
 
@@ -95,7 +96,7 @@ def _names(variables: Mapping[str, str]) -> str:
     return repr(sorted(variables))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Launch:
     """One command, to be started as it stands here: no shell, no search for a program.
 
@@ -141,7 +142,7 @@ was over. ``order``: somebody wanted it ended. ``loss``: who watches it for us w
 """
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Ended:
     """How a command came to its end; nothing that it has started is there any more.
 
@@ -169,7 +170,7 @@ class Ended:
     starved: int = 0
 
 
-@attrs.frozen
+@frozen
 class Ran:
     """What a program came to, and all that it has said."""
 
@@ -184,7 +185,7 @@ class CannotStart(Exception):  # noqa: N818 -- a situation
 # --- what the tenant's launcher understands
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StartCommand(supervision.Call["supervision.Pid"]):
     """Begin a command in a process of its own, registered as `names.command`.
 
@@ -221,7 +222,7 @@ class StartCommand(supervision.Call["supervision.Pid"]):
     secrets: tuple[Secret, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class EndCommandsOf:
     """Cast to the launcher: nobody can look at the commands of a session any more.
 
@@ -232,7 +233,7 @@ class EndCommandsOf:
     scope: str
 
 
-@attrs.frozen
+@frozen
 class AwaitEnd(supervision.Call[Ran]):
     """The reply comes when the command is over; then its process is, too.
 
@@ -240,7 +241,7 @@ class AwaitEnd(supervision.Call[Ran]):
     """
 
 
-@attrs.frozen
+@frozen
 class StopCommand(supervision.Call[bool]):
     """End it for a person, with all that it has started; False: it was over before.
 

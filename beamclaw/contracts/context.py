@@ -7,8 +7,6 @@ a compaction covers, and the summary that needs no model.
 from bisect import bisect_left
 from collections.abc import Sequence
 
-import attrs
-
 from beamclaw.contracts import tokens
 from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.messages import (
@@ -21,9 +19,10 @@ from beamclaw.contracts.messages import (
 )
 from beamclaw.contracts.results import shortened
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Window:
     """The room that a prompt has.
 
@@ -47,7 +46,7 @@ class Window:
         return max(0, self.tokens - self.tokens // 20 - self.output - self.overhead)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Share:
     """What a model's window is used for, in tokens; what nobody has counted is estimated.
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import attrs
 
 import supervision
+from beamclaw.values import frozen
 
 NAME: Final = "gateway/devices"
 # Of the node, not of a tenant: a device is let in before anybody knows whose it is.
@@ -31,7 +32,7 @@ LONGEST_NAME: Final = 64
 Decision = Literal["approved", "rejected", "expired"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DeviceToken:
     """A device's credential for one role; the token itself is nowhere.
 
@@ -51,7 +52,7 @@ class DeviceToken:
     used_at: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Device:
     """A paired device.
 
@@ -84,7 +85,7 @@ class Device:
     connected: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PairRequest:
     """A device that wants in, or wants more than it has.
 
@@ -110,7 +111,7 @@ class PairRequest:
     known: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ApiKey:
     """A key for a program; the key itself is nowhere.
 
@@ -132,7 +133,7 @@ class ApiKey:
     used_at: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Actor:
     """On whose order something is changed; nobody gives away more than he has.
 
@@ -148,7 +149,7 @@ class Actor:
     device_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Devices:
     """Those that wait, the oldest first, and those that are paired, by name."""
 
@@ -156,7 +157,7 @@ class Devices:
     paired: tuple[Device, ...]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewKey:
     """A key that was just made. *secret* is the only copy."""
 
@@ -164,7 +165,7 @@ class NewKey:
     secret: str = attrs.field(repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewToken:
     """A token in place of another.
 
@@ -193,14 +194,14 @@ class NoSuchDevice(Exception):  # noqa: N818 -- a situation
 # --- what can be asked
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ListDevices(supervision.Call[Devices]):
     """What *actor* may see."""
 
     actor: Actor
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ApprovePairing(supervision.Call[Device]):
     """Let the device of a request in.
 
@@ -213,7 +214,7 @@ class ApprovePairing(supervision.Call[Device]):
     request_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RejectPairing(supervision.Call[PairRequest]):
     """Send the device of a request away; it may ask again."""
 
@@ -221,7 +222,7 @@ class RejectPairing(supervision.Call[PairRequest]):
     request_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RemoveDevice(supervision.Call[Device]):
     """Forget a device; its connections are closed."""
 
@@ -229,7 +230,7 @@ class RemoveDevice(supervision.Call[Device]):
     device_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RenameDevice(supervision.Call[Device]):
     """Give a device a name of the owner's choice."""
 
@@ -238,7 +239,7 @@ class RenameDevice(supervision.Call[Device]):
     label: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RotateToken(supervision.Call[NewToken]):
     """Make a device's token void, for another; its connections are closed.
 
@@ -252,7 +253,7 @@ class RotateToken(supervision.Call[NewToken]):
     scopes: tuple[str, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RevokeToken(supervision.Call[DeviceToken]):
     """Make a device's token void; its connections are closed."""
 
@@ -261,7 +262,7 @@ class RevokeToken(supervision.Call[DeviceToken]):
     role: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ListKeys(supervision.Call[tuple[ApiKey, ...]]):
     """The keys of *tenant*, the oldest first; None: of all tenants."""
 
@@ -269,7 +270,7 @@ class ListKeys(supervision.Call[tuple[ApiKey, ...]]):
     tenant: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CreateKey(supervision.Call[NewKey]):
     """Make a key.
 
@@ -284,7 +285,40 @@ class CreateKey(supervision.Call[NewKey]):
     seconds: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
+class MakeLink(supervision.Call["Link"]):
+    """Make a code that lets one browser in, once; see :class:`TakeLink`.
+
+    Attributes:
+        seconds: How long it waits for that.
+        key_seconds: How long the key that it becomes is good for.
+    """
+
+    actor: Actor
+    seconds: float
+    key_seconds: float
+
+
+@frozen(kw_only=True)
+class Link:
+    """A code that was just made. *code* is the only copy."""
+
+    code: str = attrs.field(repr=False)
+    expires_at: float
+
+
+@frozen(kw_only=True)
+class TakeLink(supervision.Call[NewKey]):
+    """A key for the browser that brings *code*, which is spent by that.
+
+    Raises:
+        NoSuchDevice: There is no such code (any more).
+    """
+
+    code: str = attrs.field(repr=False)
+
+
+@frozen(kw_only=True)
 class RevokeKey(supervision.Call[ApiKey]):
     """Make a key void; what is in progress with it is cut off."""
 
@@ -295,14 +329,14 @@ class RevokeKey(supervision.Call[ApiKey]):
 # --- what is published
 
 
-@attrs.frozen
+@frozen
 class PairRequested:
     """A device asks."""
 
     request: PairRequest
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PairResolved:
     """It was answered, or has waited too long, at *at* (seconds since the epoch)."""
 
@@ -312,7 +346,7 @@ class PairResolved:
     at: float
 
 
-@attrs.frozen
+@frozen
 class DevicesChanged:
     """Something else has changed about the device."""
 

@@ -4,15 +4,14 @@ They belong to no conversation. What they take is reserved before and settled af
 the same purses as the answers of the agent that they are asked of.
 """
 
-import attrs
-
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.messages import Usage
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Embed(supervision.Call["Embedded | NotEmbedded"]):
     """To ``<tenant>/embeddings``: have *inputs* made into vectors.
 
@@ -32,7 +31,7 @@ class Embed(supervision.Call["Embedded | NotEmbedded"]):
     user: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Embedded:
     """The vectors in the order of the inputs, as a JSON list; and what they took."""
 
@@ -40,7 +39,7 @@ class Embedded:
     usage: Usage
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NotEmbedded:
     """There are none. *kind* is a provider's class of errors, ``budget`` or ``unsupported``.
 

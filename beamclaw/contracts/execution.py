@@ -8,9 +8,10 @@ import attrs
 
 from beamclaw.contracts.approvals import digest_of
 from beamclaw.contracts.command_text import line
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Execution:
     """A command, with all that makes it this one.
 

@@ -7,10 +7,10 @@ the open requests, then a last event to those that are still open.
 
 from typing import Final
 
-import attrs
 import trio
 
 import supervision
+from beamclaw.values import frozen
 
 NAME: Final = "gateway"
 # How long open requests get to take their last event.
@@ -21,7 +21,7 @@ class CannotListen(Exception):  # noqa: N818 -- a situation
     """The gateway cannot listen as configured; the message says what to do."""
 
 
-@attrs.frozen
+@frozen
 class Address:
     """Where the gateway really listens (the port, if 0 was configured)."""
 
@@ -48,7 +48,7 @@ def address() -> Address | None:
     return value if isinstance(value, Address) else None
 
 
-@attrs.frozen
+@frozen
 class SetIntake(supervision.Call[None]):
     """Drain: refuse new requests with 503 (or take them again); open ones go on.
 
@@ -58,12 +58,12 @@ class SetIntake(supervision.Call[None]):
     open: bool
 
 
-@attrs.frozen
+@frozen
 class WaitIdle(supervision.Call[None]):
     """Answered when no request is in progress."""
 
 
-@attrs.frozen
+@frozen
 class FinishStreams(supervision.Call[int]):
     """Tell every open request that the node stops; the reply is how many there were.
 
@@ -73,12 +73,12 @@ class FinishStreams(supervision.Call[int]):
     """
 
 
-@attrs.frozen
+@frozen
 class GetGatewayStatus(supervision.Call["GatewayStatus"]):
     """How the gateway stands."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class GatewayStatus:
     """Figures since the gateway started.
 

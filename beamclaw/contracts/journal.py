@@ -19,13 +19,14 @@ from beamclaw.contracts.providers import ErrorKind, StopReason
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.subagents import ChildBegun, ChildEnd, Parent, Spend
 from beamclaw.contracts.tools import CallOutcome, Effect
+from beamclaw.values import frozen
 
 Purpose = Literal["answer", "summary"]
 ResetReason = Literal["new", "reset", "daily", "idle"]
 """By which command or rule a conversation ends and another one begins."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InboundTaken:
     """Messages of a person, or of another session, became part of the transcript.
 
@@ -41,7 +42,7 @@ class InboundTaken:
     joins: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunStarted:
     """A turn began, or (epoch above 1) a successor took it over.
 
@@ -70,12 +71,12 @@ class RunStarted:
     traceparent: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Revived:
     """The turn is about to be taken up again after a death."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """A model call is about to be made; attempts of one turn count from 1.
 
@@ -92,7 +93,7 @@ class Asked:
     cost: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AttemptFailed:
     """That call failed, and another one follows.
 
@@ -108,7 +109,7 @@ class AttemptFailed:
     cost: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Answered:
     """The model's answer, or what there was of it when the turn was stopped.
 
@@ -124,7 +125,7 @@ class Answered:
     cost: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolBegun:
     """The intent of a tool call: written before the tool may do anything.
 
@@ -140,7 +141,7 @@ class ToolBegun:
     child: ChildBegun | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolEnded:
     """The one result of a tool call, as the model gets it.
 
@@ -163,7 +164,7 @@ class ToolEnded:
     untrusted: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WaitBegun:
     """A tool call waits for a person to agree. Until *expires_at*, on the wall's clock.
 
@@ -178,7 +179,7 @@ class WaitBegun:
     details: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WaitOver:
     """The person has answered, or has not in time; *by* says who, *text* what else.
 
@@ -192,7 +193,7 @@ class WaitOver:
     always: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Compacted:
     """A summary stands for all messages up to event *last*, from event *first* on.
 
@@ -216,7 +217,7 @@ class Compacted:
     cost: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HandedOver:
     """From the next turn on *agent* answers here; *by* says who wanted it so."""
 
@@ -224,7 +225,7 @@ class HandedOver:
     by: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Noted:
     """Words of the node to the person, which the model sees as its own.
 
@@ -235,7 +236,7 @@ class Noted:
     unique: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ClockMoved:
     """The wall's clock was put on by so many seconds, or back, in the middle of a turn.
 
@@ -245,7 +246,7 @@ class ClockMoved:
     by: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunOver:
     """The turn is over; *error* is in words for a person."""
 
@@ -255,7 +256,7 @@ class RunOver:
     error: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Splice:
     """From message *at* on, *removed* messages make place for those in *put*."""
 
@@ -265,7 +266,7 @@ class Splice:
     why: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Repaired:
     """The messages were damaged, and are whole now; see ``beamclaw.contracts.repair``.
 
@@ -276,7 +277,7 @@ class Repaired:
     splices: tuple[Splice, ...]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionReset:
     """From here on the conversation is another one; what came before stays readable.
 
@@ -287,7 +288,7 @@ class SessionReset:
     session_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rewound:
     """The conversation goes on behind event *to*; what came since does not count.
 
@@ -297,7 +298,7 @@ class Rewound:
     to: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Forked:
     """The session begins with what another one had come to.
 

@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import attrs
 
+from beamclaw.values import frozen
+
 MAX_KEY: Final = 512
 MAX_SEGMENT: Final = 255
 MAX_AGENT: Final = 64
@@ -57,7 +59,7 @@ class BadKey(ValueError):  # noqa: N818 -- a situation
     """Not a session key, or not one that this caller may name; says why."""
 
 
-@attrs.frozen
+@frozen
 class SessionKey:
     """A valid key, taken apart. ``str()`` is the key.
 

@@ -12,10 +12,9 @@ in `ledger_inbox`, and how the ledger refuses in `ledger_errors`.
 
 from typing import Protocol
 
-import attrs
-
 import supervision
 from beamclaw.contracts.ledger_ops import Op
+from beamclaw.values import frozen
 
 
 class Owned(Protocol):
@@ -27,7 +26,7 @@ class Owned(Protocol):
         ...
 
 
-@attrs.frozen
+@frozen
 class Claim:
     """Who writes. A session's own commits have no run."""
 
@@ -37,7 +36,7 @@ class Claim:
     run_epoch: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewEvent:
     """A journal event to be; its seq is given at commit."""
 
@@ -52,7 +51,7 @@ class NewEvent:
     reply_to: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Commit(supervision.Call[int]):
     """Write *events* and *ops* of one session; the reply is the journal's new seq.
 
@@ -71,7 +70,7 @@ class Commit(supervision.Call[int]):
     ops: tuple[Op, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Erase(supervision.Call["Erased"]):
     """Erase a little of what deleted sessions held, and give room back to the disk.
 
@@ -81,7 +80,7 @@ class Erase(supervision.Call["Erased"]):
     at: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Erased:
     """What a step has done; *more*: there is something for another one at once."""
 
@@ -90,12 +89,21 @@ class Erased:
     pages: int = 0
 
 
-@attrs.frozen
+@frozen
+class ProveCommit(supervision.Call[bool]):
+    """Commit something that changes nothing, and sync it: does the way still work?
+
+    True: it is on the disk. A disk that refuses is an answer, too, and raises as for
+    every commit; one that hangs gives none.
+    """
+
+
+@frozen
 class GetLedgerStatus(supervision.Call["LedgerStatus"]):
     """How the ledger stands."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LedgerStatus:
     """Figures of a ledger."""
 

@@ -3,12 +3,11 @@
 ``Accept`` is the one way to write besides a ``Commit``.
 """
 
-import attrs
-
 import supervision
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InboxRow:
     """An accepted message that waits for its session. *body* is an Inbound as JSON."""
 
@@ -18,7 +17,7 @@ class InboxRow:
     body: bytes
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Accept(supervision.Call["Receipt"]):
     """Commit an inbound to the inbox; when the reply is there, it will be answered.
 
@@ -45,7 +44,7 @@ class Accept(supervision.Call["Receipt"]):
     about: bytes = b""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Receipt:
     """The message is durable. *fresh*: this message created its session."""
 

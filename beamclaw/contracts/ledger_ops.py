@@ -25,16 +25,17 @@ from beamclaw.contracts.ledger_session_ops import (
 )
 from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Take:
     """Take these inbox rows into the journal (each exactly once)."""
 
     inbox_ids: tuple[int, ...]
 
 
-@attrs.frozen
+@frozen
 class OpenRun:
     """A run begins, with epoch 1, and is the commit's claim from here on.
 
@@ -45,14 +46,14 @@ class OpenRun:
     at: float
 
 
-@attrs.frozen
+@frozen
 class ClaimRun:
     """A successor takes the run over: its epoch becomes the claim's ``run_epoch``."""
 
     at: float
 
 
-@attrs.frozen
+@frozen
 class NoteRevival:
     """Counts a revival of an open run, before it is tried; no claim on the run.
 
@@ -64,7 +65,7 @@ class NoteRevival:
     again: bool = False
 
 
-@attrs.frozen
+@frozen
 class JoinRun:
     """A message that waits is answered by the run *into*; take it in the same commit."""
 
@@ -72,7 +73,7 @@ class JoinRun:
     into: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class OpenWait:
     """A question to a person, on which the run waits. It is closed with the run.
 
@@ -93,7 +94,7 @@ class OpenWait:
     grant: Grant | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AnswerWait:
     """A person's answer; the first one counts, if it comes in time.
 
@@ -110,7 +111,7 @@ class AnswerWait:
     always: bool = False
 
 
-@attrs.frozen
+@frozen
 class CloseWait:
     """What became of the question stands in the journal.
 
@@ -122,7 +123,7 @@ class CloseWait:
     unanswered: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EndRun:
     """The run is over. Its answer stands in the journal; this is what joins read.
 
@@ -150,7 +151,7 @@ class EndRun:
     tainted: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reserve:
     """Reserve an upper bound for one model call, before it is made.
 
@@ -169,7 +170,7 @@ class Reserve:
     caps: tuple[Cap, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class Settle:
     """Replace the reservation of (run, attempt) by what it did cost.
 
@@ -186,7 +187,7 @@ class Settle:
     told: int | None = None
 
 
-@attrs.frozen
+@frozen
 class NoteWarned:
     """Whoever runs the node has been told that this much of a purse is nearly used.
 
@@ -200,7 +201,7 @@ class NoteWarned:
     at: float
 
 
-@attrs.frozen
+@frozen
 class PutDefinition:
     """Keep an agent definition by the hash of its bytes; a second time is nothing."""
 
@@ -208,7 +209,7 @@ class PutDefinition:
     body: bytes
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PutOutbound:
     """One piece of a reply to deliver; *key* is unique and makes delivery once."""
 
@@ -219,7 +220,7 @@ class PutOutbound:
     at: float
 
 
-@attrs.frozen
+@frozen
 class Deliver:
     """Put a message into the inbox of any session, as ``Accept`` does; again is nothing.
 
@@ -229,7 +230,7 @@ class Deliver:
     message: "Accept"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class OpenChild:
     """A turn in another session begins to work for a tool call of this run.
 
@@ -247,14 +248,14 @@ class OpenChild:
     most: int
 
 
-@attrs.frozen
+@frozen
 class TakeChild:
     """The result of the turn *run_id* stands in the journal of who waited for it."""
 
     run_id: str
 
 
-@attrs.frozen
+@frozen
 class CancelChildren:
     """The sub-agents of a run (or of one call of it) are to stop; they may not write."""
 
@@ -262,7 +263,7 @@ class CancelChildren:
     call_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PutCommand:
     """A command of this session goes on in the background; a second time is nothing.
 
@@ -275,7 +276,7 @@ class PutCommand:
     at: float
 
 
-@attrs.frozen
+@frozen
 class DropCommand:
     """The session has been told how it ended, or nobody has to be."""
 
@@ -286,7 +287,7 @@ OUTPUT_PIECE: Final = 65_536
 """Characters of a tool's output that are kept as one piece."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PutOutput:
     """Keep all that a tool has said, where the model gets less; see `ReadOutput`.
 
@@ -304,7 +305,7 @@ class PutOutput:
     pieces: tuple[bytes, ...]
 
 
-@attrs.frozen
+@frozen
 class ForgetAbout:
     """What was kept with a run of this session, by who has accepted its message, goes."""
 

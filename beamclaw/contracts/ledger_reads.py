@@ -1,7 +1,5 @@
 """The ledger's reads: sessions, journals, runs, questions, outputs of tools."""
 
-import attrs
-
 import supervision
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_rows import (
@@ -13,9 +11,10 @@ from beamclaw.contracts.ledger_rows import (
     SnapshotRow,
     WaitRow,
 )
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ReadSession(supervision.Call["SessionRead"]):
     """Journal after *after_seq*, waiting messages, open run and its open questions.
 
@@ -28,7 +27,7 @@ class ReadSession(supervision.Call["SessionRead"]):
     snapshot: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionRead:
     """One consistent view of a session; without *row* there is none.
 
@@ -51,7 +50,7 @@ class SessionRead:
     snapshot: "SnapshotRow | None" = None
 
 
-@attrs.frozen
+@frozen
 class ReadOutput(supervision.Call["OutputRead | None"]):
     """Characters of a tool's output, from *offset* on; None: there is none of this name.
 
@@ -63,7 +62,7 @@ class ReadOutput(supervision.Call["OutputRead | None"]):
     limit: int = 50_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class OutputRead:
     """A part of a tool's output.
 
@@ -79,14 +78,14 @@ class OutputRead:
     kept: int
 
 
-@attrs.frozen
+@frozen
 class ReadRun(supervision.Call["RunRow | None"]):
     """A run by id, also one that still waits in the inbox; None: never heard of."""
 
     run_id: str
 
 
-@attrs.frozen
+@frozen
 class ReadChildren(supervision.Call[tuple[ChildRow, ...]]):
     """All turns that ever worked for the session, or for *run_id* of it; oldest first."""
 
@@ -94,26 +93,26 @@ class ReadChildren(supervision.Call[tuple[ChildRow, ...]]):
     run_id: str | None = None
 
 
-@attrs.frozen
+@frozen
 class ReadAncestors(supervision.Call[tuple[str, ...]]):
     """The session that has spawned this one, the one that has spawned that, and so on."""
 
     session_key: str
 
 
-@attrs.frozen
+@frozen
 class ReadWaits(supervision.Call[tuple["WaitRow", ...]]):
     """Questions that wait for a person, oldest first."""
 
 
-@attrs.frozen
+@frozen
 class ReadWait(supervision.Call["WaitRow | None"]):
     """A question by its id, also one that is over; None: never asked, or erased."""
 
     wait_id: str
 
 
-@attrs.frozen
+@frozen
 class ReadWaitsOver(supervision.Call[tuple["WaitRow", ...]]):
     """Questions that are over, the last asked first: *limit* of those before *before*.
 
@@ -124,19 +123,19 @@ class ReadWaitsOver(supervision.Call[tuple["WaitRow", ...]]):
     before: int = 0
 
 
-@attrs.frozen
+@frozen
 class ReadOpenWork(supervision.Call[tuple[str, ...]]):
     """Keys of all sessions with an open run or a waiting inbox row, oldest first."""
 
 
-@attrs.frozen
+@frozen
 class ReadDefinition(supervision.Call[bytes | None]):
     """An agent definition by hash."""
 
     hash: str
 
 
-@attrs.frozen
+@frozen
 class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
     """Sessions, latest activity first.
 
@@ -150,14 +149,14 @@ class ReadSessions(supervision.Call[tuple["SessionRow", ...]]):
     ephemeral: bool | None = None
 
 
-@attrs.frozen
+@frozen
 class ReadSessionRow(supervision.Call["SessionRow | None"]):
     """A session by its key; where there is none, the last one that was deleted."""
 
     session_key: str
 
 
-@attrs.frozen
+@frozen
 class ReadJournal(supervision.Call[tuple[Event, ...]]):
     """All events of a session behind *after_seq*, also those that count no more."""
 
@@ -165,7 +164,26 @@ class ReadJournal(supervision.Call[tuple[Event, ...]]):
     after_seq: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen
+class ReadMessage(supervision.Call[InboxRow | None]):
+    """The message of a run that waits for its turn; None: none does, or not any more."""
+
+    run_id: str
+
+
+@frozen
+class ReadTurn(supervision.Call[tuple[Event, ...]]):
+    """The events of *kind* that a turn has in its journal, also if they count no more.
+
+    They are those of the run and those before them that are no other run's, with which
+    it began. Of a session that was deleted there are none.
+    """
+
+    run_id: str
+    kind: str
+
+
+@frozen(kw_only=True)
 class ReadExpired(supervision.Call[tuple[str, ...]]):
     """Keys of sessions that may be deleted: without work, and older than that.
 
@@ -181,14 +199,15 @@ class ReadExpired(supervision.Call[tuple[str, ...]]):
     limit: int = 100
 
 
-@attrs.frozen
+@frozen
 class CountAbout(supervision.Call[int]):
-    """With how many runs of the session something is kept."""
+    """With how many runs of the session something is kept, *besides* not counted."""
 
     session_key: str
+    besides: str = ""
 
 
-@attrs.frozen
+@frozen
 class ReadErasable(supervision.Call[bool]):
     """Whether a step of :class:`~beamclaw.contracts.ledger.Erase` may find something.
 
@@ -196,6 +215,6 @@ class ReadErasable(supervision.Call[bool]):
     """
 
 
-@attrs.frozen
+@frozen
 class ReadCommands(supervision.Call[tuple[CommandRow, ...]]):
     """All commands that stand in the ledger, of sessions that were not deleted."""

@@ -9,6 +9,7 @@ from beamclaw.contracts.approvals import Grant
 from beamclaw.contracts.messages import ToolCall, Usage
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.subagents import ChildKind, Mode, Spend
+from beamclaw.values import frozen
 
 RunState = Literal["queued", "running", "joined", "ended"]
 Verdict = Literal["allow", "deny", "expired"]
@@ -21,7 +22,7 @@ not write any more, but is not over. ``closed``: nobody waits for it, nor it for
 """
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Event:
     """A journal event as read back. ``seq`` counts from 1 per session, no gaps."""
 
@@ -38,7 +39,7 @@ class Event:
     reply_to: str | None = None
 
 
-@attrs.frozen
+@frozen
 class SnapshotRow:
     """A snapshot as it was put, as of event *seq*."""
 
@@ -46,12 +47,12 @@ class SnapshotRow:
     body: bytes
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunRow:
     """What is durably known of a run; *joined* is the one that answers in its place.
 
     *about* is what was kept with it by who has accepted its message, *queued_at* when
-    that was.
+    that was. Nothing is kept of a session that was deleted.
     """
 
     run_id: str
@@ -71,7 +72,7 @@ class RunRow:
     queued_at: float | None = attrs.field(default=None, eq=False)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChildRow:
     """A turn that works for a tool call of another one, and what came of it.
 
@@ -95,7 +96,7 @@ class ChildRow:
     tainted: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WaitRow:
     """A question, and what was answered if that is not in the journal yet.
 
@@ -126,7 +127,7 @@ class WaitRow:
     closed_at: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionRow:
     """A session as the ledger lists it.
 
@@ -152,7 +153,7 @@ class SessionRow:
     deleted_at: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CommandRow:
     """A command that goes on in the background, or whose end its session must be told.
 

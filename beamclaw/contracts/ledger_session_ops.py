@@ -1,18 +1,17 @@
 """The operations of a commit on a session as a whole, and on its snapshot."""
 
-import attrs
-
 from beamclaw.contracts.session_meta import SessionMeta
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class SetAgent:
     """Whose session this is from now on."""
 
     agent: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewSession:
     """The commit makes its session, which has no message yet; the first of its ops.
 
@@ -28,28 +27,28 @@ class NewSession:
     ephemeral: bool = False
 
 
-@attrs.frozen
+@frozen
 class SetMeta:
     """What is set for the session, all of it."""
 
     meta: SessionMeta
 
 
-@attrs.frozen
+@frozen
 class RenewSession:
     """Under its key a new conversation begins, with a purse of its own."""
 
     session_id: str
 
 
-@attrs.frozen
+@frozen
 class ArchiveSession:
     """Put the session away, to be deleted some day; None: it is in use again."""
 
     at: float | None
 
 
-@attrs.frozen
+@frozen
 class DropSession:
     """Its key is free again at once; what it held is erased by :class:`Erase`.
 
@@ -59,7 +58,7 @@ class DropSession:
     at: float
 
 
-@attrs.frozen
+@frozen
 class ForgetSnapshots:
     """What the journal comes to behind event *after* is not what it was.
 
@@ -70,7 +69,7 @@ class ForgetSnapshots:
     after: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PutSnapshot:
     """Keep what the session's journal adds up to, as of event *seq*.
 

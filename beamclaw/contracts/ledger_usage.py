@@ -2,14 +2,13 @@
 
 from typing import Literal
 
-import attrs
-
 import supervision
 from beamclaw.contracts.budgets import Measure, Purse, Spent
 from beamclaw.contracts.messages import Usage
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ReadUsage(supervision.Call[tuple["UsageRow", ...]]):
     """Settled and open usage, summed by day (UTC), agent, provider and model."""
 
@@ -19,7 +18,7 @@ class ReadUsage(supervision.Call[tuple["UsageRow", ...]]):
 By = Literal["day", "provider", "model", "agent", "session"]
 
 
-@attrs.frozen
+@frozen
 class ReadSums(supervision.Call[tuple["UsageSum", ...]]):
     """Settled and open usage since *since*, summed *by* one thing.
 
@@ -31,7 +30,7 @@ class ReadSums(supervision.Call[tuple["UsageSum", ...]]):
     limit: int = 1_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageSum:
     """A sum; *name* is a date, a name, or ``provider/model``.
 
@@ -46,21 +45,21 @@ class UsageSum:
     cost: int = 0
 
 
-@attrs.frozen
+@frozen
 class ReadSpent(supervision.Call[tuple[tuple[Purse, Spent], ...]]):
     """What was spent out of the purses of these days; sessions have none: ``""``."""
 
     days: tuple[str, ...]
 
 
-@attrs.frozen
+@frozen
 class ReadPurses(supervision.Call[tuple["PurseRow", ...]]):
     """How these purses stand, in this order."""
 
     purses: tuple[Purse, ...]
 
 
-@attrs.frozen
+@frozen
 class PurseRow:
     """What was spent, and the measures and limits of which was warned."""
 
@@ -69,7 +68,7 @@ class PurseRow:
     warned: tuple[tuple[Measure, int], ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageRow:
     """A sum. *reserved* is what open reservations may still cost.
 

@@ -19,6 +19,7 @@ from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.points import point
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.sessions import Wake, abort
+from beamclaw.values import frozen
 
 R = TypeVar("R")
 
@@ -35,7 +36,7 @@ class NoRest(LedgerError):  # noqa: N818 -- a situation
     """The event is none at which a conversation rests; says which are."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PatchSession(supervision.Call[SessionMeta]):
     """Set something, from the next turn on; also while one is in progress.
 
@@ -45,7 +46,7 @@ class PatchSession(supervision.Call[SessionMeta]):
     changes: Mapping[str, str | None]
 
 
-@attrs.frozen
+@frozen
 class ResetSession(supervision.Call[str]):
     """Begin a new conversation; the reply is its session id.
 
@@ -57,7 +58,7 @@ class ResetSession(supervision.Call[str]):
     stop: bool = False
 
 
-@attrs.frozen
+@frozen
 class RewindSession(supervision.Call[int]):
     """Go on behind event *to* (0: the beginning); the reply is the journal's new end.
 
@@ -68,7 +69,7 @@ class RewindSession(supervision.Call[int]):
     to: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ForkSession(supervision.Call[str]):
     """Begin the session *key* with what this one had come to; the reply is that key.
 
@@ -81,14 +82,14 @@ class ForkSession(supervision.Call[str]):
     at: int | None = None
 
 
-@attrs.frozen
+@frozen
 class PutAway(supervision.Call[None]):
     """Archive the session, or bring it back. Refused with :class:`TurnInProgress`."""
 
     away: bool
 
 
-@attrs.frozen
+@frozen
 class DeleteSession(supervision.Call[str]):
     """Delete the session; the reply is the id it had.
 
@@ -101,14 +102,18 @@ class DeleteSession(supervision.Call[str]):
     stop: bool = False
 
 
-@attrs.frozen
+@frozen
 class ForgetAbout(supervision.Call[None]):
-    """What was kept with this run, for who has asked, is forgotten; also while it runs."""
+    """What was kept with this run, for who has asked, is forgotten; also while it runs.
+
+    A conversation that is only known by what is kept of its runs is deleted with the
+    last of them, in the same commit, unless a turn is in progress.
+    """
 
     run_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BeginSession(supervision.Call[str]):
     """Have a session, empty, if there is none of its key; the reply is its session id.
 
@@ -122,7 +127,7 @@ class BeginSession(supervision.Call[str]):
     changes: Mapping[str, str | None] = attrs.field(factory=dict[str, str | None])
 
 
-@attrs.frozen
+@frozen
 class NoteSession(supervision.Call[int]):
     """Put words of the node into the conversation; the reply is their event's number.
 
@@ -160,7 +165,7 @@ ORDERS = (
 )
 
 
-@attrs.frozen
+@frozen
 class SessionChanged:
     """Published on :func:`changes`: something is different about the session, durably.
 
@@ -182,7 +187,7 @@ def tell_changed(bus: Bus, tenant: str, session_key: str, reason: str) -> None:
     bus.publish(changes(tenant), SessionChanged(session_key, reason))
 
 
-@attrs.frozen
+@frozen
 class CleanUp:
     """Cast to the clean-up of a tenant: there is something to erase."""
 

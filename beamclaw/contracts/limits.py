@@ -1,13 +1,12 @@
 """Limits, as others know them."""
 
-import attrs
-
 import supervision
 from beamclaw.contracts.budgets import Measure, Scope, Spent
 from beamclaw.contracts.ledger_usage import UsageRow
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Paid:
     """Cast to the server of limits: something was paid for this agent and session."""
 
@@ -15,26 +14,26 @@ class Paid:
     session: str
 
 
-@attrs.frozen
+@frozen
 class GetUsage(supervision.Call["UsageSums"]):
     """What the tenant used since *since* (seconds since the epoch)."""
 
     since: float = 0.0
 
 
-@attrs.frozen
+@frozen
 class UsageSums:
     """Sums, newest day first; ``reserved`` in a row is what is still open."""
 
     rows: tuple[UsageRow, ...]
 
 
-@attrs.frozen
+@frozen
 class GetLimits(supervision.Call["LimitsStatus"]):
     """How the caps of the tenant stand today."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CapStatus:
     """One cap, of the purse that is fullest: of which agent or session *key* says.
 
@@ -49,7 +48,7 @@ class CapStatus:
     limit: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LimitsStatus:
     """What was spent today, and how far that is from the caps.
 

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-import attrs
-
 import supervision
+from beamclaw.values import frozen
 
 NAME: Final = "telemetry/log"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ReadLog(supervision.Call["LogRead"]):
     """Lines behind *cursor*; without one, the last.
 
@@ -21,7 +20,7 @@ class ReadLog(supervision.Call["LogRead"]):
     size: int = 250_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LogRead:
     """A part of the log.
 

@@ -9,19 +9,21 @@ from typing import Any, Literal
 
 import attrs
 
+from beamclaw.values import frozen
+
 Role = Literal["system", "user", "assistant", "tool"]
 ThinkingLevel = Literal["off", "minimal", "low", "medium", "high", "xhigh"]
 """How long a model may think before it answers."""
 
 
-@attrs.frozen
+@frozen
 class Text:
     """Plain text."""
 
     text: str
 
 
-@attrs.frozen
+@frozen
 class Image:
     """A picture, by URL or as base64 data (then *media_type* says which kind)."""
 
@@ -30,7 +32,7 @@ class Image:
     media_type: str | None = None
 
 
-@attrs.frozen
+@frozen
 class File:
     """A document, by URL or as base64 data. *name* is what a person calls it."""
 
@@ -43,7 +45,7 @@ class File:
 Media = Image | File
 
 
-@attrs.frozen
+@frozen
 class Thinking:
     """Reasoning that a provider wants back unchanged; *signature* proves it."""
 
@@ -52,7 +54,7 @@ class Thinking:
     redacted: str | None = None
 
 
-@attrs.frozen
+@frozen
 class ToolCall:
     """The model asks for a tool; *arguments* is JSON text exactly as it came."""
 
@@ -61,7 +63,7 @@ class ToolCall:
     arguments: str
 
 
-@attrs.frozen
+@frozen
 class ToolResult:
     """The one answer to the tool call with this id; *media* is shown beside its text."""
 
@@ -74,7 +76,7 @@ class ToolResult:
 Part = Text | Image | File | Thinking | ToolCall | ToolResult
 
 
-@attrs.frozen
+@frozen
 class Message:
     """One turn of one speaker."""
 
@@ -92,7 +94,7 @@ def said(role: Role, text: str) -> Message:
     return Message(role, (Text(text),))
 
 
-@attrs.frozen
+@frozen
 class Usage:
     """Tokens of one model call. ``input`` counts everything sent, cached or not.
 
@@ -113,7 +115,7 @@ class Usage:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ClientTool:
     """A tool that the client carries out: a model that asks for it ends the turn.
 
@@ -128,14 +130,14 @@ class ClientTool:
     strict: bool | None = None
 
 
-@attrs.frozen
+@frozen
 class ToolChoice:
     """The model has to ask for a tool of the client's: this one, or (None) any."""
 
     name: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AnswerFormat:
     """The answer has to be JSON: any object, or (with *schema*) what a schema says.
 
@@ -148,7 +150,7 @@ class AnswerFormat:
     strict: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelParams:
     """What a client may set for one turn; ``None`` leaves it to agent and provider.
 

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-import attrs
-
 import supervision
+from beamclaw.values import frozen
 
 NAME: Final = "telemetry/metrics"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@attrs.frozen
+@frozen
 class ReadMetrics(supervision.Call[str]):
     """All of them, in Prometheus's text format."""

@@ -7,9 +7,10 @@ from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.subagents import ChildBegun, Parent, Spend, all_of
 from beamclaw.contracts.tools import CallOutcome, Effect
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Begun:
     """The last intent of a call: see :class:`beamclaw.contracts.journal.ToolBegun`."""
 
@@ -18,7 +19,7 @@ class Begun:
     attempt: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wait:
     """A question to a person; *verdict* is None until it is answered or has expired.
 
@@ -33,7 +34,7 @@ class Wait:
     digest: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Call:
     """A tool call of the model's last answer.
 
@@ -51,7 +52,7 @@ class Call:
     child: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Child:
     """A turn in another session that works for this one; *spend* when it has ended."""
 
@@ -72,7 +73,7 @@ class Child:
         return self.spend is None and self.begun.mode == "wait"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Did:
     """What a model asked for and got, as far as it tells a loop from progress.
 
@@ -84,7 +85,7 @@ class Did:
     digest: str
 
 
-@attrs.frozen
+@frozen
 class Reserved:
     """What a call may take at most, see :class:`beamclaw.contracts.journal.Asked`."""
 
@@ -92,7 +93,7 @@ class Reserved:
     cost: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class OpenTurn:
     """The turn in progress.
 

@@ -18,6 +18,7 @@ from beamclaw.contracts.commands import OpenLauncher
 from beamclaw.contracts.listening import Listen
 from beamclaw.contracts.providers import Connect
 from beamclaw.contracts.sandbox import Machine
+from beamclaw.values import frozen
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Worker(Protocol):
         ...
 
 
-@attrs.frozen
+@frozen
 class ThreadWorker:
     """A worker on Trio's thread pool, one call at a time."""
 
@@ -45,7 +46,7 @@ class ThreadWorker:
         )
 
 
-@attrs.frozen
+@frozen
 class InlineWorker:
     """Runs the function at once, on the loop: for tests on a virtual clock."""
 
@@ -59,7 +60,7 @@ def _new_id() -> str:
     return str(uuid.uuid4())
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Outside:
     """Everything the node takes from the world.
 

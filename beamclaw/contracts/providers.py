@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, runtime_checkable
 
-import attrs
-
 import supervision
 from beamclaw.contracts.messages import Message, ModelParams, Usage
 from beamclaw.contracts.tools import ToolSpec
+from beamclaw.values import frozen
 
 StopReason = Literal[
     "stop",
@@ -38,7 +37,7 @@ TRANSIENT: frozenset[ErrorKind] = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelRequest:
     """One call of a model, which may ask for *tools*.
 
@@ -53,7 +52,7 @@ class ModelRequest:
     traceparent: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EmbeddingRequest:
     """Texts to be made into vectors; see :class:`beamclaw.contracts.embeddings.Embed`."""
 
@@ -64,14 +63,14 @@ class EmbeddingRequest:
     user: str | None = None
 
 
-@attrs.frozen
+@frozen
 class TextDelta:
     """The next piece of the answer's text."""
 
     text: str
 
 
-@attrs.frozen
+@frozen
 class ThinkingDelta:
     """The next piece of a reasoning block; the block's last piece may sign it.
 
@@ -83,7 +82,7 @@ class ThinkingDelta:
     redacted: str | None = None
 
 
-@attrs.frozen
+@frozen
 class ToolCallDelta:
     """The next piece of a tool call; id and name come once, with the first piece."""
 
@@ -93,14 +92,14 @@ class ToolCallDelta:
     arguments: str
 
 
-@attrs.frozen
+@frozen
 class UsageReport:
     """Tokens so far in this call (cumulative: the last one counts)."""
 
     usage: Usage
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rates:
     """What a provider says is left of its limits; None: it says nothing.
 
@@ -115,14 +114,14 @@ class Rates:
     tokens_reset: float = 0.0
 
 
-@attrs.frozen
+@frozen
 class End:
     """The call is complete; nothing follows."""
 
     stop_reason: StopReason
 
 
-@attrs.frozen
+@frozen
 class Vectors:
     """All vectors of a call that makes embeddings.
 
@@ -242,7 +241,7 @@ class KeyTaken(Exception):  # noqa: N818 -- a situation
         self.retry_after = retry_after
 
 
-@attrs.frozen
+@frozen
 class Acquire(supervision.Call["Permit"]):
     """Wait for leave to call the provider; freed by Release or the caller's death.
 
@@ -261,7 +260,7 @@ class Acquire(supervision.Call["Permit"]):
     wait: bool = True
 
 
-@attrs.frozen
+@frozen
 class Permit:
     """Leave for one call. With *probe* others wait for its first sign of life."""
 
@@ -270,14 +269,14 @@ class Permit:
     probe: bool = False
 
 
-@attrs.frozen
+@frozen
 class Alive:
     """Cast to the permit server: the call that is a probe is being answered."""
 
     permit: int
 
 
-@attrs.frozen
+@frozen
 class Release:
     """Cast to the permit server when the call is over.
 
@@ -296,12 +295,12 @@ class Release:
     unknown: bool = False
 
 
-@attrs.frozen
+@frozen
 class GetPermits(supervision.Call["PermitStatus"]):
     """How the provider stands."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PermitStatus:
     """Figures of one key of a provider since its permit server started.
 

@@ -4,8 +4,6 @@ Both are asked from a tool's own process, see :func:`beamclaw.contracts.subagent
 for the policy.
 """
 
-import attrs
-
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.ledger_reads import (
@@ -20,13 +18,14 @@ from beamclaw.contracts.path import path
 from beamclaw.contracts.steps import Steps, in_steps
 from beamclaw.contracts.subagents import Asker, Rules, may_see
 from beamclaw.contracts.transcript import Transcript, extend
+from beamclaw.values import frozen
 
 
 class CannotSee(Exception):  # noqa: N818 -- a situation
     """There is no such session, or not for who asks; in words for the model."""
 
 
-@attrs.frozen
+@frozen
 class History:
     """What was said in a session; *tainted*: words of strangers are in it somewhere."""
 
@@ -34,7 +33,7 @@ class History:
     tainted: bool = False
 
 
-@attrs.frozen
+@frozen
 class Relatives:
     """The sessions of a tenant, as one of their turns may see them."""
 

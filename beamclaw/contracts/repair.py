@@ -27,6 +27,7 @@ from beamclaw.contracts.messages import (
     ToolResult,
 )
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.values import frozen
 
 LOST = (
     "the result of this call is missing from the conversation's record; whether it was "
@@ -301,7 +302,7 @@ class _Mending:
         self._why.setdefault(at, []).append(why)
 
 
-@attrs.frozen
+@frozen
 class _Index:
     """Where each id is: of calls the messages, of results also the place in them."""
 

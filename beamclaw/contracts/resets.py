@@ -8,18 +8,17 @@ at once, and what stands behind them is the first message of the new conversatio
 import datetime as dt
 from typing import Final, Literal
 
-import attrs
-
 from beamclaw.contracts.journal import ResetReason
 from beamclaw.contracts.messages import Message, Text
 from beamclaw.contracts.sessions import Inbound
+from beamclaw.values import frozen
 
 ResetMode = Literal["never", "daily", "idle"]
 
 WORDS: Final[dict[str, ResetReason]] = {"/new": "new", "/reset": "reset"}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResetRule:
     """When a conversation is over by itself.
 
@@ -65,7 +64,7 @@ def _latest(rule: ResetRule, now: float) -> float:
     return moment
 
 
-@attrs.frozen
+@frozen
 class Typed:
     """A message began with a word that ends the conversation.
 

@@ -1,16 +1,15 @@
 """Whether a failed model call is tried again, and when: a decision, nothing else."""
 
-import attrs
-
 from beamclaw.contracts.providers import (
     TRANSIENT,
     ErrorKind,
     ProviderError,
     ProviderUnwell,
 )
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RetryPolicy:
     """How often one turn asks a provider, and how long it waits in between.
 

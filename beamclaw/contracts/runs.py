@@ -12,6 +12,7 @@ from beamclaw.contracts.open_turn import told
 from beamclaw.contracts.sessions import Inbound, RunEnded, Waiting
 from beamclaw.contracts.snapshots import Kept
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.values import frozen
 
 ABORTED = "aborted"  # the term of the exit signal that stops a run for a person
 
@@ -57,7 +58,7 @@ class Progress:
         return told(self.base, "".join(self.pieces))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunOrder:
     """What a session wants done.
 
@@ -83,7 +84,7 @@ class RunOrder:
     results: tuple[ChildRow, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class Steer:
     """To a run, from its session: take this message before the model is asked again."""
 
@@ -91,14 +92,14 @@ class Steer:
     inbound: Inbound
 
 
-@attrs.frozen
+@frozen
 class ChildOver:
     """To a run, from its session: a turn that it may wait for is over."""
 
     row: ChildRow
 
 
-@attrs.frozen
+@frozen
 class Steered:
     """Cast to a session by its run: these messages are part of the journal."""
 

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final, Literal, Protocol
 
-import attrs
-
 import supervision
 from beamclaw.contracts import keys
 from beamclaw.contracts.commands import Launch
+from beamclaw.values import frozen
 
 Mode = Literal["auto", "bubblewrap", "none"]
 """``bubblewrap``: in a sandbox, or not at all. ``none``: in none. ``auto``: in one where
@@ -35,7 +34,7 @@ class CannotIsolate(Exception):  # noqa: N818 -- a situation
     """Raised where a command may not run as it would have to, in words for the model."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Need:
     """What one command needs.
 
@@ -166,7 +165,7 @@ def _inside(path: str, folders: Iterable[str]) -> bool:
 # --- the machine
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Hierarchy:
     """A place where cgroups can be made.
 
@@ -183,7 +182,7 @@ class Hierarchy:
     files: frozenset[str] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Machine:
     """What can be isolated and bound here.
 
@@ -221,17 +220,17 @@ class Machine:
         return self.controllers >= {"memory", "pids"} or not self.root
 
 
-@attrs.frozen
+@frozen
 class GetMachine(supervision.Call[Machine]):
     """To the tenant's sandbox: what works here; it is tried once."""
 
 
-@attrs.frozen
+@frozen
 class LookAtMachine:
     """Cast to it: try now, so that what does not work is said at the start."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Isolation:
     """How commands run here, in words.
 
@@ -247,7 +246,7 @@ class Isolation:
     missing: tuple[str, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class GetIsolation(supervision.Call[Isolation]):
     """To the tenant's sandbox, for whoever looks; nothing is tried for it."""
 

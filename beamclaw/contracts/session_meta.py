@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 import attrs
 
 from beamclaw.contracts.messages import ThinkingLevel
+from beamclaw.values import frozen
 
 Verbosity = Literal["off", "on", "full"]
 """How much a person is told of what goes on beside the answer."""
@@ -23,7 +24,7 @@ class BadSetting(ValueError):  # noqa: N818 -- a situation
     """There is no such setting, or it cannot be set to that; says what can."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionMeta:
     """What is set for a session; None: nothing is, so the agent's own holds.
 

@@ -18,6 +18,7 @@ from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage
 from beamclaw.contracts.points import point
 from beamclaw.contracts.subagents import ChildEnd, Parent
 from beamclaw.contracts.tools import CallOutcome
+from beamclaw.values import frozen
 
 ACCEPTED: Final = "beamclaw.message.accepted"
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
@@ -29,7 +30,7 @@ turn for all that came meanwhile, once it is quiet. ``interrupt``: the turn is s
 """
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Inbound:
     """A message from outside, as the edge hands it in.
 
@@ -99,7 +100,7 @@ class Inbound:
 Phase = Literal["queue", "permit", "model", "retry", "tools", "person", "agents"]
 
 
-@attrs.frozen
+@frozen
 class Delta:
     """Text of an answer. *offset* counts characters from the turn's first.
 
@@ -112,7 +113,7 @@ class Delta:
     text: str
 
 
-@attrs.frozen
+@frozen
 class Reset:
     """With model call *attempt* a part begins anew: text from *offset* on is void."""
 
@@ -121,7 +122,7 @@ class Reset:
     offset: int = 0
 
 
-@attrs.frozen
+@frozen
 class Waiting:
     """What the run waits for now, until *seconds* from now where that is known."""
 
@@ -131,7 +132,7 @@ class Waiting:
     seconds: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunEnded:
     """The run is over, and committed: *text* is the whole answer.
 
@@ -150,7 +151,7 @@ class RunEnded:
     calls: tuple[ToolCall, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class ToolUse:
     """A tool call begins (*outcome* None) or has come out; committed."""
 
@@ -160,7 +161,7 @@ class ToolUse:
     outcome: CallOutcome | None = None
 
 
-@attrs.frozen
+@frozen
 class Joined:
     """The message of this run is answered by the run *into*; committed."""
 
@@ -168,7 +169,7 @@ class Joined:
     into: str
 
 
-@attrs.frozen
+@frozen
 class Question:
     """A person is asked (*verdict* None), or has answered; committed.
 
@@ -191,7 +192,7 @@ TopicValue = Delta | Reset | Waiting | ToolUse | Joined | Question | RunEnded
 # --- what the sessions' door understands (registered as ``<tenant>/sessions``)
 
 
-@attrs.frozen
+@frozen
 class Ring:
     """Cast by the ledger after an accept: wake the session and show it the row."""
 
@@ -199,14 +200,14 @@ class Ring:
     fresh: bool
 
 
-@attrs.frozen
+@frozen
 class Rouse:
     """Cast after a commit that concerns another session: it has to look again."""
 
     session_key: str
 
 
-@attrs.frozen
+@frozen
 class Wake(supervision.Call[None]):
     """Have a process for this session, whether there is anything to do or not.
 
@@ -217,14 +218,14 @@ class Wake(supervision.Call[None]):
     session_key: str
 
 
-@attrs.frozen
+@frozen
 class Peek(supervision.Call["RunView"]):
     """How a run stands in memory at this moment."""
 
     run_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunView:
     """A run in progress; ``running`` False: not in memory, ask the ledger.
 
@@ -238,19 +239,19 @@ class RunView:
     waiting: Waiting | None = None
 
 
-@attrs.frozen
+@frozen
 class SetIntake(supervision.Call[None]):
     """Drain: stop (or go on) starting runs; those in progress end."""
 
     open: bool
 
 
-@attrs.frozen
+@frozen
 class GetSessionsStatus(supervision.Call["SessionsStatus"]):
     """How many sessions are awake and runs in progress."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionsStatus:
     """Figures of a tenant's sessions.
 
@@ -273,7 +274,7 @@ class SessionsStatus:
 # --- what a session itself understands (registered by its key)
 
 
-@attrs.frozen
+@frozen
 class Abort(supervision.Call[bool]):
     """Stop a run, queued or running, and its sub-agents; its text so far stays.
 
@@ -283,7 +284,7 @@ class Abort(supervision.Call[bool]):
     run_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HandTo(supervision.Call[None]):
     """Have another agent answer from the next turn on; *by* says who wants it so.
 

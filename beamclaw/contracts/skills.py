@@ -2,16 +2,15 @@
 
 from typing import Final, Literal
 
-import attrs
-
 import supervision
+from beamclaw.values import frozen
 
 Scope = Literal["main", "chat", "subagent"]
 """What sort of conversation a turn belongs to: the agent's own with its person, another
 one, or that of a sub-agent. What the agent remembers of its person is for the first."""
 
 
-@attrs.frozen
+@frozen
 class Persona:
     """What an agent is told before a conversation, behind what the configuration says.
 
@@ -24,7 +23,7 @@ class Persona:
     variables: tuple[tuple[str, str], ...] = ()
 
 
-@attrs.frozen
+@frozen
 class Unread:
     """It could not be read so far, and why.
 
@@ -36,7 +35,7 @@ class Unread:
     late: bool = False
 
 
-@attrs.frozen
+@frozen
 class GetPersona(supervision.Call[Persona | Unread]):
     """What *agent* is told now.
 
@@ -49,7 +48,7 @@ class GetPersona(supervision.Call[Persona | Unread]):
     asked_at: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillState:
     """A skill that was found for an agent.
 
@@ -81,21 +80,21 @@ class SkillState:
     os: tuple[str, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class Skills:
     """All skills that were found for an agent, by name."""
 
     found: tuple[SkillState, ...]
 
 
-@attrs.frozen
+@frozen
 class GetSkills(supervision.Call[Skills | Unread]):
     """Which skills there are for *agent*: the disk is looked at."""
 
     agent: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WorkspaceFile:
     """A file at the top of a workspace that an agent is told.
 
@@ -111,7 +110,7 @@ class WorkspaceFile:
     trouble: str = ""
 
 
-@attrs.frozen
+@frozen
 class WorkspaceFiles:
     """Those of one agent, and the folder that they lie in."""
 
@@ -119,21 +118,21 @@ class WorkspaceFiles:
     files: tuple[WorkspaceFile, ...]
 
 
-@attrs.frozen
+@frozen
 class GetFiles(supervision.Call[WorkspaceFiles | Unread]):
     """What stands at the top of the workspace of *agent*."""
 
     agent: str
 
 
-@attrs.frozen
+@frozen
 class Unset:
     """The file was not written, for what it is or would be; in words."""
 
     why: str
 
 
-@attrs.frozen
+@frozen
 class SetFile(supervision.Call[WorkspaceFiles | Unread | Unset]):
     """Put *text* into one of the files at the top of the workspace of *agent*.
 
@@ -146,12 +145,12 @@ class SetFile(supervision.Call[WorkspaceFiles | Unread | Unset]):
     text: str
 
 
-@attrs.frozen
+@frozen
 class GetWatched(supervision.Call[tuple[str, ...]]):
     """The folders in which a change means something."""
 
 
-@attrs.frozen
+@frozen
 class LookAgain:
     """Cast to the index: something may have changed."""
 

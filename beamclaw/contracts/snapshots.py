@@ -37,6 +37,7 @@ from beamclaw.contracts.steps import Steps
 from beamclaw.contracts.transcript import (
     Transcript,
 )
+from beamclaw.values import frozen
 
 MEANING: Final = 5
 """Raised when ``evolve`` comes to another state for the same events than before.
@@ -49,7 +50,7 @@ _MESSAGES = 2048
 _LENGTH = 256 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Keep:
     """Cast to ``<tenant>/snapshots``: make a snapshot of this, when there is time."""
 
@@ -58,7 +59,7 @@ class Keep:
     transcript: Transcript
 
 
-@attrs.frozen
+@frozen
 class Forget(supervision.Call[None]):
     """To ``<tenant>/snapshots``: the session is about to be deleted.
 

@@ -4,24 +4,23 @@ Also the rows of whoever is let in, which mean nothing here: bodies are whatever
 ``gateway/devices`` has encoded.
 """
 
-import attrs
-
 import supervision
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ClaimTenant(supervision.Call[int]):
     """Take the tenant over; the reply is a new epoch, higher than all before."""
 
     tenant: str
 
 
-@attrs.frozen
+@frozen
 class GetStoreStatus(supervision.Call["StoreStatus"]):
     """How the store stands."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StoreStatus:
     """Figures of the store. *epochs*: tenant to the epoch last claimed."""
 
@@ -33,7 +32,7 @@ class StoreStatus:
 # --- who is let in
 
 
-@attrs.frozen
+@frozen
 class DeviceRow:
     """A paired device."""
 
@@ -41,7 +40,7 @@ class DeviceRow:
     body: bytes
 
 
-@attrs.frozen
+@frozen
 class TokenRow:
     """A device's token for one role. *hash*: None once it is void."""
 
@@ -51,7 +50,7 @@ class TokenRow:
     body: bytes
 
 
-@attrs.frozen
+@frozen
 class KeyRow:
     """An API key. *hash*: None once it is void."""
 
@@ -60,7 +59,7 @@ class KeyRow:
     body: bytes
 
 
-@attrs.frozen
+@frozen
 class DropDevice:
     """A device and its tokens are forgotten."""
 
@@ -70,7 +69,7 @@ class DropDevice:
 AccessOp = DeviceRow | TokenRow | KeyRow | DropDevice
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AccessRows:
     """All rows."""
 
@@ -79,16 +78,44 @@ class AccessRows:
     keys: tuple[KeyRow, ...]
 
 
-@attrs.frozen
+@frozen
 class ReadAccess(supervision.Call[AccessRows]):
     """Everybody who is let in."""
 
 
-@attrs.frozen
+@frozen
 class ChangeAccess(supervision.Call[None]):
     """Write *ops*, all of them or none; a row takes the place of the one before."""
 
     ops: tuple[AccessOp, ...]
+
+
+# --- how providers do
+
+
+@frozen
+class ProviderDay:
+    """What the calls of a model added up to on one day; the body is ``statistics``'s."""
+
+    day: str
+    provider: str
+    model: str
+    body: bytes
+
+
+@frozen
+class ReadProviderDays(supervision.Call[tuple[ProviderDay, ...]]):
+    """From the day *since* on, as ``2026-11-22``."""
+
+    since: str
+
+
+@frozen
+class WriteProviderDays(supervision.Call[None]):
+    """Put *rows* in the place of those before; days *before* one are forgotten."""
+
+    rows: tuple[ProviderDay, ...]
+    before: str
 
 
 class DataFolderError(Exception):

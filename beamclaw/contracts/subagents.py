@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 import attrs
 
 from beamclaw.contracts.tools import Order, ToolSpec
+from beamclaw.values import frozen
 
 Mode = Literal["wait", "announce"]
 """How a result comes back: as the result of the tool call, or later as a message."""
@@ -29,7 +30,7 @@ have. ``agent``: all of its own. ``all``: those of every agent.
 """
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Allowance:
     """What a turn may use at most, all sub-agents below it included.
 
@@ -45,7 +46,7 @@ class Allowance:
     cost: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Spend:
     """What a turn has used, all sub-agents below it included."""
 
@@ -76,7 +77,7 @@ def all_of(allowance: Allowance) -> Spend:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Parent:
     """For whom a message is answered: a tool call of a turn in another session.
 
@@ -100,7 +101,7 @@ class Parent:
     hops: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChildEnd:
     """With a message that announces a result: whose, for which turn, and its price."""
 
@@ -109,7 +110,7 @@ class ChildEnd:
     spend: Spend = Spend()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChildBegun:
     """With the intent of a tool call: the turn in another session that it stands for."""
 
@@ -123,7 +124,7 @@ class ChildBegun:
 # --- what an agent may ask for
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Spawn:
     """Have a sub-agent do *task*.
 
@@ -149,7 +150,7 @@ class Spawn:
     cost: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Send:
     """Say *text* in another session; with *reply* its answer comes back as a message."""
 
@@ -158,14 +159,14 @@ class Send:
     reply: bool = True
 
 
-@attrs.frozen
+@frozen
 class HandOver:
     """Another agent answers in this session, from the next turn on."""
 
     agent: str
 
 
-@attrs.frozen
+@frozen
 class Yield:
     """The turn ends when its calls have results; what is awaited comes as messages."""
 
@@ -202,7 +203,7 @@ class SessionTool(Protocol):
 # --- what is allowed
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rules:
     """The configuration's word on sub-agents, and on what sessions may do to another.
 
@@ -239,7 +240,7 @@ class Rules:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Asker:
     """Whose turn asks: *depth* of its session, *hops* and *children* of the turn."""
 

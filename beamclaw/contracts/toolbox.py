@@ -15,11 +15,12 @@ import orjson
 from beamclaw.contracts import tokens
 from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Tool, ToolSpec
+from beamclaw.values import frozen
 
 AnyTool = Tool | SessionTool
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Caller:
     """Whose turn it is.
 
@@ -35,7 +36,7 @@ class Caller:
     depth: int = 0
 
 
-@attrs.frozen(slots=False)
+@frozen(slots=False)
 class Toolbox:
     """The tools of a turn, by name; and of the others, in words, why it has not got them."""
 

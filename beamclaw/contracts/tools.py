@@ -8,11 +8,10 @@ effect is of; ``beamclaw.runs.turn`` decides by it.
 from collections.abc import Awaitable, Mapping
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import attrs
-
 import supervision
 from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.messages import Media
+from beamclaw.values import frozen
 
 Effect = Literal["pure", "idempotent", "checkable", "unsafe"]
 """What running a tool twice does.
@@ -43,7 +42,7 @@ its work nobody knows. ``refused``: it was never begun. ``stopped``: a person st
 """
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolSpec:
     """A tool as a model and the turn machine know it.
 
@@ -75,7 +74,7 @@ class ToolSpec:
     strict: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Order:
     """One call of a tool, to be carried out.
 
@@ -104,7 +103,7 @@ class Order:
     variables: tuple[tuple[str, str], ...] = ()
 
 
-@attrs.frozen
+@frozen
 class Output:
     """What a tool says when it is done; *is_error* tells the model that it failed.
 
@@ -121,7 +120,7 @@ class Output:
     unknown: bool = False
 
 
-@attrs.frozen
+@frozen
 class Bounds:
     """How much of a tool's output is taken.
 
@@ -136,7 +135,7 @@ class Bounds:
     media: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Bounded:
     """A tool's output as it goes into the ledger; see ``beamclaw.contracts.results``.
 
@@ -213,7 +212,7 @@ class Forgets(Protocol):
         ...
 
 
-@attrs.frozen
+@frozen
 class Collect:
     """Cast to the process of a call: send *to* a :class:`CallDone`, when it is done.
 
@@ -223,7 +222,7 @@ class Collect:
     to: supervision.Pid
 
 
-@attrs.frozen
+@frozen
 class CallDone:
     """Sent by the process of a call: what the tool has said."""
 
@@ -231,7 +230,7 @@ class CallDone:
     output: Bounded
 
 
-@attrs.frozen
+@frozen
 class Dismiss:
     """Cast to the process of a call: its result is in the journal, it may end."""
 

@@ -35,6 +35,7 @@ from beamclaw.contracts.messages import Message, said
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.path import path
 from beamclaw.contracts.turn_events import goes_on, started
+from beamclaw.values import frozen
 
 
 def _messages(items: Iterable[Message]) -> Conversation:
@@ -54,7 +55,7 @@ def _sums(state: "Transcript") -> History[int]:
     return History(running(state.messages))
 
 
-@attrs.frozen
+@frozen
 class Transcript:
     """A session's journal, added up.
 
@@ -99,7 +100,7 @@ class Transcript:
         return self.sums[-1] if self.sums else 0
 
 
-@attrs.frozen
+@frozen
 class Fact:
     """One event as it is read: what, for which run, and when."""
 

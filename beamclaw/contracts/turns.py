@@ -1,9 +1,9 @@
 """The limits of one turn."""
 
-import attrs
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TurnLimits:
     """How much one turn may do before it is ended in words.
 

@@ -4,17 +4,16 @@ A question is one row of the ledger, open until somebody answers it or it expire
 first answer counts. It survives every restart, and so does the answer.
 """
 
-import attrs
-
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ledger_reads import ReadWait, ReadWaits
 from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.contracts.sessions import Wake
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Answer(supervision.Call[None]):
     """To a session: a person's answer to one of its questions.
 
@@ -35,14 +34,14 @@ class Answer(supervision.Call[None]):
     always: bool = False
 
 
-@attrs.frozen
+@frozen
 class Answered:
     """To a run, from its session: this question has an answer in the ledger."""
 
     row: WaitRow
 
 
-@attrs.frozen
+@frozen
 class Changed:
     """Published on :func:`topic`: a question was asked, or is over; committed.
 

@@ -7,14 +7,13 @@ subscription says that something was lost.
 
 from collections.abc import Iterable
 
-import attrs
-
 from beamclaw.contracts import names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ledger import NewEvent
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Written:
     """Events that are durable now, in their order; they stand behind event *after*."""
 

@@ -12,6 +12,7 @@ import attrs
 
 from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.tools import Order, Output, Tool, ToolFailed, ToolSpec
+from beamclaw.values import frozen
 
 ALIASES: Final[Mapping[str, str]] = {
     "file_path": "path",
@@ -72,7 +73,7 @@ def _inside(edits: Any) -> Any:
     ]
 
 
-@attrs.frozen
+@frozen
 class Aliased:
     """A tool whose arguments may come under other names.
 

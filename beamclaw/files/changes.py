@@ -24,6 +24,7 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.files.receipts import Receipt, Receipts, Target
 from beamclaw.paths import PathRefused, Place, Root, Roots, Spot, find
+from beamclaw.values import frozen
 
 # What is taken from the modes of a file that is replaced; never the right to become
 # somebody else by running it.
@@ -35,7 +36,7 @@ _PIECE: Final = 1024 * 1024
 _SHAKY: Final = " (it is changed, and may be as before after a power cut)"
 
 
-@attrs.frozen
+@frozen
 class Content:
     """What is at a place.
 
@@ -48,7 +49,7 @@ class Content:
     mode: int | None = None
 
 
-@attrs.frozen
+@frozen
 class Change:
     """What is to become of one file.
 
@@ -141,7 +142,7 @@ def sync_folder(spot: Spot) -> None:
         os.fsync(spot.folder)
 
 
-@attrs.frozen
+@frozen
 class Changes:
     """Carries out changes, several files as one.
 

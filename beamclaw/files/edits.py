@@ -7,17 +7,16 @@ means nothing, and no text is found in what was only just written.
 import itertools
 from collections.abc import Sequence
 
-import attrs
-
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.files.nearest import nearest
 from beamclaw.files.text import Mapped, Marked, line_of, plain
+from beamclaw.values import frozen
 
 # Places that are told where a text stands more than once.
 _PLACES = 5
 
 
-@attrs.frozen
+@frozen
 class Edit:
     """A text, and what stands in its place afterwards.
 
@@ -30,7 +29,7 @@ class Edit:
     new_text: str
 
 
-@attrs.frozen
+@frozen
 class _Found:
     start: int
     end: int

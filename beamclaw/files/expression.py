@@ -10,9 +10,8 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.tools import ToolFailed
+from beamclaw.values import frozen
 
 # Repetitions are written out, so their number is limited, and with them the size.
 MAX_REPEAT: Final = 1000
@@ -24,7 +23,7 @@ class BadExpression(ToolFailed):
     """An expression cannot be read, or not be searched for; in words."""
 
 
-@attrs.frozen
+@frozen
 class Chars:
     """One character out of many.
 
@@ -46,28 +45,28 @@ class Chars:
         return found != self.negated
 
 
-@attrs.frozen
+@frozen
 class At:
     """A place between characters: ``^``, ``$``, ``b`` (edge of a word) or ``B``."""
 
     kind: str
 
 
-@attrs.frozen
+@frozen
 class Sequence:
     """One part after the other."""
 
     parts: tuple["Part", ...]
 
 
-@attrs.frozen
+@frozen
 class Choice:
     """One of several."""
 
     parts: tuple["Part", ...]
 
 
-@attrs.frozen
+@frozen
 class Repeat:
     """A part *least* times, or more up to *most*; None: any number."""
 

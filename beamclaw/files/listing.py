@@ -14,6 +14,7 @@ from beamclaw.config.schema import FilesConfig
 from beamclaw.contracts.steps import Steps
 from beamclaw.paths import Roots, find, open_below
 from beamclaw.paths.written import MAX_NAMES
+from beamclaw.values import frozen
 
 # Entries that are looked at in one step.
 STEP = 2_000
@@ -80,7 +81,7 @@ def _fitting(lines: Sequence[str], chars: int) -> Iterator[str]:
         yield line
 
 
-@attrs.frozen
+@frozen
 class Entry:
     """Something below a folder.
 

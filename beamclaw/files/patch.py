@@ -23,11 +23,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.files.nearest import nearest
 from beamclaw.files.text import Marked
+from beamclaw.values import frozen
 
 BEGIN: Final = "*** Begin Patch"
 END: Final = "*** End Patch"
@@ -40,7 +39,7 @@ _EOF: Final = "*** End of File"
 _NUMBERS = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@ ?")
 
 
-@attrs.frozen
+@frozen
 class Chunk:
     """Lines of one place.
 
@@ -60,7 +59,7 @@ class Chunk:
         return [text for sign, text in self.lines if sign != "+"]
 
 
-@attrs.frozen
+@frozen
 class Add:
     """A new file."""
 
@@ -68,14 +67,14 @@ class Add:
     content: str
 
 
-@attrs.frozen
+@frozen
 class Delete:
     """A file that goes."""
 
     path: str
 
 
-@attrs.frozen
+@frozen
 class Update:
     """A file that changes, and perhaps goes elsewhere."""
 

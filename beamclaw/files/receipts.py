@@ -18,6 +18,7 @@ import attrs
 from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import ToolFailed
 from beamclaw.storage import private_folder
+from beamclaw.values import frozen
 
 VERSION: Final = 1
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,7 +28,7 @@ _PIECE: Final = 1024 * 1024
 _SWEPT: Final = 10_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Target:
     """One file of a call.
 
@@ -48,7 +49,7 @@ class Target:
     mode: int | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Receipt:
     """What one call does.
 

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import attrs
-
 from beamclaw.config.schema import FilesConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.files.bench import Bench
 from beamclaw.paths import Roots
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Setting:
     """What the tools of an agent work with.
 

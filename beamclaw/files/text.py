@@ -7,9 +7,8 @@ writes gets the endings of its surroundings.
 
 from bisect import bisect_left
 
-import attrs
-
 from beamclaw.contracts.tools import ToolFailed
+from beamclaw.values import frozen
 
 BOM = "\ufeff"
 
@@ -36,7 +35,7 @@ def plain(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-@attrs.frozen
+@frozen
 class Marked:
     """A file's text without its mark.
 

@@ -31,7 +31,7 @@ from beamclaw.gateway.broadcast import EVENTS, broadcast
 from beamclaw.gateway.broadcast import NAME as BROADCAST
 from beamclaw.gateway.devices import DevicesServer
 from beamclaw.gateway.events.devices import event_of
-from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.floor import Floor, Ports
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
 from beamclaw.gateway.methods import health
@@ -43,7 +43,7 @@ from beamclaw.gateway.socket.client import Reception
 from beamclaw.gateway.turns import Limits, Turns
 from supervision import ChildSpec
 
-__all__ = ["Means", "supervisor"]
+__all__ = ["Means", "Ports", "supervisor"]
 
 DEVICES_COOL_DOWN = supervision.CoolDown(first=0.1, factor=2.0, most=30.0, jitter=0.2)
 
@@ -54,14 +54,21 @@ def supervisor(
     outside: Outside,
     troubles: Troubles | None = None,
     means: Means | None = None,
+    *,
+    ports: Ports | None = None,
 ) -> supervision.Supervisor:
     """The gateway's supervisor; its address is the registry value of ``gateway``.
 
     What stands in *troubles* is why the node is not ready. *means* is what agents have.
+    *ports* is what the incarnation before was given.
     """
     config, access = current.config, Access()
     gate = gate_of(config.gateway, access, outside)
-    floor = Floor(limit=config.gateway.max_connections, troubles=troubles or Troubles())
+    floor = Floor(
+        limit=config.gateway.max_connections,
+        troubles=troubles or Troubles(),
+        ports=ports or Ports(),
+    )
     hall = Hall(
         limit=config.gateway.socket.max_clients,
         most_present=config.gateway.socket.max_present,
@@ -200,6 +207,7 @@ async def _serve(
         created=int(outside.wall()),
         max_messages=numbers.max_messages,
         hooks=HooksConfig() if apart else config.hooks,
+        auth_mode=numbers.auth.mode,
         rest=Rest(node=node, bus=bus, outside=outside, turns=turns),
         control_ui=await _control_ui(numbers, outside, node, apart=apart),
         whole=not apart,
@@ -216,7 +224,7 @@ async def _serve(
         access=gate.access,
         loading=Loading(outside.worker(), _methods),
         methods=_methods,
-        events=(*EVENTS, *notices.EVENTS),
+        events=(*EVENTS, *notices.EVENTS, "beamclaw.shell"),
     )
     listening = floor.pages if apart else floor.listening
     await serve(numbers, floor, listening, app.build(rooms), reception)

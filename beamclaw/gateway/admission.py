@@ -10,20 +10,49 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.hosts import is_loopback
 from beamclaw.gateway.problem import Problem
+from beamclaw.values import frozen
 
-# Without a token: what says only that the node is there.
+# Files of the node's page, at /page/: a program in which nothing is that is secret.
+PAGE_FILES: Final = (
+    "access.js",
+    "app.js",
+    "chart.js",
+    "chat.js",
+    "dom.js",
+    "health.js",
+    "icon.svg",
+    "logs.js",
+    "markdown.js",
+    "sessions.js",
+    "spending.js",
+    "style.css",
+    "tree.js",
+    "wire.js",
+    "words.js",
+)
+# Where a browser with a link of `beamclaw dashboard` gets a key of its own.
+ENTER: Final = "/page/enter"
+# Without a token: what says only that the node is there, the page's program, and its door.
 OPEN_PATHS: Final = frozenset(
-    {"/", "/style.css", "/healthz", "/health", "/readyz", "/ready", "/startupz"}
+    {
+        "/",
+        "/page/",
+        ENTER,
+        "/healthz",
+        "/health",
+        "/readyz",
+        "/ready",
+        "/startupz",
+        *(f"/page/{name}" for name in PAGE_FILES),
+    }
 )
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _JSON: Final = frozenset({"application/json", "application/json; charset=utf-8"})
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """The head of a request, as far as admission looks at it.
 
@@ -48,7 +77,7 @@ class Asked:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Admission:
     """The rules, settled when the gateway starts.
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import attrs
+from beamclaw.values import frozen
 
 _PREFIXES: Final = ("openclaw/", "openclaw:", "beamclaw/", "agent:")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Agents:
     """Which agents answer here, by what is configured at the time."""
 

@@ -4,7 +4,7 @@ Quart routes and answers; what it would do with bodies and time limits is done b
 it (:class:`Dialogue`), because it would do it after a stranger has been let in.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import attrs
@@ -18,9 +18,8 @@ from werkzeug.exceptions import HTTPException
 import supervision
 from beamclaw.config.schema import HooksConfig
 from beamclaw.contracts import names
-from beamclaw.contracts.resources import resource
 from beamclaw.gateway import control_ui as control_ui_files
-from beamclaw.gateway import embeddings, invoke, permission, v1
+from beamclaw.gateway import embeddings, invoke, page, permission, v1
 from beamclaw.gateway import metrics as metrics_page
 from beamclaw.gateway.admission import OPEN_PATHS, Admission, Asked, too_large
 from beamclaw.gateway.agents import Agents
@@ -34,12 +33,9 @@ from beamclaw.gateway.problem import Problem, Style
 from beamclaw.gateway.replies import SENT, as_json, in_json
 from beamclaw.gateway.rest import routes
 from beamclaw.gateway.turns import STOPPING, Turns
+from beamclaw.values import frozen
 
 REFUSED: Final = "beamclaw.gateway.refused"
-PAGE_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
 # Without these the node takes no turns; each is named in `failing` when it is down.
 NEEDED: Final = (
     names.of_tenant(names.DEFAULT_TENANT, "ledger"),
@@ -48,13 +44,14 @@ NEEDED: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rooms:
     """What the paths need.
 
     Attributes:
         created: When the gateway started, in seconds since the epoch.
         max_messages: Of one request.
+        auth_mode: How people say who they are, for the page that asks them.
         control_ui: The program for a browser; None: it is not served.
         whole: All of the gateway is here; else nothing but the Control UI.
     """
@@ -68,6 +65,7 @@ class Rooms:
     max_messages: int
     rest: routes.Rest
     hooks: HooksConfig
+    auth_mode: str = "token"
     control_ui: ControlUi | None = None
     whole: bool = True
 
@@ -105,21 +103,21 @@ class Dialogue(TrioASGIHTTPConnection):
         scope = cast("Message", self.scope)
         exchange: Exchange = scope["extensions"]["beamclaw.exchange"]
         asked = _asked(scope)
-        page = None
+        found = None
         if (control_ui := self.app.control_ui) is not None:
             asked = control_ui.renamed(asked)
             scope["path"] = asked.path
-            page = control_ui.find(asked)
+            found = control_ui.find(asked)
         exchange.style = style_of(asked)
         principal = self._refuse(asked)
-        if principal is None and page is None and not permission.is_open(asked):
+        if principal is None and found is None and not permission.is_open(asked):
             rooms = self.app.rooms
             hook = rooms.hooks.token if rooms.hooks.enabled else None
             principal = await permission.principal_of(rooms.gate, asked, hook)
         if isinstance(principal, Problem):
             await self._turn_away(exchange, principal)
         elif principal is None:
-            await self._answer(exchange, asked, None, send, page)
+            await self._answer(exchange, asked, None, send, found)
         else:
             # Whoever is let in can be cut off, from here to the end.
             with self.app.rooms.gate.access.guest(principal, exchange.cut):
@@ -136,7 +134,7 @@ class Dialogue(TrioASGIHTTPConnection):
         asked: Asked,
         principal: Principal | None,
         send: Any,
-        page: Found | None = None,
+        found: Found | None = None,
     ) -> None:
         problem = None
         if principal is not None:
@@ -151,8 +149,8 @@ class Dialogue(TrioASGIHTTPConnection):
             await exchange.start(204, [])
             await exchange.write(b"", more=False)
             return
-        if page is not None and self.app.control_ui is not None:
-            response = await self.app.control_ui.answer(page, asked)
+        if found is not None and self.app.control_ui is not None:
+            response = await self.app.control_ui.answer(found, asked)
             await self._send_response(cast("Any", exchange.send), response)
             return
         scope = cast("Message", self.scope)
@@ -243,7 +241,7 @@ def _all(app: GatewayApp, rooms: Rooms) -> None:
     invoke.add_route(app, rooms.rest)
     hook_routes.add_routes(app, rooms.rest, rooms.hooks)
     metrics_page.add_route(app)
-    _pages(app)
+    page.add_routes(app, rooms.gate, rooms.auth_mode, rooms.rest)
 
 
 def _health(app: GatewayApp, floor: Floor) -> None:
@@ -306,23 +304,6 @@ def failures(floor: Floor) -> list[str]:
     if not floor.intake:
         failing.insert(0, "draining")
     return failing
-
-
-def _pages(app: GatewayApp) -> None:
-    folder = resource("web")
-    for path, file, kind in (
-        ("/", "index.html", "text/html; charset=utf-8"),
-        ("/style.css", "style.css", "text/css; charset=utf-8"),
-    ):
-        app.add_url_rule(path, path, _page((folder / file).read_bytes(), kind))
-
-
-def _page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
-    async def page() -> Response:
-        headers = {"content-security-policy": PAGE_POLICY, "content-type": kind}
-        return Response(content, headers=headers)
-
-    return page
 
 
 def _control_ui(app: GatewayApp, control_ui: ControlUi, agents: Agents) -> None:

@@ -14,13 +14,14 @@ from beamclaw.contracts.messages import Message, ModelParams
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.fields import MAX_NAME, Wrong, header
+from beamclaw.values import frozen
 
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _QUEUE: Final = "x-openclaw-queue-mode"
 _VISIBLE: Final = re.compile(r"[!-~]{1,255}")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Ask:
     """A request for one answer, checked.
 
@@ -97,7 +98,7 @@ class Ask:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Whom:
     """Who is asked, where, and how: what headers and a few fields say in all APIs."""
 

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-import attrs
 import trio
 
 import supervision
@@ -17,6 +16,7 @@ from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.ends import run_ended
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.sessions import RunEnded, RunView, peek, read_run
+from beamclaw.values import frozen
 
 # Seconds that a tenant may take for a look; the run's next words ask again.
 PATIENCE: Final = 5.0
@@ -25,7 +25,7 @@ PATIENCE: Final = 5.0
 Found = RunView | RunEnded | None
 
 
-@attrs.frozen
+@frozen
 class Missed:
     """A run of which something was missed."""
 

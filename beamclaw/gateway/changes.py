@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
 import trio
 
 import supervision
@@ -25,6 +24,7 @@ from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.events.rows import Lately, session_row
 from beamclaw.gateway.events.runs import agent_of
 from beamclaw.gateway.hall import Client, Hall
+from beamclaw.values import frozen
 
 # Seconds that a tenant may take for a session.
 PATIENCE: Final = 0.25
@@ -34,7 +34,7 @@ REST: Final = 1.0
 WAITING: Final = 1024
 
 
-@attrs.frozen
+@frozen
 class _Change:
     tenant: str
     key: str

@@ -22,6 +22,7 @@ import supervision
 from beamclaw.config.schema import ControlUiConfig
 from beamclaw.contracts.outside import Worker
 from beamclaw.gateway.admission import Asked
+from beamclaw.values import frozen
 
 UNREADABLE: Final = "beamclaw.gateway.control_ui.unreadable"
 PAGE: Final = "index.html"
@@ -53,7 +54,7 @@ class NoControlUiError(Exception):
     """The folder is none that a Control UI is in; the text says why."""
 
 
-@attrs.frozen
+@frozen
 class Found:
     """What a path stands for.
 
@@ -68,7 +69,7 @@ class Found:
     moved: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ControlUi:
     """The files by their paths.
 
@@ -284,4 +285,4 @@ async def look(
 
 def owned(rules: Iterable[str]) -> frozenset[str]:
     """First parts of the paths that the gateway answers itself, by its *rules*."""
-    return frozenset(rule.split("/")[1] for rule in rules) - {"", "style.css"}
+    return frozenset(rule.split("/")[1] for rule in rules) - {""}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, cast
 
-import attrs
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
@@ -20,6 +19,7 @@ from beamclaw.gateway.problem import Problem
 from beamclaw.gateway.replies import as_json
 from beamclaw.gateway.rest.routes import Rest
 from beamclaw.gateway.turns import UNAVAILABLE, refused
+from beamclaw.values import frozen
 
 PATH: Final = "/v1/embeddings"
 # Waits between tries while that part of the node is down.
@@ -31,7 +31,7 @@ def add_route(app: QuartTrio, rest: Rest) -> None:
     app.add_url_rule(PATH, PATH, _Door(rest).serve, methods=["POST"])
 
 
-@attrs.frozen
+@frozen
 class _Door:
     rest: Rest
 

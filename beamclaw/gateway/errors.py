@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import attrs
+from beamclaw.values import frozen
 
 INVALID_REQUEST: Final = "INVALID_REQUEST"
 UNAVAILABLE: Final = "UNAVAILABLE"
@@ -82,7 +82,7 @@ def missing_scope(missing: str, required: Iterable[str]) -> MethodError:
     )
 
 
-@attrs.frozen
+@frozen
 class Fault:
     """One thing that is wrong with parameters: where (``/client/id``), and what."""
 

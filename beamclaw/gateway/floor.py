@@ -43,6 +43,21 @@ class Visit(Protocol):
 
 
 @attrs.define(eq=False)
+class Ports:
+    """The ports that were given out where any was fine; 0: none yet.
+
+    Clients know them: they outlive every incarnation of the gateway.
+
+    Attributes:
+        gateway: Of the gateway.
+        pages: Of the Control UI, if it has a listener of its own.
+    """
+
+    gateway: int = 0
+    pages: int = 0
+
+
+@attrs.define(eq=False)
 class Floor:
     """The table.
 
@@ -51,8 +66,7 @@ class Floor:
         intake: New requests are taken.
         ready: When the node was first ready to take turns (Trio's clock).
         pages: Where the Control UI is listened for, if it has a listener of its own.
-        port: Where the gateway listened first, if any port was fine.
-        pages_port: The same, of the Control UI.
+        ports: Where was listened first, if any port was fine.
         on_idle: Called when the last request in progress ends.
         troubles: What is wrong with parts of the node.
     """
@@ -63,8 +77,7 @@ class Floor:
     ready: float | None = None
     listening: Listening | None = None
     pages: Listening | None = None
-    port: int = 0
-    pages_port: int = 0
+    ports: Ports = attrs.field(factory=Ports)
     on_idle: Callable[[], None] | None = None
     troubles: Troubles = attrs.field(factory=Troubles)
     accepted: int = 0

@@ -8,11 +8,11 @@ put in at the end (:func:`numbered`).
 import re
 from typing import Any, Final, cast
 
-import attrs
 import orjson
 
 from beamclaw.gateway import strict_json
 from beamclaw.gateway.errors import MethodError, invalid
+from beamclaw.values import frozen
 
 MAX_ID: Final = 256
 MAX_METHOD: Final = 128
@@ -21,7 +21,7 @@ _FIELDS: Final = frozenset({"type", "id", "method", "params", "traceparent"})
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028-\u202e\u2066-\u2069]")
 
 
-@attrs.frozen
+@frozen
 class Request:
     """Something that a client asks for.
 
@@ -37,7 +37,7 @@ class Request:
     traceparent: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Unread:
     """A frame that is no request.
 
@@ -134,7 +134,7 @@ def failure(id: str, error: MethodError) -> bytes:  # noqa: A002 -- as in the fr
     return orjson.dumps(frame)
 
 
-@attrs.frozen
+@frozen
 class StateVersion:
     """How often presence and health have changed: a client knows what it has seen."""
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
+import trio
 
+import supervision
 from beamclaw.gateway import frames
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.frames import StateVersion
@@ -56,6 +58,8 @@ class Client:
         since_ms: When it came.
         sessions: It wants to hear of changes of all sessions it may see.
         messages: Sessions whose messages it wants to hear of.
+        process: Of its connection.
+        looks: What it has asked for that goes on until it is enough, by request.
     """
 
     conn_id: str
@@ -67,6 +71,10 @@ class Client:
     since_ms: int = 0
     sessions: bool = False
     messages: set[str] = attrs.field(factory=set[str])
+    process: supervision.Pid | None = None
+    looks: dict[str, trio.CancelScope] = attrs.field(
+        factory=dict[str, trio.CancelScope]
+    )
 
     def may_see(self, tenant: str, scope: str | None) -> bool:
         """Whether an event of *tenant* that needs *scope* is for it."""

@@ -23,6 +23,7 @@ from beamclaw.gateway.rest.problems import problem_of
 from beamclaw.gateway.rest.routes import FAULTS, Rest
 from beamclaw.gateway.turns import STOPPING
 from beamclaw.gateway.watch import Watch
+from beamclaw.values import frozen
 
 PATH: Final = "/tools/invoke"
 _KEY: Final = re.compile(r"[!-~]{1,255}")
@@ -37,7 +38,7 @@ _STATUS: Final[Mapping[Fault, tuple[int, str]]] = {
 """Status and ``type`` of an error, as OpenClaw has them."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Body:
     """What is ordered; ``name`` goes before ``tool``."""
 
@@ -56,7 +57,7 @@ def add_route(app: QuartTrio, rest: Rest) -> None:
     app.add_url_rule(PATH, PATH, _Door(rest).serve, methods=["POST"])
 
 
-@attrs.frozen
+@frozen
 class _Door:
     rest: Rest
 

@@ -1,5 +1,6 @@
 """The process that owns the listening sockets and answers for the gateway."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 import trio
@@ -15,7 +16,7 @@ from beamclaw.contracts.gateway import (
     SetIntake,
     WaitIdle,
 )
-from beamclaw.contracts.listening import Listen
+from beamclaw.contracts.listening import Listen, Listening
 from beamclaw.gateway import sockets
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
@@ -79,9 +80,10 @@ class Listener(supervision.Server):
         files = sockets.raise_file_limit() - RESERVED_FILES
         floor.limit = max(1, min(config.max_connections, files))
         if floor.listening is None:
-            port = config.port or floor.port
-            floor.listening = await self._listen(config.host, port, config.backlog)
-            floor.port = floor.listening.address.port
+            floor.listening = await self._listen_at(
+                config.host, config.port, floor.ports.gateway
+            )
+            floor.ports.gateway = floor.listening.address.port
             floor.started = trio.current_time()
         if config.control_ui.apart and floor.pages is None:
             await self._listen_for_pages()
@@ -93,11 +95,20 @@ class Listener(supervision.Server):
             {"url": floor.listening.address.url},
         )
 
+    async def _listen_at(self, host: str, port: int | None, kept: int) -> Listening:
+        """At *port*; where any is fine at the *kept* one, as long as it can be had."""
+        backlog = self._config.backlog
+        if not port and kept:
+            with suppress(CannotListen):
+                return await self._listen(host, kept, backlog)
+        return await self._listen(host, port or 0, backlog)
+
     async def _listen_for_pages(self) -> None:
         config, floor = self._config, self._floor
-        port = config.control_ui.port or floor.pages_port
         try:
-            found = await self._listen(config.control_ui_host, port, config.backlog)
+            found = await self._listen_at(
+                config.control_ui_host, config.control_ui.port, floor.ports.pages
+            )
         except CannotListen as error:
             self._close()
             why = str(error).partition(";")[0]
@@ -105,7 +116,7 @@ class Listener(supervision.Server):
                 f"{why}; choose another address for the Control UI "
                 "(gateway.control_ui.host and gateway.control_ui.port)"
             ) from None
-        floor.pages, floor.pages_port = found, found.address.port
+        floor.pages, floor.ports.pages = found, found.address.port
         supervision.emit(PAGES, {}, {"url": found.address.url})
 
     async def handle_call(

@@ -33,6 +33,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "POST /v1/messages/count_tokens": scopes.READ,
     "POST /v1/responses": scopes.WRITE,
     "GET /v1/responses/<name>": scopes.READ,
+    "GET /v1/responses/<name>/input_items": scopes.READ,
     "DELETE /v1/responses/<name>": scopes.WRITE,
     "POST /v1/responses/<name>/cancel": scopes.WRITE,
     "GET /api/agents": scopes.READ,
@@ -66,7 +67,7 @@ async def principal_of(
             return gate.admit_hook(hook, asked.peer, asked.headers)
         return await gate.admit_http(asked.peer, asked.headers)
     except Denied as denied:
-        return _problem(denied.refusal, asked)
+        return problem_of(denied.refusal, asked)
 
 
 def forbidden(app: Quart, asked: Asked, principal: Principal) -> Problem | None:
@@ -91,7 +92,8 @@ def forbidden(app: Quart, asked: Asked, principal: Principal) -> Problem | None:
     )
 
 
-def _problem(refusal: Refusal, asked: Asked) -> Problem:
+def problem_of(refusal: Refusal, asked: Asked) -> Problem:
+    """*refusal* as it is told over HTTP."""
     if refusal.reason == "rate_limited":
         return Problem(
             status=429,
@@ -136,6 +138,8 @@ def _problem(refusal: Refusal, asked: Asked) -> Problem:
 _WORDS: Final[Mapping[str, str]] = {
     "api_key_mismatch": "the API key is unknown, revoked or expired",
     "device_token_mismatch": "the device token is unknown or revoked",
+    "link_void": "this link was used before, or is too old; make another one with "
+    "beamclaw dashboard",
     "proxy_untrusted": "this gateway is reached through its proxy only",
     "user_not_allowed": "this user is not let in",
 }

@@ -12,6 +12,8 @@ from typing import Final, Literal
 import attrs
 import orjson
 
+from beamclaw.values import frozen
+
 INVALID: Final = "invalid_request_error"
 Style = Literal["openai", "anthropic", "tools"]
 # What stands beside the error.
@@ -30,7 +32,7 @@ _ANTHROPIC: Final[Mapping[int, str]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Problem:
     """An error answer.
 

@@ -1,25 +1,30 @@
 """Responses that are kept: read again, stopped, deleted."""
 
 import re
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import attrs
 import orjson
 import trio
 
 import supervision
-from beamclaw.contracts import keys, lifecycle, names
+from beamclaw.contracts import journal, lifecycle, names
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ends import run_ended
+from beamclaw.contracts.journal import InboundTaken
 from beamclaw.contracts.ledger_errors import LedgerError
-from beamclaw.contracts.ledger_reads import CountAbout
+from beamclaw.contracts.ledger_reads import ReadMessage, ReadTurn
 from beamclaw.contracts.ledger_rows import RunRow
-from beamclaw.contracts.sessions import abort, read_run
+from beamclaw.contracts.messages import Message
+from beamclaw.contracts.sessions import Inbound, abort, read_answering, read_run
 from beamclaw.gateway.openai import response
+from beamclaw.gateway.openai.items import Page, listed
 from beamclaw.gateway.openai.response import ResponseEvents
 from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.values import frozen
 
 # Waits between tries while the tenant is down.
 _PAUSES: Final = (0.02, 0.1, 0.4, 1.0, 1.0)
@@ -34,7 +39,7 @@ UNAVAILABLE: Final = Problem(
 )
 
 
-@attrs.frozen
+@frozen
 class Rejoined:
     """The run of a response, and what makes events of what is published of it."""
 
@@ -42,7 +47,7 @@ class Rejoined:
     events: ResponseEvents
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """How a response is to be read; see :func:`read_query`."""
 
@@ -63,7 +68,7 @@ def read_query(query: str) -> Asked | Problem:
     return Asked(stream=stream == "true", after=-1 if after is None else int(after))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Stored:
     """See the module. Each of the three gives the answer's body, or a problem."""
 
@@ -79,11 +84,53 @@ class Stored:
 
     async def delete(self, response_id: str) -> bytes | Problem:
         """Forget it; with the last one of a conversation that is deleted, too."""
-        return await self._tried(self._delete, response_id)
+        found = False
+
+        async def once(_: str) -> bytes | Problem:
+            nonlocal found
+            row = await self._row(response_id)
+            if isinstance(row, Problem):
+                # What a try before this one has done, whose reply was lost, is done.
+                return _deleted(response_id) if found else row
+            found = True
+            return await self._delete(row)
+
+        return await self._tried(once, response_id)
 
     async def streamed(self, response_id: str, after: int) -> Rejoined | Problem:
         """The events of it that follow number *after*, also of one that is over."""
         return await self._tried(partial(self._streamed, after=after), response_id)
+
+    async def input_items(self, response_id: str, page: Page) -> bytes | Problem:
+        """What it was given, a page of it."""
+        return await self._tried(partial(self._input_items, page=page), response_id)
+
+    async def _input_items(self, response_id: str, page: Page) -> bytes | Problem:
+        ledger = names.of_tenant(names.DEFAULT_TENANT, "ledger")
+        # Looked at first: what does not wait any more stands in the journal by now.
+        waiting = await self.bus.call(ledger, ReadMessage(response_id))
+        row = await self._row(response_id)
+        if isinstance(row, Problem):
+            return row
+        if waiting is not None:
+            given = decode(waiting.body, Inbound).messages
+        else:
+            given = await self._given(row)
+        return listed(response_id, given, page)
+
+    async def _given(self, row: RunRow) -> tuple[Message, ...]:
+        """What the run's message has brought into the conversation."""
+        # The turn that answers it may be another message's.
+        turn = await read_answering(self.bus, names.DEFAULT_TENANT, row.run_id) or row
+        joins = None if turn.run_id == row.run_id else row.run_id
+        ledger = names.of_tenant(names.DEFAULT_TENANT, "ledger")
+        events = await self.bus.call(ledger, ReadTurn(turn.run_id, "inbound"))
+        return tuple(
+            message
+            for body in map(journal.read, events)
+            if isinstance(body, InboundTaken) and body.joins == joins
+            for message in body.messages
+        )
 
     async def _streamed(self, response_id: str, after: int) -> Rejoined | Problem:
         row = await self._row(response_id)
@@ -140,19 +187,15 @@ class Stored:
             await abort(self.bus, names.DEFAULT_TENANT, row.session_key, row.run_id)
         return await self._get(response_id)
 
-    async def _delete(self, response_id: str) -> bytes | Problem:
-        row = await self._row(response_id)
-        if isinstance(row, Problem):
-            return row
-        tenant, key = names.DEFAULT_TENANT, row.session_key
-        try:
+    async def _delete(self, row: RunRow) -> bytes:
+        forget = lifecycle.ForgetAbout(row.run_id)
+        # With the whole conversation it is gone, too.
+        with suppress(lifecycle.NoSuchSession):
             await lifecycle.order(
-                self.bus, tenant, key, lifecycle.ForgetAbout(response_id)
+                self.bus, names.DEFAULT_TENANT, row.session_key, forget
             )
-            ledger = names.of_tenant(tenant, "ledger")
-            left = await self.bus.call(ledger, CountAbout(key))
-            if not left and keys.parse(key).kind == "http-response":
-                await lifecycle.order(self.bus, tenant, key, lifecycle.DeleteSession())
-        except (lifecycle.NoSuchSession, lifecycle.TurnInProgress):
-            pass  # it is gone, or goes when its time is over
-        return orjson.dumps({"id": response_id, "object": "response", "deleted": True})
+        return _deleted(row.run_id)
+
+
+def _deleted(response_id: str) -> bytes:
+    return orjson.dumps({"id": response_id, "object": "response", "deleted": True})

@@ -49,6 +49,7 @@ from beamclaw.gateway.fields import Wrong
 from beamclaw.gateway.honour import Check
 from beamclaw.gateway.problem import Problem, invalid
 from beamclaw.gateway.watch import Finish, Nothing, Watch
+from beamclaw.values import frozen
 
 # Waits between tries while the tenant is down; it is back in less than the first few.
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
@@ -80,7 +81,7 @@ UNAVAILABLE: Final = Problem(
 Take = Callable[[Any], Awaitable[bool]]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """Numbers of the configuration's ``gateway`` section that matter here."""
 
@@ -89,7 +90,7 @@ class Limits:
     heartbeat_seconds: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Turns:
     """What all requests share that ask for an answer.
 

@@ -14,6 +14,7 @@ from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.exchange import Exchange
 from beamclaw.gateway.openai import models as openai_models
 from beamclaw.gateway.openai.completions import Completions
+from beamclaw.gateway.openai.items import read_page
 from beamclaw.gateway.openai.responses import Responses
 from beamclaw.gateway.problem import Problem, styled
 from beamclaw.gateway.replies import SENT, as_json, in_json
@@ -88,6 +89,20 @@ def _add_stored(app: QuartTrio, turns: Turns, kept: Stored) -> None:
 
     path = "/v1/responses/<name>"
     app.add_url_rule(path, f"GET {path}", _reading(turns, kept), methods=["GET"])
+    path = "/v1/responses/<name>/input_items"
+    app.add_url_rule(path, f"GET {path}", _given(kept), methods=["GET"])
+
+
+def _given(kept: Stored) -> Callable[[str], Awaitable[Response]]:
+    async def serve(name: str) -> Response:
+        scope = cast("dict[str, Any]", request.scope)
+        asked: Asked = scope["beamclaw.asked"]
+        page = read_page(asked.query)
+        if isinstance(page, Problem):
+            return as_json(page)
+        return as_json(await kept.input_items(name, page))
+
+    return serve
 
 
 def _reading(turns: Turns, kept: Stored) -> Callable[[str], Awaitable[Response]]:

@@ -2,21 +2,21 @@
 
 from typing import Any, Self
 
-import attrs
 import trio
 
 from beamclaw.contracts.bus import Subscription
 from beamclaw.gateway.exchange import Exchange
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Nothing:
     """Nothing was published for a while."""
 
     run_id: str
 
 
-@attrs.frozen
+@frozen
 class Finish:
     """The node stops."""
 

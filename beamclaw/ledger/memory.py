@@ -12,7 +12,7 @@ import attrs
 
 from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.budgets import Purse, Spent, purses
-from beamclaw.contracts.ledger import Commit, Erase
+from beamclaw.contracts.ledger import Commit, Erase, ProveCommit
 from beamclaw.contracts.ledger_inbox import Accept, Receipt
 from beamclaw.contracts.ledger_ops import Deliver, EndRun, OpenChild, OpenRun
 from beamclaw.contracts.ledger_rows import ChildState, RunState
@@ -22,6 +22,7 @@ from beamclaw.contracts.subagents import ChildKind, Mode
 from beamclaw.ledger import statements as sql
 from beamclaw.ledger.grants import MOST, Grants
 from beamclaw.storage import Connection
+from beamclaw.values import frozen
 
 REMEMBERED = 8_192
 
@@ -129,7 +130,7 @@ class Child:
     tainted: int = 0
 
 
-@attrs.frozen
+@frozen
 class Reserved:
     """A reservation that is not settled, and the purses it is in."""
 
@@ -180,7 +181,9 @@ class Memory:
         self.reserved.clear()
         self._known = False
 
-    def recall(self, jobs: Sequence[Commit | Accept | Erase | RevokeGrant]) -> None:
+    def recall(
+        self, jobs: Sequence[Commit | Accept | Erase | RevokeGrant | ProveCommit]
+    ) -> None:
         """Look up what *jobs* are about, in a few statements for all of them."""
         if not self._known:
             self._recall_counts()
@@ -192,7 +195,11 @@ class Memory:
             self.spent.clear()
         if len(self.reserved) > REMEMBERED:
             self.reserved.clear()
-        jobs = [job for job in jobs if not isinstance(job, Erase | RevokeGrant)]
+        jobs = [
+            job
+            for job in jobs
+            if not isinstance(job, Erase | RevokeGrant | ProveCommit)
+        ]
         sessions = self.sessions
         accepts = list(_messages(jobs))
         keys = {job.session_key for job in jobs if job.session_key not in sessions}

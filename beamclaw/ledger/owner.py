@@ -1,13 +1,12 @@
 """Who owns a ledger: one node at a time, told by an epoch that only rises."""
 
-import attrs
-
 from beamclaw.contracts.points import point
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.storage import Connection
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Owner:
     """The value of a ledger's name, see :class:`beamclaw.contracts.ledger.Owned`."""
 

@@ -14,12 +14,14 @@ from beamclaw.contracts.ledger_reads import (
     ReadErasable,
     ReadExpired,
     ReadJournal,
+    ReadMessage,
     ReadOpenWork,
     ReadOutput,
     ReadRun,
     ReadSession,
     ReadSessionRow,
     ReadSessions,
+    ReadTurn,
     ReadWait,
     ReadWaits,
     ReadWaitsOver,
@@ -66,6 +68,8 @@ Read = (
     | ReadSessions
     | ReadSessionRow
     | ReadJournal
+    | ReadMessage
+    | ReadTurn
     | ReadExpired
     | ReadErasable
     | CountAbout
@@ -137,6 +141,8 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadSessions: session_reads.sessions,
     ReadSessionRow: session_reads.session_row,
     ReadJournal: session_reads.events,
+    ReadMessage: session_reads.message,
+    ReadTurn: session_reads.turn,
     ReadExpired: session_reads.expired,
     ReadErasable: erasing.erasable,
     CountAbout: session_reads.count_about,

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
-
 from beamclaw.contracts.ledger_reads import ReadAncestors, ReadChildren
 from beamclaw.contracts.ledger_rows import ChildRow
 from beamclaw.contracts.subagents import Spend
 from beamclaw.storage import Connection
+from beamclaw.values import frozen
 
 _CHILDREN = """
     SELECT c.run_id, s.key, p.key, c.parent_run, c.call_id, c.kind, c.mode, c.state,
@@ -65,7 +64,7 @@ ANY = """
 """
 
 
-@attrs.frozen
+@frozen
 class Kin:
     """A session's relatives in a :class:`beamclaw.contracts.ledger_reads.SessionRead`."""
 

@@ -19,7 +19,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.commands import end_commands_of
-from beamclaw.contracts.ledger import Commit, Erase, LedgerStatus
+from beamclaw.contracts.ledger import Commit, Erase, LedgerStatus, ProveCommit
 from beamclaw.contracts.ledger_errors import LedgerError, StorageFailed, StorageFull
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
 from beamclaw.contracts.ledger_session_ops import DropSession
@@ -55,6 +55,7 @@ from beamclaw.storage import (
     probe,
     suspect,
 )
+from beamclaw.values import frozen
 
 K = TypeVar("K")
 
@@ -68,24 +69,24 @@ LOOK_AGAIN = 1.0
 _ROOM = 1024 * 1024
 
 
-@attrs.frozen
+@frozen
 class _Waits:
     """There was no room for this commit."""
 
     sender: supervision.From
 
 
-@attrs.frozen
+@frozen
 class _LookAgain:
     """It is time to see whether the disk works again."""
 
 
-@attrs.frozen
+@frozen
 class _Probe:
     """Try to write beside the ledger; for the reader's thread, which has the time."""
 
 
-@attrs.frozen
+@frozen
 class _Probed:
     """What came of it: why it failed, or None."""
 
@@ -399,7 +400,7 @@ class LedgerServer(supervision.Server):
         _answer(sender, outcome)
 
 
-_WRITES: Final = frozenset({Commit, Accept, Erase, RevokeGrant})
+_WRITES: Final = frozenset({Commit, Accept, Erase, RevokeGrant, ProveCommit})
 
 
 def _answer(sender: Any, outcome: object) -> None:

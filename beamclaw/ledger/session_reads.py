@@ -9,11 +9,13 @@ from beamclaw.contracts.ledger_reads import (
     CountAbout,
     ReadExpired,
     ReadJournal,
+    ReadMessage,
     ReadOpenWork,
     ReadRun,
     ReadSession,
     ReadSessionRow,
     ReadSessions,
+    ReadTurn,
     SessionRead,
 )
 from beamclaw.contracts.ledger_rows import (
@@ -30,7 +32,7 @@ from beamclaw.storage import Connection
 _RUN = """
     SELECT r.run_id, coalesce(s.deleted_key, s.key), r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
         r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
-        r.joined, r.calls, r.about, r.queued_at
+        r.joined, r.calls, iif(s.deleted_at IS NULL, r.about, NULL), r.queued_at
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
 """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
@@ -126,7 +128,44 @@ _EXPIRED = f"""
 """
 _COUNT_ABOUT = """
     SELECT count(*) FROM runs AS r JOIN sessions AS s ON s.id = r.session
-    WHERE s.key = ? AND r.about IS NOT NULL
+    WHERE s.key = ? AND r.about IS NOT NULL AND r.run_id <> ?
+"""
+# From the run's last event back to where another run's events begin.
+_TURN = """
+    WITH RECURSIVE back (id, previous, run_id, seen) AS (
+        SELECT id, previous, run_id, run_id IS :run FROM events WHERE id = :last
+        UNION ALL
+        SELECT e.id, e.previous, e.run_id, back.seen OR e.run_id IS :run
+        FROM back CROSS JOIN events AS e ON e.id = back.previous
+        WHERE NOT back.seen OR e.run_id IS NULL OR e.run_id = :run
+    )
+    SELECT e.seq, e.kind, e.version, e.at, e.body, e.run_id, e.run_epoch, e.parent,
+        e.origin, e.sender, e.reply_to
+    FROM back CROSS JOIN events AS e ON e.id = back.id
+    WHERE back.seen AND e.kind = :kind ORDER BY e.id
+"""
+_LAST_EVENT = """
+    SELECT s.last_event FROM runs AS r JOIN sessions AS s ON s.id = r.session
+    WHERE r.run_id = ? AND s.deleted_at IS NULL
+"""
+_EVENT = (
+    "seq",
+    "kind",
+    "version",
+    "at",
+    "body",
+    "run_id",
+    "run_epoch",
+    "parent",
+    "origin",
+    "sender",
+    "reply_to",
+)
+_MESSAGE_OF = """
+    SELECT i.id, s.key, i.run_id, i.body
+    FROM runs AS r JOIN sessions AS s ON s.id = r.session
+    JOIN inbox AS i ON i.session = s.id AND i.taken_at IS NULL AND i.run_id = r.run_id
+    WHERE r.run_id = ? AND s.deleted_at IS NULL
 """
 
 
@@ -244,7 +283,28 @@ def events(connection: Connection, request: ReadJournal) -> tuple[Event, ...]:
 
 def count_about(connection: Connection, request: CountAbout) -> int:
     """With how many runs of a session something is kept."""
-    return connection.execute(_COUNT_ABOUT, (request.session_key,)).fetchone()[0]
+    given = request.session_key, request.besides
+    return connection.execute(_COUNT_ABOUT, given).fetchone()[0]
+
+
+def message(connection: Connection, request: ReadMessage) -> InboxRow | None:
+    """The message of a run that waits."""
+    row = connection.execute(_MESSAGE_OF, (request.run_id,)).fetchone()
+    if row is None:
+        return None
+    return InboxRow(id=row[0], session_key=row[1], run_id=row[2], body=row[3])
+
+
+def turn(connection: Connection, request: ReadTurn) -> tuple[Event, ...]:
+    """The events of a kind that a turn has in its session's journal."""
+    row = connection.execute(_LAST_EVENT, (request.run_id,)).fetchone()
+    if row is None:
+        return ()
+    given = {"run": request.run_id, "last": row[0], "kind": request.kind}
+    return tuple(
+        Event(**dict(zip(_EVENT, row, strict=True)))
+        for row in connection.execute(_TURN, given)
+    )
 
 
 def expired(connection: Connection, request: ReadExpired) -> tuple[str, ...]:

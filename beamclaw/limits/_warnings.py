@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import attrs
-
 from beamclaw.contracts.budgets import Cap, nearly
 from beamclaw.contracts.ledger_usage import PurseRow
 from beamclaw.contracts.limits import CapStatus
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Due:
     """A cap that is nearly reached by this purse."""
 

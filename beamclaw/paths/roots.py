@@ -6,6 +6,7 @@ import attrs
 
 from beamclaw.paths.protected import protected
 from beamclaw.paths.written import PathRefused
+from beamclaw.values import frozen
 
 __all__ = ["NotThere", "PathRefused", "Place", "Root", "Roots"]
 
@@ -14,7 +15,7 @@ class NotThere(PathRefused):
     """There is nothing at the path."""
 
 
-@attrs.frozen
+@frozen
 class Root:
     """A folder with all that is in it.
 
@@ -34,7 +35,7 @@ class Root:
         return (self.path,) if real == self.path else (self.path, real)
 
 
-@attrs.frozen
+@frozen
 class Roots:
     """All folders of an agent.
 
@@ -67,7 +68,7 @@ class Roots:
         return None if best is None else best[1:]
 
 
-@attrs.frozen
+@frozen
 class Place:
     """Where something is, or could be: no link stands between root and it.
 

@@ -21,6 +21,7 @@ import attrs
 from beamclaw.contracts.points import point
 from beamclaw.paths.roots import NotThere, PathRefused, Place, Root, Roots
 from beamclaw.paths.written import MAX_NAMES, shown, written
+from beamclaw.values import frozen
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
 )
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Spot:
     """A name in an open folder.
 

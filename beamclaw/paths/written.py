@@ -10,9 +10,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.tools import ToolFailed
+from beamclaw.values import frozen
 
 # What the kernel takes of a path, and of one name.
 MAX_BYTES: Final = 4096
@@ -39,7 +38,7 @@ class PathRefused(ToolFailed):
     """A path leads, or might lead, to where the tools do not go; in words."""
 
 
-@attrs.frozen
+@frozen
 class Written:
     """A path whose text is in order.
 

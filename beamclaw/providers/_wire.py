@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, cast
 
-import attrs
 import httpx2
 import orjson
 import trio
@@ -23,6 +22,7 @@ from beamclaw.providers._pools import SIZE, Pool, Pools
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.rates import rates
 from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
+from beamclaw.values import frozen
 
 # After the answer is complete in all but its formal end (usage, [DONE]).
 _AFTER_COMPLETE = 5.0
@@ -63,7 +63,7 @@ class Parser(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Deadlines:
     """Seconds, as in the provider's configuration."""
 

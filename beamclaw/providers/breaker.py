@@ -12,6 +12,7 @@ from typing import Final, Literal
 import attrs
 
 from beamclaw.contracts.providers import ErrorKind
+from beamclaw.values import frozen
 
 State = Literal["closed", "open", "half-open"]
 
@@ -22,7 +23,7 @@ USELESS: Final[frozenset[ErrorKind]] = frozenset({"auth", "quota"})
 """Failures that say that the key is of no use until a person does something."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BreakerPolicy:
     """When a breaker opens, and for how long. Times are in seconds.
 

@@ -45,6 +45,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
+from beamclaw.values import frozen
 
 _HELLO = """\
 You said: {said}
@@ -55,7 +56,7 @@ and start the node again."""
 _QUOTED = 2_000
 
 
-@attrs.frozen
+@frozen
 class Wish:
     """A tool call of a script."""
 
@@ -63,7 +64,7 @@ class Wish:
     arguments: Mapping[str, Any]
 
 
-@attrs.frozen
+@frozen
 class Scene:
     """One entry of a script: what to answer where *match* is found.
 

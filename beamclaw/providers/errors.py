@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-import attrs
-
 from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.providers._json import fields, loads_object
 from beamclaw.providers.rates import rates
+from beamclaw.values import frozen
 
 _MOST_WORDS = 500
 # A piece of the key this long gives away too much to be shown.
@@ -164,7 +163,7 @@ def _without(text: str, key: str) -> str:
     return "".join(shown)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Failures:
     """Makes the errors of one provider.
 
@@ -329,7 +328,7 @@ class Failures:
             case "auth":
                 return (
                     f"provider {name} refused the key{status} from {self.key_source}: "
-                    "check its value, then start the node again"
+                    "check its value there"
                 )
             case "rate_limit":
                 return f"provider {name} limits the rate of requests{status}"

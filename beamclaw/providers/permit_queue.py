@@ -7,9 +7,10 @@ import attrs
 from beamclaw.contracts.providers import Rates
 from beamclaw.providers.breaker import Breaker
 from beamclaw.providers.buckets import Allowance, Bucket
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Grant:
     """*ticket* may call now; it waited so many seconds. *probe*: see the breaker."""
 

@@ -35,13 +35,14 @@ from beamclaw.contracts.providers import (
 from beamclaw.contracts.retry import PATIENCE, RetryPolicy
 from beamclaw.providers.breaker import Breaker, BreakerPolicy
 from beamclaw.providers.permit_queue import PermitQueue
+from beamclaw.values import frozen
 from supervision.abc import NoReply
 
 # What to tell whom the queue turns away, if nothing better is known.
 _SOON = 1.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PermitLimits:
     """What a permit server enforces.
 

@@ -19,6 +19,7 @@ from beamclaw.contracts.providers import (
     ProviderError,
     ProviderEvent,
 )
+from beamclaw.values import frozen
 
 Connector = Callable[[str, ProviderConfig], Provider]
 """Makes a connection: of the provider's name, and of its configuration with one key.
@@ -28,7 +29,7 @@ nothing that takes long. What cannot work is told by each call.
 """
 
 
-@attrs.frozen
+@frozen
 class Plugins:
     """What packages bring.
 
@@ -77,7 +78,7 @@ def _load(api: str, points: Sequence[Found]) -> Connector:
     return cast("Connector", value)
 
 
-@attrs.frozen
+@frozen
 class Unusable:
     """A provider that cannot be asked, and says why."""
 

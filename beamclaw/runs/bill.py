@@ -1,13 +1,12 @@
 """What a call was to cost at most, beside what a provider bills for it."""
 
-import attrs
-
 import supervision
 from beamclaw.contracts.budgets import MICRO
 from beamclaw.contracts.messages import Usage
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Bill:
     """What was reserved for a call.
 

@@ -8,13 +8,14 @@ import attrs
 import supervision
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.providers import Connect, Provider
+from beamclaw.values import frozen
 
 # Connections that were left for newer ones, at most: the oldest is closed, and whoever
 # is still reading from it goes on by the rule for a stream that was cut.
 LEFT: Final = 16
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Connection:
     """An open one, and what it was made by."""
 

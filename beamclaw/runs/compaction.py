@@ -7,8 +7,6 @@ on, with the summary that needs no model if there is no other.
 from collections.abc import Sequence
 from typing import Final
 
-import attrs
-
 import supervision
 from beamclaw.contracts import context, names, tokens
 from beamclaw.contracts.journal import Compacted
@@ -21,6 +19,7 @@ from beamclaw.runs.asking import Asking
 from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.turn_steps import Compact
 from beamclaw.runs.wiring import Wiring
+from beamclaw.values import frozen
 
 OUTPUT_TOKENS: Final = 2_000
 """What a summary may have."""
@@ -35,7 +34,7 @@ _ORDER: Final = (
 )
 
 
-@attrs.frozen
+@frozen
 class _Summary:
     """What came of it, and what it took."""
 

@@ -30,6 +30,7 @@ from beamclaw.contracts.sessions import Phase
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.clients import Clients
 from beamclaw.runs.wiring import Wiring
+from beamclaw.values import frozen
 
 LONGEST_TOKEN: Final = 32
 """Characters that an answer may have for each token that was allowed for it.
@@ -58,7 +59,7 @@ class _Times:
         return self.asked - self.began, first - self.asked, now - self.asked
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelCall:
     """One call; a value that is used once.
 

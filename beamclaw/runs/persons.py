@@ -19,9 +19,10 @@ from beamclaw.runs.orders import call_key
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn_steps import AskPerson, Expire
 from beamclaw.runs.wiring import Wiring
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class TakeMessages:
     """A step of a run: take what persons have said meanwhile."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-import attrs
 import trio
 
 import supervision
@@ -38,9 +37,10 @@ from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.written import tell_written
 from beamclaw.runs.draft import Draft
 from beamclaw.runs.wiring import Wiring
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Failure:
     """What went wrong: *kind* for a program, *message* for a person."""
 

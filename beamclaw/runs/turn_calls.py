@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-import attrs
 import orjson
 
 from beamclaw.config.structure import nearest
@@ -23,9 +22,10 @@ from beamclaw.runs.turn_steps import (
     Finish,
     Step,
 )
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Known:
     """What is known beside the journal; see :func:`beamclaw.runs.turn.decide`."""
 

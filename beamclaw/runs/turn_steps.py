@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from beamclaw.contracts import approvals
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.messages import Message, ModelParams
 from beamclaw.contracts.open_turn import Call, Wait
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.tools import CallOutcome, ToolSpec
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Ask:
     """Call the model."""
 
@@ -22,7 +21,7 @@ class Ask:
     params: ModelParams
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Begin:
     """Commit the intent of a tool call, then carry it out.
 
@@ -43,7 +42,7 @@ class Begin:
         return self.call.wait.digest if self.call.wait else ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Act:
     """Commit a tool call together with what it means for other sessions, or for this."""
 
@@ -52,7 +51,7 @@ class Act:
     arguments: Mapping[str, Any]
 
 
-@attrs.frozen
+@frozen
 class Compact:
     """Put a summary in the place of the first *cut* messages.
 
@@ -63,7 +62,7 @@ class Compact:
     model: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AskTool:
     """Ask the tool whether a person has to agree to the call; nothing is written."""
 
@@ -73,7 +72,7 @@ class AskTool:
     tainted: bool
 
 
-@attrs.frozen
+@frozen
 class AskPerson:
     """Commit a question to a person, whether the call may be carried out."""
 
@@ -81,14 +80,14 @@ class AskPerson:
     about: approvals.Ask
 
 
-@attrs.frozen
+@frozen
 class Expire:
     """Commit that nobody has answered in time."""
 
     wait: Wait
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Conclude:
     """Commit a result for a tool call that is not carried out, or not any longer."""
 
@@ -97,17 +96,17 @@ class Conclude:
     text: str
 
 
-@attrs.frozen
+@frozen
 class Await:
     """Wait for a call in progress to end, for a person's answer or for a sub-agent."""
 
 
-@attrs.frozen
+@frozen
 class Linger:
     """The answer is there, but what sub-agents have to add to it is not: wait for it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Finish:
     """Commit the end of the turn.
 

@@ -14,9 +14,10 @@ from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.tools import BeginCall, Bounds
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.flush import Flusher
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wiring:
     """See the module.
 

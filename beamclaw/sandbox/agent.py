@@ -29,6 +29,7 @@ from beamclaw.sandbox.bubblewrap import View, wrapped
 from beamclaw.sandbox.deciding import Plan, decide, least, mode_of
 from beamclaw.sandbox.looking import processor
 from beamclaw.sandbox.server import where
+from beamclaw.values import frozen
 
 
 def policy_of(config: Config, agent: str) -> SandboxConfig:
@@ -36,7 +37,7 @@ def policy_of(config: Config, agent: str) -> SandboxConfig:
     return over(config.tools.exec.sandbox, own_of(config, agent).sandbox)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentSandbox:
     """See :class:`beamclaw.contracts.sandbox.Sandbox`.
 

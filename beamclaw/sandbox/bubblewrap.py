@@ -13,6 +13,7 @@ import attrs
 
 from beamclaw.contracts.commands import Launch
 from beamclaw.contracts.sandbox import CannotIsolate, Machine
+from beamclaw.values import frozen
 
 # Of the system's settings, what programs need to find names, languages and certificates.
 # Not passwords, keys of the machine, or what services are set to.
@@ -43,7 +44,7 @@ _DROPPED: Final = (
 _SHARED: Final = 64 * 1024 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class View:
     """What a command sees and reaches.
 

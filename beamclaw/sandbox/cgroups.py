@@ -15,9 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-import attrs
-
 from beamclaw.contracts.sandbox import Hierarchy
+from beamclaw.values import frozen
 
 WANTED: Final = ("memory", "pids", "cpu")
 # Without these two a machine has no cgroups as we mean it.
@@ -26,7 +25,7 @@ PREFIX: Final = "beamclaw."
 _NAME: Final = re.compile(r"beamclaw\.(\d+)\.(\d+)\.(\d+)")
 
 
-@attrs.frozen
+@frozen
 class Mount:
     """A mounted tree of cgroups.
 
@@ -89,7 +88,7 @@ def leftover(name: str, numbers: str, is_alive: Callable[[int, str], bool]) -> b
     return not is_alive(int(found[2]), found[3])
 
 
-@attrs.frozen
+@frozen
 class Tree:
     """The files of the kernel; a test has others, below *top*."""
 

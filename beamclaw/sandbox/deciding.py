@@ -18,6 +18,7 @@ from beamclaw.contracts.sandbox import (
     Need,
     Trust,
 )
+from beamclaw.values import frozen
 
 # Of the processor's time, where there is not enough of it: a quarter of what each other
 # program of the machine gets that is alone in its place.
@@ -44,7 +45,7 @@ UNBOUND: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """How a command runs.
 

@@ -7,10 +7,10 @@ one of these is not there, the process group of a command is all that is ended.
 
 from typing import Final
 
-import attrs
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class System:
     """What the system has.
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import attrs
+from beamclaw.values import frozen
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
@@ -35,7 +35,7 @@ _NAMES: Final = (
 )
 
 
-@attrs.frozen
+@frozen
 class _Machine:
     audit: int
     # Numbers from here on are another way to call the same.

@@ -7,8 +7,6 @@ and its successor begins by reading which sessions have work.
 from functools import partial
 from typing import Any
 
-import attrs
-
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.ledger_errors import LedgerError
@@ -28,9 +26,10 @@ from beamclaw.contracts.sessions import (
 from beamclaw.sessions import lane
 from beamclaw.sessions.session import Intake, LookAgain, Session
 from beamclaw.sessions.wiring import Wiring
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class _Revive:
     """The back-off of this session is over."""
 
@@ -123,7 +122,7 @@ class Door(supervision.Server):
         """Figures for introspection."""
         return {
             "watching": len(self._monitors),
-            "reviving": len(self._deaths),
+            "reviving": self._reviving(),
             "parked": len(self._parked),
             "intake": self._intake,
         }
@@ -205,10 +204,14 @@ class Door(supervision.Server):
             awake=len(self._monitors),
             running=len(runs),
             asking=sum(_asks(entry.value) for entry in runs),
-            reviving=len(self._deaths),
+            reviving=self._reviving(),
             parked=len(self._parked),
             intake=self._intake,
         )
+
+    def _reviving(self) -> int:
+        """How many have died and are not back yet; those that are may die again."""
+        return sum(supervision.whereis(self._prefix + k) is None for k in self._deaths)
 
 
 def _asks(progress: object) -> bool:

@@ -4,8 +4,6 @@ Each is a decision without I/O: what stands in the journal afterwards, what else
 written in the same commit, and what is told to whoever follows the run.
 """
 
-import attrs
-
 from beamclaw.contracts import tokens
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.budgets import cut_short
@@ -21,9 +19,10 @@ from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.subagents import Spend
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.sessions.lane import Pending
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class End:
     """One end: (run id, body) pairs for the journal, the rest of the commit, the news."""
 

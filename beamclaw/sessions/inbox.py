@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 
-import attrs
-
 import supervision
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.sessions.lane import Pending
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Quiet:
     """A while has passed since message number *count* came."""
 

@@ -5,15 +5,14 @@ A decision without I/O over the journal, the inbox and what is in progress.
 
 from collections.abc import Collection
 
-import attrs
-
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.resets import typed
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Pending:
     """A message in the inbox that the session has not taken yet."""
 
@@ -21,7 +20,7 @@ class Pending:
     inbound: Inbound
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Lane:
     """A session at one moment.
 
@@ -49,7 +48,7 @@ class Lane:
     cancelled: Collection[str] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rules:
     """How messages queue; see :data:`beamclaw.contracts.sessions.QueueMode`.
 
@@ -64,7 +63,7 @@ class Rules:
     collect_most: int = 20
 
 
-@attrs.frozen
+@frozen
 class Begin:
     """Take this message, and *more* with it, and start their run."""
 
@@ -72,48 +71,48 @@ class Begin:
     more: tuple[Pending, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class Hand:
     """Give these messages to the run in progress."""
 
     pending: tuple[Pending, ...]
 
 
-@attrs.frozen
+@frozen
 class Interrupt:
     """Stop the run in progress."""
 
 
-@attrs.frozen
+@frozen
 class Revive:
     """Start a successor for the open turn."""
 
 
-@attrs.frozen
+@frozen
 class Quarantine:
     """Close the open turn: it was revived too often."""
 
     revivals: int
 
 
-@attrs.frozen
+@frozen
 class Withdraw:
     """This message waits for nothing: nobody wants its answer any more."""
 
     pending: Pending
 
 
-@attrs.frozen
+@frozen
 class Close:
     """End the open turn as stopped."""
 
 
-@attrs.frozen
+@frozen
 class Wait:
     """Something is in progress, or nothing may be started: a message will come."""
 
 
-@attrs.frozen
+@frozen
 class Idle:
     """There is nothing to do; the session may fall asleep."""
 

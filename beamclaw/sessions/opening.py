@@ -23,11 +23,12 @@ from beamclaw.contracts.sessions import Inbound, RunEnded
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.sessions.ends import End
 from beamclaw.sessions.lane import Pending
+from beamclaw.values import frozen
 
 BEGUN = "A new conversation begins."
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Opening:
     """What a turn begins with.
 

@@ -54,24 +54,25 @@ from beamclaw.sessions.opening import opening, ordered
 from beamclaw.sessions.running import Running, Runs, stop_calls
 from beamclaw.sessions.upkeep import Upkeep
 from beamclaw.sessions.wiring import Wiring
+from beamclaw.values import frozen
 from supervision.abc import NoReply
 
 Next = supervision.Timeout | supervision.Stop | None
 
 
-@attrs.frozen
+@frozen
 class LookAgain:
     """The door may have lost a ring: look into the inbox."""
 
 
-@attrs.frozen
+@frozen
 class Intake:
     """The door says whether runs may be started."""
 
     open: bool
 
 
-@attrs.frozen
+@frozen
 class _Rested:
     """The back-off is over."""
 

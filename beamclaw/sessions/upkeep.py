@@ -10,15 +10,16 @@ import attrs
 
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel
-from beamclaw.contracts import ledger, ledger_ops, names
+from beamclaw.contracts import keys, ledger, ledger_ops, names
 from beamclaw.contracts.journal import Forked, Noted, SessionReset, event, read
 from beamclaw.contracts.ledger_errors import (
+    HasWork,
     IdempotencyConflict,
     LedgerError,
     SessionExists,
 )
 from beamclaw.contracts.ledger_ops import Op
-from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessionRow
+from beamclaw.contracts.ledger_reads import CountAbout, ReadJournal, ReadSessionRow
 from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.ledger_session_ops import (
     ArchiveSession,
@@ -131,7 +132,7 @@ class Upkeep:
                 return row.session_id
             case PatchSession(changes=new):
                 return await self._patch(row, changed(self.about.meta, new))
-            case ForgetAbout(run_id):
+            case ForgetAbout(run_id) if await self._stays_without(run_id):
                 return await self._set(ledger_ops.ForgetAbout(run_id))
             case ForkSession():
                 return await self._fork(row, order)
@@ -139,6 +140,8 @@ class Upkeep:
                 return seq
             case _ if running and row.open_run is None:
                 raise _Ending
+            case ForgetAbout(run_id):
+                return await self._forget(row, run_id, busy=bool(busy))
             case _ if busy:
                 raise TurnInProgress(
                     f"{busy} in session {self._key}; stop it first "
@@ -246,11 +249,28 @@ class Upkeep:
         self._tell("rewind")
         return self._journal.transcript.seq
 
-    async def _delete(self, row: SessionRow) -> str:
+    async def _stays_without(self, run_id: str) -> bool:
+        """Whether there is another way to this conversation than what was kept of a run."""
+        if keys.parse(self._key).kind != "http-response":
+            return True
+        others = CountAbout(self._key, besides=run_id)
+        return await supervision.call(self._wiring.ledger, others, timeout=None) > 0
+
+    async def _forget(self, row: SessionRow, run_id: str, *, busy: bool) -> None:
+        forget = ledger_ops.ForgetAbout(run_id)
+        if not busy:
+            # In one commit, so that no death leaves words behind that nobody can name;
+            # it is refused if somebody has just said something behind that run.
+            with suppress(HasWork):
+                await self._delete(row, forget)
+                return
+        await self._set(forget)
+
+    async def _delete(self, row: SessionRow, *with_it: Op) -> str:
         with suppress(supervision.NoProcess):  # then none is being made either
             maker = names.of_tenant(self._wiring.tenant, "snapshots")
             await supervision.call(maker, Forget(self._key), timeout=None)
-        await self._set(DropSession(self._wiring.outside.wall()))
+        await self._set(*with_it, DropSession(self._wiring.outside.wall()))
         self._journal.forget()
         self.about = About(dropped=True)
         self._tell("delete")

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-import attrs
-
 import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import ledger, names
@@ -13,6 +11,7 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.runs import RunTurn
 from beamclaw.sessions.lane import Rules
+from beamclaw.values import frozen
 
 # agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
 Resolve = Callable[[str, str | None], AgentDefinition]
@@ -25,7 +24,7 @@ def _never(agent: str) -> ResetRule:
     return ResetRule()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """Numbers of the configuration's ``sessions`` section.
 
@@ -41,7 +40,7 @@ class Settings:
     snapshot_every: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Retention:
     """How long sessions are kept that nobody goes on with, in seconds; None: for ever.
 
@@ -60,7 +59,7 @@ class Retention:
     every: float = 60.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Numbers:
     """What may be another from one moment to the next."""
 
@@ -69,7 +68,7 @@ class Numbers:
     retention: Retention = Retention()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wiring:
     """What all sessions of a tenant share.
 

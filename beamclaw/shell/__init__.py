@@ -12,13 +12,26 @@ from beamclaw.config.current import Current
 from beamclaw.config.installed import Fault
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.loading import Loading
+from beamclaw.contracts.looking import Look
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.shell.connection import CONNECTIONS
 from beamclaw.shell.listener import listen
+from beamclaw.shell.passing import look
 from beamclaw.shell.request import Node, no_toolbox
 
 MAX_CONNECTIONS = 256
+
+
+def looks(
+    current: Current,
+    bus: Bus,
+    outside: Outside,
+    toolbox: Callable[[Caller], Toolbox] = no_toolbox,
+) -> Look:
+    """The way in for those who do not come by the socket."""
+    node = Node(current=current, bus=bus, outside=outside, toolbox=toolbox)
+    return partial(look, node)
 
 
 def supervisor(
@@ -61,4 +74,4 @@ def supervisor(
     )
 
 
-__all__ = ["supervisor"]
+__all__ = ["looks", "supervisor"]

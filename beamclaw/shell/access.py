@@ -8,8 +8,10 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 
+import attrs
+
 import supervision
-from beamclaw.contracts import devices
+from beamclaw.contracts import devices, gateway
 from beamclaw.contracts.devices import (
     NAME,
     SCOPES,
@@ -141,6 +143,26 @@ async def revoke_key(node: Node, params: Params, send: Send) -> object:
     return show_value(await _ask(node, order))
 
 
+async def dashboard(node: Node, params: Params, send: Send) -> object:
+    """A link that lets one browser in, once: ``url``; ``seconds`` that it waits."""
+    del send
+    actor = attrs.evolve(_person(node, params), by="dashboard")
+    address = gateway.address()
+    if address is None:
+        raise Failed("unavailable", "the gateway does not listen at the moment")
+    page = node.config.gateway.page
+    order = devices.MakeLink(
+        actor=actor, seconds=page.link_seconds, key_seconds=page.session_seconds
+    )
+    link = await _ask(node, order)
+    # Behind the #: no browser sends that to anybody, so it stands in nobody's log.
+    return {
+        "url": f"{address.url}/page/#code={link.code}",
+        "seconds": page.link_seconds,
+        "session_seconds": page.session_seconds,
+    }
+
+
 def _key(key: ApiKey, now: float) -> dict[str, Any]:
     left = None if key.expires_at is None else max(0.0, key.expires_at - now)
     if key.revoked_at is not None:
@@ -191,6 +213,7 @@ def _told() -> Generator[None]:
 
 
 ACCESS_METHODS: Final[Mapping[str, Method]] = {
+    "dashboard": dashboard,
     "devices.list": list_devices,
     "devices.approve": approve,
     "devices.reject": reject,

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import attrs
 
+from beamclaw.values import frozen
+
 MOST: Final = 30
 _PAGE: Final = 4096
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Count:
     """Counts at one moment, on Trio's clock.
 

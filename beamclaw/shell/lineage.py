@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
-import attrs
+from beamclaw.values import frozen
 
 # Of Linux: pid, uid, gid.
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -19,7 +19,7 @@ _CREDENTIALS: Final = struct.Struct("3i")
 _MOST: Final = 1_000
 
 
-@attrs.frozen
+@frozen
 class Peer:
     """The process on the other side, and its user."""
 

@@ -9,6 +9,7 @@ command can do something about.
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast, get_args, overload
 
 import trio
@@ -34,8 +35,13 @@ from beamclaw.contracts.sessions import (
     TopicValue,
 )
 from beamclaw.contracts.shell import UNKNOWN_RUN
+from beamclaw.contracts.statistics import BYS, ReadStatistics
+from beamclaw.contracts.statistics import NAME as STATISTICS
+from beamclaw.contracts.statistics import By as StatisticsBy
 from beamclaw.shell.access import ACCESS_METHODS
+from beamclaw.shell.backup import BACKUP
 from beamclaw.shell.config import CONFIG_METHODS
+from beamclaw.shell.doctor import DOCTOR
 from beamclaw.shell.expressions import EXPRESSIONS
 from beamclaw.shell.logs import logs
 from beamclaw.shell.looking import LOOKING
@@ -133,6 +139,21 @@ async def usage(node: Node, params: Params, send: Send) -> object:
     ledger = names.of_tenant(DEFAULT_TENANT, "ledger")
     with in_words():
         rows = await node.bus.call(ledger, request, timeout=None)
+    return [show_value(row) for row in rows]
+
+
+async def providers(node: Node, params: Params, send: Send) -> object:
+    """How providers do, day by day, summed ``by`` something; times as for ``usage``."""
+    by = text(params, "by", "model")
+    if by not in BYS:
+        raise Failed("params", f"by has to be one of {', '.join(BYS)}")
+    since = _number(params, "since", None)
+    if since is None:
+        since = node.outside.wall() - _number(params, "seconds", 7 * 86_400.0)
+    day = datetime.fromtimestamp(max(0.0, since), UTC).date().isoformat()
+    with in_words():
+        request = ReadStatistics(day, cast("StatisticsBy", by))
+        rows = await node.bus.call(STATISTICS, request, timeout=None)
     return [show_value(row) for row in rows]
 
 
@@ -281,6 +302,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "grants": grants,
     "revoke": revoke,
     "usage": usage,
+    "providers": providers,
     "logs": logs,
     **CONFIG_METHODS,
     **ACCESS_METHODS,
@@ -291,4 +313,6 @@ METHODS: Final[Mapping[str, Method]] = {
     **TRACING,
     **EXPRESSIONS,
     **TOP,
+    **BACKUP,
+    **DOCTOR,
 }

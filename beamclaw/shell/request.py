@@ -22,24 +22,31 @@ from beamclaw.contracts.ledger_errors import (
 )
 from beamclaw.contracts.lifecycle import NoRest, NoSuchSession, TurnInProgress
 from beamclaw.contracts.loading import Loading
+from beamclaw.contracts.looking import Failed, Send
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.shell import UNAVAILABLE
 from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.shell.growth import Marks
 from beamclaw.shell.lineage import Peer
+from beamclaw.values import frozen
 
-Send = Callable[[object], Awaitable[None]]
 Params = Mapping[str, Any]
+__all__ = [
+    "Failed",
+    "Method",
+    "Node",
+    "Params",
+    "Send",
+    "flag",
+    "in_words",
+    "no_toolbox",
+    "number",
+    "text",
+    "whole",
+]
+
 Method = Callable[["Node", Params, Send], Awaitable[object]]
-
-
-class Failed(Exception):  # noqa: N818 -- becomes an error frame
-    """The request cannot be done; *code* for the command, the message for a person."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def no_toolbox(caller: Caller) -> Toolbox:
@@ -48,7 +55,7 @@ def no_toolbox(caller: Caller) -> Toolbox:
     return Toolbox({})
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Node:
     """What the methods stand on.
 
@@ -61,6 +68,7 @@ class Node:
             :mod:`beamclaw.shell.lineage`.
         peer: Who asks, where the system tells.
         connection: The process of their connection.
+        by: Who asks, for the audit: at the terminal, or by the gateway's name for them.
         marks: What growth is counted from.
     """
 
@@ -74,6 +82,7 @@ class Node:
     inner: bool = False
     peer: Peer | None = None
     connection: supervision.Pid | None = None
+    by: str = "terminal"
     marks: Marks = attrs.field(factory=Marks)
     _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 

@@ -59,6 +59,7 @@ def note(node: Node, action: str, process: str, what: str, outcome: str) -> None
             "outcome": outcome,
             "uid": None if peer is None else peer.uid,
             "pid": None if peer is None else peer.pid,
+            "by": node.by,
         },
     )
 

@@ -18,6 +18,7 @@ from beamclaw.contracts import names
 from beamclaw.shell import growth
 from beamclaw.shell.request import Method, Node, Params, Send, flag, number, whole
 from beamclaw.shell.show import show_process
+from beamclaw.values import frozen
 
 # Processes that are looked at between two moments in which others run.
 _AT_ONCE: Final = 250
@@ -29,7 +30,7 @@ _TIMES: Final = 50.0
 KEYS: Final = ("rate", "mailbox", "restarts", "uptime")
 
 
-@attrs.frozen
+@frozen
 class Row:
     """One process at one look; *rate* is in messages per second since the one before."""
 

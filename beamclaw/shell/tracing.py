@@ -27,6 +27,7 @@ from beamclaw.shell.request import (
     whole,
 )
 from beamclaw.shell.values import Shower
+from beamclaw.values import frozen
 from supervision.sys import DONE, SysEvent, install, remove
 
 KINDS: Final = ("call", "cast", "info", "reply")
@@ -35,7 +36,7 @@ _LONGEST: Final = 86_400.0
 _WAITING: Final = 1_000
 
 
-@attrs.frozen
+@frozen
 class Bell:
     """To whoever tells of a trace: there is something to tell."""
 

@@ -18,6 +18,7 @@ import attrs
 import supervision
 from beamclaw.config.redactor import Redactor
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.values import frozen
 
 # A longer text is looked through for secrets no further than this.
 _LOOKED_THROUGH: Final = 100_000
@@ -46,7 +47,7 @@ class Shown(str):
     __slots__ = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Shower:
     """Shows values: *items* of each collection, *text* characters, *depth* levels."""
 

@@ -26,12 +26,13 @@ from beamclaw.contracts.journal import (
     read,
 )
 from beamclaw.contracts.ledger_rows import Event
+from beamclaw.values import frozen
 
 Kind = Literal["queue", "model", "tool", "person", "death", "delivery"]
 OPEN: Final = "in progress"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Span:
     """One thing that took time, from *begun* to *ended*, in seconds since the epoch.
 
@@ -47,7 +48,7 @@ class Span:
     outcome: str = OPEN
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Waterfall:
     """The spans of a turn in the order of their beginnings."""
 

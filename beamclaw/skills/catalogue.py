@@ -6,15 +6,14 @@ Decisions without I/O.
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, cast
 
-import attrs
-
 from beamclaw.config.schema import SkillEntryConfig
 from beamclaw.skills.eligible import NO_ENTRY, Facts, unset_of, variables_of, why_not
 from beamclaw.skills.manifest import Manifest
 from beamclaw.skills.scan import Found
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Skill:
     """A skill of an agent.
 

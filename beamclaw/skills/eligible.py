@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-import attrs
-
 from beamclaw.config.schema import SkillEntryConfig
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.variables import refusal
 from beamclaw.skills.manifest import Manifest, Requires
+from beamclaw.values import frozen
 
 NO_ENTRY = SkillEntryConfig()
 
 
-@attrs.frozen
+@frozen
 class Facts:
     """What is so on this machine.
 

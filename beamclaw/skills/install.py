@@ -35,6 +35,7 @@ from beamclaw.skills.pins import (
 )
 from beamclaw.skills.scan import SKILL
 from beamclaw.skills.sources import installed_folder
+from beamclaw.values import frozen
 
 STAGING: Final = ".staging"
 
@@ -43,7 +44,7 @@ class NotInstalled(LookupError):  # noqa: N818 -- a situation
     """There is no such skill; the message lists those that are installed."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Store:
     """The folder in which skills are installed.
 

@@ -32,11 +32,12 @@ from beamclaw.skills.marks import Mark, Marks, mark
 from beamclaw.skills.prompt import FILES, Caps, Part, assemble, told_files
 from beamclaw.skills.scan import Refused, Scan, Sizes
 from beamclaw.skills.sources import sources_of
+from beamclaw.values import frozen
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 
-@attrs.frozen
+@frozen
 class Looked:
     """What a look has found.
 
@@ -60,7 +61,7 @@ class Looked:
 NOTHING: Final = Looked(dict.fromkeys(SCOPES, Persona()))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Setting:
     """What there is to look at, of one agent.
 

@@ -9,8 +9,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-import attrs
 import yaml
+
+from beamclaw.values import frozen
 
 # Letters that look the same everywhere, as a skill is asked for by its name.
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,7 +33,7 @@ class BadSkill(ValueError):  # noqa: N818 -- a situation
     """No skill can be made of this; the message says why."""
 
 
-@attrs.frozen
+@frozen
 class Requires:
     """What a skill does not work without.
 
@@ -48,7 +49,7 @@ class Requires:
     config: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Manifest:
     """A skill, as its SKILL.md says.
 

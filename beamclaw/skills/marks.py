@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import attrs
+from beamclaw.values import frozen
 
 Mark = tuple[int, int, int, int] | None
 """What changes of a file or folder whenever somebody writes there; None: it is not there.
@@ -20,7 +20,7 @@ def mark(path: str | Path) -> Mark:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-@attrs.frozen
+@frozen
 class Marks:
     """Files and folders as they were when they were looked at."""
 

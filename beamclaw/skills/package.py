@@ -23,6 +23,7 @@ import attrs
 
 from beamclaw.contracts.points import point
 from beamclaw.skills.pins import make_folder
+from beamclaw.values import frozen
 
 # Names in the path of one file, and bytes of it.
 MAX_DEPTH: Final = 16
@@ -53,7 +54,7 @@ class PackageRefused(Exception):  # noqa: N818 -- a situation
     """It is not installed; the message says why."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """What a package may have: bytes of the archive, of all files, of one; files."""
 

@@ -16,6 +16,7 @@ import attrs
 import orjson
 
 from beamclaw.contracts.points import point
+from beamclaw.values import frozen
 
 LOCK: Final = "lock.json"
 INSTALLED: Final = "installed"
@@ -29,7 +30,7 @@ class Tampered(Exception):  # noqa: N818 -- a situation
     """What is there is not what was installed; the message says what is different."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Pin:
     """One installed skill.
 
@@ -109,7 +110,7 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-@attrs.frozen
+@frozen
 class Measured:
     """All contents of a folder: their hash, their bytes, how many files."""
 

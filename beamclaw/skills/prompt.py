@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.skills import Scope
+from beamclaw.values import frozen
 
 # Of what a file may take: its beginning, its end. The rest is for the words between.
 HEAD, TAIL = 0.7, 0.2
@@ -13,7 +12,7 @@ HEAD, TAIL = 0.7, 0.2
 LEAST: Final = 64
 
 
-@attrs.frozen
+@frozen
 class FileRule:
     """A file at the top of a workspace.
 
@@ -40,7 +39,7 @@ FILES: Final = (
 )
 
 
-@attrs.frozen
+@frozen
 class Content:
     """What stands in a file.
 
@@ -56,7 +55,7 @@ class Content:
     trouble: str = ""
 
 
-@attrs.frozen
+@frozen
 class Part:
     """One part of what an agent is told, and its size.
 
@@ -69,7 +68,7 @@ class Part:
     of: int
 
 
-@attrs.frozen
+@frozen
 class Caps:
     """Characters: of a file, of USER.md, of all files together."""
 

@@ -24,6 +24,7 @@ from beamclaw.skills.pins import (
     verify,
     walked,
 )
+from beamclaw.values import frozen
 
 Origin = Literal["workspace", "project", "personal", "installed", "bundled", "extra"]
 
@@ -34,7 +35,7 @@ MAX_FOLDERS: Final = 5_000
 _PASSED_OVER: Final = frozenset({"node_modules", "__pycache__"})
 
 
-@attrs.frozen
+@frozen
 class Source:
     """A folder in which skills lie."""
 
@@ -42,7 +43,7 @@ class Source:
     origin: Origin
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Found:
     """A skill that can be read.
 
@@ -62,7 +63,7 @@ class Found:
         return self.file.parent
 
 
-@attrs.frozen
+@frozen
 class Refused:
     """What is not offered, and why.
 
@@ -75,7 +76,7 @@ class Refused:
     tampered: bool = False
 
 
-@attrs.frozen
+@frozen
 class Sizes:
     """How many skills a folder may have, and how large a SKILL.md may be."""
 

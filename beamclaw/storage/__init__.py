@@ -6,20 +6,24 @@ for whatever can be wrong with a file.
 """
 
 from beamclaw.storage._connecting import Connect, Connection, connect_sqlite
+from beamclaw.storage._copying import copy_database, recognise
 from beamclaw.storage._database import open_database, open_guard, open_reader
 from beamclaw.storage._driver import Access, Broken, Driver, StillInUse, StillOpen
 from beamclaw.storage._examining import integrity
 from beamclaw.storage._folder import (
+    RESTORE,
     FolderLock,
     lock_folder,
     private_file,
     private_folder,
     probe,
+    sync,
 )
 from beamclaw.storage._log import Rounds
 from beamclaw.storage._refusals import in_words
 from beamclaw.storage._rows import Rows
 from beamclaw.storage._schema import Schema, statements
+from beamclaw.storage._survey import Survey, reindex, sqlite_version, survey
 from beamclaw.storage._suspects import suspect
 from beamclaw.storage._words import why
 from beamclaw.storage._writer import (
@@ -32,6 +36,7 @@ from beamclaw.storage._writer import (
 )
 
 __all__ = [
+    "RESTORE",
     "Access",
     "Book",
     "Broken",
@@ -48,8 +53,10 @@ __all__ = [
     "StatementFailed",
     "StillInUse",
     "StillOpen",
+    "Survey",
     "Writes",
     "connect_sqlite",
+    "copy_database",
     "in_words",
     "integrity",
     "lock_folder",
@@ -59,7 +66,12 @@ __all__ = [
     "private_file",
     "private_folder",
     "probe",
+    "recognise",
+    "reindex",
+    "sqlite_version",
     "statements",
+    "survey",
     "suspect",
+    "sync",
     "why",
 ]

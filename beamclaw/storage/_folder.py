@@ -13,6 +13,8 @@ from beamclaw.storage._words import why
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _PROBE_BYTES = 4096
+# Where a backup is unpacked; "moving" is in it while it takes the folder's place.
+RESTORE = ".restore"
 
 
 def private_folder(path: Path) -> None:
@@ -153,7 +155,16 @@ def lock_folder(folder: Path) -> tuple[FolderLock, bool]:
         DataFolderError: See :class:`FolderLock`.
     """
     kept = _kept.pop(folder.resolve(), None)
-    return (FolderLock(folder), True) if kept is None else (kept, False)
+    if kept is not None:
+        return kept, False
+    lock = FolderLock(folder)
+    if (folder / RESTORE / "moving").exists():
+        lock.release()
+        raise DataFolderError(
+            f"data folder {folder} is half of a backup: its restore was interrupted; "
+            "end it with: beamclaw restore --force FILE"
+        )
+    return lock, True
 
 
 def _refusal(folder: Path, holder: str, error: OSError) -> DataFolderError:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import attrs
 
+from beamclaw.values import frozen
+
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">4I")
 _FRAME_BYTES = 24
@@ -31,7 +33,7 @@ LARGE = 16 * 1024 * 1024
 LOOK = 16
 
 
-@attrs.frozen
+@frozen
 class Index:
     """What SQLite made of a log: frames that count, and pages of the whole database."""
 

@@ -10,14 +10,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
+from beamclaw.values import frozen
 
 # Rows of one statement at most: bounds the parameters and, as each number of rows is a
 # statement of its own, how many prepared ones there are.
 _CHUNK = 32
 
 
-@attrs.frozen
+@frozen
 class Rows:
     """A statement around ``VALUES``, for any number of rows.
 

@@ -5,12 +5,12 @@ import functools
 import sqlite3
 from collections.abc import Callable
 
-import attrs
+from beamclaw.values import frozen
 
 Migration = Callable[[sqlite3.Connection], None]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Schema:
     """What a file of ours looks like.
 
@@ -44,7 +44,7 @@ def statements(*sql: str) -> Migration:
     return migrate
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Model:
     """What the migrations come to.
 

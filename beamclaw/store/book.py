@@ -10,12 +10,21 @@ from beamclaw.contracts.store import (
     ClaimTenant,
     GetStoreStatus,
     ReadAccess,
+    ReadProviderDays,
     StoreStatus,
+    WriteProviderDays,
 )
 from beamclaw.storage import Connection
-from beamclaw.store import access
+from beamclaw.store import access, provider_days
 
-Job = ClaimTenant | GetStoreStatus | ReadAccess | ChangeAccess
+Job = (
+    ClaimTenant
+    | GetStoreStatus
+    | ReadAccess
+    | ChangeAccess
+    | ReadProviderDays
+    | WriteProviderDays
+)
 
 _NODE = "SELECT id FROM node"
 # One more than all before, in the same statement that takes it.
@@ -51,6 +60,10 @@ class NodeBook:
                 return access.read(self._connection)
             case ChangeAccess(ops):
                 return access.write(self._connection, ops)
+            case ReadProviderDays(since):
+                return provider_days.read(self._connection, since)
+            case WriteProviderDays(rows, before):
+                return provider_days.write(self._connection, rows, before)
 
     def _claim(self, job: ClaimTenant) -> int:
         given = (job.tenant, self._node_id())

@@ -42,8 +42,20 @@ _ACCESS = (
     """,
 )
 
+_PROVIDERS = (
+    """
+    CREATE TABLE provider_days (
+        day TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (day, provider, model)
+    ) WITHOUT ROWID
+    """,
+)
+
 NODE = Schema(
     what="node's own file",
     application_id=0x42434E44,  # "BCND"
-    migrations=(statements(*_FIRST), statements(*_ACCESS)),
+    migrations=(statements(*_FIRST), statements(*_ACCESS), statements(*_PROVIDERS)),
 )

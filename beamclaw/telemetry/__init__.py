@@ -5,13 +5,13 @@ nor fails. This subtree holds the sinks that listen; without them the few lines 
 matter go to the standard library's logger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import beamclaw as about
 import supervision
 from beamclaw.config.redactor import Redactor, redactor
-from beamclaw.config.schema import Config
+from beamclaw.config.schema import Config, StatisticsConfig
 from beamclaw.contracts import logs, names
 from beamclaw.contracts.audit import NAME as AUDIT
 from beamclaw.contracts.metrics import NAME as METRICS
@@ -22,6 +22,7 @@ from beamclaw.telemetry.events import READY
 from beamclaw.telemetry.metrics import MetricsServer
 from beamclaw.telemetry.server import LogServer
 from beamclaw.telemetry.sink import LogSettings
+from beamclaw.telemetry.statistics.server import StatisticsServer
 
 # A sink is tried again for ever: silence is no reason to take the node down.
 COOL_DOWN = supervision.CoolDown(first=1.0, factor=2.0, most=60.0, jitter=0.1)
@@ -59,6 +60,13 @@ def supervisor(
             settings.redactor,
         )
         children.append(supervision.ChildSpec("metrics", counter, name=METRICS))
+    if config.telemetry.otlp.endpoint is not None:
+        # Nobody else pays for what it imports.
+        from beamclaw.telemetry.traces import server as traces  # noqa: PLC0415
+
+        wanted = traces.settings_of(config, settings.redactor, about.__version__)
+        tracer = partial(traces.TraceServer, wanted, outside)
+        children.append(supervision.ChildSpec("traces", tracer, name=traces.NAME))
     if outside.threads:
         dog = supervision.ChildSpec("watchdog", supervision.Watchdog, name=WATCHDOG)
         children.append(dog)
@@ -71,4 +79,11 @@ def _permit_servers(config: Config) -> Iterator[str]:
             yield names.of_key(name, key)
 
 
-__all__ = ["READY", "supervisor"]
+def counting_providers(
+    settings: Callable[[], StatisticsConfig], outside: Outside, hides: Redactor
+) -> supervision.Server:
+    """The process ``statistics``, which needs the store and stands beside it."""
+    return StatisticsServer(settings, outside.wall, hides.scrub)
+
+
+__all__ = ["READY", "counting_providers", "supervisor"]

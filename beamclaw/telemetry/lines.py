@@ -11,6 +11,7 @@ import attrs
 
 from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
+from beamclaw.values import frozen
 
 LEVELS: Final[Mapping[Level, int]] = {
     "debug": 10,
@@ -30,7 +31,7 @@ _UNSEEN = re.compile(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Line:
     """One event as it goes to the log. *error* is shown with its traceback."""
 

@@ -25,13 +25,14 @@ from beamclaw.telemetry.events import (
 )
 from beamclaw.telemetry.lines import LEVELS, Line, as_json, as_text
 from beamclaw.telemetry.tail import Tail
+from beamclaw.values import frozen
 
 MAX_WAITING = 10_000
 # Seconds that the last lines get at the end.
 LAST_SECONDS = 1.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LogSettings:
     """How the log is written.
 

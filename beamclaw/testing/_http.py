@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-import attrs
 import h11
 import trio
+
+from beamclaw.values import frozen
 
 _MOST_BYTES = 64 * 1024
 _REASONS = {200: b"OK", 400: b"Bad Request", 401: b"Unauthorized", 404: b"Not Found"}
@@ -24,7 +25,7 @@ class Cut(Exception):  # noqa: N818 - a situation
     """The handler wants the connection closed as it is, now."""
 
 
-@attrs.frozen
+@frozen
 class HTTPRequest:
     """One request, read completely."""
 

@@ -16,28 +16,29 @@ import attrs
 import trio
 
 from beamclaw.contracts.commands import CannotStart, Ended, Launch
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Say:
     """The program writes this."""
 
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class Pause:
     """It works for so many seconds."""
 
     seconds: float
 
 
-@attrs.frozen
+@frozen
 class ReadAll:
     """It reads to the end of its input, and writes what it has read."""
 
 
-@attrs.frozen
+@frozen
 class Exit:
     """It ends."""
 

@@ -39,7 +39,8 @@ class Entry:
         key: The key that came with it, in clear: the key of a fake is no secret.
         headers: As they came, their names in small letters.
         outcome: ``open``, ``complete``, ``left`` (by the client), ``cut`` (by a fault)
-            or ``refused``.
+            or ``refused``, which is also an error that comes in a stream before its
+            first word: no provider bills that.
         tokens: Tokens of output that were sent, and so are billed.
         breaches: Which of the platform's rules it broke.
     """
@@ -74,6 +75,10 @@ class Refused(Exception):  # noqa: N818 - a situation
 
     def __attrs_post_init__(self) -> None:
         super().__init__(self.message)
+
+
+class _Told(Cut):
+    """Cut off behind an error event that says so."""
 
 
 class FakeProvider(ABC):
@@ -214,8 +219,9 @@ class FakeProvider(ABC):
         try:
             await self._answer(request, channel, entry)
             entry.outcome = "refused" if entry.status != 200 else "complete"  # noqa: PLR2004 - HTTP
-        except Cut:
-            entry.outcome = "cut"
+        except Cut as cut:
+            told = isinstance(cut, _Told) and not entry.tokens
+            entry.outcome = "refused" if told else "cut"
             raise
         except (ClientLeft, trio.Cancelled):
             entry.outcome = "left"
@@ -346,7 +352,7 @@ class FakeProvider(ABC):
         if now(fault.error_after):
             await self._send(channel, fault, self.error_event(fault))
             await channel.end()
-            raise Cut
+            raise _Told
         if now(fault.cut_inside):
             await channel.chunk(data[: len(data) // 2])
             raise Cut

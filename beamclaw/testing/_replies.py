@@ -6,10 +6,12 @@ from typing import Any, cast
 
 import attrs
 
+from beamclaw.values import frozen
+
 Body = dict[str, Any]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Fault:
     """One thing that goes wrong with one request. Counts are of events sent before.
 
@@ -74,7 +76,7 @@ FAULTS: dict[str, Fault] = {
 """Those with a name on the command line."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Tool:
     """A tool call in a reply; *arguments* is sent in the pieces given."""
 
@@ -83,7 +85,7 @@ class Tool:
     arguments: tuple[str, ...] = ("{}",)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reply:
     """What to answer.
 

@@ -54,6 +54,7 @@ from beamclaw.contracts.tools import Asks, Order, Output, Tool, ToolSpec
 from beamclaw.paths import Roots
 from beamclaw.testing.session_tools import session_tools
 from beamclaw.testing.world import Leave, World
+from beamclaw.values import frozen
 
 FOLDER = "BEAMCLAW_TESTING"
 CAREFUL, CHIEF, WARY = "careful", "chief", "wary"
@@ -61,7 +62,7 @@ EDITOR, RUNNER, READER = "editor", "runner", "reader"
 _ASKS: Mapping[str, Asks] = {CAREFUL: "always", WARY: "by-call"}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Orders:
     """What a test wants of the node.
 
@@ -201,7 +202,7 @@ def _script(folder: Path, order: Order) -> str:
     return "; ".join(filter(None, steps))
 
 
-@attrs.frozen
+@frozen
 class _Runs:
     """The tool ``exec``, of commands that have an effect in the world of the tools."""
 

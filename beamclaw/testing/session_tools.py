@@ -8,7 +8,6 @@ a node, which are called as OpenClaw's, are in :mod:`beamclaw.tools.session_acts
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
 import cattrs
 
 from beamclaw.contracts.codec import converter
@@ -22,11 +21,12 @@ from beamclaw.contracts.subagents import (
     Yield,
 )
 from beamclaw.contracts.tools import Order, ToolFailed, ToolSpec
+from beamclaw.values import frozen
 
 _SCHEMA: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
 
-@attrs.frozen
+@frozen
 class _Asks:
     """A tool that asks for *request*, as it stands in the arguments."""
 

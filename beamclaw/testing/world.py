@@ -30,6 +30,7 @@ from beamclaw.contracts.tools import (
     ToolFailed,
     ToolSpec,
 )
+from beamclaw.values import frozen
 
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -53,7 +54,7 @@ async def _clear(order: Order) -> Clearance:
     return Clear()
 
 
-@attrs.frozen
+@frozen
 class Leave:
     """For `World.clears`: a person has to agree, unless it was allowed for good.
 
@@ -136,7 +137,7 @@ class World:
         return {name: _Worldly(self, name) for name in EFFECTS}
 
 
-@attrs.frozen
+@frozen
 class _Worldly:
     world: World
     name: str

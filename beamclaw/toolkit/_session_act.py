@@ -4,16 +4,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
 from beamclaw.arguments.docstring import parse
 from beamclaw.arguments.schema import object_of
 from beamclaw.arguments.structuring import Unfit, structure
 from beamclaw.contracts.subagents import Deed, Request
 from beamclaw.contracts.tools import Order, ToolFailed, ToolSpec
+from beamclaw.values import frozen
 
 
-@attrs.frozen(eq=False, slots=False)
+@frozen(eq=False, slots=False)
 class SessionAct:
     """See :class:`beamclaw.contracts.subagents.SessionTool`.
 

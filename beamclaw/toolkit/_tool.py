@@ -25,13 +25,14 @@ from beamclaw.contracts.tools import (
     ToolFailed,
     ToolSpec,
 )
+from beamclaw.values import frozen
 
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Kind:
     """What the decorator was told."""
 
@@ -175,7 +176,7 @@ def _declared(names: Mapping[str, Any]) -> Iterator[Declared[..., Any]]:
             yield cast("Declared[..., Any]", each)
 
 
-@attrs.frozen
+@frozen
 class _Form:
     """What a function takes.
 
@@ -252,7 +253,7 @@ def _is_order(annotation: object) -> bool:
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-@attrs.frozen(kw_only=True, eq=False, slots=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class _Made:
     """A tool of a function; an instance serves all calls."""
 

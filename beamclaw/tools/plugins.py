@@ -24,11 +24,12 @@ from beamclaw.config.tool_checks import belongs
 from beamclaw.config.tool_names import built_in
 from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.tools import Order, Output, Tool, ToolSpec
+from beamclaw.values import frozen
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@attrs.frozen
+@frozen
 class Plugins:
     """What packages bring.
 
@@ -122,7 +123,7 @@ def _refused(point: Found, words: str) -> CannotLoad:
     return CannotLoad(f"{point.value} of the package {point.package} {words}")
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@frozen(eq=False, kw_only=True)
 class _Foreign:
     """A tool of another package, which says so."""
 

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import cast
 
-import attrs
-
 from beamclaw.config.schema import AgentToolsConfig, Config, ToolPolicy, own_of
 from beamclaw.config.tool_names import BUILT_IN, GROUPS, PLUGINS, PROFILES
 from beamclaw.contracts.subagents import Deed, Rules, SessionTool, offered
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
+from beamclaw.values import frozen
 
 # As in OpenClaw: what reaches beyond a sub-agent's own task.
 NOT_FOR_SUBAGENTS = frozenset(
@@ -22,7 +21,7 @@ NOT_FOR_SUBAGENTS = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Entry:
     """A tool as policies know it.
 
@@ -36,7 +35,7 @@ class Entry:
     plugin: bool = False
 
 
-@attrs.frozen
+@frozen
 class Layer:
     """One place of the configuration, by its path, and what it says."""
 
@@ -44,7 +43,7 @@ class Layer:
     policy: ToolPolicy
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Layers:
     """What holds for a caller.
 

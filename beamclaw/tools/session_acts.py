@@ -2,8 +2,6 @@
 
 from typing import Annotated, Literal
 
-import attrs
-
 from beamclaw.config.schema import ENDLESS, Range
 from beamclaw.contracts.subagents import (
     HandOver,
@@ -15,13 +13,14 @@ from beamclaw.contracts.subagents import (
     Yield,
 )
 from beamclaw.toolkit import Length, SessionAct
+from beamclaw.values import frozen
 
 _Count = Annotated[int, Range(1, ENDLESS)]
 _Amount = Annotated[float, Range(0, ENDLESS, above=True)]
 _Words = Annotated[str, Length(1)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Spawn:
     """Have a sub-agent work on a task, in a session of its own.
 
@@ -72,7 +71,7 @@ class _Spawn:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Send:
     """Say something in another session. Its answer comes here later, as a message.
 
@@ -90,7 +89,7 @@ class _Send:
         return Send(session_key=self.session_key, text=self.message, reply=self.reply)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _HandOver:
     """Hand this conversation to another agent, who answers from the next message on.
 
@@ -104,7 +103,7 @@ class _HandOver:
         return HandOver(self.agent_id)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Yield:
     """End your turn now: what you wait for comes as messages and begins a new one.
 

@@ -16,11 +16,12 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.relatives import CannotSee, Relatives
 from beamclaw.contracts.subagents import ANY, Asker, Rules
 from beamclaw.toolkit import Order, Output, ToolFailed, output_of, tool
+from beamclaw.values import frozen
 
 _MOST_LISTED = 200
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Looks:
     """The tools of one agent.
 

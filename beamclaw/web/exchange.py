@@ -13,6 +13,7 @@ import h11
 import trio
 
 from beamclaw.contracts.points import point
+from beamclaw.values import frozen
 from beamclaw.web.targets import Target
 
 _PIECE: Final = 32 * 1024
@@ -30,7 +31,7 @@ class Failed(Exception):  # noqa: N818 -- a situation
     """Raised where the server or the network has failed, in words for the model."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Response:
     """What a server has said.
 

@@ -10,6 +10,7 @@ from typing import Final, cast
 import attrs
 import trio
 
+from beamclaw.values import frozen
 from beamclaw.web.dialing import Dialer
 from beamclaw.web.exchange import Exchange, Failed, Response
 from beamclaw.web.kinds import Kind, kind_of
@@ -21,7 +22,7 @@ BAD: Final = 400
 ACCEPT: Final = "text/markdown, text/html;q=0.9, text/plain;q=0.9, */*;q=0.1"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Bounds:
     """How much a fetch takes on.
 
@@ -38,7 +39,7 @@ class Bounds:
     bytes: int = 2 * 1024 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Page:
     """What was found.
 
@@ -60,7 +61,7 @@ Follows = Callable[[Target], Awaitable[None]]
 """Asked before a redirect is followed; raises `Refused` where it is not."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Way:
     """How pages are fetched.
 

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 import attrs
 
+from beamclaw.values import frozen
 from beamclaw.web.targets import Refused
 
 Form = Literal["html", "text", "unsaid"]
@@ -52,7 +53,7 @@ _MAGIC: Final = (
 _BEGINNING: Final = 1024
 
 
-@attrs.frozen
+@frozen
 class Kind:
     """How a body is read.
 

@@ -29,6 +29,7 @@ from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.messages import ToolCall
 from beamclaw.contracts.path import path
 from beamclaw.contracts.steps import Steps
+from beamclaw.values import frozen
 from beamclaw.web.targets import Policy, Refused, Target, target
 
 # A host may stand in a text without a scheme before it.
@@ -41,7 +42,7 @@ _STEP: Final = 100
 _BEHIND: Final = ".,;:!?)]}>*_|"
 
 
-@attrs.frozen
+@frozen
 class Rules:
     """What a conversation may do by itself.
 
@@ -56,7 +57,7 @@ class Rules:
     own_chars: int
 
 
-@attrs.frozen
+@frozen
 class Known:
     """What a conversation knows.
 

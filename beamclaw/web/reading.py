@@ -10,6 +10,7 @@ import attrs
 
 from beamclaw.contracts.commands import CannotStart, Ended, Launch, Limits, run
 from beamclaw.contracts.sandbox import CannotIsolate, Need, Sandbox
+from beamclaw.values import frozen
 from beamclaw.web.exchange import Failed
 from beamclaw.web.fetching import Page
 
@@ -27,7 +28,7 @@ _NEED: Final = Need(
 Mode = Literal["markdown", "text"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reader:
     """What reads pages.
 
@@ -112,7 +113,7 @@ class Reader:
         return ended.words or "what reads it was ended"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Text:
     """What there is to read; *cut*: there was more."""
 

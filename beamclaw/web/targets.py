@@ -10,8 +10,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final, Literal
 from urllib.parse import quote, urljoin
 
-import attrs
-
+from beamclaw.values import frozen
 from beamclaw.web.addresses import Address, Network, numeric, parsed, why_not
 
 Scheme = Literal["http", "https"]
@@ -37,7 +36,7 @@ class Refused(Exception):  # noqa: N818 -- a situation
     """Raised where nothing is fetched, and why, in words for the model."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Policy:
     """What may be fetched from.
 
@@ -54,7 +53,7 @@ class Policy:
     most: int = 4_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Target:
     """Where a URL leads, in one way of writing.
 

@@ -82,12 +82,20 @@ SEAMS: dict[tuple[str, str], str] = {
     ("beamclaw/contracts/listening.py", "sockets"): "the seam of those that come in",
     ("beamclaw/cli/", "sockets"): "the other end of the node's socket for commands",
     ("beamclaw/cli/chat.py", "randomness"): "a command is outside: its message's id",
+    ("beamclaw/cli/backup.py", "clock"): "a command is outside: when it was made",
+    ("beamclaw/cli/doctor.py", "clock"): "a command is outside: can the clock be right",
+    ("beamclaw/doctor/looking.py", "processes"): "whether bubblewrap works here",
+    ("beamclaw/service/notifying.py", "sockets"): "on which systemd is told",
     ("beamclaw/cli/logs.py", "clock"): "a command is outside: what an hour ago was",
     ("beamclaw/shell/", "sockets"): "that socket, and who is at its other end",
     (
         "beamclaw/telemetry/sink.py",
         "threads",
     ): "the thread that writes log lines, or inline",
+    (
+        "beamclaw/config/secret_reading.py",
+        "processes",
+    ): "programs that say a secret, before the node runs or in a thread",
     ("beamclaw/config/token.py", "randomness"): "a token that no test may foresee",
     (
         "beamclaw/gateway/auth/minting.py",

@@ -15,19 +15,26 @@ PAGE = ROOT / "docs" / "reference" / "supervision-tree.md"
 
 # Folders of `beamclaw` that are no part of the tree, and why.
 NO_PROCESS = {
+    "backup": "a command beside the node",
     "agents": "an agent is a definition, not a process",
     "arguments": "what is read from models and clients: a library of tools and methods",
     "cli": "the commands, outside the node",
+    "doctor": "a command beside the node",
     "contracts": "what parts may know of one another",
     "files": "tools, which work in the processes of their calls",
     "paths": "the one way from a written path to a file: a library of every tool",
+    "service": "a child only where a service manager listens",
     "storage": "how the ledger and the store keep a database: a library of both",
     "toolkit": "what tools are written with: a library",
     "testing": "the fakes",
     "web": "a tool, which works in the process of its call",
 }
 # A child whose id is not the name of a folder, and the folder whose it is.
-ELSEWHERE: dict[str, str] = {"notices": "commands", "config-watch": "config"}
+ELSEWHERE: dict[str, str] = {
+    "notices": "commands",
+    "config-watch": "config",
+    "statistics": "telemetry",
+}
 
 
 @pytest.fixture(scope="module")

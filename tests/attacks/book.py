@@ -85,8 +85,9 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
             "The gateway's own page is made to talk to another gateway",
             "it runs nothing and loads nothing from elsewhere",
             (
-                f"{_GATEWAY}test_http",
-                "the_page_runs_nothing_and_loads_nothing_from_elsewhere",
+                f"{_GATEWAY}test_page",
+                "the_page_loads_nothing_from_elsewhere_and_runs_no_text",
+                "no_program_makes_markup_out_of_text",
             ),
             (
                 f"{_GATEWAY}test_control_ui",
@@ -98,6 +99,18 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
             ),
         ),
         _of(
+            "A model writes a picture into its answer whose address carries away what it has read",
+            "no page loads anything from elsewhere",
+            (
+                "attacks/test_looking",
+                "no_page_asks_another_host_for_what_a_model_has_written",
+            ),
+            (
+                f"{_GATEWAY}test_control_ui",
+                "a_page_loads_what_is_its_own_and_nothing_else",
+            ),
+        ),
+        _of(
             "The token is looked for in what a node prints, logs, serves and keeps",
             "it is in its own file, readable by its user, and nowhere else",
             (
@@ -106,6 +119,19 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
                 "a_token_that_the_node_made_is_in_its_file_and_nowhere_else",
             ),
             (f"{_SOCKET}test_devices", "secrets_are_in_nothing_that_is_told"),
+        ),
+        _of(
+            "Every secret of the configuration is looked for, in whatever a node says and keeps",
+            "seen nowhere, whatever fails; the keys that take one are found in the schema",
+            (
+                "integration/test_canaries",
+                "no_secret_of_the_configuration_is_seen_anywhere",
+            ),
+            (
+                "beamclaw/config/test_secrets",
+                "what_is_wrong_is_said_without_the_secret",
+                "whoever_is_shown_the_file_sees_where_a_secret_is_and_no_argument",
+            ),
         ),
         _of(
             "What says where somebody comes from is made up (`X-Forwarded-For`, `Forwarded`)",
@@ -304,6 +330,30 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
             ),
         ),
         _of(
+            "Somebody who is not the node's owner looks inside by `beamclaw shell`, steers it, or runs Python in it",
+            "over the network for who administers the node alone, on the machine for its owner, and not for commands of agents; expressions are off; what is steered is written down",
+            (
+                "attacks/test_looking",
+                "the_inside_is_for_who_administers_the_node",
+                "no_expression_runs_unless_the_owner_has_said_so",
+            ),
+            ("beamclaw/shell/test_frames", "who_may_speak"),
+            (
+                "beamclaw/shell/test_socket",
+                "the_socket_is_private_and_goes_with_the_node",
+            ),
+            (
+                "beamclaw/shell/test_live",
+                "a_command_of_an_agent_sees_nothing_inside_and_steers_nothing",
+                "without_the_configuration_no_expression_runs",
+                "what_cannot_be_done_is_told_and_noted",
+            ),
+            (
+                "beamclaw/telemetry/test_audit",
+                "what_somebody_does_is_written_down_and_nothing_else",
+            ),
+        ),
+        _of(
             "A conversation or a run of somebody else is looked for by guessing",
             "not found, as one that does not exist",
             (
@@ -423,6 +473,14 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
                 f"{_METHODS}test_config",
                 "what_is_there_is_replaced_only_by_who_has_read_it",
                 "what_a_node_would_not_start_with_is_refused",
+            ),
+        ),
+        _of(
+            "The configuration is made to run a program, or to read a file, where a secret stands",
+            "a client names no such place; whoever may write the file does",
+            (
+                "beamclaw/config/test_secrets",
+                "a_client_names_no_place_that_the_file_does_not_name",
             ),
         ),
         _of(

@@ -21,10 +21,37 @@ from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.control_ui import ControlUi
 from beamclaw.gateway.methods._method import Method
 
-# Anybody may ask these: they say that the node is there, and no more. One more is a
-# decision, and this list is where it is taken.
+# Anybody may ask these: they say that the node is there, are the page's program, or take
+# the code of a link. One more is a decision, and this list is where it is taken.
+PROGRAM = [
+    "access.js",
+    "app.js",
+    "chart.js",
+    "chat.js",
+    "dom.js",
+    "health.js",
+    "icon.svg",
+    "logs.js",
+    "markdown.js",
+    "sessions.js",
+    "spending.js",
+    "style.css",
+    "tree.js",
+    "wire.js",
+    "words.js",
+]
 OPEN = frozenset(
-    {"/", "/style.css", "/healthz", "/health", "/readyz", "/ready", "/startupz"}
+    {
+        "/",
+        "/page/",
+        "/page/enter",
+        "/healthz",
+        "/health",
+        "/readyz",
+        "/ready",
+        "/startupz",
+        *(f"/page/{name}" for name in PROGRAM),
+    }
 )
 
 
@@ -34,6 +61,7 @@ def application() -> app.GatewayApp:
     rooms["turns"] = SimpleNamespace(bus=None)
     rooms["hooks"] = HooksConfig(enabled=True)
     rooms["whole"] = True
+    rooms["auth_mode"] = "token"
     rooms["control_ui"] = ControlUi(
         root=Path(), base="", files=frozenset(), worker=InlineWorker()
     )

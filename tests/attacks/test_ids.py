@@ -42,6 +42,7 @@ HOSTILE = {
 PLACES = (
     ("GET", "/v1/models/{}"),
     ("GET", "/v1/responses/{}"),
+    ("GET", "/v1/responses/{}/input_items"),
     ("DELETE", "/v1/responses/{}"),
     ("POST", "/v1/responses/{}/cancel"),
     ("GET", "/api/sessions/{}"),

@@ -131,6 +131,11 @@ class Book:
         begun = self.of_run(run_id, "run-started")
         return any(event["body"].get("ordered") for event in begun)
 
+    def is_shortening(self, run_id: str) -> bool:
+        """Whether a run is a client's order to make a conversation shorter."""
+        begun = self.of_run(run_id, "run-started")
+        return any(event["body"].get("compacts") for event in begun)
+
     @property
     def waiting(self) -> list[str]:
         """Markers of the messages whose turn is not over."""

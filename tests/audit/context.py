@@ -18,17 +18,24 @@ def _own(book: Book, run: Row) -> str | None:
 def summed_once(known: Known) -> Iterator[str]:
     """A summary that covers what another one covers, or what is not there."""
     for session in known.book.sessions:
-        covered = 0
+        covered, behind = 0, {0: 0}
         for event in known.book.journal(session["key"]):
-            if event["kind"] != "compacted":
-                continue
-            first, last = event["body"]["first"], event["body"]["last"]
-            if first != covered + 1 or not first <= last < event["seq"]:
-                yield (
-                    f"{session['key']}: events {first} to {last} were summed up in "
-                    f"event {event['seq']}, up to {covered} before"
-                )
-            covered = max(covered, last)
+            seq, kind, body = event["seq"], event["kind"], event["body"]
+            if event.get("parent") is not None:  # the conversation has gone back there
+                covered = behind[event["parent"]]
+            if kind == "session-reset":
+                covered = seq
+            elif kind == "forked":
+                covered = body.get("covered", 0) + seq - body["seq"]
+            elif kind == "compacted":
+                first, last = body["first"], body["last"]
+                if first != covered + 1 or not first <= last < seq:
+                    yield (
+                        f"{session['key']}: events {first} to {last} were summed up in "
+                        f"event {seq}, up to {covered} before"
+                    )
+                covered = max(covered, last)
+            behind[seq] = covered
 
 
 @rule

@@ -217,8 +217,12 @@ class Known:
         return self.life_at(call.at) if call.life is None else call.life
 
     def is_deleted(self, book: Book, marker: str) -> bool:
-        """Whether a message was said in a conversation that is deleted in *book*."""
-        sent = self.sent.get(marker)
+        """Whether a message was said in a conversation that is deleted in *book*.
+
+        What the node says there about a command is marked by the call that began it.
+        """
+        begun = marker.removeprefix("re:").partition("/")[0]
+        sent = self.sent.get(marker) or self.sent.get(begun)
         return sent is not None and sent.session in book.deleted
 
 

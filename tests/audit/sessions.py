@@ -55,3 +55,19 @@ def forked(known: Known) -> Iterator[str]:
         end = whole[len(whole) - len(marks) :]
         if marks != end or (len(marks) < len(whole) and not summed):
             yield f"{event['key']}: begins with {marks}, {source} had {whole}"
+
+
+@rule
+def shortened(known: Known) -> Iterator[str]:
+    """A conversation that a client has had made shorter, and something was answered."""
+    for run in known.book.runs:
+        id_ = run["run_id"]
+        if not known.book.is_shortening(id_):
+            continue
+        asked = known.book.of_run(id_, "asked")
+        if any(event["body"].get("purpose") != "summary" for event in asked):
+            yield f"{id_}: an answer was asked for"
+        if known.book.of_run(id_, "answered"):
+            yield f"{id_}: an answer was given"
+        if len(known.book.of_run(id_, "compacted")) > 1:
+            yield f"{id_}: it was made shorter twice"

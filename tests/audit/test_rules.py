@@ -856,6 +856,12 @@ def forked_from_something_else(known: Known) -> None:
     event(known.book, "compacted").update(kind="forked", body=body, key="t")
 
 
+@finds("shortened")
+def answered_what_was_made_shorter(known: Known) -> None:
+    begun = known.book.of_run("rk", "run-started")[0]
+    begun["body"] = {**begun["body"], "compacts": True}
+
+
 # --- the tests
 
 
@@ -871,6 +877,20 @@ def test_a_message_of_a_conversation_that_was_deleted_as_wanted_is_not_lost():
         kill.book.deleted["gone"] = 0
     known.unwanted.add("gone")
 
+    assert violations(known) == []
+
+
+def test_a_turn_about_a_command_may_be_deleted_with_its_conversation():
+    known = sound.known()
+    known.sent["d"] = attrs.evolve(sound.sent("d"), session="gone")
+    told = attrs.evolve(known.calls[-1], marker="re:d/0.0")
+    known.calls.append(told)
+    assert any("re:d/0.0" in words for words in violations(known))
+
+    known.book.deleted["gone"] = 0
+    for kill in known.kills:
+        kill.book.deleted["gone"] = 0
+    known.unwanted.add("gone")
     assert violations(known) == []
 
 

@@ -41,7 +41,7 @@ def answered(known: Known) -> Iterator[str]:
         marker = row["marker"]
         sent, run = known.sent.get(marker), known.book.run_of(marker)
         # See `family`, `commands_told` and `ordered`.
-        inside = row["source"] in {"agent", "command", "tools"}
+        inside = row["source"] in {"agent", "command", "tools", "compact"}
         if sent is None and not inside:
             yield f"{marker}: in the ledger, but nobody sent it"
         elif run is None or run["state"] != "ended":
@@ -61,6 +61,7 @@ def words(known: Known) -> Iterator[str]:
         if run["outcome"] in ("error", "quarantined") and not run["error"]:
             yield f"{run['run_id']}: {run['outcome']}, and no word of why"
         bare = not known.terse or (run["outcome"] != "ok" and not run["error"])
+        bare = bare and not known.book.is_shortening(run["run_id"])
         if run["outcome"] in FINE and not run["text"] and bare:
             yield f"{run['run_id']}: {run['outcome']}, without any text"
 
@@ -151,6 +152,10 @@ def _gave(call: Call, text: str, broken: bool) -> bool:
     return said_.startswith(text) if broken else call.whole and said_ == text
 
 
+# Sources of turns in which nobody says anything: see `ordered` and `shortened`.
+_ORDERS = frozenset({"tools", "compact"})
+
+
 @rule
 def said_once(known: Known) -> Iterator[str]:
     """A message in a transcript more or less than once, or accepted twice."""
@@ -171,7 +176,7 @@ def said_once(known: Known) -> Iterator[str]:
             yield f"{marker}: {count} times in the inbox"
         run = known.book.run_of(marker)
         begun = run is not None and run["opened_at"] is not None
-        if begun and source_of[marker] != "tools" and times[marker] != 1:
+        if begun and source_of[marker] not in _ORDERS and times[marker] != 1:
             yield f"{marker}: {times[marker]} times in a transcript"
     for external, count in ids.items():
         if count != 1:
@@ -200,6 +205,7 @@ def answered_once(known: Known) -> Iterator[str]:
             for event in known.book.of_run(run["run_id"], "answered")
             if event["body"]["stop_reason"] == "stop" or _asks_its_client(event)
         ]
-        ordered = known.book.is_ordered(run["run_id"])
+        id_ = run["run_id"]
+        ordered = known.book.is_ordered(id_) or known.book.is_shortening(id_)
         if run["outcome"] == "ok" and not ordered and len(last) != 1:
             yield f"{run['run_id']}: {len(last)} last answers"

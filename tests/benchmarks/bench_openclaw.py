@@ -9,7 +9,6 @@ once. Each is as it comes: theirs tells its model of some fifty tools, ours of i
 """
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,9 +26,9 @@ import trio
 from tests.benchmarks.load import PATH
 from tests.benchmarks.report import Row, emit
 from tests.benchmarks.stage import load, open_stage, resident
-from tests.conformance.websocket.frames import Reader
-from tests.faults.line import UPGRADE, Line
+from tests.faults.line import Line, let_in
 from tests.peers.plugin import which
+from tests.support.browser import free_port
 from tests.support.node import open_program
 from tests.support.wire import Closed, Connection, once
 
@@ -73,20 +72,7 @@ class Gateway:
     async def client(self) -> AsyncIterator[Line]:
         """A client of the protocol that was let in."""
         with await Connection.open(self.url) as connection:
-            head = await connection.ask("GET", "/", UPGRADE)
-            assert head.status == 101, head.status
-            line = Line(connection, Reader(connection.buffer))
-            await line.receive()
-            params: dict[str, Any] = {
-                "minProtocol": 4,
-                "maxProtocol": 4,
-                "client": CLIENT,
-                "role": "operator",
-                "scopes": ["operator.admin"],
-                "auth": {"token": self.token},
-            }
-            await line.call("connect", params)
-            yield line
+            yield await let_in(connection, self.token, CLIENT)
 
 
 @asynccontextmanager
@@ -95,7 +81,7 @@ async def _theirs(model: str) -> AsyncIterator[Gateway]:
     if program is None:
         sys.exit("there is no OpenClaw here to measure; scripts/peers installs it")
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), await free_port()
         config = folder / "openclaw.json"
         config.write_bytes(orjson.dumps(_config(port, model)))
         env = os.environ | {
@@ -154,11 +140,6 @@ def _config(port: int, model: str) -> dict[str, Any]:
             "defaults": {"model": {"primary": f"fake/{WHOLE}"}, "skipBootstrap": True}
         },
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 async def _until_live(url: str) -> None:

@@ -2,13 +2,14 @@
 
     python -m tests.benchmarks.page
 
-writes the page's table anew; a test compares the two.
+writes the page's table anew, and the figures beside OpenClaw in the README; a test compares
+them.
 """
 
 import datetime as dt
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from typing import Any
 import attrs
 import orjson
 
-from tests.benchmarks.report import HEADER, Row, beside, cells
+from tests.benchmarks.report import HEADER, Row, beside, cells, figure
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
+ROOT = Path(__file__).parents[2]
+README, DOCS = ROOT / "README.md", ROOT / "docs" / "reference"
 PAGE, DATA = DOCS / "performance.md", DOCS / "performance.json"
 BEGIN = "<!-- made by python -m tests.benchmarks.page -->\n"
 END = "<!-- end -->\n"
@@ -83,15 +85,33 @@ def _line(texts: Sequence[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def page(old: str, data: dict[str, Any]) -> str:
-    """*old* with its table made from *data*."""
+def beside_openclaw(data: dict[str, Any]) -> str:
+    """The table of the README."""
+    rows = [Row(**row) for row in data["rows"] if row["benchmark"] == "openclaw"]
+    lines = [("", "BeamClaw", "OpenClaw", "")]
+    for row in rows:
+        name = row.name.removeprefix("beside OpenClaw: ")
+        times = f"{figure(row.ratio)}x"
+        theirs = f"{figure(row.baseline)} {row.unit}"
+        lines.append((name, f"{figure(row.value)} {row.unit}", theirs, times))
+    return "\n".join(_table(lines)) + "\n"
+
+
+def page(
+    old: str,
+    data: dict[str, Any],
+    made: Callable[[dict[str, Any]], str] = rendered,
+) -> str:
+    """*old* with the part between the marks made anew from *data*."""
     before, _, rest = old.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{rendered(data)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{made(data)}\n{END}{after}"
 
 
 def main() -> int:
-    PAGE.write_text(page(PAGE.read_text(), orjson.loads(DATA.read_bytes())))
+    data = orjson.loads(DATA.read_bytes())
+    PAGE.write_text(page(PAGE.read_text(), data))
+    README.write_text(page(README.read_text(), data, beside_openclaw))
     return 0
 
 

@@ -6,7 +6,15 @@ import attrs
 import orjson
 
 from tests.benchmarks import peers
-from tests.benchmarks.page import DATA, PAGE, merged, page, rendered
+from tests.benchmarks.page import (
+    DATA,
+    PAGE,
+    README,
+    beside_openclaw,
+    merged,
+    page,
+    rendered,
+)
 from tests.benchmarks.report import Row, beside, parse, table
 
 
@@ -14,6 +22,13 @@ def test_the_page_is_made_from_the_stored_figures():
     text = PAGE.read_text()
 
     assert text == page(text, orjson.loads(DATA.read_bytes()))
+
+
+def test_the_figures_of_the_readme_are_the_stored_ones():
+    text, data = README.read_text(), orjson.loads(DATA.read_bytes())
+
+    assert text == page(text, data, beside_openclaw)
+    assert beside_openclaw(data).count("| BeamClaw | OpenClaw |") == 1
 
 
 def test_every_row_that_must_hold_holds():

@@ -13,7 +13,7 @@ import trio
 
 import supervision
 from beamclaw.contracts.budgets import Spent, session_purse
-from beamclaw.contracts.ledger import GetLedgerStatus
+from beamclaw.contracts.ledger import GetLedgerStatus, ProveCommit
 from beamclaw.contracts.ledger_errors import (
     HasWork,
     IdempotencyConflict,
@@ -51,11 +51,13 @@ from beamclaw.contracts.ledger_reads import (
     ReadDefinition,
     ReadExpired,
     ReadJournal,
+    ReadMessage,
     ReadOpenWork,
     ReadOutput,
     ReadRun,
     ReadSession,
     ReadSessions,
+    ReadTurn,
     SessionRead,
 )
 from beamclaw.contracts.ledger_rows import RunRow, SnapshotRow
@@ -427,9 +429,45 @@ async def test_what_is_kept_about_a_run_is_there_until_it_is_forgotten(ledger):
     await ledger.commit(run="r1", ops=(end(),))
     assert (await ledger.call(ReadRun("r1"))).about == b'{"a":1}'
     assert await ledger.call(CountAbout(KEY)) == 1
+    assert await ledger.call(CountAbout(KEY, besides="r1")) == 0
+    assert await ledger.call(CountAbout(KEY, besides="r2")) == 1
     await ledger.commit(ops=(ForgetAbout("r1"),))
     assert (await ledger.call(ReadRun("r1"))).about == b""
     assert await ledger.call(CountAbout(KEY)) == 0
+
+
+async def test_a_message_is_found_by_its_run_while_it_waits(ledger):
+    await ledger.accept("r1")
+    await ledger.accept("r2", OTHER)
+    found = await ledger.call(ReadMessage("r2"))
+    assert (found.id, found.session_key, found.run_id) == (2, OTHER, "r2")
+    assert found.body == b'{"say":"hello"}'
+    await ledger.commit(ops=(Take((2,)), OpenRun("r2", 2.0)), key=OTHER)
+    assert await ledger.call(ReadMessage("r2")) is None
+    assert await ledger.call(ReadMessage("r9")) is None
+
+
+async def test_the_events_of_a_turn_are_its_own_and_those_it_began_with(ledger):
+    async def turn(run: str) -> None:
+        await ledger.accept(run)
+        number = (await ledger.read()).inbox[0].id
+        opening = (event("said"), event("begun", run), event("said", run))
+        ops = (Take((number,)), OpenRun(run, 2.0))
+        await ledger.commit(*opening, ops=ops)
+        await ledger.commit(event("over", run), ops=(end(run),), run=run)
+
+    for run in ("r1", "r2", "r3"):
+        await turn(run)
+    await ledger.commit(event("said"))
+    for number, run in enumerate(("r1", "r2", "r3")):
+        found = await ledger.call(ReadTurn(run, "said"))
+        first = 4 * number + 1
+        assert [each.seq for each in found] == [first, first + 2]
+        everything = (await ledger.read()).events
+        assert found == (everything[first - 1], everything[first + 1])
+    assert await ledger.call(ReadTurn("r2", "begun")) != ()
+    assert await ledger.call(ReadTurn("r2", "never")) == ()
+    assert await ledger.call(ReadTurn("r9", "said")) == ()
 
 
 async def test_an_ended_run_writes_no_more(ledger):
@@ -904,6 +942,16 @@ async def test_figures(ledger, tmp_path):
     assert (status.schema, status.owner_epoch, status.sessions) == (5, 1, 2)
     assert (status.events, status.inbox_depth, status.open_runs) == (1, 1, 1)
     assert (status.commits, status.transactions) == (3, 3)
+
+
+async def test_a_proof_is_a_transaction_of_its_own_and_changes_nothing(ledger):
+    await ledger.begin()
+    before = await ledger.call(GetLedgerStatus())
+    assert await ledger.call(ProveCommit())
+    after = await ledger.call(GetLedgerStatus())
+    assert after.transactions == before.transactions + 1
+    same = {"commits": after.commits, "transactions": after.transactions}
+    assert attrs.evolve(before, **same) == after
 
 
 # --- many at once

@@ -7,7 +7,14 @@ import pytest
 
 from beamclaw.contracts.ledger import Erase, GetLedgerStatus
 from beamclaw.contracts.ledger_errors import HasWork, LedgerError, SessionExists
-from beamclaw.contracts.ledger_ops import EndRun, OpenRun, Reserve, Settle, Take
+from beamclaw.contracts.ledger_ops import (
+    EndRun,
+    ForgetAbout,
+    OpenRun,
+    Reserve,
+    Settle,
+    Take,
+)
 from beamclaw.contracts.ledger_reads import (
     ReadExpired,
     ReadJournal,
@@ -15,6 +22,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadRun,
     ReadSessionRow,
     ReadSessions,
+    ReadTurn,
 )
 from beamclaw.contracts.ledger_session_ops import (
     ArchiveSession,
@@ -182,6 +190,24 @@ async def test_a_dropped_session_is_gone_at_once(ledger):
     assert (await ledger.call(GetLedgerStatus())).sessions == 0
     with pytest.raises(LedgerError, match="no message ever came"):
         await ledger.commit(event())
+
+
+async def test_nothing_that_was_kept_of_a_dropped_session_is_shown(ledger):
+    await ledger.accept("r1", about=b'{"a":1}')
+    await ledger.commit(event(), ops=(Take((1,)), OpenRun("r1", 2.0)))
+    await ledger.commit(event("over", "r1"), ops=(end("r1"),), run="r1")
+    await drop(ledger)
+    # Its row stays for a while, for who sends the message again.
+    assert (await ledger.call(ReadRun("r1"))).about == b""
+    assert await ledger.call(ReadTurn("r1", "over")) == ()
+
+
+async def test_what_is_kept_and_its_session_go_in_one_commit(ledger):
+    await ledger.accept("r1", about=b'{"a":1}')
+    await ledger.commit(event(), ops=(Take((1,)), OpenRun("r1", 2.0)))
+    with pytest.raises(LedgerError, match="in progress"):
+        await ledger.commit(ops=(ForgetAbout("r1"), DropSession(9.0)), seq=None)
+    assert (await ledger.call(ReadRun("r1"))).about == b'{"a":1}'
 
 
 async def test_who_asks_for_a_dropped_session_hears_when_that_was(ledger):

@@ -5,7 +5,7 @@ asks for the run by its id (``agent.wait``), and reads the answer in ``chat.hist
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
@@ -113,24 +113,37 @@ async def open_line(node: Node) -> AsyncIterator[Line]:
         Closed: There is no node of ours.
     """
     with await node.connect() as connection:
-        head = await connection.ask("GET", "/", UPGRADE)
-        if head.status != 101:
-            raise NotNow(f"no socket: {head.status}")
-        line = Line(connection, Reader(connection.buffer))
-        await line.receive()
-        params: dict[str, Any] = {
-            "minProtocol": 4,
-            "maxProtocol": 4,
-            "client": CLIENT,
-            "role": "operator",
-            "scopes": ["operator.admin"],
-            "auth": {"token": node.token},
-        }
         try:
-            await line.call("connect", params)
+            line = await let_in(connection, node.token)
         except Refused as refused:  # another node has got the port of a dead one
             raise Closed(f"a stranger: {refused}") from None
         yield line
+
+
+async def let_in(
+    connection: Connection, token: str, client: Mapping[str, str] = CLIENT
+) -> Line:
+    """The line over *connection*, once the gateway has let *client* in.
+
+    Raises:
+        NotNow: It does not, as things stand.
+        Refused: It does not.
+    """
+    head = await connection.ask("GET", "/", UPGRADE)
+    if head.status != 101:
+        raise NotNow(f"no socket: {head.status}")
+    line = Line(connection, Reader(connection.buffer))
+    await line.receive()
+    params: dict[str, Any] = {
+        "minProtocol": 4,
+        "maxProtocol": 4,
+        "client": client,
+        "role": "operator",
+        "scopes": ["operator.admin"],
+        "auth": {"token": token},
+    }
+    await line.call("connect", params)
+    return line
 
 
 async def talk(

@@ -62,12 +62,14 @@ async def request(
     return Answer(answer.status, orjson.loads(answer.body))
 
 
-async def look(stage: Stage, path: str) -> Answer:
-    """Look something up, until a node says."""
+async def look(
+    stage: Stage, path: str, verb: str = "GET", body: object = None
+) -> Answer:
+    """Look something up (or delete it), until a node says."""
     found: list[Answer] = []
 
     async def send(_: Sent) -> bool:
-        answer = await request(stage, "GET", path)
+        answer = await request(stage, verb, path, body)
         found.extend([answer] if answer is not None else [])
         return bool(found)
 

@@ -207,6 +207,74 @@ async def responses_followed(stage: Stage, name: str) -> None:
         stage.complaints.append(f"{name}: {kept} is kept of {first}")
 
 
+async def _conversation(stage: Stage, marker: str) -> str:
+    """The conversation of a response that was asked for under this key: nobody is told."""
+    found: list[str] = []
+
+    def known(connection: sqlite3.Connection) -> bool:
+        found.extend(row[0] for row in connection.execute(_OF_KEY, [marker]))
+        return bool(found)
+
+    await stage.until(known)
+    return found[0]
+
+
+_OF_KEY = """
+    SELECT coalesce(s.deleted_key, s.key) FROM inbox AS i
+    JOIN sessions AS s ON s.id = i.session WHERE i.external_id = ?
+"""
+
+
+async def _gone(stage: Stage, id_: str) -> None:
+    """It can be neither read nor followed, whoever has died meanwhile."""
+    path, behind = f"/v1/responses/{id_}", {"input": "x", "previous_response_id": id_}
+    for answer, status in (
+        (await look(stage, path), 404),
+        (await look(stage, f"{path}/input_items"), 404),
+        (await look(stage, "/v1/responses", "POST", behind), 400),
+    ):
+        if answer.status != status:
+            stage.complaints.append(f"{id_} was deleted: {answer}")
+
+
+_LOOKS_OFTEN = ", idle_seconds: 0.05, retention: {every_seconds: 0.05}"
+
+
+@scenario(settings={"sessions": _LOOKS_OFTEN})
+async def responses_deleted(stage: Stage, name: str) -> None:
+    """Responses are deleted; with the last one their conversation, and it is erased."""
+    first = await respond(stage, Plan(), f"{name}a")
+    last = await respond(stage, Plan(), f"{name}b", behind=first["id"])
+    session = await _conversation(stage, f"{name}a")
+    for marker in (f"{name}a", f"{name}b"):
+        stage.known.sent[marker].session = session
+    stage.known.unwanted.add(session)
+    for response in (first, last):
+        kept = await look(stage, f"/v1/responses/{last['id']}")
+        if kept.status != 200 or text_of(kept.value) != text_of(last):
+            stage.complaints.append(f"{name}: {kept} is kept of {last}")
+        await look(stage, f"/v1/responses/{response['id']}", "DELETE")
+        await _gone(stage, response["id"])
+    await _erased(stage, session)
+
+
+_SHORTLY = (
+    ", idle_seconds: 0.05, retention: {every_seconds: 0.05, response_seconds: 0.05}"
+)
+
+
+@scenario(settings={"sessions": _SHORTLY})
+async def responses_kept_no_longer(stage: Stage, name: str) -> None:
+    """A response whose time is over is gone, also for who has not read it."""
+    response = await respond(stage, Plan(), name)
+    session = await _conversation(stage, name)
+    stage.known.sent[name].session = session
+    stage.known.unwanted.add(session)
+    await _erased(stage, session)
+    if response["id"]:  # else nobody was told
+        await _gone(stage, response["id"])
+
+
 @scenario()
 async def client_has_tool(stage: Stage, name: str) -> None:
     """A response that asks for a tool of its client, and one with what came of it."""
@@ -848,6 +916,23 @@ async def summed_up(stage: Stage, name: str) -> None:
         marker = f"{name}{letter}"
         await stage.ask(Plan(filler=2600), marker, session, after=before)
         before = marker
+
+
+@scenario()
+async def shortened_by_order(stage: Stage, name: str) -> None:
+    """A client has a conversation made shorter that would go on as it is."""
+    session = key(name)
+    await stage.ask(Plan(filler=2600), f"{name}a", session)
+    await stage.ask(Plan(), f"{name}b", session, after=f"{name}a")
+    await order(stage, "sessions.compact", {"key": session})
+    summaries = [
+        event
+        for event in read_book(stage.ledger).of_kind("compacted")
+        if event["key"] == session
+    ]
+    if not summaries:
+        stage.complaints.append(f"{name}: made shorter, and nothing was summed up")
+    await stage.ask(Plan(), f"{name}c", session, after=f"{name}b")
 
 
 @scenario()

@@ -10,7 +10,7 @@ import secrets
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,8 @@ PATIENCE = float(os.environ.get("BEAMCLAW_PATIENCE", "20"))
 # Seconds until this program gives up what goes on for ever: that proves nothing.
 ENDLESS = 900.0
 _LOOK = 0.1
+# With these a stream ends whose turn goes on, or was never taken; they say: ask again.
+_ASK_AGAIN = ("draining", "unavailable", "answer_restarted")
 PROGRAM = "beamclaw.testing.node"
 CAP = 1.08  # dollars that a session may spend; only the model "dear" costs any
 LEFT = (Closed, ConnectionRefusedError, FileNotFoundError, BrokenPipeError)
@@ -535,8 +537,12 @@ class Stage:
 
         async def send(sent: Sent) -> bool:
             frame = await self.request(f"sessions.{method}", session=session, **params)
-            if frame.get("error", {}).get("code") == "unavailable":
-                return await self._refused(sent.marker, frame)
+            code = frame.get("error", {}).get("code")
+            # A command that was lost with the node has a turn of its own, which nobody
+            # has stopped: whoever wants all of it gone asks again when that is over.
+            if code == "unavailable" or (method == "delete" and code == "refused"):
+                await trio.sleep(0.01)
+                return False
             return True
 
         if method == "delete":
@@ -595,7 +601,7 @@ async def _read_stream(sent: Sent, connection: Connection) -> bool:
             return True
         value: dict[str, Any] = orjson.loads(data)
         if "error" in value:
-            if value["error"].get("code") in ("draining", "unavailable"):
+            if value["error"].get("code") in _ASK_AGAIN:
                 return False
             sent.errors.append(str(value["error"]))
             return True
@@ -607,7 +613,8 @@ async def _read_stream(sent: Sent, connection: Connection) -> bool:
 def _call(entry: Entry) -> Call:
     body = entry.body or {}
     summary = is_summary(body)
-    fine, whole = entry.status == 200, entry.outcome == "complete"
+    fine = entry.status == 200 and entry.outcome != "refused"
+    whole = entry.outcome == "complete"
     read, written = billed(body)
     return Call(
         marker=_about(body) if summary else of_prompt(body)[0],
@@ -637,13 +644,16 @@ async def open_stage(
     sessions: str = "",
     between: Callable[["Stage"], object] | None = None,
     forks: Forks | None = None,
-) -> AsyncIterator[Stage]:
+    kind: "type[Stage] | None" = None,
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[Any]:
     """A stage in *folder*, its node up; *orders* are its first ones.
 
     *seconds* that a turn may take, and *wait* that a person has to answer. With
     an empty *token* the node makes one for itself. *sessions* is more of that section
     of the configuration. *between* is called when the node has died of orders that have
-    others behind them. With *forks* it is forked.
+    others behind them. With *forks* it is forked. *kind* is a stage of another sort, *env*
+    more of the node's environment.
     """
     first, *rest = orders or (Orders(record=False),)
     first.give(folder)
@@ -664,13 +674,13 @@ async def open_stage(
         config.write_text(text)
         node = Node(
             data=folder / "data",
-            env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config)},
+            env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config), **(env or {})},
             program=PROGRAM,
             token=secrets.token_hex(16) if token is None else token,
             forks=forks,
         )
         caps = (Cap("session", "cost", round(CAP * 1_000_000)),)
-        stage = Stage(
+        stage = (kind or Stage)(
             folder,
             fake,
             node,

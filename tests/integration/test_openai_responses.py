@@ -275,3 +275,117 @@ async def test_errors_are_its_own(tmp_path: Path):
             )
         with pytest.raises(openai.BadRequestError, match="nobody"):
             await ai.responses.create(model="openclaw/nobody", input="x")
+
+
+async def test_what_a_response_was_given_is_listed_in_pages(tmp_path: Path):
+    async with opened(tmp_path) as (_, node, ai):
+        said: Any = [
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": "one"},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "1"}]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_text", "text": "two"},
+                    {"type": "input_image", "image_url": PIXEL, "detail": "auto"},
+                ],
+            },
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "done"},
+            {"role": "user", "content": "three"},
+        ]
+        first = await ai.responses.create(model="openclaw", input=said)
+        second = await ai.responses.create(
+            model="openclaw", input="four", previous_response_id=first.id
+        )
+        node.kill9()
+        await node.wait()
+        await node.start()
+        async with connected(node) as again:
+            list_ = again.responses.input_items.list
+            given: list[Any] = [
+                item async for item in list_(first.id, order="asc", limit=2)
+            ]
+            kinds = [(item.type, getattr(item, "role", None)) for item in given]
+            assert kinds == [
+                ("message", "system"),
+                ("message", "user"),
+                ("message", "assistant"),
+                ("message", "user"),
+                ("function_call", None),
+                ("function_call_output", None),
+                ("message", "user"),
+            ]
+            assert [
+                item.content[0].text for item in given if item.type == "message"
+            ] == [
+                "Be brief.",
+                "one",
+                "1",
+                "two",
+                "three",
+            ]
+            assert given[3].content[1].image_url is None
+            assert (given[4].name, given[5].output) == ("f", "done")
+            assert len({item.id for item in given}) == len(given)
+            # The last comes first, unless it is said otherwise.
+            turned = [item.id async for item in list_(first.id)]
+            assert turned == [item.id for item in reversed(given)]
+            page = await list_(first.id, order="asc", after=given[2].id, limit=1)
+            assert [item.id for item in page.data] == [given[3].id]
+            assert page.has_more
+            shown: Any = await list_(
+                first.id,
+                include=["message.input_image.image_url"],
+                after=given[4].id,
+                limit=1,
+            )
+            assert shown.data[0].content[1].image_url == PIXEL
+            # Its own only: those before it are the response's that it follows.
+            assert [i.content[0].text async for i in list_(second.id)] == ["four"]  # type: ignore[union-attr] -- a message
+            with pytest.raises(openai.BadRequestError, match="no item"):
+                await list_(first.id, after="msg_nothing")
+            with pytest.raises(openai.BadRequestError, match="limit"):
+                await list_(first.id, limit=101)
+            with pytest.raises(openai.NotFoundError):
+                await list_("resp_nothing")
+            await again.responses.delete(second.id)
+            with pytest.raises(openai.NotFoundError):
+                await list_(second.id)
+
+
+async def test_what_waits_for_its_turn_was_given_something_too(tmp_path: Path):
+    async with opened(tmp_path, lambda _: Reply(text="late", delay=60)) as (_, _, ai):
+        for text in ("one", "two"):
+            begun = await ai.responses.create(
+                model="openclaw", input=text, user="ada", background=True
+            )
+            page: Any = await ai.responses.input_items.list(begun.id)
+            assert [item.content[0].text for item in page.data] == [text]
+
+
+async def test_a_response_of_a_conversation_that_was_deleted_is_gone(tmp_path: Path):
+    async with opened(tmp_path) as (_, node, ai):
+        kept = await ai.responses.create(model="openclaw", input="one", user="ada")
+        deleted = await node.command("sessions", "delete", "agent:main:openai-user:ada")
+        assert deleted.code == 0, deleted.err
+        with pytest.raises(openai.NotFoundError):
+            await ai.responses.retrieve(kept.id)
+        with pytest.raises(openai.BadRequestError, match="no response"):
+            await ai.responses.create(
+                model="openclaw", input="two", previous_response_id=kept.id
+            )
+        with pytest.raises(openai.NotFoundError):
+            await ai.responses.delete(kept.id)
+
+
+async def test_the_last_response_takes_its_conversation_along(tmp_path: Path):
+    async with opened(tmp_path) as (_, node, ai):
+        first = await ai.responses.create(model="openclaw", input="one")
+        second = await ai.responses.create(
+            model="openclaw", input="two", previous_response_id=first.id
+        )
+        await ai.responses.delete(first.id)
+        assert "openai-response:" in (await node.command("sessions", "list")).out
+        await ai.responses.delete(second.id)
+        assert "openai-response:" not in (await node.command("sessions", "list")).out

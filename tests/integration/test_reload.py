@@ -137,3 +137,31 @@ async def test_what_cannot_be_begun_that_way_changes_nothing(tmp_path: Path):
     assert "goes on with what it had" in said.out
     assert "203.0.113.7" in said.out
     assert "gateway.host" in held.out
+
+
+async def test_a_token_that_the_file_does_not_name_any_more_is_the_kept_one(
+    tmp_path: Path,
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    file, named = data / "beamclaw.yaml", "x" * 40
+    write(file, {"gateway": {"auth": {"token": named}}})
+
+    async def status(token: str) -> int:
+        # Whoever asked for any port (0) finds another one after the gateway's new start.
+        found = (await node.command("status", "--json")).json()
+        assert isinstance(found, dict)
+        answer = await once(f"{found['address']}/v1/models", headers=bearer(token))
+        return answer.status
+
+    async with open_node(data, token="") as node:
+        before = await status(named)
+        write(file, {})
+        await until(lambda: applied(node) == 1)
+        after = await status(named)
+        kept = await status((data / "token").read_text().strip())
+    assert (before, after, kept) == (200, 401, 200)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

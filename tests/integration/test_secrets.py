@@ -71,6 +71,9 @@ async def test_key_and_token_are_nowhere_to_be_seen(tmp_path: Path):
                 ("tree", "--json"),
                 ("config", "show"),
                 ("config", "show", "--json"),
+                ("doctor",),
+                ("doctor", "--json", "--online"),
+                ("backup", str(tmp_path / "a.backup"), "--json"),
                 ("chat", "hello"),
             ):
                 finished = await node.command(*command)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from beamclaw.gateway.admission import PAGE_FILES
+
 ROOT = Path(__file__).parents[2]
 
 FIND = """
@@ -79,7 +81,7 @@ def test_it_finds_its_configuration_skills_and_web_files(installed):
     said = json.loads(run(installed / "python", "-I", "-c", FIND, cwd=empty))
     assert said["found"]["config"] == ["beamclaw.yaml"]
     assert "host-health/SKILL.md" in said["found"]["skills"]
-    assert {"index.html", "style.css"} <= set(said["found"]["web"])
+    assert {"index.html", *PAGE_FILES} == set(said["found"]["web"])
     home = str(installed.parent)
     assert all(path.startswith(home) for path in said["places"] + said["modules"])
     assert said["version"][0] == said["version"][1]

@@ -59,6 +59,12 @@ def _triotp() -> str | None:
     return str(path) if os.access(path, os.X_OK) else None
 
 
+def _axe() -> str | None:
+    """What finds barriers in a page: a program for browsers, which a test runs there."""
+    path = folder() / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+    return str(path) if path.is_file() else None
+
+
 @attrs.frozen
 class Peer:
     """A program that some tests run beside ours.
@@ -83,6 +89,7 @@ PEERS: dict[str, Peer] = {
     "node": Peer(_node, "pip install 'pyright[nodejs]'"),
     "bubblewrap": Peer(_on_path("bwrap"), "apt-get install bubblewrap"),
     "cc": Peer(_on_path("cc", "gcc", "clang"), "apt-get install gcc libc6-dev"),
+    "axe": Peer(_axe, EVERYTHING),
     "openclaw": Peer(_openclaw, EVERYTHING),
     "gateway-protocol": Peer(_gateway_protocol, EVERYTHING),
 }

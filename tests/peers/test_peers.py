@@ -50,6 +50,16 @@ def test_node_is_the_one_that_the_openclaw_client_needs(peer):
     assert run(peer, "--version").startswith("v24.")
 
 
+@pytest.mark.peer("axe")
+@pytest.mark.peer("node")
+def test_axe_is_a_program_of_the_version_that_is_written_down():
+    axe, node = which("axe"), which("node")
+    assert axe is not None
+    assert node is not None
+    said = run(node, "-p", f"require({axe!r}).version")
+    assert f"axe={said.strip()}\n" in Path("scripts/peers").read_text()
+
+
 @pytest.mark.peer("bubblewrap")
 def test_bubblewrap_runs_a_program_in_namespaces_of_its_own(peer):
     run(peer, "--ro-bind", "/", "/", "--unshare-pid", "--die-with-parent", "/bin/true")

@@ -132,7 +132,9 @@ class Person:
         return self.fork or f"agent:main:{self.name}"
 
 
-Verb = Literal["reset", "rewind", "fork", "archive", "unarchive", "delete"]
+Verb = Literal[
+    "reset", "rewind", "fork", "archive", "unarchive", "delete", "compact", "tool"
+]
 
 
 @attrs.frozen
@@ -140,13 +142,15 @@ class Order:
     """What is done to a person's session, *seconds* after the one before.
 
     It is deleted when the person has said everything, and has no sub-agents. *say* is
-    what is said in a fork, when there is one.
+    what is said in a fork, when there is one. ``compact`` has the conversation made
+    shorter, ``tool`` a tool called, which *wish* says: each is a turn of its own.
     """
 
     verb: Verb
     person: str
     seconds: float
     say: Say | None = None
+    wish: Wish | None = None
 
 
 @attrs.frozen
@@ -251,7 +255,13 @@ def plan(seed: int) -> Plan:
         http=rng.random() < HTTP_SHARE,
         dialects=stream(seed, "dialects").choice(_DIALECTS),
         network=rng.choice((0.0, 0.1, 0.4)),
-        orders=tuple(_forks(stream(seed, "forks"), orders)),
+        orders=tuple(
+            _with_turns(
+                stream(seed, "ordered"),
+                people,
+                tuple(_forks(stream(seed, "forks"), orders)),
+            )
+        ),
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
         daily=daily,
     )
@@ -338,6 +348,33 @@ def _orders(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Order]:
         wishes = [w for say in person.says for calls in say.rounds for w in calls]
         if rng.random() < 0.3 and not any(wish.task for wish in wishes):
             yield Order("delete", person.name, rng.choice((0.0, 1.0)))
+
+
+# Worlds in which a client has a tool called or a conversation made shorter.
+ORDERED_SHARE = 0.3
+
+
+def _with_turns(
+    rng: random.Random, people: tuple[Person, ...], orders: tuple[Order, ...]
+) -> Iterator[Order]:
+    """The same orders, and some that are turns; last of all something is deleted."""
+    if rng.random() >= ORDERED_SHARE:
+        yield from orders
+        return
+    kept = [order for order in orders if order.verb != "delete"]
+    for _ in range(rng.choice((1, 2, 4))):
+        verb: Verb = rng.choice(("compact", "compact", "tool"))
+        odd = rng.random()
+        text = "fail" if odd < 0.05 else "crash" if odd < 0.1 else "do it"
+        order = Order(
+            verb=verb,
+            person=rng.choice(people).name,
+            seconds=rng.choice((0.0, 0.3, 5.0, 400.0)),
+            wish=Wish(rng.choice(_TOOLS), text) if verb == "tool" else None,
+        )
+        kept.insert(rng.randint(0, len(kept)), order)
+    yield from kept
+    yield from (order for order in orders if order.verb == "delete")
 
 
 def _queue(rng: random.Random) -> QueueMode:

@@ -322,11 +322,13 @@ class World:
 
     def _audit(self) -> None:
         people = self.people
-        news = 0
+        news = shortened = 0
         files = self.work.files() if self.plan.works else None
         if self.machine.ledger.exists():
             book = read(self._ledger())
             news = sum(row["source"] == "command" for row in book.inbox)
+            summaries = {event["run_id"] for event in book.of_kind("compacted")}
+            shortened = len(summaries.intersection(self.keeper.turns))
             seen = Seen(
                 plan=self.plan,
                 turns=people.turns,
@@ -361,6 +363,8 @@ class World:
             "deaths of the node": len(self.kills),
             "faults": len(self.plan.faults),
             "orders carried out": len(self.keeper.done),
+            "that were turns": sum(map(bool, self.keeper.turns)),
+            "conversations made shorter by order": shortened,
             "connections to providers": self.network.links,
             "to the node": self.network.lines,
             "that failed": self.network.failed + self.network.lost,

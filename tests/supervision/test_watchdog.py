@@ -365,6 +365,9 @@ def test_the_thread_ends_when_the_run_is_over_without_an_exit_step():
     class Abandoned:
         tables: Any = None
 
+        def deliver(self, message: object) -> None:
+            """On a busy machine it hears of a late answer before the run is over."""
+
     async def main() -> None:
         samplers.append(Sampler(0.01, 5, cast("Any", Abandoned())))
         samplers[0].begin()

@@ -225,11 +225,16 @@ def uses(model_url: str, model: str = "t5-w0-g0", **more: str) -> dict[str, str]
 
 
 @asynccontextmanager
-async def open_node(data: Path, **options: object) -> AsyncIterator[Node]:
-    """A running node; killed at the end of the block if it runs still."""
+async def open_node(
+    data: Path, *, wait: float = 20.0, **options: object
+) -> AsyncIterator[Node]:
+    """A running node; killed at the end of the block if it runs still.
+
+    It gets *wait* seconds to start.
+    """
     node = Node(data=data, **options)  # pyright: ignore[reportArgumentType]
     try:
-        await node.start()
+        await node.start(wait=wait)
         yield node
     finally:
         if node.running:

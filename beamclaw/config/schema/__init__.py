@@ -67,6 +67,8 @@ from beamclaw.config.schema.skills import (
 from beamclaw.config.schema.telemetry import (
     AuditConfig,
     MetricsConfig,
+    OtlpConfig,
+    StatisticsConfig,
     TelemetryConfig,
 )
 from beamclaw.config.schema.tools import (
@@ -109,6 +111,7 @@ __all__ = [
     "LoggingConfig",
     "MetricsConfig",
     "ModelInfo",
+    "OtlpConfig",
     "PairingConfig",
     "Port",
     "ProviderConfig",
@@ -131,6 +134,7 @@ __all__ = [
     "SkillsLimitsConfig",
     "SkillsLoadConfig",
     "SocketConfig",
+    "StatisticsConfig",
     "SubagentLimitsConfig",
     "TelemetryConfig",
     "Temperature",

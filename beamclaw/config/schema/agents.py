@@ -1,5 +1,4 @@
 """An agent: who answers, and what it has of its own in place of the node's."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from pathlib import Path
 from typing import Literal
@@ -11,9 +10,10 @@ from beamclaw.config.schema.fields import Count, Temperature, key
 from beamclaw.config.schema.limits import AgentLimitsConfig
 from beamclaw.config.schema.sessions import ResetConfig
 from beamclaw.config.schema.tools import AgentToolsConfig
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentSubagentsConfig:
     """Whom an agent may have work for it."""
 
@@ -22,7 +22,7 @@ class AgentSubagentsConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentConfig:
     """An agent: who answers, and by which model."""
 

@@ -1,5 +1,4 @@
 """Commands: who is asked, where they run, how much of the machine each may use."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -20,9 +19,10 @@ from beamclaw.config.schema.fields import (
 from beamclaw.contracts.command_policy import AfterUntrusted
 from beamclaw.contracts.command_policy import Mode as CommandMode
 from beamclaw.contracts.sandbox import Demand, Mode, Network
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SandboxConfig:
     """Where commands run, and how much of the machine each may use."""
 
@@ -75,7 +75,7 @@ class SandboxConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentSandboxConfig:
     """In place of tools.exec.sandbox, for one agent; null: as there."""
 
@@ -95,7 +95,7 @@ class AgentSandboxConfig:
     require_limits: Demand | None = key(None, "Which commands have to be limited.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExecConfig:
     """Commands that agents run."""
 

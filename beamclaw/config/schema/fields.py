@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import attrs
 
 from beamclaw.contracts.secret import REDACTED
+from beamclaw.values import frozen
 
 # More than this is not meant by any number here; said only to whoever tries.
 ENDLESS: Final = 1_000_000_000
@@ -13,7 +14,7 @@ ENDLESS: Final = 1_000_000_000
 MOST_BYTES: Final = 2**50
 
 
-@attrs.frozen
+@frozen
 class Range:
     """Limits of a number. *above* excludes the least value itself."""
 

@@ -1,5 +1,4 @@
 """The HTTP side of the node."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from pathlib import Path
 from typing import Literal
@@ -9,9 +8,10 @@ import attrs
 from beamclaw.config.schema.fields import Count, Port, Seconds, key
 from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.secret import Secret
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RateLimitConfig:
     """Guesses of the shared secret, of device tokens and of API keys."""
 
@@ -26,7 +26,7 @@ class RateLimitConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PairingConfig:
     """Devices that are new."""
 
@@ -44,7 +44,7 @@ class PairingConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ProxyConfig:
     """How a proxy in front says who somebody is, for auth.mode: trusted-proxy."""
 
@@ -73,7 +73,7 @@ class ProxyConfig:
     admins: tuple[str, ...] = key((), "Users who may do everything.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AuthConfig:
     """Who may talk to the gateway."""
 
@@ -102,7 +102,7 @@ class AuthConfig:
         return self.password if self.mode == "password" else None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SocketConfig:
     """Clients that stay connected: OpenClaw's gateway protocol over WebSocket."""
 
@@ -127,7 +127,7 @@ class SocketConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ControlUiConfig:
     """OpenClaw's Control UI, for a browser."""
 
@@ -137,7 +137,7 @@ class ControlUiConfig:
         "one, it is not served.",
     )
     base_path: str = key(
-        "/", "The path at which it stands; / is the gateway's own start page, else."
+        "/", "The path at which it stands; at / the node's own page is at /page/ alone."
     )
     port: Port | None = key(
         None,
@@ -154,7 +154,20 @@ class ControlUiConfig:
         return self.root is not None and self.port is not None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
+class PageConfig:
+    """The node's own page, at /."""
+
+    link_seconds: Seconds = key(
+        300.0, "Seconds that a link of `beamclaw dashboard` waits for a browser."
+    )
+    session_seconds: Seconds = key(
+        43_200.0,
+        "Seconds that the browser is signed in by it; `beamclaw keys list` shows it.",
+    )
+
+
+@frozen(kw_only=True)
 class InvokeConfig:
     """Tools that clients may have carried out themselves: tools.invoke, /tools/invoke."""
 
@@ -167,7 +180,7 @@ class InvokeConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EmbeddingsConfig:
     """One request for vectors (POST /v1/embeddings)."""
 
@@ -176,7 +189,7 @@ class EmbeddingsConfig:
     max_all_chars: Count = key(262_144, "Characters of all of them, at most.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class GatewayConfig:
     """The HTTP side of the node."""
 
@@ -217,6 +230,7 @@ class GatewayConfig:
     tools: InvokeConfig = attrs.field(factory=InvokeConfig)
     embeddings: EmbeddingsConfig = attrs.field(factory=EmbeddingsConfig)
     socket: SocketConfig = attrs.field(factory=SocketConfig)
+    page: PageConfig = attrs.field(factory=PageConfig)
     control_ui: ControlUiConfig = attrs.field(factory=ControlUiConfig)
 
     @property

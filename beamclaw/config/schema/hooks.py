@@ -1,16 +1,14 @@
 """Calls from outside by which other programs have an agent do something."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from collections.abc import Mapping
 from typing import Literal
 
-import attrs
-
 from beamclaw.config.schema.fields import Size, key, table
 from beamclaw.contracts.secret import Secret
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HookConfig:
     """What a call of /hooks/NAME does."""
 
@@ -32,7 +30,7 @@ class HookConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HooksConfig:
     """Calls from outside: /hooks/agent, /hooks/wake and those of your choice."""
 

@@ -1,14 +1,14 @@
 """Where the node, an agent or a turn stops by itself."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from typing import Annotated, Literal
 
 import attrs
 
 from beamclaw.config.schema.fields import Count, Range, Seconds, Share, Wait, key
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TurnLimitsConfig:
     """How much one turn may do before it is ended, in words."""
 
@@ -37,7 +37,7 @@ class TurnLimitsConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SubagentLimitsConfig:
     """How many agents may work for one another, and for how long by themselves."""
 
@@ -59,7 +59,7 @@ class SubagentLimitsConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BudgetConfig:
     """How much may be spent on models. What is not set has no limit."""
 
@@ -76,7 +76,7 @@ class BudgetConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LimitsConfig:
     """Where the node stops by itself."""
 
@@ -106,7 +106,7 @@ class LimitsConfig:
     subagents: SubagentLimitsConfig = attrs.field(factory=SubagentLimitsConfig)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentBudgetConfig:
     """In place of the node's limits, for one agent; null: as there."""
 
@@ -115,7 +115,7 @@ class AgentBudgetConfig:
     calls: Count | None = key(None, "Calls of a model.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentTurnConfig:
     """In place of limits.turn, for one agent; null: as there."""
 
@@ -126,7 +126,7 @@ class AgentTurnConfig:
     cost: Wait | None = key(None, "Dollars.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentLimitsConfig:
     """Where this agent stops by itself, if not where the node says."""
 

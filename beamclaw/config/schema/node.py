@@ -1,5 +1,4 @@
 """All of it together, and what the node does for itself."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,27 +24,36 @@ from beamclaw.config.schema.sessions import SessionsConfig
 from beamclaw.config.schema.skills import SkillsConfig, WorkspaceConfig
 from beamclaw.config.schema.telemetry import TelemetryConfig
 from beamclaw.config.schema.tools import ToolsConfig
+from beamclaw.values import frozen
 
 Level = Literal["debug", "info", "warning", "error"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LedgerConfig:
     """What is written to disk, and how."""
 
     max_batch: Count = key(512, "Commits that share one transaction, at most.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ConfigFileConfig:
     """Changes of the configuration file by commands and clients."""
 
     history: Annotated[int, Range(1, 10_000)] = key(
         50, "Files that were replaced which are kept, to look at and to go back to."
     )
+    secret_seconds: Annotated[float, Range(0, 600, above=True)] = key(
+        10.0,
+        "Seconds that a command may run which a secret is read from, if it does not say\n"
+        "seconds of its own.",
+    )
+    secret_bytes: Annotated[int, Range(1, 1_048_576)] = key(
+        65_536, "Bytes of a secret that is read from a file or a command."
+    )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LoggingConfig:
     """What the node says on standard error."""
 
@@ -58,7 +66,7 @@ class LoggingConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ShellConfig:
     """What `beamclaw shell`, `tree` and `top` show, and may do."""
 
@@ -95,7 +103,7 @@ class ShellConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ShutdownConfig:
     """How the node stops."""
 
@@ -104,7 +112,7 @@ class ShutdownConfig:
     )
 
 
-@attrs.frozen
+@frozen
 class Chosen:
     """The model for agents that name none, and in words why that one."""
 
@@ -120,7 +128,7 @@ def _main() -> Mapping[str, AgentConfig]:
     return {"main": AgentConfig()}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Config:
     """Everything that can be set. ``Config()`` answers by ``demo``."""
 
@@ -153,3 +161,7 @@ class Config:
     )
     chosen: Chosen = attrs.field(default=Chosen(), metadata={"internal": True})
     file: Path | None = attrs.field(default=None, eq=False, metadata={"internal": True})
+    # Others that it is made of.
+    files: tuple[Path, ...] = attrs.field(
+        default=(), eq=False, metadata={"internal": True}
+    )

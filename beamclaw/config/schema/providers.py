@@ -1,5 +1,4 @@
 """Model providers, and what is known of their models."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +8,12 @@ import attrs
 from beamclaw.config.models import DEFAULT_MODELS
 from beamclaw.config.schema.fields import Count, Seconds, Wait, hidden, key, table
 from beamclaw.contracts.secret import Secret
+from beamclaw.values import frozen
 
 Keys = Secret | tuple[Secret, ...] | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelInfo:
     """What is known of one model of a provider."""
 
@@ -26,7 +26,7 @@ class ModelInfo:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ProviderConfig:
     """A model provider under a name of your choice."""
 

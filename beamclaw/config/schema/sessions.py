@@ -1,5 +1,4 @@
 """Conversations: how long they last, how they queue and stream."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from typing import Annotated
 
@@ -8,9 +7,10 @@ import attrs
 from beamclaw.config.schema.fields import ENDLESS, Count, Range, Seconds, Wait, key
 from beamclaw.contracts.resets import ResetMode
 from beamclaw.contracts.sessions import QueueMode
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResetConfig:
     """When a conversation is over, and the next message begins another one."""
 
@@ -25,7 +25,7 @@ class ResetConfig:
     idle_minutes: Seconds = key(60.0, "For idle: how long the pause is.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RetentionConfig:
     """How long sessions are kept that nobody goes on with."""
 
@@ -53,7 +53,7 @@ class RetentionConfig:
     every_seconds: Seconds = key(60.0, "Seconds between two looks at what is due.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionsConfig:
     """Conversations: how many, how long in memory, how they stream."""
 

@@ -1,5 +1,4 @@
 """What agents are told how to do: workspaces and skills."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +7,10 @@ import attrs
 
 from beamclaw.config.schema.fields import Count, Seconds, hidden, key, table
 from beamclaw.contracts.secret import Secret
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WorkspaceConfig:
     """How much of the files of a workspace an agent is told."""
 
@@ -33,7 +33,7 @@ class WorkspaceConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillsLoadConfig:
     """Where skills are looked for, beside the folders that are known."""
 
@@ -50,7 +50,7 @@ class SkillsLoadConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillEntryConfig:
     """One skill, by its name."""
 
@@ -65,7 +65,7 @@ class SkillEntryConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillsLimitsConfig:
     """How many skills there are, and how large."""
 
@@ -75,7 +75,7 @@ class SkillsLimitsConfig:
     file_bytes: Count = key(256_000, "Bytes of a SKILL.md.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillsInstallConfig:
     """What may be installed."""
 
@@ -85,7 +85,7 @@ class SkillsInstallConfig:
     max_files: Count = key(2_000, "Files and folders in it.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillsConfig:
     """What agents are told how to do."""
 

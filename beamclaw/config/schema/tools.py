@@ -1,5 +1,4 @@
 """Which tools there are, and what they take on."""
-# ruff: noqa: RUF009 -- what `key` returns is attrs' description of a field
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -18,9 +17,10 @@ from beamclaw.config.schema.fields import (
 )
 from beamclaw.config.tool_names import Profile
 from beamclaw.contracts.subagents import Visibility
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolPolicy:
     """Which tools there are."""
 
@@ -40,7 +40,7 @@ class ToolPolicy:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentToolsConfig(ToolPolicy):
     """Which tools this agent has. What the node denies stays denied."""
 
@@ -49,7 +49,7 @@ class AgentToolsConfig(ToolPolicy):
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SessionToolsConfig:
     """What the turns of one session may see of others, and say to them."""
 
@@ -64,7 +64,7 @@ class SessionToolsConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FilesConfig:
     """What the tools for files take on."""
 
@@ -103,7 +103,7 @@ class FilesConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WebConfig:
     """What agents fetch from the internet."""
 
@@ -152,7 +152,7 @@ class WebConfig:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolsConfig(AgentToolsConfig):
     """What agents may use."""
 

@@ -10,9 +10,10 @@ from beamclaw.config.reference import plain
 from beamclaw.config.schema import Config
 from beamclaw.config.structure import keys_of
 from beamclaw.config.writing.documents import Change
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class _Leaf:
     """A value, and whether it is one that nobody has to be told of."""
 

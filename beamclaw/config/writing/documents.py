@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import attrs
 
+from beamclaw.values import frozen
+
 How = Literal["set", "patch", "rollback"]
 
 
@@ -14,8 +16,9 @@ class Refusal(Exception):  # noqa: N818 -- an answer, in words
     Attributes:
         code: ``base_required`` (the hash of what is replaced has to be said),
             ``stale`` (somebody else has written meanwhile), ``redacted``, ``shrunk``,
-            ``invalid``, ``unreadable`` (a patch that cannot be read), ``unknown`` (no such entry of
-            the history), ``disk``.
+            ``place`` (a secret would be read from a place that somebody far away has
+            named), ``invalid``, ``unreadable`` (a patch that cannot be read), ``unknown``
+            (no such entry of the history), ``disk``.
         issues: With ``invalid``: each problem, as ``{"path", "message", ...}``.
     """
 
@@ -27,7 +30,7 @@ class Refusal(Exception):  # noqa: N818 -- an answer, in words
         self.issues = tuple(issues)
 
 
-@attrs.frozen
+@frozen
 class Change:
     """One key that is different; a value is as JSON has it, a secret is hidden.
 
@@ -40,7 +43,7 @@ class Change:
     after: Any
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Document:
     """The file as it stands, without its secrets.
 
@@ -71,7 +74,7 @@ class Document:
         return self.values is not None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Order:
     """A change that somebody wants.
 
@@ -85,6 +88,8 @@ class Order:
         shrink: Losing more than half of the file is meant.
         entry: With ``rollback``: which entry of the history.
         by: Who, for the history.
+        far: They are not on this machine, or need not be: they name no file, no command
+            and no entry of the keyring that the file does not name already.
         dry: Judge only.
     """
 
@@ -97,10 +102,11 @@ class Order:
     entry: int = 0
     by: str = ""
     note: str = ""
+    far: bool = False
     dry: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Written:
     """What came of it.
 
@@ -121,7 +127,7 @@ class Written:
     trouble: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Entry:
     """A file that was replaced.
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 import orjson
 
 from beamclaw.config.document import MAX_BYTES
 from beamclaw.config.writing.documents import Entry, Refusal
 from beamclaw.contracts.points import point
+from beamclaw.values import frozen
 
 FOLDER: Final = "config-history"
 _MODE: Final = 0o600
@@ -92,7 +92,7 @@ def _make_folder(folder: Path) -> None:
     _sync_folder(folder.parent)
 
 
-@attrs.frozen
+@frozen
 class History:
     """Files that were replaced, in one folder."""
 

@@ -18,17 +18,15 @@ from beamclaw.config.document import (
     parse,
     unmask,
 )
+from beamclaw.config.redactor import TELLING
 from beamclaw.config.schema import Config
+from beamclaw.config.secret_forms import PLACES
 from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
 
 # OpenClaw's word for it, which its clients know and never take for a value.
 HIDDEN: Final = "__OPENCLAW_REDACTED__"
 _MARKERS: Final = (HIDDEN, REDACTED)
-_TELLING: Final = re.compile(
-    r"(?:api|access|private|auth)?[-_]?(?:key|token|secret|passw(?:or)?d|credential)s?$",
-    re.IGNORECASE,
-)
 _REFERENCE: Final = re.compile(r"\$\{[^{}\n]*\}")
 
 
@@ -79,13 +77,29 @@ def composed(text: str) -> yaml.Node:
 
 def _spans(node: yaml.Node, kind: Any) -> Iterator[tuple[int, int]]:
     if kind is Secret:
-        yield from _all_of(node)
+        yield from _spans_of_secret(node)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _spans(item, kind)
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             yield from _spans(value, _kind_below(kind, str(name.value)))
+
+
+def _spans_of_secret(node: yaml.Node) -> Iterator[tuple[int, int]]:
+    """Where a secret stands is none; the words of a command may have one in them."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _spans_of_secret(item)
+    elif isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.value == "command" and isinstance(value, yaml.SequenceNode):
+                for word in value.value[1:]:
+                    yield from _all_of(word)
+            elif name.value not in PLACES or not isinstance(value, yaml.ScalarNode):
+                yield from _all_of(value)
+    else:
+        yield from _all_of(node)
 
 
 def _all_of(node: yaml.Node) -> Iterator[tuple[int, int]]:
@@ -112,7 +126,7 @@ def _kind_below(kind: Any, name: str) -> Any:
         return known[name]
     secrets = [key for key, each in known.items() if each is Secret]
     misspelt = difflib.get_close_matches(name, secrets, n=1)
-    return Secret if misspelt or _TELLING.search(name) else None
+    return Secret if misspelt or TELLING.search(name) else None
 
 
 def _kinds_of(cls: Any) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from beamclaw.config.document import parse
+from beamclaw.config.document import Branch, parse
 from beamclaw.config.problems import Problem
+from beamclaw.config.secret_forms import places
 from beamclaw.config.writing.documents import Order, Refusal
-from beamclaw.config.writing.hiding import AS_WRITTEN, marked
+from beamclaw.config.writing.hiding import AS_WRITTEN, as_json, marked
 
 # A file of this many bytes that loses more than half of them was most likely cut off.
 SHRINK_FROM: Final = 512
@@ -22,10 +23,12 @@ def judge(order: Order, before: bytes | None, base: str | None, after: str) -> N
         after: The text that would be written.
 
     Raises:
-        Refusal: With ``stale``, ``base_required``, ``redacted`` or ``shrunk``.
+        Refusal: With ``stale``, ``base_required``, ``redacted``, ``place`` or ``shrunk``.
     """
     judge_base(order, base)
     tree, _ = parse(after, "", AS_WRITTEN)
+    if order.far:
+        _judge_places(tree, b"" if before is None else before)
     path = marked(tree)
     if path is not None:
         raise Refusal(
@@ -46,6 +49,20 @@ def judge(order: Order, before: bytes | None, base: str | None, after: str) -> N
             f"the file would shrink from {len(before)} to {size} bytes; if that is "
             "meant, say so (--shrink), else something was cut off",
         )
+
+
+def _judge_places(after: Branch, before: bytes) -> None:
+    """A client may bring a secret, and nothing that has the node run or read something."""
+    there, _ = parse(before.decode("utf-8-sig", "replace"), "", AS_WRITTEN)
+    known = [as_json(each) for each in places(there)]
+    for each in places(after):
+        if as_json(each) not in known:
+            raise Refusal(
+                "place",
+                f"{each.path} names a file, a command or a keyring's entry to read a "
+                "secret from; that is written on the machine of the node alone "
+                "(beamclaw config set)",
+            )
 
 
 def judge_base(order: Order, base: str | None) -> None:

@@ -18,6 +18,7 @@ from beamclaw.config.problems import ConfigError
 from beamclaw.config.redactor import redactor
 from beamclaw.config.reference import plain
 from beamclaw.config.schema import Config
+from beamclaw.config.secret_reading import SecretReader
 from beamclaw.config.writing import files
 from beamclaw.config.writing.differing import differences
 from beamclaw.config.writing.documents import (
@@ -31,9 +32,10 @@ from beamclaw.config.writing.documents import (
 from beamclaw.config.writing.hiding import AS_WRITTEN, as_json, without_secrets
 from beamclaw.config.writing.judging import fresh, issue, judge, judge_base
 from beamclaw.config.writing.patching import patched, read_patch
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Writer:
     """See the module.
 
@@ -44,6 +46,7 @@ class Writer:
         variables: The environment, and *options* of the command line, which count as
             they do at a start.
         wall: Seconds since the epoch.
+        secrets: Reads those that stand elsewhere.
     """
 
     running: Config | None
@@ -52,6 +55,7 @@ class Writer:
     variables: Mapping[str, str] = attrs.field(repr=False)
     options: Mapping[str, str]
     wall: Callable[[], float]
+    secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
 
     def document(self) -> Document:
         """The file as it stands.
@@ -96,7 +100,8 @@ class Writer:
         """
         with _in_words(self.file):
             raw = files.read(self.file)
-        return self._load(None if raw is None else decoded(raw, self.file))
+        text = None if raw is None else decoded(raw, self.file)
+        return self._load(text, again=True)
 
     def write(self, order: Order) -> Written:
         """Do what *order* says, or refuse it and leave everything as it is.
@@ -154,9 +159,15 @@ class Writer:
     def _history(self) -> files.History:
         return files.History(self.data / files.FOLDER)
 
-    def _load(self, text: str | None) -> Loaded:
+    def _load(self, text: str | None, *, again: bool = False) -> Loaded:
         return load_text(
-            text, self.file, self.variables, folder=self.data, options=self.options
+            text,
+            self.file,
+            self.variables,
+            folder=self.data,
+            options=self.options,
+            secrets=self.secrets,
+            again=again,
         )
 
     def _after(self, order: Order, before: str) -> str:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-import attrs
 import orjson
 
 from beamclaw.contracts import tokens
@@ -34,6 +33,7 @@ from beamclaw.gateway.fields import (
     value_of,
 )
 from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.values import frozen
 
 VERSION: Final = "2023-06-01"
 MAX_STOP: Final = 16
@@ -60,7 +60,7 @@ _EFFORTS: Final[dict[str, ThinkingLevel]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Messages:
     """See :class:`beamclaw.gateway.api.Api`.
 

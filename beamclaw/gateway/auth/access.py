@@ -16,6 +16,7 @@ import trio
 
 from beamclaw.contracts.devices import ApiKey, Device, DeviceToken, PairRequest
 from beamclaw.gateway.auth.principal import Principal
+from beamclaw.values import frozen
 
 # How a secret begins, so that a person and a scanner know what they have found.
 DEVICE_PREFIX: Final = "bcd_"
@@ -29,7 +30,7 @@ def hash_of(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
-@attrs.frozen
+@frozen
 class Holder:
     """Whose secret it is."""
 

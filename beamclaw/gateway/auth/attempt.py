@@ -11,9 +11,10 @@ import attrs
 
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway.auth.principal import Principal
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Device:
     """The proof that somebody holds a device's key; nothing of it is checked yet."""
 
@@ -24,7 +25,7 @@ class Device:
     nonce: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Secrets:
     """What was brought along: any of it, none of it, all of it."""
 
@@ -34,7 +35,7 @@ class Secrets:
     bootstrap_token: Secret | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Attempt:
     """Somebody wants to connect.
 
@@ -71,7 +72,7 @@ class Attempt:
     origin: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Admitted:
     """They may come in.
 

@@ -16,12 +16,13 @@ from beamclaw.gateway.auth.lockout import Kind
 from beamclaw.gateway.auth.principal import Means, Role
 from beamclaw.gateway.auth.proxies import Proxies, User
 from beamclaw.gateway.auth.refusals import Given, mode_reason
+from beamclaw.values import frozen
 
 Mode = Literal["token", "password", "trusted-proxy", "none"]
 NOTHING: frozenset[str] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rules:
     """How the gateway is configured.
 
@@ -39,7 +40,7 @@ class Rules:
     proxy_admins: frozenset[str] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Offered:
     """What came: each field is empty if it was not sent."""
 
@@ -63,7 +64,7 @@ class Offered:
         return self.token or self.device_token or self.bootstrap
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Known:
     """Somebody was recognised.
 
@@ -88,7 +89,7 @@ class Known:
         return self.means in ("token", "password", "none")
 
 
-@attrs.frozen
+@frozen
 class Unknown:
     """Nobody was. *kind*: what was guessed; None: nothing was, and nothing counts."""
 

@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 
 from beamclaw.gateway.auth.attempt import Device
+from beamclaw.values import frozen
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SIGNATURE: Final = re.compile(r"[A-Za-z0-9_-]{86}(?:==)?")
@@ -25,7 +26,7 @@ _UPPER: Final = str.maketrans(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Signed:
     """What the signature covers, beside the proof's own id, time and nonce.
 
@@ -43,7 +44,7 @@ class Signed:
     family: str = ""
 
 
-@attrs.frozen
+@frozen
 class Fault:
     """Why a proof is none: the reason for programs, the words for a person."""
 

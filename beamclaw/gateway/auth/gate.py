@@ -15,7 +15,13 @@ import trio
 
 import supervision
 from beamclaw.config.schema import GatewayConfig
-from beamclaw.contracts.devices import NAME, NoSuchDevice, PairRequest
+from beamclaw.contracts.devices import (
+    NAME,
+    NewKey,
+    NoSuchDevice,
+    PairRequest,
+    TakeLink,
+)
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
@@ -173,6 +179,39 @@ class Gate:
             DENIED, {}, {"reason": reason, "address": address, "client": "hook"}
         )
         raise Denied(refusals.unauthorized(reason))
+
+    async def admit_link(
+        self, code: str, peer: str, headers: Mapping[str, str]
+    ) -> NewKey:
+        """The key that a link's *code* becomes, for a browser.
+
+        Raises:
+            Denied: It is none, or was brought before.
+        """
+        address, now = self._address(peer, headers), trio.current_time()
+        left = self.lockout.left(address, "link", now)
+        if left:
+            _deny(refusals.unauthorized("rate_limited", left=left))
+        try:
+            made = await supervision.call(NAME, TakeLink(code=code))
+        except NoSuchDevice:
+            if self.lockout.fail(address, "link", now):
+                supervision.emit(
+                    LOCKED_OUT,
+                    {"seconds": self.lockout.rules.lockout},
+                    {"address": address, "kind": "link"},
+                )
+            refusal = refusals.unauthorized("link_void")
+            supervision.emit(
+                DENIED,
+                {},
+                {"reason": refusal.reason, "address": address, "client": "page"},
+            )
+            raise Denied(refusal) from None
+        except (supervision.CallFailed, DataFolderError):
+            _deny(refusals.starting())
+        self.lockout.succeed(address, "link")
+        return made
 
     # --- in this order
 

@@ -13,13 +13,14 @@ from typing import Final, Literal
 import attrs
 
 from beamclaw.contracts.hosts import is_loopback
+from beamclaw.values import frozen
 
-Kind = Literal["secret", "device-token", "api-key", "hook"]
+Kind = Literal["secret", "device-token", "api-key", "hook", "link"]
 # Of an IPv6 address the network: whoever has one has 2^64 of them.
 _NETWORK: Final = 64
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rules:
     """How many guesses there are.
 

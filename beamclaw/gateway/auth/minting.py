@@ -13,6 +13,11 @@ def device_token() -> str:
     return f"{DEVICE_PREFIX}{secrets.token_urlsafe(32)}"
 
 
+def link_code() -> str:
+    """A code that is good once, for a browser."""
+    return secrets.token_urlsafe(32)
+
+
 def key_id() -> str:
     """The public part of an API key."""
     return secrets.token_hex(_ID_BYTES)

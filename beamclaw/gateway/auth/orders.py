@@ -4,9 +4,10 @@ import attrs
 
 import supervision
 from beamclaw.contracts.devices import PairRequest
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class AskToPair(supervision.Call[str]):
     """Ask a person about *request*; the id under which it waits.
 
@@ -20,7 +21,7 @@ class AskToPair(supervision.Call[str]):
     request: PairRequest
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JoinDevice(supervision.Call["Minted"]):
     """Pair the device of *request* without asking, or give it the scopes in addition."""
 
@@ -28,7 +29,7 @@ class JoinDevice(supervision.Call["Minted"]):
     by: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MintToken(supervision.Call["Minted"]):
     """A first token for a paired device, or one in place of one that is void.
 
@@ -40,7 +41,7 @@ class MintToken(supervision.Call["Minted"]):
     role: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Minted:
     """*secret*: the only copy; None: the device has one already."""
 
@@ -48,7 +49,7 @@ class Minted:
     at: float = 0.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Seen:
     """Somebody was here: a device in a role (*token*: with its token), or a key."""
 

@@ -7,15 +7,14 @@ and again for each role or scope that it did not have.
 
 from typing import Literal
 
-import attrs
-
 from beamclaw.contracts.devices import Device, DeviceToken
 from beamclaw.gateway.auth import scopes as scope
 from beamclaw.gateway.auth.credentials import NOTHING, Known
 from beamclaw.gateway.auth.refusals import PairReason
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wanted:
     """What a device asks for.
 
@@ -32,7 +31,7 @@ class Wanted:
     inner: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Enter:
     """It comes in.
 
@@ -47,21 +46,21 @@ class Enter:
     ask: bool = False
 
 
-@attrs.frozen
+@frozen
 class Join:
     """It is paired, with these scopes in addition to those it has; then it comes in."""
 
     scopes: frozenset[str]
 
 
-@attrs.frozen
+@frozen
 class Ask:
     """It stays outside until a person has agreed."""
 
     reason: PairReason
 
 
-@attrs.frozen
+@frozen
 class Deny:
     """It stays outside; *reason* as in the table of refusals."""
 

@@ -2,16 +2,15 @@
 
 from typing import Literal
 
-import attrs
-
 from beamclaw.contracts import names
 from beamclaw.gateway.auth import scopes
+from beamclaw.values import frozen
 
 Role = Literal["operator", "node", "worker"]
 Means = Literal["token", "password", "device-token", "api-key", "trusted-proxy", "none"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Principal:
     """Who asks.
 

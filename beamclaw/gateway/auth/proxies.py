@@ -9,16 +9,15 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import attrs
-
 from beamclaw.contracts.hosts import is_loopback
+from beamclaw.values import frozen
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _FORWARDED_FOR: Final = "x-forwarded-for"
 _SIGNS: Final = ("forwarded", "x-real-ip")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Proxies:
     """Whom to believe, and how a proxy names its user.
 
@@ -74,7 +73,7 @@ class Proxies:
         return User(name=name)
 
 
-@attrs.frozen
+@frozen
 class User:
     """Who a proxy says it is; *fault*: why that is not believed."""
 

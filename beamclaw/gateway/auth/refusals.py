@@ -7,9 +7,8 @@ with what, or to ask a person.
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-import attrs
-
 from beamclaw.gateway.auth.device import Fault
+from beamclaw.values import frozen
 
 Code = Literal["INVALID_REQUEST", "NOT_PAIRED", "UNAVAILABLE", "FORBIDDEN"]
 PairReason = Literal["not-paired", "role-upgrade", "scope-upgrade"]
@@ -22,7 +21,7 @@ _CREDENTIALS: Final = "update_auth_credentials"
 _WAIT: Final = "wait_then_retry"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Refusal:
     """An answer to somebody who is not let in.
 
@@ -43,7 +42,7 @@ class Refusal:
     reason: str = ""
 
 
-@attrs.frozen
+@frozen
 class _Row:
     code: str
     next_step: str
@@ -96,6 +95,11 @@ _TABLE: Final[Mapping[str, _Row]] = {
         "AUTH_RATE_LIMITED",
         _WAIT,
         "too many failed authentication attempts (retry later)",
+    ),
+    "link_void": _Row(
+        "AUTH_UNAUTHORIZED",
+        _CREDENTIALS,
+        "this link was used before, or is too old (beamclaw dashboard makes another)",
     ),
     "proxy_untrusted": _Row(
         "AUTH_UNAUTHORIZED",

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-import attrs
-
 import supervision
 from beamclaw.contracts import devices as contract
 from beamclaw.contracts.bus import Bus
@@ -13,6 +11,7 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.store import AccessOp, ChangeAccess, ReadAccess
 from beamclaw.gateway.auth import rows
 from beamclaw.gateway.auth.access import Access
+from beamclaw.values import frozen
 
 STORE: Final = "store"
 CUT: Final = "beamclaw.gateway.cut"
@@ -20,12 +19,12 @@ CUT: Final = "beamclaw.gateway.cut"
 ANSWERED_SECONDS: Final = 0.25
 
 
-@attrs.frozen
+@frozen
 class CutDoomed:
     """They have heard by now."""
 
 
-@attrs.frozen
+@frozen
 class Book:
     """What everything that this process does stands on."""
 

@@ -12,9 +12,10 @@ from beamclaw.gateway.auth import management, minting, rows
 from beamclaw.gateway.auth import scopes as scope
 from beamclaw.gateway.auth.access import Holder, hash_of, is_void
 from beamclaw.gateway.devices._book import Book, union
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Keys:
     """Those of the table."""
 

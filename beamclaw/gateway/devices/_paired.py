@@ -21,11 +21,12 @@ from beamclaw.gateway.auth.access import Holder, hash_of
 from beamclaw.gateway.auth.orders import JoinDevice, Minted, MintToken
 from beamclaw.gateway.devices._book import Book, union
 from beamclaw.gateway.devices._waiting import Waiting
+from beamclaw.values import frozen
 
 PAIRED: Final = "beamclaw.gateway.paired"
 
 
-@attrs.frozen
+@frozen
 class Paired:
     """Those of the table."""
 

@@ -10,16 +10,17 @@ from beamclaw.gateway.auth import rows
 from beamclaw.gateway.auth.access import Holder
 from beamclaw.gateway.auth.orders import Seen
 from beamclaw.gateway.devices._book import Book
+from beamclaw.values import frozen
 
 NOTE_AFTER: Final = 1.0
 
 
-@attrs.frozen
+@frozen
 class Note:
     """It is time to write."""
 
 
-@attrs.frozen
+@frozen
 class Sightings:
     """Rows that are newer in the table than in the file."""
 

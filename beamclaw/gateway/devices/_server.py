@@ -9,8 +9,6 @@ and the next one reads the rows again.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-import attrs
-
 import supervision
 from beamclaw.config.schema import PairingConfig
 from beamclaw.contracts import devices as contract
@@ -28,9 +26,11 @@ from beamclaw.gateway.auth.orders import (
 )
 from beamclaw.gateway.devices._book import Book, CutDoomed
 from beamclaw.gateway.devices._keys import Keys
+from beamclaw.gateway.devices._links import Links
 from beamclaw.gateway.devices._paired import Paired
 from beamclaw.gateway.devices._seen import Note, Sightings
 from beamclaw.gateway.devices._waiting import Waiting
+from beamclaw.values import frozen
 
 # A longer wait is waited for in pieces, in seconds.
 LONGEST_WAIT: Final = 3600.0
@@ -42,12 +42,12 @@ _LATE: Final = 0.001
 _REFUSALS = (NotAllowed, NoSuchDevice, Crowded, ValueError)
 
 
-@attrs.frozen
+@frozen
 class _Tick:
     """Something may have expired."""
 
 
-@attrs.frozen
+@frozen
 class _Load:
     """The store may be back."""
 
@@ -75,13 +75,15 @@ class DevicesServer(supervision.Server):
         self._waiting = Waiting(self._book, pairing)
         self._paired = Paired(self._book, self._waiting)
         self._keys = Keys(self._book)
+        self._links = Links(self._book, self._keys)
         self._seen = Sightings(self._book)
         self._timer: supervision.Timer | None = None
-        paired, keys = self._paired, self._keys
+        paired, keys, links = self._paired, self._keys, self._links
         self._at_once: Mapping[type, Callable[[Any], object]] = {
             AskToPair: lambda order: self._waiting.ask(order.request),
             contract.ListDevices: lambda order: paired.list(order.actor),
             contract.RejectPairing: paired.reject,
+            contract.MakeLink: links.make,
             contract.ListKeys: lambda order: keys.list(order.tenant),
         }
         self._written: Mapping[type, Callable[[Any], Awaitable[object]]] = {
@@ -94,6 +96,7 @@ class DevicesServer(supervision.Server):
             contract.RevokeToken: paired.revoke,
             contract.CreateKey: keys.create,
             contract.RevokeKey: keys.revoke,
+            contract.TakeLink: links.take,
         }
 
     async def init(self) -> supervision.Continue:

@@ -15,9 +15,10 @@ from beamclaw.contracts.devices import (
 )
 from beamclaw.gateway.auth.orders import Crowded
 from beamclaw.gateway.devices._book import Book
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Waiting:
     """Those of the table."""
 

@@ -8,8 +8,6 @@ journal, and a client that has missed something goes on behind the last number i
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import attrs
-
 from beamclaw.contracts.journal import (
     Body,
     Compacted,
@@ -20,9 +18,10 @@ from beamclaw.contracts.journal import (
 from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.path import RESTS, path
 from beamclaw.gateway.events.messages import Shown, runs_of, shown
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Entry:
     """A message, as clients are shown it.
 
@@ -120,7 +119,7 @@ def _text_of(row: Shown) -> str:
 # --- what a journal says beside its messages
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Branch:
     """A way that a conversation has gone, or goes (*active*).
 

@@ -105,6 +105,21 @@ def shown(
     return rows
 
 
+def pictures(body: Body, place: int) -> list[Image]:
+    """The pictures of the message that :func:`shown` gives at *place* of this event."""
+    match body:
+        case InboundTaken() | Forked():
+            rows = [message.parts for message in body.messages]
+        case Answered():
+            rows = [body.message.parts]
+        case ToolEnded():
+            rows = [body.result.media]
+        case _:
+            rows = []
+    parts = rows[place] if place < len(rows) else ()
+    return [part for part in parts if isinstance(part, Image)]
+
+
 def _note_names(message: Message, tool_names: dict[str, str]) -> None:
     for part in message.parts:
         if isinstance(part, ToolCall):

@@ -10,6 +10,7 @@ from beamclaw.contracts.journal import Answered, RunOver, UnreadableEventError, 
 from beamclaw.contracts.ledger_rows import Event, Outcome, SessionRow
 from beamclaw.contracts.messages import Usage
 from beamclaw.gateway.events.entries import entries_of, short
+from beamclaw.values import frozen
 
 TITLE_CHARS: Final = 60
 PREVIEW_CHARS: Final = 160
@@ -31,7 +32,7 @@ _VIA: Final[Mapping[str, str]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Lately:
     """What the end of a session's journal says of it.
 

@@ -24,6 +24,7 @@ from beamclaw.contracts.messages import ToolCall
 from beamclaw.contracts.sessions import Delta, Joined, Reset, RunEnded, TopicValue
 from beamclaw.gateway.events import messages
 from beamclaw.gateway.events.messages import arguments, text_message, usage
+from beamclaw.values import frozen
 
 Payload = dict[str, Any]
 
@@ -37,7 +38,7 @@ _ERRORS: Final = {
 }
 
 
-@attrs.frozen
+@frozen
 class Told:
     """Something to tell.
 

@@ -5,8 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, cast
 
-import attrs
-
 from beamclaw.arguments import Length, Null
 from beamclaw.config.schema import HookConfig, HooksConfig
 from beamclaw.contracts import keys
@@ -14,6 +12,7 @@ from beamclaw.contracts.messages import ThinkingLevel
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Text, Whole, read_params
+from beamclaw.values import frozen
 
 MOST_TEXT: Final = 200_000
 _Said = Annotated[str, Length(1, MOST_TEXT)]
@@ -21,7 +20,7 @@ _PLACE: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _STEP: Final = re.compile(r"[^.\[\]]+")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WakeBody:
     """Something for an agent's main conversation."""
 
@@ -30,7 +29,7 @@ class WakeBody:
     agent_id: Text | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentBody:
     """Something for an agent to do; what is not done here is refused."""
 
@@ -50,7 +49,7 @@ class AgentBody:
     wait_for_completion: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Said:
     """What is handed in.
 
@@ -84,7 +83,7 @@ def read(name: str, body: object, hooks: HooksConfig, agents: Agents) -> Said | 
     return None
 
 
-@attrs.frozen
+@frozen
 class _Rules:
     hooks: HooksConfig
     agents: Agents

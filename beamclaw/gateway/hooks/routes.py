@@ -3,7 +3,6 @@
 import re
 from typing import Any, Final, cast
 
-import attrs
 import orjson
 from quart import Response, request
 from quart_trio import QuartTrio
@@ -22,6 +21,7 @@ from beamclaw.gateway.problem import Problem
 from beamclaw.gateway.replies import as_json
 from beamclaw.gateway.rest.problems import problem_of
 from beamclaw.gateway.rest.routes import FAULTS, Rest
+from beamclaw.values import frozen
 
 PREFIX: Final = "/hooks/"
 _KEY: Final = re.compile(r"[!-~]{1,255}")
@@ -35,7 +35,7 @@ def add_routes(app: QuartTrio, rest: Rest, hooks: HooksConfig) -> None:
         app.add_url_rule(rule, rule, door.serve, methods=["POST"])
 
 
-@attrs.frozen
+@frozen
 class _Door:
     rest: Rest
     hooks: HooksConfig

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import attrs
-
 from beamclaw.contracts import names
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessionRow
 from beamclaw.contracts.ledger_rows import Event
@@ -18,12 +16,13 @@ from beamclaw.contracts.sessions import read_run
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.events.messages import messages
 from beamclaw.gateway.methods._method import Context
+from beamclaw.values import frozen
 
 # Events that are read on the loop; a longer conversation is read in a thread.
 FEW: Final = 50
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Expected:
     """What a message says that it expects.
 

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import attrs
-
 from beamclaw.contracts.sessions import QueueMode
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HandedIn:
     """What became of it; *again*: it was there already."""
 

@@ -6,8 +6,6 @@ on with the events that follow.
 
 from typing import Any
 
-import attrs
-
 import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.ledger_errors import LedgerError
@@ -15,9 +13,10 @@ from beamclaw.contracts.ledger_reads import ReadSessionRow
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.sessions import peek
 from beamclaw.gateway.methods._method import Context
+from beamclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class InFlight:
     """A turn in progress, and what it has said so far.
 

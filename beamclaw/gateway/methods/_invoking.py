@@ -29,6 +29,7 @@ from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context
 from beamclaw.gateway.methods.offers import toolbox_in, toolbox_of
 from beamclaw.gateway.watch import Finish
+from beamclaw.values import frozen
 
 DENIED: Final = frozenset(
     {
@@ -70,7 +71,7 @@ known, or the turn came to no end of its own.
 """
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wanted:
     """What a client orders, as it says it.
 
@@ -90,7 +91,7 @@ class Wanted:
     unique: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Came:
     """What came of it: *text* is the tool's output, or what is to be said in its place.
 
@@ -156,7 +157,7 @@ def call_of(run_id: str, name: str, given: str) -> ToolCall:
 # --- the order
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Order:
     """What is handed in; *source* is whose tool it is."""
 

@@ -2,7 +2,7 @@
 
 ::
 
-    @attrs.frozen(kw_only=True)
+    @frozen(kw_only=True)
     class WaitParams:
         run_id: Text
         timeout_ms: Whole = 30_000
@@ -31,6 +31,7 @@ from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import Fault, bad_params, missing_scope
 from beamclaw.gateway.hall import Client
 from beamclaw.gateway.methods._node import Node
+from beamclaw.values import frozen
 
 P = TypeVar("P")
 
@@ -40,12 +41,12 @@ Whole = Annotated[int, Range(0, 2**53 - 1)]
 """A number that counts something."""
 
 
-@attrs.frozen
+@frozen
 class NoParams:
     """A method that takes no parameters."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Context:
     """What a method has beside its parameters.
 
@@ -87,7 +88,7 @@ Run = Callable[[Context, Any], Awaitable[object]]
 More = Callable[[Any], tuple[str, ...]]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Method:
     """A method, as the table has it.
 

@@ -8,12 +8,14 @@ import attrs
 from beamclaw.config.current import Current
 from beamclaw.config.schema import Config
 from beamclaw.contracts.loading import Loading
+from beamclaw.contracts.looking import Look, nothing
 from beamclaw.contracts.outside import Worker
 from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.floor import Floor
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.honour import Check
+from beamclaw.values import frozen
 
 # Tokens of a model of which nothing is known.
 WINDOW: Final = 128_000
@@ -29,7 +31,7 @@ def _unknown(provider: str, model: str) -> int:
     return WINDOW
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Means:
     """What the agents of this node have to work with.
 
@@ -37,14 +39,16 @@ class Means:
         toolbox: The tools of a turn, when *loading* is over.
         loading: Of what they are made of.
         window: Tokens that a model (provider, model) reads and writes at most.
+        look: Looks into this node.
     """
 
     toolbox: Callable[[Caller], Toolbox] = _no_tools
     loading: Loading = attrs.field(factory=Loading)
     window: Callable[[str, str], int] = _unknown
+    look: Look = nothing
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Node:
     """See the module.
 

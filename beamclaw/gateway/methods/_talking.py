@@ -16,6 +16,7 @@ from beamclaw.contracts.sessions import Inbound, QueueMode, submit
 from beamclaw.gateway.errors import MethodError, invalid, unavailable
 from beamclaw.gateway.fields import IMAGE_TYPES, Wrong, is_base64
 from beamclaw.gateway.methods._method import Context
+from beamclaw.values import frozen
 
 SOURCE: Final = "gateway"
 # Waits between tries while the tenant is down; it is back in less than the first few.
@@ -33,7 +34,7 @@ STOPPING: Final = unavailable(
 )
 
 
-@attrs.frozen
+@frozen
 class Place:
     """A session, and whose it is."""
 

@@ -17,13 +17,14 @@ from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.events.messages import usage
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
+from beamclaw.values import frozen
 
 # Seconds between two looks for a run that nobody knows yet.
 LOOK_AGAIN: Final = 0.25
 MAX_TIMEOUT: Final = 30 * 24 * 3600
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentParams:
     """What is said, to whom, and how."""
 
@@ -132,7 +133,7 @@ def _result(end: RunEnded, run_id: str, took_ms: int) -> object:
     }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WaitParams:
     """Which run, and for how long."""
 

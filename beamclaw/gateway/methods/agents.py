@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, cast
 
-import attrs
 import orjson
 import trio
 
@@ -33,6 +32,7 @@ from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, key_of
 from beamclaw.gateway.methods.config import ask_writer
+from beamclaw.values import frozen
 
 Name = Annotated[str, Length(1, 200)]
 
@@ -73,7 +73,7 @@ def name_of(config: Config, agent: str) -> str:
     return config.agents[agent].name or agent
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class IdentityParams:
     """Which agent; or the one that answers in a session."""
 
@@ -102,7 +102,7 @@ async def identity(context: Context, params: IdentityParams) -> object:
 # --- made, changed, taken away
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CreateParams:
     """What it is called; its id is made of that."""
 
@@ -143,7 +143,7 @@ async def create(context: Context, params: CreateParams) -> object:
     }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UpdateParams:
     """What of which agent; a model of null is the node's own choice."""
 
@@ -174,7 +174,7 @@ async def update(context: Context, params: UpdateParams) -> object:
     return {"ok": True, "agentId": params.agent_id}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DeleteParams:
     """Which agent. Its workspace and its sessions stay where they are."""
 
@@ -259,14 +259,14 @@ async def _patch(
 # --- its files
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FilesParams:
     """Of which agent."""
 
     agent_id: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FileParams:
     """Which of them."""
 
@@ -302,7 +302,7 @@ async def files_get(context: Context, params: FileParams) -> object:
     return {"agentId": params.agent_id, "workspace": found.folder, "file": shown}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SetParams:
     """What is to stand in which of them."""
 

@@ -6,7 +6,6 @@ answer counts, and is durable before it is answered here.
 
 from typing import Annotated, Any, Final, Literal
 
-import attrs
 import trio
 
 from beamclaw.arguments import Length, Range
@@ -27,19 +26,20 @@ from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.events import approvals as shown
 from beamclaw.gateway.events.approvals import Decision
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
+from beamclaw.values import frozen
 
 Kind = Literal["exec", "plugin", "system-agent"]
 MOST_GRANTS: Final = 500
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class IdParams:
     """One question."""
 
     id: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reviewer:
     """Who has decided, in a chat. Only what the gateway itself knows of is noted."""
 
@@ -48,7 +48,7 @@ class Reviewer:
     sender_id: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResolveParams:
     """A decision. What is allowed for good stays so until it is revoked."""
 
@@ -58,14 +58,14 @@ class ResolveParams:
     grant_expires_in_days: Annotated[int, Range(1, 3650)] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResolveKindParams(ResolveParams):
     """The same, of a question of that kind."""
 
     kind: Kind
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HistoryParams:
     """So many, before those that a page has shown."""
 
@@ -74,14 +74,14 @@ class HistoryParams:
     kind: Kind | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class GrantsParams:
     """So many, the latest."""
 
     limit: Annotated[int, Range(1, MOST_GRANTS)] = 200
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RevokeParams:
     """One of them."""
 

@@ -31,6 +31,7 @@ from beamclaw.gateway.methods._expected import Expected, check
 from beamclaw.gateway.methods._in_flight import InFlight, in_flight
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
 from beamclaw.gateway.methods.session_looks import defaults
+from beamclaw.values import frozen
 
 HISTORY: Final = 200
 MAX_HISTORY: Final = 1000
@@ -44,7 +45,7 @@ FEW: Final = 50
 SessionKey = Annotated[str, Length(1, 512)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolOverrides:
     """What is switched on or off for a session; it has nothing of the kind here."""
 
@@ -56,7 +57,7 @@ class ToolOverrides:
     web_search: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SendParams:
     """What is said, and where."""
 
@@ -117,7 +118,7 @@ def _is_set(_: Any, value: object) -> bool:
     return bool(value) or value is False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AbortParams:
     """Which conversation; without a run, whatever goes on in it."""
 
@@ -158,7 +159,7 @@ async def _is_of(context: Context, run_id: str, key: str) -> bool:
     return row is not None and row.session_key == key
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HistoryParams:
     """Which part of which conversation."""
 
@@ -268,7 +269,7 @@ def last(rows: list[Shown], max_bytes: int) -> list[Shown]:
     return rows[len(rows) - kept :]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InjectParams:
     """Words that stand in the conversation as the assistant's.
 

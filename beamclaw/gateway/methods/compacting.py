@@ -7,8 +7,6 @@ reservations, and after a death it goes on like any other.
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
-import attrs
-
 from beamclaw.arguments import Range
 from beamclaw.contracts import lifecycle, names
 from beamclaw.contracts.follow import follow
@@ -20,11 +18,12 @@ from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import find, key_of, ledger_of
+from beamclaw.values import frozen
 
 SOURCE: Final = "compact"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CompactParams:
     """Which session. How much of it stays is ``sessions.keep_tokens``."""
 

@@ -22,6 +22,7 @@ from beamclaw.config.writing.documents import Change, Document, Order, Refusal
 from beamclaw.gateway.auth.scopes import ADMIN, READ
 from beamclaw.gateway.errors import MethodError, invalid, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, Whole, method
+from beamclaw.values import frozen
 
 # Said with everything that was written.
 NOW: Final = "now"
@@ -29,7 +30,7 @@ LATER: Final = "at the next start of this node"
 _Path = Annotated[str, Length(1, 1024)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Delivery:
     """Where somebody wants to hear of a restart; there is none, so nobody does."""
 
@@ -39,7 +40,7 @@ class Delivery:
     thread_id: str | float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SetParams:
     """The whole new file, and the hash of the one it was made from."""
 
@@ -47,7 +48,7 @@ class SetParams:
     base_hash: Text | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ApplyParams(SetParams):
     """The same from a client that expects a restart.
 
@@ -61,7 +62,7 @@ class ApplyParams(SetParams):
     restart_delay_ms: Whole | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PatchParams(ApplyParams):
     """A part of the file, in which null takes a key away.
 
@@ -71,7 +72,7 @@ class PatchParams(ApplyParams):
     replace_paths: Annotated[tuple[Text, ...], Length(0, 256)] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LookupParams:
     """A key, as ``gateway.port`` or ``agents.*.model``; ``.`` is all of them."""
 
@@ -180,6 +181,7 @@ async def _write(context: Context, params: SetParams, order: Order) -> object:
         base=params.base_hash,
         must_say_base=True,
         by=context.principal.account,
+        far=True,
     )
     written = await ask_writer(context, Write(order))
     document = await ask_writer(context, GetDocument())

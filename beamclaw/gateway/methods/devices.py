@@ -8,8 +8,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
-import attrs
-
 import supervision
 from beamclaw.arguments import Length
 from beamclaw.contracts import devices
@@ -19,26 +17,27 @@ from beamclaw.gateway.auth.scopes import PAIRING
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.events.devices import device_shape, request_shape
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
+from beamclaw.values import frozen
 
 R = TypeVar("R")
 Scopes = Annotated[tuple[Text, ...], Length(0, 64)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RequestParams:
     """A request that waits."""
 
     request_id: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DeviceParams:
     """A paired device."""
 
     device_id: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RenameParams:
     """A paired device, and how it is called from now on."""
 
@@ -46,7 +45,7 @@ class RenameParams:
     label: Annotated[str, Length(1, devices.LONGEST_LABEL)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TokenParams:
     """A device's token for one role."""
 
@@ -54,7 +53,7 @@ class TokenParams:
     role: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RotateParams:
     """A token, and what the one in its place is good for."""
 

@@ -23,6 +23,7 @@ from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.events.approvals import visible
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 from beamclaw.gateway.methods.config import NOW, refused
+from beamclaw.values import frozen
 
 EVERYBODY: Final = "*"
 _MODES: Final[Mapping[Mode, tuple[str, str]]] = {
@@ -32,7 +33,7 @@ _MODES: Final[Mapping[Mode, tuple[str, str]]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Defaults:
     """For all agents."""
 
@@ -42,7 +43,7 @@ class Defaults:
     auto_allow_skills: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Allowed:
     """One thing that is allowed."""
 
@@ -56,7 +57,7 @@ class Allowed:
     last_resolved_path: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class OfAgent(Defaults):
     """For one agent, or for all of them under ``*``."""
 
@@ -64,7 +65,7 @@ class OfAgent(Defaults):
     mcp_tools: tuple[Mapping[str, Any], ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Policy:
     """The document."""
 
@@ -74,7 +75,7 @@ class Policy:
     agents: Mapping[str, OfAgent] = attrs.field(factory=dict[str, OfAgent])
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SetParams:
     """The whole document, and the hash of the one that was read."""
 

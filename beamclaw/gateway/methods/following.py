@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import attrs
 import trio
 
 from beamclaw.gateway.auth.scopes import READ
@@ -11,6 +10,7 @@ from beamclaw.gateway.hall import Client
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods.session_looks import ListParams, page
+from beamclaw.values import frozen
 
 # Sessions whose messages one client may follow.
 MOST: Final = 1000
@@ -27,7 +27,7 @@ async def subscribe(context: Context, params: ListParams) -> object:
     return {"subscribed": True, "list": await page(context, params)}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FollowParams:
     """Which session."""
 
@@ -36,7 +36,7 @@ class FollowParams:
     include_approvals: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UnfollowParams:
     """Which session."""
 

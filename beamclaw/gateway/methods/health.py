@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
 import trio
 
 import supervision
@@ -13,12 +12,13 @@ from beamclaw.contracts.sessions import GetSessionsStatus, SessionsStatus
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.methods._method import Context, NoParams, method
 from beamclaw.gateway.methods._node import Node
+from beamclaw.values import frozen
 
 # Seconds that is waited for a part before it is left out.
 PATIENCE: Final = 1.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HealthParams:
     """Clients may ask for a closer look, and for what is not theirs to see."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, Final, Literal
 
-import attrs
 import trio
 
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve, workspace_of
@@ -20,11 +19,12 @@ from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, find, key_of
 from beamclaw.gateway.methods.agents import name_of
+from beamclaw.values import frozen
 
 # --- models
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelsParams:
     """Which models; there is one list here, of all that is configured."""
 
@@ -82,7 +82,7 @@ def _named(config: Config) -> list[tuple[str, str]]:
 # --- commands
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CommandsParams:
     """For whom."""
 
@@ -139,7 +139,7 @@ def _command(
 # --- tools
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CatalogParams:
     """Of which agent."""
 
@@ -218,7 +218,7 @@ def _first_line(words: str) -> str:
     return words.strip().partition("\n")[0]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EffectiveParams:
     """In which session."""
 
@@ -296,7 +296,7 @@ async def _toolbox(context: Context, caller: Caller) -> Toolbox:
 # --- skills
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillsParams:
     """Of which agent."""
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
-import attrs
-
 from beamclaw.arguments import Length, Range
 from beamclaw.contracts.ledger_reads import ReadSession, ReadSessions
 from beamclaw.contracts.ledger_rows import Event, SessionRow
@@ -24,6 +22,7 @@ from beamclaw.gateway.methods._sessions import (
     ledger_of,
     looked_at,
 )
+from beamclaw.values import frozen
 
 FOUND: Final = 10
 MOST_FOUND: Final = 25
@@ -36,7 +35,7 @@ AROUND: Final = 80
 _WORDS: Final = re.compile(r"\S+")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SearchParams:
     """Words that all stand in one message, and where it may be."""
 

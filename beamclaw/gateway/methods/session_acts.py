@@ -44,6 +44,7 @@ from beamclaw.gateway.methods._sessions import (
     model_of,
     order,
 )
+from beamclaw.values import frozen
 
 Label = Annotated[str, Length(1, 512)]
 TakesBack = Annotated[str | None, Null()]
@@ -54,7 +55,7 @@ MOST_TARGETS: Final = 100
 # --- create, send, abort
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CreateParams:
     """What the session begins with. What this gateway cannot do for it is refused."""
 
@@ -131,7 +132,7 @@ async def _first_words(
     return {"runStarted": True, "runId": handed.run_id}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SendParams:
     """What is said, and where."""
 
@@ -177,7 +178,7 @@ async def _send(
     return {"runId": handed.run_id, "status": status, "sessionKey": key}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AbortParams:
     """Which turn: of a session, or by the run's id."""
 
@@ -221,7 +222,7 @@ async def _abort_run(context: Context, run_id: str, params: AbortParams) -> list
 # --- patch
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """What can be set for a session.
 
@@ -276,7 +277,7 @@ LACKING: Final = tuple(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PatchParams(Settings):
     """For which session; null takes a setting back."""
 
@@ -331,7 +332,7 @@ async def _patched(
     return await find(context, key)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Target:
     """One of several sessions."""
 
@@ -340,7 +341,7 @@ class Target:
     expected_session_id: Text | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PatchManyParams:
     """The same for several sessions."""
 
@@ -377,7 +378,7 @@ async def _outcome(
 # --- reset, delete, clean up
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResetParams:
     """Which session."""
 
@@ -394,7 +395,7 @@ async def reset(context: Context, params: ResetParams) -> object:
     return {"ok": True, "key": key, "entry": entry_of(await find(context, key))}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DeleteParams:
     """Which session."""
 
@@ -447,7 +448,7 @@ async def _delete(context: Context, key: str) -> None:
     )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CleanupParams:
     """What the clean-up goes by stands in the configuration (sessions.retention)."""
 

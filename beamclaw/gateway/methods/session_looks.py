@@ -4,8 +4,6 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal
 
-import attrs
-
 from beamclaw.arguments import Length, Range
 from beamclaw.contracts.ledger_reads import ReadSession, ReadSessions
 from beamclaw.contracts.ledger_rows import Event, SessionRow
@@ -33,6 +31,7 @@ from beamclaw.gateway.methods._sessions import (
     model_of,
     shown,
 )
+from beamclaw.values import frozen
 
 Some = Annotated[int, Range(1, 1_000_000)]
 # Sessions that one answer lists, and among which one looks; of those previews.
@@ -42,7 +41,7 @@ MOST_PREVIEWS: Final = 64
 LISTED: Final = 100
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ListParams:
     """Which sessions; people and boards are things that this gateway does not have."""
 
@@ -166,7 +165,7 @@ def defaults(context: Context, agent: str | None = None) -> dict[str, Any]:
     }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DescribeParams:
     """Which session."""
 
@@ -184,7 +183,7 @@ async def describe(context: Context, params: DescribeParams) -> object:
         return {"session": None}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ResolveParams:
     """By what a session is looked for; exactly one."""
 
@@ -248,7 +247,7 @@ def _candidate(row: SessionRow) -> dict[str, Any]:
     return found if row.meta.label is None else {**found, "displayName": row.meta.label}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PreviewParams:
     """Of which sessions, and how much."""
 
@@ -297,7 +296,7 @@ def _last_entries(events: Sequence[Event]) -> list[Entry]:
     return entries_of([event for event in events if event.seq >= first])
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class GetParams:
     """Which session, and how many of its last messages."""
 
@@ -322,7 +321,7 @@ async def get(context: Context, params: GetParams) -> object:
 MOST_MESSAGES: Final = 1_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BranchesParams:
     """Of which session."""
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Annotated, Any, Final
 
-import attrs
-
 from beamclaw.arguments import Range
 from beamclaw.contracts.journal import (
     Answered,
@@ -20,6 +18,7 @@ from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.events.entries import Entry, entries, short
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import find, journal, key_of, looked_at
+from beamclaw.values import frozen
 
 POINTS: Final = 200
 LOGS: Final = 200
@@ -28,7 +27,7 @@ LOG_CHARS: Final = 2_000
 _DOLLAR: Final = 1_000_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SeriesParams:
     """Of which session."""
 
@@ -36,7 +35,7 @@ class SeriesParams:
     agent_id: Text | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LogsParams(SeriesParams):
     """Of which session, and how much of its end."""
 
@@ -64,7 +63,7 @@ async def logs(context: Context, params: LogsParams) -> object:
     return {"logs": await looked_at(context, lines, events, most)}
 
 
-@attrs.frozen
+@frozen
 class Took:
     """A call of a model: when it was over, its tokens, and millionths of a dollar."""
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-import attrs
-
 from beamclaw.arguments import Length, Range
 from beamclaw.contracts.ledger_reads import ReadSessions
 from beamclaw.contracts.ledger_rows import SessionRow
@@ -16,6 +14,7 @@ from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, key_of, ledger_of
 from beamclaw.gateway.methods.session_looks import MOST_LOOKED_AT
 from beamclaw.gateway.methods.usage import CostParams, days_of, totals
+from beamclaw.values import frozen
 
 Day = Annotated[str, Length(10, 10)]
 DAYS: Final = {"7d": 7, "30d": 30, "90d": 90, "1y": 365, "all": 3_650}
@@ -23,7 +22,7 @@ LISTED: Final = 50
 MOST_LISTED: Final = 1_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageParams:
     """From which day on (UTC), and of which session or agent.
 

@@ -7,8 +7,6 @@ cannot be entered in its middle.
 from collections.abc import Sequence
 from typing import Any, Final
 
-import attrs
-
 from beamclaw.contracts.journal import Compacted, read
 from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.lifecycle import ForkSession, RewindSession
@@ -25,9 +23,10 @@ from beamclaw.gateway.methods._sessions import (
     looked_at,
     order,
 )
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EntryParams:
     """Which message of a session: one that a person has said."""
 
@@ -84,7 +83,7 @@ def _agent(key: str) -> str | None:
     return parts[1] if parts[0] == "agent" else None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SwitchParams:
     """Which way: the id of its last entry, as ``sessions.branches.list`` has it."""
 
@@ -111,7 +110,7 @@ async def branches_switch(context: Context, params: SwitchParams) -> object:
 # --- compactions
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CompactionsParams:
     """Of which session."""
 
@@ -119,7 +118,7 @@ class CompactionsParams:
     agent_id: Text | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CheckpointParams:
     """Which compaction of a session, as ``sessions.compaction.list`` has it."""
 

@@ -5,20 +5,19 @@
 
 from typing import Annotated, Any, Final
 
-import attrs
-
 from beamclaw.arguments import Range
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods import chat, offers, session_looks
 from beamclaw.gateway.methods._method import Context, Text, method
+from beamclaw.values import frozen
 
 MAX_BYTES: Final = 24 * 1024 * 1024
 MAX_MESSAGE: Final = 2_000_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MetadataParams:
     """For whom."""
 
@@ -40,7 +39,7 @@ async def _metadata(
     return {"models": list(offers.models(context)), **commands}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StartupParams:
     """Which conversation: by its key, or by the beginning of its id."""
 
@@ -92,7 +91,7 @@ async def _start(
     return {**read, "metadata": more}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MessageParams:
     """Which message."""
 

@@ -6,7 +6,6 @@ import shutil
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
-import attrs
 import trio
 
 import supervision
@@ -23,6 +22,7 @@ from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.events.approvals import ms, visible
 from beamclaw.gateway.methods._method import Context, NoParams, Text, Whole, method
 from beamclaw.gateway.methods.health import uptime_ms
+from beamclaw.values import frozen
 
 # Sessions that are looked through for work in progress, the latest first.
 MOST_SESSIONS: Final = 1_000
@@ -31,7 +31,7 @@ TaskStatus = Literal[
 ]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TailParams:
     """Lines behind *cursor*, else the last."""
 
@@ -40,7 +40,7 @@ class TailParams:
     max_bytes: Annotated[int, Range(1, 1_000_000)] = 250_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TasksParams:
     """Of one agent or session, or of a status."""
 
@@ -131,14 +131,14 @@ async def tasks(context: Context, params: TasksParams) -> object:
     return {"tasks": wanted[: params.limit]}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TaskParams:
     """Which task."""
 
     task_id: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CancelParams:
     """Which task, and why, in words."""
 

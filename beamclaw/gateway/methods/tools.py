@@ -10,6 +10,7 @@ from beamclaw.gateway.auth.scopes import WRITE
 from beamclaw.gateway.methods import _invoking as invoking
 from beamclaw.gateway.methods._invoking import Came, Fault, Wanted
 from beamclaw.gateway.methods._method import Context, Text, method
+from beamclaw.values import frozen
 
 CODES: Final[Mapping[Fault, str]] = {
     "invalid": "validation_error",
@@ -23,7 +24,7 @@ CODES: Final[Mapping[Fault, str]] = {
 ``validation_error`` or ``internal_error``."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InvokeParams:
     """Which tool, with what; *confirm* changes nothing, since persons are always asked."""
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-import attrs
 import trio
 
 from beamclaw.arguments import Length, Range
@@ -13,13 +12,14 @@ from beamclaw.contracts.ledger_usage import ReadUsage, UsageRow, UsageSum
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
+from beamclaw.values import frozen
 
 _Day = Annotated[str, Length(10, 10)]
 DAYS: Final = 30
 _DOLLAR: Final = 1_000_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CostParams:
     """From one day to another (UTC), or so many days up to today."""
 
@@ -33,7 +33,7 @@ class CostParams:
     agent_scope: Literal["all"] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AuthParams:
     """*refresh* has nothing to do here: keys are read at the start."""
 

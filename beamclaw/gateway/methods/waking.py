@@ -2,8 +2,6 @@
 
 from typing import Annotated, Final, Literal
 
-import attrs
-
 from beamclaw.arguments import Length
 from beamclaw.contracts import keys
 from beamclaw.gateway.auth.scopes import WRITE
@@ -11,11 +9,12 @@ from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._handing import hand_in
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import checked_agent, key_of
+from beamclaw.values import frozen
 
 MOST_TEXT: Final = 200_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WakeParams:
     """What is to be told, and to which conversation; else the agent's main one."""
 

@@ -11,8 +11,6 @@ import stat
 from functools import partial
 from typing import Annotated, Any, Final
 
-import attrs
-
 from beamclaw.agents import workspace_of
 from beamclaw.arguments import Range
 from beamclaw.config.schema import Config
@@ -21,6 +19,7 @@ from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
 from beamclaw.gateway.methods._sessions import checked_agent
 from beamclaw.paths import PathRefused, Roots, Spot, find
+from beamclaw.values import frozen
 
 LISTED: Final = 200
 MOST_LISTED: Final = 1_000
@@ -35,7 +34,7 @@ _PICTURES: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ListParams:
     """Which folder, from the workspace on."""
 
@@ -45,7 +44,7 @@ class ListParams:
     limit: Annotated[int, Range(1, 2**53 - 1)] = LISTED
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class GetParams:
     """Which file, from the workspace on."""
 

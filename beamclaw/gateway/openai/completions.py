@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 
-import attrs
-
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import Ask
 from beamclaw.gateway.openai import answer, request
 from beamclaw.gateway.openai.answer import Chunks
 from beamclaw.gateway.problem import Problem
+from beamclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Completions:
     """See :class:`beamclaw.gateway.api.Api`."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-import attrs
 import orjson
 
 from beamclaw.config.schema import Config
@@ -12,11 +11,12 @@ from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import whom
 from beamclaw.gateway.fields import Wrong, count, one_of, value_of
 from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.values import frozen
 
 MOST_DIMENSIONS: Final = 100_000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """How much one request may ask for; see ``gateway.embeddings``."""
 
@@ -25,7 +25,7 @@ class Limits:
     all_chars: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wanted:
     """What a request asks for, checked; *model* as the client wrote it."""
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-import attrs
-
 from beamclaw.contracts.messages import ModelParams
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.gateway.agents import Agents
@@ -20,6 +18,7 @@ from beamclaw.gateway.openai.tools import (
     with_tools,
 )
 from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.values import frozen
 
 MAX_METADATA: Final = 16
 _MOST_KEY: Final = 64
@@ -49,7 +48,7 @@ _REPEATED: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Responses:
     """See :class:`beamclaw.gateway.api.Api`."""
 

@@ -10,13 +10,14 @@ import attrs
 from beamclaw.arguments import object_of
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Context, NoParams, read_params
+from beamclaw.values import frozen
 
 Verb = Literal["GET", "POST", "DELETE"]
 MOST_PARAMETERS: Final = 32
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
-@attrs.frozen
+@frozen
 class Input:
     """What a request says beside its path.
 
@@ -32,7 +33,7 @@ class Input:
     key: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Resource:
     """See the module.
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Final
 
-import attrs
 import trio
 
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve
@@ -17,6 +16,7 @@ from beamclaw.gateway.methods._handing import hand_in
 from beamclaw.gateway.methods._method import Context, Text
 from beamclaw.gateway.methods.session_looks import ListParams, page
 from beamclaw.gateway.rest._resource import Input, Resource
+from beamclaw.values import frozen
 
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
@@ -37,7 +37,7 @@ def _object(**properties: Any) -> dict[str, Any]:
     }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PageQuery:
     """A page of sessions.
 
@@ -54,7 +54,7 @@ class PageQuery:
     archived: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MessageBody:
     """Something to say.
 

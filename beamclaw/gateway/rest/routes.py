@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final, cast
 
-import attrs
 import orjson
 from quart import Response, request
 from quart_trio import QuartTrio
@@ -34,6 +33,7 @@ from beamclaw.gateway.rest.problems import problem_of
 from beamclaw.gateway.rest.resources import RESOURCES
 from beamclaw.gateway.turns import Turns
 from beamclaw.gateway.watch import Finish, Nothing, Watch
+from beamclaw.values import frozen
 
 FAULTS: Final = (MethodError, LedgerError, supervision.CallFailed, ValueError)
 _KEY: Final = re.compile(r"[!-~]{1,255}")
@@ -43,7 +43,7 @@ _SSE: Final = [
 ]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Rest:
     """What the paths need."""
 

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
-import attrs
 import trio
 
 import supervision
@@ -35,6 +34,7 @@ from beamclaw.gateway.socket import handshake, upgrade, wire
 from beamclaw.gateway.socket.beat import Beat
 from beamclaw.gateway.socket.handshake import Challenge, Connecting, Refusal
 from beamclaw.gateway.socket.outbox import Full, Outbox
+from beamclaw.values import frozen
 
 CLIENT_GREETED: Final = "beamclaw.gateway.client"
 CLIENT_REFUSED: Final = "beamclaw.gateway.client.refused"
@@ -84,7 +84,7 @@ class Tube(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reception:
     """What all clients share.
 
@@ -332,6 +332,7 @@ class Socket:
             facts=handshake.facts(params.client),
             address=self.address,
             since_ms=self._now_ms(),
+            process=supervision.self_pid(),
         )
         self._wire.limit = numbers.max_payload
         node.hall.admit_or_leave(self.address)

@@ -7,8 +7,6 @@ client that knows one knows the other.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-import attrs
-
 from beamclaw.arguments import Length, Range
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway import frames
@@ -17,6 +15,7 @@ from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.frames import Request, StateVersion, Unread
 from beamclaw.gateway.methods._method import Text, Whole, read_params
+from beamclaw.values import frozen
 
 PROTOCOL: Final = 4
 # Somebody who only looks whether anybody is there, and devices, may be a version older.
@@ -41,7 +40,7 @@ Mode = Literal["webchat", "cli", "ui", "backend", "node", "worker", "probe", "te
 Word = Annotated[str, Length(1, 256)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ClientInfo:
     """What program connects, as it says itself."""
 
@@ -57,7 +56,7 @@ class ClientInfo:
     instance_id: Word | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AuthParams:
     """Credentials, whichever somebody has."""
 
@@ -69,7 +68,7 @@ class AuthParams:
     agent_runtime_identity_token: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DeviceParams:
     """A device's proof; see :class:`~beamclaw.gateway.auth.attempt.Device`."""
 
@@ -80,7 +79,7 @@ class DeviceParams:
     nonce: Text
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WorkerRuns:
     """What a worker can run. There are none here; the field is read and left."""
 
@@ -93,7 +92,7 @@ class WorkerRuns:
 _Words = Annotated[tuple[Word, ...], Length(0, 256)]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ConnectParams:
     """The first request of every client."""
 
@@ -114,7 +113,7 @@ class ConnectParams:
     user_agent: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Challenge:
     """What a device has to sign, and when it was told so; for each connection its own."""
 
@@ -128,7 +127,7 @@ class Challenge:
         return frames.unnumbered(frames.event("connect.challenge", payload))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Refusal:
     """Nobody comes in: what is sent, and how the connection is closed.
 
@@ -143,7 +142,7 @@ class Refusal:
     cause: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Connecting:
     """A ``connect`` that says all it has to."""
 
@@ -281,7 +280,7 @@ def facts(client: ClientInfo) -> dict[str, str]:
 # --- the greeting
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Policy:
     """The numbers a client has to keep to."""
 
@@ -299,7 +298,7 @@ class Policy:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Snapshot:
     """How things stand when a client comes in.
 
@@ -325,7 +324,7 @@ class Snapshot:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Server:
     """Who answers. *boot_id*: of this start of the node."""
 

@@ -12,6 +12,8 @@ import attrs
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
+from beamclaw.values import frozen
+
 UNSUPPORTED: Final = 1003
 TOO_BIG: Final = 1009
 # Text is not sent in pieces: the length of a frame stands in 1, 3 or 9 bytes.
@@ -31,26 +33,26 @@ class Broken(Exception):  # noqa: N818 -- a situation
         self.reason = reason
 
 
-@attrs.frozen
+@frozen
 class Message:
     """A whole text message, as UTF-8."""
 
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class Pinged:
     """The other side wants to know whether we are there."""
 
     payload: bytes
 
 
-@attrs.frozen
+@frozen
 class Ponged:
     """The other side is there."""
 
 
-@attrs.frozen
+@frozen
 class Closed:
     """The other side says good-bye."""
 

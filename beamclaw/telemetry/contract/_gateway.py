@@ -82,6 +82,7 @@ GATEWAY: Final = (
             "outcome": "done, or in words why not",
             "uid": "of the user who asked",
             "pid": "of the program that asked",
+            "by": "terminal, or who it is to the gateway: operator, device:…, key:…",
         },
         audit=True,
     ),
@@ -132,7 +133,10 @@ GATEWAY: Final = (
         "warning",
         "Too many wrong secrets came from an address.",
         {"seconds": Measure("seconds", "for how long nobody there is asked")},
-        {"address": "", "kind": "what was guessed"},
+        {
+            "address": "",
+            "kind": "what was guessed: secret, device-token, api-key, hook, link",
+        },
         audit=True,
     ),
     EventSpec(

@@ -101,4 +101,17 @@ PROCESSES: Final = (
         {},
         {"pid": "", "name": "", "message": "its type"},
     ),
+    EventSpec(
+        "beamclaw.traces.sent",
+        "debug",
+        "Steps of requests were sent to the collector of traces.",
+        {"spans": Measure(), "seconds": Measure("seconds", "that it took for them")},
+    ),
+    EventSpec(
+        "beamclaw.traces.lost",
+        "warning",
+        "Steps of requests that the collector of traces will not see.",
+        {"spans": Measure()},
+        {"why": ""},
+    ),
 )

@@ -6,13 +6,14 @@ from typing import Literal
 import attrs
 
 from beamclaw.config.schema import Level
+from beamclaw.values import frozen
 
 Unit = Literal[
     "seconds", "bytes", "characters", "tokens", "dollars", "micro-dollars", "count"
 ]
 
 
-@attrs.frozen
+@frozen
 class Measure:
     """A number that an event brings: what it counts, and in what."""
 
@@ -20,7 +21,7 @@ class Measure:
     doc: str = ""
 
 
-@attrs.frozen
+@frozen
 class EventSpec:
     """One event. Whoever emits it gives exactly these keys.
 

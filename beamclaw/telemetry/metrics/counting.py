@@ -225,6 +225,23 @@ class Counting:
             "beamclaw_mailbox_dropped_total",
             "Messages that limited mailboxes have not taken.",
         )
+        opened = self._counter(
+            "beamclaw_provider_openings_total",
+            "Times that a provider failed and was left alone for a while.",
+            "provider",
+        )
+        self._takes["beamclaw.provider.left_alone"] = lambda _, told: opened.add(
+            str(told["provider"])
+        )
+        spans = self._counter(
+            "beamclaw_traces_spans_total", "Steps of traces, sent or lost.", "outcome"
+        )
+        self._takes["beamclaw.traces.sent"] = lambda n, _: spans.add(
+            "sent", by=n["spans"]
+        )
+        self._takes["beamclaw.traces.lost"] = lambda n, _: spans.add(
+            "lost", by=n["spans"]
+        )
         self._takes["supervision.loop.lag"] = lambda n, _: lag.observe(n["seconds"])
         self._takes["supervision.mailbox.overloaded"] = lambda n, _: dropped.add(
             by=n["dropped"]

@@ -26,7 +26,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.codec import decode
 from beamclaw.contracts.ledger_errors import IdempotencyConflict
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
-from beamclaw.contracts.ledger_reads import ReadRun, ReadWaits
+from beamclaw.contracts.ledger_reads import ReadMessage, ReadRun, ReadWaits
 from beamclaw.contracts.ledger_rows import Outcome, RunRow
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import InlineWorker, Outside
@@ -132,6 +132,8 @@ class FakeLedger(supervision.Server):
         tenant = self.tenant
         if isinstance(request, ReadRun):
             return tenant.rows.get(request.run_id)
+        if isinstance(request, ReadMessage):  # none waits here
+            return None
         if isinstance(request, ReadWaits):  # nobody is asked anything here
             return ()
         assert isinstance(request, Accept)
@@ -397,7 +399,13 @@ async def running(
         *beside,
         ChildSpec(
             "gateway",
-            partial(gateway.supervisor, Current(config), bus, outside),
+            partial(
+                gateway.supervisor,
+                Current(config),
+                bus,
+                outside,
+                ports=gateway.Ports(),
+            ),
             type="supervisor",
         ),
     ]

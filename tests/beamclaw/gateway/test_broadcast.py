@@ -129,12 +129,14 @@ async def opened(tenant: Tenant) -> AsyncIterator[Room]:
 
 
 @pytest.fixture
-async def room(autojump_clock: MockClock) -> AsyncIterator[Room]:
+async def room() -> AsyncIterator[Room]:
     async with opened(Tenant()) as room:
         yield room
 
 
-async def test_words_come_in_order_and_then_the_end(room: Room) -> None:
+async def test_words_come_in_order_and_then_the_end(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.say(ONE, "r", 0, "a")
     await trio.sleep(1)
     for place, letter in enumerate("bcd", 1):
@@ -147,7 +149,9 @@ async def test_words_come_in_order_and_then_the_end(room: Room) -> None:
     assert room.tenant.asked == []
 
 
-async def test_words_that_were_missed_are_asked_for(room: Room) -> None:
+async def test_words_that_were_missed_are_asked_for(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.say(ONE, "r", 0, "a")
     await trio.sleep(1)
     room.tenant.views["r"] = RunView(run_id="r", running=True, attempt=1, text="abc")
@@ -157,7 +161,9 @@ async def test_words_that_were_missed_are_asked_for(room: Room) -> None:
     assert room.tenant.asked == ["r"]
 
 
-async def test_an_end_that_was_missed_is_told_once(room: Room) -> None:
+async def test_an_end_that_was_missed_is_told_once(
+    autojump_clock: MockClock, room: Room
+) -> None:
     room.say(ONE, "r", 0, "a")
     await trio.sleep(1)
     room.tenant.rows["r"] = RunRow(
@@ -233,7 +239,7 @@ async def test_a_run_that_is_never_answered_for_is_left_until_its_next_words(
 
 
 async def test_a_gap_of_everything_is_told_and_all_runs_are_looked_at(
-    room: Room,
+    autojump_clock: MockClock, room: Room
 ) -> None:
     room.say(ONE, "r", 0, "a")
     room.say(TWO, "s", 0, "x")

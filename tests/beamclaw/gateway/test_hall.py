@@ -7,7 +7,7 @@ import attrs
 import orjson
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from beamclaw.contracts.bus import Bus
@@ -113,7 +113,7 @@ class SlowBus:
 
 
 @pytest.fixture
-async def told(autojump_clock: MockClock) -> AsyncIterator[tuple[Any, ...]]:
+async def told() -> AsyncIterator[tuple[Any, ...]]:
     hall, bus = Hall(), SlowBus()
     one, line = client("a", READ, sessions=True)
     hall.enter(one)
@@ -124,7 +124,9 @@ async def told(autojump_clock: MockClock) -> AsyncIterator[tuple[Any, ...]]:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_change_is_told_without_the_session_of_a_slow_tenant(told):
+async def test_a_change_is_told_without_the_session_of_a_slow_tenant(
+    autojump_clock, told
+):
     changes, bus, line, tenant = told
     for reason in ("patch", "reset"):
         changes.tell(tenant, KEY, {"reason": reason})
@@ -140,14 +142,14 @@ async def test_a_change_is_told_without_the_session_of_a_slow_tenant(told):
     assert bus.asked == 2
 
 
-async def test_of_too_many_changes_the_oldest_do_not_wait(told):
+async def test_of_too_many_changes_the_oldest_do_not_wait(autojump_clock, told):
     changes, _, line, tenant = told
     for number in range(WAITING + 3):
         changes.tell(tenant, KEY, {"reason": f"{number}"})
     assert [each["payload"]["reason"] for each in line.events] == ["0", "1", "2"]
 
 
-async def test_what_nobody_hears_of_is_not_looked_up(told):
+async def test_what_nobody_hears_of_is_not_looked_up(autojump_clock, told):
     changes, bus, line, _ = told
     changes.tell("other", KEY, {"reason": "patch"})
     await wait_all_tasks_blocked()

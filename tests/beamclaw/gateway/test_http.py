@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.gateway.app import PAGE_POLICY, GatewayApp
+from beamclaw.gateway.app import GatewayApp
 from supervision.testing import settle
 from tests.beamclaw.gateway.edge import TOKEN, user
 
@@ -73,17 +73,6 @@ async def test_before_it_was_ever_ready_it_is_starting(start):
 
 
 # --- pages
-
-
-async def test_the_page_runs_nothing_and_loads_nothing_from_elsewhere(node):
-    answer = await node.request("GET", "/", token=None)
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["content-security-policy"] == PAGE_POLICY
-    assert b"BeamClaw" in answer.body
-    assert TOKEN.encode() not in answer.body
-    style = await node.request("GET", "/style.css", token=None)
-    assert style.headers["content-type"] == "text/css; charset=utf-8"
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 import trio
 
 import supervision
-from beamclaw.config.schema import AuthConfig, GatewayConfig
+from beamclaw.config.schema import AuthConfig, ControlUiConfig, GatewayConfig
 from beamclaw.contracts import gateway as contract
 from beamclaw.contracts.secret import Secret
 from beamclaw.gateway import sockets
 from beamclaw.gateway.connection import Connection
-from beamclaw.gateway.floor import Floor
+from beamclaw.gateway.floor import Floor, Ports
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
 from supervision import ChildSpec
@@ -226,6 +226,40 @@ async def test_a_port_in_use_is_said_in_words():
     taken.close()
     assert f"port {port} on 127.0.0.1 is in use" in words
     assert "--port" in words
+
+
+async def listened_at(ports: Ports, config: GatewayConfig) -> list[int]:
+    """Where one incarnation of the gateway listens: it, and the Control UI."""
+    floor = Floor(limit=10, ports=ports)
+    spec = ChildSpec(
+        "listener", lambda: Listener(config, floor, Hall()), name=contract.NAME
+    )
+    async with supervision.open_supervisor([spec]):
+        found = [each for each in (floor.listening, floor.pages) if each is not None]
+        return [each.address.port for each in found]
+
+
+async def test_a_gateway_begun_anew_listens_where_it_was(tmp_path):
+    ui = ControlUiConfig(root=tmp_path, port=0)
+    auth = AuthConfig(token=Secret("t"))
+    config = GatewayConfig(auth=auth, port=0, control_ui=ui)
+    ports = Ports()
+    first = await listened_at(ports, config)
+    assert await listened_at(ports, config) == first
+    # Somebody else has taken it meanwhile: any other is as good.
+    other = await sockets.listen("127.0.0.1", first[0], 10)
+    moved, same = await listened_at(ports, config)
+    other.close()
+    assert moved not in (0, first[0])
+    assert same == first[1]
+    assert (ports.gateway, ports.pages) == (moved, same)
+
+
+async def test_a_port_that_is_configured_is_the_one(tmp_path):
+    free = await sockets.listen("127.0.0.1", 0, 10)
+    free.close()
+    config = GatewayConfig(auth=AuthConfig(token=Secret("t")), port=free.address.port)
+    assert await listened_at(Ports(gateway=1), config) == [free.address.port]
 
 
 async def test_an_address_of_another_machine_is_said_in_words():

@@ -123,6 +123,7 @@ async def test_calls_of_the_clients_tools_are_in_the_answer(node, path):
 async def test_a_response_that_nobody_keeps_is_not_found(node):
     for method, path in (
         ("GET", "/v1/responses/resp_x"),
+        ("GET", "/v1/responses/resp_x/input_items"),
         ("DELETE", "/v1/responses/resp_x"),
         ("POST", "/v1/responses/resp_x/cancel"),
     ):

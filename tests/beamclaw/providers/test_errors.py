@@ -109,7 +109,7 @@ def test_a_refused_key_names_its_variable_and_never_the_key():
     assert error.status == 401
     assert error.message == (
         "provider openai refused the key (401) from environment variable "
-        "OPENAI_API_KEY: check its value, then start the node again; it says: "
+        "OPENAI_API_KEY: check its value there; it says: "
         "Incorrect API key: [secret]."
     )
 

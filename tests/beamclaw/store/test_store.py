@@ -57,7 +57,7 @@ async def test_each_claim_of_a_tenant_gets_a_higher_epoch(data, outside):
     async with open_store(data, outside):
         assert await claim() == 3
         assert await supervision.call("store", GetStoreStatus()) == StoreStatus(
-            path=str(data / "node.db"), schema=2, epochs={"default": 3, "other": 1}
+            path=str(data / "node.db"), schema=3, epochs={"default": 3, "other": 1}
         )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.methods.agents import id_of
+from tests.beamclaw.gateway.edge import TOKEN
 from tests.beamclaw.gateway.methods.conftest import port
 from tests.beamclaw.gateway.socket.talk import connected
 
@@ -70,7 +71,7 @@ async def ids(talk) -> list[str]:
 
 async def test_agents_are_made_changed_and_taken_away(start, tmp_path: Path):
     file = tmp_path / "beamclaw.yaml"
-    file.write_text("logging: {level: info}\n")
+    file.write_text(f"gateway: {{port: 0, auth: {{token: {TOKEN}}}}}\n")
     async with start(file=file), connected(port()) as talk:
         made = await ok(talk, "agents.create", {"name": "Carl Two", "model": "demo"})
         assert made["agentId"] == "carl-two"

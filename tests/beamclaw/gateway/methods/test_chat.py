@@ -88,6 +88,7 @@ async def test_whoever_comes_back_is_told_what_a_turn_has_said_so_far(start, met
             assert found["sessionInfo"]["activeRunIds"] == []
 
 
+@pytest.mark.slow  # it waits until the door has not answered for five seconds
 async def test_a_turn_between_two_runs_is_in_flight_without_words(start):
     main = {"sessionKey": "main"}
     async with start(providers=SLOW), connected(port()) as talk:

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+import trio
 
+from beamclaw.config.schema import AgentConfig
 from tests.beamclaw.gateway.methods.conftest import port
 from tests.beamclaw.gateway.methods.test_sessions import ok, refused
 from tests.beamclaw.gateway.socket.talk import connected
@@ -15,21 +17,21 @@ MAIN = {"agentId": "main"}
 PNG = b"\x89PNG\r\n\x1a\n..."
 
 
+# Nobody else puts files there, at whatever moment.
+BARE = {"main": AgentConfig(skip_bootstrap=True)}
+
+
 @pytest.fixture
 async def space(start):
     """A client that may only look, and the workspace of main."""
-    async with start(), connected(port(), scopes=["operator.read"]) as talk:
+    async with (
+        start(agents=BARE),
+        connected(port(), scopes=["operator.read"]) as talk,
+    ):
         agents = (await ok(talk, "agents.list"))["agents"]
         folder = Path(next(a["workspace"] for a in agents if a["id"] == "main"))
-        made_empty(folder)
+        await trio.Path(folder).mkdir(parents=True, exist_ok=True)
         yield talk, folder
-
-
-def made_empty(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    for each in folder.iterdir():
-        if each.is_file():
-            each.unlink()
 
 
 async def test_folders_come_first_and_a_page_at_a_time(space):

@@ -89,16 +89,17 @@ def test_half_a_character_breaks_nothing():
     assert read(fresh().feed(Delta("r", 1, 0, "a\ud800")))[0][2]["text"] == "a?"
 
 
-@given(st.text(alphabet="ab\n: é😀", max_size=40), st.data())
-def test_wherever_it_is_cut_the_text_is_whole(text, data):
+@given(
+    st.text(alphabet="ab\n: é😀", max_size=40),
+    st.lists(st.integers(0, 40), max_size=12),
+)
+def test_wherever_it_is_cut_the_text_is_whole(text, cuts):
     """A reader that leaves anywhere, as often as it likes, ends with the text."""
     have, last = "", None
-    while True:
-        upto = data.draw(st.integers(len(have), len(text)))
+    for cut in (*cuts, len(text)):
+        upto = min(max(cut, len(have)), len(text))
         events = fresh(last)
         for name, mark, told in read(events.feed(Delta("r", 1, 0, text[:upto]))):
             assert name == "delta"
             have, last = have[: told["offset"]] + told["text"], mark
-        if upto == len(text):
-            break
     assert have == text

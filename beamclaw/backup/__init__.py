@@ -1,0 +1,23 @@
+"""Backups of a data folder: one file that has all of it, and the way back.
+
+A backup is made by a command beside the node. Only the databases are copied by the node
+itself, each as it is at one moment, since nobody else opens them.
+"""
+
+from beamclaw.backup.manifest import BackupRefused, Entry, LeftOut, Manifest
+from beamclaw.backup.packing import Databases, databases_of, pack
+from beamclaw.backup.reading import look
+from beamclaw.backup.restoring import Restored, restore
+
+__all__ = [
+    "BackupRefused",
+    "Databases",
+    "Entry",
+    "LeftOut",
+    "Manifest",
+    "Restored",
+    "databases_of",
+    "look",
+    "pack",
+    "restore",
+]

@@ -1,0 +1,74 @@
+"""``beamclaw providers``."""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from beamclaw.cli.client import Gone, connect
+from beamclaw.cli.output import CommandError, result, result_json
+from beamclaw.cli.status import money
+from beamclaw.cli.usage import when
+from beamclaw.contracts.shell import data_folder
+
+Row = Mapping[str, Any]
+_HEAD: Final = (
+    *("", "calls", "errors", "retries", "opened", "read", "written", "cost"),
+    *("first p50", "p95", "whole p50", "p95"),
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print how providers do."""
+    since = when(options.since, "providers")
+    data = data_folder(os.environ, options.data)
+    try:
+        with connect(data) as client:
+            rows = client.request("providers", {"by": options.by, **since})
+    except Gone:
+        raise CommandError(f"the node on {data} stopped in this moment") from None
+    if options.json:
+        result_json(rows)
+        return 0
+    for line in lines(rows):
+        result(line)
+    return 0
+
+
+def lines(rows: Sequence[Row]) -> Iterator[str]:
+    """A table for people; below it, which errors there were."""
+    if not rows:
+        yield "no model was called"
+        return
+    table = [_HEAD, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        first, *others = zip(cells, widths, strict=True)
+        yield "  ".join(
+            [f"{first[0]:{first[1]}}", *(f"{cell:>{width}}" for cell, width in others)]
+        ).rstrip()
+    for row in rows:
+        if row["errors"]:
+            kinds = sorted(row["errors"].items(), key=lambda each: -each[1])
+            told = ", ".join(f"{kind} {count:,}" for kind, count in kinds)
+            yield f"errors of {row['name']}: {told}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    errors = sum(row["errors"].values())
+    counts = (row["calls"], errors, row["retries"], row["openings"])
+    return (
+        row["name"],
+        *(f"{count:,}" for count in (*counts, row["input"], row["output"])),
+        money(round(row["cost"] * 1_000_000)),
+        *(_seconds(row[what][share]) for what in _TIMES for share in ("p50", "p95")),
+    )
+
+
+_TIMES: Final = ("first", "whole")
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

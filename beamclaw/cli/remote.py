@@ -1,0 +1,235 @@
+"""Talks to a node that is elsewhere, over its gateway; blocking, for ``beamclaw shell``.
+
+The same requests as on the node's own socket, passed on by the gateway's method
+``beamclaw.shell`` to whoever has the scopes for them.
+"""
+
+import getpass
+import json
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from wsproto.utilities import RemoteProtocolError
+
+from beamclaw.cli.client import Gone, Refused
+from beamclaw.cli.output import CommandError
+from beamclaw.contracts.shell import Frame
+
+PORT: Final = 18789
+# Seconds to connect, and to be let in.
+PATIENCE: Final = 10.0
+_SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
+_SCOPES: Final = ("operator.admin", "operator.read")
+
+
+class Remote:
+    """One connection; as :class:`~beamclaw.cli.client.Client`, over the gateway."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._wire = WSConnection(ConnectionType.CLIENT)
+        self._pieces: list[str] = []
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._sock.close()
+
+    # --- as on the node's own socket
+
+    def begin(self, method: str, params: Mapping[str, object]) -> int:
+        """Send a request; its id.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
+        return self._ask("beamclaw.shell", {"order": method, "params": dict(params)})
+
+    def request(self, method: str, params: Mapping[str, object] | None = None) -> Any:
+        """Send a request and wait for its result.
+
+        Raises:
+            Refused: The node says why not.
+            Gone: The node is not there any more.
+        """
+        return self._result(self.begin(method, params or {}))
+
+    def frames(self, tick: None = None) -> Iterator[Frame]:
+        """Frames as they come, in the form that they have on the node's own socket.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
+        del tick
+        for frame in self._arrived():
+            if frame.get("type") == "res":
+                yield _answer(frame)
+            elif frame.get("event") == "beamclaw.shell":
+                payload = frame["payload"]
+                yield {"id": _number(payload["id"]), "event": payload["value"]}
+
+    # --- the gateway's protocol
+
+    def greet(self, host: str, token: str) -> None:
+        """Say who one is.
+
+        Raises:
+            Refused: One is not let in.
+            Gone: The node is not there any more.
+        """
+        self._send(Request(host=host, target="/"))
+        for frame in self._arrived():
+            if frame.get("event") == "connect.challenge":
+                self._result(self._ask("connect", _introduction(token)))
+                return
+
+    def _ask(self, method: str, params: Mapping[str, object]) -> int:
+        self._last += 1
+        frame = {
+            "type": "req",
+            "id": f"c{self._last}",
+            "method": method,
+            "params": params,
+        }
+        self._send(TextMessage(data=json.dumps(frame)))
+        return self._last
+
+    def _result(self, number: int) -> Any:
+        for frame in self.frames():
+            if frame.get("id") == number and "event" not in frame:
+                error = frame.get("error")
+                if error is not None:
+                    raise Refused(error["code"], error["message"])
+                return frame["result"]
+        raise Gone
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._sock.sendall(self._wire.send(event))
+        except OSError as error:
+            raise Gone from error
+
+    def _arrived(self) -> Iterator[dict[str, Any]]:
+        while True:
+            for event in self._wire.events():
+                match event:
+                    case TextMessage():
+                        self._pieces.append(event.data)
+                        if event.message_finished:
+                            text, self._pieces = "".join(self._pieces), []
+                            yield json.loads(text)
+                    case Ping():
+                        self._send(event.response())
+                    case RejectConnection() | RejectData():
+                        raise CommandError("what answers there is no BeamClaw gateway")
+                    case CloseConnection():
+                        raise Gone
+                    case AcceptConnection() | _:
+                        pass
+            try:
+                data = self._sock.recv(65536)
+                self._wire.receive_data(data or None)
+            except (OSError, RemoteProtocolError) as error:
+                raise Gone from error
+            if not data:
+                raise Gone
+
+
+def connect(url: str) -> Remote:
+    """Connect to the gateway at *url*, by the token that `BEAMCLAW_TOKEN` has.
+
+    Raises:
+        CommandError: There is none, or one is not let in; in words.
+    """
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    secure, host = _SECURE.get(parts.scheme), parts.hostname
+    if secure is None or not host:
+        raise CommandError(
+            f"{url} is no address of a gateway, as http://127.0.0.1:{PORT}", 2
+        )
+    if parts.username or parts.password or parts.query:
+        raise CommandError(
+            "an address has no token in it: it would stand in logs; BEAMCLAW_TOKEN has it",
+            2,
+        )
+    port = parts.port or (443 if secure else PORT)
+    token = _token()
+    try:
+        sock = socket.create_connection((host, port), timeout=PATIENCE)
+        if secure:
+            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+    except OSError as error:
+        raise CommandError(
+            f"{url} cannot be reached: {error.strerror or error}"
+        ) from None
+    remote = Remote(sock)
+    try:
+        remote.greet(parts.netloc if parts.port or secure else f"{host}:{port}", token)
+    except Gone:
+        sock.close()
+        raise CommandError(f"what answers at {url} is no BeamClaw gateway") from None
+    except BaseException:
+        sock.close()
+        raise
+    sock.settimeout(None)
+    return remote
+
+
+def _token() -> str:
+    token = os.environ.get("BEAMCLAW_TOKEN", "")
+    if not token and sys.stdin.isatty():
+        token = getpass.getpass("token of the gateway: ")
+    if not token:
+        raise CommandError("the gateway wants a token: put it into BEAMCLAW_TOKEN", 2)
+    return token
+
+
+def _introduction(token: str) -> dict[str, object]:
+    return {
+        "minProtocol": 4,
+        "maxProtocol": 4,
+        "client": {
+            "id": "cli",
+            "displayName": "beamclaw shell",
+            "version": "1",
+            "platform": sys.platform,
+            "mode": "cli",
+        },
+        "role": "operator",
+        "scopes": list(_SCOPES),
+        # Which of the two it is, the gateway knows by its own mode.
+        "auth": {"token": token, "password": token},
+    }
+
+
+def _answer(frame: Mapping[str, Any]) -> Frame:
+    number = _number(frame["id"])
+    if frame["ok"]:
+        payload: Mapping[str, Any] = frame.get("payload") or {}
+        return {"id": number, "result": payload.get("result")}
+    error = frame["error"]
+    details: Mapping[str, Any] = error.get("details") or {}
+    code = details.get("reason") or error["code"]
+    return {"id": number, "error": {"code": code, "message": error["message"]}}
+
+
+def _number(id_: str) -> int:
+    return int(id_.removeprefix("c")) if id_[1:].isdigit() else 0

@@ -1,0 +1,120 @@
+// What models took: today against the caps, by day, agent, model and session.
+
+import { bars } from "./chart.js";
+import { h, put } from "./dom.js";
+import { count, money, short } from "./words.js";
+
+const RANGES = { "7d": "7 days", "30d": "30 days", "90d": "90 days" };
+const MICRO = 1e6;
+const TOP = 20;
+
+export function open(main, context) {
+  const { wire } = context;
+  const range = h("select", { "aria-label": "Of how many days", onchange: load }, Object.entries(RANGES).map(([value, words]) => h("option", { value }, words)));
+  const measure = h("select", { "aria-label": "Measured in", onchange: load }, h("option", { value: "cost" }, "dollars"), h("option", { value: "tokens" }, "tokens"));
+  const place = h("div");
+  let drawn = false;
+  main.append(h("div", { class: "view", tabindex: "0", role: "region", "aria-label": "Spending" }, h("header", {}, h("h1", {}, "Limits and spending"), range, measure), place));
+
+  async function load() {
+    try {
+      const [limits, usage] = await Promise.all([wire.shell("look.limits"), wire.ask("sessions.usage", { range: range.value, limit: TOP })]);
+      draw(limits.limits, usage);
+    } catch (error) {
+      if (error.code !== "LOST") put(place, h("p", { class: "bad" }, error.message));
+    }
+  }
+
+  function draw(limits, usage) {
+    if (!drawn && !usage.totals.totalCost) measure.value = "tokens";
+    drawn = true;
+    const cost = measure.value === "cost";
+    const words = cost ? money : count;
+    const known = new Map((usage.aggregates.daily ?? []).map((day) => [day.date, cost ? day.cost : day.tokens]));
+    const days = known.size ? dates(usage.startDate, usage.endDate).map((day) => [day.slice(5), known.get(day) ?? 0]) : [];
+    const { totals } = usage;
+    put(
+      place,
+      h(
+        "div",
+        { class: "cards" },
+        figure("Cost", money(totals.totalCost)),
+        figure("Tokens read", count(totals.input + totals.cacheRead)),
+        figure("Tokens written", count(totals.output)),
+        figure("Calls", count(totals.calls)),
+      ),
+      h("section", { class: "card" }, h("h2", {}, "Caps of today (UTC)"), caps(limits)),
+      h("section", { class: "card" }, h("h2", {}, `By day, last ${RANGES[range.value]}`), days.length ? bars(days, "by day", words) : h("p", { class: "empty" }, "No model was asked in this time.")),
+      table("By agent", usage.aggregates.byAgent.map((row) => [row.agentId, row.totals])),
+      table("By model", usage.aggregates.byModel.map((row) => [`${row.provider}/${row.model}`, row.totals])),
+      table("By session, the dearest first", usage.sessions.map((row) => [h("a", { href: `#/sessions/${encodeURIComponent(row.key)}` }, row.label || short(row.key)), row.usage])),
+    );
+  }
+
+  load();
+  context.every(15, load);
+  context.on("again", load);
+}
+
+// All days from one to another, as 2027-01-31.
+function dates(first, last) {
+  const found = [];
+  for (let day = new Date(`${first}T00:00:00Z`); found.length < 400; day = new Date(day.getTime() + 86_400_000)) {
+    found.push(day.toISOString().slice(0, 10));
+    if (found.at(-1) >= last) break;
+  }
+  return found;
+}
+
+function figure(name, value) {
+  return h("section", { class: "card" }, h("h2", { class: "quiet" }, name), h("p", { class: "figure" }, value));
+}
+
+function caps(limits) {
+  if (limits.unavailable) return h("p", { class: "bad" }, limits.unavailable);
+  const shown = limits.caps.map((cap) => {
+    const words = cap.measure.includes("cost") || cap.measure.includes("usd") || cap.measure.includes("dollar") ? (value) => money(value / MICRO) : count;
+    const share = cap.limit ? cap.used / cap.limit : 0;
+    const name = `${cap.name}${cap.key ? `, ${cap.key}` : ""}`;
+    return h(
+      "tr",
+      {},
+      h("td", {}, name),
+      h("td", {}, cap.scope),
+      h("td", {}, h("meter", { min: 0, max: cap.limit, high: cap.limit * 0.8, optimum: 0, value: Math.min(cap.used, cap.limit), "aria-label": `${name}: ${words(cap.used)} of ${words(cap.limit)}` })),
+      h("td", { class: share >= 1 ? "num bad" : share >= 0.8 ? "num warn" : "num" }, `${words(cap.used)} of ${words(cap.limit)}`),
+    );
+  });
+  return [
+    shown.length
+      ? h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "caps" }, h("table", {}, h("thead", {}, h("tr", {}, ["Cap", "Of", "Used", ""].map((each) => h("th", { scope: "col" }, each || h("span", { class: "unseen" }, "figures"))))), h("tbody", {}, shown)))
+      : h("p", { class: "quiet" }, "No cap is configured (limits in the configuration)."),
+    (limits.warnings ?? []).map((each) => h("p", { class: "warn" }, each)),
+  ];
+}
+
+function table(name, rows) {
+  if (!rows.length) return null;
+  const heads = ["", "Calls", "Read", "From a cache", "Written", "Cost"];
+  return h(
+    "section",
+    { class: "card" },
+    h("h2", {}, name),
+    h(
+      "div",
+      { class: "wide", tabindex: "0", role: "group", "aria-label": name },
+      h(
+        "table",
+        {},
+        h("thead", {}, h("tr", {}, heads.map((each, at) => h("th", { scope: "col", class: at ? "num" : "" }, each || h("span", { class: "unseen" }, "of what"))))),
+        h(
+          "tbody",
+          {},
+          rows.map(([label, sums]) =>
+            h("tr", {}, h("td", {}, label), [sums.calls, sums.input + sums.cacheRead, sums.cacheRead, sums.output].map((each) => h("td", { class: "num" }, count(each))), h("td", { class: "num" }, money(sums.totalCost))),
+          ),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,1 @@
+"""How providers do, by day: :mod:`.figures` counts, :mod:`.server` keeps it."""

@@ -1,0 +1,190 @@
+"""Pictures of `beamclaw top` and `beamclaw shell`, taken of a node that runs.
+
+    python -m scripts.pictures
+
+A node with the built-in demo, a terminal (tmux) in which the real programs run, and what it
+shows as SVG in `docs/pictures`. Nothing in them is drawn by hand.
+"""
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from tests.support.node import ROOT, Node, open_node
+from tests.support.tmux import Tmux, tmux
+
+PICTURES = ROOT / "docs" / "pictures"
+CONFIG = """\
+providers:
+  demo: {delay: 0.3}
+agents:
+  main: {model: demo}
+  cook: {model: demo}
+"""
+TALK = (
+    "tell me, word by word, what is for dinner, for how many, and when we begin to cook"
+)
+TALKING = ("dinner", "garden", "taxes")
+DRILL = (
+    ("suspend main", "suspended"),
+    ("mailbox main", "Ring("),
+    ("sessions", "STUCK"),
+    ("waiting main", "is suspended"),
+    ("restart main", "is in its place"),
+    ("turn main", "delivery"),
+)
+
+
+# --- from a terminal to SVG
+
+WIDE, HIGH, MARGIN = 8.4, 18, 14
+GROUND, INK = "#16181d", "#d6d9df"
+COLOURS = ("#5c6370", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2")
+_SEQUENCE = re.compile(r"\x1b\[([\d;]*)m")
+
+
+@attrs.frozen
+class Look:
+    """How a piece of text looks: CSS colour, bold, as if marked."""
+
+    colour: str = INK
+    bold: bool = False
+    inverse: bool = False
+
+    def after(self, code: int) -> "Look":
+        """After a number of a sequence that colours."""
+        return attrs.evolve(self, **CODES[code]) if code in CODES else self
+
+
+# What the numbers of such a sequence change; 0 is as in the beginning.
+CODES: Mapping[int, Mapping[str, Any]] = {
+    0: attrs.asdict(Look()),
+    1: {"bold": True},
+    7: {"inverse": True},
+    22: {"bold": False},
+    27: {"inverse": False},
+    39: {"colour": INK},
+    **{30 + place: {"colour": colour} for place, colour in enumerate(COLOURS)},
+    **{90 + place: {"colour": colour} for place, colour in enumerate(COLOURS)},
+}
+
+
+def pieces(line: str, look: Look) -> Iterator[tuple[str, Look]]:
+    """The text of *line*, which begins as *look*, in parts that look alike."""
+    at = 0
+    for found in _SEQUENCE.finditer(line):
+        yield line[at : found.start()], look
+        for code in found[1].split(";"):
+            look = look.after(int(code or 0))
+        at = found.end()
+    yield line[at:], look
+
+
+def svg(shown: str, columns: int) -> str:
+    """What a terminal showed, as a picture."""
+    lines = shown.rstrip("\n").splitlines()
+    width, height = columns * WIDE + 2 * MARGIN, len(lines) * HIGH + 2 * MARGIN
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}">',
+        f'<rect width="100%" height="100%" rx="8" fill="{GROUND}"/>',
+        '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14">',
+    ]
+    look = Look()
+    for number, line in enumerate(lines):
+        column = 0
+        for text, now in pieces(line, look):
+            parts += _drawn(text, now, column, number) if text.strip() else ()
+            column, look = column + len(text), now
+    return "\n".join([*parts, "</g>", "</svg>", ""])
+
+
+def _drawn(text: str, look: Look, column: int, number: int) -> Iterator[str]:
+    left, top = MARGIN + column * WIDE, MARGIN + number * HIGH
+    length = len(text) * WIDE
+    ink = look.colour
+    if look.inverse:
+        yield f'<rect x="{left:g}" y="{top}" width="{length:g}" height="{HIGH}" fill="{ink}"/>'
+        ink = GROUND
+    weight = ' font-weight="bold"' if look.bold else ""
+    yield (
+        f'<text x="{left:g}" y="{top + 14}" fill="{ink}"{weight} xml:space="preserve" '
+        f'textLength="{length:g}">{escape(text)}</text>'
+    )
+
+
+# --- what is in them
+
+
+async def top(screens: Tmux, node: Node) -> None:
+    """The processes of a node that talks to three people."""
+    async with trio.open_nursery() as nursery:
+        for name in TALKING:
+            nursery.start_soon(node.command, "chat", "--session", name, TALK)
+        await screens.window("top", node, "top", size=(100, 26))
+        await screens.until("top", lambda shown: "process" in shown)
+        await screens.type("top", "r")
+        await screens.until("top", _talks)
+        PICTURES.joinpath("top.svg").write_text(svg(await screens.coloured("top"), 100))
+
+
+def _talks(shown: str) -> bool:
+    return "by rate" in shown and all(name in shown for name in TALKING)
+
+
+async def shell(screens: Tmux, node: Node) -> None:
+    """A conversation that is stuck, and how it goes on."""
+    async with trio.open_nursery() as nursery:
+        await node.command("chat", "hello")
+        await screens.window("shell", node, "shell", size=(110, 40))
+        await screens.until("shell", lambda shown: "beamclaw>" in shown)
+        answered = trio.Event()
+
+        async def ask() -> None:
+            await node.command("chat", "are you there?")
+            answered.set()
+
+        for line, answer in DRILL:
+            if line.startswith("turn"):
+                await answered.wait()
+            await screens.type("shell", "-l", line)
+            await screens.type("shell", "Enter")
+            await screens.until("shell", lambda shown, answer=answer: answer in shown)
+            if line.startswith("suspend"):
+                nursery.start_soon(ask)
+                await _waits(node)
+        PICTURES.joinpath("shell.svg").write_text(
+            svg(await screens.coloured("shell"), 110)
+        )
+
+
+async def _waits(node: Node) -> None:
+    """Until the message is with the session, which does not take it."""
+    while "Ring(" not in (await node.command("shell", "-c", "mailbox main")).out:
+        pass
+
+
+async def main() -> None:
+    """Take both."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = folder / "beamclaw.yaml"
+        config.write_text(CONFIG)
+        options = ("--config", str(config))
+        async with (
+            open_node(folder / "data", options=options) as node,
+            tmux(folder, node.environment) as screens,
+        ):
+            await top(screens, node)
+            await shell(screens, node)
+
+
+if __name__ == "__main__":
+    sys.exit(trio.run(main))
