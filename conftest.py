@@ -4,8 +4,10 @@ import gc
 from importlib.util import find_spec
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from sybil import Sybil
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 # Where the library is tried alone there is no node, and no contract of its events.
@@ -34,6 +36,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
 
+
+_second_frame = SybilItem._traceback_filter  # noqa: SLF001
+
+
+def _readable(self: SybilItem, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """Sybil 10.1 looks for the second frame of every exception in the chain.
+
+    What another one was raised from often has a single frame, and then an `IndexError`
+    would end the whole run instead of the one snippet.
+    """
+    try:
+        return _second_frame(self, excinfo)
+    except IndexError:
+        return excinfo.traceback
+
+
+SybilItem._traceback_filter = _readable  # noqa: SLF001
 
 # A ```python block runs; a ```console block is read by people. Blocks of one page share
 # their names, from top to bottom.
