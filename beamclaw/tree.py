@@ -38,7 +38,7 @@ from beamclaw.config.redactor import Following, redactor
 from beamclaw.config.schema import AgentBudgetConfig, BudgetConfig, over, own_of
 from beamclaw.config.watching import watch_file
 from beamclaw.config.writing.writer import default_file
-from beamclaw.contracts import names
+from beamclaw.contracts import databases, names
 from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import NAME as GATEWAY
@@ -298,7 +298,7 @@ def _tenant(
     keeper = partial(
         ledger.LedgerServer,
         tenant,
-        config.data / "tenants" / tenant / "ledger.db",
+        config.data / databases.ledger_of(tenant),
         claim=partial(_claim, carrier),
         inbox_limit=config.sessions.inbox_limit,
         repeats_seconds=config.sessions.retention.repeat_seconds,

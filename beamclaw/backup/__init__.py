@@ -5,7 +5,7 @@ itself, each as it is at one moment, since nobody else opens them.
 """
 
 from beamclaw.backup.manifest import BackupRefused, Entry, LeftOut, Manifest
-from beamclaw.backup.packing import Databases, databases_of, pack
+from beamclaw.backup.packing import Databases, pack
 from beamclaw.backup.reading import look
 from beamclaw.backup.restoring import Restored, restore
 
@@ -16,7 +16,6 @@ __all__ = [
     "LeftOut",
     "Manifest",
     "Restored",
-    "databases_of",
     "look",
     "pack",
     "restore",

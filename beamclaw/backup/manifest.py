@@ -11,6 +11,8 @@ from typing import Any, Final, cast
 
 import attrs
 
+from beamclaw.contracts.databases import is_database
+from beamclaw.storage import PUT_ASIDE, RESTORE
 from beamclaw.values import frozen
 
 FORMAT: Final = 1
@@ -18,8 +20,7 @@ MANIFEST: Final = "backup.json"
 # Of the list; a folder with a million files has one of 200 MB.
 MAX_MANIFEST: Final = 256 * 1024 * 1024
 # What belongs to a running node or to this machine, and is made anew.
-NOT_KEPT: Final = frozenset({"node.lock", "node.sock", ".restore", MANIFEST})
-PUT_ASIDE: Final = "before-restore-"
+NOT_KEPT: Final = frozenset({"node.lock", "node.sock", RESTORE, MANIFEST})
 _MAX_NAME: Final = 4096
 _SHA256: Final = 64
 
@@ -146,16 +147,8 @@ def is_kept(name: PurePosixPath) -> bool:
     first, last = name.parts[0], name.name
     if first in NOT_KEPT or first.startswith((PUT_ASIDE, ".probe-", ".token.")):
         return False
-    return not is_database(name) and not last.endswith(
+    return not is_database(str(name)) and not last.endswith(
         (".db-wal", ".db-shm", ".db-journal", ".db.new")
-    )
-
-
-def is_database(name: PurePosixPath) -> bool:
-    """Whether it is one of the node's databases."""
-    parts = name.parts
-    return parts == ("node.db",) or (
-        len(parts) == 3 and parts[0] == "tenants" and parts[2] == "ledger.db"  # noqa: PLR2004 -- a path
     )
 
 

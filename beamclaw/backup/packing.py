@@ -1,15 +1,15 @@
 """Packing a data folder into one file, which appears when it is complete."""
 
-import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from beamclaw.backup.manifest import (
     MANIFEST,
@@ -18,10 +18,10 @@ from beamclaw.backup.manifest import (
     LeftOut,
     Manifest,
     bad_name,
-    is_database,
     is_kept,
 )
-from beamclaw.storage import why
+from beamclaw.backup.pieces import copy_pieces
+from beamclaw.storage import sync, why
 
 # Copies the databases into a folder; the version of each one's schema, by name.
 Databases = Callable[[Path], dict[str, int]]
@@ -29,18 +29,6 @@ Databases = Callable[[Path], dict[str, int]]
 _DRAFT: Final = ".beamclaw-backup-"
 # A file that fits is read at once; a larger one is copied first, as it may grow.
 _IN_MEMORY: Final = 16 * 1024 * 1024
-_PIECE: Final = 1024 * 1024
-
-
-def databases_of(data: Path) -> list[str]:
-    """The databases of a data folder: ``node.db`` last.
-
-    In this order they are copied: the owner epoch in ``node.db`` must not be behind the
-    one that a ledger was written under.
-    """
-    tenants = sorted(path.parent.name for path in data.glob("tenants/*/ledger.db"))
-    ledgers = [f"tenants/{tenant}/ledger.db" for tenant in tenants]
-    return [*ledgers, *(["node.db"] if (data / "node.db").exists() else [])]
 
 
 def pack(
@@ -82,7 +70,7 @@ def _remove_old(folder: Path) -> None:
     for left in folder.glob(f"{_DRAFT}*"):
         pid = left.name.removeprefix(_DRAFT).partition("-")[0]
         if pid.isdecimal() and not _lives(int(pid)):
-            _remove(left)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _lives(pid: int) -> bool:
@@ -101,15 +89,7 @@ def _draft_folder(folder: Path) -> Generator[Path]:
     try:
         yield path
     finally:
-        _remove(path)
-
-
-def _remove(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        with suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()
-    with suppress(OSError):
-        folder.rmdir()
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(
@@ -150,7 +130,7 @@ def _walk(
     """Files that belong into it, and what does not is told in *left_out*."""
     for each in sorted(folder.iterdir()):
         name = below / each.name
-        if is_database(name) or not is_kept(name):
+        if not is_kept(name):
             continue
         with suppress(FileNotFoundError):
             mode = each.lstat().st_mode
@@ -184,19 +164,10 @@ def _add_from(archive: tarfile.TarFile, path: Path, name: str, drafts: Path) -> 
         mode = 0o700 if os.fstat(descriptor).st_mode & 0o100 else 0o600
         # What is read may grow meanwhile, and the archive has to be told the size first.
         with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(drafts)) as copy:
-            size, digest = _copy(source, copy)
+            size, digest = copy_pieces(source, copy.write)
             copy.seek(0)
             _add(archive, name, copy, size, mode)
     return Entry(name=name, size=size, mode=mode, sha256=digest)
-
-
-def _copy(source: IO[bytes], to: Any) -> tuple[int, str]:
-    size, digest = 0, hashlib.sha256()
-    while piece := source.read(_PIECE):
-        to.write(piece)
-        digest.update(piece)
-        size += len(piece)
-    return size, digest.hexdigest()
 
 
 def _add(archive: tarfile.TarFile, name: str, file: Any, size: int, mode: int) -> None:
@@ -207,8 +178,4 @@ def _add(archive: tarfile.TarFile, name: str, file: Any, size: int, mode: int) -
 
 def _publish(draft: Path, to: Path) -> None:
     os.link(draft, to)  # fails if there is one, which a rename does not
-    descriptor = os.open(to.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(to.parent)

@@ -1,13 +1,11 @@
 """Reading an archive that somebody has handed us: nothing in it is believed."""
 
 import gzip
-import hashlib
 import tarfile
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Final
 
 from beamclaw.backup.manifest import (
     MANIFEST,
@@ -19,10 +17,9 @@ from beamclaw.backup.manifest import (
     decode,
     disagreement,
 )
+from beamclaw.backup.pieces import PIECE, Write, copy_pieces
 from beamclaw.storage import why
 
-_PIECE: Final = 1024 * 1024
-Write = Callable[[bytes], object]
 # Where the content of a file goes, by its name and mode.
 Into = Callable[[str, int], AbstractContextManager[Write]]
 
@@ -76,11 +73,11 @@ def _opened(path: Path) -> Generator[tarfile.TarFile]:
         try:
             with (
                 gzip.open(file) as content,
-                tarfile.open(fileobj=content, mode="r|", bufsize=_PIECE) as archive,
+                tarfile.open(fileobj=content, mode="r|", bufsize=PIECE) as archive,
             ):
                 yield archive
                 # Behind its end there is a sum of all of it, which tells a wrong byte.
-                while content.read(_PIECE):
+                while content.read(PIECE):
                     pass
         except _Damage as damage:
             raise BackupRefused(f"{path} is damaged: {damage}") from None
@@ -114,14 +111,5 @@ def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Into) -> Entr
     file = archive.extractfile(member)
     assert file is not None
     with into(member.name, mode) as write:
-        size, digest = _copy(file, write)
+        size, digest = copy_pieces(file, write)
     return Entry(name=member.name, size=size, mode=mode, sha256=digest)
-
-
-def _copy(file: IO[bytes], write: Write) -> tuple[int, str]:
-    size, digest = 0, hashlib.sha256()
-    while piece := file.read(_PIECE):
-        write(piece)
-        digest.update(piece)
-        size += len(piece)
-    return size, digest.hexdigest()

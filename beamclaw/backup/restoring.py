@@ -6,19 +6,24 @@ whose move was interrupted (see :mod:`beamclaw.storage`); the same order ends it
 
 import os
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
-from beamclaw.backup.manifest import PUT_ASIDE, BackupRefused, Manifest, is_database
-from beamclaw.backup.reading import Write, read
+from beamclaw.backup.manifest import BackupRefused, Manifest
+from beamclaw.backup.pieces import Write
+from beamclaw.backup.reading import read
+from beamclaw.contracts import databases
 from beamclaw.contracts.store import DataFolderError
+from beamclaw.databases import schema_of
 from beamclaw.storage import (
+    PUT_ASIDE,
     RESTORE,
     FolderLock,
-    Schema,
+    half_restored,
+    moving_in,
     private_file,
     private_folder,
     recognise,
@@ -47,7 +52,6 @@ class Restored:
 def restore(
     path: Path,
     data: Path,
-    schemas: Mapping[str, Schema],
     *,
     force: bool = False,
     stamp: str,
@@ -57,7 +61,6 @@ def restore(
     Args:
         path: The archive.
         data: A folder that is absent or empty and on a file system with room.
-        schemas: What ``node.db`` and ``ledger.db`` look like, by these names.
         force: Something may be in the folder: it is put aside, not removed.
         stamp: Names what was put aside: the time, as text.
 
@@ -69,14 +72,13 @@ def restore(
     lock = FolderLock(data)
     try:
         there = _entries(data)
-        interrupted = (data / RESTORE / "moving").exists()
         if there and not force:
-            raise BackupRefused(_refusal(data, interrupted=interrupted))
+            raise BackupRefused(_refusal(data, interrupted=half_restored(data)))
         aside = data / f"{PUT_ASIDE}{stamp}"
         if aside.exists():
             raise BackupRefused(f"{aside} exists; try again in a second")
         try:
-            manifest = _stage(path, data / RESTORE, schemas)
+            manifest = _stage(path, data / RESTORE)
         except OSError as error:
             raise BackupRefused(f"{data} cannot be written: {why(error)}") from error
         try:
@@ -112,7 +114,7 @@ def _entries(data: Path) -> list[Path]:
     )
 
 
-def _stage(path: Path, stage: Path, schemas: Mapping[str, Schema]) -> Manifest:
+def _stage(path: Path, stage: Path) -> Manifest:
     """All files of the backup in ``new`` below *stage*, looked at and synced."""
     # What one that was interrupted has left; that it has moved things stays known.
     new = stage / _NEW
@@ -122,7 +124,7 @@ def _stage(path: Path, stage: Path, schemas: Mapping[str, Schema]) -> Manifest:
     new.mkdir(mode=0o700)
     try:
         manifest = read(path, partial(_written, new))
-        _check(new, manifest, schemas)
+        _check(new, manifest)
         _sync_all(new)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
@@ -162,16 +164,15 @@ def _twice(name: str) -> str:
     return f"the backup is damaged: {name} is in it twice"
 
 
-def _check(new: Path, manifest: Manifest, schemas: Mapping[str, Schema]) -> None:
+def _check(new: Path, manifest: Manifest) -> None:
     """The databases, each by its schema; one that lacks would be made anew, empty."""
-    names = (PurePosixPath(path.relative_to(new)) for path in new.rglob("*.db"))
-    found = {str(name) for name in names if is_database(name)}
-    if found != set(manifest.schemas) or "node.db" not in found:
-        lacking = ", ".join(sorted({"node.db", *manifest.schemas} - found))
+    found = set(databases.databases_in(new))
+    if found != set(manifest.schemas) or databases.NODE not in found:
+        lacking = ", ".join(sorted({databases.NODE, *manifest.schemas} - found))
         raise BackupRefused(f"the backup has no {lacking or 'list of its databases'}")
     for name in sorted(found):
         try:
-            recognise(new / name, schemas[name.rpartition("/")[2]])
+            recognise(new / name, schema_of(name))
         except DataFolderError as error:
             words = str(error).replace(str(new / name), f"{name} in the backup")
             raise BackupRefused(words) from error
@@ -186,7 +187,7 @@ def _sync_all(folder: Path) -> None:
 
 def _move(data: Path, there: list[Path], aside: Path) -> None:
     """From here on it is the new folder, or one that a node refuses until it is."""
-    moving = data / RESTORE / "moving"
+    moving = moving_in(data)
     os.close(private_file(moving, os.O_WRONLY | os.O_CREAT))
     sync(moving.parent)
     sync(data)

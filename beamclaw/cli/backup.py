@@ -15,7 +15,6 @@ from beamclaw.backup import (
     BackupRefused,
     LeftOut,
     Manifest,
-    databases_of,
     look,
     pack,
     restore,
@@ -26,13 +25,12 @@ from beamclaw.cli.typed import command
 from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.secret_reading import NotReading
+from beamclaw.contracts.databases import NODE, databases_in
 from beamclaw.contracts.shell import data_folder
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.ledger.schema import LEDGER
+from beamclaw.databases import schema_of
 from beamclaw.storage import FolderLock, copy_database, recognise
-from beamclaw.store.schema import NODE
 
-SCHEMAS: Final = {"node.db": NODE, "ledger.db": LEDGER}
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 _STEP: Final = 1000
 
@@ -42,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     data = data_folder(os.environ, options.data)
     now = time.time()  # noqa: TID251 -- a command is outside
     to = Path(options.file or f"beamclaw-{_stamp(now)}.backup")
-    if not (data / "node.db").exists():
+    if not (data / NODE).exists():
         raise CommandError(
             f"there is nothing to keep in {data}: no node ever ran on it"
         )
@@ -72,7 +70,7 @@ def restored(options: argparse.Namespace) -> int:
     data = data_folder(os.environ, options.data)
     stamp = _stamp(time.time())  # noqa: TID251 -- a command is outside
     with _in_words():
-        done = restore(file, data, SCHEMAS, force=options.force, stamp=stamp)
+        done = restore(file, data, force=options.force, stamp=stamp)
     if options.json:
         aside = None if done.aside is None else str(done.aside)
         result_json({"data": str(data), "aside": aside, **_plain(done.manifest)})
@@ -106,10 +104,10 @@ def _copying(data: Path) -> Generator["partial[dict[str, int]]"]:
 
 def _copies(data: Path, client: Client | None, folder: Path) -> dict[str, int]:
     versions: dict[str, int] = {}
-    for name in databases_of(data):
+    for name in databases_in(data):
         to = (folder / name).absolute()
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        schema = SCHEMAS[to.name]
+        schema = schema_of(name)
         if client is None:
             recognise(data / name, schema)
             copy_database(data / name, to, alone=True)
@@ -125,9 +123,7 @@ def _copies(data: Path, client: Client | None, folder: Path) -> dict[str, int]:
 def _in_words() -> Generator[None]:
     try:
         yield
-    except BackupRefused as error:
-        raise CommandError(str(error)) from None
-    except DataFolderError as error:
+    except (BackupRefused, DataFolderError) as error:
         raise CommandError(str(error)) from None
     except Gone:
         raise CommandError("the node stopped in this moment; try again") from None

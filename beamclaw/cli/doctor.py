@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from beamclaw.cli.output import (
     tell,
 )
 from beamclaw.config.schema import Config
+from beamclaw.contracts.databases import databases_in
 from beamclaw.contracts.shell import data_folder
 from beamclaw.doctor import REPAIRS, CannotRepair, Finding, judging, looking, settings
 from beamclaw.doctor import repair as do_repair
@@ -72,14 +73,11 @@ def _examine(data: Path, options: argparse.Namespace) -> Iterator[Finding]:
     loaded, said = settings.read(os.environ, options.config, data)
     yield from said
     client, why = _connected(data)
-    try:
+    with client or nullcontext():
         yield from _of_folder(data, client, why)
         if loaded is not None:
             yield from _of_config(loaded.config, options)
         yield from _of_machine(data, client)
-    finally:
-        if client is not None:
-            client.__exit__()
 
 
 def _connected(data: Path) -> tuple[Client | None, str]:
@@ -108,7 +106,7 @@ def _of_folder(data: Path, client: Client | None, why: str) -> Iterator[Finding]
         )
         return
     now = time.time()  # noqa: TID251 -- a command is outside
-    for name in looking.databases_in(data):
+    for name in databases_in(data):
         facts = _database(data, name, client)
         yield from judging.database(facts, running=client is not None, now=now)
 

@@ -45,9 +45,14 @@ def with_token(config: Config) -> Config:
     return attrs.evolve(config, gateway=attrs.evolve(config.gateway, auth=auth))
 
 
+def usable(token: str) -> bool:
+    """Whether the file that keeps the token may hold this one."""
+    return len(token) >= SHORTEST_TOKEN and token.isprintable() and " " not in token
+
+
 def _read(path: Path) -> Secret:
     token = path.read_text("ascii", "replace").strip()
-    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
+    if not usable(token):
         words = "holds no usable token; delete it and a new one is made at the start"
         raise ConfigError([Problem(Where(str(path)), "", words)])
     if path.stat().st_mode & 0o077:

@@ -1,8 +1,12 @@
 """What ``beamclaw doctor`` asks of a ledger, of a node that runs or of its file."""
 
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Final
 
-QUESTIONS: Final = {
+from beamclaw.contracts.databases import LEDGER
+
+_OF_A_LEDGER: Final = {
     # Each call of a model is settled when it ends, by its own turn or by the one that
     # goes on for it: none is left when the turn is over.
     "unsettled": """
@@ -19,3 +23,8 @@ QUESTIONS: Final = {
     # To be compared with the clock: what was written in the future.
     "newest": "SELECT CAST(coalesce(max(updated_at), 0) AS INTEGER) FROM sessions",
 }
+
+
+def questions_of(name: str) -> Mapping[str, str]:
+    """What is asked of the database *name*: a query for one number each, by name."""
+    return _OF_A_LEDGER if PurePosixPath(name).name == LEDGER else {}

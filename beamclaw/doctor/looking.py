@@ -11,25 +11,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
+from beamclaw.contracts.databases import databases_in
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.contracts.surveys import QUESTIONS
+from beamclaw.contracts.surveys import questions_of
+from beamclaw.databases import schema_of
 from beamclaw.doctor.judging import Database, Folder, InstalledUnit, Running
-from beamclaw.ledger.schema import LEDGER
 from beamclaw.service.unit import NAME as UNIT
 from beamclaw.service.unit import STOP_BESIDE, Unit
 from beamclaw.service.unit import folder as folder_of_units
 from beamclaw.storage import (
+    PUT_ASIDE,
     RESTORE,
     FolderLock,
-    Schema,
+    half_restored,
     probe,
     recognise,
     sqlite_version,
     survey,
 )
-from beamclaw.store.schema import NODE
 
-SCHEMAS: Final[Mapping[str, Schema]] = {"node.db": NODE, "ledger.db": LEDGER}
 _OTHERS: Final = 0o077
 _WRITE: Final = 0o022
 # What agents and people put there has the modes that they gave it.
@@ -65,7 +67,7 @@ def folder(data: Path) -> Folder:
         used=sum((data / name).stat().st_size for name in databases_in(data)),
         open_to_others=open_to_others(data),
         leftovers=leftovers_in(data),
-        interrupted=(data / RESTORE / "moving").exists(),
+        interrupted=half_restored(data),
     )
 
 
@@ -80,13 +82,6 @@ def _kind(data: Path) -> str:
             if inside and len(place) >= len(best):
                 best, kind = place, found
     return kind
-
-
-def databases_in(data: Path) -> list[str]:
-    """The databases of a data folder, by name."""
-    ledgers = sorted(data.glob("tenants/*/ledger.db"))
-    own = [data / "node.db"] if (data / "node.db").exists() else []
-    return [str(path.relative_to(data)) for path in (*own, *ledgers)]
 
 
 def open_to_others(data: Path) -> dict[str, int]:
@@ -107,7 +102,7 @@ def open_to_others(data: Path) -> dict[str, int]:
 def _own(data: Path) -> Iterator[Path]:
     """The node's own files and folders, without links."""
     for each in sorted(data.iterdir()):
-        if each.name in _THEIRS or each.name.startswith("before-restore-"):
+        if each.name in _THEIRS or each.name.startswith(PUT_ASIDE):
             continue
         yield from _below(each)
 
@@ -161,50 +156,28 @@ def running(data: Path, *, answers: bool, why: str) -> Running:
 
 def database(data: Path, name: str) -> Database:
     """The database *name*, which no node has open."""
-    path, schema = data / name, SCHEMAS[name.rpartition("/")[2]]
+    path, schema = data / name, schema_of(name)
     refused = ""
     try:
         recognise(path, schema)
     except DataFolderError as error:
         refused = str(error).replace(str(path), name)
     try:
-        found = survey(path, _questions(name), alone=True)
+        found = survey(path, questions_of(name), alone=True)
     except DataFolderError as error:
         return Database(name=name, refused=refused or str(error))
     if refused and not found.damage:
         return Database(name=name, refused=refused)
-    return _found(name, schema, found)
+    return _judged(name, attrs.asdict(found))
 
 
 def database_of(name: str, plain: Mapping[str, Any]) -> Database:
     """The same, as a running node has told it."""
-    schema = SCHEMAS[name.rpartition("/")[2]]
-    return _judged(
-        name,
-        schema,
-        version=plain["version"],
-        damage=tuple(plain["damage"]),
-        dangling=plain["dangling"],
-        counts=plain["counts"],
-    )
+    return _judged(name, plain)
 
 
-def _questions(name: str) -> Mapping[str, str]:
-    return QUESTIONS if name.endswith("ledger.db") else {}
-
-
-def _found(name: str, schema: Schema, found: Any) -> Database:
-    return _judged(
-        name,
-        schema,
-        version=found.version,
-        damage=found.damage,
-        dangling=found.dangling,
-        counts=found.counts,
-    )
-
-
-def _judged(name: str, schema: Schema, *, damage: Any, **rest: Any) -> Database:
+def _judged(name: str, plain: Mapping[str, Any]) -> Database:
+    damage = tuple(plain["damage"])
     only_indexes = bool(damage) and all(
         "index" in line.lower() and "database disk image" not in line for line in damage
     )
@@ -212,8 +185,10 @@ def _judged(name: str, schema: Schema, *, damage: Any, **rest: Any) -> Database:
         name=name,
         damage=damage,
         only_indexes=only_indexes,
-        known=schema.version,
-        **rest,
+        known=schema_of(name).version,
+        version=plain["version"],
+        dangling=plain["dangling"],
+        counts=plain["counts"],
     )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from beamclaw.config.token import FILE_NAME
+from beamclaw.contracts.databases import databases_in
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.doctor.looking import databases_in, leftovers_in, open_to_others
+from beamclaw.doctor.looking import leftovers_in, open_to_others
 from beamclaw.storage import FolderLock, reindex, why
 from beamclaw.values import frozen
 

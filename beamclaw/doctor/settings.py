@@ -7,22 +7,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx2
 
-from beamclaw.config.checks import SHORTEST_TOKEN
+from beamclaw.config.environment import KEYS
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError, Problem
-from beamclaw.config.schema import Config, ProviderConfig
-from beamclaw.config.token import FILE_NAME
+from beamclaw.config.schema import Config
+from beamclaw.config.token import FILE_NAME, usable
 from beamclaw.doctor.finding import Finding, Level
+from beamclaw.providers.connect import models_question
 from beamclaw.skills.look import setting_of, skills_of
 
 Found = Iterator[Finding]
 _SECONDS: Final = 10.0
-_KEYS: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
-_ADDRESSES: Final = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com/v1",
-}
 _REFUSED: Final = (401, 403)
+_ABSENT: Final = 404
 _FAILED: Final = 500
 
 
@@ -77,9 +74,7 @@ def kept_token(config: Config) -> Found:
     if auth.mode != "token" or auth.token is not None:
         return
     secret, where = shared_secret(config)
-    if secret is not None and (
-        len(secret) < SHORTEST_TOKEN or not secret.isprintable()
-    ):
+    if secret is not None and not usable(secret):
         yield Finding(
             check="token",
             level="error",
@@ -118,29 +113,30 @@ def providers(config: Config, *, online: bool) -> Found:
                 level="error",
                 what="it has no key",
                 where=f"{where}.api_key",
-                advice=f"set {_KEYS.get(provider.api, 'it')} in the environment of the "
-                "node, or the key in the configuration",
+                advice=_how_to_set(provider.api),
             )
         else:
             what = (
                 "it has a key" if provider.api_key else "it has no key, and an address"
             )
             yield Finding(check="provider", level="ok", what=what, where=where)
-        if online:
-            yield _reached(name, provider)
+        question = models_question(provider) if online else None
+        if question is not None:
+            yield _reached(name, *question)
 
 
-def _reached(name: str, provider: ProviderConfig) -> Finding:
-    """One question that costs nothing. What is wrong is told without the key in it."""
-    where, keys = f"providers.{name}", provider.api_key
-    address = (provider.base_url or _ADDRESSES.get(provider.api, "")).rstrip("/")
-    first = keys[0] if isinstance(keys, tuple) and keys else keys
-    key = "" if first is None or isinstance(first, tuple) else first.reveal()
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    if provider.api == "anthropic":
-        headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+def _how_to_set(api: str) -> str:
+    for known, (key, _) in KEYS.items():
+        if api == known:
+            return f"set {key} in the environment of the node, or the key in the configuration"
+    return "set the key in the configuration"
+
+
+def _reached(name: str, address: str, headers: Mapping[str, str]) -> Finding:
+    """Ask for its models. What is wrong is told without the key in it."""
+    where = f"providers.{name}"
     try:
-        answer = httpx2.get(f"{address}/models", headers=headers, timeout=_SECONDS)
+        answer = httpx2.get(address, headers=headers, timeout=_SECONDS)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         return Finding(
             check="provider",
@@ -163,6 +159,14 @@ def _reached(name: str, provider: ProviderConfig) -> Finding:
             level="warning",
             what=f"it answers with {answer.status_code}: it is ill",
             where=where,
+        )
+    if answer.status_code == _ABSENT:
+        return Finding(
+            check="provider",
+            level="warning",
+            what="it answers, and has no list of models (404)",
+            where=where,
+            advice=f"look at {where}.base_url, unless it is a server that has none",
         )
     return Finding(check="provider", level="ok", what="it can be reached", where=where)
 

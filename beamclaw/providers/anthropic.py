@@ -46,8 +46,6 @@ from beamclaw.providers._wire import Wire
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
 
-VERSION = "2023-06-01"
-
 _STOP_REASONS: dict[object, StopReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",

@@ -25,6 +25,8 @@ BASE_URLS: Final[Mapping[str, str]] = {
     "anthropic": "https://api.anthropic.com",
 }
 _OFFICIAL = re.compile(r"https://([\w-]+\.)*openai\.com(/|$)")
+# The version of its protocol that we speak.
+_VERSION: Final = "2023-06-01"
 # The environment that fills the provider of the same name.
 _VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}
 
@@ -93,8 +95,7 @@ def _openai(name: str, config: ProviderConfig) -> Provider:
 
     base = _base(config)
     failures = _failures(name, config, base)
-    key = _key(config)
-    mine = {"authorization": f"Bearer {key}"} if key else {}
+    mine = _proof_openai(config)
     return OpenAI(
         name,
         _wire(config, failures, f"{base}/chat/completions", mine),
@@ -105,13 +106,11 @@ def _openai(name: str, config: ProviderConfig) -> Provider:
 
 
 def _anthropic(name: str, config: ProviderConfig) -> Provider:
-    from beamclaw.providers.anthropic import VERSION, Anthropic  # noqa: PLC0415
+    from beamclaw.providers.anthropic import Anthropic  # noqa: PLC0415
 
-    base = _base(config).removesuffix("/v1")
+    base = _base(config)
     failures = _failures(name, config, base)
-    key = _key(config)
-    mine = {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
-    wire = _wire(config, failures, f"{base}/v1/messages", mine)
+    wire = _wire(config, failures, f"{base}/v1/messages", _proof_anthropic(config))
     limit = partial(max_output, configured=config.models)
     return Anthropic(name, wire, failures, max_output=limit)
 
@@ -127,7 +126,7 @@ def _wire(
         "content-type": "application/json",
         "user-agent": "beamclaw",
         **mine,
-        **{name.lower(): value for name, value in config.headers.items()},
+        **_named(config),
     }
     refuse = None
     if not _is_url(url):
@@ -161,8 +160,37 @@ def _failures(name: str, config: ProviderConfig, base: str) -> Failures:
     )
 
 
+def models_question(config: ProviderConfig) -> tuple[str, Mapping[str, str]] | None:
+    """A request that costs nothing, for the list of models: its address and headers.
+
+    None: the API is none of ours, or has no list.
+    """
+    if config.api == "openai":
+        address, proof = f"{_base(config)}/models", _proof_openai(config)
+    elif config.api == "anthropic":
+        address, proof = f"{_base(config)}/v1/models", _proof_anthropic(config)
+    else:
+        return None
+    return address, {"user-agent": "beamclaw", **proof, **_named(config)}
+
+
 def _base(config: ProviderConfig) -> str:
-    return (config.base_url or BASE_URLS[config.api]).strip().rstrip("/")
+    base = (config.base_url or BASE_URLS[config.api]).strip().rstrip("/")
+    return base.removesuffix("/v1") if config.api == "anthropic" else base
+
+
+def _proof_openai(config: ProviderConfig) -> Mapping[str, str]:
+    key = _key(config)
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def _proof_anthropic(config: ProviderConfig) -> Mapping[str, str]:
+    key = _key(config)
+    return {"anthropic-version": _VERSION} | ({"x-api-key": key} if key else {})
+
+
+def _named(config: ProviderConfig) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in config.headers.items()}
 
 
 def _key(config: ProviderConfig) -> str:

@@ -39,9 +39,8 @@ from beamclaw.contracts.statistics import BYS, ReadStatistics
 from beamclaw.contracts.statistics import NAME as STATISTICS
 from beamclaw.contracts.statistics import By as StatisticsBy
 from beamclaw.shell.access import ACCESS_METHODS
-from beamclaw.shell.backup import BACKUP
 from beamclaw.shell.config import CONFIG_METHODS
-from beamclaw.shell.doctor import DOCTOR
+from beamclaw.shell.databases import DATABASES
 from beamclaw.shell.expressions import EXPRESSIONS
 from beamclaw.shell.logs import logs
 from beamclaw.shell.looking import LOOKING
@@ -313,6 +312,5 @@ METHODS: Final[Mapping[str, Method]] = {
     **TRACING,
     **EXPRESSIONS,
     **TOP,
-    **BACKUP,
-    **DOCTOR,
+    **DATABASES,
 }

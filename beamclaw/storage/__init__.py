@@ -11,9 +11,12 @@ from beamclaw.storage._database import open_database, open_guard, open_reader
 from beamclaw.storage._driver import Access, Broken, Driver, StillInUse, StillOpen
 from beamclaw.storage._examining import integrity
 from beamclaw.storage._folder import (
+    PUT_ASIDE,
     RESTORE,
     FolderLock,
+    half_restored,
     lock_folder,
+    moving_in,
     private_file,
     private_folder,
     probe,
@@ -36,6 +39,7 @@ from beamclaw.storage._writer import (
 )
 
 __all__ = [
+    "PUT_ASIDE",
     "RESTORE",
     "Access",
     "Book",
@@ -57,9 +61,11 @@ __all__ = [
     "Writes",
     "connect_sqlite",
     "copy_database",
+    "half_restored",
     "in_words",
     "integrity",
     "lock_folder",
+    "moving_in",
     "open_database",
     "open_guard",
     "open_reader",

@@ -4,8 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from beamclaw.storage._connecting import Connect, connect_sqlite, set_pragmas, uri_of
-from beamclaw.storage._examining import examine, is_pending
+from beamclaw.storage._connecting import Connect, connect_sqlite, set_pragmas
+from beamclaw.storage._examining import examine, read_only
 from beamclaw.storage._folder import private_file, sync
 from beamclaw.storage._refusals import in_words
 from beamclaw.storage._schema import Schema
@@ -29,10 +29,9 @@ def copy_database(
         DataFolderError: It cannot be read, or its copy not be written. What there is of
             the copy has to be removed.
     """
-    extra = "&immutable=1" if alone and not is_pending(path) else ""
     with in_words(path, "database"):
         os.close(private_file(to, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-        with contextlib.closing(connect(uri_of(path, "ro", extra))) as connection:
+        with contextlib.closing(connect(read_only(path, alone=alone))) as connection:
             set_pragmas(connection, cache_size=-4_000)
             # Page by page would begin anew with each commit; this is one transaction,
             # and fails with a file that cannot be read to its end.

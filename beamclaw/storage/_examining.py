@@ -75,6 +75,15 @@ def is_pending(path: Path) -> bool:
         return False
 
 
+def read_only(path: Path, *, alone: bool) -> str:
+    """What SQLite opens *path* by to read it.
+
+    With *alone*, where nobody else has it open, no file is made beside it; a log that
+    is there is read all the same.
+    """
+    return uri_of(path, "ro", "&immutable=1" if alone and not is_pending(path) else "")
+
+
 def _check_header(path: Path, schema: Schema, header: bytes, size: int) -> None:
     if not header:
         raise damaged(path, schema, "it is empty")

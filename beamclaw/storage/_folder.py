@@ -13,8 +13,10 @@ from beamclaw.storage._words import why
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _PROBE_BYTES = 4096
-# Where a backup is unpacked; "moving" is in it while it takes the folder's place.
+# Where a backup is unpacked.
 RESTORE = ".restore"
+# What the names begin with of that which was in the folder before a restore.
+PUT_ASIDE = "before-restore-"
 
 
 def private_folder(path: Path) -> None:
@@ -84,6 +86,16 @@ def probe(folder: Path, size: int = _PROBE_BYTES) -> str | None:
     except OSError as error:
         return why(error)
     return None
+
+
+def moving_in(folder: Path) -> Path:
+    """A file that is there while a backup takes the place of the data folder."""
+    return folder / RESTORE / "moving"
+
+
+def half_restored(folder: Path) -> bool:
+    """Whether the data folder is half of a backup: its restore was interrupted."""
+    return moving_in(folder).exists()
 
 
 def _unusable(path: Path, cause: str) -> DataFolderError:
@@ -158,7 +170,7 @@ def lock_folder(folder: Path) -> tuple[FolderLock, bool]:
     if kept is not None:
         return kept, False
     lock = FolderLock(folder)
-    if (folder / RESTORE / "moving").exists():
+    if half_restored(folder):
         lock.release()
         raise DataFolderError(
             f"data folder {folder} is half of a backup: its restore was interrupted; "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from beamclaw.storage._connecting import Connect, connect_sqlite, set_pragmas, uri_of
-from beamclaw.storage._examining import is_pending
+from beamclaw.storage._examining import read_only
 from beamclaw.storage._refusals import in_words
 from beamclaw.storage._words import is_disk, why
 from beamclaw.values import frozen
@@ -52,10 +52,9 @@ def survey(
     Raises:
         DataFolderError: It cannot be opened at all.
     """
-    extra = "&immutable=1" if alone and not is_pending(path) else ""
     with (
         in_words(path, "database"),
-        contextlib.closing(connect(uri_of(path, "ro", extra))) as connection,
+        contextlib.closing(connect(read_only(path, alone=alone))) as connection,
     ):
         set_pragmas(connection, cache_size=-4_000)
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import attrs
 
 import supervision
+from beamclaw.contracts import databases
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.store import DataFolderError
@@ -92,7 +93,7 @@ class StoreServer(supervision.Server):
         """Take the folder and open the file."""
         me = supervision.self_pid()
         self._driver = Driver(
-            self._data / "node.db",
+            self._data / databases.NODE,
             "writer",
             access=self._open,
             answer=_answer,
@@ -125,7 +126,7 @@ class StoreServer(supervision.Server):
         """The file failed, or the supervisor wants us to end."""
         if isinstance(message, Broken):
             if isinstance(message, Damaged):
-                suspect(self._data / "node.db")
+                suspect(self._data / databases.NODE)
             self._report(message.cause)
             raise message
         if isinstance(message, supervision.Exit):
@@ -146,7 +147,7 @@ class StoreServer(supervision.Server):
     def _open(self) -> _Held:
         private_folder(self._data)
         lock, is_new = lock_folder(self._data)
-        path = self._data / "node.db"
+        path = self._data / databases.NODE
         connect = self._connect or self._outside.database or connect_sqlite
         with ExitStack() as undo:
             undo.callback(lock.release if is_new else lock.keep)

@@ -26,6 +26,7 @@ from beamclaw.testing._replies import (
 )
 
 _FINE = Fault()
+_MODELS = "/v1/models"
 # An event to send: its bytes, and how many tokens it holds.
 Event = tuple[bytes, int]
 
@@ -256,7 +257,7 @@ class FakeProvider(ABC):
             entry.breaches.append("key")
             code, message = self.refusal(401)
             raise Refused(401, code, message)
-        if request.method == "GET" and request.path.endswith("/models"):
+        if request.method == "GET" and request.path.partition("?")[0] == _MODELS:
             return None
         if request.method != "POST" or request.path not in {self.path, *self.beside}:
             entry.breaches.append(f"{request.method} {request.path}")

@@ -13,14 +13,15 @@ from pathlib import Path
 import attrs
 import pytest
 
-from beamclaw.backup import BackupRefused, Manifest, databases_of, look, pack, restore
+from beamclaw.backup import BackupRefused, Manifest, look, pack, restore
 from beamclaw.backup.manifest import MANIFEST, decode
+from beamclaw.contracts.databases import databases_in
 from beamclaw.contracts.store import DataFolderError
+from beamclaw.databases import schema_of
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import copy_database, lock_folder, open_database
 from beamclaw.store.schema import NODE
 
-SCHEMAS = {"node.db": NODE, "ledger.db": LEDGER}
 STAMP = "20261122T000000Z"
 
 
@@ -46,13 +47,10 @@ def data(tmp_path: Path) -> Path:
 
 def databases(data: Path) -> Callable[[Path], dict[str, int]]:
     def copies(folder: Path) -> dict[str, int]:
-        for name in databases_of(data):
+        for name in databases_in(data):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             copy_database(data / name, folder / name, alone=True)
-        return {
-            name: SCHEMAS[name.rpartition("/")[2]].version
-            for name in databases_of(data)
-        }
+        return {name: schema_of(name).version for name in databases_in(data)}
 
     return copies
 
@@ -70,7 +68,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def back(file: Path, data: Path, *, force: bool = False, stamp: str = STAMP):
-    return restore(file, data, SCHEMAS, force=force, stamp=stamp)
+    return restore(file, data, force=force, stamp=stamp)
 
 
 def test_what_was_packed_comes_back_as_it_was(data: Path, tmp_path: Path):

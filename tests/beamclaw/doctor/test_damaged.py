@@ -258,6 +258,10 @@ async def test_providers_are_asked_on_request_only(
             text.replace("URL", fake.base_url).replace("KEY", "no-Canary")
         )
         assert (await ask("--online"))["it refuses the key (401)"] == "error"
+        wrong = fake.base_url.removesuffix("/v1")
+        config.write_text(text.replace("URL", wrong).replace("KEY", "key-Canary"))
+        found = await ask("--online")
+        assert found["it answers, and has no list of models (404)"] == "warning"
     assert "error" in (await ask("--online")).values()
 
 

@@ -11,6 +11,7 @@ from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.contracts.secret import Secret
 from beamclaw.providers import catalogue, connect
+from beamclaw.providers.connect import models_question
 from beamclaw.testing.fake_anthropic import fake_anthropic
 from beamclaw.testing.fake_openai import Fault, fake_openai
 
@@ -188,3 +189,34 @@ def test_the_http_client_is_not_loaded_before_it_is_needed():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("api", "base_url", "address"),
+    [
+        ("openai", None, "https://api.openai.com/v1/models"),
+        ("openai", "http://host:1/v1/", "http://host:1/v1/models"),
+        ("anthropic", None, "https://api.anthropic.com/v1/models"),
+        ("anthropic", "http://host:1", "http://host:1/v1/models"),
+        ("anthropic", "http://host:1/v1", "http://host:1/v1/models"),
+    ],
+)
+def test_the_list_of_models_is_asked_for_where_calls_go(api, base_url, address):
+    config = ProviderConfig(
+        api=api,
+        base_url=base_url,
+        api_key=(Secret(CANARY), Secret("other")),
+        headers={"X-Team": "a"},
+    )
+    question = models_question(config)
+    assert question is not None
+    assert question[0] == address
+    proof = {
+        "openai": {"authorization": f"Bearer {CANARY}"},
+        "anthropic": {"x-api-key": CANARY, "anthropic-version": "2023-06-01"},
+    }
+    assert question[1] == {"user-agent": "beamclaw", "x-team": "a", **proof[api]}
+
+
+def test_a_provider_without_a_list_is_not_asked_for_it():
+    assert models_question(ProviderConfig(api="demo")) is None

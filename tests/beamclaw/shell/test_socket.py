@@ -148,6 +148,25 @@ def ended(run_id, text="all"):
     )
 
 
+# --- databases
+
+
+@pytest.mark.parametrize("method", ["backup.copy", "doctor.database"])
+@pytest.mark.parametrize("name", ["ABSOLUTE", "../ledger.db", "node.lock", "x/node.db"])
+async def test_only_the_nodes_own_databases_are_read_for_a_command(
+    tmp_path, method, name
+):
+    data = tmp_path / "data"
+    (tmp_path / "ledger.db").touch()
+    name = name.replace("ABSOLUTE", str(tmp_path / "ledger.db"))
+    async with node(data), connected(data) as client:
+        await client.send(1, method, name=name, to=str(tmp_path / "copy"))
+        error = (await client.receive())["error"]
+    assert error["code"] == "params"
+    assert "there is no database" in error["message"]
+    assert not (tmp_path / "copy").exists()
+
+
 # --- the file
 
 
