@@ -202,10 +202,10 @@ def tree(
             ChildSpec(
                 "statistics",
                 partial(
-                    telemetry.counting_providers,
+                    telemetry.StatisticsServer,
                     lambda: current.config.telemetry.statistics,
-                    outside,
-                    Following(current.made(redactor)),
+                    outside.wall,
+                    Following(current.made(redactor)).scrub,
                 ),
                 name="statistics",
                 cool_down=telemetry.COOL_DOWN,

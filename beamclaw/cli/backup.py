@@ -20,11 +20,10 @@ from beamclaw.backup import (
     restore,
 )
 from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect
+from beamclaw.cli.configured import configured
 from beamclaw.cli.output import CommandError, counted, result, result_json, tell
 from beamclaw.cli.typed import command
-from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError
-from beamclaw.config.secret_reading import NotReading
 from beamclaw.contracts.databases import NODE, databases_in
 from beamclaw.contracts.shell import data_folder
 from beamclaw.contracts.store import DataFolderError
@@ -134,9 +133,7 @@ def _in_words() -> Generator[None]:
 def _outside(data: Path, options: argparse.Namespace) -> list[LeftOut]:
     """What the node uses and has not in its folder, as far as can be told."""
     try:
-        config = load(
-            os.environ, file=options.config, data=options.data, secrets=NotReading()
-        ).config
+        config = configured(options)
     except ConfigError:
         return []
     places = [(config.file, "the configuration")]

@@ -1,15 +1,12 @@
 """``beamclaw providers``."""
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from beamclaw.cli.client import Gone, connect
-from beamclaw.cli.output import CommandError, result, result_json
-from beamclaw.cli.status import money
+from beamclaw.cli.output import result, result_json
+from beamclaw.cli.status import ask, money
 from beamclaw.cli.usage import when
-from beamclaw.contracts.shell import data_folder
 
 Row = Mapping[str, Any]
 _HEAD: Final = (
@@ -21,12 +18,7 @@ _HEAD: Final = (
 def run(options: argparse.Namespace) -> int:
     """Print how providers do."""
     since = when(options.since, "providers")
-    data = data_folder(os.environ, options.data)
-    try:
-        with connect(data) as client:
-            rows = client.request("providers", {"by": options.by, **since})
-    except Gone:
-        raise CommandError(f"the node on {data} stopped in this moment") from None
+    rows = ask(options, "providers", {"by": options.by, **since})
     if options.json:
         result_json(rows)
         return 0

@@ -27,8 +27,9 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
-from beamclaw.cli.client import Gone, Refused
+from beamclaw.cli.client import Gone, result_of
 from beamclaw.cli.output import CommandError
+from beamclaw.contracts.looking import METHOD
 from beamclaw.contracts.shell import Frame
 
 PORT: Final = 18789
@@ -61,7 +62,7 @@ class Remote:
         Raises:
             Gone: The node is not there any more.
         """
-        return self._ask("beamclaw.shell", {"order": method, "params": dict(params)})
+        return self._ask(METHOD, {"order": method, "params": dict(params)})
 
     def request(self, method: str, params: Mapping[str, object] | None = None) -> Any:
         """Send a request and wait for its result.
@@ -82,7 +83,7 @@ class Remote:
         for frame in self._arrived():
             if frame.get("type") == "res":
                 yield _answer(frame)
-            elif frame.get("event") == "beamclaw.shell":
+            elif frame.get("event") == METHOD:
                 payload = frame["payload"]
                 yield {"id": _number(payload["id"]), "event": payload["value"]}
 
@@ -115,10 +116,7 @@ class Remote:
     def _result(self, number: int) -> Any:
         for frame in self.frames():
             if frame.get("id") == number and "event" not in frame:
-                error = frame.get("error")
-                if error is not None:
-                    raise Refused(error["code"], error["message"])
-                return frame["result"]
+                return result_of(frame)
         raise Gone
 
     def _send(self, event: Event) -> None:

@@ -6,11 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+from beamclaw.cli.configured import configured
 from beamclaw.cli.output import CommandError, result, result_json, tell
-from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import ShutdownConfig
-from beamclaw.config.secret_reading import NotReading
 from beamclaw.contracts.shell import data_folder
 from beamclaw.service.unit import NAME, Unit, folder
 
@@ -103,9 +102,6 @@ def _unit(options: argparse.Namespace) -> Unit:
 def _drain(options: argparse.Namespace) -> float:
     """As it is configured; what is wrong there is another command's."""
     try:
-        loaded = load(
-            os.environ, file=options.config, data=options.data, secrets=NotReading()
-        )
+        return configured(options).shutdown.drain_seconds
     except ConfigError:
         return ShutdownConfig().drain_seconds
-    return loaded.config.shutdown.drain_seconds

@@ -4,17 +4,15 @@ A node that runs sees what was done here when its next turn begins.
 """
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from beamclaw.cli.config import say
+from beamclaw.cli.configured import configured
 from beamclaw.cli.output import CommandError, counted, result, result_json, tell
-from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
-from beamclaw.config.secret_reading import NotReading
 from beamclaw.contracts.outside import Outside
 from beamclaw.skills.catalogue import Skill
 from beamclaw.skills.install import NotInstalled, Store, store_of
@@ -184,12 +182,7 @@ def _said(options: argparse.Namespace, plain: dict[str, Any], words: str) -> int
 
 def _config(options: argparse.Namespace) -> Config:
     try:
-        return load(
-            os.environ,
-            file=options.config,
-            data=options.data,
-            secrets=NotReading(),
-        ).config
+        return configured(options)
     except ConfigError as error:
         say(error.problems, ())
         raise CommandError("the configuration cannot be used", 2) from None

@@ -1,25 +1,18 @@
 """``beamclaw tools``."""
 
 import argparse
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from beamclaw.cli.client import Gone, connect
-from beamclaw.cli.output import CommandError, counted, result, result_json
-from beamclaw.contracts.shell import data_folder
+from beamclaw.cli.output import counted, result, result_json
+from beamclaw.cli.status import ask
 
 
 def run(options: argparse.Namespace) -> int:
     """Print which tools an agent has, and why not the others."""
-    data = data_folder(os.environ, options.data)
     asked = {"agent": options.agent, "model": options.model, "depth": options.depth}
     params = {name: value for name, value in asked.items() if value is not None}
-    try:
-        with connect(data) as client:
-            found = client.request("tools", params)
-    except Gone:
-        raise CommandError(f"the node on {data} stopped in this moment") from None
+    found = ask(options, "tools", params)
     if options.json:
         result_json(found)
         return 0

@@ -2,16 +2,13 @@
 
 import argparse
 import datetime as dt
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from beamclaw.cli.client import Gone, connect
-from beamclaw.cli.output import CommandError, result, result_json
-from beamclaw.cli.status import money
+from beamclaw.cli.output import result, result_json
+from beamclaw.cli.status import ask, money
 from beamclaw.cli.verbs import Usage
-from beamclaw.contracts.shell import data_folder
 
 Row = Mapping[str, Any]
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -21,12 +18,7 @@ _HEAD: Final = ("", "calls", "read", "cached", "written", "cost")
 def run(options: argparse.Namespace) -> int:
     """Print what models took."""
     since = when(options.since)
-    data = data_folder(os.environ, options.data)
-    try:
-        with connect(data) as client:
-            rows = client.request("usage", {"by": options.by, **since})
-    except Gone:
-        raise CommandError(f"the node on {data} stopped in this moment") from None
+    rows = ask(options, "usage", {"by": options.by, **since})
     if options.json:
         result_json(rows)
         return 0

@@ -185,9 +185,12 @@ def _text(node: Node, what: str) -> str:
 
 
 def _seconds(node: Node) -> float:
-    if isinstance(node, Scalar) and node.number and float(node.text) > 0:
-        return min(float(node.text), LONGEST_SECONDS)
-    raise _expected("a number of seconds above 0", node)
+    if isinstance(node, Scalar) and node.number:
+        seconds = float(node.text)
+        if 0 < seconds <= LONGEST_SECONDS:
+            return seconds
+    what = f"a number of seconds above 0, {LONGEST_SECONDS:g} at most"
+    raise _expected(what, node)
 
 
 def _expected(what: str, node: Node) -> Wrong:

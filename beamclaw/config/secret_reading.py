@@ -48,8 +48,8 @@ class SecretLimits:
         most: Bytes of a secret.
     """
 
-    seconds: float = 10.0
-    most: int = 65_536
+    seconds: float
+    most: int
 
 
 @attrs.define

@@ -11,6 +11,8 @@ from typing import Any, Final
 import supervision
 from beamclaw.values import frozen
 
+# The method of the gateway, and the event that carries what an order tells meanwhile.
+METHOD: Final = "beamclaw.shell"
 Send = Callable[[object], Awaitable[None]]
 
 

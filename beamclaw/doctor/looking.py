@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.surveys import questions_of
 from beamclaw.databases import schema_of
 from beamclaw.doctor.judging import Database, Folder, InstalledUnit, Running
+from beamclaw.sandbox import looking as sandbox
 from beamclaw.service.unit import NAME as UNIT
 from beamclaw.service.unit import STOP_BESIDE, Unit
 from beamclaw.service.unit import folder as folder_of_units
@@ -197,7 +197,7 @@ def _judged(name: str, plain: Mapping[str, Any]) -> Database:
 
 def bubblewrap() -> tuple[str, str]:
     """The program, and why it does not work; both empty: there is none."""
-    program = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin") or ""
+    program = sandbox.bubblewrap()
     if not program:
         return "", ""
     command = [program, "--unshare-all", "--ro-bind", "/", "/", "/bin/true"]

@@ -18,6 +18,7 @@ from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.gateway import NAME
 from beamclaw.contracts.listening import Listen
 from beamclaw.contracts.loading import Loading
+from beamclaw.contracts.looking import METHOD as LOOKING
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.troubles import Troubles
@@ -224,7 +225,7 @@ async def _serve(
         access=gate.access,
         loading=Loading(outside.worker(), _methods),
         methods=_methods,
-        events=(*EVENTS, *notices.EVENTS, "beamclaw.shell"),
+        events=(*EVENTS, *notices.EVENTS, LOOKING),
     )
     listening = floor.pages if apart else floor.listening
     await serve(numbers, floor, listening, app.build(rooms), reception)

@@ -195,11 +195,7 @@ class Memory:
             self.spent.clear()
         if len(self.reserved) > REMEMBERED:
             self.reserved.clear()
-        jobs = [
-            job
-            for job in jobs
-            if not isinstance(job, Erase | RevokeGrant | ProveCommit)
-        ]
+        jobs = [job for job in jobs if isinstance(job, Commit | Accept)]
         sessions = self.sessions
         accepts = list(_messages(jobs))
         keys = {job.session_key for job in jobs if job.session_key not in sessions}

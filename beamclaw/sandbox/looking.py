@@ -20,6 +20,11 @@ _GET_CHILD_SUBREAPER: Final = 37
 _FOLDERS: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
 
+def bubblewrap() -> str:
+    """The program that isolates, where a system keeps its own; empty: there is none."""
+    return shutil.which("bwrap", path=_PLACES) or ""
+
+
 def look(tree: Tree | None = None) -> Machine:
     """What the machine has, as far as that can be said without starting anything.
 
@@ -35,7 +40,7 @@ def look(tree: Tree | None = None) -> Machine:
     tree = tree or Tree()
     found = tree.find()
     tree.sweep(found)
-    program = shutil.which("bwrap", path=_PLACES) or ""
+    program = bubblewrap()
     present = [path for path in map(Path, _FOLDERS) if path.is_dir()]
     return Machine(
         root=os.geteuid() == 0,

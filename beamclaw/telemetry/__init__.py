@@ -5,13 +5,13 @@ nor fails. This subtree holds the sinks that listen; without them the few lines 
 matter go to the standard library's logger.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import beamclaw as about
 import supervision
 from beamclaw.config.redactor import Redactor, redactor
-from beamclaw.config.schema import Config, StatisticsConfig
+from beamclaw.config.schema import Config
 from beamclaw.contracts import logs, names
 from beamclaw.contracts.audit import NAME as AUDIT
 from beamclaw.contracts.metrics import NAME as METRICS
@@ -79,11 +79,4 @@ def _permit_servers(config: Config) -> Iterator[str]:
             yield names.of_key(name, key)
 
 
-def counting_providers(
-    settings: Callable[[], StatisticsConfig], outside: Outside, hides: Redactor
-) -> supervision.Server:
-    """The process ``statistics``, which needs the store and stands beside it."""
-    return StatisticsServer(settings, outside.wall, hides.scrub)
-
-
-__all__ = ["READY", "counting_providers", "supervisor"]
+__all__ = ["READY", "StatisticsServer", "supervisor"]

@@ -20,10 +20,9 @@ from beamclaw.telemetry.contract import EVENTS
 from beamclaw.telemetry.events import level_of
 from beamclaw.telemetry.lines import Line, as_json
 from beamclaw.telemetry.sink import InlineWriter, ThreadWriter, Writer
+from beamclaw.telemetry.undoing import Undo
 
-# How to stop listening. Module-wide, as the tables of listeners are: a process that was
-# killed could not do it itself, and its successor does.
-_undo: list[Callable[[], None]] = []
+_undo = Undo()
 
 
 @attrs.define(eq=False)
@@ -99,10 +98,10 @@ class AuditServer(supervision.Server):
 
     async def init(self) -> None:
         """Begin to listen, in the place of a predecessor."""
-        _stop()
+        _undo.run()
         made = ThreadWriter if self._threads else InlineWriter
         self._writer: Writer = made(self._book.write)
-        _undo.extend([supervision.telemetry.attach(self._take), self._writer.close])
+        _undo.by(supervision.telemetry.attach(self._take), self._writer.close)
 
     def _take(self, event: supervision.Event) -> None:
         spec = EVENTS.get(event.name)
@@ -120,7 +119,7 @@ class AuditServer(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Write what is there."""
-        _stop()
+        _undo.run()
 
     def describe(self) -> Mapping[str, object]:
         """Figures."""
@@ -133,10 +132,3 @@ class AuditServer(supervision.Server):
 def _plain(value: object) -> object:
     """As it is now: what it says is written a moment later."""
     return value if isinstance(value, int | float | None) else str(value)
-
-
-def _stop() -> None:
-    undo = _undo.copy()
-    _undo.clear()
-    for step in undo:
-        step()

@@ -8,10 +8,9 @@ from typing import Any, ClassVar, TextIO
 import supervision
 from beamclaw.contracts.logs import ReadLog
 from beamclaw.telemetry.sink import Log, LogSettings
+from beamclaw.telemetry.undoing import Undo
 
-# How to take the present log out again. Module-wide, as the tables of listeners are: a
-# process that was killed could not do it itself, and its successor does.
-_undo: list[Callable[[], None]] = []
+_undo = Undo()
 
 
 class LogServer(supervision.Server):
@@ -26,10 +25,10 @@ class LogServer(supervision.Server):
     async def init(self) -> None:
         """Begin to listen, in the place of a predecessor."""
         again = bool(_undo)
-        _stop()
+        _undo.run()
         self._log = Log(self._settings, self._stream or sys.stderr)
         self._log.started = again  # killed: the node was up before
-        _undo.extend(_listen(self._log))
+        _undo.by(*_listen(self._log))
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -41,7 +40,7 @@ class LogServer(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Write what is there, and stop listening."""
-        _stop()
+        _undo.run()
 
     def describe(self) -> Mapping[str, object]:
         """Figures of the log."""
@@ -64,10 +63,3 @@ def _listen(log: Log) -> list[Callable[[], None]]:
 
     # In this order: whoever tells while we stop is still heard.
     return [supervision.telemetry.attach(log.take), restore, log.writer.close]
-
-
-def _stop() -> None:
-    undo = _undo.copy()
-    _undo.clear()
-    for step in undo:
-        step()

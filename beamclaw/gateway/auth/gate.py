@@ -7,7 +7,8 @@ device that is new is recorded, what is refused is told. What is allowed is deci
 
 import hmac
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Final, NoReturn, TypeVar
 
 import attrs
@@ -99,20 +100,12 @@ class Gate:
 
     async def admit(self, attempt: Attempt) -> Admitted:
         """See :class:`~.attempt.Gate`."""
+        address = self._address(attempt.address, attempt.headers)
         try:
-            return await self._admit(attempt)
+            with _telling(address, attempt.client_id):
+                return await self._admit(attempt)
         except Denied as denied:
-            refusal = denied.refusal
-            supervision.emit(
-                DENIED,
-                {},
-                {
-                    "reason": refusal.reason,
-                    "address": self._address(attempt.address, attempt.headers),
-                    "client": attempt.client_id,
-                },
-            )
-            raise _as_error(refusal) from None
+            raise _as_error(denied.refusal) from None
 
     async def admit_http(self, peer: str, headers: Mapping[str, str]) -> Principal:
         """Who asks over HTTP: ``Authorization: Bearer``, else Anthropic's ``x-api-key``.
@@ -124,19 +117,8 @@ class Gate:
         if not scheme:
             scheme, text = "bearer", headers.get("x-api-key", "")
         offered = Offered(token=text.strip() if scheme.lower() == "bearer" else "")
-        try:
+        with _telling(self._address(peer, headers), "http"):
             known = await self._recognise(offered, peer, headers)
-        except Denied as denied:
-            supervision.emit(
-                DENIED,
-                {},
-                {
-                    "reason": denied.refusal.reason,
-                    "address": self._address(peer, headers),
-                    "client": "http",
-                },
-            )
-            raise
         principal = Principal(
             role=known.role or "operator",
             scopes=known.stored,
@@ -161,24 +143,16 @@ class Gate:
         scheme, _, text = headers.get("authorization", "").partition(" ")
         offered = text.strip() if scheme.lower() == "bearer" else ""
         offered = offered or headers.get("x-openclaw-token", "")
-        address, now = self._address(peer, headers), trio.current_time()
-        left = self.lockout.left(address, "hook", now)
-        if left:
-            _deny(refusals.unauthorized("rate_limited", left=left))
-        if hmac.compare_digest(offered.encode(), token.reveal().encode()):
-            self.lockout.succeed(address, "hook")
-            return Principal(scopes=frozenset({WRITE}))
-        if offered and self.lockout.fail(address, "hook", now):
-            supervision.emit(
-                LOCKED_OUT,
-                {"seconds": self.lockout.rules.lockout},
-                {"address": address, "kind": "hook"},
-            )
-        reason = "token_mismatch" if offered else "token_missing"
-        supervision.emit(
-            DENIED, {}, {"reason": reason, "address": address, "client": "hook"}
-        )
-        raise Denied(refusals.unauthorized(reason))
+        address = self._address(peer, headers)
+        with _telling(address, "hook"):
+            self._may_try(address, "hook")
+            if not offered:
+                _deny(refusals.unauthorized("token_missing"))
+            if not hmac.compare_digest(offered.encode(), token.reveal().encode()):
+                self._guessed(address, "hook")
+                _deny(refusals.unauthorized("token_mismatch"))
+        self.lockout.succeed(address, "hook")
+        return Principal(scopes=frozenset({WRITE}))
 
     async def admit_link(
         self, code: str, peer: str, headers: Mapping[str, str]
@@ -188,28 +162,16 @@ class Gate:
         Raises:
             Denied: It is none, or was brought before.
         """
-        address, now = self._address(peer, headers), trio.current_time()
-        left = self.lockout.left(address, "link", now)
-        if left:
-            _deny(refusals.unauthorized("rate_limited", left=left))
-        try:
-            made = await supervision.call(NAME, TakeLink(code=code))
-        except NoSuchDevice:
-            if self.lockout.fail(address, "link", now):
-                supervision.emit(
-                    LOCKED_OUT,
-                    {"seconds": self.lockout.rules.lockout},
-                    {"address": address, "kind": "link"},
-                )
-            refusal = refusals.unauthorized("link_void")
-            supervision.emit(
-                DENIED,
-                {},
-                {"reason": refusal.reason, "address": address, "client": "page"},
-            )
-            raise Denied(refusal) from None
-        except (supervision.CallFailed, DataFolderError):
-            _deny(refusals.starting())
+        address = self._address(peer, headers)
+        with _telling(address, "page"):
+            self._may_try(address, "link")
+            try:
+                made = await supervision.call(NAME, TakeLink(code=code))
+            except NoSuchDevice:
+                self._guessed(address, "link")
+                _deny(refusals.unauthorized("link_void"))
+            except (supervision.CallFailed, DataFolderError):
+                _deny(refusals.starting())
         self.lockout.succeed(address, "link")
         return made
 
@@ -350,11 +312,8 @@ class Gate:
         device: bool = False,
     ) -> Known:
         proxies = self.rules.proxies
-        address, now = self._address(peer, headers), trio.current_time()
-        kinds = _kinds(offered)
-        left = max([self.lockout.left(address, kind, now) for kind in kinds], default=0)
-        if left:
-            _deny(refusals.unauthorized("rate_limited", left=left))
+        address, kinds = self._address(peer, headers), _kinds(offered)
+        self._may_try(address, *kinds)
         if device or "api-key" in kinds or "device-token" in kinds:
             await self._wait_loaded()
         user = User()
@@ -362,12 +321,8 @@ class Gate:
             user = proxies.user(peer, headers)
         found = recognise(self.rules, offered, self.access, user=user, now=self.wall())
         wrong = found.kind if isinstance(found, Unknown) else found.wrong
-        if wrong is not None and self.lockout.fail(address, wrong, now):
-            supervision.emit(
-                LOCKED_OUT,
-                {"seconds": self.lockout.rules.lockout},
-                {"address": address, "kind": wrong},
-            )
+        if wrong is not None:
+            self._guessed(address, wrong)
         if isinstance(found, Unknown):
             _deny(
                 refusals.unauthorized(found.reason, given=offered.given, device=device)
@@ -376,6 +331,20 @@ class Gate:
             if kind != wrong:
                 self.lockout.succeed(address, kind)
         return found
+
+    def _may_try(self, address: str, *kinds: Kind) -> None:
+        now = trio.current_time()
+        left = max([self.lockout.left(address, kind, now) for kind in kinds], default=0)
+        if left:
+            _deny(refusals.unauthorized("rate_limited", left=left))
+
+    def _guessed(self, address: str, kind: Kind) -> None:
+        if self.lockout.fail(address, kind, trio.current_time()):
+            supervision.emit(
+                LOCKED_OUT,
+                {"seconds": self.lockout.rules.lockout},
+                {"address": address, "kind": kind},
+            )
 
     async def _wait_loaded(self) -> None:
         if self.access.loaded:
@@ -452,7 +421,20 @@ def _request(attempt: Attempt, scopes: tuple[str, ...]) -> PairRequest:
 
 
 def _deny(refusal: Refusal) -> NoReturn:
-    raise Denied(refusal)
+    raise Denied(refusal) from None
+
+
+@contextmanager
+def _telling(address: str, client: str) -> Generator[None]:
+    """Whoever is not let in is told of, whatever they came by."""
+    try:
+        yield
+    except Denied as denied:
+        reason = denied.refusal.reason
+        supervision.emit(
+            DENIED, {}, {"reason": reason, "address": address, "client": client}
+        )
+        raise
 
 
 async def _call(order: supervision.Call[R]) -> R:

@@ -14,15 +14,12 @@ import trio
 from beamclaw.contracts import names
 from beamclaw.contracts.devices import NAME as DEVICES
 from beamclaw.contracts.devices import SCOPES, Actor, NoSuchDevice, RevokeKey
-from beamclaw.contracts.looking import LOOKS, Asker, Failed
+from beamclaw.contracts.looking import LOOKS, METHOD, Asker, Failed
 from beamclaw.gateway import frames
 from beamclaw.gateway.auth.scopes import ADMIN, READ
 from beamclaw.gateway.errors import MethodError, invalid, missing_scope, unavailable
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 from beamclaw.values import frozen
-
-EVENT: Final = "beamclaw.shell"
-EVENTS: Final = (EVENT,)
 
 
 @frozen(kw_only=True)
@@ -38,7 +35,7 @@ def needs(params: ShellParams) -> tuple[str, ...]:
     return () if params.order in LOOKS else (ADMIN,)
 
 
-@method("beamclaw.shell", scope=READ, params=ShellParams, more=needs, published=False)
+@method(METHOD, scope=READ, params=ShellParams, more=needs, published=False)
 async def shell(context: Context, params: ShellParams) -> object:
     """Look at the node's processes, or take hold of one, as ``beamclaw shell`` does."""
     if context.tenant != names.DEFAULT_TENANT:
@@ -50,7 +47,7 @@ async def shell(context: Context, params: ShellParams) -> object:
         await trio.lowlevel.checkpoint()
         if client is not None:
             payload = {"id": context.request_id, "value": as_json(value)}
-            client.line.deliver(frames.event(EVENT, payload), lossy=True)
+            client.line.deliver(frames.event(METHOD, payload), lossy=True)
 
     look = context.node.means.look
     with trio.CancelScope() as scope:

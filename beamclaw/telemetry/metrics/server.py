@@ -9,10 +9,9 @@ from beamclaw.contracts.metrics import ReadMetrics
 from beamclaw.telemetry.metrics.counting import Counting
 from beamclaw.telemetry.metrics.families import Family
 from beamclaw.telemetry.metrics.looking import Looks
+from beamclaw.telemetry.undoing import Undo
 
-# How to stop counting. Module-wide, as the tables of listeners are: a process that was
-# killed could not do it itself, and its successor does.
-_undo: list[Callable[[], None]] = []
+_undo = Undo()
 
 
 class MetricsServer(supervision.Server):
@@ -42,8 +41,8 @@ class MetricsServer(supervision.Server):
 
     async def init(self) -> None:
         """Begin to count, in the place of a predecessor."""
-        _stop()
-        _undo.append(supervision.telemetry.attach(self._counting.take))
+        _undo.run()
+        _undo.by(supervision.telemetry.attach(self._counting.take))
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -55,7 +54,7 @@ class MetricsServer(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Stop counting."""
-        _stop()
+        _undo.run()
 
     def describe(self) -> Mapping[str, object]:
         """Figures of the figures."""
@@ -81,10 +80,3 @@ class MetricsServer(supervision.Server):
                 *folded.text(),
             ]
         )
-
-
-def _stop() -> None:
-    undo = _undo.copy()
-    _undo.clear()
-    for step in undo:
-        step()

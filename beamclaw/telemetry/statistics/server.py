@@ -20,6 +20,7 @@ from beamclaw.contracts.store import (
     WriteProviderDays,
 )
 from beamclaw.telemetry.statistics.figures import Figures
+from beamclaw.telemetry.undoing import Undo
 from beamclaw.values import frozen
 
 STORE: Final = "store"
@@ -34,9 +35,7 @@ PATIENCE: Final = 5.0
 # Day, provider and model; without a model: of the provider itself.
 Key = tuple[str, str, str]
 
-# How to stop counting. Module-wide, as the tables of listeners are: a process that was
-# killed could not do it itself, and its successor does.
-_undo: list[Callable[[], None]] = []
+_undo = Undo()
 
 
 @frozen
@@ -76,9 +75,9 @@ class StatisticsServer(supervision.Server):
 
     async def init(self) -> None:
         """Begin to count, in the place of a predecessor."""
-        _stop()
+        _undo.run()
         self._me = supervision.self_pid()
-        _undo.append(supervision.telemetry.attach(self._take))
+        _undo.by(supervision.telemetry.attach(self._take))
 
     def _take(self, event: supervision.Event) -> None:
         told: Mapping[str, Any] = event.metadata
@@ -142,7 +141,7 @@ class StatisticsServer(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Write the last of it, and stop counting."""
-        _stop()
+        _undo.run()
         await self._write()
 
     def describe(self) -> Mapping[str, object]:
@@ -215,10 +214,3 @@ def _summed(rows: Mapping[Key, Figures], by: By) -> Sequence[ProviderFigures]:
         }
         summed.setdefault(names[by], Figures()).join(figures)
     return [figures.shown(name) for name, figures in summed.items()]
-
-
-def _stop() -> None:
-    undo = _undo.copy()
-    _undo.clear()
-    for step in undo:
-        step()

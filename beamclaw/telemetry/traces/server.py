@@ -6,7 +6,7 @@ for the collector.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -20,6 +20,7 @@ from beamclaw.config.schema import Config
 from beamclaw.contracts.outside import Outside
 from beamclaw.telemetry.traces import otlp
 from beamclaw.telemetry.traces.spans import Span, Spans, Value
+from beamclaw.telemetry.undoing import Undo
 from beamclaw.values import frozen
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ _MOST_ANSWER: Final = 64 * 1024
 _OK: Final = 200
 _LATER: Final = frozenset({429, 502, 503, 504})
 
-# How to stop listening. Module-wide, as the tables of listeners are: a process that was
-# killed could not do it itself, and its successor does.
-_undo: list[Callable[[], None]] = []
+_undo = Undo()
 
 
 @frozen(kw_only=True)
@@ -121,8 +120,8 @@ class TraceServer(supervision.Server):
 
     async def init(self) -> None:
         """Begin to listen, in the place of a predecessor."""
-        _stop()
-        _undo.append(supervision.telemetry.attach(self._take))
+        _undo.run()
+        _undo.by(supervision.telemetry.attach(self._take))
         self._next(self._settings.interval)
 
     def _take(self, event: supervision.Event) -> None:
@@ -141,7 +140,7 @@ class TraceServer(supervision.Server):
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
         """Stop listening; send what is there, if that is quickly done."""
-        _stop()
+        _undo.run()
         with trio.move_on_after(LAST):
             await self._send()
         if self._transport is not None:
@@ -243,10 +242,3 @@ class TraceServer(supervision.Server):
         self._lost += spans
         told = self._settings.hides.scrub(why)
         supervision.emit(LOST, {"spans": spans}, {"why": told})
-
-
-def _stop() -> None:
-    undo = _undo.copy()
-    _undo.clear()
-    for step in undo:
-        step()

@@ -131,7 +131,10 @@ WRONG: Mapping[str, str] = {
     ),
     "{command: [./silent]}": "the command silent is empty",
     "{command: [./fails], seconds: -1}": (
-        "expected a number of seconds above 0, found a number"
+        "expected a number of seconds above 0, 600 at most, found a number"
+    ),
+    "{command: [./fails], seconds: 601}": (
+        "expected a number of seconds above 0, 600 at most, found a number"
     ),
     "{command: [./fails], shell: true}": "{command: …} has no shell",
     "{keyring: name}": "expected SERVICE/NAME, found a text",
@@ -301,7 +304,9 @@ def test_a_file_is_read_again_each_time(tmp_path):
     reader, form = SecretReader(), InFile(file)
     for said in ("one", "two"):
         file.write_text(said)
-        assert reader.read(form, {}, SecretLimits()).reveal() == said
+        assert (
+            reader.read(form, {}, SecretLimits(seconds=10, most=1000)).reveal() == said
+        )
 
 
 def test_whoever_is_shown_the_file_sees_where_a_secret_is_and_no_argument():
