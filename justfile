@@ -16,6 +16,7 @@ test *what:
 # Everything on demand, as large as it gets; docs/contributing.md gives each suite its minutes
 test-full: test
     python -m tests.faults.matrix
+    BEAMCLAW_CUTS_EVERY=1 pytest -q tests/faults/test_bad_provider.py -k cut_at_every_place
     BEAMCLAW_POINTS_SHARE=1 BEAMCLAW_EXAMPLES=1000 pytest -q tests/beamclaw/sessions/test_subagents_deaths.py
     python -m tests.faults.kill --rounds 200 --sessions 30
     python -m tests.faults.mutations

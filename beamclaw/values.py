@@ -1,16 +1,19 @@
-"""Values: :func:`attrs.frozen`, at half its price.
+"""Values: :func:`attrs.frozen`, at a part of its price.
 
 For each class attrs writes, and Python compiles, a program of its own for ``__init__``,
-``__eq__``, ``__hash__`` and ``__repr__``. A node has eight hundred classes of values, and
-most of what that costs at a start is for methods that few of them ever run. Here all
-share one of each but ``__init__``; :mod:`tests.benchmarks.bench_start` has the figures.
+``__eq__``, ``__hash__`` and ``__repr__``. A node has eight hundred classes of values, which
+is more than half of what its imports cost at a start; most of them are not used before
+it listens, and many never. Here all share one of each method but ``__init__``, and that one,
+with all that attrs knows of the fields, is made when the class is first used.
+:mod:`tests.benchmarks.bench_start` has the figures.
 """
 
 import functools
 import operator
 import reprlib
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, dataclass_transform, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CellType
+from typing import Any, Final, TypeVar, cast, dataclass_transform, overload
 
 import attrs
 
@@ -52,14 +55,170 @@ def frozen(
         shared: dict[str, object] = {"__repr__": _repr}
         if eq and "__eq__" not in own and not issubclass(cls, BaseException):
             shared |= {"__eq__": _eq, "__hash__": _hash}
+        shared = {name: each for name, each in shared.items() if name not in own}
+        if slots and _is_plain(cls):
+            return cast("_C", _later(cls, shared, kw_only=kw_only))
         for name, method in shared.items():
-            if name not in own:
-                setattr(cls, name, method)
+            setattr(cls, name, method)
         # None: attrs writes what the class has not; True would write it all the same.
         written = None if eq else False
         return attrs.frozen(kw_only=kw_only, eq=written, slots=slots)(cls)
 
     return made if maybe_cls is None else made(maybe_cls)
+
+
+# --- later
+
+_FIELD: Final = cast("type[Any]", type(attrs.field()))
+_CLASS_WIDE: Final = ("ClassVar", "typing.ClassVar")
+# What changes how attrs makes a class; those that have it are made by attrs at once.
+_SPECIAL: Final = ("__init__", "__slots__", "__match_args__", "__getstate__")
+
+
+@attrs.frozen
+class _Any:
+    """Any class that attrs has frozen: what they all share is taken from it."""
+
+
+_FROZEN: Final = {name: vars(_Any)[name] for name in ("__setattr__", "__delattr__")}
+# How attrs makes those that nobody has used: the fields as they were written.
+_unused: dict[type[Any], Callable[[], type[Any]]] = {}
+
+
+def _is_plain(cls: type[Any]) -> bool:
+    """Whether nothing in it has to be made before the class is used."""
+    own = vars(cls)
+    fields = dict(_fields(cls))
+    return (
+        not any(name in own for name in _SPECIAL)
+        and not any(hasattr(base, "__attrs_attrs__") for base in cls.__bases__)
+        and not any(_slots(base) & fields.keys() for base in cls.__mro__[1:])
+        and not issubclass(cls, BaseException)
+        and not any(
+            isinstance(each, functools.cached_property) for each in own.values()
+        )
+        and all(name in fields for name in own if type(own[name]) is _FIELD)
+    )
+
+
+def _slots(cls: type[Any]) -> set[str]:
+    return set(vars(cls).get("__slots__", ()))
+
+
+def _fields(cls: type[Any]) -> Iterator[tuple[str, Any]]:
+    """The name of each field, and what stands behind it."""
+    own = vars(cls)
+    for name, hint in own.get("__annotations__", {}).items():
+        if not str(hint).strip("'\"").startswith(_CLASS_WIDE):
+            yield name, own.get(name, attrs.NOTHING)
+
+
+def _later(cls: type[Any], shared: Mapping[str, object], *, kw_only: bool) -> type[Any]:
+    """The class with slots, which attrs ends when it is first used."""
+    fields = dict(_fields(cls))
+    has_ref = any("__weakref__" in vars(base) for base in cls.__mro__[1:])
+    given = {
+        name: each
+        for name, each in vars(cls).items()
+        if name not in (*fields, "__dict__", "__weakref__")
+    }
+    own: dict[str, Any] = {
+        **given,
+        **shared,
+        **_FROZEN,
+        "__slots__": tuple(fields) if has_ref else (*fields, "__weakref__"),
+        "__match_args__": () if kw_only else tuple(_positional(fields)),
+        "__qualname__": cls.__qualname__,
+        "__getstate__": _state,
+        "__setstate__": _set_state,
+        "__attrs_attrs__": _Unmade(),
+        "__attrs_props__": _Unmade(),
+    }
+    meta: Any = type(cls)
+    made: Any = meta(cls.__name__, cls.__bases__, own)
+
+    def first_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        _make(made)
+        made.__init__(self, *args, **kwargs)
+
+    made.__init__ = first_init
+    for cell in _cells(given.values()):
+        if cell.cell_contents is cls:
+            cell.cell_contents = made
+    _unused[made] = functools.partial(_by_attrs, made, fields, kw_only=kw_only)
+    return made
+
+
+def _positional(fields: Mapping[str, Any]) -> Iterator[str]:
+    for name, each in fields.items():
+        if type(each) is not _FIELD or (each.init and not each.kw_only):
+            yield name
+
+
+def _cells(methods: Iterable[Any]) -> Iterator[CellType]:
+    """Where methods hold the class that they name, by ``super()`` or ``__class__``."""
+    for each in methods:
+        function = getattr(each, "__func__", getattr(each, "fget", each))
+        for cell in getattr(function, "__closure__", None) or ():
+            try:
+                cell.cell_contents  # noqa: B018 -- fails while it is empty
+            except ValueError:
+                continue
+            yield cell
+
+
+def _by_attrs(cls: type[Any], fields: Mapping[str, Any], *, kw_only: bool) -> type[Any]:
+    """A class with these fields, by attrs, of which only what it wrote is kept."""
+    own = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__annotations__": {
+            name: vars(cls)["__annotations__"][name] for name in fields
+        },
+        **{name: each for name, each in fields.items() if each is not attrs.NOTHING},
+        **{
+            name: getattr(cls, name)
+            for name in ("__attrs_pre_init__", "__attrs_post_init__")
+            if hasattr(cls, name)
+        },
+    }
+    # None of its bases has fields; and nobody has to find it below one of them.
+    bare = type(cls.__name__, (), own)
+    return attrs.frozen(kw_only=kw_only, eq=False, repr=False)(bare)
+
+
+class _Unmade:
+    """Stands for what attrs knows of a class, until somebody asks."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        _make(self._owner)
+        return vars(self._owner)[self._name]
+
+
+def _make(cls: type[Any]) -> None:
+    """Let attrs end the class; two threads at once do the same, and need no lock."""
+    by_attrs = _unused.get(cls)
+    if by_attrs is not None:
+        made = by_attrs()
+        cls.__attrs_attrs__ = made.__attrs_attrs__
+        cls.__attrs_props__ = vars(made).get("__attrs_props__")
+        cls.__init__ = made.__init__
+        _unused.pop(cls, None)
+
+
+def _state(self: Any) -> dict[str, object]:
+    return {each.name: getattr(self, each.name) for each in attrs.fields(self.__class__)}
+
+
+def _set_state(self: Any, state: Mapping[str, object]) -> None:
+    for name, value in state.items():
+        object.__setattr__(self, name, value)
+
+
+# --- shared
 
 
 @reprlib.recursive_repr()

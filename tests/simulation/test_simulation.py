@@ -18,7 +18,7 @@ from tests.simulation.plan import WORK, Verb, plan
 from tests.simulation.world import play
 
 ROOT = Path(__file__).parents[2]
-SHARE = 200
+SHARE = 120
 BUSY = 186  # with deaths, tools, files, commands, and providers behind HTTP that fails
 CALM = 44  # one without deaths
 WIRELESS = 47  # one whose providers are not behind a network
