@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from beamclaw.cli.client import Client, Gone, Refused, connect
-from beamclaw.cli.output import CommandError, result
+from beamclaw.cli.output import CommandError, result, tell
 from beamclaw.cli.usage import when
 from beamclaw.contracts import audit
 from beamclaw.contracts.shell import data_folder
@@ -44,6 +44,8 @@ def _logs(client: Client, wanted: Wanted, options: argparse.Namespace) -> None:
     found = client.request("logs", {"lines": _LINES})
     rows = [row for row in _rows(found["lines"]) if wanted(row)]
     _print(rows[-options.lines :], as_json=options.json)
+    if not rows:
+        _say_if_unknown(options.event)
     if not options.follow:
         return
     for frame in client.frames(_TICK):
@@ -64,6 +66,8 @@ def audited(options: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"the audit log of {data} cannot be read: {error}") from None
     _print(rows[-options.lines :], as_json=options.json)
+    if not rows:
+        _say_if_unknown(options.event)
     return 0
 
 
@@ -98,6 +102,20 @@ def _is(name: str, wanted: str) -> bool:
         return fnmatchcase(name, wanted)
     names = (wanted, f"beamclaw.{wanted}")
     return any(name == each or name.startswith(f"{each}.") for each in names)
+
+
+def _say_if_unknown(wanted: str | None) -> None:
+    """Nothing was found: perhaps since there is no such event."""
+    if wanted is None:
+        return
+    # They take a while to load, and are seldom asked.
+    from beamclaw.config.structure import nearest  # noqa: PLC0415
+    from beamclaw.telemetry.contract import EVENTS  # noqa: PLC0415
+
+    if not any(_is(name, wanted) for name in EVENTS):
+        short = [name.removeprefix("beamclaw.") for name in EVENTS]
+        hint = nearest(wanted.removeprefix("beamclaw."), short)
+        tell(f"the node has no event {wanted!r}{hint}")
 
 
 def _at(row: Row) -> float:

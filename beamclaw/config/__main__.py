@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from beamclaw.config.applying import holds
 from beamclaw.config.reference import default_file, page
 
 
@@ -12,7 +13,7 @@ def write(root: Path) -> None:
     (root / "config" / "beamclaw.yaml").write_text(default_file())
     file = root / "docs" / "reference" / "configuration.md"
     table = re.compile(r"\| key \| value \|.*\n(\|.*\n)+")
-    file.write_text(table.sub(lambda _: page(), file.read_text(), count=1))
+    file.write_text(table.sub(lambda _: page(holds), file.read_text(), count=1))
 
 
 if __name__ == "__main__":

@@ -115,6 +115,16 @@ def rule_of(path: str) -> Rule:
     return RULES[path]
 
 
+def holds(path: str) -> str:
+    """When a change of the key *path* holds, in words for a table."""
+    rule = rule_of(path)
+    if rule.when == "part":
+        return f"at once, `{rule.part}` anew"
+    if rule.when == "start":
+        return f"next start: {rule.why}"
+    return {"now": "at once", "turn": "next turn"}[rule.when]
+
+
 def holds_at_start(path: str) -> bool:
     """Whether a change of the key *path* waits for the next start."""
     return rule_of(path).when == "start"

@@ -2,7 +2,7 @@
 
 import json
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -187,9 +187,12 @@ def effective_values(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def page() -> str:
-    """The table of the reference page."""
-    lines = ["| key | value | default | |", "| --- | --- | --- | --- |"]
+def page(holds: Callable[[str], str]) -> str:
+    """The table of the reference page; *holds* says of a key when a change of it does."""
+    lines = [
+        "| key | value | default | a change holds | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     names = {"providers.demo": "providers.NAME", "agents.main": "agents.ID"}
     for key in keys(Config()):
         path = key.path
@@ -201,14 +204,17 @@ def page() -> str:
         if key.path == "providers.demo.api":
             default = "the name"
         doc = " ".join(key.doc.split())
-        lines.append(f"| `{path}` | {key.kind} | {default} | {doc} |")
+        lines.append(
+            f"| `{path}` | {key.kind} | {default} | {holds(key.path)} | {doc} |"
+        )
         if key.path in EXAMPLES:
             name, value = EXAMPLES[key.path]
-            lines += _rows_of(value, f"{path}.{name}")
+            lines += _rows_of(value, f"{path}.{name}", holds(key.path))
     return "\n".join(lines) + "\n"
 
 
-def _rows_of(value: object, path: str) -> Iterator[str]:
+def _rows_of(value: object, path: str, holds: str) -> Iterator[str]:
     for key in keys(value, path):
         doc = " ".join(key.doc.split())
-        yield f"| `{key.path}` | {key.kind} | `{_yaml(key.value)}` | {doc} |"
+        default = f"`{_yaml(key.value)}`"
+        yield f"| `{key.path}` | {key.kind} | {default} | {holds} | {doc} |"

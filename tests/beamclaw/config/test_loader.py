@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import supervision
 from beamclaw.bus import LocalBus
 from beamclaw.config import Config, ConfigError, ConfigServer
+from beamclaw.config.applying import holds
 from beamclaw.config.current import Current
 from beamclaw.config.document import parse
 from beamclaw.config.loader import load
@@ -258,7 +259,7 @@ def test_the_default_file_is_the_schema_and_loads_as_the_defaults(tmp_path):
 
 def test_the_reference_page_has_the_table_of_keys():
     text = (ROOT / "docs/reference/configuration.md").read_text()
-    assert page() in text, "run: python -m beamclaw.config"
+    assert page(holds) in text, "run: python -m beamclaw.config"
 
 
 # --- the process
