@@ -210,7 +210,9 @@ def _make(cls: type[Any]) -> None:
 
 
 def _state(self: Any) -> dict[str, object]:
-    return {each.name: getattr(self, each.name) for each in attrs.fields(self.__class__)}
+    return {
+        each.name: getattr(self, each.name) for each in attrs.fields(self.__class__)
+    }
 
 
 def _set_state(self: Any, state: Mapping[str, object]) -> None:

@@ -66,7 +66,14 @@ class DropDevice:
     id: str
 
 
-AccessOp = DeviceRow | TokenRow | KeyRow | DropDevice
+@frozen
+class DropKey:
+    """A key that was void for long is forgotten."""
+
+    id: str
+
+
+AccessOp = DeviceRow | TokenRow | KeyRow | DropDevice | DropKey
 
 
 @frozen(kw_only=True)

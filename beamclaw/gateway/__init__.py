@@ -117,7 +117,7 @@ def supervisor(
                 partial(
                     DevicesServer,
                     access,
-                    config.gateway.auth.pairing,
+                    config.gateway.auth,
                     bus,
                     outside,
                     partial(_tell_of_devices, hall),

@@ -8,6 +8,7 @@ from beamclaw.contracts.store import (
     AccessRows,
     DeviceRow,
     DropDevice,
+    DropKey,
     KeyRow,
     TokenRow,
 )
@@ -41,6 +42,8 @@ def write(connection: Connection, ops: Sequence[AccessOp]) -> None:
             case DropDevice(id):
                 run("DELETE FROM device_tokens WHERE device = ?", (id,))
                 run("DELETE FROM devices WHERE id = ?", (id,))
+            case DropKey(id):
+                run("DELETE FROM api_keys WHERE id = ?", (id,))
 
 
 def read(connection: Connection) -> AccessRows:

@@ -77,7 +77,9 @@ async def test_the_log_and_who_did_what_are_read_from_a_terminal(tmp_path):
         assert made.code == 0, made.err
         log = await node.command("logs", "--event", "gateway.key_made", "--json")
         wrong = await node.command("logs", "--event", "gateway.key_mad")
-        words = "the node has no event 'gateway.key_mad'; did you mean gateway.key_made?"
+        words = (
+            "the node has no event 'gateway.key_mad'; did you mean gateway.key_made?"
+        )
         assert (wrong.code, wrong.out, wrong.err.strip()) == (0, "", words)
         none = await node.command("audit", "--event", "beamclaw.gateway.denied")
         assert (none.code, none.out, none.err) == (0, "", "")

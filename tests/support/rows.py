@@ -11,6 +11,7 @@ from beamclaw.contracts.store import (
     DataFolderError,
     DeviceRow,
     DropDevice,
+    DropKey,
     KeyRow,
     ReadAccess,
     TokenRow,
@@ -41,6 +42,8 @@ class Rows:
                     self.devices.pop(id, None)
                     for key in [key for key in self.tokens if key[0] == id]:
                         del self.tokens[key]
+                case DropKey(id):
+                    self.keys.pop(id, None)
 
     def read(self) -> AccessRows:
         return AccessRows(

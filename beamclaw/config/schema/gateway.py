@@ -1,11 +1,11 @@
 """The HTTP side of the node."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import attrs
 
-from beamclaw.config.schema.fields import Count, Port, Seconds, key
+from beamclaw.config.schema.fields import Count, Port, Range, Seconds, key
 from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.secret import Secret
 from beamclaw.values import frozen
@@ -92,6 +92,11 @@ class AuthConfig:
     password: Secret | None = key(None, "The shared secret of mode: password.")
     rate_limit: RateLimitConfig = attrs.field(factory=RateLimitConfig)
     pairing: PairingConfig = attrs.field(factory=PairingConfig)
+    void_days: Annotated[float, Range(0, 3_650)] = key(
+        30.0,
+        "Days after which an API key is forgotten that was revoked or has expired: until\n"
+        "then `beamclaw keys list` shows it. The audit log has it longer.",
+    )
     proxy: ProxyConfig = attrs.field(factory=ProxyConfig)
 
     @property

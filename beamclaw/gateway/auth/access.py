@@ -7,6 +7,7 @@ rows again, and whoever is not in them any more is cut off.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Final, Literal
@@ -195,5 +196,10 @@ class Access:
 
 def is_void(key: ApiKey, now: float) -> bool:
     """Whether a key is good for nothing any more."""
-    expired = key.expires_at is not None and key.expires_at <= now
-    return expired or key.revoked_at is not None
+    return void_since(key) <= now
+
+
+def void_since(key: ApiKey) -> float:
+    """When a key was or will be good for nothing; infinity: it does not end by itself."""
+    ends = (key.expires_at, key.revoked_at)
+    return min((end for end in ends if end is not None), default=math.inf)

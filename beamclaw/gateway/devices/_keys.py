@@ -1,6 +1,7 @@
 """API keys: made, shown once, revoked."""
 
 import math
+from collections.abc import Sequence
 
 import attrs
 
@@ -8,9 +9,10 @@ import supervision
 from beamclaw.contracts import devices as contract
 from beamclaw.contracts.devices import ApiKey, NoSuchDevice
 from beamclaw.contracts.names import DEFAULT_TENANT
+from beamclaw.contracts.store import DropKey
 from beamclaw.gateway.auth import management, minting, rows
 from beamclaw.gateway.auth import scopes as scope
-from beamclaw.gateway.auth.access import Holder, hash_of, is_void
+from beamclaw.gateway.auth.access import Holder, hash_of, is_void, void_since
 from beamclaw.gateway.devices._book import Book, union
 from beamclaw.values import frozen
 
@@ -20,6 +22,7 @@ class Keys:
     """Those of the table."""
 
     _book: Book
+    _keep_void: float
 
     def list(self, tenant: str | None) -> tuple[ApiKey, ...]:
         """Those of *tenant*, the oldest first."""
@@ -42,7 +45,11 @@ class Keys:
             expires_at=None if order.seconds is None else now + order.seconds,
         )
         secret = minting.api_key(key.id)
-        await self._book.write(rows.key_row(key, hash_of(secret)))
+        # Each new one takes those along that have been void for long: so they do not grow.
+        old = self._old(now)
+        await self._book.write(rows.key_row(key, hash_of(secret)), *map(DropKey, old))
+        for key_id in old:
+            del self._book.access.keys[key_id]
         self._book.access.keys[key.id] = key
         self._book.access.set_hash(Holder("key", key.id), secret)
         supervision.emit(
@@ -56,6 +63,11 @@ class Keys:
             },
         )
         return contract.NewKey(key=key, secret=secret)
+
+    def _old(self, now: float) -> Sequence[str]:
+        before = now - self._keep_void
+        keys = self._book.access.keys.values()
+        return [key.id for key in keys if void_since(key) <= before]
 
     async def revoke(self, order: contract.RevokeKey) -> ApiKey:
         """Make one void."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import supervision
-from beamclaw.config.schema import PairingConfig
+from beamclaw.config.schema import AuthConfig
 from beamclaw.contracts import devices as contract
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.devices import NoSuchDevice, NotAllowed
@@ -34,6 +34,7 @@ from beamclaw.values import frozen
 
 # A longer wait is waited for in pieces, in seconds.
 LONGEST_WAIT: Final = 3600.0
+DAY: Final = 86_400.0
 # Seconds until a store that was down is asked again.
 LOAD_AGAIN: Final = 0.5
 
@@ -57,7 +58,7 @@ class DevicesServer(supervision.Server):
 
     Args:
         access: The table.
-        pairing: How many may wait for a person, and how long.
+        auth: How many may wait for a person, and how long; what is forgotten when.
         bus: The way to the store, and to whoever wants to know.
         outside: Clock and ids.
         tell: Tells clients of what is published.
@@ -66,15 +67,15 @@ class DevicesServer(supervision.Server):
     def __init__(
         self,
         access: Access,
-        pairing: PairingConfig,
+        auth: AuthConfig,
         bus: Bus,
         outside: Outside,
         tell: Callable[[object], object] = lambda _: None,
     ) -> None:
         self._book = Book(access, bus, outside, tell)
-        self._waiting = Waiting(self._book, pairing)
+        self._waiting = Waiting(self._book, auth.pairing)
         self._paired = Paired(self._book, self._waiting)
-        self._keys = Keys(self._book)
+        self._keys = Keys(self._book, auth.void_days * DAY)
         self._links = Links(self._book, self._keys)
         self._seen = Sightings(self._book)
         self._timer: supervision.Timer | None = None

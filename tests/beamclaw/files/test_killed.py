@@ -126,7 +126,9 @@ def test_whatever_was_killed_ends_once_and_whole(tmp_path: Path, tool: str) -> N
 
 # All pairs of the largest take over a minute, so it has every third point.
 @pytest.mark.slow
-@pytest.mark.parametrize(("tool", "step"), [("apply_patch", 3), ("edit", 1), ("write", 1)])
+@pytest.mark.parametrize(
+    ("tool", "step"), [("apply_patch", 3), ("edit", 1), ("write", 1)]
+)
 def test_whatever_was_killed_twice_ends_the_same(
     tmp_path: Path, tool: str, step: int
 ) -> None:

@@ -116,7 +116,7 @@ async def opened(rows: Rows | None = None, **auth) -> AsyncIterator[Door]:
         ChildSpec("bus", carrier.BusServer, name="bus"),
         ChildSpec(
             "devices",
-            partial(DevicesServer, access, config.auth.pairing, bus, outside),
+            partial(DevicesServer, access, config.auth, bus, outside),
             name=NAME,
         ),
     ]
@@ -138,7 +138,7 @@ def code(error: MethodError) -> object:
 async def test_a_store_that_is_not_there_yet_is_waited_for(autojump_clock):
     access, bus = Access(), carrier.LocalBus()
     outside, config = Outside(worker=InlineWorker), GatewayConfig()
-    devices = partial(DevicesServer, access, config.auth.pairing, bus, outside)
+    devices = partial(DevicesServer, access, config.auth, bus, outside)
     children = [
         ChildSpec("devices", devices, name=NAME),
         ChildSpec("bus", carrier.BusServer, name="bus"),
@@ -472,6 +472,38 @@ async def test_a_key_is_good_for_its_scopes_until_it_is_revoked(
     with pytest.raises(Denied):
         await door.http(made.secret)
     nursery.cancel_scope.cancel()
+
+
+async def test_a_key_that_was_void_for_long_is_forgotten_when_another_is_made(
+    autojump_clock,
+):
+    rows = Rows()
+    async with opened(rows, void_days=2.0) as door:
+        revoked, expires = await create(door), await create(door, seconds=3600.0)
+        lasts = await create(door)
+        await door.do(contract.RevokeKey(actor=OWNER, id=revoked.key.id))
+
+        async def known() -> set[str]:
+            return {key.id for key in await door.do(contract.ListKeys(actor=OWNER))}
+
+        await trio.sleep(2 * 86_400 - 1)
+        late = await create(door)
+        all_of_them = {made.key.id for made in (revoked, expires, lasts, late)}
+        assert await known() == all_of_them
+        await trio.sleep(2)
+        again = await create(door)
+        left = all_of_them - {revoked.key.id} | {again.key.id}
+        assert await known() == left
+        await trio.sleep(3600)
+        last = await create(door)
+        left = left - {expires.key.id} | {last.key.id}
+        assert await known() == left
+        with pytest.raises(Denied):
+            await door.http(expires.secret)
+        assert (await door.http(lasts.secret)).key_id == lasts.key.id
+    # It is so after a restart, too.
+    async with opened(rows) as door:
+        assert {key.id for key in await door.do(contract.ListKeys(actor=OWNER))} == left
 
 
 async def test_a_key_that_expires_is_cut_off_in_that_moment(
