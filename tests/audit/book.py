@@ -84,6 +84,21 @@ class Book:
     commands: list[Row] = attrs.field(factory=list)
     sums: list[Row] = attrs.field(factory=list)
     deleted: dict[str, int] = attrs.field(factory=dict)
+    # Looked through for each of a thousand runs: by table and column, as long as it was.
+    _found: dict[tuple[str, str], tuple[int, dict[str, list[Row]]]] = attrs.field(
+        factory=dict, init=False, eq=False, repr=False
+    )
+
+    def _where(self, table: str, column: str, value: str) -> list[Row]:
+        """The rows of *table* that have *value* in *column*, in their order."""
+        rows: list[Row] = getattr(self, table)
+        length, by = self._found.get((table, column), (-1, {}))
+        if length != len(rows):
+            by = {}
+            for row in rows:
+                by.setdefault(row[column], []).append(row)
+            self._found[table, column] = len(rows), by
+        return by.get(value, [])
 
     def without(self, keys: Collection[str]) -> "Book":
         """All but the sessions of *keys*; what they cost belongs to none any more."""
@@ -98,11 +113,11 @@ class Book:
         return attrs.evolve(self, **rest, spent=spent, usage=usage)
 
     def run(self, run_id: str) -> Row | None:
-        return next((run for run in self.runs if run["run_id"] == run_id), None)
+        return next(iter(self._where("runs", "run_id", run_id)), None)
 
     def message(self, marker: str) -> Row | None:
         """The row of the inbox that the message came in with."""
-        return next((row for row in self.inbox if row["marker"] == marker), None)
+        return next(iter(self._where("inbox", "marker", marker)), None)
 
     def run_of(self, marker: str) -> Row | None:
         """The run that answers a message: its own, or the one that it joined."""
@@ -113,14 +128,14 @@ class Book:
         return run
 
     def journal(self, key: str) -> list[Row]:
-        return [event for event in self.events if event["key"] == key]
+        return [*self._where("events", "key", key)]
 
     def of_run(self, run_id: str, *kinds: str) -> list[Row]:
         """The events of a run, of these kinds."""
         return [
             event
-            for event in self.events
-            if event["run_id"] == run_id and (not kinds or event["kind"] in kinds)
+            for event in self._where("events", "run_id", run_id)
+            if not kinds or event["kind"] in kinds
         ]
 
     def of_kind(self, *kinds: str) -> Iterator[Row]:

@@ -148,6 +148,7 @@ class Stage:
     since: float = 0.0
     next_orders: list[Orders] = attrs.field(factory=list)
     complaints: list[str] = attrs.field(factory=list)
+    _markers: dict[int, str] = attrs.field(factory=dict, init=False)
     phases: list[list[str]] = attrs.field(factory=list)
 
     @property
@@ -314,6 +315,13 @@ class Stage:
         self.since = time.monotonic()
         first.give(self.folder)
 
+    def _marker(self, entry: Entry) -> str:
+        """Of the message that the model was asked about; read once, and asked often."""
+        found = self._markers.get(id(entry))
+        if found is None:
+            found = self._markers[id(entry)] = of_prompt(entry.body)[0]
+        return found
+
     async def called(
         self, sent: Sent, *, about: str | None = None, answered: bool = True
     ) -> None:
@@ -327,7 +335,7 @@ class Stage:
             made = [
                 entry
                 for entry in self.fake.requests
-                if entry.body and of_prompt(entry.body)[0] == marker
+                if entry.body and self._marker(entry) == marker
             ]
             if answered:
                 made = [entry for entry in made if entry.ended_at is not None]
