@@ -282,10 +282,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace | None:
     Raises:
         Usage: It is wrong.
     """
-    parser = build()
     if not arguments:
-        raise Usage(parser.format_help().rstrip())
+        raise Usage(build().format_help().rstrip())
     _check_verb(arguments)
+    parser = build(arguments[0])
     try:
         options, rest = parser.parse_known_args(arguments)
     except SystemExit:
@@ -304,8 +304,11 @@ def _take_rest(options: argparse.Namespace, rest: Sequence[str]) -> None:
     getattr(options, many[0]).extend(rest)
 
 
-def build() -> argparse.ArgumentParser:
-    """The parser for :data:`VERBS`."""
+def build(first: str = "-") -> argparse.ArgumentParser:
+    """The parser for :data:`VERBS`; for those that begin with *first*, if it is a word.
+
+    All of them take thirty milliseconds, which every command would wait for.
+    """
     parser = _Parser(
         prog=PROGRAM,
         description="A personal agent gateway in which every moving part is supervised.",
@@ -318,18 +321,20 @@ def build() -> argparse.ArgumentParser:
     )
     groups: dict[str, Any] = {}
     for verb in VERBS:
-        first, _, second = verb.name.partition(" ")
+        word, _, second = verb.name.partition(" ")
+        if not first.startswith("-") and word != first:
+            continue
         place = verbs
         if second:
-            if first not in groups:
-                words = GROUPS[first]
-                group = verbs.add_parser(first, help=words, description=words)
-                groups[first] = group.add_subparsers(
+            if word not in groups:
+                words = GROUPS[word]
+                group = verbs.add_parser(word, help=words, description=words)
+                groups[word] = group.add_subparsers(
                     metavar="VERB", required=True, parser_class=_Parser, title="verbs"
                 )
-            place = groups[first]
+            place = groups[word]
         one = place.add_parser(
-            second or first,
+            second or word,
             help=verb.summary,
             description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
             epilog=_examples(verb),

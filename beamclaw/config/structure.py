@@ -233,10 +233,13 @@ def _each(converter: cattrs.Converter, items: Iterable[tuple[Any, Any]]) -> list
 
 
 def _keys(converter: cattrs.Converter, cls: Any) -> Hook:
-    plain = cast("Hook", make_dict_structure_fn(cls, converter))
-    known = keys_of(cls)
+    @cache
+    def made() -> tuple[Hook, Mapping[str, object]]:
+        """Of sections that somebody has written; a start has a few of fifty."""
+        return cast("Hook", make_dict_structure_fn(cls, converter)), keys_of(cls)
 
     def hook(node: Any, kind: Any) -> Any:
+        plain, known = made()
         if not isinstance(node, Branch):
             raise _expected(f"keys like {next(iter(known))}", node)
         for name in node:
