@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from beamclaw.cli.verbs import CONFIG, DATA, JSON, Option, Verb
+from beamclaw.cli.verbs import CONFIG, DATA, JSON, LAST_GOOD, Option, Verb
 
 _SYSTEM: Final = Option(
     "--system",
@@ -98,7 +98,7 @@ OPERATION_VERBS: Final[Sequence[Verb]] = (
         "service show",
         "print the unit for systemd",
         "service:show",
-        (_SYSTEM, _USER, CONFIG, DATA, JSON),
+        (_SYSTEM, _USER, CONFIG, DATA, LAST_GOOD, JSON),
         (
             ("beamclaw service show", "of this user"),
             ("beamclaw service show --system --user agent", "of the whole machine"),
@@ -114,6 +114,7 @@ OPERATION_VERBS: Final[Sequence[Verb]] = (
             Option("--force", action="store_true", help="replace another one"),
             CONFIG,
             DATA,
+            LAST_GOOD,
             JSON,
         ),
         (

@@ -13,7 +13,7 @@ from beamclaw.cli.live_verbs import LIVE_VERBS
 from beamclaw.cli.operation_verbs import OPERATION_VERBS
 from beamclaw.cli.session_verbs import SESSION_VERBS
 from beamclaw.cli.skill_verbs import SKILL_VERBS
-from beamclaw.cli.verbs import CONFIG, DATA, JSON, Option, Usage, Verb
+from beamclaw.cli.verbs import CONFIG, DATA, JSON, LAST_GOOD, Option, Usage, Verb
 
 PROGRAM: Final = "beamclaw"
 WIDTH: Final = 80
@@ -40,6 +40,7 @@ VERBS: Final[Sequence[Verb]] = (
         (
             CONFIG,
             DATA,
+            LAST_GOOD,
             HOST,
             PORT,
             Option(

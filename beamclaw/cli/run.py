@@ -7,6 +7,8 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import supervision
 from beamclaw.cli.config import say
@@ -20,10 +22,11 @@ from beamclaw.cli.output import (
 )
 from beamclaw.cli.typed import command
 from beamclaw.config.installed import FAILED
+from beamclaw.config.last_good import load_kept
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import Config
-from beamclaw.config.server import Origin
+from beamclaw.config.server import NOT_APPLIED, Origin
 from beamclaw.config.token import FILE_NAME, with_token
 from beamclaw.contracts import gateway, names
 from beamclaw.contracts.bus import Bus
@@ -106,6 +109,8 @@ class Node(supervision.Application):
             # What cannot be isolated here is said now, not with the first command.
             door = names.of_tenant(names.DEFAULT_TENANT, "sandbox")
             supervision.cast(door, LookAtMachine())
+        if self._origin is not None and self._origin.trouble:
+            supervision.emit(NOT_APPLIED, {}, {"why": self._origin.trouble})
         for fault in self._plugins.faults:
             supervision.emit(
                 FAILED,
@@ -149,13 +154,15 @@ def _service(
 def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     """Run the node until a signal; the exit code. *tools_of*: see `tree`."""
     _leave_no_core()
-    loaded = _load(options)
+    loaded, trouble = _load(options)
     config = _with_token(loaded)
     origin = Origin(
         config=loaded.config,
         variables=dict(os.environ),
         options=_given(options),
         secrets=loaded.secrets,
+        text=None if trouble else loaded.text,
+        trouble=trouble,
     )
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
     node = Node(
@@ -187,16 +194,42 @@ def _given(options: argparse.Namespace) -> dict[str, str]:
     return {path: text for path, text in given.items() if text is not None}
 
 
-def _load(options: argparse.Namespace) -> Loaded:
-    given = _given(options)
+def _load(options: argparse.Namespace) -> tuple[Loaded, str]:
+    """What holds; and why the file does not, if the last good one has its place."""
+    where: dict[str, Any] = {
+        "file": options.config,
+        "data": options.data,
+        "options": _given(options),
+    }
+    trouble = ""
     try:
-        loaded = load(os.environ, file=options.config, data=options.data, options=given)
+        loaded = load(os.environ, **where)
     except ConfigError as error:
         say(error.problems, error.warnings)
-        raise CommandError(
-            "the configuration cannot be used; nothing was started", 2
-        ) from None
+        loaded = _last_good(where, wanted=options.last_good)
+        trouble = "; ".join(map(str, error.problems))
     say((), loaded.warnings)
+    return loaded, trouble
+
+
+def _last_good(where: Mapping[str, Any], *, wanted: bool) -> Loaded:
+    refusal = "the configuration cannot be used; nothing was started"
+    try:
+        found = load_kept(os.environ, **where)
+    except ConfigError as error:
+        say(error.problems, error.warnings)
+        words = f"{refusal}; nor can the last one that could be used"
+        raise CommandError(words if wanted else refusal, 2) from None
+    if found is None:
+        words = f"{refusal}; none is kept that could be used before"
+        raise CommandError(words if wanted else refusal, 2)
+    loaded, kept = found
+    since = f"{datetime.fromtimestamp(kept.at, UTC).astimezone():%Y-%m-%d %H:%M}"
+    if not wanted:
+        hint = f"with --last-good it starts by what {kept.file} said since {since}"
+        raise CommandError(f"{refusal}; {hint}", 2)
+    tell(f"warning: starting by what {kept.file} said since {since}; put it right, and")
+    tell("warning: the node takes it over while it runs")
     return loaded
 
 

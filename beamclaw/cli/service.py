@@ -88,6 +88,8 @@ def _unit(options: argparse.Namespace) -> Unit:
     config = options.config or os.environ.get("BEAMCLAW_CONFIG")
     if config:
         words += ["--config", str(Path(config).absolute())]
+    if options.last_good:
+        words.append("--last-good")
     user = options.user or os.environ.get("SUDO_USER") or getpass.getuser()
     if options.user and not options.system:
         raise CommandError("--user is for --system: a unit of your own runs as you", 2)

@@ -42,6 +42,11 @@ DATA = Option(
     help="the node's data folder (default: $BEAMCLAW_DATA, else ~/.beamclaw)",
 )
 JSON = Option("--json", action="store_true", help="print the result as JSON")
+LAST_GOOD = Option(
+    "--last-good",
+    action="store_true",
+    help="if the configuration cannot be used: start by the last one that could",
+)
 CONFIG = Option(
     "--config",
     metavar="FILE",

@@ -41,6 +41,7 @@ class Loaded:
         warnings: What is probably a mistake, although it can be used.
         origins: Path of a key to where its value was set; others have their default.
         secrets: Knows what programs have said where a secret is.
+        text: Of the file.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Loaded:
     warnings: tuple[Problem, ...]
     origins: Mapping[str, str]
     secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
+    text: str | None = attrs.field(default=None, repr=False)
 
 
 def load(
@@ -131,7 +133,9 @@ def load_text(
     config = attrs.evolve(config, data=folder, file=path, files=tuple(find.files))
     config = _with_sources(config, places)
     config = attrs.evolve(config, chosen=choose(config, places, variables))
-    return Loaded(config, path, tuple(_sorted(warnings)), _origins(places), secrets)
+    return Loaded(
+        config, path, tuple(_sorted(warnings)), _origins(places), secrets, text
+    )
 
 
 @attrs.define

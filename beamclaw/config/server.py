@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 
 import supervision
+from beamclaw.config import last_good
 from beamclaw.config.applying import Part, Plan, holds_at_start, plan
 from beamclaw.config.current import Current
 from beamclaw.config.problems import ConfigError
@@ -90,12 +91,16 @@ class Origin:
         config: As it was read, before anything was added to it.
         variables: The environment that counted, *options* those of the command line.
         secrets: Reads those that stand elsewhere.
+        text: Of the file that it was read from, to be kept as the last good one.
+        trouble: Why the file that there is could not be used, in words.
     """
 
     config: Config
     variables: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     options: Mapping[str, str] = attrs.field(factory=dict[str, str])
     secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
+    text: str | None = attrs.field(default=None, repr=False)
+    trouble: str = ""
 
 
 Renew = Callable[[Part, Config, Config], Awaitable[None]]
@@ -131,7 +136,8 @@ class ConfigServer(supervision.Server):
         self._bus = bus
         self._renew = renew
         self._worker = outside.worker()
-        self._trouble = ""
+        self._origin = origin
+        self._trouble = origin.trouble
         self._writer = Writer(
             running=current.read,
             file=config.file or default_file(config.data),
@@ -145,12 +151,15 @@ class ConfigServer(supervision.Server):
     async def init(self) -> supervision.Continue | None:
         """Publish the configuration; end what one before us was in the middle of."""
         supervision.update_value(NAME, self._current.config)
-        return supervision.Continue(None) if self._current.before else None
+        return supervision.Continue()
 
     async def handle_continue(self, term: object) -> None:
-        """Begin the parts anew by what the file says."""
+        """Begin the parts anew by what the file says, or keep what holds."""
         del term
-        await self._look()
+        if self._current.before:
+            await self._look()
+        elif self._current.read is self._origin.config:
+            await self._keep(self._origin.text)
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -227,7 +236,20 @@ class ConfigServer(supervision.Server):
                 },
             )
         self._trouble = ""
+        await self._keep(loaded.text)
         return todo
+
+    async def _keep(self, text: str | None) -> None:
+        """For a start with a file that cannot be used; the node does without it."""
+        if text is None:
+            return
+        writer = self._writer
+        kept = last_good.Kept(file=writer.file.absolute(), text=text, at=writer.wall())
+        try:
+            await self._worker.run(partial(last_good.keep, writer.data, kept))
+        except OSError as error:
+            why = f"the last good configuration was not kept: {error}"
+            supervision.emit(NOT_APPLIED, {}, {"why": why})
 
     def _in_trouble(self, refusal: Refusal) -> Refusal:
         """Say it once, however often the file is looked at."""

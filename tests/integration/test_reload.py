@@ -165,3 +165,45 @@ async def test_a_token_that_the_file_does_not_name_any_more_is_the_kept_one(
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+async def test_a_start_with_a_broken_file_is_by_the_last_good_one_if_that_is_wanted(
+    tmp_path: Path,
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    file = data / "beamclaw.yaml"
+    write(file, {"limits": {"day": {"calls": 7}}})
+    async with open_node(data) as node:
+        await until(lambda: (data / "config-history/last-good.json").exists())
+        # What was taken over while it ran is the last good one, too.
+        write(file, {"limits": {"day": {"calls": 8}}})
+        await until(lambda: applied(node) == 1)
+        await node.stop()
+    file.write_text("limits: {day: {calls: many}}\n")
+    refused = await node.command("run", "--port", "0")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{file}:1:23: limits.day.calls: expected a whole number" in refused.err
+    assert f"with --last-good it starts by what {file} said since 20" in refused.err
+
+    async with open_node(data, options=("--last-good",)) as node:
+        said = node.stderr()
+        assert f"warning: starting by what {file} said since 20" in said
+        shown = await node.command("status", "--json")
+        assert '"limit": 8' in shown.out
+        await until(lambda: "beamclaw.config.not_applied" in node.stderr())
+        assert "limits.day.calls: expected a whole number" in node.stderr()
+        before = applied(node)
+        write(file, {"limits": {"day": {"calls": 9}}})
+        await until(lambda: applied(node) == before + 1)
+        shown = await node.command("status", "--json")
+        assert '"limit": 9' in shown.out
+        await node.stop()
+
+    other = tmp_path / "other.yaml"
+    other.write_text("[]\n")
+    nothing = await node.command(
+        "run", "--config", str(other), "--last-good", "--port", "0"
+    )
+    assert nothing.code == 2
+    assert "none is kept that could be used before" in nothing.err

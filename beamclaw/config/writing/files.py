@@ -26,7 +26,7 @@ _MODE: Final = 0o600
 def locked(file: Path) -> Generator[None]:
     """Nobody else replaces *file* meanwhile."""
     if not file.parent.is_dir():
-        _make_folder(file.parent)
+        make_folder(file.parent)
     handle = os.open(file.parent, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -86,7 +86,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make *folder* and those above it that are not there, as 0700."""
     with point("config.folder"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sync_folder(folder.parent)
@@ -128,7 +129,7 @@ class History:
         repeats = last is not None and last.hash == values["hash"]
         number = (numbers[-1] if numbers else 0) + (0 if repeats else 1)
         if not self.folder.is_dir():
-            _make_folder(self.folder)
+            make_folder(self.folder)
         path = self._path(number)
         draft = path.with_suffix(".new")
         _write(draft, orjson.dumps({"number": number, **values}))
