@@ -175,7 +175,7 @@ async def test_a_start_with_a_broken_file_is_by_the_last_good_one_if_that_is_wan
     file = data / "beamclaw.yaml"
     write(file, {"limits": {"day": {"calls": 7}}})
     async with open_node(data) as node:
-        await until(lambda: (data / "config-history/last-good.json").exists())
+        await until((data / "config-history/last-good.json").exists)
         # What was taken over while it ran is the last good one, too.
         write(file, {"limits": {"day": {"calls": 8}}})
         await until(lambda: applied(node) == 1)
