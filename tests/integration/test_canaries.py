@@ -313,5 +313,5 @@ async def test_no_secret_of_the_configuration_is_seen_anywhere(tmp_path, seen):
     assert wrong == []
     assert in_files(data) == []
     kept = list((data / "config-history").iterdir())
-    assert [file.stat().st_mode & 0o777 for file in kept] == [0o600]
+    assert [file.stat().st_mode & 0o777 for file in kept] == [0o600] * 2
     assert fake.breaches == []
