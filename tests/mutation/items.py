@@ -14,7 +14,7 @@ from .copies import copied, run
 from .fault import ROOT, Fault
 
 # A test that takes longer than this, in seconds, hangs: the longest takes about one.
-PATIENCE = 15.0
+PATIENCE = 60.0
 # Runs with one fault: after a test that hangs, the others have to have their turn.
 MOST_RUNS = 4
 # How it begins what a test says that failed only by what was left behind.

@@ -111,8 +111,10 @@ class Launcher:
                 tell(each, signal.SIGTERM, signal.SIGCONT)
         if self._wait(LAST_SECONDS):
             return
-        for _ in range(FORCED_MOST):
-            force(me)
+        for tried in range(FORCED_MOST):
+            # Reapers go by themselves when theirs have gone, and take their cgroups along:
+            # only one that does not is forced, too.
+            force(me, self._reapers if tried < FORCED_MOST // 2 else ())
             if self._wait(FORCED_AGAIN_SECONDS):
                 return
 

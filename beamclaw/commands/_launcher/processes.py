@@ -6,7 +6,7 @@ start.
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 # Looks for processes that came while others were stopped, at most.
@@ -69,7 +69,7 @@ def tell(process: Process, *numbers: int) -> None:
         os.close(handle)
 
 
-def force(top: int, spare: Sequence[int] = ()) -> int:
+def force(top: int, spare: Collection[int] = ()) -> int:
     """End all below *top*, now; how many there were.
 
     They are stopped before they are killed, groups as a whole, so that nothing new comes
