@@ -319,7 +319,9 @@ class Stage:
         """Of the message that the model was asked about; read once, and asked often."""
         found = self._markers.get(id(entry))
         if found is None:
-            found = self._markers[id(entry)] = of_prompt(entry.body)[0]
+            found = self._markers[id(entry)] = of_prompt(
+                entry.body or {"messages": ()}
+            )[0]
         return found
 
     async def called(

@@ -1,5 +1,6 @@
 """Rows of whoever is let in: the file's, and the fake's that other tests use."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import given
@@ -37,7 +38,7 @@ OPS = st.one_of(
 )
 
 
-def unique(ops: list[object]) -> bool:
+def unique(ops: Sequence[object]) -> bool:
     found = [op.hash for op in ops if isinstance(op, TokenRow | KeyRow) and op.hash]
     return len(found) == len(set(found))
 
