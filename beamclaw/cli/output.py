@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 
@@ -41,3 +42,13 @@ def counted(number: int, thing: str) -> str:
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at *stream*, on a terminal that can do more than print."""
     return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines: names to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        first, *others = zip(cells, widths, strict=True)
+        yield "  ".join(
+            [f"{first[0]:{first[1]}}", *(f"{cell:>{width}}" for cell, width in others)]
+        ).rstrip()

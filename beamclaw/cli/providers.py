@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from beamclaw.cli.output import result, result_json
+from beamclaw.cli.output import aligned, result, result_json
 from beamclaw.cli.status import ask, money
 from beamclaw.cli.usage import when
 
@@ -33,12 +33,7 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
         yield "no model was called"
         return
     table = [_HEAD, *map(_cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table:
-        first, *others = zip(cells, widths, strict=True)
-        yield "  ".join(
-            [f"{first[0]:{first[1]}}", *(f"{cell:>{width}}" for cell, width in others)]
-        ).rstrip()
+    yield from aligned(table)
     for row in rows:
         if row["errors"]:
             kinds = sorted(row["errors"].items(), key=lambda each: -each[1])

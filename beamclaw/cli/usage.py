@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from beamclaw.cli.output import result, result_json
+from beamclaw.cli.output import aligned, result, result_json
 from beamclaw.cli.status import ask, money
 from beamclaw.cli.verbs import Usage
 
@@ -54,12 +54,7 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     table = [_HEAD, *map(_cells, rows)]
     if len(rows) > 1:
         table.append(_cells(_total(rows)))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table:
-        first, *others = zip(cells, widths, strict=True)
-        yield "  ".join(
-            [f"{first[0]:{first[1]}}", *(f"{cell:>{width}}" for cell, width in others)]
-        ).rstrip()
+    yield from aligned(table)
     reserved = sum(row["reserved"]["input"] + row["reserved"]["output"] for row in rows)
     if reserved:
         yield f"{reserved:,} tokens more are reserved by calls in progress"
