@@ -145,10 +145,8 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "session.answer-late",
         "session.tell-answer",
     ),
-    "leave-for-good": (
-        "run.clear",
-        "tool.clear",
-    ),
+    "leave-for-good": ("run.clear",),
+    "changed-since": ("tool.clear",),
     "nobody-answers": ("run.expire",),
     "tool-too-slow": ("run.drop-call",),
     "command": (

@@ -14,6 +14,7 @@ from trio.lowlevel import current_task
 
 import supervision
 from supervision import Crash, Down, Exited, _trio_parts
+from supervision._life import BURST
 from supervision.testing import wait_exit
 from tests.supervision.stage import OnPurpose, actor, tree
 
@@ -90,7 +91,9 @@ async def test_whoever_only_starts_and_waits_lets_others_run():
         for _ in range(2000):
             supervision.spawn_monitor(nothing)
             await supervision.receive()
-        assert len(others) >= 7
+        # Whoever waits gives way once in `BURST` turns; the last time, Trio may go on
+        # with it before the other's turn has come.
+        assert len(others) >= 2000 // BURST - 1
         nursery.cancel_scope.cancel()
 
 
