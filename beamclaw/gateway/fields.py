@@ -7,7 +7,7 @@ request catches it, and gives back its problem.
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from beamclaw.gateway.problem import Problem, invalid
@@ -32,6 +32,16 @@ class Wrong(Exception):  # noqa: N818 -- a situation
     def __init__(self, message: str, param: str, code: str | None = None) -> None:
         super().__init__(message)
         self.problem: Problem = invalid(message, param=param, code=code)
+
+
+def read_object(body: object, read: Callable[[dict[str, Any]], T]) -> T | Problem:
+    """What *read* makes of the request *body*; or why it is none, or `Wrong`."""
+    if not isinstance(body, dict):
+        return invalid("the body must be a JSON object")
+    try:
+        return read(cast("dict[str, Any]", body))
+    except Wrong as wrong:
+        return wrong.problem
 
 
 def members(value: object) -> dict[str, Any]:

@@ -28,11 +28,12 @@ from beamclaw.gateway.fields import (
     members,
     number,
     one_of,
+    read_object,
     refuse,
     tool_name,
     value_of,
 )
-from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.gateway.problem import Problem
 from beamclaw.values import frozen
 
 VERSION: Final = "2023-06-01"
@@ -74,17 +75,7 @@ class Messages:
 
     def read(self, body: object, headers: Mapping[str, str]) -> Ask | Problem:
         """See the Protocol."""
-        return self._checked(body, headers, whole=True)
-
-    def _checked(
-        self, body: object, headers: Mapping[str, str], *, whole: bool
-    ) -> Ask | Problem:
-        if not isinstance(body, dict):
-            return invalid("the body must be a JSON object")
-        try:
-            return self._read(cast("dict[str, Any]", body), headers, whole=whole)
-        except Wrong as wrong:
-            return wrong.problem
+        return read_object(body, lambda fields: self._read(fields, headers, whole=True))
 
     def _read(
         self, body: dict[str, Any], headers: Mapping[str, str], *, whole: bool
@@ -127,7 +118,9 @@ class Messages:
 
     def counted(self, body: object, headers: Mapping[str, str]) -> Ask | Problem:
         """What a request asks for whose tokens are to be counted only."""
-        return self._checked(body, headers, whole=False)
+        return read_object(
+            body, lambda fields: self._read(fields, headers, whole=False)
+        )
 
 
 def size(ask: Ask, system: str | None) -> int:

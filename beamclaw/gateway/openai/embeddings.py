@@ -9,7 +9,7 @@ from beamclaw.config.schema import Config
 from beamclaw.contracts.embeddings import Embed, Embedded, NotEmbedded
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import whom
-from beamclaw.gateway.fields import Wrong, count, one_of, value_of
+from beamclaw.gateway.fields import Wrong, count, one_of, read_object, value_of
 from beamclaw.gateway.problem import Problem, invalid
 from beamclaw.values import frozen
 
@@ -37,12 +37,7 @@ def read(
     body: object, headers: Mapping[str, str], config: Config, limits: Limits
 ) -> Wanted | Problem:
     """What *body* and *headers* (lower case names) ask for."""
-    if not isinstance(body, dict):
-        return invalid("the body must be a JSON object")
-    try:
-        return _read(cast("dict[str, Any]", body), headers, config, limits)
-    except Wrong as wrong:
-        return wrong.problem
+    return read_object(body, lambda fields: _read(fields, headers, config, limits))
 
 
 def _read(

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from beamclaw.contracts.messages import ModelParams
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import Ask, whom
-from beamclaw.gateway.fields import Wrong, count, number, refuse, value_of
+from beamclaw.gateway.fields import Wrong, count, number, read_object, refuse, value_of
 from beamclaw.gateway.openai.messages import read_messages
 from beamclaw.gateway.openai.tools import (
     read_effort,
@@ -15,7 +15,7 @@ from beamclaw.gateway.openai.tools import (
     read_tools,
     with_tools,
 )
-from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.gateway.problem import Problem
 
 # Fields that would change what the answer is, or what is in it.
 _NOT_HERE: Final = {
@@ -33,12 +33,9 @@ def read(
     body: object, headers: Mapping[str, str], agents: Agents, *, max_messages: int
 ) -> Ask | Problem:
     """What *body* and *headers* (lower case names) ask for."""
-    if not isinstance(body, dict):
-        return invalid("the body must be a JSON object")
-    try:
-        return _read(cast("dict[str, Any]", body), headers, agents, max_messages)
-    except Wrong as wrong:
-        return wrong.problem
+    return read_object(
+        body, lambda fields: _read(fields, headers, agents, max_messages)
+    )
 
 
 def _read(

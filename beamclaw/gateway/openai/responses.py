@@ -7,7 +7,15 @@ from beamclaw.contracts.messages import ModelParams
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import Ask, whom
-from beamclaw.gateway.fields import Wrong, count, members, number, refuse, value_of
+from beamclaw.gateway.fields import (
+    Wrong,
+    count,
+    members,
+    number,
+    read_object,
+    refuse,
+    value_of,
+)
 from beamclaw.gateway.openai import answer, response
 from beamclaw.gateway.openai.input import read_input
 from beamclaw.gateway.openai.response import ResponseEvents
@@ -17,7 +25,7 @@ from beamclaw.gateway.openai.tools import (
     read_tools,
     with_tools,
 )
-from beamclaw.gateway.problem import Problem, invalid
+from beamclaw.gateway.problem import Problem
 from beamclaw.values import frozen
 
 MAX_METADATA: Final = 16
@@ -58,12 +66,7 @@ class Responses:
 
     def read(self, body: object, headers: Mapping[str, str]) -> Ask | Problem:
         """See the Protocol."""
-        if not isinstance(body, dict):
-            return invalid("the body must be a JSON object")
-        try:
-            return self._read(cast("dict[str, Any]", body), headers)
-        except Wrong as wrong:
-            return wrong.problem
+        return read_object(body, lambda fields: self._read(fields, headers))
 
     def _read(self, body: dict[str, Any], headers: Mapping[str, str]) -> Ask:
         _refuse_what_is_not_here(body)
