@@ -51,9 +51,13 @@ def main() -> int:
         parser.error(f"no benchmark {min(unknown)!r}; there are {NAMES}")
     rows = [
         attrs.evolve(
-            row, against=row.against or BASELINES.get(name, ""), benchmark=name
+            row,
+            against=row.against or BASELINES.get(name, ""),
+            benchmark=name,
+            pace=pace,
         )
         for name in chosen.names or (each for each in NAMES if each not in ASKED_FOR)
+        for pace in (report.pace(),)
         for row in report.parse(run(name))
     ]
     print()

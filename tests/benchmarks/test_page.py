@@ -4,6 +4,7 @@ import sys
 
 import attrs
 import orjson
+import pytest
 
 from tests.benchmarks import peers
 from tests.benchmarks.page import (
@@ -15,7 +16,7 @@ from tests.benchmarks.page import (
     page,
     rendered,
 )
-from tests.benchmarks.report import Row, beside, parse, table
+from tests.benchmarks.report import Row, beside, cells, parse, table
 
 
 def test_the_page_is_made_from_the_stored_figures():
@@ -34,7 +35,22 @@ def test_the_figures_of_the_readme_are_the_stored_ones():
 def test_every_row_that_must_hold_holds():
     rows = [Row(**row) for row in orjson.loads(DATA.read_bytes())["rows"]]
 
+    rows = [row.at_usual_pace() for row in rows]
     assert [row.name for row in rows if row.holds(row.must) is False] == []
+
+
+def test_on_a_slower_machine_a_figure_says_what_it_would_be_on_the_usual_one():
+    row = Row(name="n", value=1.4, unit="s", must="< 1", aim="< 0.5", pace=0.7)
+    rate = Row(name="n", value=100, unit="/s", must="> 150", pace=0.7)
+    held = Row(name="n", value=120, unit="MB", must="< 100", pace=0.7)
+    usual = Row(name="n", value=1.4, unit="s", must="< 1", pace=0.35)
+
+    assert row.at_usual_pace().value == pytest.approx(0.7)
+    assert rate.at_usual_pace().value == pytest.approx(200)
+    assert held.at_usual_pace() == held
+    assert usual.at_usual_pace() == usual
+    assert cells(row)[4:] == ("< 1 ✗ (✓ at 0.35)", "< 0.5 ✗", "0.7")
+    assert cells(usual)[4] == "< 1 ✗"
 
 
 def test_a_limit_is_about_the_value_or_with_an_x_about_the_ratio():
