@@ -8,7 +8,8 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,18 +50,15 @@ class Refused(CommandError):  # noqa: N818 -- a situation
         self.kind = kind
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nothing more is watched."""
 
 
-class Client:
-    """One connection."""
+class Connection(ABC):
+    """Requests to a node, whatever way they go; to be used as a context manager."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._decoder = Decoder()
-        self._frames: list[Frame] = []
-        self._last = 0
 
     def __enter__(self) -> Self:
         return self
@@ -68,16 +66,29 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self._sock.close()
 
+    @abstractmethod
     def begin(self, method: str, params: Mapping[str, object]) -> int:
         """Send a request; its id.
 
         Raises:
             Gone: The node is not there any more.
         """
-        self._last += 1
-        frame = {"id": self._last, "method": method, "params": dict(params)}
-        self.send(frame)
-        return self._last
+
+    @abstractmethod
+    def frames(
+        self,
+        tick: float | None,
+        wake: int | None = None,
+        also: Callable[[], int | None] = nothing,
+    ) -> Iterator[Frame | None]:
+        """Frames as they come; None whenever *tick* seconds pass or *wake* is readable.
+
+        *wake* is read here; what *also* gives is watched as well, and read by whoever
+        has the None.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
 
     def request(self, method: str, params: Mapping[str, object] | None = None) -> Any:
         """Send a request and wait for its result.
@@ -94,8 +105,10 @@ class Client:
                 return result_of(frame)
         raise Gone
 
-    def events(self, method: str, params: Mapping[str, object]) -> Iterator[Any]:
-        """Send a request and give its events, up to the result.
+    def events(
+        self, method: str, params: Mapping[str, object]
+    ) -> Generator[Any, None, Any]:
+        """Send a request and give its events; the result is what the generator returns.
 
         Raises:
             Refused: The node says why not.
@@ -106,24 +119,43 @@ class Client:
             if frame is None or frame.get("id") not in (number, None):
                 continue
             if "event" not in frame:
-                result_of(frame)
-                return
+                return result_of(frame)
             yield frame["event"]
+        raise Gone
+
+    def _wait(self, tick: float | None, wake: int | None, also: int | None) -> bool:
+        """Whether something has come, before *tick* seconds or one of the others."""
+        own = self._sock.fileno()
+        watched = [each for each in (own, wake, also) if each is not None]
+        ready: list[int] = select.select(watched, [], [], tick)[0]
+        if wake is not None and wake in ready:
+            os.read(wake, 64)
+        return own in ready
+
+
+class Client(Connection):
+    """One connection to the socket of a node on this machine."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._decoder = Decoder()
+        self._frames: list[Frame] = []
+        self._last = 0
+
+    def begin(self, method: str, params: Mapping[str, object]) -> int:
+        """See :class:`Connection`."""
+        self._last += 1
+        frame = {"id": self._last, "method": method, "params": dict(params)}
+        self.send(frame)
+        return self._last
 
     def frames(
         self,
         tick: float | None,
         wake: int | None = None,
-        also: Callable[[], int | None] = _nothing,
+        also: Callable[[], int | None] = nothing,
     ) -> Iterator[Frame | None]:
-        """Frames as they come; None whenever *tick* seconds pass or *wake* is readable.
-
-        *wake* is read here; what *also* gives is watched as well, and read by whoever
-        has the None.
-
-        Raises:
-            Gone: The node is not there any more.
-        """
+        """See :class:`Connection`."""
         while True:
             while self._frames:
                 yield self._frames.pop(0)
@@ -137,14 +169,6 @@ class Client:
                 raise Gone from error
             if not data:
                 raise Gone
-
-    def _wait(self, tick: float | None, wake: int | None, also: int | None) -> bool:
-        own = self._sock.fileno()
-        watched = [each for each in (own, wake, also) if each is not None]
-        ready: list[int] = select.select(watched, [], [], tick)[0]
-        if wake is not None and wake in ready:
-            os.read(wake, 64)
-        return own in ready
 
     def send(self, frame: Mapping[str, object]) -> None:
         """Send *frame* as it is.

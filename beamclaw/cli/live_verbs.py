@@ -5,6 +5,13 @@ from typing import Final
 
 from beamclaw.cli.verbs import DATA, JSON, Option, Verb
 
+URL: Final = Option(
+    "--url",
+    metavar="URL",
+    help="over the gateway of a node elsewhere, as http://10.0.0.5:18789; "
+    "$BEAMCLAW_TOKEN has its token, or an API key",
+)
+
 LIVE_VERBS: Final[Sequence[Verb]] = (
     Verb(
         "shell",
@@ -17,12 +24,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
                 metavar="COMMANDS",
                 help="run these, parted by ;, in place of asking for them",
             ),
-            Option(
-                "--url",
-                metavar="URL",
-                help="over the gateway of a node elsewhere, as http://10.0.0.5:18789; "
-                "$BEAMCLAW_TOKEN has its token, or an API key",
-            ),
+            URL,
             DATA,
             Option(
                 "--json",
@@ -57,6 +59,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
                 help="seconds between two looks (default: 1)",
             ),
             Option("--once", action="store_true", help="print one look, and end"),
+            URL,
             DATA,
             Option(
                 "--json", action="store_true", help="print each look as a line of JSON"
@@ -66,6 +69,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
             ("beamclaw top", "live; q leaves"),
             ("beamclaw top --sort mailbox", "the fullest mailboxes first"),
             ("beamclaw top --once --json", "for programs"),
+            ("beamclaw top --url https://claw.example.org", "a node elsewhere"),
         ),
     ),
     Verb(

@@ -1,4 +1,4 @@
-"""Talks to a node that is elsewhere, over its gateway; blocking, for ``beamclaw shell``.
+"""Talks to a node that is elsewhere, over its gateway; blocking, for commands.
 
 The same requests as on the node's own socket, passed on by the gateway's method
 ``beamclaw.shell`` to whoever has the scopes for them.
@@ -10,8 +10,8 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wsproto import ConnectionType, WSConnection
@@ -27,7 +27,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
-from beamclaw.cli.client import Gone, result_of
+from beamclaw.cli.client import Connection, Gone, nothing, result_of
 from beamclaw.cli.output import CommandError
 from beamclaw.contracts.looking import METHOD
 from beamclaw.contracts.shell import Frame
@@ -39,49 +39,30 @@ _SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
 _SCOPES: Final = ("operator.admin", "operator.read")
 
 
-class Remote:
-    """One connection; as :class:`~beamclaw.cli.client.Client`, over the gateway."""
+class Remote(Connection):
+    """One connection over the gateway of a node."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        super().__init__(sock)
         self._wire = WSConnection(ConnectionType.CLIENT)
         self._pieces: list[str] = []
         self._last = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._sock.close()
-
-    # --- as on the node's own socket
-
     def begin(self, method: str, params: Mapping[str, object]) -> int:
-        """Send a request; its id.
-
-        Raises:
-            Gone: The node is not there any more.
-        """
+        """See :class:`~beamclaw.cli.client.Connection`."""
         return self._ask(METHOD, {"order": method, "params": dict(params)})
 
-    def request(self, method: str, params: Mapping[str, object] | None = None) -> Any:
-        """Send a request and wait for its result.
-
-        Raises:
-            Refused: The node says why not.
-            Gone: The node is not there any more.
-        """
-        return self._result(self.begin(method, params or {}))
-
-    def frames(self, tick: None = None) -> Iterator[Frame]:
-        """Frames as they come, in the form that they have on the node's own socket.
-
-        Raises:
-            Gone: The node is not there any more.
-        """
-        del tick
-        for frame in self._arrived():
-            if frame.get("type") == "res":
+    def frames(
+        self,
+        tick: float | None,
+        wake: int | None = None,
+        also: Callable[[], int | None] = nothing,
+    ) -> Iterator[Frame | None]:
+        """See :class:`~beamclaw.cli.client.Connection`; in the form of the node's socket."""
+        for frame in self._arrived(tick, wake, also):
+            if frame is None:
+                yield None
+            elif frame.get("type") == "res":
                 yield _answer(frame)
             elif frame.get("event") == METHOD:
                 payload = frame["payload"]
@@ -94,12 +75,20 @@ class Remote:
 
         Raises:
             Refused: One is not let in.
-            Gone: The node is not there any more.
+            Gone: The node is not there any more, or says nothing.
         """
         self._send(Request(host=host, target="/"))
-        for frame in self._arrived():
+        for frame in self._arrived(PATIENCE):
+            if frame is None:
+                raise Gone
             if frame.get("event") == "connect.challenge":
-                self._result(self._ask("connect", _introduction(token)))
+                break
+        number = self._ask("connect", _introduction(token))
+        for answer in self.frames(PATIENCE):
+            if answer is None:
+                raise Gone
+            if answer.get("id") == number:
+                result_of(answer)
                 return
 
     def _ask(self, method: str, params: Mapping[str, object]) -> int:
@@ -113,35 +102,23 @@ class Remote:
         self._send(TextMessage(data=json.dumps(frame)))
         return self._last
 
-    def _result(self, number: int) -> Any:
-        for frame in self.frames():
-            if frame.get("id") == number and "event" not in frame:
-                return result_of(frame)
-        raise Gone
-
     def _send(self, event: Event) -> None:
         try:
             self._sock.sendall(self._wire.send(event))
         except OSError as error:
             raise Gone from error
 
-    def _arrived(self) -> Iterator[dict[str, Any]]:
+    def _arrived(
+        self,
+        tick: float | None,
+        wake: int | None = None,
+        also: Callable[[], int | None] = nothing,
+    ) -> Iterator[Frame | None]:
         while True:
-            for event in self._wire.events():
-                match event:
-                    case TextMessage():
-                        self._pieces.append(event.data)
-                        if event.message_finished:
-                            text, self._pieces = "".join(self._pieces), []
-                            yield json.loads(text)
-                    case Ping():
-                        self._send(event.response())
-                    case RejectConnection() | RejectData():
-                        raise CommandError("what answers there is no BeamClaw gateway")
-                    case CloseConnection():
-                        raise Gone
-                    case AcceptConnection() | _:
-                        pass
+            yield from self._complete()
+            if not self._wait(tick, wake, also()):
+                yield None
+                continue
             try:
                 data = self._sock.recv(65536)
                 self._wire.receive_data(data or None)
@@ -149,6 +126,30 @@ class Remote:
                 raise Gone from error
             if not data:
                 raise Gone
+
+    def _complete(self) -> Iterator[Frame]:
+        """The frames that are there as a whole."""
+        for event in self._wire.events():
+            match event:
+                case TextMessage():
+                    self._pieces.append(event.data)
+                    if event.message_finished:
+                        text, self._pieces = "".join(self._pieces), []
+                        yield json.loads(text)
+                case Ping():
+                    self._send(event.response())
+                case RejectConnection() | RejectData():
+                    raise CommandError("what answers there is no BeamClaw gateway")
+                case CloseConnection():
+                    raise Gone
+                case AcceptConnection() | _:
+                    pass
+
+    def _wait(self, tick: float | None, wake: int | None, also: int | None) -> bool:
+        # Of what was encrypted, more may have come than was asked for.
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return True
+        return super()._wait(tick, wake, also)
 
 
 def connect(url: str) -> Remote:
@@ -206,7 +207,7 @@ def _introduction(token: str) -> dict[str, object]:
         "maxProtocol": 4,
         "client": {
             "id": "cli",
-            "displayName": "beamclaw shell",
+            "displayName": "beamclaw",
             "version": "1",
             "platform": sys.platform,
             "mode": "cli",

@@ -1,14 +1,12 @@
 """``beamclaw shell``: commands for a running node, typed one by one or given at once."""
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from beamclaw.cli.client import Client, Gone, Refused, connect, result_of
+from beamclaw.cli.client import Connection, Gone, Refused
 from beamclaw.cli.live_table import (
     Command,
     Left,
@@ -19,10 +17,7 @@ from beamclaw.cli.live_table import (
     split,
 )
 from beamclaw.cli.output import CommandError, result, result_json, tell
-from beamclaw.contracts.shell import data_folder
-
-if TYPE_CHECKING:
-    from beamclaw.cli.remote import Remote
+from beamclaw.cli.place import Place, place
 
 WIDE: Final = 160
 LEAVE: Final = ("exit", "quit")
@@ -31,11 +26,10 @@ LEAVE: Final = ("exit", "quit")
 class Shell:
     """Runs commands on one connection, which is made when it is needed."""
 
-    def __init__(self, data: Path, *, json: bool, url: str | None = None) -> None:
-        self._data = data
-        self._url = url
+    def __init__(self, place: Place, *, json: bool) -> None:
+        self._place = place
         self._json = json
-        self._client: Client | Remote | None = None
+        self._client: Connection | None = None
 
     def run(self, line: str) -> bool:
         """Do what *line* says; whether it was done.
@@ -79,14 +73,7 @@ class Shell:
         if not command.streams:
             yield client.request(command.method, params)
             return
-        number = client.begin(command.method, params)
-        for frame in client.frames(None):
-            if frame is None or frame.get("id") not in (number, None):
-                continue
-            if "event" not in frame:
-                yield result_of(frame)
-                return
-            yield frame["event"]
+        yield (yield from client.events(command.method, params))
 
     def names(self, typed: str) -> list[str]:
         """Names of processes that begin so; none, if nobody can say."""
@@ -96,27 +83,15 @@ class Shell:
             self.close()
             return []
 
-    @property
-    def _place(self) -> str:
-        return f"on {self._data}" if self._url is None else f"at {self._url}"
-
-    def connected(self) -> "Client | Remote":
+    def connected(self) -> Connection:
         """The connection.
 
         Raises:
             CommandError: There is no node.
         """
         if self._client is None:
-            self._client = self._connect()
+            self._client = self._place.connect()
         return self._client
-
-    def _connect(self) -> "Client | Remote":
-        if self._url is None:
-            return connect(self._data)
-        # A node of this machine needs none of it.
-        from beamclaw.cli import remote  # noqa: PLC0415
-
-        return remote.connect(self._url)
 
     def close(self) -> None:
         """End the connection, and with it all that was asked for."""
@@ -141,8 +116,8 @@ def _width() -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the commands that were given, or those that are typed."""
-    data = data_folder(os.environ, options.data)
-    shell = Shell(data, json=options.json, url=options.url)
+    where = place(options)
+    shell = Shell(where, json=options.json)
     try:
         shell.connected()  # told before the first question
         if options.commands is not None:
@@ -151,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
             return _all(shell, split(sys.stdin.read()))
         from beamclaw.cli.prompt import converse  # noqa: PLC0415 -- 0.1 s, wanted here
 
-        return converse(shell, data)
+        return converse(shell, where.data)
     finally:
         shell.close()
 

@@ -10,10 +10,10 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from beamclaw.cli.client import Client, Gone, connect, result_of
+from beamclaw.cli.client import Connection, Gone, result_of
 from beamclaw.cli.output import CommandError, is_terminal, result, result_json
+from beamclaw.cli.place import place
 from beamclaw.cli.top_view import View, keys, picture
-from beamclaw.contracts.shell import data_folder
 
 # The other screen, without a cursor; and back.
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"
@@ -27,7 +27,7 @@ _ROWS: Final = 200
 
 def run(options: argparse.Namespace) -> int:
     """Show the node until the person leaves."""
-    data = data_folder(os.environ, options.data)
+    where = place(options)
     live = not (options.once or options.json) and sys.stdin.isatty()
     live = live and is_terminal(sys.stdout)
     params = {
@@ -37,13 +37,13 @@ def run(options: argparse.Namespace) -> int:
         "once": options.once or not (live or options.json),
     }
     try:
-        with connect(data) as client:
+        with where.connect() as client:
             if live:
                 return _watch(client, params, View(options.sort))
             for event in client.events("look.top", params):
                 _print(event, options)
     except Gone:
-        raise CommandError(f"the node on {data} stopped") from None
+        raise CommandError(f"the node {where} stopped") from None
     return 0
 
 
@@ -55,7 +55,7 @@ def _print(event: Any, options: argparse.Namespace) -> None:
         result(line)
 
 
-def _watch(client: Client, params: dict[str, Any], view: View) -> int:
+def _watch(client: Connection, params: dict[str, Any], view: View) -> int:
     number = client.begin("look.top", params)
     event: Any = None
     with _screen() as stdin:

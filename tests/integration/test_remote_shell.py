@@ -1,19 +1,30 @@
-"""What is proved: ``beamclaw shell --url`` does over the gateway what it does on the machine."""
+"""What is proved: ``beamclaw shell`` and ``top`` with ``--url`` do over the gateway what they
+do on the machine.
+"""
 
+import json
 from pathlib import Path
 
 import attrs
 import pytest
 
 from tests.support.node import Finished, Node, open_node
+from tests.support.tmux import tmux
 
 pytestmark = pytest.mark.slow
 
 
 async def shell(node: Node, *options: str, token: str | None = None) -> Finished:
     """The command, of somebody who has another token than the node's, or none."""
+    return await remote(node, "shell", *options, token=token)
+
+
+async def remote(
+    node: Node, verb: str, *options: str, token: str | None = None
+) -> Finished:
+    """The same for any verb that goes over the gateway."""
     node_or_other = node if token is None else attrs.evolve(node, token=token)
-    return await node_or_other.command("shell", "--url", node.base_url, *options)
+    return await node_or_other.command(verb, "--url", node.base_url, *options)
 
 
 async def test_a_node_is_looked_into_and_steered_from_elsewhere(tmp_path: Path):
@@ -47,6 +58,30 @@ async def test_each_may_as_much_as_his_key_says(tmp_path: Path):
         assert inside.code == 1
         assert inside.err.count("missing scope: operator.admin") == 2
         assert "shell.steered" not in node.stderr()
+        # Rates and mailboxes are how processes stand.
+        top = await remote(node, "top", "--once", "--json", token=key)
+        assert (top.code, top.err) == (0, "")
+
+
+async def test_top_shows_a_node_elsewhere(tmp_path: Path):
+    async with (
+        open_node(tmp_path / "data") as node,
+        tmux(tmp_path, node.environment) as screens,
+    ):
+        once = await remote(node, "top", "--once")
+        here = await node.command("top", "--once")
+        assert (once.code, once.err, once.out.count("ledger")) == (0, "", 1)
+        assert once.out.count("\n") >= here.out.count("\n")
+        looks = await remote(node, "top", "--once", "--json", "--every", "0.1")
+        (line,) = looks.out.splitlines()
+        assert json.loads(line)["tree"]["id"] == "root"
+        await screens.window("top", node, "top", "--url", node.base_url, size=(120, 80))
+        await screens.until("top", lambda shown: "gateway" in shown)
+        await screens.type("top", "m")
+        await screens.until("top", lambda shown: "by mailbox" in shown)
+        await node.stop()
+        words = f"the node at {node.base_url} stopped"
+        await screens.until("top", lambda shown: words in shown)
 
 
 async def test_who_is_not_let_in_is_told_why(tmp_path: Path):
@@ -77,7 +112,8 @@ async def test_an_address_that_is_none_is_said_to_be_so(
     tmp_path: Path, url: str, words: str
 ):
     node = Node(data=tmp_path / "data")
-    done = await node.command("shell", "--url", url, "-c", "info bus")
-    assert done.code in (1, 2)
-    assert words in done.err
-    assert "Traceback" not in done.err
+    for verb in (("shell", "-c", "info bus"), ("top", "--once")):
+        done = await node.command(*verb, "--url", url)
+        assert done.code in (1, 2)
+        assert words in done.err
+        assert "Traceback" not in done.err
