@@ -8,12 +8,18 @@ from typing import Any, Final
 
 from beamclaw.cli.asking import who
 from beamclaw.cli.client import Gone, connect
-from beamclaw.cli.output import CommandError, result, result_json, tell
+from beamclaw.cli.output import (
+    CommandError,
+    Row,
+    result,
+    result_json,
+    result_rows,
+    tell,
+)
 from beamclaw.cli.question import visible
 from beamclaw.cli.status import duration
 from beamclaw.contracts.shell import data_folder
 
-Row = Mapping[str, Any]
 _SPAN: Final = re.compile(r"([0-9]{1,4})([hdw])")
 _UNITS: Final = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 # So much of an id tells two devices apart.
@@ -98,14 +104,8 @@ def list_keys(options: argparse.Namespace) -> int:
     """Print the keys."""
     found: list[Row] = _ask(options, "keys.list", {})
     rows = [row for row in found if options.all or row["left"] != 0]
-    if options.json:
-        result_json(rows)
-        return 0
-    for row in rows:
-        result(_key(row))
-    if not rows:
-        result("there is no API key that is good for anything")
-    return 0
+    none = "there is no API key that is good for anything"
+    return result_rows(rows, _key, none, as_json=options.json)
 
 
 def create_key(options: argparse.Namespace) -> int:

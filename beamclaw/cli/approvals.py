@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from beamclaw.cli.asking import who
 from beamclaw.cli.client import Gone, Refused, connect
-from beamclaw.cli.output import CommandError, result, result_json
-from beamclaw.cli.question import Row, lines, over, short, visible
+from beamclaw.cli.output import CommandError, Row, result, result_json, result_rows
+from beamclaw.cli.question import lines, over, short, visible
 from beamclaw.cli.status import duration
 from beamclaw.contracts.shell import data_folder
 
@@ -23,14 +23,7 @@ def list_(options: argparse.Namespace) -> int:
     rows = _questions(options)
     if options.watch:
         return _watch(options, rows)
-    if options.json:
-        result_json(rows)
-        return 0
-    for row in rows:
-        result(short(row))
-    if not rows:
-        result("nothing is asked")
-    return 0
+    return result_rows(rows, short, "nothing is asked", as_json=options.json)
 
 
 def _watch(options: argparse.Namespace, rows: Sequence[Row]) -> int:
@@ -98,14 +91,8 @@ def grants(options: argparse.Namespace) -> int:
     if options.agent is not None:
         params["agent"] = options.agent
     rows = _ask(options, "grants", params)
-    if options.json:
-        result_json(rows)
-        return 0
-    for row in rows:
-        result(_grant(row))
-    if not rows:
-        result("nothing is allowed for good")
-    return 0
+    none = "nothing is allowed for good"
+    return result_rows(rows, _grant, none, as_json=options.json)
 
 
 def _grant(row: Row) -> str:

@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 
 from beamclaw.cli.answer import Answer
 from beamclaw.cli.client import Gone, NoNode, Refused, connect
-from beamclaw.cli.output import CommandError
-from beamclaw.cli.question import Row, lines, name, over, prompt, reply
+from beamclaw.cli.output import CommandError, Row
+from beamclaw.cli.question import lines, name, over, prompt, reply
 from beamclaw.cli.typed import command
 
 # Seconds between two looks at what is asked.

@@ -8,7 +8,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +18,18 @@ import attrs
 
 from beamclaw.cli.asking import who
 from beamclaw.cli.client import Client, NoNode, connect
-from beamclaw.cli.output import CommandError, result, result_json, tell
+from beamclaw.cli.output import (
+    CommandError,
+    Row,
+    result,
+    result_json,
+    result_rows,
+    tell,
+)
 from beamclaw.config.document import MAX_BYTES
 from beamclaw.config.writing.documents import Order, Refusal
 from beamclaw.contracts.shell import data_folder
 
-Row = Mapping[str, Any]
 _STANDARD_INPUT: Final = "-"
 _WIDEST: Final = 60
 
@@ -136,7 +142,8 @@ def _write(options: argparse.Namespace, params: Mapping[str, object]) -> int:
     if options.json:
         result_json(written)
         return 0
-    _say_changes(written["changes"])
+    for row in written["changes"]:
+        result(_change(row))
     for warning in written["warnings"]:
         tell(f"warning: {warning['path']}: {warning['message']}")
     if options.dry_run:
@@ -164,26 +171,18 @@ def diff(options: argparse.Namespace) -> int:
     """Print what is different."""
     if options.entry is None:
         rows = _ask(options, "config", {})["waiting"]
-        nothing = "nothing waits for the next start"
+        none = "nothing waits for the next start"
     else:
         rows = _ask(options, "config.changes", {"entry": options.entry})
-        nothing = "nothing is different"
-    if options.json:
-        result_json(rows)
-        return 0
-    _say_changes(rows)
-    if not rows:
-        result(nothing)
-    return 0
+        none = "nothing is different"
+    return result_rows(rows, _change, none, as_json=options.json)
 
 
-def _say_changes(rows: Sequence[Row]) -> None:
-    for row in rows:
-        before, after = _short(row["before"]), _short(row["after"])
-        if before == after:  # two secrets
-            result(f"{row['path']}: another one")
-        else:
-            result(f"{row['path']}: {before} -> {after}")
+def _change(row: Row) -> str:
+    before, after = _short(row["before"]), _short(row["after"])
+    if before == after:  # two secrets
+        return f"{row['path']}: another one"
+    return f"{row['path']}: {before} -> {after}"
 
 
 def _short(value: object) -> str:
@@ -194,16 +193,13 @@ def _short(value: object) -> str:
 def history(options: argparse.Namespace) -> int:
     """Print the entries."""
     rows = _ask(options, "config.history", {})
-    if options.json:
-        result_json(rows)
-        return 0
-    for row in rows:
-        at = datetime.fromtimestamp(row["at"]).astimezone()
-        words = f"{row['number']:>4}  {at:%Y-%m-%d %H:%M}  {row['how']} by {row['by']}"
-        result(words + (f": {row['note']}" if row["note"] else ""))
-    if not rows:
-        result("nothing was replaced yet")
-    return 0
+    return result_rows(rows, _entry, "nothing was replaced yet", as_json=options.json)
+
+
+def _entry(row: Row) -> str:
+    at = datetime.fromtimestamp(row["at"]).astimezone()
+    words = f"{row['number']:>4}  {at:%Y-%m-%d %H:%M}  {row['how']} by {row['by']}"
+    return words + (f": {row['note']}" if row["note"] else "")
 
 
 def _read(file: str) -> str:

@@ -4,19 +4,18 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from beamclaw.cli.client import Client, Gone, Refused, connect
-from beamclaw.cli.output import CommandError, result, tell
+from beamclaw.cli.output import CommandError, Row, result, tell
 from beamclaw.cli.usage import when
 from beamclaw.contracts import audit
 from beamclaw.contracts.shell import data_folder
 
-Row = Mapping[str, Any]
 Wanted = Callable[[Row], bool]
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _HEAD: Final = ("time", "level", "event", "traceback")

@@ -3,8 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TextIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+# What a node answers, or one of several.
+Row = Mapping[str, Any]
 
 
 class CommandError(Exception):
@@ -32,6 +35,20 @@ def result(text: str) -> None:
 def result_json(value: object) -> None:
     """One line of JSON, on standard output."""
     print(json.dumps(value), flush=True)
+
+
+def result_rows(
+    rows: Sequence[Row], line: Callable[[Row], str], none: str, *, as_json: bool
+) -> int:
+    """A line of the result for each of *rows*, or *none*; else all of them as JSON."""
+    if as_json:
+        result_json(rows)
+        return 0
+    for row in rows:
+        result(line(row))
+    if not rows:
+        result(none)
+    return 0
 
 
 def counted(number: int, thing: str) -> str:

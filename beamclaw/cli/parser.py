@@ -31,6 +31,17 @@ GROUPS: Final = {
 
 HOST = Option("--host", metavar="H", help="the address to listen on")
 PORT = Option("--port", metavar="N", help="the port to listen on; 0 takes a free one")
+LINES = Option(
+    "-n",
+    "--lines",
+    metavar="N",
+    type=int,
+    default=100,
+    help="how many at most (default: 100)",
+)
+SINCE = Option(
+    "--since", metavar="WHEN", help="12h, 7d, 4w or a date, UTC (default: all)"
+)
 
 VERBS: Final[Sequence[Verb]] = (
     Verb(
@@ -107,19 +118,8 @@ VERBS: Final[Sequence[Verb]] = (
         "logs:run",
         (
             Option("-f", "--follow", action="store_true", help="go on with what comes"),
-            Option(
-                "-n",
-                "--lines",
-                metavar="N",
-                type=int,
-                default=100,
-                help="how many at most (default: 100)",
-            ),
-            Option(
-                "--since",
-                metavar="WHEN",
-                help="12h, 7d, 4w or a date, UTC (default: all)",
-            ),
+            LINES,
+            SINCE,
             Option(
                 "--level",
                 choices=("debug", "info", "warning", "error"),
@@ -144,19 +144,8 @@ VERBS: Final[Sequence[Verb]] = (
         "who did what: approvals, devices, keys, the configuration",
         "logs:audited",
         (
-            Option(
-                "-n",
-                "--lines",
-                metavar="N",
-                type=int,
-                default=100,
-                help="how many at most (default: 100)",
-            ),
-            Option(
-                "--since",
-                metavar="WHEN",
-                help="12h, 7d, 4w or a date, UTC (default: all)",
-            ),
+            LINES,
+            SINCE,
             Option("--event", metavar="NAME", help="events of that name only"),
             DATA,
             JSON,

@@ -1,14 +1,13 @@
 """``beamclaw providers``."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from beamclaw.cli.output import aligned, result, result_json
+from beamclaw.cli.output import Row, aligned, result, result_json
 from beamclaw.cli.status import ask, money
 from beamclaw.cli.usage import when
 
-Row = Mapping[str, Any]
 _HEAD: Final = (
     *("", "calls", "errors", "retries", "opened", "read", "written", "cost"),
     *("first p50", "p95", "whole p50", "p95"),

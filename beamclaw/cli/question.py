@@ -6,13 +6,12 @@ one line, and our own words are never mixed with theirs.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Final, Literal
 
+from beamclaw.cli.output import Row
 from beamclaw.cli.status import duration
 from beamclaw.values import frozen
-
-Row = Mapping[str, Any]
 
 HIDDEN: Final = "it has characters in it that cannot be seen; they are written as \\x.."
 

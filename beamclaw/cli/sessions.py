@@ -2,17 +2,16 @@
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from beamclaw.cli.client import Gone, connect
 from beamclaw.cli.history import History
-from beamclaw.cli.output import CommandError, counted, result, result_json
+from beamclaw.cli.output import CommandError, Row, counted, result, result_json
 from beamclaw.cli.status import duration
 from beamclaw.cli.verbs import Usage
 from beamclaw.contracts.shell import data_folder
 
-Row = Mapping[str, Any]
 _SETTINGS = ("label", "model", "thinking", "verbosity")
 
 

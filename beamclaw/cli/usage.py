@@ -4,13 +4,12 @@ import argparse
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from beamclaw.cli.output import aligned, result, result_json
+from beamclaw.cli.output import Row, aligned, result, result_json
 from beamclaw.cli.status import ask, money
 from beamclaw.cli.verbs import Usage
 
-Row = Mapping[str, Any]
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _HEAD: Final = ("", "calls", "read", "cached", "written", "cost")
 
