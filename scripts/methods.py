@@ -47,9 +47,9 @@ ABSENT: dict[str, str] = {
     "artifacts.*": "pictures and files of a conversation, and what tools have said at "
     "length, are kept for its model, in the conversation's own journal and as long as it "
     "is; there are no files of theirs with a name and an address",
-    "audit.*": "these list turns and tool calls of all sessions, which stand in each "
-    "session's journal here; what persons and programs have done to the node is in "
-    "another list, `beamclaw audit`, whose lines have no place in theirs",
+    "audit.run.inspect": "by which chain of persons, agents and grants a turn was begun "
+    "is not kept as one record; `audit.list` has its tool calls, `approval.history` what "
+    "persons have decided, and `beamclaw audit` what was done to the node",
     "exec.approval.request": "a question is asked by a call of a turn: what is agreed to "
     "is bound to that call, which waits for the answer; nothing here would be held to an "
     "answer that a client has asked for itself",

@@ -1,5 +1,7 @@
 """The ledger's reads: sessions, journals, runs, questions, outputs of tools."""
 
+from collections.abc import Mapping
+
 import supervision
 from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.ledger_rows import (
@@ -169,6 +171,56 @@ class ReadMessage(supervision.Call[InboxRow | None]):
     """The message of a run that waits for its turn; None: none does, or not any more."""
 
     run_id: str
+
+
+@frozen(kw_only=True)
+class ReadActivity(supervision.Call["ActivityRead"]):
+    """Events of all sessions that were not deleted, the last written first.
+
+    It is a part of them: there may be more before it also where it has few rows, or none.
+
+    Attributes:
+        kinds: Of the events.
+        about: Kinds of those events of the same turns that say more of them.
+        before: Only what was written before the event of that number; 0: the last.
+        limit: Rows, at most.
+        span: Events that are looked at, at most, whether they fit or not.
+        session_key: Only of this session.
+        run_id: Only of this turn.
+    """
+
+    kinds: tuple[str, ...]
+    about: tuple[str, ...] = ()
+    before: int = 0
+    limit: int = 100
+    span: int = 10_000
+    session_key: str | None = None
+    run_id: str | None = None
+
+
+@frozen(kw_only=True)
+class ActivityRow:
+    """An event; *number* ascends over all sessions. *agent*: whose the session is by now."""
+
+    number: int
+    session_key: str
+    agent: str
+    event: Event
+
+
+@frozen(kw_only=True)
+class ActivityRead:
+    """See :class:`ReadActivity`.
+
+    Attributes:
+        turns: What was asked for about the rows' turns, by run: of each what was
+            written before its first row here, the oldest first.
+        before: To be asked with for what comes before; 0: there is nothing.
+    """
+
+    rows: tuple[ActivityRow, ...]
+    turns: Mapping[str, tuple[Event, ...]]
+    before: int
 
 
 @frozen

@@ -7,6 +7,7 @@ from beamclaw.contracts.approvals import ReadGrants
 from beamclaw.contracts.ledger import GetLedgerStatus, LedgerStatus
 from beamclaw.contracts.ledger_reads import (
     CountAbout,
+    ReadActivity,
     ReadAncestors,
     ReadChildren,
     ReadCommands,
@@ -34,6 +35,7 @@ from beamclaw.contracts.ledger_usage import (
     ReadUsage,
 )
 from beamclaw.ledger import (
+    activity,
     erasing,
     outputs,
     questions,
@@ -69,6 +71,7 @@ Read = (
     | ReadSessionRow
     | ReadJournal
     | ReadMessage
+    | ReadActivity
     | ReadTurn
     | ReadExpired
     | ReadErasable
@@ -142,6 +145,7 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadSessionRow: session_reads.session_row,
     ReadJournal: session_reads.events,
     ReadMessage: session_reads.message,
+    ReadActivity: activity.activity,
     ReadTurn: session_reads.turn,
     ReadExpired: session_reads.expired,
     ReadErasable: erasing.erasable,

@@ -61,8 +61,13 @@ BESIDE = {"agent": {"sessionKey", "agentId"}}
 # Where the name of what is given back is not the method's with "Result" behind it.
 RESULTS = {"connect": "HelloOk"}
 PARAMS = {"connect": "ConnectParams"}
-# Parameters that only we take, by method.
-OURS = {"chat.inject": {"idempotencyKey"}}
+# Parameters that only we take, or OpenClaw's own gateway beside what it has published.
+OURS = {
+    "chat.inject": {"idempotencyKey"},
+    "models.list": {"sessionKey", "provider", "includeDetails"},
+}
+# What rows of an answer have so, by method: the list that they stand in, and the names.
+ROWS = {"models.list": ("models", {"local"})}
 
 
 def _asked(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,5 +159,14 @@ def answer_faults(method: str, params: Any, answer: Mapping[str, Any]) -> list[s
     given = {k: v for k, v in (params or {}).items() if k not in ours}
     wrong = [f"we accept what is refused: {each}" for each in faults(name, given)]
     return wrong + faults(
-        RESULTS.get(method, f"{pascal(method)}Result"), answer["payload"]
+        RESULTS.get(method, f"{pascal(method)}Result"),
+        _published_part(method, answer["payload"]),
     )
+
+
+def _published_part(method: str, payload: Any) -> Any:
+    if method not in ROWS:
+        return payload
+    name, ours = ROWS[method]
+    rows = [{k: v for k, v in row.items() if k not in ours} for row in payload[name]]
+    return {**payload, name: rows}

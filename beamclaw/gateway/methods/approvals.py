@@ -155,6 +155,23 @@ async def grants_revoke(context: Context, params: RevokeParams) -> object:
     return {"outcome": "revoked" if done else "already-revoked"}
 
 
+# --- questions of two more kinds, which nothing here asks: so clients have no error
+
+
+@method("plugin.approval.list", scope=APPROVALS)
+async def plugin_list(context: Context, params: NoParams) -> object:
+    """What plugins of the gateway ask persons: there are none here."""
+    await trio.lowlevel.checkpoint()
+    return []
+
+
+@method("openclaw.approval.list", scope=APPROVALS)
+async def system_agent_list(context: Context, params: NoParams) -> object:
+    """What an agent that looks after the gateway asks: there is none here."""
+    await trio.lowlevel.checkpoint()
+    return []
+
+
 # --- approval.*
 
 
@@ -283,6 +300,8 @@ METHODS: Final = (
     wait_decision,
     grants_list,
     grants_revoke,
+    plugin_list,
+    system_agent_list,
     approval_get,
     approval_resolve,
     approval_history,

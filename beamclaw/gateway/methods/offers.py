@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import trio
 
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve, workspace_of
-from beamclaw.config.schema import Config
+from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.config.tool_names import PROFILES
 from beamclaw.contracts import keys
+from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.lifecycle import NoSuchSession
 from beamclaw.contracts.names import of_tenant
 from beamclaw.contracts.skills import GetSkills, Skills, SkillState, Unread
@@ -29,8 +31,11 @@ class ModelsParams:
     """Which models; there is one list here, of all that is configured."""
 
     agent_id: Text | None = None
-    # The Control UI says in which conversation, although it is in no published schema.
+    # OpenClaw's programs give these, although they are in no published schema: who says
+    # `published-model-catalog` takes the last two.
     session_key: Text | None = None
+    provider: Text | None = None
+    include_details: bool = False
     include_provider_capabilities: bool = False
     prepared_only: bool = False
     refresh: bool = False
@@ -42,7 +47,19 @@ async def models_list(context: Context, params: ModelsParams) -> object:
     """The models that the configuration names, each with its window."""
     await trio.lowlevel.checkpoint()
     checked_agent(context, params.agent_id)
-    return {"models": list(models(context))}
+    if params.prepared_only and params.refresh:
+        raise invalid("preparedOnly and refresh exclude each other; leave one out")
+    provider, config = params.provider, context.node.config
+    if provider is not None and provider not in config.providers:
+        there = ", ".join(config.providers)
+        raise invalid(f"there is no provider {provider[:64]!r}; providers: {there}")
+    found = [each for each in models(context) if provider in (None, each["provider"])]
+    if params.include_details:
+        found = [
+            {**each, "local": is_local(config.providers[each["provider"]])}
+            for each in found
+        ]
+    return {"models": found}
 
 
 def models(context: Context) -> Iterable[dict[str, Any]]:
@@ -60,6 +77,13 @@ def models(context: Context) -> Iterable[dict[str, Any]]:
             or chosen.base_url is not None,
             "input": ["text", "image"],
         }
+
+
+def is_local(provider: ProviderConfig) -> bool:
+    """Whether its models answer on this machine."""
+    if provider.base_url is None:
+        return provider.api == "demo"
+    return is_loopback(urlsplit(provider.base_url).hostname or "")
 
 
 def _named(config: Config) -> list[tuple[str, str]]:

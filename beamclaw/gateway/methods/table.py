@@ -1,6 +1,7 @@
 """All methods by name. A node that starts does not wait for them."""
 
 from beamclaw.gateway.methods import (
+    activity,
     agent,
     agents,
     approvals,
@@ -43,6 +44,7 @@ METHODS = table_of(
         health.health,
         health.status,
         health.system_presence,
+        *activity.METHODS,
         *approvals.METHODS,
         *compacting.METHODS,
         *config.METHODS,

@@ -27,6 +27,9 @@ PROTOCOL_ERROR: Final = 1002
 POLICY: Final = 1008
 TOO_BIG: Final = 1009
 RESTART: Final = 1012
+# What we can that older gateways of OpenClaw's could not, and its programs ask for:
+# `models.list` takes `provider` and `includeDetails`.
+CAPABILITIES: Final = ("published-model-catalog",)
 # What fits into a close frame, in bytes.
 MAX_REASON: Final = 123
 
@@ -351,7 +354,11 @@ def hello(
             "bootId": server.boot_id,
             "connId": conn_id,
         },
-        "features": {"methods": list(methods), "events": list(events)},
+        "features": {
+            "methods": list(methods),
+            "events": list(events),
+            "capabilities": list(CAPABILITIES),
+        },
         "snapshot": snapshot.shape,
         "auth": _auth(admitted),
         "policy": policy.shape,

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
+from beamclaw.config.schema import ProviderConfig
 from beamclaw.gateway.errors import MethodError
 from beamclaw.gateway.methods.agents import id_of
 from tests.beamclaw.gateway.edge import TOKEN
@@ -204,6 +206,40 @@ async def test_the_models_are_listed(talk):
     assert [(each["provider"], each["id"]) for each in found] == [("demo", "demo")]
     assert found[0]["available"] is True
     assert found[0]["contextWindow"] > 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "local"),
+    [
+        (ProviderConfig(), True),
+        (ProviderConfig(api="openai"), False),
+        (ProviderConfig(api="openai", base_url="http://127.0.0.1:9/v1"), True),
+        (ProviderConfig(api="openai", base_url="http://localhost/v1"), True),
+        (ProviderConfig(api="openai", base_url="https://example.org/v1"), False),
+    ],
+)
+async def test_of_a_provider_it_is_known_whether_it_is_on_this_machine(
+    start, provider, local
+):
+    own = attrs.evolve(provider, default_model="m")
+    providers = {"demo": ProviderConfig(delay=0.0), "own": own}
+    async with start(providers=providers), connected(port()) as talk:
+        given = {"provider": "own", "includeDetails": True}
+        (found,) = (await ok(talk, "models.list", given))["models"]
+        assert (found["id"], found["local"]) == ("m", local)
+        (plain,) = (await ok(talk, "models.list", {"provider": "own"}))["models"]
+        assert "local" not in plain
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"provider": "nobody"}, "there is no provider 'nobody'; providers: demo"),
+        ({"preparedOnly": True, "refresh": True}, "exclude each other"),
+    ],
+)
+async def test_a_list_of_models_that_cannot_be_is_refused(talk, params, words):
+    assert words in (await refused(talk, "models.list", params))["message"]
 
 
 async def test_what_may_be_said_behind_a_slash(talk, tmp_path: Path):

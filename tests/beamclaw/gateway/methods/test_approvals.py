@@ -21,6 +21,8 @@ METHODS = {
     "exec.approval.waitDecision": {"id": "x"},
     "exec.approval.grants.list": {},
     "exec.approval.grants.revoke": {"grantId": "1"},
+    "plugin.approval.list": {},
+    "openclaw.approval.list": {},
     "approval.get": {"id": "x"},
     "approval.resolve": {"id": "x", "kind": "exec", "decision": "deny"},
     "approval.history": {},

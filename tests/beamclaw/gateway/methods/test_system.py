@@ -182,6 +182,12 @@ async def test_what_there_is_nothing_to_say_of(talk):
     assert found["providers"][0]["status"] == "static"
 
 
+@pytest.mark.parametrize("kind", ["plugin", "openclaw"])
+async def test_of_two_kinds_of_questions_nobody_asks_any(node, kind):
+    async with connected(node.port, scopes=["operator.approvals"]) as talk:
+        assert (await talk.call(f"{kind}.approval.list"))["payload"] == []
+
+
 @pytest.mark.parametrize("method", METHODS)
 async def test_only_who_may_look_is_told(method):
     async with (

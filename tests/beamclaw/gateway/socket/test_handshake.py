@@ -197,7 +197,11 @@ def test_the_greeting():
         "type": "hello-ok",
         "protocol": 4,
         "server": {"version": "1", "bootId": "b", "connId": "conn"},
-        "features": {"methods": ["health"], "events": ["tick"]},
+        "features": {
+            "methods": ["health"],
+            "events": ["tick"],
+            "capabilities": ["published-model-catalog"],
+        },
         "snapshot": {
             "presence": [{"ts": 1}],
             "health": {"ok": True},
