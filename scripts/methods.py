@@ -58,8 +58,6 @@ ABSENT: dict[str, str] = {
     "tasks.retry tasks.dismiss": "what is over is in its conversation",
     "terminal.*": "nobody types into a shell of the node by the gateway",
     "fs.*": "folders beside workspaces are not shown",
-    "models.probe": "each call of a model is reserved in somebody's budget before it is "
-    "made; a key is tried with the first turn, and `models.authStatus` says what came of it",
     "models.authLogout secrets.*": "keys stand in the configuration",
     "skills.*": "skills are folders on the disk, which are put there by hand",
     "hooks.status": "what comes by `/hooks/*` stands in the configuration",

@@ -51,6 +51,7 @@ _SPACES: Final[dict[str, Kind]] = {
     "openai-response": "http-response",
     "invoke": "http",
     "embeddings": "http",
+    "probe": "http",
     "dashboard": "dashboard",
 }
 
@@ -244,6 +245,11 @@ def invoked(agent: str, unique: str) -> SessionKey:
 def embeddings(agent: str, unique: str) -> SessionKey:
     """Under which one request for vectors is paid for: no conversation."""
     return SessionKey(check_agent(agent), ("embeddings", escape(unique)))
+
+
+def probe(agent: str, unique: str) -> SessionKey:
+    """Under which one probe of a provider is paid for: no conversation."""
+    return SessionKey(check_agent(agent), ("probe", escape(unique)))
 
 
 def http_response(agent: str, unique: str) -> SessionKey:

@@ -213,8 +213,11 @@ def read(connection: sqlite3.Connection) -> Book:
     for row in tables["usage"]:
         run = runs.get(row["run"], {"run_id": "", "key": ""})
         row["run_id"], row["key"] = run["run_id"], run["key"]
-    # Where vectors are paid for nobody has said anything: no turn.
-    tables["runs"] = [r for r in tables["runs"] if ":embeddings:" not in r["key"]]
+    # Where vectors or a probe are paid for nobody has said anything: no turn.
+    beside = (":embeddings:", ":probe:")
+    tables["runs"] = [
+        run for run in tables["runs"] if not any(name in run["key"] for name in beside)
+    ]
     deleted = {key: left[id_] for id_, key in gone.items()}
     return Book(**tables, sums=sums, deleted=deleted)
 

@@ -6,7 +6,13 @@ from urllib.parse import urlsplit
 
 import trio
 
-from beamclaw.agents import UnknownAgent, UnknownModel, resolve, workspace_of
+from beamclaw.agents import (
+    AgentDefinition,
+    UnknownAgent,
+    UnknownModel,
+    resolve,
+    workspace_of,
+)
 from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.config.tool_names import PROFILES
 from beamclaw.contracts import keys
@@ -86,13 +92,28 @@ def is_local(provider: ProviderConfig) -> bool:
     return is_loopback(urlsplit(provider.base_url).hostname or "")
 
 
+def model_at(config: Config, agent: str, provider: str) -> str | None:
+    """A model of *provider*, the agent's own if it is there; None: none is configured."""
+    own = _own(config, agent)
+    if own is not None and own.provider == provider:
+        return own.model
+    of_it = (model for name, model in _named(config) if name == provider)
+    return next(of_it, None)
+
+
+def _own(config: Config, agent: str) -> AgentDefinition | None:
+    try:
+        return resolve(config, agent)
+    except (UnknownAgent, UnknownModel):
+        return None
+
+
 def _named(config: Config) -> list[tuple[str, str]]:
     """Provider and model of all that the configuration names, agents' own first."""
     found: dict[tuple[str, str], None] = {}
     for agent in config.agents:
-        try:
-            definition = resolve(config, agent)
-        except (UnknownAgent, UnknownModel):
+        definition = _own(config, agent)
+        if definition is None:
             continue
         found[definition.provider, definition.model] = None
         found.update(dict.fromkeys(definition.fallbacks))

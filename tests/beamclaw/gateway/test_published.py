@@ -78,6 +78,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "intent toolBindings": _LACKING,
     },
     "exec.approval.resolve": {"decision": "a decision is one of the three"},
+    "models.probe": {"timeoutMs": _MOST},
     "sessions.create": {
         "attachments": "they come with chat.send",
         "catalogId category contextWindow cwd execNode fastMode incognito "
