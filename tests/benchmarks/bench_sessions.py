@@ -158,11 +158,15 @@ async def main() -> None:
         path = data / "tenants" / "default" / "ledger.db"
         async with open_program("tests.support.model") as (url, _):
             options = ["--config", str(config)]
-            async with open_node(data, env=uses(url), options=options) as node:
+            async with open_node(
+                data, env=uses(url), options=options, anew=True
+            ) as node:
                 await node.stop()
             path.unlink()
             fill(path)
-            async with open_node(data, env=uses(url), options=options) as node:
+            async with open_node(
+                data, env=uses(url), options=options, anew=True
+            ) as node:
                 await measure(node, url)
 
 

@@ -19,7 +19,7 @@ IDLE = "import trio; trio.run(trio.sleep_forever)"
 async def _start() -> tuple[float, float]:
     """Seconds to ready, and memory in MB two seconds later."""
     with tempfile.TemporaryDirectory() as folder:
-        async with open_node(Path(folder) / "data") as node:
+        async with open_node(Path(folder) / "data", anew=True) as node:
             await trio.sleep(2)
             return node.ready_after, resident(node.pid)
 

@@ -65,7 +65,7 @@ async def open_stage(
             )
             data, options = Path(folder) / "data", ["--config", str(config)]
             async with open_node(
-                data, env=uses(url), options=options, program=program
+                data, env=uses(url), options=options, program=program, anew=True
             ) as node:
                 yield Stage(node, url)
 

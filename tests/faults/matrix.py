@@ -33,7 +33,7 @@ from beamclaw.testing.node import Orders
 from tests.faults.reached import points_nowhere, points_of
 from tests.faults.scenarios import TABLE, Scenario
 from tests.faults.stage import PROGRAM, Aborted, Stage, open_stage
-from tests.support.forks import Forks, open_forks
+from tests.support.forks import forks_of
 
 TRIES = 3  # plays until a kill that does not come is given up
 PER_FOLDER = 60  # cells in one data folder: the auditor reads all of it each time
@@ -135,7 +135,6 @@ class Player:
 
     folder: Path
     name: str
-    forks: Forks
     plays: int = 0
     tries: int = 0
 
@@ -203,7 +202,7 @@ class Player:
             folder,
             *first,
             between=self.scenario.between,
-            forks=self.forks,
+            forks=forks_of(PROGRAM),
             **self.scenario.settings,
         )
 
@@ -268,19 +267,17 @@ class Matrix:
         for name in scenarios:
             send.send_nowait(name)
         send.close()
-        async with open_forks(PROGRAM) as forks, trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
             for _ in range(jobs):
-                nursery.start_soon(self._work, receive.clone(), forks)
+                nursery.start_soon(self._work, receive.clone())
             receive.close()
         self.report.results.sort(key=lambda result: result.cell)
         return self.report
 
-    async def _work(
-        self, names: "trio.MemoryReceiveChannel[str]", forks: Forks
-    ) -> None:
+    async def _work(self, names: "trio.MemoryReceiveChannel[str]") -> None:
         async with names:
             async for name in names:
-                await self._scenario(Player(self.folder, name, forks))
+                await self._scenario(Player(self.folder, name))
 
     async def _scenario(self, player: Player) -> None:
         name, report, begin = player.name, self.report, time.monotonic()
@@ -311,9 +308,8 @@ class Matrix:
 
     async def only(self, cell: Cell) -> Report:
         """One cell."""
-        async with open_forks(PROGRAM) as forks:
-            player = Player(self.folder, cell.scenario, forks)
-            self.report.results += await player.try_out([cell])
+        player = Player(self.folder, cell.scenario)
+        self.report.results += await player.try_out([cell])
         self.report.scenarios.add(cell.scenario)
         return self.report
 

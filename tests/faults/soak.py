@@ -303,7 +303,7 @@ async def soak(
         if plant is not None:
             program, env = "tests.faults.leaky", {**env, "LEAK": plant}
         async with open_node(
-            folder / "data", wait=START, env=env, program=program
+            folder / "data", wait=START, env=env, program=program, anew=True
         ) as node:
             one = Soak(node, pause)
             await one.run(seconds)

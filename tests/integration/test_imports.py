@@ -67,6 +67,7 @@ async def test_the_loop_of_a_node_imports_nothing_of_ours(
             env=env,
             options=options,
             program="tests.support.importing",
+            anew=True,
         ) as node:
             if at_once:
                 # The first turns begin while all that they need is being loaded.

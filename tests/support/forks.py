@@ -1,13 +1,14 @@
 """Nodes by fork: what they import is imported once, by the process they come from.
 
-Most of what a start costs are imports. A harness that starts thousands of nodes has them
-forked by one process that has imported the program and has done nothing else: no thread,
-no loop, no file of a node. What runs afterwards is the same program, in a process of its
-own, with its own environment and files, and it dies of the same signals.
+Most of what a start costs are imports. Nodes are therefore forked by one process that
+has imported the program and has done nothing else: no thread, no loop, no file of a
+node. What runs afterwards is the same program, in a process of its own, with its own
+environment and files, and it dies of the same signals.
 
-Who wants nodes has :func:`open_forks`; this module as a program is the other side.
+Who wants nodes has :func:`forks_of`; this module as a program is the other side.
 """
 
+import atexit
 import gc
 import os
 import select
@@ -15,11 +16,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import attrs
@@ -27,12 +32,18 @@ import orjson
 import trio
 
 ROOT = Path(__file__).parents[2]
-_FRAME = 1 << 18
-# What a node imports only when it calls a provider.
-LATER = ("httpx2", "httpcore2", "anyio.streams.tls")
+_FRAME = 1 << 17
+# What a node imports only when it runs, and when it calls a provider.
+LATER = ("beamclaw.cli.run", "httpx2", "httpcore2", "anyio.streams.tls")
+# What an interpreter reads when it starts: who wants it otherwise starts one anew.
+_AT_START = ("PYTHON", "LANG", "LC_", "TZ")
 
 
 # --- the side that wants nodes
+
+
+class Lost(AssertionError):
+    """The process that forks has died, or could not fork."""
 
 
 @attrs.define(eq=False)
@@ -41,18 +52,25 @@ class Forked:
 
     pid: int
     stdout: trio.lowlevel.FdStream
+    _line: socket.socket
     returncode: int | None = None
-    _over: trio.Event = attrs.field(factory=trio.Event)
+    # Two may wait for its end, and one socket has one who waits.
+    _turn: trio.Lock = attrs.field(factory=trio.Lock)
 
     def poll(self) -> int | None:
         """Its exit code, as far as it is known."""
+        if self.returncode is None:
+            with suppress(BlockingIOError):
+                self.returncode = _told(self._line)["code"]
         return self.returncode
 
     async def wait(self) -> int:
         """Until it has ended: its exit code, or the signal, below zero."""
-        await self._over.wait()
-        assert self.returncode is not None
-        return self.returncode
+        async with self._turn:
+            while (code := self.poll()) is None:
+                await trio.lowlevel.wait_readable(self._line)
+            self._line.close()
+        return code
 
     def send_signal(self, number: int) -> None:
         """Nothing happens to one that has ended."""
@@ -63,20 +81,22 @@ class Forked:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def ended(self, code: int) -> None:
-        """The other side has seen the end of it."""
-        self.returncode = code
-        self._over.set()
-
 
 @attrs.define(eq=False)
 class Forks:
-    """Has nodes forked; see :func:`open_forks`."""
+    """Has nodes forked; see :func:`forks_of`."""
 
     _socket: socket.socket
-    _running: dict[int, Forked] = attrs.field(factory=dict)
-    # Orders are carried out in their order: whose beginning is told of next.
-    _wanted: list[tuple[int, trio.Event, list[Forked]]] = attrs.field(factory=list)
+    _server: subprocess.Popen[bytes]
+    _environment: Mapping[str, str]
+
+    def suits(self, environment: Mapping[str, str]) -> bool:
+        """Whether an interpreter that begins with *environment* would be the same."""
+        return all(
+            self._environment.get(name) == value
+            for name, value in environment.items()
+            if name.startswith(_AT_START)
+        )
 
     async def spawn(
         self, arguments: Sequence[str], environment: Mapping[str, str], errors: Path
@@ -87,51 +107,46 @@ class Forks:
             "environment": dict(environment),
             "errors": str(errors),
         }
-        ours, theirs = os.pipe()
-        begun, processes = trio.Event(), list[Forked]()
+        out, theirs_out = os.pipe()
+        line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.setblocking(False)
         try:
-            socket.send_fds(self._socket, [orjson.dumps(order)], [theirs])
+            files = [theirs_out, theirs.fileno()]
+            socket.send_fds(self._socket, [orjson.dumps(order)], files)
         finally:
-            os.close(theirs)
-        self._wanted.append((ours, begun, processes))
+            os.close(theirs_out)
+            theirs.close()
         with trio.CancelScope(shield=True):  # else it ran, and nobody knew of it
-            await begun.wait()
-        return processes[0]
+            await trio.lowlevel.wait_readable(line)
+        return Forked(_told(line)["pid"], trio.lowlevel.FdStream(out), line)
 
-    async def listen(self) -> None:
-        """Hear of beginnings and ends, until cancelled."""
-        while True:
-            await trio.lowlevel.wait_readable(self._socket)
-            told = orjson.loads(self._socket.recv(_FRAME))
-            if told["code"] is not None:
-                self._running.pop(told["pid"]).ended(told["code"])
-                continue
-            out, begun, processes = self._wanted.pop(0)
-            process = Forked(told["pid"], trio.lowlevel.FdStream(out))
-            self._running[process.pid] = process
-            processes.append(process)
-            begun.set()
+    def close(self) -> None:
+        """No more; those that are left die."""
+        self._socket.close()
+        self._server.wait()
 
 
-@asynccontextmanager
-async def open_forks(module: str) -> AsyncIterator[Forks]:
-    """Nodes whose program is *module*; those that are left die with the block."""
+def _told(line: socket.socket) -> dict[str, int]:
+    data = line.recv(_FRAME)
+    if not data:
+        raise Lost("nobody knows what became of a node")
+    return orjson.loads(data)
+
+
+@cache
+def forks_of(module: str) -> Forks:
+    """Nodes whose program is *module*; those that are left die with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
-        with theirs:
-            server = await trio.lowlevel.open_process(
-                [sys.executable, "-m", "tests.support.forks", module],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                cwd=ROOT,
-            )
-        async with trio.open_nursery() as nursery:
-            forks = Forks(ours)
-            nursery.start_soon(forks.listen)
-            yield forks
-            nursery.cancel_scope.cancel()
-    with trio.CancelScope(shield=True):
-        await server.wait()
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.forks", module],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+    forks = Forks(ours, server, dict(os.environ))
+    atexit.register(forks.close)
+    return forks
 
 
 # --- the other side
@@ -139,46 +154,56 @@ async def open_forks(module: str) -> AsyncIterator[Forks]:
 
 def serve(sock: socket.socket, module: str) -> None:
     """Fork what is ordered until nobody orders any more; then end what is left."""
-    program = import_module(module)
+    program = _program(module)
     for each in LATER:
         import_module(each)
     gc.collect()
     gc.freeze()
-    children: dict[int, int] = {}
+    children: dict[int, tuple[int, socket.socket]] = {}
     ready = select.poll()
     ready.register(sock, select.POLLIN)
-
-    def tell(pid: int, code: int | None) -> None:
-        with suppress(BrokenPipeError):
-            sock.send(orjson.dumps({"pid": pid, "code": code}))
-
     while True:
         for fd, _ in ready.poll():
             if fd in children:
-                pid = children.pop(fd)
+                pid, line = children.pop(fd)
                 ready.unregister(fd)
                 os.close(fd)
-                tell(pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                _tell(line, code=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                line.close()
                 continue
-            data, files, _, _ = socket.recv_fds(sock, _FRAME, 1)
+            data, files, _, _ = socket.recv_fds(sock, _FRAME, 2)
             if not data:
-                for pid in children.values():
+                for pid, _ in children.values():
                     os.kill(pid, signal.SIGKILL)
                 return
+            out, line = files[0], socket.socket(fileno=files[1])
             pid = os.fork()
             if not pid:
-                for each in (sock.detach(), *children):
+                others = (each.detach() for _, each in children.values())
+                for each in (sock.detach(), line.detach(), *children, *others):
                     os.close(each)
-                _become(program, files[0], **orjson.loads(data))
-            os.close(files[0])
+                _become(program, out, **orjson.loads(data))
+            os.close(out)
             handle = os.pidfd_open(pid)
-            children[handle] = pid
+            children[handle] = pid, line
             ready.register(handle, select.POLLIN)
-            tell(pid, None)
+            _tell(line, pid=pid)
+
+
+def _program(module: str) -> ModuleType:
+    """What ``python -m`` would run."""
+    spec = find_spec(module)
+    package = spec is not None and spec.submodule_search_locations is not None
+    return import_module(f"{module}.__main__" if package else module)
+
+
+def _tell(line: socket.socket, **news: int) -> None:
+    with suppress(BrokenPipeError):  # nobody is interested any more
+        line.send(orjson.dumps(news))
 
 
 def _become(
-    program: object,
+    program: ModuleType,
     out: int,
     arguments: Sequence[str],
     environment: Mapping[str, str],
@@ -195,8 +220,9 @@ def _become(
                 os.close(given)
         os.environ.clear()
         os.environ.update(environment)
-        sys.argv[1:] = arguments
-        code = program.main(arguments)  # type: ignore[attr-defined]
+        tempfile.tempdir = None
+        sys.argv[:] = [str(program.__file__), *arguments]
+        code = program.main(arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 -- the end of a process

@@ -14,11 +14,13 @@ import attrs
 import orjson
 import trio
 
-from tests.support.forks import Forked, Forks
+from tests.support.forks import Forked, Forks, forks_of
 from tests.support.wire import Connection, Response, once
 
 ROOT = Path(__file__).parents[2]
 READY = b"beamclaw ready on "
+# Seconds that a node may take to begin or to end: a guard against one that hangs.
+WAIT = 120.0
 
 
 class NodeFailed(AssertionError):
@@ -55,7 +57,8 @@ class Node:
         options: Of ``beamclaw run``, beside ``--data`` and ``--port``.
         program: The module that is ``beamclaw``, or what takes its place.
         token: The gateway's shared secret.
-        forks: What it is forked by, if not started anew: of the same program.
+        forks: What it is forked by, if not started anew: of the same program. It is
+            started anew if its environment is about the interpreter.
         spawned: When it was started last (``time.monotonic``).
         ready_after: Seconds from start to ready, last time.
     """
@@ -92,7 +95,7 @@ class Node:
         tokens = {"BEAMCLAW_TOKEN": self.token} if self.token else {}
         return clean(self.data.parent, {**tokens, **self.env})
 
-    async def start(self, *, wait: float = 20.0) -> None:
+    async def start(self, *, wait: float = WAIT) -> None:
         """Start it and wait until it says that it is ready."""
         await self.spawn()
         await self.ready(wait=wait)
@@ -102,7 +105,7 @@ class Node:
         command = ["run", "--data", str(self.data), "--port", str(self.port)]
         command += self.options
         self.spawned = time.monotonic()
-        if self.forks is not None:
+        if self.forks is not None and self.forks.suits(self.environment):
             self.process = await self.forks.spawn(
                 command, self.environment, self.errors
             )
@@ -116,7 +119,7 @@ class Node:
                 env=self.environment,
             )
 
-    async def ready(self, *, wait: float = 20.0) -> None:
+    async def ready(self, *, wait: float = WAIT) -> None:
         """Until it says that it is ready."""
         with trio.move_on_after(wait):
             await self._until_ready()
@@ -162,7 +165,7 @@ class Node:
                 self.out += data
         return await self.process.wait()
 
-    async def stop(self, *, wait: float = 20.0) -> int:
+    async def stop(self, *, wait: float = WAIT) -> int:
         """SIGTERM; the exit code."""
         self.terminate()
         with trio.move_on_after(wait):
@@ -226,13 +229,16 @@ def uses(model_url: str, model: str = "t5-w0-g0", **more: str) -> dict[str, str]
 
 @asynccontextmanager
 async def open_node(
-    data: Path, *, wait: float = 20.0, **options: object
+    data: Path, *, wait: float = WAIT, anew: bool = False, **options: object
 ) -> AsyncIterator[Node]:
     """A running node; killed at the end of the block if it runs still.
 
-    It gets *wait* seconds to start.
+    It gets *wait* seconds to start. With *anew* an interpreter of its own begins with it,
+    else it is forked (:mod:`tests.support.forks`).
     """
     node = Node(data=data, **options)  # pyright: ignore[reportArgumentType]
+    if not anew and node.forks is None:
+        node.forks = forks_of(node.program)
     try:
         await node.start(wait=wait)
         yield node
@@ -240,7 +246,7 @@ async def open_node(
         if node.running:
             node.kill9()
         if node.process is not None:
-            with trio.move_on_after(5, shield=True):
+            with trio.CancelScope(shield=True):
                 await node.process.wait()
                 if node.process.stdout is not None:
                     await node.process.stdout.aclose()
