@@ -168,6 +168,7 @@ def tree(
                     current.reading(telemetry.supervisor),
                     outside,
                     Following(current.made(redactor)),
+                    providers.peers,
                 ),
             ),
             ChildSpec(
@@ -534,6 +535,7 @@ def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
         snapshot_every=numbers.snapshot_every,
         subagents=subagent_rules(config),
         loading=loading,
+        tracing=telemetry.tracing_of(config),
     )
 
 

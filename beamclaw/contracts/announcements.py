@@ -7,6 +7,7 @@ from beamclaw.contracts.messages import said
 from beamclaw.contracts.sessions import Inbound, RunEnded
 from beamclaw.contracts.subagents import ChildEnd, Parent, Spend
 from beamclaw.contracts.tools import Output
+from beamclaw.contracts.tracing import UNTRACED, Given
 from beamclaw.values import frozen
 
 SKIP: Final = "ANNOUNCE_SKIP"
@@ -25,9 +26,12 @@ class Place:
 
 
 def announced(
-    end: RunEnded, parent: Parent, place: Place, spend: Spend
+    end: RunEnded, parent: Parent, place: Place, spend: Spend, trace: Given = UNTRACED
 ) -> Inbound | None:
-    """The message to who has ordered the turn; None: it is not told by a message."""
+    """The message to who has ordered the turn; None: it is not told by a message.
+
+    It belongs to the turn's *trace*.
+    """
     if parent.mode != "announce" or end.text.strip() == SKIP:
         return None
     who = "The sub-agent" if parent.kind == "spawn" else "The session"
@@ -49,6 +53,8 @@ def announced(
         queue="steer",
         child=ChildEnd(run_id=end.run_id, parent_run=parent.run_id, spend=spend),
         hops=parent.hops + 1,
+        traceparent=trace.traceparent,
+        tracestate=trace.tracestate,
     )
 
 

@@ -20,6 +20,8 @@ class Embed(supervision.Call["Embedded | NotEmbedded"]):
         base64: Each vector as text (float32 numbers in base64), not as a list.
         dimensions: Of the vectors; None: as many as the model gives.
         user: Whom it is for, passed on.
+        traceparent: To whose trace it belongs, with *tracestate*; see
+            :mod:`beamclaw.contracts.tracing`.
     """
 
     agent: str
@@ -29,6 +31,8 @@ class Embed(supervision.Call["Embedded | NotEmbedded"]):
     base64: bool = False
     dimensions: int | None = None
     user: str | None = None
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 @frozen

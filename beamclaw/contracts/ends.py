@@ -12,8 +12,9 @@ from beamclaw.contracts.journal import RunOver
 from beamclaw.contracts.ledger_ops import EndRun
 from beamclaw.contracts.ledger_rows import Outcome, RunRow
 from beamclaw.contracts.open_turn import OpenTurn
-from beamclaw.contracts.sessions import RunEnded, accept
+from beamclaw.contracts.sessions import Inbound, RunEnded, accept
 from beamclaw.contracts.subagents import Parent, Spend
+from beamclaw.contracts.tracing import UNTRACED, Given
 
 
 def end_run(
@@ -24,13 +25,14 @@ def end_run(
     parent: Parent | None,
     spend: Spend = Spend(),
     tainted: bool = False,
+    trace: Given = UNTRACED,
 ) -> EndRun:
     """*end*, of a turn in *place*, as it is kept; *at* in seconds since the epoch.
 
     Where *parent* wants that, the result is announced to it in the same commit.
-    *tainted*: words of strangers are in the conversation.
+    *tainted*: words of strangers are in the conversation; *trace*: the turn's.
     """
-    message = None if parent is None else announced(end, parent, place, spend)
+    message = None if parent is None else announced(end, parent, place, spend, trace)
     if message is not None:
         message = attrs.evolve(message, tainted=tainted)
     return EndRun(
@@ -47,6 +49,11 @@ def end_run(
         tainted=tainted,
         announce=None if message is None else accept(message, at=at),
     )
+
+
+def trace_of(of: OpenTurn | Inbound) -> Given:
+    """To whose trace a turn or a message belongs."""
+    return Given(of.traceparent, of.tracestate)
 
 
 def concerned(turn: OpenTurn, outcome: Outcome) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class RunStarted:
         ordered: No model is asked: a client orders one call of a tool, which stands
             behind this in the place of a model's answer.
         compacts: No answer is asked for: only a summary of what was said.
-        traceparent: The header of its request, if that brought one.
+        traceparent: The header of its request, if that brought one; *tracestate*, too.
     """
 
     epoch: int
@@ -69,6 +69,7 @@ class RunStarted:
     ordered: bool = False
     compacts: bool = False
     traceparent: str = ""
+    tracestate: str = ""
 
 
 @frozen(kw_only=True)

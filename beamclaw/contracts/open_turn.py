@@ -135,7 +135,7 @@ class OpenTurn:
         tainted: The model had read words of strangers when it gave its last answer.
         ordered: No model is asked: a client has ordered the one call that there is.
         compacts: It only writes a summary.
-        traceparent: The header of its request, if that brought one.
+        traceparent: The header of its request, if that brought one; *tracestate*, too.
     """
 
     run_id: str
@@ -181,6 +181,7 @@ class OpenTurn:
     ordered: bool = False
     compacts: bool = False
     traceparent: str = ""
+    tracestate: str = ""
 
     def busy_seconds(self, now: float) -> float:
         """Seconds that somebody has worked for the turn.

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import supervision
 from beamclaw.contracts.messages import Message, ModelParams, Usage
@@ -37,12 +37,16 @@ TRANSIENT: frozenset[ErrorKind] = frozenset(
 )
 
 
+LEFT_ALONE: Final = "beamclaw.provider.left_alone"
+ANSWERS_AGAIN: Final = "beamclaw.provider.answers_again"
+
+
 @frozen(kw_only=True)
 class ModelRequest:
     """One call of a model, which may ask for *tools*.
 
-    *messages* may begin with system messages. *traceparent* is a header that the provider
-    is to get, see :mod:`beamclaw.contracts.tracing`; empty: none.
+    *messages* may begin with system messages. *traceparent* and *tracestate* are headers
+    that the provider is to get, see :mod:`beamclaw.contracts.tracing`; empty: none.
     """
 
     model: str
@@ -50,17 +54,23 @@ class ModelRequest:
     params: ModelParams = ModelParams()
     tools: tuple[ToolSpec, ...] = ()
     traceparent: str = ""
+    tracestate: str = ""
 
 
 @frozen(kw_only=True)
 class EmbeddingRequest:
-    """Texts to be made into vectors; see :class:`beamclaw.contracts.embeddings.Embed`."""
+    """Texts to be made into vectors; see :class:`beamclaw.contracts.embeddings.Embed`.
+
+    *traceparent* and *tracestate* as in :class:`ModelRequest`.
+    """
 
     model: str
     inputs: tuple[str, ...]
     base64: bool = False
     dimensions: int | None = None
     user: str | None = None
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 @frozen

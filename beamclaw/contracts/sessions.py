@@ -55,7 +55,8 @@ class Inbound:
         tainted: Whoever says it has read words of strangers.
         call: What is to be done in place of asking a model: one call of a tool.
         compacts: Nothing is said: a summary is to take the place of what was.
-        traceparent: To whose trace it belongs, see :mod:`beamclaw.contracts.tracing`.
+        traceparent: To whose trace it belongs, with *tracestate*; see
+            :mod:`beamclaw.contracts.tracing`.
     """
 
     tenant: str
@@ -83,6 +84,7 @@ class Inbound:
     call: ToolCall | None = None
     compacts: bool = False
     traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def brings_results(self) -> bool:
@@ -310,6 +312,7 @@ def fingerprint(inbound: Inbound) -> str:
         queue=None,
         about="",
         traceparent="",
+        tracestate="",
     )
     return hashlib.sha256(encode(content)).hexdigest()
 

@@ -61,6 +61,7 @@ def started(
         ordered=body.ordered,
         compacts=body.compacts,
         traceparent=body.traceparent,
+        tracestate=body.tracestate,
     )
 
 

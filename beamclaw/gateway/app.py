@@ -189,11 +189,16 @@ def style_of(asked: Asked) -> Style:
     return "anthropic" if asked.path.startswith("/v1/messages") else "openai"
 
 
+_WHOLE: Final = frozenset({"traceparent", "tracestate"})
+
+
 def _asked(scope: Message) -> Asked:
-    headers = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in scope["headers"]
-    }
+    headers = dict[str, str]()
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        # A list may come in pieces; and of two parents neither counts.
+        again = key in _WHOLE and key in headers
+        headers[key] = f"{headers[key]},{text}" if again else text
     return Asked(
         method=scope["method"],
         path=scope["path"],

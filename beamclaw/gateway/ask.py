@@ -12,6 +12,7 @@ import attrs
 from beamclaw.contracts import keys
 from beamclaw.contracts.messages import Message, ModelParams
 from beamclaw.contracts.sessions import Inbound, QueueMode
+from beamclaw.contracts.tracing import UNTRACED, Given
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.fields import MAX_NAME, Wrong, header
 from beamclaw.values import frozen
@@ -68,7 +69,7 @@ class Ask:
         unique: str,
         about: str = "",
         account: str = "gateway",
-        traceparent: str = "",
+        trace: Given = UNTRACED,
     ) -> Inbound:
         """The message as it is handed in; *unique* names a session of its own.
 
@@ -94,7 +95,8 @@ class Ask:
             queue=self.queue,
             follows=self.follows,
             about=about,
-            traceparent=traceparent,
+            traceparent=trace.traceparent,
+            tracestate=trace.tracestate,
         )
 
 

@@ -10,13 +10,13 @@ from typing import Any, Final, cast
 
 import orjson
 
+from beamclaw.contracts.tracing import MAX_TRACEPARENT
 from beamclaw.gateway import strict_json
 from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.values import frozen
 
 MAX_ID: Final = 256
 MAX_METHOD: Final = 128
-MAX_TRACEPARENT: Final = 128
 _FIELDS: Final = frozenset({"type", "id", "method", "params", "traceparent"})
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028-\u202e\u2066-\u2069]")
 
@@ -28,13 +28,13 @@ class Request:
     Attributes:
         id: The client's; its response carries it.
         params: As they came; None: none.
-        traceparent: Of whoever asks, where they are traced (W3C).
+        traceparent: Of whoever asks, where they are traced (W3C), as it came.
     """
 
     id: str
     method: str
     params: Any = None
-    traceparent: str | None = None
+    traceparent: str = ""
 
 
 @frozen
@@ -75,7 +75,7 @@ def read(data: bytes, *, max_depth: int = 64) -> Request | Unread:
         fields["id"],
         fields["method"],
         fields.get("params"),
-        fields.get("traceparent"),
+        fields.get("traceparent", ""),
     )
 
 

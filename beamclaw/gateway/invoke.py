@@ -10,6 +10,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from beamclaw.arguments import Length
+from beamclaw.contracts import tracing
 from beamclaw.gateway.admission import Asked
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.exchange import Exchange
@@ -87,6 +88,7 @@ class _Door:
             bus=rest.bus,
             outside=rest.outside,
             node=rest.node,
+            trace=tracing.given(asked.headers),
         )
         found = await invoking.order_of(context, wanted(value, asked.headers))
         if isinstance(found, Came):

@@ -130,7 +130,7 @@ class Turns:
             unique=self.outside.new_id(),
             about=orjson.dumps(about).decode() if ask.stored else "",
             account=account,
-            traceparent=tracing.kept(headers.get("traceparent", "")),
+            trace=tracing.given(headers),
         )
         try:
             await self._turn(exchange, api, ask, inbound)

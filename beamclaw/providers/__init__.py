@@ -6,7 +6,7 @@ the tree, one permit server per provider.
 """
 
 from beamclaw.providers.catalogue import max_output, price, window
-from beamclaw.providers.connect import connect, loader
+from beamclaw.providers.connect import connect, loader, peers
 from beamclaw.providers.permits import supervisor
 from beamclaw.providers.plugins import Plugins, load_plugins
 
@@ -16,6 +16,7 @@ __all__ = [
     "load_plugins",
     "loader",
     "max_output",
+    "peers",
     "price",
     "supervisor",
     "window",

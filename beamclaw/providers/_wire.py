@@ -17,7 +17,14 @@ import orjson
 import trio
 
 from beamclaw.contracts.points import point
-from beamclaw.contracts.providers import End, ProviderError, ProviderEvent, Rates
+from beamclaw.contracts.providers import (
+    EmbeddingRequest,
+    End,
+    ModelRequest,
+    ProviderError,
+    ProviderEvent,
+    Rates,
+)
 from beamclaw.providers._pools import SIZE, Pool, Pools
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.rates import rates
@@ -40,6 +47,12 @@ def load(*, tls: bool) -> None:
     With *tls* also the system's certificates. Blocks for a tenth of a second.
     """
     httpx2.AsyncHTTPTransport(verify=_tls() if tls else False, trust_env=False)
+
+
+def traced(request: ModelRequest | EmbeddingRequest) -> Mapping[str, str]:
+    """The headers by which *request* says to which trace it belongs."""
+    given = {"traceparent": request.traceparent, "tracestate": request.tracestate}
+    return {name: value for name, value in given.items() if value}
 
 
 class Parser(Protocol):
@@ -112,11 +125,15 @@ class Wire:
 
     @asynccontextmanager
     async def ask(
-        self, body: bytes, model: str, parser: Parser, traceparent: str = ""
+        self,
+        body: bytes,
+        model: str,
+        parser: Parser,
+        more: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
         """Post *body*; the events of the answer as *parser* reads them.
 
-        *traceparent* is sent as the header of that name, if there is one.
+        *more* are headers of this request alone.
 
         Leaving the block ends the call at once. A stream read to its end leaves the
         connection free for the next call.
@@ -126,7 +143,7 @@ class Wire:
         deadline = trio.current_time() + self._deadlines.whole
         pool = self._pools.take()
         try:
-            response = await self._open(pool, body, deadline, traceparent)
+            response = await self._open(pool, body, deadline, more)
             chunks = response.aiter_raw()
             try:
                 answer = _Answer(
@@ -146,11 +163,13 @@ class Wire:
         await self._pools.aclose()
 
     async def _open(
-        self, pool: Pool, body: bytes, deadline: float, traceparent: str
+        self,
+        pool: Pool,
+        body: bytes,
+        deadline: float,
+        more: Mapping[str, str] | None,
     ) -> httpx2.Response:
-        headers = self._headers
-        if traceparent:
-            headers = {**headers, "traceparent": traceparent}
+        headers = {**self._headers, **more} if more else self._headers
         failure: ProviderError | None = None
         with trio.move_on_at(deadline):
             try:

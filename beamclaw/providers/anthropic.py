@@ -42,7 +42,7 @@ from beamclaw.providers._json import (
     loads_object,
     text,
 )
-from beamclaw.providers._wire import Wire
+from beamclaw.providers._wire import Wire, traced
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
 
@@ -98,7 +98,7 @@ class Anthropic:
         if not body["messages"]:
             raise self._failures.nothing_to_say()
         parser = MessagesParser(self._failures, request.model)
-        return self._wire.ask(dumps(body), request.model, parser, request.traceparent)
+        return self._wire.ask(dumps(body), request.model, parser, traced(request))
 
     async def aclose(self) -> None:
         """Close all connections."""

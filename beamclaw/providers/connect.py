@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from beamclaw.config.schema import ProviderConfig
+from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.tracing import Peer
 from beamclaw.providers.catalogue import max_output
 from beamclaw.providers.demo import Demo
 from beamclaw.providers.errors import Failures, show_url
@@ -24,6 +25,9 @@ BASE_URLS: Final[Mapping[str, str]] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
 }
+_CHAT: Final = "/chat/completions"
+_EMBEDDINGS: Final = "/embeddings"
+_MESSAGES: Final = "/v1/messages"
 _OFFICIAL = re.compile(r"https://([\w-]+\.)*openai\.com(/|$)")
 # The version of its protocol that we speak.
 _VERSION: Final = "2023-06-01"
@@ -98,9 +102,9 @@ def _openai(name: str, config: ProviderConfig) -> Provider:
     mine = _proof_openai(config)
     return OpenAI(
         name,
-        _wire(config, failures, f"{base}/chat/completions", mine),
+        _wire(config, failures, f"{base}{_CHAT}", mine),
         failures,
-        vectors=_wire(config, failures, f"{base}/embeddings", mine),
+        vectors=_wire(config, failures, f"{base}{_EMBEDDINGS}", mine),
         official=_OFFICIAL.match(base) is not None,
     )
 
@@ -110,7 +114,7 @@ def _anthropic(name: str, config: ProviderConfig) -> Provider:
 
     base = _base(config)
     failures = _failures(name, config, base)
-    wire = _wire(config, failures, f"{base}/v1/messages", _proof_anthropic(config))
+    wire = _wire(config, failures, f"{base}{_MESSAGES}", _proof_anthropic(config))
     limit = partial(max_output, configured=config.models)
     return Anthropic(name, wire, failures, max_output=limit)
 
@@ -172,6 +176,20 @@ def models_question(config: ProviderConfig) -> tuple[str, Mapping[str, str]] | N
     else:
         return None
     return address, {"user-agent": "beamclaw", **proof, **_named(config)}
+
+
+def peers(config: Config) -> Mapping[str, Peer]:
+    """Whom the providers of *config* stand for, by their names; without secrets."""
+    return {name: _peer(each) for name, each in config.providers.items()}
+
+
+def _peer(config: ProviderConfig) -> Peer:
+    if config.api not in BASE_URLS or not _is_url(_base(config)):
+        return Peer(config.api)
+    base = show_url(_base(config))
+    if config.api == "anthropic":
+        return Peer("anthropic", f"{base}{_MESSAGES}")
+    return Peer("openai", f"{base}{_CHAT}", f"{base}{_EMBEDDINGS}")
 
 
 def _base(config: ProviderConfig) -> str:

@@ -51,7 +51,7 @@ from beamclaw.providers._json import (
     objects,
     text,
 )
-from beamclaw.providers._wire import Wire
+from beamclaw.providers._wire import Wire, traced
 from beamclaw.providers.embeddings import EmbeddingParser, embedding_body
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
@@ -112,7 +112,7 @@ class OpenAI:
         """See :class:`beamclaw.contracts.providers.Embeds`."""
         parser = EmbeddingParser(self._failures, request)
         body = dumps(embedding_body(request))
-        return self._vectors.ask(body, request.model, parser)
+        return self._vectors.ask(body, request.model, parser, traced(request))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -141,7 +141,7 @@ class OpenAI:
         if not body["messages"]:
             raise self._failures.nothing_to_say()
         parser = ChatParser(self._failures, request)
-        return self._wire.ask(dumps(body), request.model, parser, request.traceparent)
+        return self._wire.ask(dumps(body), request.model, parser, traced(request))
 
 
 # --- the request

@@ -21,6 +21,8 @@ from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import (
+    ANSWERS_AGAIN,
+    LEFT_ALONE,
     TRANSIENT,
     Acquire,
     Alive,
@@ -223,7 +225,7 @@ class PermitServer(supervision.Server):
         )
         if seconds is not None:
             supervision.emit(
-                "beamclaw.provider.left_alone",
+                LEFT_ALONE,
                 {"seconds": seconds},
                 {
                     "provider": self._provider,
@@ -237,7 +239,7 @@ class PermitServer(supervision.Server):
 
     def _closed(self) -> None:
         supervision.emit(
-            "beamclaw.provider.answers_again",
+            ANSWERS_AGAIN,
             {},
             {"provider": self._provider, "key": self._key + 1},
         )

@@ -9,7 +9,7 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import names, tokens
+from beamclaw.contracts import names, news, tokens
 from beamclaw.contracts.budgets import Price, needs_bound, needs_price
 from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.conversation import packed
@@ -240,7 +240,8 @@ class Asking:
             messages=step.messages,
             params=self._params(step),
             tools=client_tools.offered(step.params, self.toolbox().specs),
-            traceparent=record.turn.traceparent,
+            traceparent=self.outgoing(step.attempt),
+            tracestate=record.turn.tracestate,
         )
         flusher.publish(record.progress)
         flusher.restart(record.progress, step.attempt, record.turn.text)
@@ -248,6 +249,8 @@ class Asking:
         call = ModelCall(
             wiring=self.wiring,
             run_id=record.id,
+            attempt=step.attempt,
+            resends=record.turn.failed_in_a_row,
             provider=provider,
             request=request,
             bound=bound,
@@ -267,6 +270,13 @@ class Asking:
             self._answered(answer, reason, answer.cost(bound))
         finally:
             record.progress.waiting = None
+
+    def outgoing(self, attempt: int) -> str:
+        """The header ``traceparent`` of that call."""
+        turn, tracing = self.record.turn, self.wiring.tracing
+        return tracing.outgoing(
+            turn.run_id, turn.traceparent, *news.model_step(attempt)
+        )
 
     @property
     def _has_another(self) -> bool:
@@ -317,6 +327,7 @@ class Asking:
         if error.kind == "context_length" and not answer.begun:
             # Our own count was wrong: what is done about it is decided from this.
             self._note_failure(error, spent)
+            self._tell(error, "shorter")
             return
         policy = self.wiring.policies[self.target[0]]
         attempt, text_left = turn.failed_in_a_row + 1, bool(answer.text)
@@ -336,17 +347,24 @@ class Asking:
         if self._has_another and falls_back(
             error, wait, text_left=text_left, retractable=retractable
         ):
+            self._tell(error, "fallback")
             self._note_failure(error, spent, link=turn.link + 1)
             return
         if wait is None or not budget_left:
             words = give_up_words(policy, attempt, error, text_left=text_left)
+            self._tell(error, "given-up")
             self._give_up(answer, spent, ProviderError(error.kind, words))
             return
+        self._tell(error, "again" if wait else "other-key", wait)
         self._note_failure(error, spent)
         with point("run.retry"):
             await self.record.commit()
         self.record.wait_for("retry", error.message, wait)
         await trio.sleep(wait)
+
+    def _tell(self, error: ProviderError, then: news.Then, wait: float = 0.0) -> None:
+        tenant, run_id = self.wiring.tenant, self.record.id
+        news.tell_failed(tenant, run_id, self.target, error, then=then, wait=wait)
 
     def _note_failure(
         self, error: ProviderError, spent: Usage, *, link: int | None = None

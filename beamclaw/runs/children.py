@@ -14,7 +14,7 @@ import orjson
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import keys, names
+from beamclaw.contracts import keys, names, news
 from beamclaw.contracts.announcements import SOURCE, result
 from beamclaw.contracts.journal import HandedOver, ToolBegun, ToolEnded
 from beamclaw.contracts.ledger_errors import Overloaded, TooManyChildren
@@ -232,6 +232,7 @@ class Children:
         )
 
     def _inbound(self, step: Act, session_key: str, agent: str) -> Inbound:
+        turn = self._record.turn
         return Inbound(
             tenant=self._wiring.tenant,
             source=SOURCE,
@@ -247,7 +248,10 @@ class Children:
             # A turn of its own: its end is the answer.
             queue="followup",
             tainted=self._record.state.tainted,
-            traceparent=self._record.turn.traceparent,
+            traceparent=self._wiring.tracing.outgoing(
+                turn.run_id, turn.traceparent, *news.tool_step(step.call.asked.id)
+            ),
+            tracestate=turn.tracestate,
         )
 
     def _open(self, step: Act, inbound: Inbound) -> None:

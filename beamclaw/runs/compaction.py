@@ -68,6 +68,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     wiring, record = asking.wiring, asking.record
     provider, model = asking.target
     room = wiring.window(provider, model) // 2
+    attempt = record.turn.attempt + 1
     request = ModelRequest(
         model=model,
         messages=(
@@ -75,14 +76,15 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
             said("user", context.script(covered, room)),
         ),
         params=ModelParams(max_tokens=OUTPUT_TOKENS),
-        traceparent=record.turn.traceparent,
+        traceparent=asking.outgoing(attempt),
+        tracestate=record.turn.tracestate,
     )
     asked = tokens.of_messages(request.messages)
     bound = Usage(asked, OUTPUT_TOKENS, estimated=True)
     record.mark()
     if asking.refusal(bound):
         return _Summary()
-    asking.reserve(record.turn.attempt + 1, bound, "summary")
+    asking.reserve(attempt, bound, "summary")
     try:
         with point("run.reserve-summary"):
             await record.commit()
@@ -93,6 +95,8 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     call = ModelCall(
         wiring=wiring,
         run_id=record.id,
+        attempt=attempt,
+        purpose="summary",
         provider=provider,
         request=request,
         bound=bound,

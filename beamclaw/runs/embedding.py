@@ -13,7 +13,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts import keys, names, tokens
+from beamclaw.contracts import keys, names, news, tokens
 from beamclaw.contracts.embeddings import Embed, Embedded, NotEmbedded
 from beamclaw.contracts.ledger_errors import BudgetReached, LedgerError
 from beamclaw.contracts.messages import Usage
@@ -27,6 +27,7 @@ from beamclaw.contracts.providers import (
     ProviderError,
 )
 from beamclaw.contracts.retry import decide, give_up_words
+from beamclaw.contracts.tracing import Given
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.model_call import Events, ModelCall
 from beamclaw.runs.paying import Paying
@@ -129,6 +130,22 @@ class _Embedding:
         )
 
     async def work(self) -> Embedded | NotEmbedded:
+        """Have it done."""
+        began, outcome = trio.current_time(), "cancelled"
+        try:
+            came = await self._carry_out()
+            outcome = came.kind if isinstance(came, NotEmbedded) else "ok"
+            return came
+        finally:
+            news.tell_order_ended(
+                self.wiring.tenant,
+                self.paying.run_id,
+                outcome,
+                Given(self.order.traceparent, self.order.tracestate),
+                seconds=trio.current_time() - began,
+            )
+
+    async def _carry_out(self) -> Embedded | NotEmbedded:
         wiring, order, paying = self.wiring, self.order, self.paying
         if refusal := paying.refusal():
             return NotEmbedded(kind="budget", message=refusal)
@@ -151,6 +168,16 @@ class _Embedding:
                     text_left=False,
                     retractable=True,
                     keys=wiring.keys.get(order.provider, 1),
+                )
+                then = "given-up" if wait is None else "again" if wait else "other-key"
+                target = order.provider, order.model
+                news.tell_failed(
+                    wiring.tenant,
+                    paying.run_id,
+                    target,
+                    error,
+                    then=then,
+                    wait=wait or 0.0,
                 )
                 if wait is None:
                     words = give_up_words(policy, attempt, error, text_left=False)
@@ -175,7 +202,10 @@ class _Embedding:
             say=_tell_nobody,
             heard=_tell_nobody,
             use=_tell_nobody,
-            begin=partial(_begin, order),
+            attempt=attempt,
+            resends=attempt - 1,
+            purpose="embeddings",
+            begin=partial(_begin, order, self._outgoing(attempt)),
         )
         await call.make(answer)
         assert answer.vectors is not None
@@ -185,8 +215,13 @@ class _Embedding:
         await paying.settle(attempt, usage)
         return Embedded(vectors, usage)
 
+    def _outgoing(self, attempt: int) -> str:
+        return self.wiring.tracing.outgoing(
+            self.paying.run_id, self.order.traceparent, *news.model_step(attempt)
+        )
 
-def _begin(order: Embed, client: Provider) -> Events:
+
+def _begin(order: Embed, traceparent: str, client: Provider) -> Events:
     if not isinstance(client, Embeds):
         words = f"the provider {order.provider} makes no embeddings"
         raise ProviderError("invalid", words)
@@ -197,6 +232,8 @@ def _begin(order: Embed, client: Provider) -> Events:
             base64=order.base64,
             dimensions=order.dimensions,
             user=order.user,
+            traceparent=traceparent,
+            tracestate=order.tracestate,
         )
     )
 

@@ -65,6 +65,9 @@ class ModelCall:
 
     Attributes:
         run_id: For whom the leave is asked.
+        attempt: Which call of that run it is, from 1.
+        resends: How often it was made before, and failed.
+        purpose: What for.
         bound: What the call may use at most.
         keys: The provider's keys, in the order in which they are tried.
         patient: There is no other model: wait for this one also if it is ill.
@@ -81,6 +84,9 @@ class ModelCall:
     request: ModelRequest
     bound: Usage
     keys: tuple[int, ...]
+    attempt: int
+    resends: int = 0
+    purpose: news.Purpose = "answer"
     patient: bool
     wait_for: Callable[[Phase, str, float | None], None]
     say: Callable[[str], None]
@@ -95,24 +101,38 @@ class ModelCall:
             ProviderError: It failed, at whatever point. What had come is in *answer*.
         """
         times = _Times(trio.current_time())
-        outcome = "cancelled"
+        outcome, failed = "cancelled", None
         try:
             await self._make(answer, times)
             outcome = "ok"
         except ProviderError as error:
-            outcome = error.kind
+            outcome, failed = error.kind, error
             raise
         finally:
-            self._tell(answer, times, outcome)
+            self._tell(answer, times, outcome, failed)
 
-    def _tell(self, answer: Answer, times: _Times, outcome: str) -> None:
+    def _tell(
+        self,
+        answer: Answer,
+        times: _Times,
+        outcome: str,
+        failed: ProviderError | None,
+    ) -> None:
         target = self.provider, self.request.model
         used = answer.spent(self.bound) if outcome != "ok" else answer.cost(self.bound)
+        call = news.Called(
+            tenant=self.wiring.tenant,
+            run_id=self.run_id,
+            attempt=self.attempt,
+            resends=self.resends,
+            purpose=self.purpose,
+            target=target,
+            asked=times.asked is not None,
+            outcome=outcome,
+            status=(failed and failed.status) or 0,
+        )
         news.tell_called(
-            self.wiring.tenant,
-            self.run_id,
-            target,
-            outcome,
+            call,
             times=times.told(trio.current_time()),
             usage=used,
             cost=(self.wiring.price(*target) or Price()).cost(used),

@@ -5,11 +5,12 @@ from typing import Final
 import attrs
 import trio
 
-from beamclaw.contracts import keys
+from beamclaw.contracts import keys, news
 from beamclaw.contracts.ledger_errors import BudgetReached
 from beamclaw.contracts.messages import ModelParams, Usage, said
 from beamclaw.contracts.probes import Probe, Probed
 from beamclaw.contracts.providers import ModelRequest, ProviderError
+from beamclaw.contracts.tracing import UNTRACED
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.paying import Paying
@@ -45,7 +46,18 @@ async def probed(wiring: Wiring, order: Probe) -> Probed:
         await paying.reserve(_ATTEMPT)
     except BudgetReached as reached:
         return Probed(kind="budget", message=str(reached))
-    found, used = await _asked(wiring, order, paying)
+    outcome = "cancelled"
+    try:
+        found, used = await _asked(wiring, order, paying)
+        outcome = found.kind or "ok"
+    finally:
+        news.tell_order_ended(
+            wiring.tenant,
+            paying.run_id,
+            outcome,
+            UNTRACED,
+            seconds=trio.current_time() - began,
+        )
     await paying.settle(_ATTEMPT, used)
     return attrs.evolve(found, seconds=trio.current_time() - began)
 
@@ -61,7 +73,12 @@ async def _asked(wiring: Wiring, order: Probe, paying: Paying) -> tuple[Probed, 
             model=order.model,
             messages=(said("user", WORDS),),
             params=ModelParams(max_tokens=OUTPUT),
+            traceparent=wiring.tracing.outgoing(
+                paying.run_id, "", *news.model_step(_ATTEMPT)
+            ),
         ),
+        attempt=_ATTEMPT,
+        purpose="probe",
         bound=paying.bound,
         keys=(order.key,),
         patient=False,

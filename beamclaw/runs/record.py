@@ -9,7 +9,7 @@ import supervision
 from beamclaw.contracts import ledger, names, news, waits
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.clock import Clock
-from beamclaw.contracts.ends import concerned, end_run, run_over
+from beamclaw.contracts.ends import concerned, end_run, run_over, trace_of
 from beamclaw.contracts.journal import (
     Body,
     ClockMoved,
@@ -182,6 +182,7 @@ class Record:
             parent=turn.parent,
             spend=turn.spent(at),
             tainted=self.state.tainted,
+            trace=trace_of(turn),
         )
         for key in concerned(turn, outcome):
             self.afterwards(partial(self.rouse, key))

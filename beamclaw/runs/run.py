@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import names, waits
+from beamclaw.contracts import names, news, waits
 from beamclaw.contracts.journal import RunStarted
 from beamclaw.contracts.ledger_errors import BudgetReached, LedgerError
 from beamclaw.contracts.ledger_ops import ClaimRun, Op, Settle
@@ -67,6 +67,7 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
             await record.commit()
     definition = await _definition(wiring, record, order.definition)
     await wiring.loading.wait()
+    news.tell_started(wiring.tenant, record.key, record.turn)
     await _Run(wiring, record, definition, order).work()
 
 
@@ -86,6 +87,7 @@ def _take_over(record: Record, epoch: int) -> None:
         hops=turn.hops,
         reply_to=turn.reply_to,
         traceparent=turn.traceparent,
+        tracestate=turn.tracestate,
     )
     record.add(started, *ops)
 

@@ -12,6 +12,7 @@ from beamclaw.contracts.retry import RetryPolicy
 from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.tools import BeginCall, Bounds
+from beamclaw.contracts.tracing import Tracing
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.flush import Flusher
 from beamclaw.values import frozen
@@ -39,6 +40,7 @@ class Wiring:
         bounds: How much of what a sub-agent says the model gets.
         subagents: What agents may do with other sessions.
         loading: Of what the tools are made of.
+        tracing: What leaves the node in the name of a turn.
     """
 
     tenant: str
@@ -61,3 +63,4 @@ class Wiring:
     bounds: Bounds
     subagents: Rules = attrs.field(factory=Rules)
     loading: Loading = attrs.field(factory=Loading)
+    tracing: Tracing = attrs.field(factory=Tracing)

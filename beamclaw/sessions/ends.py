@@ -7,7 +7,7 @@ written in the same commit, and what is told to whoever follows the run.
 from beamclaw.contracts import tokens
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.budgets import cut_short
-from beamclaw.contracts.ends import end_run, run_over
+from beamclaw.contracts.ends import end_run, run_over, trace_of
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import Answered, Body, InboundTaken, ToolEnded
 from beamclaw.contracts.ledger_ops import Op, Settle, Take
@@ -84,6 +84,7 @@ def closed(
             parent=turn.parent,
             spend=spend,
             tainted=transcript.tainted,
+            trace=trace_of(turn),
         )
     )
     bodies: list[Body] = [_cut_off(call, outcome) for call in turn.open_calls]
@@ -124,7 +125,10 @@ def withdrawn(pending: Pending, *, at: float, place: Place) -> End:
         stop_reason="aborted",
         text="",
     )
-    over = end_run(end, at=at, place=place, parent=pending.inbound.parent)
+    inbound = pending.inbound
+    over = end_run(
+        end, at=at, place=place, parent=inbound.parent, trace=trace_of(inbound)
+    )
     return End((), (Take((pending.inbox_id,)), over), end)
 
 
@@ -151,7 +155,9 @@ def refused(
         ((None, kept), (inbound.run_id, run_over(end))),
         (
             Take((pending.inbox_id,)),
-            end_run(end, at=at, place=place, parent=inbound.parent),
+            end_run(
+                end, at=at, place=place, parent=inbound.parent, trace=trace_of(inbound)
+            ),
         ),
         end,
     )

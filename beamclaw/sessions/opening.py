@@ -5,7 +5,7 @@ from collections.abc import Callable
 import attrs
 
 from beamclaw.contracts.announcements import Place
-from beamclaw.contracts.ends import end_run
+from beamclaw.contracts.ends import end_run, trace_of
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.journal import (
     Answered,
@@ -142,15 +142,16 @@ def ordered(inbound: Inbound) -> tuple[Answered, ...]:
 
 def renewed(pending: Pending, opened: Opening, *, at: float, place: Place) -> End:
     """The word alone was said: a new conversation, and no model is asked."""
-    end = RunEnded(
-        run_id=pending.inbound.run_id, outcome="ok", stop_reason="stop", text=BEGUN
-    )
+    inbound = pending.inbound
+    end = RunEnded(run_id=inbound.run_id, outcome="ok", stop_reason="stop", text=BEGUN)
     return End(
         tuple((None, body) for body in opened.before),
         (
             *opened.ops,
             Take((pending.inbox_id,)),
-            end_run(end, at=at, place=place, parent=pending.inbound.parent),
+            end_run(
+                end, at=at, place=place, parent=inbound.parent, trace=trace_of(inbound)
+            ),
         ),
         end,
     )

@@ -342,6 +342,7 @@ class Session(supervision.Server):
             ordered=inbound.call is not None,
             compacts=inbound.compacts,
             traceparent=inbound.traceparent,
+            tracestate=inbound.tracestate,
         )
         body = definition.body
         with point("session.take"):

@@ -5,7 +5,7 @@ nor fails. This subtree holds the sinks that listen; without them the few lines 
 matter go to the standard library's logger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import beamclaw as about
@@ -17,6 +17,7 @@ from beamclaw.contracts.audit import NAME as AUDIT
 from beamclaw.contracts.metrics import NAME as METRICS
 from beamclaw.contracts.names import WATCHDOG
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.tracing import Peer, Tracing
 from beamclaw.telemetry.audit import AuditServer, Book
 from beamclaw.telemetry.events import READY
 from beamclaw.telemetry.metrics import MetricsServer
@@ -29,11 +30,15 @@ COOL_DOWN = supervision.CoolDown(first=1.0, factor=2.0, most=60.0, jitter=0.1)
 
 
 def supervisor(
-    config: Config, outside: Outside, hides: Redactor | None = None
+    config: Config,
+    outside: Outside,
+    hides: Redactor | None = None,
+    peers: Callable[[Config], Mapping[str, Peer]] = lambda _: {},
 ) -> supervision.Supervisor:
     """The subtree ``telemetry``: one child per sink, and a watchdog if threads are real.
 
-    *hides* keeps secrets out of what is written; by default those of *config*.
+    *hides* keeps secrets out of what is written; by default those of *config*. *peers*
+    says whom a provider's name stands for.
     """
     settings = LogSettings(
         level=config.logging.level,
@@ -42,6 +47,7 @@ def supervisor(
         wall=outside.wall,
         threads=outside.threads,
         keep=config.logging.keep_bytes,
+        tracing=tracing_of(config),
     )
     children = [
         supervision.ChildSpec("log", partial(LogServer, settings), name=logs.NAME)
@@ -64,7 +70,9 @@ def supervisor(
         # Nobody else pays for what it imports.
         from beamclaw.telemetry.traces import server as traces  # noqa: PLC0415
 
-        wanted = traces.settings_of(config, settings.redactor, about.__version__)
+        wanted = traces.settings_of(
+            config, settings.redactor, about.__version__, peers(config)
+        )
         tracer = partial(traces.TraceServer, wanted, outside)
         children.append(supervision.ChildSpec("traces", tracer, name=traces.NAME))
     if outside.threads:
@@ -73,10 +81,16 @@ def supervisor(
     return supervision.Supervisor(children, strategy="one_for_one", cool_down=COOL_DOWN)
 
 
+def tracing_of(config: Config) -> Tracing:
+    """Whether the node makes spans, by the configuration, and what that means for others."""
+    wanted = config.telemetry.otlp
+    return Tracing(None if wanted.endpoint is None else wanted.sample)
+
+
 def _permit_servers(config: Config) -> Iterator[str]:
     for name, provider in config.providers.items():
         for key in range(provider.key_count):
             yield names.of_key(name, key)
 
 
-__all__ = ["READY", "StatisticsServer", "supervisor"]
+__all__ = ["READY", "StatisticsServer", "supervisor", "tracing_of"]

@@ -62,8 +62,13 @@ class Tracebacks:
         return 0 if count < self.most else None
 
 
-def of_event(event: supervision.Event, at: float, tracebacks: Tracebacks) -> Line:
-    """The line for a telemetry event."""
+def of_event(
+    event: supervision.Event,
+    at: float,
+    tracebacks: Tracebacks,
+    trace: Mapping[str, str],
+) -> Line:
+    """The line for a telemetry event, which belongs to *trace*."""
     fields: dict[str, object] = {**event.metadata, **event.measurements}
     error = _error(event.metadata)
     level = level_of(event)
@@ -71,7 +76,14 @@ def of_event(event: supervision.Event, at: float, tracebacks: Tracebacks) -> Lin
         error = None
     who = str(fields.get("name") or fields.get("id") or event.name)
     error = _limited(error, who, at, tracebacks, fields)
-    return Line(at=at, level=level, event=event.name, fields=fields, error=error)
+    return Line(
+        at=at,
+        level=level,
+        event=event.name,
+        fields=fields,
+        error=error,
+        trace=trace,
+    )
 
 
 def is_mistake(event: supervision.Event) -> bool:

@@ -33,13 +33,19 @@ _UNSEEN = re.compile(
 
 @frozen(kw_only=True)
 class Line:
-    """One event as it goes to the log. *error* is shown with its traceback."""
+    """One event as it goes to the log.
+
+    Attributes:
+        error: Is shown with its traceback.
+        trace: Of the turn that it belongs to; for programs, not for a terminal.
+    """
 
     at: float
     level: Level
     event: str
     fields: Mapping[str, object] = attrs.field(factory=dict[str, object])
     error: BaseException | None = None
+    trace: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 def escape(text: str) -> str:
@@ -75,10 +81,11 @@ def as_json(line: Line, redactor: Redactor) -> str:
         "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": line.level,
         "event": redactor.scrub(line.event),
+        **line.trace,
     }
     for name, value in line.fields.items():
         number = isinstance(value, int | float) and abs(value) < float("inf")
-        # A field never takes the place of the three above.
+        # A field never takes the place of those above.
         key = f"{name}_" if name in record else name
         record[key] = value if number or value is None else _shown(value, redactor)
     if line.error is not None:

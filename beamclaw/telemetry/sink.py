@@ -15,6 +15,8 @@ import attrs
 import supervision
 from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Level
+from beamclaw.contracts.tracing import Tracing
+from beamclaw.telemetry.belonging import Belonging
 from beamclaw.telemetry.events import (
     READY,
     Tracebacks,
@@ -38,6 +40,7 @@ class LogSettings:
 
     Attributes:
         keep: Bytes of the last lines that can be looked at from outside.
+        tracing: Whether there are traces, and to which a line belongs.
     """
 
     level: Level
@@ -46,6 +49,7 @@ class LogSettings:
     wall: Callable[[], float]
     threads: bool = True
     keep: int = 1_048_576
+    tracing: Tracing = attrs.field(factory=Tracing)
 
 
 class Writer(Protocol):
@@ -115,6 +119,7 @@ class Log(logging.Handler):
         )
         self._render = as_text if text else as_json
         self._tracebacks = Tracebacks()
+        self._belonging = Belonging(settings.tracing)
         self._least = LEVELS[settings.level]
         # Libraries tell of every request at `info`; that is our `debug`.
         self.setLevel(logging.DEBUG if settings.level == "debug" else logging.WARNING)
@@ -132,10 +137,13 @@ class Log(logging.Handler):
         """Handle a telemetry event."""
         self.started = self.started or event.name == READY
         self._mistaken = not self.started and (self._mistaken or is_mistake(event))
+        # Also of an event without a line: it may be a turn's beginning.
+        trace = self._belonging.take(event)
         # Most events are for figures only: no line is made that nobody will see.
         if self._mistaken or LEVELS[level_of(event)] < self._least:
             return
-        self._put(of_event(event, self._settings.wall(), self._tracebacks))
+        now = self._settings.wall()
+        self._put(of_event(event, now, self._tracebacks, trace))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Handle a record of the standard library."""

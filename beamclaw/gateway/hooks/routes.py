@@ -82,7 +82,7 @@ class _Door:
             rest.node.check(wanted.agent, wanted.model, params)
         except (UnknownAgent, UnknownModel) as error:
             raise invalid(str(error)) from None
-        unique = rest.outside.new_id()
+        unique, trace = rest.outside.new_id(), tracing.given(asked.headers)
         own = keys.resolve_outside(f"hook:{unique}", wanted.agent)
         inbound = Inbound(
             tenant=names.DEFAULT_TENANT,
@@ -99,7 +99,8 @@ class _Door:
             sender=f"hook:{wanted.sender}",
             # Whoever it was that made the other program call: words of strangers.
             tainted=True,
-            traceparent=tracing.kept(asked.headers.get("traceparent", "")),
+            traceparent=trace.traceparent,
+            tracestate=trace.tracestate,
         )
         receipt = await submit(rest.bus, inbound, at=rest.outside.wall())
         return receipt.run_id

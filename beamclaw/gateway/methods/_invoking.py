@@ -209,6 +209,8 @@ async def order_of(context: Context, wanted: Wanted) -> Order | Came:
         sender=context.principal.account,
         ephemeral=own,
         queue="followup",
+        traceparent=context.trace.traceparent,
+        tracestate=context.trace.tracestate,
         # Not by the run: a repeat is the same order, and has one of its own.
         call=call_of(wanted.unique or run_id, name, arguments(wanted, tool.spec)),
     )

@@ -27,6 +27,7 @@ import attrs
 from beamclaw.arguments import Length, Range, Unfit, structure
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.tracing import UNTRACED, Given
 from beamclaw.gateway.auth.principal import Principal
 from beamclaw.gateway.errors import Fault, bad_params, missing_scope
 from beamclaw.gateway.hall import Client
@@ -59,6 +60,7 @@ class Context:
         request_id: The request's own id.
         given: Names of the parameters that were given (as on the wire): null and left
             out are told apart by it where that matters.
+        trace: To whose trace the request belongs.
         answer: Gives a first response at once, with this payload; what the method
             returns becomes the second one with the same id.
     """
@@ -70,6 +72,7 @@ class Context:
     client: Client | None = None
     request_id: str = ""
     given: frozenset[str] = frozenset()
+    trace: Given = UNTRACED
     answer: Callable[[object], None] = attrs.field(default=lambda _: None)
 
     @property

@@ -160,6 +160,8 @@ def inbound(
         params=params,
         sender=principal.account,
         queue=queue,
+        traceparent=context.trace.traceparent,
+        tracestate=context.trace.tracestate,
     )
 
 

@@ -79,6 +79,8 @@ async def _carried_out(context: Context, key: str, agent: str) -> RunEnded:
         sender=context.principal.account,
         queue="followup",
         compacts=True,
+        traceparent=context.trace.traceparent,
+        tracestate=context.trace.tracestate,
     )
     with context.bus.subscribe(names.topic(context.tenant, key)) as subscription:
         await talking.hand_in(context, inbound)

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 import orjson
 
 from beamclaw.config.schema import Config
+from beamclaw.contracts import tracing
 from beamclaw.contracts.embeddings import Embed, Embedded, NotEmbedded
 from beamclaw.gateway.agents import Agents
 from beamclaw.gateway.ask import whom
@@ -46,6 +47,7 @@ def _read(
     model = value_of(body, "model", str) or "openclaw"
     asked = whom(headers, Agents.of(config.agents), model=model, user=None)
     provider, name = target(config, asked.agent, asked.backend)
+    trace = tracing.given(headers)
     form = one_of(body, "encoding_format", ("float", "base64"))
     order = Embed(
         agent=asked.agent,
@@ -55,6 +57,8 @@ def _read(
         base64=form == "base64",
         dimensions=count(body, "dimensions", 1, MOST_DIMENSIONS),
         user=value_of(body, "user", str),
+        traceparent=trace.traceparent,
+        tracestate=trace.tracestate,
     )
     return Wanted(model=model, order=order)
 

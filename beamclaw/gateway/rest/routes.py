@@ -10,7 +10,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 import supervision
-from beamclaw.contracts import names
+from beamclaw.contracts import names, tracing
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_errors import LedgerError
@@ -103,9 +103,15 @@ def _scope() -> dict[str, Any]:
 
 
 def _context(means: Rest) -> Context:
-    principal: Principal = _scope()["beamclaw.principal"]
+    scope = _scope()
+    principal: Principal = scope["beamclaw.principal"]
+    asked: Asked = scope["beamclaw.asked"]
     return Context(
-        principal=principal, bus=means.bus, outside=means.outside, node=means.node
+        principal=principal,
+        bus=means.bus,
+        outside=means.outside,
+        node=means.node,
+        trace=tracing.given(asked.headers),
     )
 
 

@@ -15,6 +15,7 @@ import trio
 
 import supervision
 from beamclaw.config.schema import GatewayConfig
+from beamclaw.contracts import tracing
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.loading import Loading
@@ -423,6 +424,7 @@ class Socket:
             client=self.client,
             request_id=request.id,
             given=frozenset(request.params or ()),
+            trace=tracing.kept_both(request.traceparent),
             answer=partial(self._answer, request.id),
         )
         scope = trio.CancelScope()

@@ -20,6 +20,18 @@ TURNS: Final = (
         },
     ),
     EventSpec(
+        "beamclaw.turn.started",
+        "debug",
+        "A turn is worked for: it has begun, or goes on after a death.",
+        {"epoch": Measure(doc="1: from its beginning; else one more after each death")},
+        {
+            **_WHERE,
+            "run": "",
+            "agent": "",
+            "traceparent": "the header of its request, if that brought one",
+        },
+    ),
+    EventSpec(
         "beamclaw.turn.ended",
         "debug",
         "A turn is over, and that is in the journal.",
@@ -39,6 +51,7 @@ TURNS: Final = (
             "outcome": "ok, aborted, limited, error or quarantined",
             "error": "the kind of it; empty: there was none",
             "traceparent": "the header of its request, if that brought one",
+            "tracestate": "the same",
         },
     ),
     EventSpec(
@@ -53,13 +66,51 @@ TURNS: Final = (
             "output": Measure("tokens"),
             "cached": Measure("tokens", "of the input"),
             "cost": Measure("dollars"),
+            "attempt": Measure(doc="which call of its run it was, from 1"),
+            "resends": Measure(doc="how often it was made before, and failed"),
+            "status": Measure(doc="of HTTP, of a failure that has one; else 0"),
         },
         {
             "tenant": "",
-            "run": "the turn that it was made for",
+            "run": "what it was made for: a turn, or an order without one",
             "provider": "",
             "model": "",
+            "purpose": "answer, summary, embeddings or probe",
+            "asked": "it got the provider's permit, and was begun",
             "outcome": "ok, cancelled, or the kind of the error",
+        },
+    ),
+    EventSpec(
+        "beamclaw.model.failed",
+        "debug",
+        "A call of a model has failed, and it is decided what to do about it.",
+        {
+            "wait": Measure("seconds", "until it is made again"),
+            "retry_after": Measure(
+                "seconds", "that the provider asks to wait; 0: none"
+            ),
+        },
+        {
+            "tenant": "",
+            "run": "what it was made for",
+            "provider": "",
+            "model": "",
+            "kind": "of the error",
+            "then": "again, other-key, fallback (the next model is asked), shorter "
+            "(a summary first), given-up",
+        },
+    ),
+    EventSpec(
+        "beamclaw.order.ended",
+        "debug",
+        "A model was asked for what belongs to no turn, vectors or a try of its key.",
+        {"seconds": Measure("seconds", "since it was begun")},
+        {
+            "tenant": "",
+            "run": "",
+            "outcome": "ok, cancelled, or the kind of what is wrong",
+            "traceparent": "the header of its request, if that brought one",
+            "tracestate": "the same",
         },
     ),
     EventSpec(

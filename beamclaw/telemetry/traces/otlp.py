@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from beamclaw.telemetry.traces.spans import Span, Value
+from beamclaw.telemetry.traces.steps import Span, Value
 
 _KINDS: Final = {"internal": 1, "server": 2, "client": 3}
 _ERROR: Final = 2
@@ -46,6 +46,8 @@ def _span(span: Span) -> dict[str, Any]:
         "endTimeUnixNano": str(round(span.ended * 1e9)),
         "attributes": _attributes(span.attributes),
     }
+    if span.state:
+        made["traceState"] = span.state
     if span.parent:
         made["parentSpanId"] = span.parent
     if span.error:

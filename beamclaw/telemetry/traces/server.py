@@ -18,8 +18,10 @@ import supervision
 from beamclaw.config.redactor import Redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.tracing import Peer, Tracing
 from beamclaw.telemetry.traces import otlp
-from beamclaw.telemetry.traces.spans import Span, Spans, Value
+from beamclaw.telemetry.traces.spans import Spans
+from beamclaw.telemetry.traces.steps import Span, Value
 from beamclaw.telemetry.undoing import Undo
 from beamclaw.values import frozen
 
@@ -49,7 +51,7 @@ class TraceSettings:
 
     Attributes:
         endpoint: Where they are posted, with *headers*.
-        sample: See :class:`~.spans.Spans`; *providers*, too.
+        tracing: See :class:`~.spans.Spans`; *peers*, too.
         queue: Spans that wait, at most.
         interval: Seconds between two times that they are sent, *timeout* those that
             the collector may take.
@@ -59,8 +61,8 @@ class TraceSettings:
 
     endpoint: str
     headers: Mapping[str, str] = attrs.field(repr=False)
-    sample: float
-    providers: Mapping[str, str]
+    tracing: Tracing
+    peers: Mapping[str, Peer]
     queue: int
     interval: float
     timeout: float
@@ -69,14 +71,16 @@ class TraceSettings:
     hides: Redactor
 
 
-def settings_of(config: Config, hides: Redactor, version: str) -> TraceSettings:
+def settings_of(
+    config: Config, hides: Redactor, version: str, peers: Mapping[str, Peer]
+) -> TraceSettings:
     """By the configuration, which names a collector."""
     wanted = config.telemetry.otlp
     return TraceSettings(
         endpoint=wanted.endpoint or "",
         headers=wanted.headers,
-        sample=wanted.sample,
-        providers={name: each.api for name, each in config.providers.items()},
+        tracing=Tracing(wanted.sample),
+        peers=peers,
         queue=wanted.queue,
         interval=wanted.interval,
         timeout=wanted.timeout,
@@ -109,7 +113,7 @@ class TraceServer(supervision.Server):
         self._settings = settings
         self._wall = outside.wall
         self._worker = outside.worker()
-        self._spans = Spans(sample=settings.sample, providers=settings.providers)
+        self._spans = Spans(settings.tracing, settings.peers)
         self._queue: deque[Span] = deque()
         self._batch: list[Span] = []
         self._attempts = 0

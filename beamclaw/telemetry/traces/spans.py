@@ -6,43 +6,19 @@ then its spans wait here: so many turns, and so many spans of each.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import attrs
 
 import supervision
 from beamclaw.contracts import news, sessions
-from beamclaw.contracts.tracing import Parent, parent_of
-from beamclaw.values import frozen
+from beamclaw.contracts.tracing import Peer, Tracing
+from beamclaw.telemetry.traces import steps
+from beamclaw.telemetry.traces.steps import Span
 
-Kind = Literal["internal", "server", "client"]
-Value = str | int | float
 # Turns that wait at once, and spans of one: what comes beyond is counted as lost.
 MOST_TURNS: Final = 10_000
 MOST_SPANS: Final = 1_000
-_FINE: Final = frozenset({"ok", ""})
-_ENDS: Final = 0xFFFFFFFF
-
-
-@frozen(kw_only=True)
-class Span:
-    """One step of a request; times in seconds since the epoch.
-
-    Attributes:
-        parent: Of a span; empty: nobody's.
-        error: The kind of what went wrong; empty: nothing.
-    """
-
-    trace: str
-    id: str
-    parent: str
-    name: str
-    kind: Kind
-    begun: float
-    ended: float
-    attributes: Mapping[str, Value]
-    error: str = ""
 
 
 @attrs.define
@@ -51,8 +27,36 @@ class _Turn:
 
     source: str = ""
     handed_in: float | None = None
+    # Whose parent is not known yet: right below the turn.
     spans: list[Span] = attrs.Factory(list[Span])
     left_out: int = 0
+    # Where the last call of a model is: it may be made again.
+    call: int | None = None
+
+    @property
+    def provider(self) -> steps.Value | None:
+        """Who was asked last."""
+        if self.call is None:
+            return None
+        return self.spans[self.call].attributes["gen_ai.provider.name"]
+
+    def add(self, span: Span) -> bool:
+        """Whether there was room."""
+        if len(self.spans) < MOST_SPANS:
+            self.spans.append(span)
+            return True
+        self.left_out += 1
+        return False
+
+    def add_call(self, call: Span, *, again: bool) -> str:
+        """The id of the span of *call*, which is the one before if it is made *again*."""
+        if again and self.call is not None:
+            call = steps.joined(self.spans[self.call], call)
+            self.spans[self.call] = call
+        else:
+            place = len(self.spans)
+            self.call = place if self.add(call) else None
+        return call.id
 
 
 @attrs.define
@@ -60,13 +64,13 @@ class Spans:
     """Takes events, and gives the spans of a turn when that is over.
 
     Attributes:
-        sample: Share of traces that are kept, where nobody before us has decided.
-        providers: Of each provider its protocol, which is how others know it.
+        tracing: What is kept, where nobody before us has decided.
+        peers: Whom the names of providers stand for.
         lost: Spans that there was no room for.
     """
 
-    sample: float = 1.0
-    providers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    tracing: Tracing
+    peers: Mapping[str, Peer]
     lost: int = attrs.field(default=0, init=False)
     _turns: OrderedDict[str, _Turn] = attrs.field(
         factory=OrderedDict[str, _Turn], init=False
@@ -82,11 +86,13 @@ class Spans:
                     turn.handed_in = now - event.measurements["seconds"]
                     turn.source = str(told["source"])
             case news.CALLED:
-                self._add(told["run"], self._model(event, now))
+                self._called(event, now)
             case news.TOOL_ENDED:
-                self._add(told["run"], self._tool(event, now))
+                self._turn(told["run"]).add(steps.tool(event, now))
             case news.TURN_ENDED:
-                return self._whole(event, now)
+                return self._over(told, steps.turn(event, now))
+            case news.ORDER_ENDED:
+                return self._over(told)
             case _:
                 pass
         return []
@@ -100,127 +106,48 @@ class Spans:
                 self.lost += len(oldest.spans)
         return turn
 
-    def _add(self, run: str, span: Span) -> None:
-        turn = self._turn(run)
-        if len(turn.spans) < MOST_SPANS:
-            turn.spans.append(span)
-        else:
-            turn.left_out += 1
-
-    def _model(self, event: supervision.Event, now: float) -> Span:
-        told, measured = event.metadata, event.measurements
-        provider, model = str(told["provider"]), str(told["model"])
-        run, outcome = str(told["run"]), str(told["outcome"])
-        return Span(
-            trace="",
-            id=_id(run, "model", self._number(run)),
-            parent=_id(run, "turn"),
-            name=f"chat {model}",
-            kind="client",
-            begun=now - measured["seconds"],
-            ended=now,
-            attributes={
-                "gen_ai.operation.name": "chat",
-                "gen_ai.provider.name": self.providers.get(provider, provider),
-                "gen_ai.request.model": model,
-                "gen_ai.usage.input_tokens": int(measured["input"]),
-                "gen_ai.usage.output_tokens": int(measured["output"]),
-                "gen_ai.usage.cache_read.input_tokens": int(measured["cached"]),
-                "beamclaw.provider": provider,
-                "beamclaw.waited_seconds": measured["waited"],
-                "beamclaw.first_token_seconds": measured["first"],
-                "beamclaw.cost_dollars": measured["cost"],
-            },
-            error="" if outcome in _FINE else outcome,
-        )
-
-    def _tool(self, event: supervision.Event, now: float) -> Span:
+    def _called(self, event: supervision.Event, now: float) -> None:
         told = event.metadata
-        run, tool, outcome = str(told["run"]), str(told["tool"]), str(told["outcome"])
-        return Span(
-            trace="",
-            id=_id(run, "tool", self._number(run)),
-            parent=_id(run, "turn"),
-            name=f"execute_tool {tool}",
-            kind="internal",
-            begun=now - event.measurements["seconds"],
-            ended=now,
-            attributes={
-                "gen_ai.operation.name": "execute_tool",
-                "gen_ai.tool.name": tool,
-                "gen_ai.tool.call.id": str(told["call"]),
-                "gen_ai.tool.type": "function",
-            },
-            error="" if outcome in _FINE else outcome,
-        )
+        turn, name = self._turn(str(told["run"])), str(told["provider"])
+        peer = self.peers.get(name) or Peer(name)
+        again = event.measurements["resends"] > 0
+        id_ = turn.add_call(steps.call(event, peer, now), again=again)
+        request = steps.request(event, peer, id_, now)
+        if request is not None:
+            turn.add(request)
 
-    def _number(self, run: str) -> str:
-        turn = self._turn(run)
-        return str(len(turn.spans) + turn.left_out)
-
-    def _whole(self, event: supervision.Event, now: float) -> list[Span]:
-        told, measured = event.metadata, event.measurements
-        run, session = str(told["run"]), str(told["session"])
+    def _over(self, told: Mapping[str, Any], own: Span | None = None) -> list[Span]:
+        """All spans of a run that is over; *own* is the turn's."""
+        run = str(told["run"])
         turn = self._turns.pop(run, None) or _Turn()
-        outside = parent_of(str(told["traceparent"]))
-        trace = outside.trace if outside else _id(run, "trace", size=32)
-        if not self._kept(trace, outside):
+        outside = self.tracing.above(run, str(told["traceparent"]))
+        if not outside.sampled:
             return []
         self.lost += turn.left_out
-        above = outside.span if outside else ""
-        begun = now - measured["seconds"]
-        error = str(told["error"]) or str(told["outcome"])
-        common = {
-            "beamclaw.tenant": str(told["tenant"]),
-            "beamclaw.run": run,
-            "gen_ai.conversation.id": session,
-        }
-        found: list[Span] = []
-        if turn.handed_in is not None:
-            top = _id(run, "gateway")
-            found.append(
-                Span(
-                    trace=trace,
-                    id=top,
-                    parent=above,
-                    name=f"message {turn.source}",
-                    kind="server",
-                    begun=min(turn.handed_in, begun),
-                    ended=now,
-                    attributes={**common, "beamclaw.source": turn.source},
-                    error="" if error in _FINE else error,
-                )
+        above, known = list[Span](), steps.common(told)
+        if own is not None:
+            if turn.provider is not None:
+                named = {**own.attributes, "gen_ai.provider.name": turn.provider}
+                own = attrs.evolve(own, attributes=named)
+            if turn.handed_in is not None:
+                above.append(steps.message(own, run, turn.source, turn.handed_in))
+            above.append(own)
+        parents = [outside.span, *(span.id for span in above)]
+        whole = [
+            *map(_below, above, parents),
+            *(_below(span, span.parent or parents[-1]) for span in turn.spans),
+        ]
+        state = str(told["tracestate"])
+        return [
+            attrs.evolve(
+                span,
+                trace=outside.trace,
+                state=state,
+                attributes={**known, **span.attributes},
             )
-            above = top
-        found.append(
-            Span(
-                trace=trace,
-                id=_id(run, "turn"),
-                parent=above,
-                name=f"invoke_agent {told['agent']}",
-                kind="internal",
-                begun=begun,
-                ended=now,
-                attributes={
-                    **common,
-                    "gen_ai.operation.name": "invoke_agent",
-                    "gen_ai.agent.id": str(told["agent"]),
-                    "beamclaw.outcome": str(told["outcome"]),
-                    "beamclaw.tokens": int(measured["tokens"]),
-                    "beamclaw.cost_dollars": measured["cost"],
-                },
-                error="" if error in _FINE else error,
-            )
-        )
-        return found + [attrs.evolve(span, trace=trace) for span in turn.spans]
-
-    def _kept(self, trace: str, outside: Parent | None) -> bool:
-        """By whoever began the trace; else by its id, so that all who see it agree."""
-        if outside is not None and not outside.sampled:
-            return False
-        return outside is not None or int(trace[-8:], 16) < self.sample * (_ENDS + 1)
+            for span in whole
+        ]
 
 
-def _id(*words: str, size: int = 16) -> str:
-    """The same each time: a turn that goes on after a start goes on in its trace."""
-    return sha256("\0".join(words).encode()).hexdigest()[:size]
+def _below(span: Span, parent: str) -> Span:
+    return attrs.evolve(span, parent=parent)

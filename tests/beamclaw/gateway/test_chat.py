@@ -514,3 +514,38 @@ async def test_a_request_on_its_way_when_a_drain_begins_is_answered(node, before
     answer = Answer.of(raw)
     assert answer.status == 200
     assert answer.headers["connection"] == "close"
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    "lines, kept",
+    [
+        (["traceparent: {}"], (PARENT, "")),
+        (
+            ["TraceParent: {}", "TraceState: a=1", "tracestate: b=2,c=3"],
+            (PARENT, "a=1,b=2,c=3"),
+        ),
+        # Of two parents nobody knows which is meant.
+        (["traceparent: {}", "traceparent: {}", "tracestate: a=1"], ("", "")),
+    ],
+)
+async def test_what_a_request_says_of_its_trace_is_kept(node, lines, kept):
+    body = orjson.dumps(
+        {"model": "openclaw", "messages": [{"role": "user", "content": "a"}]}
+    )
+    head = [
+        "POST /v1/chat/completions HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {TOKEN}",
+        "Content-Type: application/json",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+        *(line.format(PARENT) for line in lines),
+    ]
+    async with await node.connect() as stream:
+        await stream.send_all("\r\n".join([*head, "", ""]).encode() + body)
+        assert Answer.of(await read_all(stream)).status == 200
+    (inbound,) = node.tenant.inbounds
+    assert (inbound.traceparent, inbound.tracestate) == kept

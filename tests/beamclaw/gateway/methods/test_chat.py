@@ -1,5 +1,6 @@
 """What is proved: a message that expects something else than is there is not taken."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ import trio
 
 import supervision
 from beamclaw.config.schema import ProviderConfig, SessionsConfig
+from beamclaw.contracts import news
 from beamclaw.contracts.points import SIDES, hooked
 from tests.beamclaw.gateway.socket.talk import Talk, connected
 
 from .conftest import ended, port
 
 KEY = "agent:main:main"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def send(talk: Talk, id: str, **more: Any) -> Any:
@@ -186,3 +189,23 @@ async def test_a_message_that_another_ones_turn_answers_is_over_with_that(start)
         again = {"key": "main", "message": "k3", "idempotencyKey": "k3"}
         found = (await talk.call("sessions.send", again))["payload"]
         assert (found["runId"], found["status"]) == ("k3", "ok")
+
+
+@pytest.mark.parametrize("given, kept", [(PARENT, PARENT), ("nonsense", "")])
+async def test_the_frame_of_a_request_says_to_whose_trace_it_belongs(
+    talk: Talk, given: str, kept: str
+):
+    seen: list[object] = []
+
+    def take(event: supervision.Event) -> None:
+        if event.name == news.TURN_ENDED:
+            seen.append(event.metadata["traceparent"])
+
+    detach = supervision.telemetry.attach(take)
+    params = {"sessionKey": "main", "message": "hello", "idempotencyKey": "k1"}
+    frame = {"type": "req", "id": "x", "method": "chat.send", "params": params}
+    await talk.send(json.dumps({**frame, "traceparent": given}))
+    assert (await talk.answer("x"))["ok"]
+    await ended(talk, KEY)
+    detach()
+    assert seen == [kept]
