@@ -29,7 +29,7 @@ class ProviderFigures:
     Attributes:
         name: ``provider/model``, the provider or the day (UTC).
         errors: Calls that failed, by the kind of the error.
-        retries: Calls that were made because one before had failed.
+        retries: Calls that were made again because one before had failed.
         openings: Times that the provider was left alone.
         cost: In dollars.
         first: From leave to the first that came, *whole*: to the end; of calls that

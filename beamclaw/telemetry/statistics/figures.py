@@ -67,6 +67,7 @@ class Figures:
     def called(self, measured: Mapping[str, float], outcome: str) -> None:
         """A call is over."""
         self.calls += 1
+        self.retries += measured["resends"] > 0
         self.input += int(measured["input"])
         self.output += int(measured["output"])
         self.cached += int(measured["cached"])

@@ -4,7 +4,6 @@ Events are counted as they come, and written some seconds later: whoever kills i
 node, takes the last of them along.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 import supervision
 from beamclaw.config.schema import StatisticsConfig
-from beamclaw.contracts import news
+from beamclaw.contracts import news, providers
 from beamclaw.contracts.statistics import By, ProviderFigures, ReadStatistics
 from beamclaw.contracts.store import (
     ProviderDay,
@@ -24,12 +23,9 @@ from beamclaw.telemetry.undoing import Undo
 from beamclaw.values import frozen
 
 STORE: Final = "store"
-LEFT_ALONE: Final = "beamclaw.provider.left_alone"
 # Models of one day: a client may ask for any name.
 MOST_MODELS: Final = 200
 OTHER: Final = "other"
-# Turns whose last call has failed.
-MOST_TURNS: Final = 10_000
 PATIENCE: Final = 5.0
 
 # Day, provider and model; without a model: of the provider itself.
@@ -70,7 +66,6 @@ class StatisticsServer(supervision.Server):
         self._scrub = scrub
         self._new: dict[Key, Figures] = {}
         self._written = 0
-        self._failed: OrderedDict[str, None] = OrderedDict()
         self._me: supervision.Pid | None = None
 
     async def init(self) -> None:
@@ -83,18 +78,9 @@ class StatisticsServer(supervision.Server):
         told: Mapping[str, Any] = event.metadata
         match event.name:
             case news.CALLED:
-                outcome, run = str(told["outcome"]), str(told["run"])
                 figures = self._of(str(told["provider"]), str(told["model"]))
-                figures.called(event.measurements, outcome)
-                figures.retries += run in self._failed
-                self._failed.pop(run, None)
-                if outcome not in ("ok", "cancelled"):
-                    self._failed[run] = None
-                    if len(self._failed) > MOST_TURNS:
-                        self._failed.popitem(last=False)
-            case news.TURN_ENDED:
-                self._failed.pop(str(told["run"]), None)
-            case name if name == LEFT_ALONE:
+                figures.called(event.measurements, str(told["outcome"]))
+            case providers.LEFT_ALONE:
                 self._of(str(told["provider"]), "").openings += 1
             case _:
                 pass

@@ -12,6 +12,7 @@ from beamclaw.config.schema import StatisticsConfig
 from beamclaw.contracts import news
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import InlineWorker, Outside
+from beamclaw.contracts.providers import LEFT_ALONE
 from beamclaw.contracts.statistics import ReadStatistics
 from beamclaw.store import StoreServer
 from beamclaw.telemetry.statistics import server
@@ -40,7 +41,7 @@ def test_whatever_comes_there_are_no_more_buckets(seconds):
     assert Sketch().quantile(0.5) is None
 
 
-MEASURED = {"input": 5, "output": 2, "cached": 1, "cost": 0.25}
+MEASURED = {"input": 5, "output": 2, "cached": 1, "cost": 0.25, "resends": 0}
 
 
 def figures(outcome: str = "ok", seconds: float = 1.0) -> Figures:
@@ -83,12 +84,17 @@ async def running(folder, clock=Clock, **settings):
         yield
 
 
-def called(outcome: str = "ok", run: str = "r", model: str = "m") -> None:
+def called(outcome: str = "ok", resends: int = 0, model: str = "m") -> None:
     times = (0.0, 0.5, 2.0)
     usage = Usage(input=10, output=3)
-    news.tell_called(
-        "default", run, ("p", model), outcome, times=times, usage=usage, cost=7
+    call = news.Called(
+        tenant="default",
+        run_id="r",
+        resends=resends,
+        target=("p", model),
+        outcome=outcome,
     )
+    news.tell_called(call, times=times, usage=usage, cost=7)
 
 
 async def read(since: str = "2026-11-01", by: str = "model"):
@@ -98,15 +104,15 @@ async def read(since: str = "2026-11-01", by: str = "model"):
 async def test_calls_are_there_after_a_start(tmp_path, autojump_clock):
     async with running(tmp_path):
         called("server")
-        called()
+        called(resends=1)
         called()
         supervision.emit(
-            server.LEFT_ALONE,
+            LEFT_ALONE,
             {"seconds": 5.0},
             {"provider": "p", "key": "1", "kind": "server", "why": ""},
         )
     async with running(tmp_path):
-        called(run="another")
+        called()
         rows = {row.name: row for row in await read()}
     assert set(rows) == {"p", "p/m"}
     row = rows["p/m"]
