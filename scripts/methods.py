@@ -58,7 +58,10 @@ ABSENT: dict[str, str] = {
     "tasks.retry tasks.dismiss": "what is over is in its conversation",
     "terminal.*": "nobody types into a shell of the node by the gateway",
     "fs.*": "folders beside workspaces are not shown",
-    "models.authLogout secrets.*": "keys stand in the configuration",
+    "models.authLogout": "keys stand in the configuration, or where that says",
+    "secrets.resolve": "it tells secrets; here no method does",
+    "secrets.store.*": "the node keeps no secrets of its own: they stand in a file, a "
+    "program or the system's keyring, which the configuration names",
     "skills.*": "skills are folders on the disk, which are put there by hand",
     "hooks.status": "what comes by `/hooks/*` stands in the configuration",
     "diagnostics.*": "a running node is looked at with `beamclaw shell`",

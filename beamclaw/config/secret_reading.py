@@ -91,6 +91,12 @@ class SecretReader:
             case _:
                 return self._said(form, variables, limits, again=again)
 
+    def let_grow_old(self) -> None:
+        """Programs are asked again by the next read that may, however fresh they are."""
+        self._known = {
+            form: (float("-inf"), secret) for form, (_, secret) in self._known.items()
+        }
+
     def _said(
         self,
         form: FromCommand | InKeyring,

@@ -70,6 +70,24 @@ class GetChanges(supervision.Call[Sequence[Change]]):
 
 
 @frozen
+class ReadAgain(supervision.Call["Reread"]):
+    """Read the file and the secrets that stand elsewhere, whether they have changed or not.
+
+    Raises :class:`Refusal`, and then what holds goes on to hold. *by* is who wants it.
+    """
+
+    by: str
+
+
+@frozen(kw_only=True)
+class Reread:
+    """What came of it: how many keys are others now, and what is said of the file."""
+
+    changes: int
+    warnings: Sequence[str]
+
+
+@frozen
 class FileTouched:
     """A cast: the file is another one, perhaps."""
 
@@ -169,6 +187,10 @@ class ConfigServer(supervision.Server):
             match request:
                 case Write(order):
                     return await self._write(order)
+                case ReadAgain(by):
+                    self._origin.secrets.let_grow_old()
+                    todo, warnings = await self._reload(by)
+                    return Reread(changes=len(todo.changes), warnings=warnings)
                 case GetDocument() | GetHistory() | GetChanges():
                     return await self._worker.run(partial(self._read, request))
                 case _:
@@ -206,12 +228,13 @@ class ConfigServer(supervision.Server):
             return attrs.evolve(written, left=left)
         self._tell(order, written)
         try:
-            todo = await self._reload(order.by)
+            todo, _ = await self._reload(order.by)
         except Refusal as refusal:
             return attrs.evolve(written, trouble=str(refusal))
         return attrs.evolve(written, left=todo.left)
 
-    async def _reload(self, by: str) -> Plan:
+    async def _reload(self, by: str) -> tuple[Plan, Sequence[str]]:
+        """What has changed, and what is said of the file."""
         try:
             loaded = await self._worker.run(self._writer.load)
         except ConfigError as error:
@@ -222,6 +245,7 @@ class ConfigServer(supervision.Server):
             raise self._in_trouble(refusal) from None
         self._current.files = loaded.config.files
         todo = plan(self._current.read, loaded.config)
+        warnings = [str(warning) for warning in loaded.warnings]
         if todo.changes:
             await self._take_over(todo)
             supervision.emit(
@@ -232,12 +256,12 @@ class ConfigServer(supervision.Server):
                     "paths": [change.path for change in todo.changes],
                     "parts": list(todo.parts),
                     "waiting": [change.path for change in todo.left],
-                    "warnings": [str(warning) for warning in loaded.warnings],
+                    "warnings": warnings,
                 },
             )
         self._trouble = ""
         await self._keep(loaded.text)
-        return todo
+        return todo, warnings
 
     async def _keep(self, text: str | None) -> None:
         """For a start with a file that cannot be used; the node does without it."""

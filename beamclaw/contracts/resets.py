@@ -79,9 +79,11 @@ def typed(inbound: Inbound) -> Typed | None:
     """The word that a message begins with, if it is one of ours.
 
     In a conversation of a single request it means nothing, nor does it where a turn of
-    another session says it.
+    another session says it, or somebody who wants it to be said.
     """
-    if inbound.ephemeral or not inbound.is_of_person or not inbound.messages:
+    if inbound.ephemeral or inbound.literal or not inbound.is_of_person:
+        return None
+    if not inbound.messages:
         return None
     message = inbound.messages[-1]
     first, *others = message.parts or (None,)

@@ -47,6 +47,7 @@ class Inbound:
             model call that breaks off after text has left fails, it is never restarted.
         ephemeral: A session of this one request: a client that leaves cancels it.
         queue: What to do with it while a turn is in progress; None: as configured.
+        literal: A word behind a slash at its beginning is said, and means nothing.
         follows: The run behind which it is said; what was said since does not count.
         about: Kept with its run, for whoever hands it in.
         parent: It is a tool call's of a turn in another session, which gets the answer.
@@ -75,6 +76,7 @@ class Inbound:
     retractable: bool = True
     ephemeral: bool = False
     queue: QueueMode | None = None
+    literal: bool = False
     follows: str | None = None
     about: str = ""
     parent: Parent | None = None

@@ -10,13 +10,20 @@ import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve
 from beamclaw.contracts import keys, lifecycle, names
 from beamclaw.contracts.ledger_errors import LedgerError
-from beamclaw.contracts.ledger_reads import ReadChildren, ReadJournal, ReadSession
+from beamclaw.contracts.ledger_reads import (
+    ReadChildren,
+    ReadJournal,
+    ReadSession,
+    ReadSessions,
+)
 from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.events.rows import Lately, lately, session_row, title_of
 from beamclaw.gateway.methods._method import Context
 
 R = TypeVar("R")
+# Sessions among which one looks.
+MOST_LOOKED_AT: Final = 10_000
 # Of a journal's end so much is read to say how the session stands.
 TAIL: Final = 40
 # The journal of a session whose title is made is at most so long.
@@ -148,6 +155,17 @@ def entry_of(row: SessionRow) -> dict[str, Any]:
         "parentSessionKey": row.parent,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+async def key_with_id(
+    context: Context, session_id: str, agent: str | None
+) -> str | None:
+    """The key of the session, of *agent* if one is named, that has this id by now."""
+    every = ReadSessions(limit=MOST_LOOKED_AT, ephemeral=None)
+    for row in await context.bus.call(ledger_of(context), every, timeout=None):
+        if row.session_id == session_id and agent in (None, row.agent):
+            return row.key
+    return None
 
 
 def check_id(row: SessionRow, expected: str | None) -> None:

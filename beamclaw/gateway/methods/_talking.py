@@ -132,8 +132,11 @@ def inbound(
     model: str | None = None,
     params: ModelParams | None = None,
     queue: QueueMode | None = None,
+    literal: bool = False,
 ) -> Inbound:
     """The message as it is handed in; *idempotency_key* is the id of its run.
+
+    *literal*: a word behind a slash at its beginning is said, and means nothing.
 
     Raises:
         MethodError: The agent's model cannot do it, or the key names no run.
@@ -162,6 +165,7 @@ def inbound(
         queue=queue,
         traceparent=context.trace.traceparent,
         tracestate=context.trace.tracestate,
+        literal=literal,
     )
 
 

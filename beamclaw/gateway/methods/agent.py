@@ -13,10 +13,11 @@ from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.sessions import RunEnded, abort, read_run
 from beamclaw.gateway.auth.scopes import WRITE
-from beamclaw.gateway.errors import MethodError
+from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.events.messages import usage
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._method import Context, Text, Whole, method
+from beamclaw.gateway.methods._sessions import key_with_id
 from beamclaw.values import frozen
 
 # Seconds between two looks for a run that nobody knows yet.
@@ -26,7 +27,10 @@ MAX_TIMEOUT: Final = 30 * 24 * 3600
 
 @frozen(kw_only=True)
 class AgentParams:
-    """What is said, to whom, and how."""
+    """What is said, to whom, and how.
+
+    A key goes before an id. Where no channel delivers, what says how it would is left.
+    """
 
     message: Text
     idempotency_key: Text
@@ -61,7 +65,7 @@ async def agent(context: Context, params: AgentParams) -> object:
     """Say something to an agent; answers twice: accepted, and what came of it."""
     if params.deliver and not params.best_effort_deliver:
         raise talking.cannot_deliver()
-    where = talking.place(context, params.session_key, params.agent_id, writes=True)
+    where = await _place(context, params)
     settings = talking.thinking(params.thinking)
     if params.extra_system_prompt:
         settings = attrs.evolve(settings, instructions=params.extra_system_prompt)
@@ -100,6 +104,33 @@ async def agent(context: Context, params: AgentParams) -> object:
                         return _result(value, receipt.run_id, context.now_ms - began)
     await abort(context.bus, context.tenant, receipt.session_key, receipt.run_id)
     return {"runId": receipt.run_id, "status": "timeout", "summary": "timeout"}
+
+
+async def _place(context: Context, params: AgentParams) -> talking.Place:
+    """The session that is meant: by its key, its id, or the agent's main one.
+
+    Raises:
+        MethodError: There is none of that id, or it is meant by what nothing here knows.
+    """
+    if params.label is not None:
+        raise invalid("a session is given its label by sessions.patch; leave it out")
+    key = params.session_key
+    if key is None and params.session_id is not None:
+        key = await _with_id(context, params, params.session_id)
+    elif key is None and params.to:
+        raise invalid("there are no channels to find a person by; say sessionKey")
+    return talking.place(context, key, params.agent_id, writes=True)
+
+
+async def _with_id(context: Context, params: AgentParams, session_id: str) -> str:
+    key = await key_with_id(context, session_id, params.agent_id)
+    if key is not None:
+        return key
+    # Said before, and the conversation has got another id since: it is no other message.
+    run = await read_run(context.bus, context.tenant, params.idempotency_key)
+    if run is not None:
+        return run.session_key
+    raise invalid(f"there is no session with the id {session_id[:64]!r}")
 
 
 def _model(params: AgentParams) -> str | None:

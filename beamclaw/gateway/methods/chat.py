@@ -84,6 +84,10 @@ class SendParams:
 @method("chat.send", scope=WRITE, params=SendParams)
 async def send(context: Context, params: SendParams) -> object:
     """Say something; what comes of it are events."""
+    if params.deliver:
+        raise talking.cannot_deliver()
+    if params.fast_mode:
+        raise invalid("no model has a fast mode here; leave out fastMode")
     where = talking.place(context, params.session_key, params.agent_id, writes=True)
     message = talking.inbound(
         context,
@@ -92,6 +96,7 @@ async def send(context: Context, params: SendParams) -> object:
         idempotency_key=params.idempotency_key,
         params=talking.thinking(params.thinking),
         queue=params.queue_mode,
+        literal=params.suppress_command_interpretation,
     )
     overrides = params.expected_tool_overrides
     expected = Expected(

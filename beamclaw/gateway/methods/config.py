@@ -17,7 +17,7 @@ import supervision
 from beamclaw.arguments import Length
 from beamclaw.config import json_schema
 from beamclaw.config.json_schema import Schema, hint_of, inner_of, lookup, steps
-from beamclaw.config.server import NAME, GetDocument, Write
+from beamclaw.config.server import NAME, GetDocument, ReadAgain, Write
 from beamclaw.config.writing.documents import Change, Document, Order, Refusal
 from beamclaw.gateway.auth.scopes import ADMIN, READ
 from beamclaw.gateway.errors import MethodError, invalid, unavailable
@@ -108,6 +108,13 @@ async def patch(context: Context, params: PatchParams) -> object:
         replace=params.replace_paths,
     )
     return await _write(context, params, order)
+
+
+@method("secrets.reload", scope=ADMIN)
+async def secrets_reload(context: Context, params: NoParams) -> object:
+    """Read secrets that stand elsewhere again, and the file: what is new holds at once."""
+    found = await ask_writer(context, ReadAgain(context.principal.account))
+    return {"ok": True, "warningCount": len(found.warnings)}
 
 
 @method("config.schema", scope=READ)
@@ -250,6 +257,7 @@ METHODS: Final = (
     set_,
     apply,
     patch,
+    secrets_reload,
     schema,
     schema_lookup,
 )

@@ -20,6 +20,7 @@ from beamclaw.gateway.events.entries import (
 )
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import (
+    MOST_LOOKED_AT,
     TAIL,
     described,
     find,
@@ -34,9 +35,8 @@ from beamclaw.gateway.methods._sessions import (
 from beamclaw.values import frozen
 
 Some = Annotated[int, Range(1, 1_000_000)]
-# Sessions that one answer lists, and among which one looks; of those previews.
+# Sessions that one answer lists; of those previews.
 MOST_LISTED: Final = 500
-MOST_LOOKED_AT: Final = 10_000
 MOST_PREVIEWS: Final = 64
 LISTED: Final = 100
 

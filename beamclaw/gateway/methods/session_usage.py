@@ -11,8 +11,12 @@ from beamclaw.contracts.ledger_usage import ReadSums, ReadUsage, UsageRow, Usage
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.methods._method import Context, Text, method
-from beamclaw.gateway.methods._sessions import checked_agent, key_of, ledger_of
-from beamclaw.gateway.methods.session_looks import MOST_LOOKED_AT
+from beamclaw.gateway.methods._sessions import (
+    MOST_LOOKED_AT,
+    checked_agent,
+    key_of,
+    ledger_of,
+)
 from beamclaw.gateway.methods.usage import CostParams, days_of, totals
 from beamclaw.values import frozen
 

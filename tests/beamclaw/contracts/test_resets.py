@@ -147,5 +147,10 @@ def test_what_another_session_says_ends_nothing():
     assert typed(given) is None
 
 
+def test_where_somebody_wants_it_to_be_said_it_means_nothing():
+    given = attrs.evolve(inbound(said("user", "/new")), literal=True)
+    assert typed(given) is None
+
+
 def test_in_a_conversation_of_one_request_it_means_nothing():
     assert typed(inbound(said("user", "/new"), ephemeral=True)) is None

@@ -209,3 +209,73 @@ async def test_the_frame_of_a_request_says_to_whose_trace_it_belongs(
     await ended(talk, KEY)
     detach()
     assert seen == [kept]
+
+
+async def test_a_word_behind_a_slash_can_be_said_without_meaning_anything(talk: Talk):
+    await send(talk, "k1")
+    session_id, before = await history(talk)
+    await send(talk, "k2", message="/new", suppressCommandInterpretation=True)
+    same, ids = await history(talk)
+    assert (same, len(ids)) == (session_id, len(before) + 2)
+    await send(talk, "k3", message="/new")
+    assert (await history(talk))[0] != session_id
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"deliver": True}, "there is no channel"),
+        ({"fastMode": True}, "no model has a fast mode here"),
+        ({"fastMode": "auto"}, "no model has a fast mode here"),
+    ],
+)
+async def test_what_cannot_be_done_with_a_message_is_refused(talk: Talk, given, words):
+    asked = {"sessionKey": "main", "message": "hi", "idempotencyKey": "k1"}
+    error = (await talk.call("chat.send", asked | given))["error"]
+    assert words in error["message"]
+    plain = {"deliver": False, "fastMode": False}
+    assert (await send(talk, "k1", **plain))["status"] == "started"
+
+
+async def agent(talk: Talk, id: str, **more: Any) -> Any:
+    """The first of the two answers of `agent`; or its error."""
+    asked = await talk.request("agent", {"message": id, "idempotencyKey": id} | more)
+    answer = await talk.answer(asked)
+    if not answer["ok"]:
+        return answer["error"]["message"]
+    final = (await talk.answer(asked))["payload"]
+    assert (final["status"], final["runId"]) == ("ok", answer["payload"]["runId"])
+    return answer["payload"]
+
+
+async def test_an_agent_is_spoken_to_in_the_conversation_with_an_id(talk: Talk):
+    await talk.call("sessions.create", {"key": "agent:main:other"})
+    made = await talk.call("sessions.describe", {"key": "agent:main:other"})
+    session_id = made["payload"]["session"]["sessionId"]
+    said = await agent(talk, "k1", sessionId=session_id)
+    assert said["sessionKey"] == "agent:main:other"
+    bob = await agent(talk, "k2", sessionId=session_id, agentId="bob")
+    assert bob == f"there is no session with the id {session_id!r}"
+    # The key goes before, and what was taken is the same message under another id, too.
+    assert (await agent(talk, "k3", sessionKey="main", sessionId=session_id))[
+        "sessionKey"
+    ] == KEY
+    await talk.call("sessions.reset", {"key": "agent:main:other"})
+    again = await agent(talk, "k1", sessionId=session_id)
+    assert (again["sessionKey"], again["runId"]) == ("agent:main:other", said["runId"])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"sessionId": "nobody's"}, 'no session with the id "nobody\'s"'),
+        ({"to": "+15550100"}, "no channels to find a person by"),
+        ({"label": "mine"}, "sessions.patch"),
+    ],
+)
+async def test_a_conversation_that_nothing_here_can_find_is_not_the_main_one(
+    talk: Talk, given, words
+):
+    assert words in await agent(talk, "k1", **given)
+    found = await talk.call("sessions.describe", {"key": KEY})
+    assert found["payload"]["session"] is None

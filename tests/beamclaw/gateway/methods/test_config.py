@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+import supervision
 from beamclaw import bus as carrier
 from beamclaw.config.current import Current
 from beamclaw.config.schema import Config
@@ -68,6 +69,41 @@ async def test_a_patch_changes_one_key_and_says_when_it_holds(tmp_path):
     assert told == {"path": str(file), "hash": written["hash"], "ts": at}
     assert "# kept" in file.read_text()
     assert "port: 18791" in file.read_text()
+
+
+async def test_a_secret_that_stands_elsewhere_is_read_again(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("canary-one")
+    own = f"{{own: {{api: openai, api_key: {{command: [cat, {secret}]}}}}}}"
+    text = f"providers: {own}\nstrange: 1\n"
+    async with talking(tmp_path, text=text) as (talk, _):
+        assert (await talk.call("secrets.reload"))["payload"]["ok"]
+        assert key_of_own() == "canary-one"
+        secret.write_text("canary-two")
+        found = await talk.call("secrets.reload")
+        assert found["payload"] == {"ok": True, "warningCount": 1}
+        assert key_of_own() == "canary-two"
+        assert "canary" not in str(found)
+        secret.unlink()
+        error = (await talk.call("secrets.reload"))["error"]
+        assert error["details"]["code"] == "CONFIG_INVALID"
+        assert "providers.own.api_key" in error["message"]
+        # What cannot be read any more goes on to hold.
+        assert key_of_own() == "canary-two"
+
+
+def key_of_own() -> str:
+    entry = supervision.lookup("config")
+    assert entry is not None
+    assert isinstance(entry.value, Config)
+    (key,) = entry.value.providers["own"].keys
+    return key.reveal()
+
+
+async def test_who_may_only_talk_reads_no_secret_again(tmp_path):
+    async with talking(tmp_path, "operator.write") as (talk, _):
+        error = (await talk.call("secrets.reload"))["error"]
+    assert error["details"]["missingScope"] == "operator.admin"
 
 
 async def test_what_is_there_is_replaced_only_by_who_has_read_it(tmp_path):
