@@ -42,17 +42,17 @@ ABSENT: dict[str, str] = {
     "session has a label, and no further order",
     "sessions.dispatch sessions.reclaim sessions.recover sessions.move "
     "sessions.catalog.*": "sessions stay on this node, and others' are not looked at",
-    "sessions.files.*": "which files a session has touched is not kept; "
-    "`agents.workspace.list` has all of them",
-    "artifacts.*": "pictures and files of a conversation, and what tools have said at "
-    "length, are kept for its model, in the conversation's own journal and as long as it "
-    "is; there are no files of theirs with a name and an address",
+    "sessions.files.*": "commands touch files of which nobody is told, so a list of those "
+    "that a session has touched would not be one; `agents.workspace.list` has all of them",
+    "artifacts.*": "no tool hands over a file as its result: what it has made stands in "
+    "the workspace (`agents.workspace.get`), what was sent along with a message in that "
+    "message (`beamclaw.picture`)",
     "audit.run.inspect": "by which chain of persons, agents and grants a turn was begun "
     "is not kept as one record; `audit.list` has its tool calls, `approval.history` what "
     "persons have decided, and `beamclaw audit` what was done to the node",
-    "exec.approval.request": "a question is asked by a call of a turn: what is agreed to "
-    "is bound to that call, which waits for the answer; nothing here would be held to an "
-    "answer that a client has asked for itself",
+    "exec.approval.request": "a question is asked by a call of a turn, which carries out "
+    "exactly what was agreed to; of what a client would do with a yes of its own asking "
+    "nothing here could say whether it was that",
     "question.get question.request question.resolve question.waitAnswer "
     "taskSuggestions.*": "no tool asks with answers to choose from, or suggests",
     "tasks.retry tasks.dismiss": "what is over is in its conversation",
@@ -62,9 +62,13 @@ ABSENT: dict[str, str] = {
     "secrets.resolve": "it tells secrets; here no method does",
     "secrets.store.*": "the node keeps no secrets of its own: they stand in a file, a "
     "program or the system's keyring, which the configuration names",
-    "skills.*": "skills are folders on the disk, which are put there by hand",
-    "hooks.status": "what comes by `/hooks/*` stands in the configuration",
-    "diagnostics.*": "a running node is looked at with `beamclaw shell`",
+    "skills.*": "skills are folders on the disk, put there by who runs the node "
+    "(`beamclaw skills`) and switched by its configuration (`config.patch`); no registry "
+    "of them is asked",
+    "hooks.status": "OpenClaw's hooks are programs that its events start; there are none "
+    "here, and what comes by `/hooks/*` stands in the configuration",
+    "diagnostics.*": "what they tell is of OpenClaw's own queues; a running node is looked "
+    "at with `beamclaw shell`, also over the gateway (`beamclaw.shell`)",
     "gateway.restart.* gateway.suspend.* update.* wizard.* openclaw.* "
     "config.openFile": "a node is started, stopped and changed by who runs it",
 }

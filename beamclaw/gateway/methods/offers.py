@@ -143,6 +143,9 @@ async def commands_list(context: Context, params: CommandsParams) -> object:
     """What may be said behind a slash: the node's own words, and skills."""
     agent = _agent_of(context, params.agent_id, params.session_key)
     skills = await _skills(context, agent)
+    if params.scope == "native":
+        # Those are what the menus of channels have.
+        return {"commands": []}
     return {
         "commands": [
             *(_word(name, words) for name, words in _WORDS),

@@ -249,6 +249,8 @@ async def test_what_may_be_said_behind_a_slash(talk, tmp_path: Path):
         "---\nname: brew\ndescription: Makes tea.\n---\nBoil water.\n"
     )
     found = (await ok(talk, "commands.list"))["commands"]
+    assert (await ok(talk, "commands.list", {"scope": "text"}))["commands"] == found
+    assert await ok(talk, "commands.list", {"scope": "native"}) == {"commands": []}
     names = {each["name"]: each for each in found}
     assert names["new"]["source"] == "native"
     assert names["brew"]["source"] == "skill"
