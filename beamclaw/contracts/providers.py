@@ -37,6 +37,8 @@ TRANSIENT: frozenset[ErrorKind] = frozenset(
 )
 
 
+BreakerState = Literal["closed", "open", "half-open"]
+
 LEFT_ALONE: Final = "beamclaw.provider.left_alone"
 ANSWERS_AGAIN: Final = "beamclaw.provider.answers_again"
 
@@ -316,7 +318,7 @@ class PermitStatus:
 
     Attributes:
         blocked_for: Seconds that are left of a pause that the provider asked for.
-        breaker: ``closed``, ``open`` or ``half-open``.
+        breaker: Open, it is left alone; half-open, one call finds out how it is.
         opens_in: Seconds until it is asked again, if it is open.
         last_error: What went wrong last, for a person; empty: nothing has.
     """
@@ -330,6 +332,6 @@ class PermitStatus:
     usage: Usage
     blocked_for: float = 0.0
     key: int = 0
-    breaker: str = "closed"
+    breaker: BreakerState = "closed"
     opens_in: float = 0.0
     last_error: str = ""

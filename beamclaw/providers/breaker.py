@@ -7,14 +7,12 @@ the provider answers it, the breaker is closed, else it is open again.
 """
 
 from collections import deque
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
-from beamclaw.contracts.providers import ErrorKind
+from beamclaw.contracts.providers import BreakerState, ErrorKind
 from beamclaw.values import frozen
-
-State = Literal["closed", "open", "half-open"]
 
 ILL: Final[frozenset[ErrorKind]] = frozenset({"overloaded", "server", "network"})
 """Failures that say that the provider is ill; after the others it has at least spoken."""
@@ -79,7 +77,7 @@ class Breaker:
         """The same, as the last failure said it."""
         return self._words
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> BreakerState:
         """What it is called."""
         if self._until is None:
             return "closed"

@@ -26,7 +26,7 @@ MAX_FRAMES: Final = 25
 
 # Control characters (terminals obey them), line and paragraph separators, and what
 # turns the direction of writing round.
-_UNSEEN = re.compile(
+UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 )
 
@@ -50,7 +50,7 @@ class Line:
 
 def escape(text: str) -> str:
     """*text* as one line that no terminal obeys."""
-    return _UNSEEN.sub(lambda match: _escaped(match[0]), text)
+    return UNSEEN.sub(lambda match: _escaped(match[0]), text)
 
 
 def _escaped(char: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+import trio
 import yaml
 
-from beamclaw.testing.fake_openai import Reply, Tool, fake_openai
+from beamclaw.testing.fake_openai import Fault, Reply, Tool, fake_openai
 from tests.support.node import Node, open_node
 from tests.support.wire import once
 
@@ -134,12 +135,46 @@ def labels_of(expression):
     yield from re.findall(r"(\w+)\s*(?:=|!=|=~|!~)\"", expression)
 
 
-# What nobody has done yet is not there: these need a person, or a disk that fails.
+@asynccontextmanager
+async def troubled(path) -> AsyncIterator[Node]:
+    """A node whose first provider was ill, and is refused what it asks of both."""
+    async with (
+        fake_openai(answer=curious) as fake,
+        fake_openai(answer=curious) as other,
+    ):
+        ill = {"retry_first": 0.05, "max_attempts": 2}
+        ill |= {"breaker_failures": 2, "breaker_first": 0.05}
+        config = {
+            "providers": {
+                "openai": {"api": "openai", **ill},
+                "other": {"api": "openai", "base_url": other.base_url, "api_key": "x"},
+            },
+            "agents": {"main": {"model": "openai/a", "fallbacks": ["other/b"]}},
+        }
+        file = path / "beamclaw.yaml"
+        file.write_text(json.dumps(config))
+        env = {"OPENAI_BASE_URL": fake.base_url, "OPENAI_API_KEY": "key"}
+        options = ["--config", str(file)]
+        async with open_node(path / "data", env=env, options=options) as node:
+            # It is left alone, and another answers; then it is well again, and busy.
+            fake.fail(Fault(status=503), Fault(status=503))
+            assert (await node.complete("How are you?")).status == 200
+            await trio.sleep(0.1)
+            assert (await node.complete("How are you?")).status == 200
+            fake.fail(Fault(status=429, retry_after=0.1))
+            assert (await node.complete("How are you?")).status == 200
+            fake.fail(Fault(status=404))
+            other.fail(Fault(status=404))
+            assert (await node.complete("How are you?")).status != 200
+            yield node
+
+
+# What nobody has done yet is not there: these need a person.
 UNSEEN = {"beamclaw_approvals_asked_total", "beamclaw_approvals_over_total"}
 
 
 async def test_what_dashboard_and_alerts_ask_for_is_told_by_a_node(tmp_path):
-    async with worked(tmp_path) as node:
+    async with troubled(tmp_path) as node:
         text = (await node.get("/metrics")).body.decode()
     told = set(re.findall(r"^(\w+)(?:\{| )", text, re.MULTILINE))
     for expression in expressions():
@@ -150,6 +185,28 @@ async def test_what_dashboard_and_alerts_ask_for_is_told_by_a_node(tmp_path):
             series = re.findall(rf"^{name}\{{(.*?)\}} ", text, re.MULTILINE)
             known = set(re.findall(r"(\w+)=\"", "".join(series[:1])))
             assert set(labels_of(expression)) <= known, expression
+
+
+async def test_what_becomes_of_calls_that_fail_is_counted(tmp_path):
+    async with troubled(tmp_path) as node:
+        text = (await node.get("/metrics")).body.decode()
+    model = 'tenant="default",provider="openai",model="a"'
+    other = 'tenant="default",provider="other",model="b"'
+    for line in (
+        f'beamclaw_model_retries_total{{{model},kind="overloaded"}} 1',
+        f'beamclaw_model_retries_total{{{model},kind="rate_limit"}} 1',
+        f'beamclaw_model_fallbacks_total{{{model},kind="overloaded"}} 1',
+        f'beamclaw_model_fallbacks_total{{{model},kind="model_not_found"}} 1',
+        f'beamclaw_model_given_up_total{{{other},kind="model_not_found"}} 1',
+        'beamclaw_model_retry_wait_seconds_count{provider="openai"} 2',
+        'beamclaw_model_retry_after_seconds_bucket{provider="openai",le="0.1"} 1',
+        'beamclaw_provider_openings_total{provider="openai",kind="overloaded"} 1',
+        'beamclaw_provider_closings_total{provider="openai"} 1',
+        'beamclaw_provider_breaker{provider="openai",state="closed"} 1',
+        'beamclaw_provider_breaker{provider="openai",state="open"} 0',
+        'beamclaw_provider_pause_seconds{provider="openai"} 0',
+    ):
+        assert line in text.splitlines(), line
 
 
 async def test_a_key_that_is_taken_for_a_model_s_name_is_in_no_figure_and_no_line(

@@ -4,20 +4,15 @@ Nothing here happens per word of an answer: events are emitted per message, call
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
 
 import attrs
 
 import supervision
-from beamclaw.contracts import news, sessions
+from beamclaw.contracts import news, providers, sessions
 from beamclaw.telemetry.contract import EVENTS
 from beamclaw.telemetry.metrics.families import OTHER, Family, Labels
 
 Take = Callable[[Mapping[str, float], Mapping[str, object]], None]
-
-ERRORS: Final = frozenset(
-    name for name, spec in EVENTS.items() if spec.level == "error"
-)
 
 
 @attrs.define
@@ -35,6 +30,7 @@ class Counting:
         self._messages()
         self._turns()
         self._models()
+        self._failures()
         self._tools()
         self._gateway()
         self._processes()
@@ -94,6 +90,11 @@ class Counting:
             "agent",
             "outcome",
         )
+        resumed = self._counter(
+            "beamclaw_turns_resumed_total",
+            "Times that a turn went on after a death.",
+            "tenant",
+        )
         seconds = self._histogram(
             "beamclaw_turn_seconds", "From a turn's beginning to its end.", "tenant"
         )
@@ -102,6 +103,11 @@ class Counting:
             count.add(m["tenant"], m["agent"], m["outcome"])
             seconds.observe(n["seconds"], m["tenant"])
 
+        def started(n: Mapping[str, float], m: Mapping[str, object]) -> None:
+            if n["epoch"] > 1:
+                resumed.add(m["tenant"])
+
+        self._takes[news.TURN_STARTED] = started
         self._takes[news.TURN_ENDED] = ended
 
     def _models(self) -> None:
@@ -144,6 +150,70 @@ class Counting:
                 first.observe(n["first"], m["provider"])
 
         self._takes[news.CALLED] = called
+
+    def _failures(self) -> None:
+        """What becomes of calls that have failed, and of who has failed."""
+        target = ("tenant", "provider", "model")
+        retries = self._counter(
+            "beamclaw_model_retries_total",
+            "Calls of models that are made again, by what went wrong.",
+            *target,
+            "kind",
+        )
+        fallbacks = self._counter(
+            "beamclaw_model_fallbacks_total",
+            "Calls of models in whose place the next model was asked.",
+            *target,
+            "kind",
+        )
+        given_up = self._counter(
+            "beamclaw_model_given_up_total",
+            "Calls of models after which nobody was asked any more.",
+            *target,
+            "kind",
+        )
+        waits = self._histogram(
+            "beamclaw_model_retry_wait_seconds",
+            "Waiting before a call is made again.",
+            "provider",
+        )
+        asked = self._histogram(
+            "beamclaw_model_retry_after_seconds",
+            "What providers ask to wait for (retry-after).",
+            "provider",
+        )
+        opened = self._counter(
+            "beamclaw_provider_openings_total",
+            "Times that a provider failed and was left alone for a while.",
+            "provider",
+            "kind",
+        )
+        closed = self._counter(
+            "beamclaw_provider_closings_total",
+            "Times that a provider that was left alone answered again.",
+            "provider",
+        )
+        counts = {
+            "again": retries,
+            "other-key": retries,
+            "fallback": fallbacks,
+            "given-up": given_up,
+        }
+
+        def failed(n: Mapping[str, float], m: Mapping[str, object]) -> None:
+            count = counts.get(str(m["then"]))
+            if count is not None:
+                count.add(m["tenant"], m["provider"], m["model"], m["kind"])
+            if n["wait"]:
+                waits.observe(n["wait"], m["provider"])
+            if n["retry_after"]:
+                asked.observe(n["retry_after"], m["provider"])
+
+        self._takes[news.MODEL_FAILED] = failed
+        self._takes[providers.LEFT_ALONE] = lambda _, m: opened.add(
+            m["provider"], m["kind"]
+        )
+        self._takes[providers.ANSWERS_AGAIN] = lambda _, m: closed.add(m["provider"])
 
     def _tools(self) -> None:
         calls = self._counter(
@@ -224,14 +294,6 @@ class Counting:
         dropped = self._counter(
             "beamclaw_mailbox_dropped_total",
             "Messages that limited mailboxes have not taken.",
-        )
-        opened = self._counter(
-            "beamclaw_provider_openings_total",
-            "Times that a provider failed and was left alone for a while.",
-            "provider",
-        )
-        self._takes["beamclaw.provider.left_alone"] = lambda _, told: opened.add(
-            str(told["provider"])
         )
         spans = self._counter(
             "beamclaw_traces_spans_total", "Steps of traces, sent or lost.", "outcome"

@@ -6,12 +6,13 @@ what comes after that is counted together, under ``other`` in every label.
 """
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import attrs
+
+from beamclaw.telemetry.lines import UNSEEN
 
 OTHER: Final = "other"
 LONGEST: Final = 100
@@ -19,11 +20,6 @@ LONGEST: Final = 100
 
 # Seconds, from what a loop takes to what a model takes.
 SECONDS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-
-# What Prometheus escapes is escaped when it is written; the rest no screen should obey.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
-)
 
 Labels = tuple[str, ...]
 
@@ -130,7 +126,8 @@ def number(value: float) -> str:
 
 
 def _shown(value: str) -> str:
-    text = _UNSEEN.sub("?", value)
+    # What Prometheus escapes is escaped when it is written; the rest no screen obeys.
+    text = UNSEEN.sub("?", value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

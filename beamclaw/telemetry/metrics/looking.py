@@ -8,7 +8,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import attrs
 import trio
@@ -17,6 +17,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import GatewayStatus
+from beamclaw.contracts.providers import BreakerState
 from beamclaw.telemetry.metrics.families import Family, Labels
 
 _FILES: Final = Path("/proc/self/fd")
@@ -163,6 +164,19 @@ class Looks:
         left_alone = float(found["breaker"] != "closed")
         doc = "Whether it fails and is left alone."
         put("gauge", "beamclaw_provider_left_alone", doc, left_alone, label)
+        for state in get_args(BreakerState):
+            put(
+                "gauge",
+                "beamclaw_provider_breaker",
+                "Its breaker: 1 for the state that it is in.",
+                float(found["breaker"] == state),
+                {**label, "state": state},
+            )
+        for key, what, doc in (
+            ("opens_in", "reopen", "Seconds until it is asked again, left alone."),
+            ("blocked_for", "pause", "Seconds that it has asked everybody to wait."),
+        ):
+            put("gauge", f"beamclaw_provider_{what}_seconds", doc, found[key], label)
 
     def _gateway(self, put: Callable[..., None]) -> None:
         found = _state(GATEWAY)
