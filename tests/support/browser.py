@@ -93,6 +93,36 @@ class Browser:
         """Press the first button that says *label*."""
         assert await self.run(_CLICK, label), f"no button {label!r}"
 
+    async def tell(self, command: str, **params: object) -> Any:
+        """A command of DevTools, for what the standard has no word for."""
+        body = {"cmd": command, "params": params}
+        return await self.of_page("POST", "/goog/cdp/execute", body)
+
+    async def size(self, width: int, height: int, *, phone: bool = False) -> None:
+        """Show the page in a window of that size, which none of its own can have.
+
+        Args:
+            width: In CSS pixels.
+            height: The same.
+            phone: Three dots to a pixel, and a finger instead of a mouse.
+        """
+        await self.tell(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=3 if phone else 1,
+            mobile=phone,
+        )
+        await self.tell("Emulation.setTouchEmulationEnabled", enabled=phone)
+
+    async def system(self, **features: str) -> None:
+        """Say what the system prefers, as ``prefers_color_scheme="dark"``."""
+        wanted = [
+            {"name": name.replace("_", "-"), "value": value}
+            for name, value in features.items()
+        ]
+        await self.tell("Emulation.setEmulatedMedia", features=wanted)
+
     async def complaints(self) -> list[str]:
         """What the browser has found fault with since it was asked last."""
         entries = await self.of_page("POST", "/se/log", {"type": "browser"})

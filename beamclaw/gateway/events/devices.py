@@ -1,8 +1,9 @@
-"""Devices and pairing in OpenClaw's shapes. Times are milliseconds since the epoch."""
+"""Devices and pairing in OpenClaw's shapes, and keys in ours. Times are milliseconds since the epoch."""
 
 from typing import Any, Final
 
 from beamclaw.contracts.devices import (
+    ApiKey,
     Device,
     DeviceToken,
     PairRequest,
@@ -92,6 +93,22 @@ def token_shape(token: DeviceToken) -> Shape:
             "rotatedAtMs": _ms(token.rotated_at),
             "revokedAtMs": _ms(token.revoked_at),
             "lastUsedAtMs": _ms(token.used_at),
+        }
+    )
+
+
+def key_shape(key: ApiKey) -> Shape:
+    """An API key: what it is good for, never it itself."""
+    return _said(
+        {
+            "id": key.id,
+            "name": key.name,
+            "scopes": list(key.scopes),
+            "createdAtMs": _ms(key.made_at),
+            "createdBy": key.made_by,
+            "expiresAtMs": _ms(key.expires_at),
+            "revokedAtMs": _ms(key.revoked_at),
+            "lastUsedAtMs": _ms(key.used_at),
         }
     )
 

@@ -1,4 +1,4 @@
-"""Devices: who waits to be paired, who is, and their tokens.
+"""Devices: who waits to be paired, who is, and their tokens; and API keys.
 
 A client that came with a device's own token manages that device alone, unless it may do
 everything; see :mod:`beamclaw.gateway.auth.management`.
@@ -6,21 +6,23 @@ everything; see :mod:`beamclaw.gateway.auth.management`.
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import supervision
-from beamclaw.arguments import Length
+from beamclaw.arguments import Length, Range
 from beamclaw.contracts import devices
 from beamclaw.contracts.devices import NAME, Actor, NoSuchDevice, NotAllowed
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.gateway.auth.scopes import PAIRING
+from beamclaw.gateway.auth.scopes import ADMIN, PAIRING
 from beamclaw.gateway.errors import invalid, unavailable
-from beamclaw.gateway.events.devices import device_shape, request_shape
+from beamclaw.gateway.events.devices import device_shape, key_shape, request_shape
 from beamclaw.gateway.methods._method import Context, NoParams, Text, method
 from beamclaw.values import frozen
 
 R = TypeVar("R")
 Scopes = Annotated[tuple[Text, ...], Length(0, 64)]
+# Ten years, in seconds: who wants a key for longer wants one for ever.
+LONGEST_KEY: Final = 315_360_000
 
 
 @frozen(kw_only=True)
@@ -147,6 +149,53 @@ async def token_revoke(context: Context, params: TokenParams) -> object:
     }
 
 
+@frozen(kw_only=True)
+class NewKeyParams:
+    """What a key is called and good for; without *seconds*, for ever."""
+
+    name: Annotated[str, Length(1, devices.LONGEST_NAME)]
+    scopes: Annotated[tuple[Text, ...], Length(1, 64)]
+    seconds: Annotated[int, Range(1, LONGEST_KEY)] | None = None
+
+
+@frozen(kw_only=True)
+class KeyParams:
+    """A key."""
+
+    id: Text
+
+
+@method("beamclaw.keys.list", scope=ADMIN, published=False)
+async def key_list(context: Context, params: NoParams) -> object:
+    """API keys, the oldest first, void ones too; the keys themselves are nowhere."""
+    del params
+    order = devices.ListKeys(actor=_actor(context), tenant=context.tenant)
+    found = await _ask(context, order)
+    own = context.principal.key_id
+    return {"keys": [{**key_shape(key), "own": key.id == own} for key in found]}
+
+
+@method("beamclaw.keys.create", scope=ADMIN, params=NewKeyParams, published=False)
+async def key_create(context: Context, params: NewKeyParams) -> object:
+    """Make an API key; it is told this once."""
+    order = devices.CreateKey(
+        actor=_actor(context),
+        tenant=context.tenant,
+        name=params.name,
+        scopes=params.scopes,
+        seconds=params.seconds,
+    )
+    made = await _ask(context, order)
+    return {"key": key_shape(made.key), "secret": made.secret}
+
+
+@method("beamclaw.keys.revoke", scope=ADMIN, params=KeyParams, published=False)
+async def key_revoke(context: Context, params: KeyParams) -> object:
+    """Make an API key void; what is in progress with it is cut off."""
+    order = devices.RevokeKey(actor=_actor(context), id=params.id)
+    return {"key": key_shape(await _ask(context, order))}
+
+
 def _actor(context: Context) -> Actor:
     principal = context.principal
     own = principal.method == "device-token"
@@ -173,7 +222,7 @@ def _in_words() -> Generator[None]:
         raise invalid(str(error)) from None
     except (supervision.CallFailed, DataFolderError) as error:
         raise unavailable(
-            f"devices cannot be managed now: {error}", retry_after=0.5
+            f"devices and keys cannot be managed now: {error}", retry_after=0.5
         ) from None
 
 
@@ -185,4 +234,7 @@ METHODS = (
     pair_rename,
     token_rotate,
     token_revoke,
+    key_list,
+    key_create,
+    key_revoke,
 )

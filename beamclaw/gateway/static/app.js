@@ -1,6 +1,9 @@
 // The page: who signs in, the frame with its views, and what all of them share.
 
-import { add, announce, button, confirmed, h, icon, put, toast } from "./dom.js";
+import { followApprovals, loadApprovals } from "./approvals.js";
+import { announce, button, confirmed, h, icon, put, refocus, toast } from "./dom.js";
+import { unseen } from "./parts.js";
+import { followKeyboard } from "./viewport.js";
 import { Refused, Wire } from "./wire.js";
 
 const KEPT = "beamclaw.token";
@@ -15,15 +18,13 @@ const VIEWS = [
   ["logs", "Logs"],
 ];
 
-export const app = {
-  wire: null,
-  // Questions to persons that are open, by id.
-  approvals: new Map(),
-  listeners: new Set(),
-};
+// Milliseconds until a node that did not answer is asked again.
+const AGAIN = 2000;
 
 const place = document.getElementById("app");
 const mode = document.documentElement.dataset.auth;
+let wire = null;
+let waiting = 0;
 let leaveView = () => {};
 let shown = "";
 let updateView = null;
@@ -49,16 +50,21 @@ function nextTheme() {
 // --- signing in
 
 async function begin() {
-  theme(localStorage.getItem(THEME) ?? "auto");
-  const code = /^#code=([\w-]{1,200})$/.exec(location.hash)?.[1];
+  const code = linked();
   if (code) {
     // Spent in this moment, and gone from the address and the history before.
     history.replaceState(null, "", `${location.pathname}#/chat`);
     try {
-      sessionStorage.setItem(KEPT, await enter(code));
+      const token = await enter(code);
+      out();
+      sessionStorage.setItem(KEPT, token);
     } catch (error) {
-      front(error.message);
-      return;
+      if (!sessionStorage.getItem(KEPT)) {
+        front(error.message);
+        return;
+      }
+      toast(error.message, true);
+      if (wire) return;
     }
   }
   const token = sessionStorage.getItem(KEPT);
@@ -66,12 +72,18 @@ async function begin() {
   else await signIn(token);
 }
 
+// The code of a link of `beamclaw dashboard`.
+function linked() {
+  return /^#code=([\w-]{1,200})$/.exec(location.hash)?.[1];
+}
+
 async function enter(code) {
   const answer = await fetch("/page/enter", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ code }),
-  });
+  }).catch(() => null);
+  if (!answer) throw new Refused({ message: "the node does not answer; open the link again" });
   const body = await answer.json();
   if (!answer.ok) throw new Refused({ message: body.error?.message ?? "the link is not good" });
   return body.token;
@@ -83,14 +95,15 @@ function credentials(token) {
 }
 
 async function signIn(token) {
-  const wire = new Wire(credentials(token));
+  clearTimeout(waiting);
+  const tried = new Wire(credentials(token));
   try {
-    await wire.open();
+    await tried.open();
   } catch (error) {
-    wire.close();
+    tried.close();
     if (error.retryable || !error.code) {
       front(`${error.message}; trying again …`);
-      setTimeout(() => signIn(token), 2000);
+      waiting = setTimeout(() => signIn(token), AGAIN);
     } else {
       sessionStorage.removeItem(KEPT);
       front(error.message);
@@ -98,21 +111,33 @@ async function signIn(token) {
     return;
   }
   if (token) sessionStorage.setItem(KEPT, token);
-  app.wire = wire;
+  wire = tried;
   wire.on("refused", (error) => {
-    wire.close();
     sessionStorage.removeItem(KEPT);
-    leaveView();
+    out();
     front(error.message);
   });
   frame();
 }
 
-function front(problem = "") {
-  const what = mode === "password" ? "Password" : "Token";
-  // Nobody is there for whom a view could be shown.
-  onhashchange = null;
+// Nobody is there any more for whom a view could be shown.
+function out() {
+  clearTimeout(waiting);
+  wire?.close();
+  wire = null;
+  leaveView();
+  leaveView = () => {};
   shown = "";
+}
+
+function front(problem = "") {
+  const told = document.getElementById("problem");
+  if (told) {
+    // What is being typed stays.
+    told.textContent = problem;
+    return;
+  }
+  const what = mode === "password" ? "Password" : "Token";
   const field = h("input", {
     id: "token",
     type: "password",
@@ -125,7 +150,9 @@ function front(problem = "") {
     {
       onsubmit: (event) => {
         event.preventDefault();
-        if (field.value.trim()) signIn(field.value.trim());
+        const typed = field.value.trim();
+        field.value = "";
+        if (typed) signIn(typed);
       },
     },
     h("label", { for: "token" }, what),
@@ -151,28 +178,27 @@ function front(problem = "") {
 async function signOut() {
   const yes = await confirmed("Sign out?", "This tab forgets who you are. Conversations and turns go on.", "Sign out");
   if (!yes) return;
-  await app.wire.ask("beamclaw.leave").catch(() => {});
-  app.wire.close();
   sessionStorage.removeItem(KEPT);
-  leaveView();
-  location.hash = "";
-  front();
+  await wire?.ask("beamclaw.leave").catch(() => {});
+  // With the page goes all that it remembers: words that were not sent, questions of agents.
+  history.replaceState(null, "", location.pathname);
+  location.reload();
 }
 
 // --- the frame
 
 function frame() {
   const links = VIEWS.map(([name, words]) =>
-    h("a", { href: `#/${name}`, "data-view": name }, icon(name), words),
+    h("a", { href: `#/${name}`, "data-view": name }, icon(name), h("span", { class: "words" }, words)),
   );
   const state = h("p", { class: "state", role: "status" }, "connected");
   const told = { open: "connected", lost: "connecting again …" };
-  app.wire.on("state", (now) => {
+  wire.on("state", (now) => {
     state.dataset.state = now;
     state.textContent = told[now] ?? now;
     if (now === "open") again();
   });
-  const colours = button([icon("theme"), h("span", { class: "unseen" }, "Colours: light, dark or the system's")], () => toast(`Colours: ${nextTheme()}`), { class: "bare" });
+  const colours = button([icon("theme"), unseen("Colours: light, dark or the system's")], () => toast(`Colours: ${nextTheme()}`), { class: "bare" });
   const leave = button([icon("leave"), "Sign out"], signOut, { class: "bare" });
   put(
     place,
@@ -189,16 +215,14 @@ function frame() {
       h("main", { id: "main", tabindex: "-1" }),
     ),
   );
-  followApprovals();
-  onhashchange = route;
-  shown = "";
+  followApprovals(wire);
   route();
 }
 
 // The connection is back: what is shown may be old.
 function again() {
-  loadApprovals();
-  app.wire.tell("again", null);
+  loadApprovals(wire);
+  wire.tell("again", null);
 }
 
 export function go(...steps) {
@@ -211,6 +235,12 @@ function decoded(step) {
   } catch {
     return ""; // nobody here has made this address
   }
+}
+
+// What the address says: a view, or a link that was opened in this tab.
+function moved() {
+  if (linked()) begin();
+  else if (wire) route();
 }
 
 async function route() {
@@ -226,6 +256,7 @@ async function route() {
   document.title = `${known[1]} · BeamClaw`;
   if (shown === name && updateView) {
     updateView(steps);
+    hold();
     return;
   }
   leaveView();
@@ -233,12 +264,16 @@ async function route() {
   updateView = null;
   shown = name;
   const main = document.getElementById("main");
-  const view = await import(`./${name}.js`);
+  const view = await import(`./${name}.js`).catch(() => null);
   if (shown !== name) return;
+  if (!view) {
+    unloaded(put(main));
+    return;
+  }
   const offs = [];
   const context = {
-    wire: app.wire,
-    on: (event, listener) => offs.push(app.wire.on(event, listener)),
+    wire,
+    on: (event, listener) => offs.push(wire.on(event, listener)),
     every: (seconds, work) => {
       const timer = setInterval(() => document.hidden || work(), seconds * 1000);
       offs.push(() => clearInterval(timer));
@@ -247,6 +282,22 @@ async function route() {
   };
   leaveView = () => offs.splice(0).forEach((end) => end());
   updateView = view.open(put(main), context, steps) ?? null;
+  hold();
+}
+
+// A browser does not ask twice for a program of the page that it could not load.
+function unloaded(main) {
+  main.append(
+    h("div", { class: "empty" }, h("p", {}, "This view could not be loaded: the node does not answer."), button("Load the page again", () => location.reload())),
+  );
+  const off = wire.on("again", () => location.reload());
+  leaveView = off;
+}
+
+// Where what had the focus is shown no more, what took its place has it.
+function hold() {
+  const at = document.activeElement;
+  if (at === document.body || !at?.checkVisibility()) refocus(place);
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -259,77 +310,18 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 
 addEventListener("keydown", (event) => {
   const at = event.altKey && !event.ctrlKey && !event.metaKey ? Number(event.key) : 0;
-  if (at >= 1 && at <= VIEWS.length && app.wire) {
+  if (at >= 1 && at <= VIEWS.length && wire) {
     event.preventDefault();
     location.hash = `#/${VIEWS[at - 1][0]}`;
     document.getElementById("main")?.focus();
   }
 });
 
-// --- questions to persons: everywhere, so that nobody waits for somebody who looks elsewhere
+// A connection may have died while nobody looked: that is found out when somebody does.
+addEventListener("online", () => wire?.check());
+document.addEventListener("visibilitychange", () => document.hidden || wire?.check());
 
-function followApprovals() {
-  if (!app.wire.may("operator.approvals")) return;
-  app.wire.on("exec.approval.requested", (asked) => {
-    app.approvals.set(asked.id, asked);
-    changed();
-    announce(`an agent asks: ${asked.request.command}`);
-  });
-  app.wire.on("exec.approval.resolved", ({ id }) => {
-    app.approvals.delete(id);
-    changed();
-  });
-  loadApprovals();
-}
-
-async function loadApprovals() {
-  if (!app.wire.may("operator.approvals")) return;
-  const found = await app.wire.ask("exec.approval.list").catch(() => null);
-  if (!found) return;
-  app.approvals = new Map((found.approvals ?? found).map((asked) => [asked.id, asked]));
-  changed();
-}
-
-function changed() {
-  const link = document.querySelector('[data-view="access"]');
-  link?.querySelector(".badge")?.remove();
-  const open = app.approvals.size;
-  if (open) link?.append(h("span", { class: "badge" }, open, h("span", { class: "unseen" }, " questions wait")));
-  for (const listener of [...app.listeners]) listener();
-}
-
-const DECISIONS = { "allow-once": "Allow once", "allow-always": "Always allow", deny: "Deny" };
-
-export function approval(asked) {
-  const { request } = asked;
-  const answer = async (decision) => {
-    for (const each of buttons) each.disabled = true;
-    try {
-      await app.wire.ask("exec.approval.resolve", { id: asked.id, decision });
-      app.approvals.delete(asked.id);
-      changed();
-    } catch (error) {
-      toast(error.message, true);
-      for (const each of buttons) each.disabled = false;
-    }
-  };
-  const buttons = (request.allowedDecisions ?? ["allow-once", "deny"]).map((decision) =>
-    button(DECISIONS[decision] ?? decision, () => answer(decision), {
-      class: decision === "deny" ? "danger" : decision === "allow-once" ? "main" : "",
-    }),
-  );
-  const facts = Object.entries(request.details ?? {}).filter(([name]) => !["command", "why"].includes(name));
-  return h(
-    "section",
-    { class: "approval", "aria-label": "a question of the agent" },
-    h("h3", {}, `${request.agentId ?? "An agent"} asks whether it may`),
-    request.warningText && h("p", { class: "quiet" }, request.warningText),
-    h("pre", { class: "box", tabindex: "0", "aria-label": "what it wants to do" }, request.command),
-    facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    h("p", {}),
-    h("div", { class: "buttons" }, buttons),
-  );
-}
-
-export { add };
+addEventListener("hashchange", moved);
+followKeyboard();
+theme(localStorage.getItem(THEME) ?? "auto");
 begin();

@@ -1,6 +1,10 @@
 // Elements out of values. There is no way here to make markup out of a text.
 
 const SVG = "http://www.w3.org/2000/svg";
+// Milliseconds for which a word on what was done is to be read.
+const TOASTED = 6000;
+
+let gone = 0;
 
 // h("p", {class: "quiet", onclick: f, "aria-label": "…"}, "text", element, [more])
 export function h(tag, props, ...kids) {
@@ -22,7 +26,7 @@ function fill(element, props, kids) {
   return element;
 }
 
-export function add(element, kids) {
+function add(element, kids) {
   for (const kid of kids.flat(Infinity)) {
     if (kid === undefined || kid === null || kid === false) continue;
     element.append(kid instanceof Node ? kid : String(kid));
@@ -30,9 +34,52 @@ export function add(element, kids) {
   return element;
 }
 
+// Puts `kids` in place of what is in `element`. Whoever works there with the keyboard, or
+// has scrolled a table to the side, is where he was.
 export function put(element, ...kids) {
+  const again = keep(element);
   element.replaceChildren();
-  return add(element, kids);
+  add(element, kids);
+  again();
+  return element;
+}
+
+function keep(element) {
+  const aside = [...element.querySelectorAll(".wide")].map((each) => [each.ariaLabel, each.scrollLeft]).filter(([, left]) => left);
+  const focused = document.activeElement;
+  const held = focused !== element && element.contains(focused);
+  const name = held && named(focused);
+  const at = held ? focusable(element).indexOf(focused) : 0;
+  return () => {
+    for (const [label, left] of aside)
+      for (const each of element.querySelectorAll(".wide")) if (each.ariaLabel === label) each.scrollLeft = left;
+    if (!held) return;
+    const all = focusable(element);
+    // The same, else what stands in its place, as "Resume" does after "Suspend".
+    refocus(element, all.find((each) => named(each) === name) ?? all[Math.min(at, all.length - 1)]);
+  };
+}
+
+function focusable(element) {
+  const all = element.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]");
+  return [...all].filter((each) => each.checkVisibility());
+}
+
+function named(element) {
+  return [element.tagName, element.id, element.getAttribute("href") ?? element.ariaLabel ?? element.textContent].join(" ");
+}
+
+// The focus goes to `wanted`, or to what is around `place`: never to nothing.
+export function refocus(place, wanted) {
+  (wanted ?? place.parentElement?.closest("[tabindex]") ?? document.getElementById("main"))?.focus({ preventScroll: true });
+}
+
+// Takes an element away, on which the focus may be.
+export function drop(element) {
+  const place = element.parentElement;
+  const focused = element.contains(document.activeElement);
+  element.remove();
+  if (focused) refocus(place);
 }
 
 // A text that changes often: touched only when it is another one.
@@ -70,6 +117,20 @@ export function button(words, onclick, props) {
   return h("button", { type: "button", onclick, ...props }, words);
 }
 
+// Shows a dialog. When it is closed it is gone, and the focus is where it was, also if that
+// was drawn anew meanwhile. `closed` gets with what it was closed.
+export function ask(dialog, closed = () => {}) {
+  const from = document.activeElement;
+  const name = named(from);
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (!from.isConnected) refocus(document.body, focusable(document.body).find((each) => named(each) === name));
+    closed(dialog.returnValue);
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
 // Asks before something is done; resolves to whether it shall be.
 export function confirmed(title, words, yes) {
   return new Promise((resolve) => {
@@ -85,13 +146,22 @@ export function confirmed(title, words, yes) {
         button(yes, () => dialog.close("yes"), { class: "danger" }),
       ),
     );
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+    ask(dialog, (value) => resolve(value === "yes"));
   });
+}
+
+// Copies a text; resolves to whether it is. Where the browser does not let it, as on a page
+// that came by plain HTTP from elsewhere, `shown` is marked for the keyboard.
+export async function copy(text, shown, place = document.body) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast("Copied", false, place);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(shown);
+    toast("It is marked: copy it with the keyboard", false, place);
+    return false;
+  }
 }
 
 // For who cannot see that something has changed.
@@ -103,12 +173,13 @@ export function announce(words) {
   });
 }
 
-let gone = 0;
-export function toast(words, bad = false) {
+// A word on what was done, or why it was not.
+// `place`: a dialog, before which nothing else is seen.
+export function toast(words, bad = false, place = document.body) {
   document.querySelector(".toast")?.remove();
   const shown = h("div", { class: bad ? "toast bad" : "toast" }, words);
-  document.body.append(shown);
+  place.append(shown);
   announce(words);
   clearTimeout(gone);
-  gone = setTimeout(() => shown.remove(), 6000);
+  gone = setTimeout(() => shown.remove(), TOASTED);
 }

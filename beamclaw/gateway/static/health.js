@@ -2,6 +2,7 @@
 
 import { line } from "./chart.js";
 import { h, put } from "./dom.js";
+import { facts, table } from "./parts.js";
 import { bytes, count, duration, plural } from "./words.js";
 
 const EVERY = 1;
@@ -54,7 +55,7 @@ export function open(main, context) {
   }
 
   function drawProviders(found) {
-    const heads = ["Provider", "State", "In use", "Waiting", "Calls", "Errors", "Last error"];
+    const heads = [["Provider"], ["State"], ["In use", "num"], ["Waiting", "num"], ["Calls", "num"], ["Errors", "num"], ["Last error"]];
     const rows = Object.entries(found).map(([name, each]) => {
       if (each.unavailable) return h("tr", {}, h("td", {}, name), h("td", { class: "bad", colspan: 6 }, each.unavailable));
       const paused = each.blocked_for > 0 ? `pauses ${duration(each.blocked_for)}` : each.breaker === "closed" ? "well" : `${each.breaker}, asked again in ${duration(each.opens_in)}`;
@@ -68,7 +69,7 @@ export function open(main, context) {
         h("td", {}, each.last_error),
       );
     });
-    put(providers, h("h2", {}, "Providers"), rows.length ? h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "providers" }, h("table", {}, h("thead", {}, h("tr", {}, heads.map((each, at) => h("th", { scope: "col", class: at > 1 && at < 6 ? "num" : "" }, each)))), h("tbody", {}, rows))) : h("p", { class: "quiet" }, "No provider is configured."));
+    put(providers, h("h2", {}, "Providers"), rows.length ? table("providers", heads, rows) : h("p", { class: "quiet" }, "No provider is configured."));
   }
 
   function drawSlow(late) {
@@ -82,7 +83,7 @@ export function open(main, context) {
   }
 
   function drawMachine(info) {
-    const facts = [
+    const known = [
       ["machine", `${info.osLabel}, ${info.arch}, ${info.cpuCount} cores`],
       ["load", info.loadAverage.map((each) => each.toFixed(2)).join(" · ")],
       ["memory", `${bytes(info.memoryFreeBytes)} of ${bytes(info.memoryTotalBytes)} free`],
@@ -90,7 +91,7 @@ export function open(main, context) {
       ["runs on", `${info.nodeVersion}, process ${info.pid}`],
       ["version", wire.hello.server?.version],
     ];
-    put(machine, h("h2", {}, "Machine"), h("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+    put(machine, h("h2", {}, "Machine"), facts(known));
   }
 
   watch();

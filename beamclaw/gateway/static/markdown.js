@@ -1,7 +1,8 @@
 // Markdown as elements. Whatever a model writes becomes text in elements that are made
 // here; no part of it is ever read as markup, and nothing is loaded for it.
 
-import { button, h } from "./dom.js";
+import { button, copy, h } from "./dom.js";
+import { wide } from "./parts.js";
 
 const MOST = 100_000;
 // Characters within which what was opened has to close: hostile text costs no more.
@@ -48,17 +49,13 @@ function code(lines, at, [, mark, language], place) {
     end += 1;
   }
   const text = found.join("\n");
-  const copy = button("Copy", async () => {
-    await navigator.clipboard?.writeText(text);
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy"), 1500);
-  });
+  const words = h("code", {}, text);
   place.append(
     h(
       "figure",
       { class: "code" },
-      h("figcaption", {}, h("span", {}, language || "text"), copy),
-      h("pre", { tabindex: "0", "aria-label": `code: ${language || "text"}` }, h("code", {}, text)),
+      h("figcaption", {}, h("span", {}, language || "text"), button("Copy", () => copy(text, words))),
+      h("pre", { tabindex: "0", "aria-label": `code: ${language || "text"}` }, words),
     ),
   );
   return end + 1;
@@ -123,7 +120,7 @@ function table(lines, at, place) {
   at += 2;
   while (at < lines.length && row(lines[at]) && lines[at].trim())
     body.append(h("tr", {}, cells(lines[at++]).map((cell) => inline(h("td"), cell))));
-  place.append(h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "table" }, h("table", {}, h("thead", {}, head), body)));
+  place.append(wide("table", h("table", {}, h("thead", {}, head), body)));
   return at;
 }
 
@@ -146,7 +143,7 @@ function seek(text, mark, from) {
 }
 
 // One pass from left to right: what does not close is text.
-export function inline(place, text, depth = 0) {
+function inline(place, text, depth = 0) {
   let plain = "";
   let at = 0;
   const flush = () => {

@@ -2,6 +2,7 @@
 
 import { bars } from "./chart.js";
 import { h, put } from "./dom.js";
+import { figure, table, unseen } from "./parts.js";
 import { count, money, short } from "./words.js";
 
 const RANGES = { "7d": "7 days", "30d": "30 days", "90d": "90 days" };
@@ -45,9 +46,9 @@ export function open(main, context) {
       ),
       h("section", { class: "card" }, h("h2", {}, "Caps of today (UTC)"), caps(limits)),
       h("section", { class: "card" }, h("h2", {}, `By day, last ${RANGES[range.value]}`), days.length ? bars(days, "by day", words) : h("p", { class: "empty" }, "No model was asked in this time.")),
-      table("By agent", usage.aggregates.byAgent.map((row) => [row.agentId, row.totals])),
-      table("By model", usage.aggregates.byModel.map((row) => [`${row.provider}/${row.model}`, row.totals])),
-      table("By session, the dearest first", usage.sessions.map((row) => [h("a", { href: `#/sessions/${encodeURIComponent(row.key)}` }, row.label || short(row.key)), row.usage])),
+      taken("By agent", usage.aggregates.byAgent.map((row) => [row.agentId, row.totals])),
+      taken("By model", usage.aggregates.byModel.map((row) => [`${row.provider}/${row.model}`, row.totals])),
+      taken("By session, the dearest first", usage.sessions.map((row) => [h("a", { href: `#/sessions/${encodeURIComponent(row.key)}` }, row.label || short(row.key)), row.usage])),
     );
   }
 
@@ -66,10 +67,6 @@ function dates(first, last) {
   return found;
 }
 
-function figure(name, value) {
-  return h("section", { class: "card" }, h("h2", { class: "quiet" }, name), h("p", { class: "figure" }, value));
-}
-
 function caps(limits) {
   if (limits.unavailable) return h("p", { class: "bad" }, limits.unavailable);
   const shown = limits.caps.map((cap) => {
@@ -86,35 +83,15 @@ function caps(limits) {
     );
   });
   return [
-    shown.length
-      ? h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "caps" }, h("table", {}, h("thead", {}, h("tr", {}, ["Cap", "Of", "Used", ""].map((each) => h("th", { scope: "col" }, each || h("span", { class: "unseen" }, "figures"))))), h("tbody", {}, shown)))
-      : h("p", { class: "quiet" }, "No cap is configured (limits in the configuration)."),
+    shown.length ? table("caps", ["Cap", "Of", "Used", unseen("figures")].map((head) => [head]), shown) : h("p", { class: "quiet" }, "No cap is configured (limits in the configuration)."),
     (limits.warnings ?? []).map((each) => h("p", { class: "warn" }, each)),
   ];
 }
 
-function table(name, rows) {
+function taken(name, rows) {
   if (!rows.length) return null;
-  const heads = ["", "Calls", "Read", "From a cache", "Written", "Cost"];
-  return h(
-    "section",
-    { class: "card" },
-    h("h2", {}, name),
-    h(
-      "div",
-      { class: "wide", tabindex: "0", role: "group", "aria-label": name },
-      h(
-        "table",
-        {},
-        h("thead", {}, h("tr", {}, heads.map((each, at) => h("th", { scope: "col", class: at ? "num" : "" }, each || h("span", { class: "unseen" }, "of what"))))),
-        h(
-          "tbody",
-          {},
-          rows.map(([label, sums]) =>
-            h("tr", {}, h("td", {}, label), [sums.calls, sums.input + sums.cacheRead, sums.cacheRead, sums.output].map((each) => h("td", { class: "num" }, count(each))), h("td", { class: "num" }, money(sums.totalCost))),
-          ),
-        ),
-      ),
-    ),
-  );
+  const heads = [[unseen("of what")], ...["Calls", "Read", "From a cache", "Written", "Cost"].map((head) => [head, "num"])];
+  const cells = (sums) => [...[sums.calls, sums.input + sums.cacheRead, sums.cacheRead, sums.output].map(count), money(sums.totalCost)];
+  const body = rows.map(([label, sums]) => h("tr", {}, h("td", {}, label), cells(sums).map((cell) => h("td", { class: "num" }, cell))));
+  return h("section", { class: "card" }, h("h2", {}, name), table(name, heads, body));
 }

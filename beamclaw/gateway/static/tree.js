@@ -1,7 +1,8 @@
 // The living tree: every process as it stands now, and one of them from the inside.
 
 import { go } from "./app.js";
-import { announce, button, confirmed, h, icon, put, say, toast } from "./dom.js";
+import { announce, button, confirmed, drop, h, icon, put, say, toast } from "./dom.js";
+import { facts, unseen } from "./parts.js";
 import { count, cut, duration } from "./words.js";
 
 const EVERY = 0.7;
@@ -43,7 +44,7 @@ export function open(main, context, steps) {
     draw(root, top, 0, "", seen);
     for (const [key, row] of rows)
       if (!seen.has(key)) {
-        row.item.remove();
+        drop(row.item);
         rows.delete(key);
       }
     if (before) falls(before, seen);
@@ -108,7 +109,7 @@ export function open(main, context, steps) {
       children: h("ul"),
       short: "",
     };
-    parts.pick = button([parts.dot, parts.name], () => go("tree", parts.called), { class: "bare" });
+    parts.pick = button([parts.dot, parts.name], () => go("tree", parts.called), { class: "bare pick" });
     parts.line = h("div", { class: "process" }, h("span", { class: "who" }, parts.fold, parts.leaf, parts.pick), parts.mailbox, parts.rate, parts.restarts, parts.uptime);
     parts.item = h("li", {}, parts.line, parts.children);
     return parts;
@@ -147,14 +148,16 @@ export function open(main, context, steps) {
     const [key, first] = ended[at];
     const others = ended.filter((_, place) => place !== at).map(([, now]) => now.id);
     const next = first.pid ? `${first.pid} is in its place` : "it is being started";
-    const with_ = others.length ? ` With it ended and began again: ${others.join(", ")}.` : "";
-    const words = `${first.name ?? first.id} ended: ${first.last_reason || "no reason"}; ${next}.${with_}`;
+    const along = others.length ? ` With it ended and began again: ${others.join(", ")}.` : "";
+    const words = `${first.name ?? first.id} ended: ${first.last_reason || "no reason"}; ${next}.${along}`;
     fallen.prepend(h("li", {}, h("b", {}, new Date().toLocaleTimeString()), " ", cut(words, 500)));
     while (fallen.children.length > KEPT) fallen.lastChild.remove();
     rows.get(key)?.line.scrollIntoView({ block: "center" });
   }
 
   function choose([name]) {
+    const inside = aside.contains(document.activeElement);
+    const left = [...rows.values()].find((row) => row.called === chosen);
     detail?.close();
     detail = null;
     chosen = name ?? "";
@@ -162,6 +165,7 @@ export function open(main, context, steps) {
     pane.classList.toggle("open", Boolean(chosen));
     for (const row of rows.values()) row.line.classList.toggle("chosen", row.called === chosen);
     if (chosen) detail = inspect(aside, context, chosen);
+    else if (inside) left?.pick.focus();
   }
 
   watch();
@@ -199,7 +203,7 @@ function inspect(place, { wire }, name) {
   const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "What is shown", onkeydown: arrows }, tabs);
   put(
     place,
-    h("header", {}, heading, button([icon("close"), h("span", { class: "unseen" }, "Close")], () => go("tree"), { class: "bare" })),
+    h("header", {}, heading, button([icon("close"), unseen("Close")], () => go("tree"), { class: "bare" })),
     acts,
     bar,
     body,
@@ -305,10 +309,6 @@ function inspect(place, { wire }, name) {
 }
 
 const DONE = { suspend: "suspended", resume: "goes on", restart: "restarted", kill: "killed" };
-
-function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-}
 
 const VIEWS = {
   info: (found) =>

@@ -4,7 +4,11 @@ const SCOPES = [
   "operator.admin", "operator.approvals", "operator.pairing", "operator.questions",
   "operator.read", "operator.write",
 ];
+// Milliseconds: for an answer, for a sign of life, and between two tries to come back.
 const PATIENCE = 60_000;
+const ALIVE = 5_000;
+const FIRST_TRY = 300;
+const LAST_TRY = 10_000;
 
 export class Refused extends Error {
   constructor(error) {
@@ -20,13 +24,13 @@ export class Wire {
   constructor(auth) {
     this.auth = auth;
     this.hello = null;
-    this.state = "closed";
     this.waiting = new Map();
     this.streams = new Map();
     this.listeners = new Map();
     this.number = 0;
     this.seq = 0;
     this.tries = 0;
+    this.trying = 0;
     this.wanted = true;
   }
 
@@ -61,7 +65,7 @@ export class Wire {
             this.hello = hello;
             this.tries = 0;
             this.seq = 0;
-            this.become("open");
+            this.tell("state", "open");
             resolve(hello);
           }, reject);
         } else this.take(frame);
@@ -69,7 +73,7 @@ export class Wire {
       socket.onclose = ({ code, reason }) => {
         this.forget();
         reject(new Refused({ message: reason || "the node does not answer" }));
-        if (greeted) this.again(code, reason);
+        if (greeted) this.again(code);
       };
     });
   }
@@ -92,36 +96,58 @@ export class Wire {
     };
   }
 
-  become(state) {
-    this.state = state;
-    this.tell("state", state);
+  again(code) {
+    if (!this.wanted) return;
+    this.tell("state", "lost");
+    // 1008: whoever it is may not stay, as a key that was revoked.
+    const wait = code === 1008 ? FIRST_TRY : Math.min(LAST_TRY, FIRST_TRY * 2 ** this.tries);
+    this.tries += 1;
+    this.trying = setTimeout(() => this.back(), wait);
   }
 
-  again(code, reason) {
+  async back() {
+    clearTimeout(this.trying);
+    this.trying = 0;
     if (!this.wanted) return;
-    this.become("lost");
-    // 1008: whoever it is may not stay, as a key that was revoked.
-    const wait = code === 1008 ? 300 : Math.min(10_000, 300 * 2 ** this.tries);
-    this.tries += 1;
-    setTimeout(async () => {
-      if (!this.wanted) return;
-      try {
-        await this.open();
-      } catch (error) {
-        if (error.details?.code?.startsWith("AUTH_") && !error.retryable) this.tell("refused", error);
-        else this.again(0, reason);
-      }
-    }, wait);
+    try {
+      await this.open();
+    } catch (error) {
+      if (error.details?.code?.startsWith("AUTH_") && !error.retryable) this.tell("refused", error);
+      else this.again();
+    }
+  }
+
+  // Is it still there? Comes back at once if a try was due later, or if nothing is heard.
+  check() {
+    if (this.trying) {
+      this.back();
+      return;
+    }
+    const socket = this.socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    const silent = setTimeout(() => {
+      // A browser closes a dead connection when it has given up, which takes it long.
+      socket.onclose?.({ code: 1006, reason: "" });
+      socket.onclose = socket.onmessage = null;
+      socket.close();
+    }, ALIVE);
+    // Any answer will do, also that this is not allowed.
+    const heard = () => clearTimeout(silent);
+    this.ask("health").then(heard, heard);
   }
 
   close() {
     this.wanted = false;
+    clearTimeout(this.trying);
     this.socket?.close();
   }
 
   forget() {
     const error = new Refused({ message: "the connection was lost; ask again", code: "LOST" });
-    for (const { reject } of this.waiting.values()) reject(error);
+    for (const { reject, timer } of this.waiting.values()) {
+      clearTimeout(timer);
+      reject(error);
+    }
     this.waiting.clear();
     this.streams.clear();
   }

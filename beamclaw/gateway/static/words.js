@@ -62,3 +62,8 @@ export function cut(text, most) {
 export function pretty(value) {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);
 }
+
+// Scopes as they are called among people.
+export function titled(scopes) {
+  return (scopes ?? []).map((scope) => scope.replace("operator.", "")).join(", ");
+}

@@ -22,7 +22,8 @@ from tests.beamclaw.gateway.socket.talk import connected
 OWNER = Actor(by="dashboard", scopes=SCOPES)
 # What a browser loads before the first view, Chat, is there.
 FIRST = (
-    "index.html style.css app.js dom.js wire.js words.js chat.js markdown.js icon.svg"
+    "index.html style.css app.js approvals.js dom.js parts.js viewport.js wire.js "
+    "words.js chat.js conversation.js composer.js said.js markdown.js icon.svg"
 )
 
 

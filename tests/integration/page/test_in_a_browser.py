@@ -4,100 +4,33 @@ Slow, and for machines with Chromium (``scripts/peers``).
 """
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
 from tests.peers.plugin import which
-from tests.support.browser import ENTER, Browser, browser
-from tests.support.node import Node, open_node
+from tests.support.browser import ENTER, browser
+from tests.support.node import open_node
+from tests.support.node_page import (
+    NOTHING_SAID,
+    PATIENCE,
+    TEXT,
+    VIEWS,
+    keys,
+    opened,
+    serious,
+    until_true,
+    view,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.peer("chromium")]
 
-CONFIG = """\
-providers:
-  demo: {{api: demo, script: {script}, delay: {delay}}}
-agents:
-  main: {{model: demo/demo}}
-"""
-HOSTILE = (
-    '<img src="/x" onerror="document.title=1"><script>document.title=2</script> '
-    "[a](javascript:document.title=3) ![b](https://evil.example/p.png) "
-    '<a href="https://evil.example" style="x">c</a> **bold** `<b>code</b>` '
-    "[d](data:text/html,x) [e](https://good.example/%22onclick=%22x) <iframe src=/>"
-)
-SCRIPT = """\
-- match: "dice"
-  calls: [[{tool: exec, arguments: {command: "echo 'dice-<b>four</b>'"}}]]
-  reply: "the dice say **four**"
-- match: "hostile"
-  reply: HOSTILE
-- match: "long"
-  reply: "LONG"
-- match: "picture"
-  reply: "I see it"
-- reply: "hello from the agent"
-"""
-TEXT = 'textarea[aria-label="Message"]'
-# Seconds for a start: a browser beside it needs the machine, too.
-PATIENCE = 120.0
 TAB, SPACE, ESCAPE = "\ue004", "\ue00d", "\ue00c"
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAA"
     "ABJRU5ErkJggg=="
 )
-
-
-@asynccontextmanager
-async def opened(
-    folder: Path, *, delay: float = 0.0
-) -> AsyncIterator[tuple[Node, Browser]]:
-    """A node, and a browser that has signed in to its page by the token."""
-    chromium = which("chromium")
-    assert chromium is not None
-    words = " ".join(f"word{number}" for number in range(400))
-    hostile = "'" + HOSTILE.replace("'", "''") + "'"
-    script = SCRIPT.replace("HOSTILE", hostile).replace("LONG", words)
-    (folder / "script.yaml").write_text(script)
-    config = folder / "beamclaw.yaml"
-    config.write_text(CONFIG.format(script=folder / "script.yaml", delay=delay))
-    async with (
-        open_node(
-            folder / "data", wait=PATIENCE, options=("--config", str(config))
-        ) as node,
-        browser(chromium, folder) as page,
-    ):
-        await page.open(f"{node.base_url}/")
-        await page.type("#token", f"{node.token}{ENTER}")
-        await page.until("Nothing has been said here yet")
-        yield node, page
-        assert await page.complaints() == []
-
-
-async def view(page: Browser, name: str, words: str) -> None:
-    """Go to a view, as a link does."""
-    await page.run("location.hash = arguments[0]", f"#/{name}")
-    await page.until(words)
-
-
-async def until_true(page: Browser, script: str) -> None:
-    """Wait until *script* is true on the page."""
-    with trio.fail_after(60):
-        while not await page.run(f"return Boolean({script})"):  # noqa: ASYNC110 -- a page tells nobody
-            await trio.sleep(0.1)
-
-
-async def keys(page: Browser, *typed: str) -> None:
-    """Press keys, wherever the focus is."""
-    actions: list[Any] = []
-    for key in typed:
-        actions += [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-    body = {"actions": [{"type": "key", "id": "keys", "actions": actions}]}
-    await page.of_page("POST", "/actions", body)
 
 
 # --- signing in
@@ -114,7 +47,7 @@ async def test_a_link_signs_in_once_and_stands_nowhere_afterwards(tmp_path: Path
         code = link.partition("#code=")[2]
         assert len(code) > 40
         await page.open(link)
-        await page.until("Nothing has been said here yet")
+        await page.until(NOTHING_SAID)
         assert code not in await page.run("return location.href")
         kept = await page.run("return JSON.stringify([sessionStorage, localStorage])")
         assert code not in kept
@@ -143,7 +76,7 @@ async def test_it_asks_for_what_the_gateway_wants(tmp_path: Path, mode: str):
         if mode == "password":
             await page.until("Password")
             await page.type("#token", f"sesame{ENTER}")
-        await page.until("Nothing has been said here yet")
+        await page.until(NOTHING_SAID)
         assert await page.complaints() == []
 
 
@@ -351,7 +284,7 @@ async def test_who_may_only_look_is_offered_nothing_else(tmp_path: Path):
         secret = made.json()["secret"]  # pyright: ignore[reportIndexIssue] -- JSON
         await page.run("sessionStorage.setItem('beamclaw.token', arguments[0])", secret)
         await page.of_page("POST", "/refresh", {})
-        await page.until("Nothing has been said here yet")
+        await page.until(NOTHING_SAID)
         await until_true(page, f"document.querySelector('{TEXT}').disabled")
         await view(page, "tree/default%2Flimits", "needs operator.admin")
         await page.click("State")
@@ -427,57 +360,23 @@ async def test_each_view_has_a_key_and_an_address_that_is_none_leads_home(
         for wrong in ("#/%E0%A4%A", "#/nothing", "#x"):
             await page.run("location.hash = arguments[0]", wrong)
             await until_true(page, "location.hash === '#/chat'")
-        await page.until("Nothing has been said here yet")
+        await page.until(NOTHING_SAID)
 
 
 @pytest.mark.peer("axe")
-@pytest.mark.parametrize(
-    "wide, dark", [(500, True), (1300, False)], ids=["small, dark", "wide, light"]
-)
-async def test_axe_finds_no_serious_problem(tmp_path: Path, wide: int, dark: bool):
+async def test_axe_finds_no_serious_problem(tmp_path: Path):
     axe = which("axe")
     assert axe is not None
     program = await trio.Path(axe).read_text()
     async with opened(tmp_path) as (_, page):
-        await page.of_page("POST", "/window/rect", {"width": wide, "height": 900})
-        await page.run(
-            "document.documentElement.dataset.theme = arguments[0]",
-            "dark" if dark else "light",
-        )
-        await view(page, "chat/agent%3Amain%3Amain", "Nothing has been said here yet")
+        await page.run("document.documentElement.dataset.theme = 'light'")
         await page.type(TEXT, f"dice{ENTER}")
         await page.until("main asks whether it may")
         wrong: list[object] = []
-        await page.run(program)
-        for name, words in (
-            ("chat/agent%3Amain%3Amain", "main asks"),
-            ("tree", "limits"),
-            ("tree/default%2Flimits", "started by"),
-            ("sessions", "also put away"),
-            ("sessions/agent%3Amain%3Amain", "Transcript"),
-            ("spending", "By model"),
-            ("access", "daily-brief"),
-            ("health", "Providers Provider"),
-            ("logs", "beamclaw.approval.asked"),
-        ):
+        for name, words in VIEWS:
             await view(page, name, words)
-            assert await page.run("return document.body.scrollWidth <= innerWidth"), (
-                name
-            )
-            wrong += [(name, each) for each in await faults(page)]
+            wrong += [(name, each) for each in await serious(page, program)]
         assert wrong == []
-
-
-async def faults(page: Browser) -> list[object]:
-    """What axe finds that is serious or worse."""
-    body = {
-        "script": "const done = arguments[0]; axe.run().then((found) => done("
-        "found.violations.filter((each) => ['serious', 'critical'].includes(each.impact))"
-        ".map((each) => [each.id, each.nodes.slice(0, 3).map((node) => node.html + "
-        "node.failureSummary)])))",
-        "args": [],
-    }
-    return await page.of_page("POST", "/execute/async", body)
 
 
 async def test_the_first_view_is_small_and_nothing_comes_from_elsewhere(tmp_path: Path):
@@ -485,7 +384,7 @@ async def test_the_first_view_is_small_and_nothing_comes_from_elsewhere(tmp_path
         await page.of_page("POST", "/refresh", {})
         begun = time.monotonic()
         await page.open(f"{node.base_url}/page/#/chat")
-        await page.until("Nothing has been said here yet")
+        await page.until(NOTHING_SAID)
         print(f"usable after {time.monotonic() - begun:.2f} s")  # noqa: T201 -- measured
         loaded = await page.run(
             "return performance.getEntriesByType('resource')"

@@ -1,0 +1,77 @@
+// Questions of agents to persons: known everywhere, so that nobody waits for somebody who
+// looks elsewhere.
+
+import { announce, button, h, toast } from "./dom.js";
+import { facts, unseen } from "./parts.js";
+
+export const approvals = {
+  // Those that are open, by id.
+  open: new Map(),
+  // Who wants to know when that changes.
+  listeners: new Set(),
+};
+
+export function followApprovals(wire) {
+  approvals.open = new Map();
+  if (!wire.may("operator.approvals")) return;
+  wire.on("exec.approval.requested", (asked) => {
+    approvals.open.set(asked.id, asked);
+    changed();
+    announce(`an agent asks: ${asked.request.command}`);
+  });
+  wire.on("exec.approval.resolved", ({ id }) => {
+    approvals.open.delete(id);
+    changed();
+  });
+  loadApprovals(wire);
+}
+
+export async function loadApprovals(wire) {
+  if (!wire.may("operator.approvals")) return;
+  const found = await wire.ask("exec.approval.list").catch(() => null);
+  if (!found) return;
+  approvals.open = new Map((found.approvals ?? found).map((asked) => [asked.id, asked]));
+  changed();
+}
+
+function changed() {
+  const link = document.querySelector('[data-view="access"]');
+  link?.querySelector(".badge")?.remove();
+  const open = approvals.open.size;
+  if (open) link?.append(h("span", { class: "badge" }, open, unseen(" questions wait")));
+  for (const listener of [...approvals.listeners]) listener();
+}
+
+// Of the details, what stands above them.
+const TOLD = new Set(["command", "why"]);
+const DECISIONS = { "allow-once": "Allow once", "allow-always": "Always allow", deny: "Deny" };
+
+export function approval(wire, asked) {
+  const { request } = asked;
+  const answer = async (decision) => {
+    for (const each of buttons) each.disabled = true;
+    try {
+      await wire.ask("exec.approval.resolve", { id: asked.id, decision });
+      approvals.open.delete(asked.id);
+      changed();
+    } catch (error) {
+      toast(error.message, true);
+      for (const each of buttons) each.disabled = false;
+    }
+  };
+  const buttons = (request.allowedDecisions ?? ["allow-once", "deny"]).map((decision) =>
+    button(DECISIONS[decision] ?? decision, () => answer(decision), {
+      class: decision === "deny" ? "danger" : decision === "allow-once" ? "main" : "",
+    }),
+  );
+  const details = Object.entries(request.details ?? {}).filter(([name]) => !TOLD.has(name));
+  return h(
+    "section",
+    { class: "approval", "aria-label": "a question of the agent", "data-id": asked.id },
+    h("h3", {}, `${request.agentId ?? "An agent"} asks whether it may`),
+    request.warningText && h("p", { class: "quiet" }, request.warningText),
+    h("pre", { class: "box", tabindex: "0", "aria-label": "what it wants to do" }, request.command),
+    details.length > 0 && facts(details),
+    h("div", { class: "buttons" }, buttons),
+  );
+}
