@@ -48,16 +48,21 @@ const DECISIONS = { "allow-once": "Allow once", "allow-always": "Always allow", 
 
 export function approval(wire, asked) {
   const { request } = asked;
+  let asking = false;
+  // The buttons stay what they are: one that is disabled loses the focus to nothing.
   const answer = async (decision) => {
-    for (const each of buttons) each.disabled = true;
+    if (asking) return;
+    asking = true;
+    element.setAttribute("aria-busy", "true");
     try {
       await wire.ask("exec.approval.resolve", { id: asked.id, decision });
       approvals.open.delete(asked.id);
       changed();
     } catch (error) {
       toast(error.message, true);
-      for (const each of buttons) each.disabled = false;
     }
+    element.removeAttribute("aria-busy");
+    asking = false;
   };
   const buttons = (request.allowedDecisions ?? ["allow-once", "deny"]).map((decision) =>
     button(DECISIONS[decision] ?? decision, () => answer(decision), {
@@ -65,7 +70,7 @@ export function approval(wire, asked) {
     }),
   );
   const details = Object.entries(request.details ?? {}).filter(([name]) => !TOLD.has(name));
-  return h(
+  const element = h(
     "section",
     { class: "approval", "aria-label": "a question of the agent", "data-id": asked.id },
     h("h3", {}, `${request.agentId ?? "An agent"} asks whether it may`),
@@ -74,4 +79,5 @@ export function approval(wire, asked) {
     details.length > 0 && facts(details),
     h("div", { class: "buttons" }, buttons),
   );
+  return element;
 }

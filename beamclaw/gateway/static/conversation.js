@@ -21,6 +21,7 @@ export function conversation(place, wire, key) {
   const draws = drawing(wire, key);
   let live = null;
   let running = null;
+  let reading = false;
   let atEnd = true;
   let closed = false;
 
@@ -81,14 +82,15 @@ export function conversation(place, wire, key) {
   }
 
   async function loadOlder() {
-    older.disabled = true;
+    if (reading) return;
+    reading = true;
     try {
       const found = await wire.ask("chat.history", { sessionKey: key, limit: PAGE, offset: rows.size });
       if (!closed) prepend(found);
     } catch (error) {
       toast(error.message, true);
     }
-    older.disabled = false;
+    reading = false;
   }
 
   function prepend(found) {
@@ -101,7 +103,7 @@ export function conversation(place, wire, key) {
       if (element) said.insertBefore(element, first);
     }
     older.hidden = rows.size >= found.total;
-    if (older.hidden && document.activeElement === document.body) said.focus();
+    if (older.hidden && document.activeElement === older) said.focus();
     said.scrollTop += said.scrollHeight - high;
   }
 

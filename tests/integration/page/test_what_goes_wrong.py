@@ -65,7 +65,9 @@ async def bubbles(page: Browser) -> list[str]:
     )
 
 
-async def all_of(talk: Talk, method: str, params: Iterable[Mapping[str, object]]) -> None:
+async def all_of(
+    talk: Talk, method: str, params: Iterable[Mapping[str, object]]
+) -> None:
     for each in params:
         assert (await talk.call(method, each))["ok"]
 
