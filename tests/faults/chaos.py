@@ -470,7 +470,7 @@ async def one(folder: Path, *, faults: int, seed: int) -> Report:
     if which("cc") is not None:
         control = Control(folder / "control")
         env = environment(build(folder), folder / "data", control=control)
-    async with open_stage(folder, kind=ChaosStage, env=env) as stage:
+    async with open_stage(folder, kind=ChaosStage, env=env, anew=True) as stage:
         chaos = Chaos(stage, faults, seed, control)
         try:
             await stage.ends(chaos.play)

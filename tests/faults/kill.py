@@ -306,7 +306,7 @@ async def campaign(folder: Path, *, rounds: int, sessions: int, seed: int) -> Re
     for part, first in enumerate(range(0, rounds, PER_FOLDER)):
         place = folder / str(part)
         place.mkdir()
-        async with open_stage(place) as stage:
+        async with open_stage(place, anew=True) as stage:
             one = Campaign(stage, sessions, seed + part * OTHER)
             reports.append(await one.run(numbers[first : first + PER_FOLDER]))
         if reports[-1].violations:

@@ -32,8 +32,7 @@ from beamclaw.contracts.points import names
 from beamclaw.testing.node import Orders
 from tests.faults.reached import points_nowhere, points_of
 from tests.faults.scenarios import TABLE, Scenario
-from tests.faults.stage import PROGRAM, Aborted, Stage, open_stage
-from tests.support.forks import forks_of
+from tests.faults.stage import Aborted, Stage, open_stage
 
 TRIES = 3  # plays until a kill that does not come is given up
 PER_FOLDER = 60  # cells in one data folder: the auditor reads all of it each time
@@ -202,7 +201,6 @@ class Player:
             folder,
             *first,
             between=self.scenario.between,
-            forks=forks_of(PROGRAM),
             **self.scenario.settings,
         )
 

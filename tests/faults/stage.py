@@ -36,7 +36,7 @@ from tests.audit.known import (
 )
 from tests.audit.rules import violations
 from tests.faults.plan import Plan, billed, is_summary, model, of_prompt
-from tests.support.forks import Forks
+from tests.support.forks import forks_of
 from tests.support.node import Node, NodeFailed, completion
 from tests.support.pages import Pages, serving_pages
 from tests.support.wire import DONE, Closed, Connection, Stream
@@ -653,7 +653,7 @@ async def open_stage(
     token: str | None = None,
     sessions: str = "",
     between: Callable[["Stage"], object] | None = None,
-    forks: Forks | None = None,
+    anew: bool = False,
     kind: "type[Stage] | None" = None,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Any]:
@@ -662,8 +662,9 @@ async def open_stage(
     *seconds* that a turn may take, and *wait* that a person has to answer. With
     an empty *token* the node makes one for itself. *sessions* is more of that section
     of the configuration. *between* is called when the node has died of orders that have
-    others behind them. With *forks* it is forked. *kind* is a stage of another sort, *env*
-    more of the node's environment.
+    others behind them. With *anew* an interpreter of its own begins with each life of the
+    node, else it is forked. *kind* is a stage of another sort, *env* more of the node's
+    environment.
     """
     first, *rest = orders or (Orders(record=False),)
     first.give(folder)
@@ -687,7 +688,7 @@ async def open_stage(
             env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config), **(env or {})},
             program=PROGRAM,
             token=secrets.token_hex(16) if token is None else token,
-            forks=forks,
+            forks=None if anew else forks_of(PROGRAM),
         )
         caps = (Cap("session", "cost", round(CAP * 1_000_000)),)
         stage = (kind or Stage)(
