@@ -191,6 +191,7 @@ def tree(
                     outside,
                     wait_change,
                     lambda: current.files,
+                    lambda: current.config.config.poll_seconds,
                 ),
                 cool_down=supervision.CoolDown(),
             ),

@@ -13,8 +13,6 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
 
 WaitChange = Callable[[Sequence[str]], Awaitable[None]]
-# Seconds after which the file is looked at in any case: its disk may be a network's.
-LOOK_EVERY = 15.0
 _Mark = tuple[int, int, int]
 
 
@@ -22,7 +20,8 @@ async def watch_file(
     file: Path,
     outside: Outside,
     wait_change: WaitChange,
-    others: Callable[[], Sequence[Path]] = tuple,
+    others: Callable[[], Sequence[Path]],
+    poll_seconds: Callable[[], float],
 ) -> None:
     """Have the process ``config`` look at *file* whenever that is another one.
 
@@ -31,6 +30,7 @@ async def watch_file(
         outside: Whether there are threads.
         wait_change: Returns when something has changed in folders.
         others: Gives those that it leads to now; they count as it does.
+        poll_seconds: Gives the seconds after which they are looked at in any case.
     """
     seen: Mapping[Path, _Mark | None] = {}
     worker = outside.worker()
@@ -43,7 +43,7 @@ async def watch_file(
         if other:
             with point("config.touched"):
                 supervision.cast(NAME, FileTouched())
-        with trio.move_on_after(LOOK_EVERY):
+        with trio.move_on_after(poll_seconds()):
             if outside.threads:
                 with suppress(OSError, ImportError):
                     await wait_change(sorted({str(each.parent) for each in files}))

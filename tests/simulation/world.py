@@ -23,6 +23,7 @@ from beamclaw.config.schema import (
     AuthConfig,
     BudgetConfig,
     Config,
+    ConfigFileConfig,
     ExecConfig,
     GatewayConfig,
     LimitsConfig,
@@ -412,7 +413,9 @@ def configuration(planned: Plan, data: Path) -> Config:
                 skip_bootstrap=True,
             )
         },
-        # A world has days: its folders are looked at with each turn anyway.
+        # A world has days, and nobody changes its configuration; its folders are looked
+        # at with each turn anyway.
+        config=ConfigFileConfig(poll_seconds=86_400.0),
         skills=SkillsConfig(load=SkillsLoadConfig(poll_seconds=86_400.0)),
         gateway=GatewayConfig(
             auth=AuthConfig(token=Secret(TOKEN)), heartbeat_seconds=HEARTBEAT

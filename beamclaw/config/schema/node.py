@@ -38,8 +38,13 @@ class LedgerConfig:
 
 @frozen(kw_only=True)
 class ConfigFileConfig:
-    """Changes of the configuration file by commands and clients."""
+    """The configuration file, and changes of it by commands and clients."""
 
+    poll_seconds: Seconds = key(
+        15.0,
+        "Seconds between two looks at the file, and at those that it leads to, where nobody\n"
+        "tells the node that they have changed, as on the disk of a network.",
+    )
     history: Annotated[int, Range(1, 10_000)] = key(
         50, "Files that were replaced which are kept, to look at and to go back to."
     )

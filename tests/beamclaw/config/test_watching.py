@@ -1,0 +1,55 @@
+"""Whoever holds the configuration is told of another file, whether its disk says so or not."""
+
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import supervision
+from beamclaw.config.server import NAME, FileTouched
+from beamclaw.config.watching import watch_file
+from beamclaw.contracts.outside import InlineWorker, Outside
+
+# Nobody is told of changes on its disk.
+SILENT = attrs.evolve(Outside(), worker=InlineWorker, threads=False)
+
+
+async def holder(heard: list[object]) -> None:
+    """Stands for the process ``config``."""
+    while True:
+        message = await supervision.receive()
+        assert isinstance(message, supervision.Cast)
+        heard.append(message.message)
+
+
+async def nobody_tells(folders: object) -> None:
+    raise AssertionError(folders)
+
+
+async def test_where_nobody_tells_the_files_are_looked_at_every_so_often(
+    tmp_path: Path, autojump_clock
+):
+    file, other = tmp_path / "beamclaw.yaml", tmp_path / "other.yaml"
+    file.write_text("{}")
+    heard = list[object]()
+    watch = partial(
+        watch_file, file, SILENT, nobody_tells, lambda: [other], lambda: 100.0
+    )
+    children = [
+        supervision.ChildSpec("holder", partial(holder, heard), name=NAME),
+        supervision.ChildSpec("watch", watch),
+    ]
+    async with supervision.open_supervisor(children):
+        await wait_all_tasks_blocked()
+        assert heard == [FileTouched()]  # whatever is there may be new
+
+        await trio.sleep(250)
+        assert len(heard) == 1
+
+        other.write_text("{}")
+        await trio.sleep(40)  # 290 s after the first look
+        assert len(heard) == 1
+        await trio.sleep(20)
+        assert heard == [FileTouched()] * 2
