@@ -35,7 +35,9 @@ class Pause:
 
 @frozen
 class ReadAll:
-    """It reads to the end of its input, and writes what it has read."""
+    """It reads to the end of its input, and writes what *answer* makes of that."""
+
+    answer: Callable[[bytes], bytes] = bytes
 
 
 @frozen
@@ -191,10 +193,10 @@ class PlayedCommand:
                 case Pause(seconds):
                     with trio.move_on_after(seconds):
                         await self._over.wait()
-                case ReadAll():
+                case ReadAll(answer):
                     await self._eof.wait()
                     if self._input and self._ended is None:
-                        return bytes(self._input)
+                        return answer(bytes(self._input))
                 case Exit(code):
                     self.finish(Ended(by="itself", code=code))
         return b""

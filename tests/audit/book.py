@@ -214,12 +214,14 @@ def read(connection: sqlite3.Connection) -> Book:
         run = runs.get(row["run"], {"run_id": "", "key": ""})
         row["run_id"], row["key"] = run["run_id"], run["key"]
     # Where vectors or a probe are paid for nobody has said anything: no turn.
-    beside = (":embeddings:", ":probe:")
-    tables["runs"] = [
-        run for run in tables["runs"] if not any(name in run["key"] for name in beside)
-    ]
-    deleted = {key: left[id_] for id_, key in gone.items()}
+    tables["runs"] = [run for run in tables["runs"] if not _is_beside(run["key"])]
+    deleted = {key: left[id_] for id_, key in gone.items() if not _is_beside(key)}
     return Book(**tables, sums=sums, deleted=deleted)
+
+
+def _is_beside(key: str) -> bool:
+    """Whether a session belongs to no conversation, and is deleted when its time is over."""
+    return ":embeddings:" in key or ":probe:" in key
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:

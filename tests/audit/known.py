@@ -140,6 +140,72 @@ class Call:
     life: int | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Embedding:
+    """One call for vectors as the provider saw it.
+
+    Attributes:
+        marker: Of the client's request that it is for.
+        billed: Tokens; 0: nothing was worked.
+        counts: The provider has said what it bills.
+        vectors: In the order of the texts; none: it has given none.
+    """
+
+    marker: str
+    at: float
+    model: str
+    billed: int = 0
+    counts: bool = True
+    vectors: tuple[tuple[float, ...], ...] = ()
+
+
+@attrs.define(kw_only=True)
+class Wanted:
+    """One request of a client for vectors, and what the client got.
+
+    Attributes:
+        vectors: In the order of the texts; None: there were none.
+        billed: Tokens, as it was told.
+        codes: Each refusal that it was told.
+        codes_explained: Those that what was done explains.
+        left: It did not wait any more.
+        cut: The connection was at its end before the answer.
+        broken: That was the network's doing.
+    """
+
+    marker: str
+    vectors: tuple[tuple[float, ...], ...] | None = None
+    billed: int = 0
+    codes: list[str] = attrs.field(factory=list)
+    codes_explained: frozenset[str] = frozenset()
+    left: bool = False
+    cut: bool = False
+    broken: bool = False
+
+    @property
+    def ends(self) -> int:
+        """How many ends it has had."""
+        return (self.vectors is not None) + len(self.codes) + self.left + self.cut
+
+
+@attrs.frozen(kw_only=True)
+class Served:
+    """One request to a site, and what it was answered.
+
+    Attributes:
+        place: The last part of its path, which says which call it is for.
+        address: At which it came in.
+        words: What stands there, and nowhere else.
+    """
+
+    place: str
+    url: str
+    address: str
+    at: float
+    status: int
+    words: str
+
+
 @attrs.frozen
 class Kill:
     """A kill -9: when, the ledger as it lay there, how many effects there had been."""
@@ -188,6 +254,10 @@ class Known:
             None: nobody has looked.
         programs: The commands, by the marks in their lines; None: nobody has looked.
         pages: The pages that were served as a whole; None: nobody has looked.
+        served: What sites were asked for and have answered; None: nobody has looked.
+        reached: The addresses that somebody began to connect to for a page.
+        embeddings: Calls for vectors, in the order in which they were made.
+        wanted: Requests for vectors.
     """
 
     book: Book = attrs.field(factory=Book)
@@ -204,6 +274,10 @@ class Known:
     files: Mapping[str, str] | None = None
     programs: Mapping[str, Program] | None = None
     pages: AbstractSet[str] | None = None
+    served: list[Served] | None = None
+    reached: list[str] = attrs.field(factory=list)
+    embeddings: list[Embedding] = attrs.field(factory=list)
+    wanted: list[Wanted] = attrs.field(factory=list)
 
     def life_at(self, at: float) -> int:
         """Which life of the node a client has heard from at that time.

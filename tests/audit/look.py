@@ -28,6 +28,22 @@ def reserved(connection: sqlite3.Connection, key: str) -> int:
     ).fetchone()[0]
 
 
+def calls_of(connection: sqlite3.Connection, model: str) -> int:
+    """How many calls of a model the ledger knows of, also those that it has erased."""
+    return connection.execute(
+        "SELECT (SELECT count(*) FROM usage WHERE model = ?1) + coalesce("
+        "(SELECT sum(calls) FROM usage_sums WHERE model = ?1), 0)",
+        (model,),
+    ).fetchone()[0]
+
+
+def most_in_a_day(connection: sqlite3.Connection) -> int:
+    """Tokens out of the purse of a day, reservations included: of the dearest one."""
+    return connection.execute(
+        "SELECT coalesce(max(tokens), 0) FROM spent WHERE scope = 'tenant'"
+    ).fetchone()[0]
+
+
 def was_deleted(connection: sqlite3.Connection, key: str) -> bool:
     """Whether a session of that key was deleted; what is known of it is erased."""
     return connection.execute(

@@ -14,6 +14,7 @@ from tests.audit import (
     relatives,
     sessions,
     spending,
+    vectors,
     words,
 )
 from tests.audit.known import RULES, Known
@@ -27,6 +28,7 @@ MODULES = (
     pages,
     order,
     spending,
+    vectors,
     context,
     relatives,
     sessions,

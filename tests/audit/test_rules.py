@@ -9,7 +9,19 @@ import pytest
 
 from tests.audit import sound
 from tests.audit.book import Book, Row
-from tests.audit.known import RULES, Cap, Done, Effect, End, Known, Program, Verdict
+from tests.audit.known import (
+    RULES,
+    Cap,
+    Done,
+    Effect,
+    Embedding,
+    End,
+    Known,
+    Program,
+    Served,
+    Verdict,
+    Wanted,
+)
 from tests.audit.rules import violations
 from tests.support.pages import words
 
@@ -368,6 +380,71 @@ def fetched_and_told_nothing(known: Known) -> None:
 @finds("fetched")
 def a_fetch_of_which_nobody_knows(known: Known) -> None:
     page(known, "unknown", "whether it was done is not known")
+
+
+def site(known: Known, head: str = "fetched (200, text, 5 bytes)") -> None:
+    """A site was asked for what the call ``c2`` wanted, and that was told so."""
+    page(
+        known, "ok", f'{head}\n---\nwords\n<<<END_EXTERNAL_UNTRUSTED_CONTENT id="1">>>'
+    )
+    known.pages, known.served = None, []
+    serve(known, "http://h/page/x")
+
+
+def serve(known: Known, url: str, words: str = "words") -> None:
+    served = Served(
+        place="x", url=url, address="8.8.8.8", at=1.0, status=200, words=words
+    )
+    assert known.served is not None
+    known.served.append(served)
+
+
+@finds("page_said")
+def told_what_no_site_has_said(known: Known) -> None:
+    site(known)
+    known.served = []
+    serve(known, "http://h/page/x", "other words")
+
+
+@finds("page_said")
+def told_a_part_as_the_whole(known: Known) -> None:
+    site(known)
+    known.served = []
+    serve(known, "http://h/page/x", "words and more of them")
+
+
+@finds("page_said")
+def told_another_status(known: Known) -> None:
+    site(known, "fetched (203, text, 5 bytes)")
+
+
+@finds("page_said")
+def fetched_and_told_nothing_of_it(known: Known) -> None:
+    site(known)
+    event(known.book, "tool-ended")["body"]["result"]["text"] = "fetched"
+
+
+@finds("page_asked_once")
+def asked_again_without_a_beginning(known: Known) -> None:
+    site(known)
+    for _ in range(3):
+        serve(known, "http://h/page/x")
+
+
+@finds("outside")
+def connected_to_what_is_inside(known: Known) -> None:
+    known.reached.append("169.254.169.254")
+
+
+@finds("strangers_lead")
+def led_to_another_host(known: Known) -> None:
+    site(known)
+    serve(known, "http://else/page/x")
+    asked = event(known.book, "answered")
+    text = "\n---\n\n<<<END_EXTERNAL_UNTRUSTED_CONTENT "
+    body = {"result": {"id": "c0", "text": text}}
+    ended = {**asked, "kind": "tool-ended", "body": body, "seq": asked["seq"] - 1}
+    known.book.events.insert(0, ended)
 
 
 @finds("results_true")
@@ -772,6 +849,92 @@ def joined_a_turn_that_has_it_not(known: Known) -> None:
     run(known.book, "rb")["joined"] = "rc"
 
 
+# --- vectors
+
+
+def vectors(known: Known) -> None:
+    """Somebody wanted vectors, and has got them."""
+    known.embeddings.append(
+        Embedding(marker="v.0", at=0.5, model="vec", billed=10, vectors=((1.0,),))
+    )
+    known.wanted.append(Wanted(marker="v.0", vectors=((1.0,),), billed=10))
+    row = {"model": "vec", "key": "", "run_id": "", "agent": "main", "attempt": 1}
+    row |= {"at": 1.0, "settled_at": 2.0, "input": 10, "output": 0, "cost": 0}
+    row |= {"bound_input": 20, "bound_output": 0, "bound_cost": 0, "estimated": 0}
+    for book in (*(kill.book for kill in known.kills), known.book):
+        for other in book.usage:
+            other["model"] = "m"
+        book.usage.append(dict(row))
+
+
+@finds("vectors_reserved")
+def vectors_that_nobody_reserved(known: Known) -> None:
+    vectors(known)
+    known.book.usage.pop()
+
+
+@finds("vectors_reserved")
+def vectors_reserved_after_the_kill(known: Known) -> None:
+    vectors(known)
+    known.kills[0].book.usage.pop()
+
+
+@finds("vectors_paid")
+def vectors_paid_too_little(known: Known) -> None:
+    vectors(known)
+    known.book.usage[-1]["input"] = 9
+
+
+@finds("vectors_paid")
+def vectors_paid_by_what_others_paid_too_much(known: Known) -> None:
+    vectors(known)
+    vectors(known)
+    known.book.usage[-1]["input"] = 9
+    known.book.usage[-2]["input"] = 20
+
+
+@finds("vectors_settled")
+def vectors_answered_and_not_settled(known: Known) -> None:
+    vectors(known)
+    known.book.usage[-1]["settled_at"] = None
+
+
+@finds("vectors_true")
+def vectors_of_something_else(known: Known) -> None:
+    vectors(known)
+    known.wanted[0].vectors = ((2.0,),)
+
+
+@finds("vectors_true")
+def vectors_with_another_bill(known: Known) -> None:
+    vectors(known)
+    known.wanted[0].billed = 11
+
+
+@finds("vectors_answered")
+def vectors_that_are_waited_for_for_ever(known: Known) -> None:
+    known.wanted.append(Wanted(marker="v.0"))
+
+
+@finds("vectors_answered")
+def vectors_and_a_refusal(known: Known) -> None:
+    vectors(known)
+    known.wanted[0].codes.append("server")
+    known.wanted[0].codes_explained = frozenset({"server"})
+
+
+@finds("vectors_answered")
+def vectors_refused_for_nothing(known: Known) -> None:
+    known.wanted.append(Wanted(marker="v.0", codes=["budget_reached"]))
+
+
+@finds("vectors_answered")
+def a_line_that_breaks_by_itself(known: Known) -> None:
+    known.kills.clear()
+    known.cuts = 0
+    known.wanted.append(Wanted(marker="v.0", cut=True))
+
+
 # --- sub-agents
 
 
@@ -913,6 +1076,36 @@ def test_a_call_that_was_under_way_when_its_turn_was_stopped_may_be_read_after_i
     known.calls[4] = attrs.evolve(known.calls[4], at=61.0, life=2)
 
     assert not list(RULES["not_after"](known))
+
+
+def test_vectors_and_pages_that_are_as_was_told_are_sound():
+    known = sound.known()
+    site(known)
+    vectors(known)
+    known.embeddings.append(Embedding(marker="v.1", at=99.0, model="vec", billed=20))
+    known.wanted.append(Wanted(marker="v.1", cut=True))
+    known.book.usage.append({**known.book.usage[-1], "settled_at": None})
+
+    for name in RULES:
+        if name.startswith(("vectors", "page", "outside", "strangers")):
+            assert not list(RULES[name](known)), name
+
+
+def test_the_beginning_of_a_page_may_be_told_if_that_is_said():
+    known = sound.known()
+    site(known, "fetched (200, text, 5 bytes, the rest is left out)")
+    known.served = []
+    serve(known, "http://h/page/x", "words and more of them")
+
+    assert not list(RULES["page_said"](known))
+
+
+def test_what_was_asked_for_before_strangers_had_a_word_may_be_led_anywhere():
+    known = sound.known()
+    led_to_another_host(known)
+    known.book.events[0]["seq"] += 2
+
+    assert not list(RULES["strangers_lead"](known))
 
 
 @pytest.mark.parametrize(

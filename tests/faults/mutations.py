@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -500,6 +501,229 @@ from beamclaw.contracts.points import point
         matrix=("steer run.steered.after 1",),
         kill=True,
     ),
+    # --- vectors
+    Mutation(
+        id="vectors-asked-first",
+        file="runs/embedding.py",
+        edits=(
+            (
+                """            try:
+                await paying.reserve(attempt)
+            except BudgetReached as reached:
+                return NotEmbedded(kind="budget", message=str(reached))
+            answer = Answer()
+""",
+                """            answer = Answer()
+""",
+            ),
+            (
+                """                await paying.settle(attempt, answer.spent(paying.bound))
+""",
+                """                await paying.reserve(attempt)
+                await paying.settle(attempt, answer.spent(paying.bound))
+""",
+            ),
+            (
+                """        await paying.settle(attempt, usage)
+""",
+                """        await paying.reserve(attempt)
+        await paying.settle(attempt, usage)
+""",
+            ),
+        ),
+        breaks="vectors are asked for, and reserved only when they are there",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="vectors-not-capped",
+        file="runs/paying.py",
+        edits=(
+            (
+                """            caps=self.wiring.caps(self.agent),
+""",
+                """            caps=(),
+""",
+            ),
+        ),
+        breaks="no cap is looked at before vectors are asked for",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+    ),
+    Mutation(
+        id="cut-vectors-cost-nothing",
+        file="runs/embedding.py",
+        edits=(
+            (
+                """                await paying.settle(attempt, answer.spent(paying.bound))
+""",
+                """                await paying.settle(attempt, Usage())
+""",
+            ),
+        ),
+        breaks="vectors that a broken connection has cut are not paid for",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+    ),
+    Mutation(
+        id="vectors-never-settled",
+        file="runs/embedding.py",
+        edits=(
+            (
+                """        await paying.settle(attempt, usage)
+        return Embedded""",
+                """        return Embedded""",
+            ),
+        ),
+        breaks="what is reserved for vectors stays reserved for ever",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="vectors-and-no-word",
+        file="runs/embedding.py",
+        edits=(
+            (
+                """                        supervision.reply(sender, _not_done(order, "server", _CUT))
+""",
+                """                        del sender
+""",
+            ),
+        ),
+        breaks="who wants vectors waits for ever when the process of it dies",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    # --- pages
+    Mutation(
+        id="redirects-not-judged",
+        file="web/fetching.py",
+        edits=(
+            (
+                """            return redirected(head.headers["location"], way.policy, at=at)
+""",
+                """            anywhere = attrs.evolve(way.policy, admitted=networks(["0.0.0.0/0"]))
+            return redirected(head.headers["location"], anywhere, at=at)
+""",
+            ),
+            (
+                """            at = found
+""",
+                """            at = found
+            admitted = networks(["0.0.0.0/0"])
+            way = attrs.evolve(way, policy=attrs.evolve(way.policy, admitted=admitted))
+""",
+            ),
+            (
+                """from beamclaw.web.dialing import Dialer
+""",
+                """from beamclaw.web.addresses import networks
+from beamclaw.web.dialing import Dialer
+""",
+            ),
+        ),
+        breaks="where a redirect leads is not judged",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="addresses-not-judged",
+        file="web/fetching.py",
+        edits=(
+            (
+                """        addresses = checked(at, names, way.policy)
+""",
+                """        addresses = tuple(map(ip_address, names))
+""",
+            ),
+            (
+                """import Policy, Refused, Target, checked, redirected
+""",
+                """import Policy, Refused, Target, redirected
+""",
+            ),
+            (
+                """from collections.abc import Awaitable, Callable, Mapping
+""",
+                """from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+""",
+            ),
+        ),
+        breaks="a name that leads inside is followed there",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="looked-up-again",
+        file="web/fetching.py",
+        edits=(
+            (
+                """        tls = at.host if at.scheme == "https" else None
+""",
+                """        if at.address is None:
+            again = await dialer.resolve(at.host, at.port)
+            addresses = tuple(map(ip_address, again))
+        tls = at.host if at.scheme == "https" else None
+""",
+            ),
+            (
+                """from collections.abc import Awaitable, Callable, Mapping
+""",
+                """from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+""",
+            ),
+        ),
+        breaks="the address that is connected to is not the one that was judged",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="page-asked-twice",
+        file="web/fetching.py",
+        edits=(
+            (
+                """        head = await exchange.ask(at, way.headers)
+""",
+                """        async with await _connected(at, way) as other:
+            await Exchange(other, way.bounds.bytes).ask(at, way.headers)
+        head = await exchange.ask(at, way.headers)
+""",
+            ),
+        ),
+        breaks="one call asks a site for the same page twice",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="page-left-out-in-silence",
+        file="web/exchange.py",
+        edits=(("cut=not whole)", "cut=False)"),),
+        breaks="the beginning of a page is told as all of it",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="redirects-lead-anywhere",
+        file="web/tools.py",
+        edits=(
+            (
+                """        if to.host != host and not await self._admits(order, to):
+""",
+                """        if to.host != host and await self._admits(order, to) is None:
+""",
+            ),
+        ),
+        breaks="a stranger's redirect is followed to a host that nobody wanted",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
+    ),
+    Mutation(
+        id="strangers-not-asked-about",
+        file="web/tools.py",
+        edits=(
+            (
+                """        if await self._admits(order, at):
+            return Clear()
+""",
+                """        if await self._admits(order, at) is not None:
+            return Clear()
+""",
+            ),
+        ),
+        breaks="words of strangers have something sent, and no person is asked",
+        simulation=("--seeds", "100..120", "--jobs", "2"),
+    ),
     # --- sub-agents
     Mutation(
         id="result-again",
@@ -664,9 +888,16 @@ def _said(words: str) -> str:
     rules = tuple(f"{rule}: " for rule in (*RULES, *WORDS))
     told = [line for line in lines if line.startswith(rules) or "not over" in line]
     plain = [line for line in told if not line.startswith("FAILED  python")]
-    found = (plain or told)[:1]
+    found = (plain or told)[:1] or _said_of_a_world(lines)
     # Else it has broken off: the end of a traceback says why.
     return (found or [line for line in lines if "Error: " in line] or ["red"])[-1]
+
+
+def _said_of_a_world(lines: list[str]) -> list[str]:
+    """What is wrong with the first one; it stands below the command that repeats it."""
+    repeats = "python -m tests.simulation --seed"
+    found = [below for above, below in pairwise(lines) if above.startswith(repeats)]
+    return found[:1]
 
 
 @attrs.frozen

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.mutations import MUTATIONS, ROOT, Mutation, try_out
+from tests.faults.mutations import MUTATIONS, ROOT, Mutation, _said, try_out
 from tests.faults.scenarios import TABLE
 
 IDS = [mutation.id for mutation in MUTATIONS]
@@ -29,6 +29,22 @@ def test_a_fault_names_a_harness_that_there_is(mutation: Mutation):
 
 def test_no_two_faults_have_one_name():
     assert len(set(IDS)) == len(IDS)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("FAILED  python x\nsums: a purse", "sums: a purse"),
+        (
+            "python -m tests.simulation --seed 3 --trace\n    p0: lost\nseeds",
+            "p0: lost",
+        ),
+        ("Traceback\nValueError: none", "ValueError: none"),
+        ("nothing of that", "red"),
+    ],
+)
+def test_the_first_complaint_of_a_harness_is_told(words: str, said: str):
+    assert _said(words) == said
 
 
 @pytest.mark.slow

@@ -39,6 +39,9 @@ from tests.simulation.turns import Turn
 from tests.simulation.web import Web
 
 TENANT = "default"
+# How often somebody sends a message until its end is told. In a world that ends it is a
+# tenth of that at most, whatever is done to the node; more is for ever.
+MOST_TRIES = 400
 
 
 @attrs.define
@@ -101,8 +104,13 @@ class People:
 
     async def _to_its_end(self, turn: Turn, acked: trio.Event) -> None:
         """Send, and send again whenever the connection breaks, until the end is told."""
-        count = turn.heard
+        count, tries = turn.heard, 0
         while turn.heard == count:
+            if tries == MOST_TRIES:
+                self.trace.give_up(
+                    f"{turn.say.marker} was sent {tries} times for nothing"
+                )
+            tries += 1
             if turn.say.wire == "bus":
                 await self.connected(partial(self._send, turn, acked))
             else:

@@ -9,10 +9,7 @@ import attrs
 import trio
 
 from beamclaw.contracts.gateway import Address
-from tests.simulation.network import Network, Socket
-
-# Where the persons find the node, whatever it believes that it listens on.
-NODE = ("10.0.0.9", 18789)
+from tests.simulation.network import NODE, Network, Socket
 
 
 @attrs.define(eq=False)

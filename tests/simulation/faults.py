@@ -1,14 +1,16 @@
 """Whatever goes wrong in a world, when its plan says so."""
 
 import random
+from functools import partial
 
 import attrs
 import trio
 
 import supervision
-from tests.simulation.node import Machine
-from tests.simulation.plan import Fault
+from tests.simulation.node import Life, Machine
+from tests.simulation.plan import Fault, FaultKind
 from tests.simulation.trace import Trace
+from tests.simulation.vectors import Vectors
 
 
 @attrs.define(eq=False)
@@ -21,6 +23,7 @@ class Faults:
     """
 
     machine: Machine
+    vectors: Vectors
     trace: Trace
     random: random.Random
     deaths: int = 0
@@ -80,12 +83,36 @@ class Faults:
                 self.deaths += 1
                 self.trace.note("kill", f"what starts programs, at {place}")
                 life.programs.lose()
-            case "file-crash" | "file-fails":
-                self.deaths += 1
-                life.files.due, life.files.steps = fault.kind, rng.randint(1, 25)
             case _:
                 self.deaths += 1
-                life.disk.due = fault.kind
+                self._wait_for(fault.kind, life)
+
+    def _wait_for(self, kind: FaultKind, life: Life) -> None:
+        """It strikes when there is next something that it is about."""
+        match kind:
+            case "file-crash" | "file-fails":
+                life.files.due, life.files.steps = kind, self.random.randint(1, 25)
+            case "vectors-crash":
+                crash = self.machine.crash
+                self.vectors.due = partial(crash, "between vectors and bill")
+            case "vectors-kill":
+                self.vectors.due = self._kill_embedding
+            case (
+                "commit-lost"
+                | "commit-unknown"
+                | "commit-crash"
+                | "committed-crash"
+                | "statement"
+            ):
+                life.disk.due = kind
+            case _:
+                raise AssertionError(kind)
+
+    def _kill_embedding(self) -> None:
+        life = self.machine.life
+        for pid in () if life is None else life.embedding():
+            self.trace.note("kill", "what wants vectors")
+            supervision.exit(pid, supervision.KILL)
 
     def _kill(self, place: str) -> None:
         life = self.machine.life

@@ -263,6 +263,7 @@ def _arguments(wish: Wish, marker: str, place: str, command: str) -> dict[str, A
         return {"text": wish.text, "for": marker}
     names = {
         "{mark}": f"<<{marker}.{place}>>",
+        "{place}": f"{marker}.{place}",
         "{who}": marker.partition(".")[0],
         "{session}": command,
     }

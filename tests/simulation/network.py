@@ -10,7 +10,7 @@ import errno
 import os
 import random
 import socket as system
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -35,6 +35,8 @@ _MOMENTS: tuple[Moment, ...] = ("bytes", "bytes", "head", "end", "end")
 # What the last bytes of an answer look like, to all who answer here.
 _ENDS = (b"0\r\n\r\n", b"}")
 Address = tuple[str, int]
+# Where the persons find the node, whatever it believes that it listens on.
+NODE: Address = ("10.0.0.9", 18789)
 
 
 @attrs.frozen
@@ -142,21 +144,31 @@ class Network:
 
     Attributes:
         trouble: How likely a connection has a bad fate.
-        hosts: Addresses of the names that there are.
+        hosts: Addresses of the providers, by their names.
+        sites: What is said to who asks for the addresses of another name: first,
+            second and so on, and then again.
         links: How many connections to providers there were.
         lines: How many to the node.
+        reached: The addresses of sites that somebody began to connect to.
         failed: How often one to a provider failed, or none came about.
         lost: How often one to the node did.
+        missed: How often one to a site did.
     """
 
     random: random.Random
     trace: Trace
     trouble: float
     hosts: Mapping[str, str]
+    sites: Mapping[str, tuple[tuple[str, ...], ...]] = attrs.field(
+        factory=dict[str, tuple[tuple[str, ...], ...]]
+    )
     links: int = 0
     lines: int = 0
     failed: int = 0
     lost: int = 0
+    missed: int = 0
+    reached: list[str] = attrs.field(factory=list[str])
+    _lookups: Counter[str] = attrs.field(factory=Counter[str])
     _listening: dict[Address, "Socket"] = attrs.field(factory=dict[Address, "Socket"])
 
     def enable(self) -> None:
@@ -167,8 +179,25 @@ class Network:
     def note(self, what: str, side: str = "network") -> None:
         """Something of it fails; on the side of the persons it does no harm."""
         self.failed += side == "network"
-        self.lost += side != "network"
+        self.lost += side == "lines"
+        self.missed += side == "sites"
         self.trace.note(side, what)
+
+    def side_of(self, address: Address) -> str:
+        """Whose connection one to *address* is."""
+        if address == NODE:
+            return "lines"
+        return "network" if address[0] in self.hosts.values() else "sites"
+
+    def look_up(self, name: str) -> tuple[str, ...]:
+        """The addresses of *name*, if it has any; another time there may be others."""
+        if name in self.hosts:
+            return (self.hosts[name],)
+        answers = self.sites.get(name)
+        if answers is None:
+            return ()
+        self._lookups[name] += 1
+        return answers[(self._lookups[name] - 1) % len(answers)]
 
     def bad(self, *fates: Fate) -> Fate:
         """The fate that is drawn, if it is one of *fates*."""
@@ -194,7 +223,9 @@ class Network:
             OSError: As the system does.
         """
         rng = self.random
-        side = "network" if address[0] in self.hosts.values() else "lines"
+        side = self.side_of(address)
+        if side == "sites":
+            self.reached.append(address[0])
         fate = self.bad("refused", "unreachable", "reset", "silent")
         latency = rng.choice((0.0, 0.001, 0.03, 0.4))
         await trio.sleep(2 * latency)
@@ -208,7 +239,7 @@ class Network:
             raise _os_error(errno.ECONNREFUSED)
         if side == "lines":
             self.lines += 1
-        else:
+        elif side == "network":
             self.links += 1
         left = rng.choice((0, 40, 400, 3_000, 20_000)) + rng.randrange(900)
         moment = "bytes" if fate == "fine" else rng.choice(_MOMENTS)
@@ -264,6 +295,11 @@ class Socket(trio.socket.SocketType):
 
     def setsockopt(self, *_: Any, **__: Any) -> None:
         self._alive()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the network, or a reset, has kept something from arriving."""
+        return self._link is None or self._link.is_reset or self._link.is_silent
 
     def is_readable(self) -> bool:
         return self._closed or self._ready() is not None
@@ -431,12 +467,14 @@ class _Resolver(trio.abc.HostnameResolver):
     ) -> list[Any]:
         del family, type, proto, flags
         await trio.sleep(self.network.random.choice((0.0, 0.01, 1.0)))
-        at = self.network.hosts.get((host or b"").decode())
-        if at is None or self.network.bad("nobody") == "nobody":
-            self.network.note("a name is not known")
+        name = (host or b"").decode()
+        found = self.network.look_up(name)
+        if not found or self.network.bad("nobody") == "nobody":
+            side = "sites" if name in self.network.sites else "network"
+            self.network.note("a name is not known", side)
             raise system.gaierror(system.EAI_NONAME, "Name or service not known")
         kind = system.AF_INET, system.SOCK_STREAM, system.IPPROTO_TCP
-        return [(*kind, "", (at, port))]
+        return [(*kind, "", (at, port)) for at in found]
 
     async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
         raise NotImplementedError

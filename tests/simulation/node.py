@@ -17,6 +17,7 @@ from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.subagents import SessionTool
 from beamclaw.contracts.tools import Tool
+from beamclaw.runs.embedding import carry_out
 from beamclaw.storage import private_folder
 from beamclaw.testing._programs import Programs
 from supervision import ProcessInfo
@@ -92,6 +93,11 @@ class Life:
         for scope in tuple(self.lines):
             scope.cancel()
 
+    def embedding(self) -> list[supervision.Pid]:
+        """The processes that have texts made into vectors."""
+        found = (i.pid for i in self.processes() if i.id == carry_out.__qualname__)
+        return [pid for pid in found if pid is not None]
+
     def processes(self) -> list[ProcessInfo]:
         """Every process that lives, parents first."""
         root = supervision.whereis(TOP)
@@ -136,6 +142,11 @@ class Machine:
     def running(self) -> list[str]:
         """What its programs are called that have not ended."""
         return [] if self.life is None else self.life.programs.running
+
+    @property
+    def embeds(self) -> bool:
+        """Whether texts are being made into vectors, for whoever may have left."""
+        return self.life is not None and bool(self.life.embedding())
 
     async def run(self) -> None:
         """Start the node, and start it again whenever it ends."""

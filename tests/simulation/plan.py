@@ -5,7 +5,8 @@ and which faults come after how many events. Nothing here runs anything.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import attrs
@@ -29,6 +30,8 @@ FaultKind = Literal[
     "file-crash",
     "file-fails",
     "launcher",
+    "vectors-kill",
+    "vectors-crash",
 ]
 # How often each fault comes, relative to the others.
 _FAULTS: Mapping[FaultKind, int] = {
@@ -53,6 +56,12 @@ _WORK_FAULTS: tuple[FaultKind, ...] = (
 )
 
 
+# Those that only worlds have in which somebody wants vectors.
+_VECTOR_FAULTS: tuple[FaultKind, ...] = (
+    *("vectors-kill", "vectors-kill", "vectors-crash"),
+)
+
+
 # How a message is sent: to the tenant's bus, or over HTTP, answered in pieces or whole.
 Wire = Literal["bus", "stream", "whole"]
 # Persons who speak HTTP.
@@ -65,10 +74,15 @@ _DIALECTS: tuple[tuple[Dialect, Dialect], ...] = (
 DAILY_SHARE = 0.12
 # Worlds whose providers are behind HTTP; to the others' nobody has a wire.
 HTTP_SHARE = 1 / 3
+# Of them, those in which somebody wants vectors.
+INDEXED_SHARE = 0.6
 # Worlds with files and commands; what the model is told of them needs room.
 WORK_SHARE = 0.4
 CHANGES = ("write", "edit", "apply_patch")
 WORK = ("exec", "process", *CHANGES)
+FETCH = "web_fetch"
+# Worlds whose agents fetch pages.
+BROWSE_SHARE = 0.4
 # A file in which all agents write, in the workspace.
 LOG = "work/log"
 # Tokens of a window in which there is room for what stands in a workspace.
@@ -80,8 +94,9 @@ class Wish:
     """A tool call that the model is going to ask for; *text* tells the tool more.
 
     *task* is what a sub-agent is asked for. *given* is for a tool of the node's own:
-    ``{mark}`` stands for what no other call has in it, ``{who}`` for who is spoken to,
-    ``{session}`` for the command that went on in the background last.
+    ``{mark}`` stands for what no other call has in it, ``{place}`` for the same in a URL,
+    ``{who}`` for who is spoken to, ``{session}`` for the command that went on in the
+    background last.
     """
 
     tool: str
@@ -153,6 +168,25 @@ class Order:
     wish: Wish | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Texts:
+    """A request for vectors, asked again a few times where there are none.
+
+    Attributes:
+        marker: Stands in each of the texts.
+        sizes: Characters of each of them, about.
+        pause: Seconds before it is sent.
+        base64: In which form the vectors are wanted.
+        leaves: Seconds after which who has sent it goes.
+    """
+
+    marker: str
+    sizes: tuple[int, ...]
+    pause: float
+    base64: bool
+    leaves: float | None = None
+
+
 @attrs.frozen
 class Fault:
     """What goes wrong, when *points* points of the program more have been reached.
@@ -179,6 +213,9 @@ class Plan:
         daily: At which hour of each day it is over; None: at none.
         works: The agents have files and commands.
         mode: When a person is asked before a command.
+        browses: The agents fetch pages.
+        indexers: Programs that want vectors, and what each of them asks for.
+        day_tokens: What all may take in a day.
     """
 
     seed: int
@@ -204,6 +241,9 @@ class Plan:
     daily: int | None
     works: bool = False
     mode: CommandMode = "off"
+    browses: bool = False
+    indexers: tuple[tuple[Texts, ...], ...] = ()
+    day_tokens: int | None = None
 
     @property
     def says(self) -> dict[str, Say]:
@@ -265,8 +305,10 @@ def plan(seed: int) -> Plan:
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
         daily=daily,
     )
+    planned = _indexed(stream(seed, "vectors"), planned)
     planned = _working(stream(seed, "work"), planned)
-    return _using(stream(seed, "process"), planned) if planned.works else planned
+    planned = _using(stream(seed, "process"), planned) if planned.works else planned
+    return _browsing(stream(seed, "pages"), planned)
 
 
 def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:
@@ -313,6 +355,42 @@ def _slowly(rng: random.Random, people: tuple[Person, ...]) -> Iterator[Person]:
             for say in person.says
         )
         yield attrs.evolve(person, says=tuple(says))
+
+
+def _indexed(rng: random.Random, planned: Plan) -> Plan:
+    """The same world, in which somebody has texts made into vectors, if one can."""
+    if not planned.http or rng.random() >= INDEXED_SHARE:
+        return planned
+    names = (f"v{number}" for number in range(rng.choice((1, 1, 2))))
+    return attrs.evolve(
+        planned,
+        indexers=tuple(tuple(_texts(rng, name)) for name in names),
+        day_tokens=rng.choice((4_000, 20_000)) if rng.random() < 0.25 else None,
+        faults=tuple(_faults_of_vectors(rng, planned.faults)),
+    )
+
+
+def _faults_of_vectors(
+    rng: random.Random, faults: tuple[Fault, ...]
+) -> Iterator[Fault]:
+    """The same, and some that wait for vectors to be made."""
+    for fault in faults:
+        yield fault
+        if rng.random() < 0.4:
+            seconds = rng.choice((0.01, 1.0, 30.0))
+            yield Fault(rng.choice(_VECTOR_FAULTS), 1, 0, seconds)
+
+
+def _texts(rng: random.Random, name: str) -> Iterator[Texts]:
+    for number in range(rng.randint(1, 4)):
+        sizes = rng.choices((20, 20, 200, 3_000), k=rng.choice((1, 1, 2, 5)))
+        yield Texts(
+            marker=f"{name}.{number}",
+            sizes=tuple(sizes),
+            pause=rng.choice((0.0, 0.1, 3.0, 30.0)),
+            base64=rng.random() < 0.5,
+            leaves=rng.choice((0.0, 0.3, 1.0, 5.0)) if rng.random() < 0.25 else None,
+        )
 
 
 def _forks(rng: random.Random, orders: tuple[Order, ...]) -> Iterator[Order]:
@@ -382,23 +460,27 @@ def _queue(rng: random.Random) -> QueueMode:
     return rng.choice(modes)
 
 
-def _working(rng: random.Random, planned: Plan) -> Plan:
-    """The same world, whose agents work on files and with commands, if they can."""
-    poor = planned.session_tokens is not None or planned.window < ROOMY
-    if rng.random() >= WORK_SHARE or poor:
-        return planned
-    people = [
-        attrs.evolve(p, says=tuple(_at_work(rng, say) for say in p.says))
-        for p in planned.people
-    ]
+def _is_poor(planned: Plan) -> bool:
+    """Whether there is no room for what tools of the node's own say."""
+    return planned.session_tokens is not None or planned.window < ROOMY
+
+
+def _each_say(planned: Plan, change: Callable[[Say], Say]) -> Plan:
+    """The same world, in which everything that is said is another."""
+    people = [attrs.evolve(p, says=tuple(map(change, p.says))) for p in planned.people]
     orders = [
-        o if o.say is None else attrs.evolve(o, say=_at_work(rng, o.say))
+        o if o.say is None else attrs.evolve(o, say=change(o.say))
         for o in planned.orders
     ]
+    return attrs.evolve(planned, people=tuple(people), orders=tuple(orders))
+
+
+def _working(rng: random.Random, planned: Plan) -> Plan:
+    """The same world, whose agents work on files and with commands, if they can."""
+    if rng.random() >= WORK_SHARE or _is_poor(planned):
+        return planned
     return attrs.evolve(
-        planned,
-        people=tuple(people),
-        orders=tuple(orders),
+        _each_say(planned, partial(_at_work, rng)),
         works=True,
         mode=rng.choice(("off", "off", "off", "on-miss", "always")),
         faults=tuple(_faults_at_work(rng, planned.faults)),
@@ -465,11 +547,7 @@ def _using(rng: random.Random, planned: Plan) -> Plan:
     def used(say: Say) -> Say:
         return attrs.evolve(say, rounds=tuple(_used(rng, say.rounds)))
 
-    people = [attrs.evolve(p, says=tuple(map(used, p.says))) for p in planned.people]
-    orders = [
-        o if o.say is None else attrs.evolve(o, say=used(o.say)) for o in planned.orders
-    ]
-    return attrs.evolve(planned, people=tuple(people), orders=tuple(orders))
+    return _each_say(planned, used)
 
 
 def _used(
@@ -518,6 +596,49 @@ def _process(rng: random.Random) -> Wish:
     return Wish(
         "process", "", given={**use, "sessionId": "{session}", "text": "{mark}"}
     )
+
+
+URLS = (
+    *("http://page.example/text/{place}",) * 3,
+    *("http://page.example/page/{place}",) * 2,
+    "http://other.example/text/{place}",
+    "http://two.example/page/{place}",
+    *("http://turns.example/text/{place}",) * 3,
+    "http://inside.example/text/{place}",
+    "http://both.example/text/{place}",
+    "http://10.0.0.77/text/{place}",
+    *(
+        f"http://page.example/{kind}/{{place}}"
+        for kind in ("long", "no", "fails", "stall", "drip", "cut", "odd", "round/0")
+    ),
+    *(
+        f"http://page.example/to/{host}/page/{{place}}"
+        for host in (
+            *("page.example", "other.example", "to.example", "inside.example"),
+            *("both.example", "turns.example", "127.0.0.1", "169.254.169.254"),
+        )
+    ),
+)
+
+
+def _browsing(rng: random.Random, planned: Plan) -> Plan:
+    """The same world, whose agents fetch pages, if they can."""
+    if rng.random() >= BROWSE_SHARE or _is_poor(planned):
+        return planned
+    return attrs.evolve(_each_say(planned, partial(_browsed, rng)), browses=True)
+
+
+def _browsed(rng: random.Random, say: Say) -> Say:
+    rounds = (tuple(_fetched(rng, wish) for wish in calls) for calls in say.rounds)
+    return attrs.evolve(say, rounds=tuple(rounds))
+
+
+def _fetched(rng: random.Random, wish: Wish) -> Wish:
+    if wish.task is not None:
+        return attrs.evolve(wish, task=_browsed(rng, wish.task))
+    if wish.tool not in _TOOLS or rng.random() < 0.4:
+        return wish
+    return Wish(FETCH, "", given={"url": rng.choice(URLS)})
 
 
 _TOOLS = ("look", "put", "order", "send")

@@ -4,7 +4,7 @@ Everything in here is from persons, providers, tools and whoever does the damage
 turn may end with is said here, too: only the world knows what was done to it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -18,7 +18,9 @@ from tests.audit.known import (
     Known,
     Program,
     Sent,
+    Served,
     Verdict,
+    Wanted,
 )
 from tests.audit.known import Done as Ordered
 from tests.simulation.clients import Verdicts
@@ -26,8 +28,16 @@ from tests.simulation.model import ModelCall, markers
 from tests.simulation.plan import Plan
 from tests.simulation.tools import Done
 from tests.simulation.turns import Turn
+from tests.simulation.vectors import VectorCall
 
 DAY = 86_400.0
+# What who wants vectors may be told: of a node to which things are done, ...
+_OF_NODE = ("draining", "insufficient_storage", "overloaded", "server", "unavailable")
+# ... and of a provider that fails, or the way to it.
+_OF_PROVIDER = (
+    *("auth", "invalid", "network", "provider_overloaded", "quota"),
+    *("rate_limit_exceeded", "server"),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -56,10 +66,13 @@ class Seen:
     book: Book
     files: Mapping[str, str] | None
     programs: Mapping[str, Program]
+    served: Sequence[Served] | None
+    reached: Sequence[str]
+    vectors: Sequence[VectorCall]
+    wanted: Sequence[Wanted]
 
     def known(self) -> Known:
         """In the auditor's words."""
-        cap = self.plan.session_tokens
         gone, nobody = self.deleted.keys(), set(self.deleted.values())
         marks = {m for m, turn in self.turns.items() if turn.person.name in nobody}
         effects = [done for done in self.done if done.person not in nobody]
@@ -81,14 +94,45 @@ class Seen:
                 if known.key not in gone
                 for verdict, counts in _said(known)
             ],
-            caps=() if cap is None else (Cap("session", "tokens", cap),),
+            caps=tuple(self._caps()),
             cuts=self.deaths + self.lives - 1,
             terse=True,
             unwanted=set(gone),
             orders=[order for order in self.orders if self._stays(order)],
             files=self.files,
             programs=self.programs,
+            served=self._served(nobody),
+            reached=[*self.reached],
+            embeddings=[call.known() for call in self.vectors],
+            wanted=[
+                attrs.evolve(each, codes_explained=frozenset(self._refusals()))
+                for each in self.wanted
+            ],
         )
+
+    def _served(self, nobody: Collection[str]) -> list[Served] | None:
+        if self.served is None:
+            return None
+        return [e for e in self.served if e.place.partition(".")[0] not in nobody]
+
+    def _caps(self) -> Iterator[Cap]:
+        if self.plan.session_tokens is not None:
+            yield Cap("session", "tokens", self.plan.session_tokens)
+        if self.plan.day_tokens is not None:
+            yield Cap("tenant", "tokens", self.plan.day_tokens)
+
+    def _refusals(self) -> Iterator[str]:
+        """What a request for vectors may be told, by what was done in this world."""
+        if any(self._caps()):
+            yield "budget_reached"
+        if self.plan.faults:
+            yield from _OF_NODE
+        if self._models_failed() or any(call.error for call in self.vectors):
+            yield from _OF_PROVIDER
+
+    def _models_failed(self) -> bool:
+        """Whether a provider, or the way to it, has failed; calls of all kinds hear of it."""
+        return any(call.error for call in self.calls) or self.network_failed > 0
 
     def _sent(self, turn: Turn) -> Sent:
         marker = turn.say.marker
@@ -146,9 +190,9 @@ class Seen:
         modes = {say.queue for say in turn.person.says}
         if any(each.stopped for each in [turn, *together]) or "interrupt" in modes:
             yield "aborted"
-        if self.plan.session_tokens or self.plan.turn_calls < 100:
+        if any(self._caps()) or self.plan.turn_calls < 100:
             yield "limited"
-        if any(call.error for call in self.calls) or self.network_failed:
+        if self._models_failed() or any(call.error for call in self.vectors):
             yield "error"
         if self.deaths + len(self.kills) >= self.plan.revive_limit:
             yield "quarantined"

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from tests.simulation.door import NODE, Door
-from tests.simulation.network import Fate, Moment, Network, Socket
+from tests.simulation.door import Door
+from tests.simulation.network import NODE, Fate, Moment, Network, Socket
 from tests.simulation.server import HOSTS
 from tests.simulation.trace import Trace
 

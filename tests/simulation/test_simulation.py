@@ -12,14 +12,15 @@ import pytest
 import trio
 from trio._core._wakeup_socketpair import WakeupSocketpair
 
-from tests.simulation import trace
+from tests.simulation import clients, trace
 from tests.simulation.order import ChangedTrioError, repeatable
-from tests.simulation.plan import WORK, Verb, plan
+from tests.simulation.plan import FETCH, URLS, WORK, FaultKind, Verb, plan
 from tests.simulation.world import play
 
 ROOT = Path(__file__).parents[2]
 SHARE = 120
 BUSY = 186  # with deaths, tools, files, commands, and providers behind HTTP that fails
+ABROAD = 603  # with deaths, pages that are fetched, and vectors
 CALM = 44  # one without deaths
 WIRELESS = 47  # one whose providers are not behind a network
 DEADLY = 3  # one with, and with persons on HTTP
@@ -58,9 +59,10 @@ def test_a_seed_is_the_same_world_each_time() -> None:
 
 
 @pytest.mark.slow
-def test_a_seed_is_the_same_world_in_every_process() -> None:
+@pytest.mark.parametrize("seed", [BUSY, ABROAD])
+def test_a_seed_is_the_same_world_in_every_process(seed: int) -> None:
     said = {
-        simulation("--seed", str(BUSY), PYTHONHASHSEED=hashes).stdout
+        simulation("--seed", str(seed), PYTHONHASHSEED=hashes).stdout
         for hashes in ("0", "1", "77")
     }
     assert len(said) == 1
@@ -86,14 +88,23 @@ def test_a_world_that_goes_on_and_on_is_given_up(monkeypatch) -> None:
     assert any("it goes on and on: " in words for words in outcome.violations)
 
 
+def test_who_sends_for_ever_is_a_complaint_with_a_name(monkeypatch) -> None:
+    monkeypatch.setattr(clients, "MOST_TRIES", 1)
+
+    outcome = play(DEADLY)
+
+    assert any(" was sent 1 times for nothing: " in each for each in outcome.violations)
+
+
 def test_the_plans_hold_everything_that_can_happen() -> None:
     plans = [plan(seed) for seed in range(SHARE)]
     kinds = {fault.kind for each in plans for fault in each.faults}
     says = [say for each in plans for say in each.says.values()]
-    assert len(kinds) == 14
+    assert kinds == set(get_args(FaultKind))
     assert {say.queue for say in says} >= {"followup", "steer", "collect", "interrupt"}
     tools = {wish.tool for say in says for calls in say.rounds for wish in calls}
-    assert tools == {"look", "put", "order", "send", "ask", "dare", "spawn", *WORK}
+    simple = {"look", "put", "order", "send", "ask", "dare", "spawn"}
+    assert tools == {*simple, *WORK, FETCH}
     given = [w.given for say in says for c in say.rounds for w in c if w.tool == "exec"]
     assert any(each and each.get("background") for each in given)
     assert any(each and "background" not in each for each in given)
@@ -108,6 +119,18 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     assert {say.wire for say in says} == {"bus", "stream", "whole"}
     assert any(order.say for each in plans for order in each.orders)
     assert any(each.daily is not None for each in plans)
+    urls = {
+        w.given["url"]
+        for y in says
+        for c in y.rounds
+        for w in c
+        if w.tool == FETCH and w.given
+    }
+    assert urls == set(URLS)
+    wanted = [texts for each in plans for all_ in each.indexers for texts in all_]
+    assert {texts.base64 for texts in wanted} == {True, False}
+    assert any(texts.leaves is not None for texts in wanted)
+    assert any(each.day_tokens for each in plans)
 
 
 @pytest.mark.slow

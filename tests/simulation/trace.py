@@ -20,7 +20,8 @@ class Trace:
         count: Events so far.
         points: Points of the program that were reached so far.
         due: At which number of them *reached* is called, once.
-        enough: Is called once, when there are more than in any world that ends.
+        enough: Is told why this world is given up: there are more points than in any
+            that ends, or somebody asks for ever.
     """
 
     keep: bool = False
@@ -29,7 +30,7 @@ class Trace:
     points: int = 0
     due: int | None = None
     reached: Callable[[str], None] | None = None
-    enough: Callable[[], None] | None = None
+    enough: Callable[[str], None] | None = None
     _inside: Callable[[str], None] | None = None
     _hash: "hashlib._Hash" = attrs.field(factory=hashlib.sha256)
 
@@ -50,10 +51,15 @@ class Trace:
         if self.points == self.due and self.reached is not None:
             self.due = None
             self.reached(name)
-        if self.points == MOST and self.enough is not None:
-            self.enough()
+        if self.points == MOST:
+            self.give_up("it goes on and on")
         if self._inside is not None:
             self._inside(name)
+
+    def give_up(self, why: str) -> None:
+        """This world does not end."""
+        if self.enough is not None:
+            self.enough(why)
 
     @contextmanager
     def inside(self, look: Callable[[str], None]) -> Generator[None]:

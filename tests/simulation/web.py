@@ -13,9 +13,8 @@ import h11
 import orjson
 import trio
 
-from tests.simulation.door import NODE
 from tests.simulation.model import marked
-from tests.simulation.network import Network, Socket
+from tests.simulation.network import NODE, Network, Socket
 from tests.simulation.plan import Say
 from tests.simulation.trace import Trace
 from tests.simulation.turns import Turn
@@ -43,7 +42,7 @@ _ENDS = frozenset(
         *("limit", "error"),
     }
 )
-_BROKEN = (OSError, h11.RemoteProtocolError, trio.TooSlowError)
+BROKEN = (OSError, h11.RemoteProtocolError, trio.TooSlowError)
 _SIZE = 64 * 1024
 
 
@@ -73,7 +72,7 @@ class Web:
         try:
             await line.connect()
             await self._ask(line, turn, going)
-        except _BROKEN as error:
+        except BROKEN as error:
             self.trace.note(name, f"cut {marker}: {type(error).__name__}")
             await trio.sleep(self.random.choice((0.02, 0.5, 10.0)))
         finally:
@@ -84,7 +83,7 @@ class Web:
 
     async def _ask(self, line: "Line", turn: Turn, going: trio.Event) -> None:
         say = turn.say
-        await line.send(self._headers(turn), _body(say))
+        await line.send("/v1/chat/completions", self._headers(turn), _body(say))
         if say.wire == "whole":
             going.set()
         line.patience = _PATIENCE[say.wire]
@@ -197,13 +196,13 @@ class Line:
         """Whatever is on it."""
         self.socket.close()
 
-    async def send(self, headers: list[tuple[str, str]], body: bytes) -> None:
+    async def send(
+        self, path: str, headers: list[tuple[str, str]], body: bytes
+    ) -> None:
         """A whole request."""
         http = self._http
         size = ("content-length", str(len(body)))
-        asked = h11.Request(
-            method="POST", target="/v1/chat/completions", headers=[*headers, size]
-        )
+        asked = h11.Request(method="POST", target=path, headers=[*headers, size])
         pieces = (asked, h11.Data(data=body), h11.EndOfMessage())
         await self.socket.send(b"".join(http.send(piece) or b"" for piece in pieces))
 

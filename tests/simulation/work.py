@@ -1,15 +1,17 @@
 """What agents of a world work at: files in a real folder, and programs that are played.
 
 The tools are the node's own. Work on a file is one step, a moment after it was asked for;
-a node that dies within it stops at the point that it has reached.
+a node that dies within it stops at the point that it has reached. What reads the pages
+that they fetch is the node's own program, played as the others are.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import attrs
+import orjson
 import trio
 
 from beamclaw import toolbox, tree
@@ -19,12 +21,20 @@ from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.commands import Ended, Launch
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.tools import Forgets, Order, Output, Tool, ToolSpec
-from beamclaw.testing._programs import Programs, ReadAll, Say, Step, known_programs
+from beamclaw.testing._programs import (
+    Pause,
+    Programs,
+    ReadAll,
+    Say,
+    Step,
+    known_programs,
+)
 from beamclaw.tools import Plugins
+from beamclaw.web import _reader, reading
 from tests.audit.known import Program
 from tests.simulation.model import markers
 from tests.simulation.node import Life
-from tests.simulation.plan import LOG, WORK
+from tests.simulation.plan import LOG
 from tests.simulation.tools import Done, Effects
 from tests.simulation.trace import Trace
 
@@ -65,8 +75,10 @@ class Work:
         log.parent.mkdir(parents=True)
         log.write_text(END)
 
-    def tools(self, life: Life, outside: Outside) -> Mapping[str, Tool]:
-        """Those of the node for files and commands, as one life of it has them."""
+    def tools(
+        self, life: Life, outside: Outside, chosen: Iterable[str]
+    ) -> Mapping[str, Tool]:
+        """Those of the node that are *chosen*, as one life of it has them."""
         worker = FileWorker(self.trace, self.random, life)
         outside = attrs.evolve(outside, worker=lambda: worker)
         rules = tree.subagent_rules(self.config)
@@ -74,7 +86,7 @@ class Work:
             self.config, outside, names.DEFAULT_TENANT, rules, Plugins()
         )
         found = of("main")
-        return {name: _Tool(self, found[name]) for name in WORK}  # type: ignore[arg-type] -- none of them is about sessions
+        return {name: _Tool(self, found[name]) for name in chosen}  # type: ignore[arg-type] -- none of them is about sessions
 
     def order(self, order: Order) -> None:
         """A tool begins."""
@@ -88,7 +100,16 @@ class Work:
         return Programs(self.play, self.over, self.typed)
 
     def play(self, launch: Launch) -> Iterator[Step]:
-        """What a program does: it leaves a trace of itself, and goes on as real ones do."""
+        """What a program does."""
+        return self._reads() if _is_reader(launch) else self._plays(launch)
+
+    def _reads(self) -> Iterator[Step]:
+        """A page is read, and sometimes that takes longer than it may."""
+        yield Pause(self.random.choice((0.0, 0.0, 0.1, 3.0, 30.0)))
+        yield ReadAll(_read)
+
+    def _plays(self, launch: Launch) -> Iterator[Step]:
+        """It leaves a trace of itself, and goes on as real ones do."""
         marker = markers(launch.argv[-1])[0]
         order = self._orders[marker]
         self.trace.note("program", f"{marker} begins")
@@ -108,12 +129,16 @@ class Work:
 
     def over(self, launch: Launch, ended: Ended) -> None:
         """A program has come to its end, whoever has made it."""
+        if _is_reader(launch):
+            return
         program = self.known.get(markers(launch.argv[-1])[0])
         if program is not None and ended.by == "itself":
             program.code, program.signal = ended.code, ended.signal
 
     def typed(self, launch: Launch, data: bytes) -> None:
         """A program was given something to read."""
+        if _is_reader(launch):
+            return
         marker = markers(launch.argv[-1])[0]
         order, now = self._orders[marker], trio.current_time()
         self.trace.note("program", f"{marker} is given {data!r}")
@@ -134,6 +159,16 @@ class Work:
     def marks(files: Mapping[str, str]) -> set[str]:
         """The calls that have changed them, as far as it is still seen."""
         return {mark for text in files.values() for mark in markers(text)}
+
+
+def _is_reader(launch: Launch) -> bool:
+    return launch.argv[-1] == str(reading.PROGRAM)
+
+
+def _read(data: bytes) -> bytes:
+    """What the program that reads pages writes."""
+    order, _, page = data.partition(b"\n")
+    return orjson.dumps(_reader.read(orjson.loads(order), page))
 
 
 @attrs.frozen

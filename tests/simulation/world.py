@@ -37,6 +37,7 @@ from beamclaw.config.schema import (
     SkillsLoadConfig,
     ToolsConfig,
     TurnLimitsConfig,
+    WebConfig,
 )
 from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.outside import Outside
@@ -55,16 +56,19 @@ from tests.audit.rules import violations
 from tests.simulation.clients import People
 from tests.simulation.door import Door
 from tests.simulation.faults import Faults
+from tests.simulation.indexers import Indexers
 from tests.simulation.keeper import Keeper
 from tests.simulation.model import ModelCall, Models
 from tests.simulation.network import Network, virtual_expiry
 from tests.simulation.node import Life, Machine, Wall
 from tests.simulation.order import repeatable
-from tests.simulation.plan import ROOMY, Plan, plan, stream
+from tests.simulation.plan import FETCH, ROOMY, WORK, Plan, plan, stream
 from tests.simulation.seen import Seen
 from tests.simulation.server import HOSTS, serving_models
+from tests.simulation.sites import MOST, SITES, Sites, serving_sites
 from tests.simulation.tools import Effects, ToldToCrash
 from tests.simulation.trace import Trace
+from tests.simulation.vectors import MODEL, VectorCall, Vectors
 from tests.simulation.web import HEARTBEAT, Web
 from tests.simulation.work import NodeDiedError, Work
 
@@ -162,7 +166,10 @@ class World:
             begun=self._model_begun,
         )
         self.effects = Effects(trace, stream(seed, "tools"), self._tool_begun)
-        self.network = Network(stream(seed, "network"), trace, planned.network, HOSTS)
+        self.network = Network(
+            stream(seed, "network"), trace, planned.network, HOSTS, SITES
+        )
+        self.sites = Sites(trace)
         config = configuration(planned, folder / "data")
         self.work = Work(
             workspace_of(config, "main"),
@@ -184,6 +191,10 @@ class World:
             self._killed,
         )
         self.web = Web(self.network, trace, stream(seed, "web"), TOKEN)
+        self.vectors = Vectors(
+            trace, stream(seed, "embeddings"), planned.trouble, self._vectors_begun
+        )
+        self.indexers = Indexers(self.network, trace, stream(seed, "indexers"), TOKEN)
         self.people = People(
             self.machine, trace, stream(seed, "people"), self.wall, self.web
         )
@@ -194,7 +205,7 @@ class World:
             {person.name: person for person in planned.people},
             lambda key: look.rests(self._ledger(), key),
         )
-        self.faults = Faults(self.machine, trace, stream(seed, "faults"))
+        self.faults = Faults(self.machine, self.vectors, trace, stream(seed, "faults"))
 
     async def run(self) -> None:
         """To its end."""
@@ -210,17 +221,20 @@ class World:
         if self.plan.works:
             self.work.prepare()
         async with AsyncExitStack() as stack:
-            if self.plan.http:
+            if self.plan.http or self.plan.browses:
                 self.network.enable()
+            if self.plan.browses:
+                await stack.enter_async_context(serving_sites(self.sites))
+            if self.plan.http:
                 await stack.enter_async_context(
-                    serving_models(self.models, self.plan.dialects)
+                    serving_models(self.models, self.vectors, self.plan.dialects)
                 )
             await self._live()
 
     async def _live(self) -> None:
         async with trio.open_nursery() as nursery:
             scope = nursery.cancel_scope
-            self.trace.enough = partial(self._give_up, scope, "it goes on and on")
+            self.trace.enough = partial(self._give_up, scope)
             nursery.start_soon(self._watch, scope)
             nursery.start_soon(self.machine.run)
             await self.machine.wait_up()
@@ -230,6 +244,8 @@ class World:
                 for person in self.plan.people:
                     talking.start_soon(self.people.talk, person)
                 talking.start_soon(self.keeper.keep, self.plan.orders)
+                for texts in self.plan.indexers:
+                    talking.start_soon(self.indexers.work, texts)
             await self._rest()
             left = self.machine.running
             self.found += [f"{title} runs, and nobody wants it" for title in left]
@@ -258,12 +274,13 @@ class World:
     def _is_busy(self) -> bool:
         ledger = self._ledger()
         left = look.open_work(ledger) or look.to_erase(ledger) or look.untold(ledger)
-        return bool(left)
+        return bool(left) or self.machine.embeds
 
     def _unfinished(self) -> list[str]:
         waiting = [
             marker for marker, turn in self.people.turns.items() if not turn.heard
         ]
+        waiting += [each.marker for each in self.indexers.wanted if not each.ends]
         return waiting or ["nobody waits"]
 
     # --- looking
@@ -287,8 +304,8 @@ class World:
         self, life: Life, outside: Outside
     ) -> Mapping[str, Tool | SessionTool]:
         tools = self.effects.toolbox(life)
-        own = self.work.tools(life, outside) if self.plan.works else {}
-        return {**tools, **own}
+        chosen = [*WORK * self.plan.works, *[FETCH] * self.plan.browses]
+        return {**tools, **self.work.tools(life, outside, chosen)}
 
     def _killed(self) -> None:
         found = read(self._ledger()) if self.machine.ledger.exists() else Book()
@@ -309,11 +326,24 @@ class World:
         known = sum(look.reserved(self._ledger(), key) for key in keys)
         if known < made:
             self.found.append(f"call {call.number}: {made} made, {known} reserved")
+        self._day_is_kept()
         cap = self.plan.session_tokens
         for key in keys:
             spent = look.spent(self._ledger(), key)
             if cap is not None and spent > cap:
                 self.found.append(f"{key}: {spent} tokens are out, the cap is {cap}")
+
+    def _vectors_begun(self, call: VectorCall) -> None:
+        """They are asked for only after they are reserved."""
+        made, known = call.number, look.calls_of(self._ledger(), MODEL)
+        if known < made:
+            self.found.append(f"vectors_reserved: {made} made, {known} reserved")
+        self._day_is_kept()
+
+    def _day_is_kept(self) -> None:
+        cap = self.plan.day_tokens
+        if cap is not None and (spent := look.most_in_a_day(self._ledger())) > cap:
+            self.found.append(f"capped: {spent} tokens in a day, the cap is {cap}")
 
     def _tool_begun(self, order: Order) -> None:
         """A tool begins only after its intent is in the ledger."""
@@ -345,6 +375,10 @@ class World:
                 deleted=self.keeper.deleting,
                 files=files,
                 programs=self.work.known,
+                served=self.sites.served if self.plan.browses else None,
+                reached=self.network.reached,
+                vectors=self.vectors.calls,
+                wanted=self.indexers.wanted,
                 book=book,
             )
             self.found += violations(seen.known())
@@ -370,6 +404,8 @@ class World:
             "to the node": self.network.lines,
             "that failed": self.network.failed + self.network.lost,
             "answers over HTTP": self.web.answers,
+            "pages asked for": len(self.sites.served),
+            "calls for vectors": len(self.vectors.calls),
         }
 
 
@@ -388,16 +424,18 @@ def configuration(planned: Plan, data: Path) -> Config:
         output_price=10.0,
     )
     apis = planned.dialects if planned.http else ("demo", "demo")
+    vectors = ModelInfo(context_window=100_000, max_output=0, input_price=0.5)
     a, b = (
         ProviderConfig(
             api=api,
             base_url=f"http://{host}/v1",
             api_key=Secret("a key"),
-            models={"m": model},
+            models={"m": model, MODEL: vectors},
             default_model="m",
         )
         for host, api in zip(HOSTS, apis, strict=True)
     )
+    speaks = "a" if apis[0] == "openai" else "b"
     fallbacks = ("b/m",) if planned.fallback else ()
     return Config(
         data=data,
@@ -406,6 +444,7 @@ def configuration(planned: Plan, data: Path) -> Config:
             "main": AgentConfig(
                 model="a/m",
                 fallbacks=fallbacks,
+                embeddings=f"{speaks}/{MODEL}" if planned.indexers else None,
                 max_tokens=200,
                 # What it is told of its workspace would fill a small window by itself.
                 context="none" if planned.window < ROOMY else "workspace",
@@ -435,12 +474,14 @@ def configuration(planned: Plan, data: Path) -> Config:
             keep_tokens=200,
         ),
         limits=LimitsConfig(
-            day=BudgetConfig(),
+            day=BudgetConfig(tokens=planned.day_tokens),
             session=BudgetConfig(tokens=planned.session_tokens),
             turn=TurnLimitsConfig(
                 model_calls=planned.turn_calls, wait_seconds=planned.wait_seconds
             ),
         ),
-        tools=ToolsConfig(exec=ExecConfig(mode=planned.mode)),
+        tools=ToolsConfig(
+            exec=ExecConfig(mode=planned.mode), web=WebConfig(max_bytes=MOST)
+        ),
         logging=LoggingConfig(level="error", format="text"),
     )
