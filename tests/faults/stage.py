@@ -48,6 +48,7 @@ PATIENCE = float(os.environ.get("BEAMCLAW_PATIENCE", "20"))
 # Seconds until this program gives up what goes on for ever: that proves nothing.
 ENDLESS = 900.0
 _LOOK = 0.1
+_WORKING = 6  # times the patience with a node that works, and nothing comes of it
 # With these a stream ends whose turn goes on, or was never taken; they say: ask again.
 _ASK_AGAIN = ("draining", "unavailable", "answer_restarted")
 PROGRAM = "beamclaw.testing.node"
@@ -119,6 +120,16 @@ class StandsStill(AssertionError):
 
 class Aborted(Exception):
     """It went on and on, for as long as this program looks at anything."""
+
+
+def stood_still(before: float, *, changed: bool, works: bool) -> float:
+    """Seconds of patience that are used up at a look, with those *before* it.
+
+    A node that works gets longer, but not for ever: nothing may come of it.
+    """
+    if changed:
+        return 0.0
+    return before + _LOOK / (_WORKING if works else 1)
 
 
 @attrs.define(eq=False)
@@ -264,15 +275,13 @@ class Stage:
             raise verdict
 
     async def _lose_patience(self) -> Exception:
-        still, signs = 0, self._signs()
+        still, signs = 0.0, self._signs()
         for _ in range(round(ENDLESS / _LOOK)):
             await trio.sleep(_LOOK)
             before, signs = signs, self._signs()
-            if signs != before:
-                still = 0
-            elif not self._is_busy():
-                still += 1
-            if still * _LOOK >= PATIENCE:
+            changed = signs != before
+            still = stood_still(still, changed=changed, works=self._is_busy())
+            if still >= PATIENCE:
                 return StandsStill(f"nothing for {PATIENCE} s: {self.left()}")
         return Aborted(f"not over after {ENDLESS} s: {self.left()}")
 
