@@ -44,9 +44,6 @@ ABSENT: dict[str, str] = {
     "sessions.catalog.*": "sessions stay on this node, and others' are not looked at",
     "sessions.files.*": "commands touch files of which nobody is told, so a list of those "
     "that a session has touched would not be one; `agents.workspace.list` has all of them",
-    "artifacts.*": "no tool hands over a file as its result: what it has made stands in "
-    "the workspace (`agents.workspace.get`), what was sent along with a message in that "
-    "message (`beamclaw.picture`)",
     "audit.run.inspect": "by which chain of persons, agents and grants a turn was begun "
     "is not kept as one record; `audit.list` has its tool calls, `approval.history` what "
     "persons have decided, and `beamclaw audit` what was done to the node",

@@ -20,6 +20,7 @@ from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.messages import (
     File,
     Image,
+    Media,
     Message,
     Part,
     Text,
@@ -28,6 +29,7 @@ from beamclaw.contracts.messages import (
     ToolResult,
     Usage,
 )
+from beamclaw.values import frozen
 
 Shown = dict[str, Any]
 
@@ -107,17 +109,59 @@ def shown(
 
 def pictures(body: Body, place: int) -> list[Image]:
     """The pictures of the message that :func:`shown` gives at *place* of this event."""
-    match body:
-        case InboundTaken() | Forked():
-            rows = [message.parts for message in body.messages]
-        case Answered():
-            rows = [body.message.parts]
-        case ToolEnded():
-            rows = [body.result.media]
-        case _:
-            rows = []
+    rows = _parts(body)
     parts = rows[place] if place < len(rows) else ()
     return [part for part in parts if isinstance(part, Image)]
+
+
+def _parts(body: Body) -> Sequence[Sequence[Part]]:
+    """The parts of each of its messages, where there may be more than words."""
+    match body:
+        case InboundTaken() | Forked():
+            return [message.parts for message in body.messages]
+        case Answered():
+            return [body.message.parts]
+        case ToolEnded():
+            return [body.result.media]
+        case _:
+            return []
+
+
+@frozen(kw_only=True)
+class Attached:
+    """A picture or a file of a conversation.
+
+    Attributes:
+        id: Of its message, and which of those in it, from 0.
+        seq: The event that its message came with.
+        run_id: The turn that the message is of.
+    """
+
+    id: str
+    seq: int
+    run_id: str | None
+    media: Media
+
+
+def attached(events: Sequence[Event]) -> list[Attached]:
+    """The pictures and files of the *events* that count, of the present conversation."""
+    found: list[Attached] = []
+    bodies = [journal.read(event) for event in events]
+    owners = runs_of(
+        (event.run_id, body) for event, body in zip(events, bodies, strict=True)
+    )
+    for event, body, owner in zip(events, bodies, owners, strict=True):
+        if isinstance(body, SessionReset):
+            found.clear()
+        rows = _parts(body)
+        for place, parts in enumerate(rows):
+            message = f"{event.seq}.{place}" if len(rows) > 1 else f"{event.seq}"
+            media = (part for part in parts if isinstance(part, Image | File))
+            found += (
+                Attached(id=f"{message}-{n}", seq=event.seq, run_id=owner, media=each)
+                for n, each in enumerate(media)
+            )
+    return found
 
 
 def _note_names(message: Message, tool_names: dict[str, str]) -> None:
