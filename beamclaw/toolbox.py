@@ -138,7 +138,6 @@ def _files(setting: Setting) -> files.Setting:
 
 def roots_of(config: Config, agent: str) -> Roots:
     """The folders that an agent may touch."""
-    own = (config.data,) if config.file is None else (config.data, config.file)
     return Roots(
         workspace=workspace_of(config, agent),
         others=tuple(
@@ -146,7 +145,7 @@ def roots_of(config: Config, agent: str) -> Roots:
             for source in skills.sources_of(config, agent)
             if source.origin not in {"workspace", "project"}
         ),
-        closed=own,
+        closed=config.own_places,
     )
 
 

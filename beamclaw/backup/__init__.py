@@ -4,7 +4,13 @@ A backup is made by a command beside the node. Only the databases are copied by 
 itself, each as it is at one moment, since nobody else opens them.
 """
 
-from beamclaw.backup.manifest import BackupRefused, Entry, LeftOut, Manifest
+from beamclaw.backup.manifest import (
+    BackupRefused,
+    Entry,
+    LeftOut,
+    Manifest,
+    is_kept,
+)
 from beamclaw.backup.packing import Databases, pack
 from beamclaw.backup.reading import look
 from beamclaw.backup.restoring import Restored, restore
@@ -16,6 +22,7 @@ __all__ = [
     "LeftOut",
     "Manifest",
     "Restored",
+    "is_kept",
     "look",
     "pack",
     "restore",

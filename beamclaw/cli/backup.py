@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from beamclaw import __version__
@@ -15,6 +15,7 @@ from beamclaw.backup import (
     BackupRefused,
     LeftOut,
     Manifest,
+    is_kept,
     look,
     pack,
     restore,
@@ -23,6 +24,7 @@ from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect
 from beamclaw.cli.configured import configured
 from beamclaw.cli.output import CommandError, counted, result, result_json, tell
 from beamclaw.cli.typed import command
+from beamclaw.config.loader import file_of
 from beamclaw.config.problems import ConfigError
 from beamclaw.contracts.databases import NODE, databases_in
 from beamclaw.contracts.shell import data_folder
@@ -132,20 +134,32 @@ def _in_words() -> Generator[None]:
 
 def _outside(data: Path, options: argparse.Namespace) -> list[LeftOut]:
     """What the node uses and has not in its folder, as far as can be told."""
+    places: list[tuple[Path | None, str]] = []
     try:
         config = configured(options)
-    except ConfigError:
-        return []
-    places = [(config.file, "the configuration")]
-    places += [
-        (agent.workspace, f"where the agent {name} works")
-        for name, agent in config.agents.items()
-    ]
+    except ConfigError as error:
+        # It may be what somebody wants to go back to.
+        file, files = file_of(os.environ, options.config, data), error.files
+    else:
+        file, files = config.file, config.files
+        places = [
+            (agent.workspace, f"where the agent {name} works")
+            for name, agent in config.agents.items()
+        ]
+    parts = [(each, "the configuration leads to it") for each in files]
     return [
         LeftOut(str(path), what)
-        for path, what in places
-        if path is not None and not path.is_relative_to(data)
+        for path, what in [(file, "the configuration"), *parts, *places]
+        if path is not None and not _is_in(data, path)
     ]
+
+
+def _is_in(data: Path, path: Path) -> bool:
+    """Whether a backup of *data* has *path*, or tells itself why not."""
+    whole, inner = os.path.abspath(data), os.path.abspath(path)  # noqa: PTH100 -- resolve() would follow a link
+    if not Path(inner).is_relative_to(whole):
+        return False
+    return inner == whole or is_kept(PurePosixPath(os.path.relpath(inner, whole)))
 
 
 # --- words

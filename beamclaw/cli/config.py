@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from beamclaw.cli.output import result, result_json, tell
-from beamclaw.config.json_schema import json_schema
+from beamclaw.config.json_schema import file_schema
 from beamclaw.config.loader import load
 from beamclaw.config.problems import ConfigError, Problem
 from beamclaw.config.reference import effective, effective_values
@@ -79,7 +79,7 @@ def show(options: argparse.Namespace) -> int:
 def schema(options: argparse.Namespace) -> int:
     """Print the configuration's JSON Schema; with ``--json`` in one line."""
     if options.json:
-        result_json(json_schema())
+        result_json(file_schema())
     else:
-        result(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        result(json.dumps(file_schema(), indent=2, ensure_ascii=False))
     return 0

@@ -45,6 +45,8 @@ def get(options: argparse.Namespace) -> int:
     if document["text"] is None:
         raise CommandError(f"{document['path']} is no YAML; see: beamclaw config check")
     tell(f"# {document['path']}" + ("" if document["exists"] else " (there is none)"))
+    for included in document["included"]:
+        tell(f"# it includes {included}")
     result(document["text"].rstrip())
     return 0
 

@@ -92,7 +92,7 @@ CONFIG_VERBS: Final[Sequence[Verb]] = (
             Option(
                 "--shrink",
                 action="store_true",
-                help="losing more than half of the file is meant",
+                help="losing more than half of the file, or an $include, is meant",
             ),
             *_WRITES,
         ),

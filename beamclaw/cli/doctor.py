@@ -123,6 +123,7 @@ def _database(data: Path, name: str, client: Client | None) -> judging.Database:
 
 
 def _of_config(config: Config, options: argparse.Namespace) -> Iterator[Finding]:
+    yield from judging.parts(looking.parts_of(config))
     gateway = config.gateway
     broken = list(settings.kept_token(config))
     yield from broken

@@ -162,6 +162,7 @@ def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
         options=_given(options),
         secrets=loaded.secrets,
         text=None if trouble else loaded.text,
+        included=loaded.included,
         trouble=trouble,
     )
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()

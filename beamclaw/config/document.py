@@ -7,7 +7,7 @@ before anything grows, and leaves the meaning of a plain word to the schema, so 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import attrs
@@ -145,12 +145,19 @@ class _Raw:
     open: bool = True
 
 
-class _Stop(Exception):  # noqa: N818 -- control flow inside this file
-    """Reading cannot go on."""
+class CannotParse(Exception):  # noqa: N818 -- a situation
+    """Reading a text cannot go on: *problem*, and *others* that were found before."""
 
-    def __init__(self, where: Where, message: str) -> None:
+    def __init__(
+        self,
+        where: Where,
+        message: str,
+        path: str = "",
+        others: Sequence[Problem] = (),
+    ) -> None:
         super().__init__(message)
-        self.problem = Problem(where, "", message)
+        self.problem = Problem(where, path, message)
+        self.others = others
 
 
 def parse(
@@ -165,20 +172,38 @@ def parse(
 
     A value with a problem is left out of the tree, so that the rest can be checked too.
     """
-    top = Where(source, 1, 1)
     try:
-        raw = _compose(mask(text, source), source)
-        reader = _Reader(variables)
-        tree = Branch(top, "") if raw is None else reader.read(raw, "", 0)
-    except _Stop as stop:
-        return Branch(top, ""), [stop.problem]
+        return parse_part(text, source, variables)
+    except CannotParse as stop:
+        return Branch(Where(source, 1, 1), ""), [*stop.others, stop.problem]
+
+
+def parse_part(
+    text: str,
+    source: str,
+    variables: Mapping[str, str],
+    *,
+    path: str = "",
+    depth: int = 0,
+) -> tuple[Branch, list[Problem]]:
+    """The same for a text that stands at *path*, below *depth* levels of others.
+
+    Raises:
+        CannotParse: Nothing of it can be taken.
+    """
+    raw = _compose(mask(text, source), source)
+    reader = _Reader(variables)
+    empty = Branch(Where(source, 1, 1), path)
+    tree = empty if raw is None else reader.read(raw, path, depth)
     if isinstance(tree, Branch):
         return tree, reader.problems
     if isinstance(tree, Scalar) and tree.null:
-        return Branch(top, ""), reader.problems
-    wrong = "expected keys with values, like `gateway:`, found "
-    what = "nothing usable" if tree is None else found(tree)
-    return Branch(top, ""), [*reader.problems, Problem(raw.where, "", wrong + what)]  # pyright: ignore[reportOptionalMemberAccess] -- without raw it was a Branch
+        return empty, reader.problems
+    # Somebody may have named a file by mistake that is a secret as a whole.
+    what = "nothing usable" if tree is None else found(tree, secret=True)
+    words = f"expected keys with values, like `gateway:`, found {what}"
+    where = raw.where if raw else empty.where
+    raise CannotParse(where, words, path, reader.problems)
 
 
 def mask(text: str, source: str = "") -> str:
@@ -191,7 +216,7 @@ def mask(text: str, source: str = "") -> str:
             before = text[: text.index(mark)]
             line = before.count("\n") + 1
             column = len(before) - before.rfind("\n")
-            raise _Stop(
+            raise CannotParse(
                 Where(source, line, column), f"the character {mark!a} is not allowed"
             )
     return _VARIABLE.sub("$\\1\ue000\\2\ue001", text)
@@ -216,7 +241,7 @@ def _compose(text: str, source: str) -> _Raw | None:
             path.pop().open = False
             continue
         if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-            raise _Stop(
+            raise CannotParse(
                 _where(source, cast("Any", event).start_mark),
                 "a second document begins here; one file holds one",
             )
@@ -229,7 +254,7 @@ def _compose(text: str, source: str) -> _Raw | None:
         if node.kind != "scalar" and not isinstance(event, yaml.AliasEvent):
             path.append(node)
             if len(path) > MAX_DEPTH:
-                raise _Stop(node.where, f"nested deeper than {MAX_DEPTH} levels")
+                raise CannotParse(node.where, f"nested deeper than {MAX_DEPTH} levels")
     return root
 
 
@@ -238,9 +263,9 @@ def _events(text: str, source: str) -> Iterator[Any]:
     try:
         yield from cast("Any", yaml).parse(text, Loader=loader)
     except yaml.reader.ReaderError as error:
-        raise _Stop(Where(source), f"not valid YAML: {error.reason}") from None
+        raise CannotParse(Where(source), f"not valid YAML: {error.reason}") from None
     except yaml.MarkedYAMLError as error:
-        raise _Stop(*_broken(text, source, error)) from None
+        raise CannotParse(*_broken(text, source, error)) from None
 
 
 def _broken(text: str, source: str, error: yaml.MarkedYAMLError) -> tuple[Where, str]:
@@ -262,12 +287,14 @@ def _node(event: Any, source: str, anchors: dict[str, _Raw]) -> _Raw:
     if isinstance(event, yaml.AliasEvent):
         known = anchors.get(str(event.anchor))
         if known is None:
-            raise _Stop(where, f"nothing is marked &{event.anchor}")
+            raise CannotParse(where, f"nothing is marked &{event.anchor}")
         if known.open and known.kind != "scalar":
-            raise _Stop(where, f"*{event.anchor} stands inside of &{event.anchor}")
+            raise CannotParse(
+                where, f"*{event.anchor} stands inside of &{event.anchor}"
+            )
         return known
     if event.tag not in (None, "!"):
-        raise _Stop(where, f"tags are not understood: {event.tag}")
+        raise CannotParse(where, f"tags are not understood: {event.tag}")
     if isinstance(event, yaml.ScalarEvent):
         one_line = event.start_mark.line == event.end_mark.line
         plain = not event.style
@@ -291,7 +318,7 @@ class _Reader:
     def read(self, raw: _Raw, path: str, depth: int) -> Node | None:
         self.count += 1
         if self.count > MAX_VALUES or depth > MAX_DEPTH:
-            raise _Stop(
+            raise CannotParse(
                 raw.where,
                 f"more than {MAX_VALUES} values or {MAX_DEPTH} levels, with "
                 "repetitions by * counted",

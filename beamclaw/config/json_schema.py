@@ -1,6 +1,7 @@
 """The configuration as JSON Schema: for editors, and for programs that draw forms of it.
 
-Made from the classes of the schema, like the default file and the reference page. What
+Made from the classes of the schema, like the default file and the reference page. Editors
+have a file before them, which may include others; forms are of all of it together. What
 is read is the file with its variables replaced: ``port: ${PORT}`` is right there, and a
 text for whoever looks at it as JSON.
 """
@@ -13,6 +14,7 @@ from typing import get_type_hints as hints_of
 
 import attrs
 
+from beamclaw.config.including import INCLUDE
 from beamclaw.config.reference import plain
 from beamclaw.config.schema import ENDLESS, Config, Range
 from beamclaw.config.structure import keys_of
@@ -46,12 +48,45 @@ _SECRET_FORMS: Final[Sequence[Schema]] = (
     _form("keyring", keyring={"type": "string", "pattern": "^[^-].*/.+$"}),
     _form("source", source={"const": "env"}, provider=_TEXT, id=_TEXT),
 )
+_INCLUDED: Final[Schema] = {
+    "description": (
+        "Files that have what belongs here, relative to this one, each laid over those "
+        "before it; the keys beside this one go before all of them."
+    ),
+    "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
+}
 _PLAIN: Final[Mapping[Any, str]] = {bool: "boolean", int: "integer", float: "number"}
 
 
 def json_schema() -> Schema:
-    """The schema of the whole file."""
+    """The schema of the whole configuration, for programs that draw forms of it."""
     return {"$schema": DIALECT, "title": "BeamClaw's configuration"} | _keys(Config)
+
+
+def file_schema() -> Schema:
+    """The schema of the file, for editors: any mapping may be in others, by ``$include``."""
+    return _including(json_schema())
+
+
+def _including(schema: Schema) -> Schema:
+    made = dict(schema)
+    if "anyOf" in schema:
+        forms = [_including(each) for each in schema["anyOf"]]
+        if any("required" in each for each in forms):
+            forms.append(_form(INCLUDE, **{INCLUDE: _INCLUDED}))
+        made["anyOf"] = forms
+    if "items" in schema:
+        made["items"] = _including(schema["items"])
+    if "object" not in schema.get("type", ()) or "required" in schema:
+        return made
+    inner = schema.get("properties", {}).items()
+    made["properties"] = {name: _including(each) for name, each in inner} | {
+        INCLUDE: _INCLUDED
+    }
+    others: Schema | bool = schema["additionalProperties"]
+    if not isinstance(others, bool):
+        made["additionalProperties"] = _including(others)
+    return made
 
 
 def hints(schema: Schema) -> dict[str, dict[str, Any]]:

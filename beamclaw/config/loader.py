@@ -19,6 +19,8 @@ from beamclaw.config.document import (
     without,
 )
 from beamclaw.config.environment import KEYS, overlay, variable
+from beamclaw.config.include_files import Shelf
+from beamclaw.config.including import Open, Whole, taken_together
 from beamclaw.config.problems import ConfigError, Problem, Where
 from beamclaw.config.schema import Chosen, Config, ConfigFileConfig, ProviderConfig
 from beamclaw.config.secret_forms import Form, InFile
@@ -42,6 +44,7 @@ class Loaded:
         origins: Path of a key to where its value was set; others have their default.
         secrets: Knows what programs have said where a secret is.
         text: Of the file.
+        included: The texts of the files that it includes, by their absolute names.
     """
 
     config: Config
@@ -50,6 +53,7 @@ class Loaded:
     origins: Mapping[str, str]
     secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
+    included: Mapping[Path, str] = attrs.field(factory=dict[Path, str], repr=False)
 
 
 def load(
@@ -99,23 +103,34 @@ def load_text(
     strict: bool = False,
     secrets: SecretReader | None = None,
     again: bool = True,
+    read: Open | None = None,
 ) -> Loaded:
     """The configuration that holds with *text* in the file *path*.
 
-    Unless *again*, programs that have said a secret before are not asked again.
+    Unless *again*, programs that have said a secret before are not asked again. *read*
+    gives what included files say, if that is not what is on the disk.
 
     Raises:
         ConfigError: It cannot be used; all reasons at once.
     """
-    tree, errors = Branch(Where("built in"), ""), list[Problem]()
-    if text is not None:
+    base = folder_of(path) if path else folder
+    whole, errors = Whole(tree=Branch(Where("built in"), "")), list[Problem]()
+    if text is not None and path is not None:
         tree, errors = parse(text, str(path), variables)
+        whole = taken_together(tree, path, variables, read or Shelf(base))
+        errors += whole.problems
+    order = [str(path), *whole.shown]
+    if (
+        not whole.complete
+    ):  # whoever judged the rest would blame it for what is not there
+        raise ConfigError(_sorted(errors, order), files=whole.files)
+    tree, files = whole.tree, list(whole.files)
     warnings = overlay(tree, variables, options or {})
-    base = Path(os.path.abspath(path)).parent if path else folder  # noqa: PTH100
     errors += _missing_apis(tree)
     places = _places(tree)
     secrets = secrets or SecretReader()
-    find = _Finding(secrets, variables, _secret_limits(tree, base), again=again)
+    limits = _secret_limits(tree, base)
+    find = _Finding(secrets, variables, limits, again=again, files=files)
     config, wrong, unknown = structure(tree, Config, base, find)
     errors += wrong
     (errors if strict else warnings).extend(unknown)
@@ -129,28 +144,34 @@ def load_text(
         unsure = doubts(config, lambda at: _nearest_place(places, at))
         (errors if strict else warnings).extend(unsure)
     if errors or config is None:
-        raise ConfigError(_sorted(errors), _sorted(warnings), find.files)
-    config = attrs.evolve(config, data=folder, file=path, files=tuple(find.files))
+        raise ConfigError(_sorted(errors, order), _sorted(warnings, order), files)
+    config = attrs.evolve(config, data=folder, file=path, files=tuple(files))
     config = _with_sources(config, places)
     config = attrs.evolve(config, chosen=choose(config, places, variables))
     return Loaded(
-        config, path, tuple(_sorted(warnings)), _origins(places), secrets, text
+        config=config,
+        file=path,
+        warnings=tuple(_sorted(warnings, order)),
+        origins=_origins(places),
+        secrets=secrets,
+        text=text,
+        included=whole.texts,
     )
 
 
 @attrs.define
 class _Finding:
-    """Reads the secrets of one file that stand elsewhere.
+    """Reads the secrets of one configuration that stand elsewhere.
 
     Attributes:
-        files: Those that were looked for, found or not.
+        files: Those that were looked for, found or not, are put into it.
     """
 
     _secrets: SecretReader
     _variables: Mapping[str, str] = attrs.field(repr=False)
     _limits: SecretLimits
     _again: bool = attrs.field(kw_only=True, alias="again")
-    files: list[Path] = attrs.field(factory=list[Path], init=False)
+    files: list[Path] = attrs.field(kw_only=True)
 
     def __call__(self, form: Form) -> Secret:
         """See :data:`~beamclaw.config.secret_forms.Find`."""
@@ -208,6 +229,11 @@ def file_of(
         return Path(said).expanduser()
     default = folder / FILE_NAME
     return default if default.exists() else None
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of the configuration *path*: what paths in it are relative to."""
+    return Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolve() would follow a link
 
 
 def _read(path: Path) -> bytes:
@@ -307,7 +333,13 @@ def _origins(places: Mapping[str, Where]) -> dict[str, str]:
     }
 
 
-def _sorted(problems: list[Problem]) -> list[Problem]:
+def _sorted(problems: list[Problem], order: list[str]) -> list[Problem]:
     return sorted(
-        problems, key=lambda p: (p.where.line or 0, p.where.column or 0, p.path)
+        problems,
+        key=lambda p: (
+            order.index(p.where.source) if p.where.source in order else -1,
+            p.where.line or 0,
+            p.where.column or 0,
+            p.path,
+        ),
     )

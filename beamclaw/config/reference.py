@@ -21,14 +21,20 @@ from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.values import frozen
 
-HEADER = """\
+# Beside the default file, and beside any other that its first line shall hold for.
+SCHEMA_FILE = "beamclaw.schema.json"
+HEADER = f"""\
+# yaml-language-server: $schema={SCHEMA_FILE}
 # BeamClaw's configuration: every key, with its default and what it is for.
 #
 # The node reads the file given by --config, else by BEAMCLAW_CONFIG, else beamclaw.yaml
 # in the data folder, else none. Write down only what should differ from here. Inside of
-# values ${NAME} is replaced by the environment variable of that name ($${NAME} is the
+# values ${{NAME}} is replaced by the environment variable of that name ($${{NAME}} is the
 # text itself). `beamclaw config check` finds mistakes, `beamclaw config show` prints
-# what holds and where it was set. null means: as if the line were not there.
+# what holds and where it was set. null means: as if the line were not there. In any
+# mapping `$include: FILE`, or a list of files, brings in what stands elsewhere in this
+# folder. The first line tells editors which keys there are, from the file that
+# `beamclaw config schema > {SCHEMA_FILE}` writes.
 """
 
 # Keys under which names of a person's choice stand, with one that says what may be there.
@@ -157,6 +163,7 @@ def effective(loaded: Loaded) -> str:
     """What holds, as YAML, each value with where it was set."""
     lines = [f"# data folder: {loaded.config.data}"]
     lines.append(f"# file: {loaded.file or 'none'}")
+    lines += [f"# included: {file}" for file in loaded.included]
     lines.append(f"# model: {loaded.config.chosen.model}, {loaded.config.chosen.why}")
     for key in keys(loaded.config):
         indent = "  " * key.depth
@@ -181,6 +188,7 @@ def effective_values(loaded: Loaded) -> dict[str, Any]:
     return {
         "data": str(loaded.config.data),
         "file": None if loaded.file is None else str(loaded.file),
+        "included": [str(file) for file in loaded.included],
         "model": loaded.config.chosen.model,
         "why": loaded.config.chosen.why,
         "values": values,

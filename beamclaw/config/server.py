@@ -9,6 +9,7 @@ that is wrong changes nothing.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -109,7 +110,8 @@ class Origin:
         config: As it was read, before anything was added to it.
         variables: The environment that counted, *options* those of the command line.
         secrets: Reads those that stand elsewhere.
-        text: Of the file that it was read from, to be kept as the last good one.
+        text: Of the file that it was read from, to be kept as the last good one, with
+            those that it has *included*.
         trouble: Why the file that there is could not be used, in words.
     """
 
@@ -118,6 +120,7 @@ class Origin:
     options: Mapping[str, str] = attrs.field(factory=dict[str, str])
     secrets: SecretReader = attrs.field(factory=SecretReader, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
+    included: Mapping[Path, str] = attrs.field(factory=dict[Path, str], repr=False)
     trouble: str = ""
 
 
@@ -177,7 +180,7 @@ class ConfigServer(supervision.Server):
         if self._current.before:
             await self._look()
         elif self._current.read is self._origin.config:
-            await self._keep(self._origin.text)
+            await self._keep(self._origin.text, self._origin.included)
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -259,16 +262,24 @@ class ConfigServer(supervision.Server):
                     "warnings": warnings,
                 },
             )
+        elif loaded.config.files != self._current.config.files:
+            # It says the same, in other files: agents are kept from those.
+            self._hold(attrs.evolve(self._current.config, files=loaded.config.files))
         self._trouble = ""
-        await self._keep(loaded.text)
+        await self._keep(loaded.text, loaded.included)
         return todo, warnings
 
-    async def _keep(self, text: str | None) -> None:
+    async def _keep(self, text: str | None, included: Mapping[Path, str]) -> None:
         """For a start with a file that cannot be used; the node does without it."""
         if text is None:
             return
         writer = self._writer
-        kept = last_good.Kept(file=writer.file.absolute(), text=text, at=writer.wall())
+        kept = last_good.Kept(
+            file=writer.file.absolute(),
+            text=text,
+            at=writer.wall(),
+            included=included,
+        )
         try:
             await self._worker.run(partial(last_good.keep, writer.data, kept))
         except OSError as error:

@@ -213,6 +213,44 @@ def modes(given: Folder) -> Found:
 
 
 @frozen(kw_only=True)
+class Part:
+    """A file of the configuration that is not among the node's own in the data folder.
+
+    Attributes:
+        mode: What whom is allowed with it.
+        secret: Whether a secret of the configuration stands in it.
+    """
+
+    path: str
+    mode: int
+    secret: bool = False
+
+
+def parts(given: Sequence[Part]) -> Found:
+    """Whether it is others who say what the node does, or read its secrets."""
+    for part in given:
+        mode = f"({part.mode:o})"
+        if part.mode & 0o022:
+            yield Finding(
+                check="modes",
+                level="error" if part.mode & 0o002 else "warning",
+                what=f"others can change this part of the configuration {mode}, and so "
+                "what the node runs",
+                where=part.path,
+                advice="chmod go-w it",
+            )
+        if part.secret and part.mode & 0o004:
+            yield Finding(
+                check="modes",
+                level="warning",
+                what=f"everybody on this machine can read it {mode}, and a secret stands "
+                "in it",
+                where=part.path,
+                advice="chmod o-r it, or let the secret stand elsewhere: {file: PATH}",
+            )
+
+
+@frozen(kw_only=True)
 class Running:
     """What of a node there is on the folder.
 

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import attrs
 
+from beamclaw.config.redactor import SHORTEST_SECRET, secrets_of
+from beamclaw.config.schema import Config
 from beamclaw.contracts.databases import databases_in
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.surveys import questions_of
 from beamclaw.databases import schema_of
-from beamclaw.doctor.judging import Database, Folder, InstalledUnit, Running
+from beamclaw.doctor.judging import Database, Folder, InstalledUnit, Part, Running
 from beamclaw.sandbox import looking as sandbox
 from beamclaw.service.unit import NAME as UNIT
 from beamclaw.service.unit import STOP_BESIDE, Unit
@@ -114,6 +116,27 @@ def _below(path: Path) -> Iterator[Path]:
     if path.is_dir():
         for each in sorted(path.iterdir()):
             yield from _below(each)
+
+
+def parts_of(config: Config) -> list[Part]:
+    """The files of the configuration, but for those of :func:`open_to_others`."""
+    secrets = [secret.reveal() for secret in secrets_of(config)]
+    secrets = [each for each in secrets if len(each) >= SHORTEST_SECRET]
+    found: list[Part] = []
+    for path in () if config.file is None else (config.file, *config.files):
+        with suppress(OSError):
+            if not _looked_at(path, config.data):
+                mode = path.stat().st_mode & 0o777
+                text = path.read_text(errors="replace")
+                secret = any(each in text for each in secrets)
+                found.append(Part(path=str(path), mode=mode, secret=secret))
+    return found
+
+
+def _looked_at(path: Path, data: Path) -> bool:
+    if not path.is_relative_to(data) or path.is_symlink():
+        return False
+    return path.relative_to(data).parts[0] not in _THEIRS
 
 
 def leftovers_in(data: Path) -> list[str]:

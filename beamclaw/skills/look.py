@@ -143,11 +143,6 @@ def _state(skill: Skill, entry: SkillEntryConfig) -> SkillState:
     )
 
 
-def _closed(config: Config) -> tuple[Path, ...]:
-    """What no file of a workspace leads to."""
-    return (config.data,) if config.file is None else (config.data, config.file)
-
-
 def shown_files(setting: Setting) -> WorkspaceFiles:
     """What stands at the top of an agent's workspace, for whoever asks."""
     folder = workspace_of(setting.config, setting.agent)
@@ -157,7 +152,7 @@ def shown_files(setting: Setting) -> WorkspaceFiles:
             WorkspaceFile(
                 name=each.name, text=each.text, size=each.chars, trouble=each.trouble
             )
-            for each in contents(folder, _closed(setting.config))
+            for each in contents(folder, setting.config.own_places)
         ),
     )
 
@@ -165,7 +160,7 @@ def shown_files(setting: Setting) -> WorkspaceFiles:
 def set_file(setting: Setting, name: str, text: str) -> WorkspaceFiles | Unset:
     """Put *text* into one of them; then as :func:`shown_files`."""
     config = setting.config
-    roots = Roots(workspace_of(config, setting.agent), closed=_closed(config))
+    roots = Roots(workspace_of(config, setting.agent), closed=config.own_places)
     most = min(config.workspace.set_bytes, MOST_BYTES)
     try:
         put(roots, name, text, most)
@@ -211,7 +206,7 @@ def _read(setting: Setting, folder: Path) -> Looked:
     marks: dict[str, Mark] = {}
     for path in (folder, *(folder / rule.name for rule in FILES)):
         marks[str(path)] = mark(path)
-    found = list(contents(folder, _closed(setting.config)))
+    found = list(contents(folder, setting.config.own_places))
     skills, scan = skills_of(setting)
     told, variables = "", ()
     if setting.reads:

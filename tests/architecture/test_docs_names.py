@@ -12,6 +12,7 @@ from beamclaw.cli.parser import VERBS, build
 from beamclaw.cli.verbs import Usage
 from beamclaw.config import Config
 from beamclaw.config.document import parse
+from beamclaw.config.including import taken_together
 from beamclaw.config.reference import EXAMPLES, keys
 from beamclaw.config.secret_forms import Form
 from beamclaw.config.structure import structure
@@ -153,8 +154,16 @@ def problems(text: str) -> list[str]:
     """What is wrong with a configuration, but for what only the whole of it can be."""
     variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "k" * 32)
     tree, errors = parse(text, "yaml", variables)
-    _, wrong, unknown = structure(tree, Config, Path(), _secret)
-    return [str(problem) for problem in (*errors, *wrong, *unknown)]
+    whole = taken_together(tree, Path("yaml"), variables, _included)
+    _, wrong, unknown = structure(whole.tree, Config, Path(), _secret)
+    found = (*errors, *whole.problems, *wrong, *unknown)
+    return [str(problem) for problem in found]
+
+
+def _included(file: Path) -> str:
+    """Nobody knows what stands there; a page shows it as a file of its own."""
+    del file
+    return ""
 
 
 def _secret(form: Form) -> Secret:

@@ -58,7 +58,10 @@ def merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 def configuration(
     folder: Path, url: str, traces: str, canaries: Mapping[KeyPath, str]
 ) -> str:
-    """All of them: as texts, in files, and from a program, in turns."""
+    """All of them: as texts, in files, and from a program, in turns.
+
+    Two sections stand in files of their own, which the configuration includes.
+    """
     says = folder / "says"
     says.write_text(
         f"#!{sys.executable}\nimport sys; print(open(sys.argv[1]).read())\n"
@@ -84,7 +87,11 @@ def configuration(
         "telemetry": {"otlp": {"endpoint": traces, "interval": 0.1}},
         "shell": {"expressions": True, "children": 10_000},
     }
-    return yaml.safe_dump(merged(config, more))
+    merged(config, more)
+    for name in ("providers", "telemetry"):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config[name]))
+        config[name] = {"$include": f"{name}.yaml"}
+    return yaml.safe_dump(config)
 
 
 @pytest.fixture
@@ -239,6 +246,18 @@ async def with_failing_providers(
         assert answer.status >= 400, (name, answer.body)
 
 
+async def with_a_wrong_included_file(
+    node: Node, folder: Path, seen: dict[str, str]
+) -> None:
+    included = folder / "providers.yaml"
+    sound = included.read_text()
+    included.write_text(sound.replace("max_attempts: 2", "max_attempts: many"))
+    refused = await node.command("config", "check")
+    seen["config check included"] = refused.out + refused.err
+    assert f"{included}:" in seen["config check included"]
+    included.write_text(sound)
+
+
 def found(text: str) -> Iterator[str]:
     for path, value in (*CANARIES.items(), *RENEWED.items()):
         if value in text:
@@ -289,6 +308,7 @@ async def test_no_secret_of_the_configuration_is_seen_anywhere(tmp_path, seen):
             seen["config check"] = refused.out + refused.err
             assert "tokne" in seen["config check"]
             config.write_text(text)
+            await with_a_wrong_included_file(node, tmp_path, seen)
 
             changed = await node.command(
                 "config", "set", "hooks.max_body_bytes", "9999"

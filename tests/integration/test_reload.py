@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,112 @@ async def test_a_start_with_a_broken_file_is_by_the_last_good_one_if_that_is_wan
     )
     assert nothing.code == 2
     assert "none is kept that could be used before" in nothing.err
+
+
+def told(node: Node) -> int:
+    """How often it has refused what it found."""
+    return node.stderr().count("beamclaw.config.not_applied")
+
+
+async def limit(node: Node) -> int:
+    """The calls of a day that hold at the moment."""
+    said = await node.command("status", "--json")
+    found = re.search(r'"measure": "calls", "used": 0, "limit": (\d+)', said.out)
+    assert found is not None, said.out
+    return int(found[1])
+
+
+async def test_included_files_are_followed_one_is_edited_one_broken_one_removed(
+    tmp_path: Path,
+):
+    data = tmp_path / "data"
+    parts = data / "parts"
+    parts.mkdir(parents=True)
+    limits, agents = parts / "limits.yaml", parts / "agents.yaml"
+    (data / "beamclaw.yaml").write_text(
+        "limits: {$include: parts/limits.yaml}\nagents: {$include: parts/agents.yaml}\n"
+    )
+    limits.write_text("# ours\nday: {calls: 7}\n")
+    agents.write_text("main: {name: One}\n")
+    async with open_node(data) as node:
+        assert await limit(node) == 7
+        limits.write_text("# ours\nday: {calls: 8}\n")
+        await until(lambda: applied(node) == 1)
+        assert await limit(node) == 8
+
+        agents.write_text("main:\n  name: [One]\n")
+        await until(lambda: told(node) == 1)
+        wrong = f"{agents}:2:9: agents.main.name: expected a text, found a list"
+        assert wrong in node.stderr()
+        checked = await node.command("config", "check")
+        assert (checked.code, wrong in checked.err) == (2, True)
+        agents.write_text("main: {name: Two}\n")
+        await until(lambda: applied(node) == 2)
+
+        limits.unlink()
+        await until(lambda: told(node) == 2)
+        gone = f"limits.$include: {limits} cannot be read: No such file or directory"
+        assert f"{data}/beamclaw.yaml:1:20: {gone}" in node.stderr()
+        assert await limit(node) == 8
+        limits.write_text("day: {calls: 9}\n")
+        await until(lambda: applied(node) == 3)
+        assert await limit(node) == 9
+
+        # A command writes beside what is included, and never that.
+        refused = await node.command("config", "set", "limits.day.calls", "3")
+        assert refused.code == 1
+        assert f"limits.day.calls stands in {limits}:1:14" in refused.err
+        done = await node.command("config", "set", "limits.day.tokens", "99")
+        assert "it holds now" in done.out
+        assert limits.read_text() == "day: {calls: 9}\n"
+        assert await limit(node) == 9
+
+        # A new one, in a folder that comes after it was named.
+        text = (data / "beamclaw.yaml").read_text()
+        (data / "beamclaw.yaml").write_text(f"{text}tools: {{$include: more/t.yaml}}\n")
+        await until(lambda: told(node) == 3)
+        before = applied(node)
+        (data / "more").mkdir()
+        (data / "more/t.yaml").write_text("max_calls: 7\ndeny: [exec]\n")
+        await until(lambda: applied(node) == before + 1)
+
+
+async def test_a_backup_has_the_included_files_and_the_last_good_one_needs_none(
+    tmp_path: Path,
+):
+    data = tmp_path / "data"
+    (data / "parts").mkdir(parents=True)
+    part = data / "parts/limits.yaml"
+    (data / "beamclaw.yaml").write_text("limits: {$include: parts/limits.yaml}\n")
+    part.write_text("day: {calls: 7}\n")
+    async with open_node(data) as node:
+        await until((data / "config-history/last-good.json").exists)
+        made = await node.command("backup", str(tmp_path / "a.backup"))
+        assert made.code == 0, made.err
+        assert "not in it" not in made.err
+        await node.stop()
+
+    other = Node(data=tmp_path / "restored")
+    assert (await other.command("restore", str(tmp_path / "a.backup"))).code == 0
+    shown = await other.command("config", "show")
+    assert f"calls: 7  # {other.data}/parts/limits.yaml:1:14" in shown.out
+
+    part.unlink()
+    refused = await node.command("run", "--port", "0")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{part} cannot be read" in refused.err
+    async with open_node(data, options=("--last-good",)) as node:
+        assert await limit(node) == 7
+
+    outside = tmp_path / "etc"
+    outside.mkdir()
+    (outside / "main.yaml").write_text("limits: {$include: part.yaml}\n")
+    (outside / "part.yaml").write_text("day: {calls: many}\n")
+    for text in ("day: {calls: 7}\n", "day: {calls: many}\n"):
+        (outside / "part.yaml").write_text(text)
+        file = tmp_path / f"{len(text)}.backup"
+        config = ("--config", str(outside / "main.yaml"))
+        made = await node.command("backup", str(file), *config)
+        assert made.code == 0, made.err
+        for name in ("main.yaml", "part.yaml"):
+            assert f"not in it: {outside}/{name}" in made.err

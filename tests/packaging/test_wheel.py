@@ -79,7 +79,7 @@ def installed(tmp_path_factory) -> Path:
 def test_it_finds_its_configuration_skills_and_web_files(installed):
     empty = installed.parents[1] / "empty"
     said = json.loads(run(installed / "python", "-I", "-c", FIND, cwd=empty))
-    assert said["found"]["config"] == ["beamclaw.yaml"]
+    assert set(said["found"]["config"]) == {"beamclaw.yaml", "beamclaw.schema.json"}
     assert "host-health/SKILL.md" in said["found"]["skills"]
     assert {"index.html", *PAGE_FILES} == set(said["found"]["web"])
     home = str(installed.parent)

@@ -166,7 +166,13 @@ class Config:
     )
     chosen: Chosen = attrs.field(default=Chosen(), metadata={"internal": True})
     file: Path | None = attrs.field(default=None, eq=False, metadata={"internal": True})
-    # Others that it is made of.
+    # Others that it is made of: included ones, and those that secrets stand in.
     files: tuple[Path, ...] = attrs.field(
         default=(), eq=False, metadata={"internal": True}
     )
+
+    @property
+    def own_places(self) -> tuple[Path, ...]:
+        """What no agent reads or changes, even if it lies in its workspace."""
+        file = () if self.file is None else (self.file,)
+        return (self.data, *file, *self.files)

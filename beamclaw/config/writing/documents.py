@@ -17,7 +17,8 @@ class Refusal(Exception):  # noqa: N818 -- an answer, in words
         code: ``base_required`` (the hash of what is replaced has to be said),
             ``stale`` (somebody else has written meanwhile), ``redacted``, ``shrunk``,
             ``place`` (a secret would be read from a place that somebody far away has
-            named), ``invalid``, ``unreadable`` (a patch that cannot be read), ``unknown``
+            named), ``included`` (what would change stands in an included file, which
+            nobody writes here), ``invalid``, ``unreadable`` (a patch that cannot be read), ``unknown``
             (no such entry of the history), ``disk``.
         issues: With ``invalid``: each problem, as ``{"path", "message", ...}``.
     """
@@ -51,9 +52,12 @@ class Document:
         path: Where it is, or would be written.
         text: None if it cannot be read as YAML at all: nobody knows then what of it is
             secret.
-        hash: Of the bytes of the file, as SHA-256 in hexadecimal; None without a file.
-        parsed: What is written in it; *values*: what holds with it, defaults and
-            environment included, or None when it cannot be used.
+        hash: Of the bytes of the file, as SHA-256 in hexadecimal, and of those that it
+            includes; None without a file.
+        parsed: What is written in it, with each ``$include`` as it stands there; *values*:
+            what holds with it, defaults and environment added, or None when it cannot be
+            used.
+        included: The files that it includes, found or not, by their absolute names.
         waiting: What is different from what the node runs by, and holds at the next
             start.
     """
@@ -64,6 +68,7 @@ class Document:
     hash: str | None
     parsed: Mapping[str, Any]
     values: Mapping[str, Any] | None
+    included: Sequence[str] = ()
     issues: Sequence[Mapping[str, Any]] = ()
     warnings: Sequence[Mapping[str, Any]] = ()
     waiting: Sequence[Change] = ()
@@ -85,7 +90,7 @@ class Order:
         must_say_base: Refuse without *base* where there is a file.
         replace: Paths whose value in a patch stands for the whole, keys that are not in
             it are gone.
-        shrink: Losing more than half of the file is meant.
+        shrink: Losing more than half of the file, or an ``$include``, is meant.
         entry: With ``rollback``: which entry of the history.
         by: Who, for the history.
         far: They are not on this machine, or need not be: they name no file, no command

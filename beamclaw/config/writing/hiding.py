@@ -18,6 +18,7 @@ from beamclaw.config.document import (
     parse,
     unmask,
 )
+from beamclaw.config.including import INCLUDE
 from beamclaw.config.redactor import TELLING
 from beamclaw.config.schema import Config
 from beamclaw.config.secret_forms import PLACES
@@ -83,7 +84,8 @@ def _spans(node: yaml.Node, kind: Any) -> Iterator[tuple[int, int]]:
             yield from _spans(item, kind)
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            yield from _spans(value, _kind_below(kind, str(name.value)))
+            if name.value != INCLUDE:
+                yield from _spans(value, _kind_below(kind, str(name.value)))
 
 
 def _spans_of_secret(node: yaml.Node) -> Iterator[tuple[int, int]]:
@@ -93,6 +95,8 @@ def _spans_of_secret(node: yaml.Node) -> Iterator[tuple[int, int]]:
             yield from _spans_of_secret(item)
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
+            if name.value == INCLUDE:
+                continue
             if name.value == "command" and isinstance(value, yaml.SequenceNode):
                 for word in value.value[1:]:
                     yield from _all_of(word)

@@ -13,7 +13,15 @@ from pathlib import Path
 import attrs
 
 from beamclaw.config.document import parse
-from beamclaw.config.loader import FILE_NAME, Loaded, decoded, load_text
+from beamclaw.config.include_files import Shelf
+from beamclaw.config.including import Whole, taken_together
+from beamclaw.config.loader import (
+    FILE_NAME,
+    Loaded,
+    decoded,
+    folder_of,
+    load_text,
+)
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.redactor import redactor
 from beamclaw.config.reference import plain
@@ -30,7 +38,13 @@ from beamclaw.config.writing.documents import (
     Written,
 )
 from beamclaw.config.writing.hiding import AS_WRITTEN, as_json, without_secrets
-from beamclaw.config.writing.judging import fresh, issue, judge, judge_base
+from beamclaw.config.writing.judging import (
+    fresh,
+    issue,
+    judge,
+    judge_base,
+    judge_parts,
+)
 from beamclaw.config.writing.patching import patched, read_patch
 from beamclaw.values import frozen
 
@@ -63,12 +77,13 @@ class Writer:
         Raises:
             Refusal: It cannot be read at all.
         """
+        shelf = self._shelf()
         with _in_words(self.file):
             raw = files.read(self.file)
         known = redactor(self.running) if self.running else None
         try:
             text = None if raw is None else decoded(raw, self.file)
-            loaded = self._load(text)
+            loaded = self._load(text, shelf)
         except ConfigError as error:
             loaded, issues, warnings = None, error.problems, error.warnings
             text = None if raw is None else raw.decode("utf-8", "replace")
@@ -83,9 +98,10 @@ class Writer:
             path=str(self.file),
             exists=raw is not None,
             text=shown,
-            hash=_hash(raw),
+            hash=self._hash(raw, shelf),
             parsed=as_json(tree),
             values=None if loaded is None else plain(loaded.config),
+            included=[str(each) for each in self._whole(text or "", shelf).files],
             issues=[issue(problem) for problem in issues],
             warnings=[issue(problem) for problem in warnings],
             waiting=self._waiting(loaded),
@@ -101,7 +117,7 @@ class Writer:
         with _in_words(self.file):
             raw = files.read(self.file)
         text = None if raw is None else decoded(raw, self.file)
-        return self._load(text, again=True)
+        return self._load(text, self._shelf(), again=True)
 
     def write(self, order: Order) -> Written:
         """Do what *order* says, or refuse it and leave everything as it is.
@@ -109,26 +125,32 @@ class Writer:
         Raises:
             Refusal: Why not.
         """
+        shelf = self._shelf()
         with _in_words(self.file), files.locked(self.file.resolve()):
             raw = files.read(self.file)
-            base = _hash(raw)
+            base = self._hash(raw, shelf)
             judge_base(order, base)
             before = "" if raw is None else _text(raw, self.file)
             after = self._after(order, before)
             judge(order, raw, base, after)
-            new = self._judged(after, before)
+            if order.how == "patch":
+                was, now = (self._whole(each, shelf).tree for each in (before, after))
+                patch = read_patch(order.text)
+                judge_parts(patch, order.replace, str(self.file), was, now)
+            new = self._judged(after, before, shelf)
             content = after.encode()
-            changes = differences(self._runs_by(before), new.config)
+            changes = differences(self._runs_by(before, shelf), new.config)
             written = Written(
                 path=str(self.file),
-                hash=_hash(content) or "",
+                hash=self._hash(content, shelf) or "",
                 changes=changes,
                 left=changes,
                 warnings=[issue(problem) for problem in new.warnings],
             )
             if order.dry or content == raw:
                 return written
-            entry = self._keep(order, raw, written.hash, new.config.config.history)
+            kept = new.config.config.history
+            entry = self._keep(order, raw, base, written.hash, kept)
             files.replace(self.file, content)
             return attrs.evolve(written, entry=entry)
 
@@ -146,12 +168,12 @@ class Writer:
         with _in_words(self.file):
             raw = files.read(self.file)
             old = self._history.entry(number).text
-        now = None if raw is None else _text(raw, self.file)
-        return differences(self._usable(old), self._usable(now))
+        now, shelf = None if raw is None else _text(raw, self.file), self._shelf()
+        return differences(self._usable(old, shelf), self._usable(now, shelf))
 
-    def _usable(self, text: str | None) -> Config:
+    def _usable(self, text: str | None, shelf: Shelf) -> Config:
         try:
-            return self._load(text).config
+            return self._load(text, shelf).config
         except ConfigError as error:
             raise Refusal("invalid", str(error)) from None
 
@@ -159,7 +181,28 @@ class Writer:
     def _history(self) -> files.History:
         return files.History(self.data / files.FOLDER)
 
-    def _load(self, text: str | None, *, again: bool = False) -> Loaded:
+    def _shelf(self) -> Shelf:
+        """For one order: what is included is the same from its beginning to its end."""
+        return Shelf(folder_of(self.file))
+
+    def _whole(self, text: str, shelf: Shelf) -> Whole:
+        """The configuration *text* with what it includes, as it is written."""
+        tree, _ = parse(text, str(self.file), AS_WRITTEN)
+        return taken_together(tree, self.file, AS_WRITTEN, shelf)
+
+    def _hash(self, raw: bytes | None, shelf: Shelf) -> str | None:
+        """Of a file, and of those that it includes: who changes one of them changes it."""
+        if raw is None:
+            return None
+        digest = hashlib.sha256(raw)
+        whole = self._whole(raw.decode("utf-8-sig", "replace"), shelf)
+        for each in whole.files:
+            text = whole.texts.get(each)
+            of = "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+            digest.update(f"\0{each}\0{of}".encode())
+        return digest.hexdigest()
+
+    def _load(self, text: str | None, shelf: Shelf, *, again: bool = False) -> Loaded:
         return load_text(
             text,
             self.file,
@@ -168,6 +211,7 @@ class Writer:
             options=self.options,
             secrets=self.secrets,
             again=again,
+            read=shelf,
         )
 
     def _after(self, order: Order, before: str) -> str:
@@ -179,13 +223,13 @@ class Writer:
             case "rollback":
                 return self._history.entry(order.entry).text
 
-    def _judged(self, after: str, before: str) -> Loaded:
+    def _judged(self, after: str, before: str, shelf: Shelf) -> Loaded:
         try:
-            was = self._load(before).warnings
+            was = self._load(before, shelf).warnings
         except ConfigError as error:
             was = error.warnings
         try:
-            new = self._load(after)
+            new = self._load(after, shelf)
         except ConfigError as error:
             problems = error.problems
         else:
@@ -198,11 +242,11 @@ class Writer:
             [issue(problem) for problem in problems],
         )
 
-    def _runs_by(self, before: str) -> Config:
+    def _runs_by(self, before: str, shelf: Shelf) -> Config:
         if self.running is not None:
             return self.running
         try:
-            return self._load(before).config
+            return self._load(before, shelf).config
         except ConfigError:
             return Config()
 
@@ -212,7 +256,12 @@ class Writer:
         return differences(self.running, loaded.config)
 
     def _keep(
-        self, order: Order, raw: bytes | None, following: str, keep: int
+        self,
+        order: Order,
+        raw: bytes | None,
+        base: str | None,
+        following: str,
+        keep: int,
     ) -> int | None:
         if raw is None:
             return None
@@ -222,7 +271,7 @@ class Writer:
             how=order.how,
             by=order.by,
             note=order.note,
-            hash=_hash(raw),
+            hash=base,
             next=following,
             text=_text(raw, self.file),
         )
@@ -238,10 +287,6 @@ def _text(raw: bytes, file: Path) -> str:
         return decoded(raw, file)
     except ConfigError as error:
         raise Refusal("invalid", str(error)) from None
-
-
-def _hash(raw: bytes | None) -> str | None:
-    return None if raw is None else hashlib.sha256(raw).hexdigest()
 
 
 @contextmanager

@@ -230,7 +230,10 @@ async def _document(context: Context) -> Document:
 
 
 def _configured(document: Document) -> Mapping[str, Any]:
-    agents: object = document.parsed.get("agents")
+    # The file alone does not name those of the files that it includes.
+    includes = document.included and document.values is not None
+    said = (document.values or {}) if includes else document.parsed
+    agents: object = said.get("agents")
     if not isinstance(agents, Mapping):
         return {}
     return cast("Mapping[str, Any]", agents)

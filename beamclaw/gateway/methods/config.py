@@ -244,6 +244,7 @@ def _shown(document: Document) -> dict[str, Any]:
         "issues": list(document.issues),
         "warnings": list(document.warnings),
         "hash": document.hash,
+        "included": list(document.included),
         "waiting": [_change(change) for change in document.waiting],
     }
 

@@ -81,8 +81,7 @@ async def _done(context: Context, work: Any) -> object:
 
 
 def _roots(config: Config, agent: str) -> Roots:
-    own = (config.data,) if config.file is None else (config.data, config.file)
-    return Roots(workspace=workspace_of(config, agent), closed=own)
+    return Roots(workspace=workspace_of(config, agent), closed=config.own_places)
 
 
 def _written(path: str) -> str:

@@ -102,7 +102,7 @@ TABLE = [
     ),
     (
         "just words",
-        'b.yaml:1:1: expected keys with values, like `gateway:`, found the text "just words"',
+        "b.yaml:1:1: expected keys with values, like `gateway:`, found a text",
     ),
     ("[1, 2]", "b.yaml:1:1: expected keys with values, like `gateway:`, found a list"),
     ("[" * 40, "b.yaml:1:33: nested deeper than 32 levels"),

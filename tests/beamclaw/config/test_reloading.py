@@ -1,5 +1,6 @@
 """Who holds the configuration, in the middle of a change."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import supervision
 from beamclaw.bus import LocalBus
 from beamclaw.config.applying import Part
 from beamclaw.config.current import Current
+from beamclaw.config.last_good import find
 from beamclaw.config.loader import load
 from beamclaw.config.schema import Config
-from beamclaw.config.server import NAME, ConfigServer, FileTouched, Origin
+from beamclaw.config.server import (
+    NAME,
+    NOT_APPLIED,
+    ConfigServer,
+    FileTouched,
+    Origin,
+)
 from beamclaw.contracts.outside import InlineWorker, Outside
+from supervision.telemetry import Event, attach
 
 
 async def test_a_change_goes_on_where_whoever_carried_it_out_has_died(
@@ -45,3 +54,61 @@ async def test_a_change_goes_on_where_whoever_carried_it_out_has_died(
         entry = supervision.lookup(NAME)
         assert entry is not None
         assert entry.value is current.config
+
+
+async def test_included_files_are_followed_and_a_wrong_one_changes_nothing(
+    tmp_path: Path, autojump_clock
+):
+    file, part = tmp_path / "beamclaw.yaml", tmp_path / "logging.yaml"
+    file.write_text("logging: {$include: logging.yaml}\n")
+    part.write_text("level: info\n")
+    loaded = load({}, data=tmp_path)
+    current = Current(loaded.config)
+    origin = Origin(config=loaded.config, text=loaded.text, included=loaded.included)
+    outside = Outside(worker=InlineWorker)
+    start = partial(ConfigServer, current, LocalBus(), outside, origin)
+    said: list[str] = []
+
+    def hear(event: Event) -> None:
+        if event.name == NOT_APPLIED:
+            said.append(str(event.metadata["why"]))
+
+    async def touch() -> None:
+        supervision.cast(NAME, FileTouched())
+        await trio.sleep(1)
+
+    def kept() -> Mapping[Path, str]:
+        found = find(tmp_path)
+        assert found is not None
+        return found.included
+
+    spec = supervision.ChildSpec("config", start, name=NAME)
+    detach = attach(hear)
+    async with supervision.open_supervisor([spec]):
+        await trio.sleep(1)
+        assert kept() == {part: "level: info\n"}
+        part.write_text("level: debug\n")
+        await touch()
+        assert current.config.logging.level == "debug"
+        assert kept() == {part: "level: debug\n"}
+
+        part.write_text("level: loud\n")
+        await touch()
+        await touch()
+        part.unlink()
+        await touch()
+        assert current.config.logging.level == "debug"
+        assert current.files == (part,)
+        assert kept() == {part: "level: debug\n"}
+
+        # The same, in a file of another name: nothing that holds is other.
+        other = tmp_path / "other.yaml"
+        other.write_text("level: debug\n")
+        file.write_text("logging: {$include: other.yaml}\n")
+        await touch()
+        assert current.files == current.config.files == (other,)
+        assert kept() == {other: "level: debug\n"}
+    detach()
+    assert len(said) == 2
+    assert said[0].startswith(f"{part}:1:8: logging.level: expected one of debug")
+    assert said[1].startswith(f"{file}:1:21: logging.$include: {part} cannot be read")

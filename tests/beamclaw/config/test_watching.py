@@ -1,5 +1,6 @@
 """Whoever holds the configuration is told of another file, whether its disk says so or not."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from beamclaw.config.server import NAME, FileTouched
-from beamclaw.config.watching import watch_file
+from beamclaw.config.watching import LOOK_AGAIN, watch_file
 from beamclaw.contracts.outside import InlineWorker, Outside
 
 # Nobody is told of changes on its disk.
@@ -53,3 +54,41 @@ async def test_where_nobody_tells_the_files_are_looked_at_every_so_often(
         assert len(heard) == 1
         await trio.sleep(20)
         assert heard == [FileTouched()] * 2
+
+
+async def test_a_file_that_comes_to_be_included_is_watched_soon_and_where_it_will_be(
+    tmp_path: Path, autojump_clock
+):
+    file, others = tmp_path / "beamclaw.yaml", list[Path]()
+    file.write_text("{}")
+    heard, folders = list[object](), list[list[str]]()
+
+    async def wait_change(given: Sequence[str]) -> None:
+        folders.append(list(given))
+        await trio.sleep_forever()
+
+    outside = attrs.evolve(SILENT, threads=True)
+    watch = partial(
+        watch_file, file, outside, wait_change, lambda: list(others), lambda: 100.0
+    )
+    children = [
+        supervision.ChildSpec("holder", partial(holder, heard), name=NAME),
+        supervision.ChildSpec("watch", watch),
+    ]
+    async with supervision.open_supervisor(children):
+        await trio.sleep(LOOK_AGAIN / 2)
+        assert len(heard) == 1
+        # It was read meanwhile, and leads to a file in a folder that is not there yet.
+        part = tmp_path / "parts/more/part.yaml"
+        others.append(part)
+        await trio.sleep(LOOK_AGAIN)
+        assert folders == [[str(tmp_path)]] * 2
+        part.parent.mkdir(parents=True)
+        part.write_text("{}")
+        await trio.sleep(100)
+        assert len(heard) == 2
+        assert folders[-1] == [str(tmp_path), str(part.parent)]
+        # Gone is another one, too.
+        part.unlink()
+        await trio.sleep(100)
+        assert len(heard) == 3

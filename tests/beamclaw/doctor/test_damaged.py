@@ -212,6 +212,60 @@ def test_all_mistakes_of_the_configuration_with_line_and_key(
     assert "gateway.port" in found[0]["what"]
 
 
+def test_a_mistake_in_an_included_file_and_one_that_is_not_there(
+    data: Path, doctor: Doctor
+):
+    (data / "beamclaw.yaml").write_text("gateway: {$include: gateway.yaml}\n")
+    (data / "gateway.yaml").write_text("port: abc\n")
+    code, found = doctor()
+    (fault,) = [each for each in found if each["check"] == "config"]
+    assert (code, fault["where"]) == (1, f"{data}/gateway.yaml:1:7")
+    assert "gateway.port" in fault["what"]
+    (data / "gateway.yaml").unlink()
+    code, found = doctor()
+    (fault,) = [each for each in found if each["check"] == "config"]
+    assert (code, fault["where"]) == (1, f"{data}/beamclaw.yaml:1:21")
+    assert "gateway.yaml cannot be read" in fault["what"]
+
+
+def test_a_configuration_elsewhere_that_others_read_and_change(
+    data: Path, doctor: Doctor, tmp_path: Path
+):
+    place = tmp_path / "etc"
+    place.mkdir()
+    main, part, key = place / "main.yaml", place / "part.yaml", place / "key"
+    main.write_text("providers: {$include: part.yaml}\n")
+    part.write_text(
+        "a: {api: demo, api_key: Canary-7f21}\nb: {api: demo, api_key: {file: key}}\n"
+    )
+    key.write_text("Canary-99d3\n")
+    for path in (main, part, key):
+        path.chmod(0o644)
+
+    def about_modes() -> list[tuple[str, str]]:
+        _, found = doctor("--config", str(main))
+        return [(e["level"], e["where"]) for e in found if e["check"] == "modes"]
+
+    assert about_modes() == [("warning", str(part)), ("warning", str(key))]
+    for path in (part, key):
+        path.chmod(0o640)
+    assert about_modes() == []
+    part.chmod(0o602)
+    assert about_modes() == [("error", str(part))]
+
+
+def test_an_included_file_in_the_data_folder_is_looked_at_as_all_of_it(
+    data: Path, doctor: Doctor
+):
+    (data / "beamclaw.yaml").write_text("gateway: {$include: gateway.yaml}\n")
+    (data / "beamclaw.yaml").chmod(0o600)
+    (data / "gateway.yaml").write_text("port: 1234\n")
+    (data / "gateway.yaml").chmod(0o644)
+    _, found = doctor()
+    (fault,) = [each for each in found if each["check"] == "modes"]
+    assert "gateway.yaml (644)" in fault["what"]
+
+
 def test_a_weak_secret_and_an_open_listener(data: Path, doctor: Doctor):
     (data / "beamclaw.yaml").write_text(
         "gateway: {host: 0.0.0.0, auth: {token: abababababababababab}}\n"

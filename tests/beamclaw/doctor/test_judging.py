@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from beamclaw.doctor import Finding, judging
-from beamclaw.doctor.judging import MB, Database, Folder, Running
+from beamclaw.doctor.judging import MB, Database, Folder, Part, Running
 
 FINE = Folder(path="/d", owner=1, user=1)
 NOW = 1.8e9
@@ -66,6 +66,25 @@ def test_the_folder(given, expected):
 def test_room(free, files, used, expected):
     facts = Folder(path="/d", free=free, files=files, used=used)
     assert [level for level, *_ in seen(judging.space(facts))] == expected
+
+
+@pytest.mark.parametrize(
+    "mode, secret, expected",
+    [
+        (0o600, True, []),
+        (0o640, True, []),
+        (0o644, False, []),
+        (0o644, True, ["warning"]),
+        (0o660, False, ["warning"]),
+        (0o662, False, ["error"]),
+        (0o666, True, ["error", "warning"]),
+    ],
+)
+def test_who_reads_and_writes_the_configuration(mode, secret, expected):
+    facts = [Part(path="/etc/claw/agents.yaml", mode=mode, secret=secret)]
+    found = list(judging.parts(facts))
+    assert [each.level for each in found] == expected
+    assert all(f"({mode:o})" in each.what for each in found)
 
 
 def test_what_others_can_read_is_named_and_the_token_is_an_error():

@@ -94,6 +94,33 @@ async def test_agents_are_made_changed_and_taken_away(start, tmp_path: Path):
         assert await ids(talk) == ["main"]  # what the file says holds, and no more
 
 
+async def test_agents_of_an_included_file_are_known_and_left_to_who_writes_it(
+    start, tmp_path: Path
+):
+    file, part = tmp_path / "beamclaw.yaml", tmp_path / "agents.yaml"
+    file.write_text(
+        f"gateway: {{port: 0, auth: {{token: {TOKEN}}}}}\n"
+        "agents: {$include: agents.yaml}\n"
+    )
+    part.write_text("carl: {name: Carl}\n")
+    async with start(file=file), connected(port()) as talk:
+        assert await ids(talk) == ["carl", "main"]
+        error = await refused(talk, "agents.create", {"name": "carl"})
+        assert "already" in error["message"]
+        for method, params in (
+            ("agents.update", {"agentId": "carl", "name": "Carla"}),
+            ("agents.delete", {"agentId": "carl"}),
+        ):
+            error = await refused(talk, method, params)
+            assert f"stands in {part}:1" in error["message"]
+            assert error["details"]["code"] == "CONFIG_INCLUDED"
+        assert (await ok(talk, "agents.create", {"name": "Dora"}))["ok"]
+        assert set(await ids(talk)) == {"carl", "main", "dora"}
+        assert (await ok(talk, "config.get"))["included"] == [str(part)]
+    assert part.read_text() == "carl: {name: Carl}\n"
+    assert "$include: agents.yaml" in file.read_text()
+
+
 @pytest.mark.parametrize(
     "method, params, words",
     [
