@@ -116,7 +116,7 @@ async def view(page: Browser, name: str, words: str) -> None:
 
 async def until_true(page: Browser, script: str) -> None:
     """Wait until *script* is true on the page."""
-    with trio.fail_after(15):
+    with trio.fail_after(60):
         while not await page.run(f"return Boolean({script})"):  # noqa: ASYNC110 -- a page tells nobody
             await trio.sleep(0.1)
 
