@@ -190,8 +190,11 @@ async def history(context: Context, params: HistoryParams) -> object:
     if params.cursor is not None:
         # None is ever given: whoever has one has it from another gateway.
         return {"kind": "reset"}
+    if params.session_id is not None and params.message_id is None:
+        raise invalid("sessionId says of which conversation messageId is; give both")
     begins = {"sessionKey": where.key, "defaults": defaults(context, where.agent)}
     looked = await _look(context, where.key)
+    _check_conversation(params, None if looked is None else looked[0])
     if looked is None:
         return {**begins, "messages": [], "total": 0, "hasMore": False}
     row, events, turn = looked
@@ -211,6 +214,20 @@ async def history(context: Context, params: HistoryParams) -> object:
         "verboseLevel": row.meta.verbosity,
         **({} if turn is None else {"inFlightRun": turn.shape}),
     }
+
+
+def _check_conversation(params: HistoryParams, row: SessionRow | None) -> None:
+    """Whether the message is asked for in the conversation that goes on by now.
+
+    Raises:
+        MethodError: It is not; ids of messages may be the same in another one.
+    """
+    if params.session_id in (None, None if row is None else row.session_id):
+        return
+    raise invalid(
+        "sessionId is not that of the conversation under sessionKey",
+        reason="session-changed",
+    )
 
 
 async def _look(

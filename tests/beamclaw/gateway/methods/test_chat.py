@@ -211,6 +211,25 @@ async def test_the_frame_of_a_request_says_to_whose_trace_it_belongs(
     assert seen == [kept]
 
 
+async def test_a_message_is_shown_of_the_conversation_that_is_meant_or_not(talk: Talk):
+    await send(talk, "k1")
+    session_id, (first, *_) = await history(talk)
+    asked = {"sessionKey": "main", "messageId": first}
+
+    async def shown(**given: Any) -> Any:
+        answer = await talk.call("chat.history", given)
+        return answer["payload"]["messages"] if answer["ok"] else answer["error"]
+
+    (message,) = await shown(**asked, sessionId=session_id)
+    assert message["__openclaw"]["id"] == first
+    await talk.call("sessions.reset", {"key": "main"})
+    for key in ("main", "agent:main:none"):
+        error = await shown(**asked | {"sessionKey": key}, sessionId=session_id)
+        assert error["details"]["reason"] == "session-changed"
+    error = await shown(sessionKey="main", sessionId=session_id)
+    assert "give both" in error["message"]
+
+
 async def test_a_word_behind_a_slash_can_be_said_without_meaning_anything(talk: Talk):
     await send(talk, "k1")
     session_id, before = await history(talk)
