@@ -54,7 +54,11 @@ _ABOUT = f"""
     WHERE e.run_id = :run AND e.kind IN (SELECT value FROM json_each(:kinds))
     ORDER BY e.id
 """
-_ENDS = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM events"
+# Each by itself is at an end of the table; asked for together they are looked for in it.
+_ENDS = """
+    SELECT coalesce((SELECT min(id) FROM events), 0),
+        coalesce((SELECT max(id) FROM events), 0)
+"""
 
 
 def activity(connection: Connection, request: ReadActivity) -> ActivityRead:

@@ -1,5 +1,6 @@
 """The contract of a ledger: what went on in all sessions, a stretch at a time."""
 
+import sqlite3
 from typing import Any
 
 import pytest
@@ -106,3 +107,13 @@ async def test_a_turn_is_read_back_by_so_many_events(ledger, monkeypatch):
     read = await asked(ledger, limit=1)
     # Behind the end: the note, then what was said; the beginning is too far away.
     assert [one.kind for one in read.turns["r1"]] == ["say"]
+
+
+def test_the_ends_of_the_table_are_found_without_looking_through_it():
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE events (id INTEGER PRIMARY KEY)")
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {activity._ENDS}").fetchall()
+    connection.close()
+    steps = [step for *_, step in plan if "events" in step]
+    assert steps
+    assert [step for step in steps if not step.startswith("SEARCH")] == []
