@@ -22,7 +22,7 @@ from tests.audit.known import Sent
 from tests.faults.line import order, talk
 from tests.faults.plan import Plan
 from tests.faults.posting import hand_in, look, respond, results_of, text_of
-from tests.faults.stage import LEFT, Stage
+from tests.faults.stage import LEFT, Meeting, Stage
 
 Play = Callable[[Stage, str], Awaitable[object]]
 
@@ -348,7 +348,7 @@ async def tools_in_parallel(stage: Stage, name: str) -> None:
     await stage.ask(Plan(rounds=ALL), name, key(name))
 
 
-@scenario(settings={"seconds": 0.8})
+@scenario(settings={"seconds": 2.0})
 async def tool_too_slow(stage: Stage, name: str) -> None:
     """A turn that comes to its limit of time in a tool."""
     slow = ("send", {"seconds": 30})
@@ -425,8 +425,10 @@ async def _all_told(stage: Stage) -> None:
 @scenario()
 async def command_in_background(stage: Stage, name: str) -> None:
     """A command that goes on behind its call, and wakes its session when it is over."""
-    plan = Plan(rounds=((("exec", {"seconds": 0.15, "yieldMs": 20}),),))
+    go = f"{name}-go"
+    plan = Plan(rounds=((("exec", {"until": go, "yieldMs": 20}),),))
     await stage.ask(plan, name, key(name, "runner"))
+    (stage.folder / go).touch()
     await _all_told(stage)
 
 
@@ -567,11 +569,13 @@ async def two_answer(stage: Stage, name: str) -> None:
 
 async def _with_answers(stage: Stage, name: str, *verdicts: str) -> None:
     plan, session = Plan(rounds=(("send",),)), key(name, "careful")
+    meeting = Meeting(len(verdicts))
     async with trio.open_nursery() as nursery:
         sent = stage.sent(name, session)
         nursery.start_soon(stage.ask, plan, name, session)
         for number, verdict in enumerate(verdicts):
-            nursery.start_soon(stage.answer, sent, verdict, f"person {number}")
+            answer = partial(stage.answer, meeting=meeting)
+            nursery.start_soon(answer, sent, verdict, f"person {number}")
 
 
 @scenario(settings={"wait": 0.05})
@@ -625,12 +629,17 @@ BUSY = Plan(rounds=((("look", {"seconds": 0.1}),),))
 STOPPED = ("ok", "aborted")
 
 
+def _busy_until(go: str) -> Plan:
+    """A turn whose tool goes on until the file *go* is there, however slow the machine."""
+    return Plan(rounds=((("look", {"until": go}),),))
+
+
 async def _meanwhile(stage: Stage, name: str, mode: str, *more: str) -> None:
-    first, session = f"{name}a", key(name)
+    first, session, go = f"{name}a", key(name), f"{name}-go"
     outcomes = STOPPED if mode == "interrupt" else ("ok",)
     async with trio.open_nursery() as nursery:
         ask = partial(stage.ask, mode=mode, outcomes=outcomes)
-        sent = await nursery.start(ask, BUSY, first, session)
+        sent = await nursery.start(ask, _busy_until(go), first, session)
         await stage.called(sent)
         before = first
         for each in more:
@@ -638,6 +647,7 @@ async def _meanwhile(stage: Stage, name: str, mode: str, *more: str) -> None:
             then = partial(stage.ask, mode=mode, after=before)
             await nursery.start(then, Plan(), marker, session)
             before = marker
+        (stage.folder / go).touch()
 
 
 @scenario()
@@ -667,9 +677,8 @@ async def interrupt(stage: Stage, name: str) -> None:
 @scenario()
 async def stop_in_tool(stage: Stage, name: str) -> None:
     """A turn is stopped while a tool works."""
-    says = f"{name}-begun"
-    slow = Plan(rounds=((("send", {"seconds": 0.3, "says": says}),),))
-    await _stopped(stage, name, slow, says)
+    slow = ("send", {"until": f"{name}-go", "says": f"{name}-begun"})
+    await _stopped(stage, name, Plan(rounds=((slow,),)), in_tool=True)
 
 
 @scenario()
@@ -678,26 +687,30 @@ async def stop_in_answer(stage: Stage, name: str) -> None:
     await _stopped(stage, name, Plan(words=20, gap=0.03))
 
 
-async def _stopped(stage: Stage, name: str, plan: Plan, says: str = "") -> None:
+async def _stopped(
+    stage: Stage, name: str, plan: Plan, *, in_tool: bool = False
+) -> None:
     async with trio.open_nursery() as nursery:
         ask = partial(stage.ask, outcomes=STOPPED)
         sent = await nursery.start(ask, plan, name, key(name))
-        await stage.called(sent, answered=bool(says))
-        if says:
-            await stage.begun(sent, says)
+        await stage.called(sent, answered=in_tool)
+        if in_tool:
+            await stage.begun(sent, f"{name}-begun")
         await stage.stop(sent)
+        (stage.folder / f"{name}-go").touch()
 
 
 @scenario()
 async def stop_in_queue(stage: Stage, name: str) -> None:
     """A message is stopped that waits for the turn before it."""
-    session = key(name)
+    session, go = key(name), f"{name}-go"
     async with trio.open_nursery() as nursery:
-        first = await nursery.start(stage.ask, BUSY, f"{name}a", session)
+        first = await nursery.start(stage.ask, _busy_until(go), f"{name}a", session)
         await stage.called(first)
         ask = partial(stage.ask, outcomes=STOPPED, after=first.marker)
         second = await nursery.start(ask, Plan(), f"{name}b", session)
         await stage.stop(second)
+        (stage.folder / go).touch()
 
 
 # --- other sessions

@@ -133,6 +133,42 @@ def stood_still(before: float, *, changed: bool, works: bool) -> float:
 
 
 @attrs.define(eq=False)
+class Meeting:
+    """So many persons do something when all of them are there.
+
+    Who has come once is counted, even if the node has died since.
+    """
+
+    size: int
+    _there: set[str] = attrs.field(factory=set)
+    _all: trio.Event = attrs.field(factory=trio.Event)
+
+    def come(self, who: str) -> None:
+        self._there.add(who)
+        if len(self._there) == self.size:
+            self._all.set()
+
+    async def wait_for_all(self, who: str, down: trio.Event) -> None:
+        """Until they are there.
+
+        Raises:
+            Closed: The node died first: whoever holds a line to it lets go.
+        """
+        self.come(who)
+        async with trio.open_nursery() as nursery:
+
+            async def give_up() -> None:
+                await down.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up)
+            await self._all.wait()
+            nursery.cancel_scope.cancel()
+        if not self._all.is_set():
+            raise Closed("the node died before all were there")
+
+
+@attrs.define(eq=False)
 class Stage:
     """See the module.
 
@@ -522,9 +558,18 @@ class Stage:
             await trio.sleep(0.005)
 
     async def answer(
-        self, sent: Sent, verdict: str, by: str = "owner", *, always: bool = False
+        self,
+        sent: Sent,
+        verdict: str,
+        by: str = "owner",
+        *,
+        always: bool = False,
+        meeting: Meeting | None = None,
     ) -> None:
-        """Answer the next question of the session, when there is one."""
+        """Answer the next question of the session, when there is one.
+
+        Those of a *meeting* answer when all of them have seen it.
+        """
 
         async def send(sent: Sent) -> bool:
             async with self._socket() as (stream, request):
@@ -536,6 +581,8 @@ class Stage:
                 if not rows:
                     await trio.sleep(0.005)
                     return sent.finished is not None
+                if meeting is not None:
+                    await meeting.wait_for_all(by, self.down)
                 given = {"verdict": verdict, "by": by, "session_key": sent.session}
                 given |= {"always": always} if always else {}
                 wait_id = rows[0]["wait_id"]
@@ -550,6 +597,8 @@ class Stage:
                 return True
 
         await self.insist(sent, send)
+        if meeting is not None:  # who finds nothing to answer any more keeps nobody
+            meeting.come(by)
 
     async def order_session(self, session: str, method: str, **params: Any) -> None:
         """Have something done with a session; that it was done before is in order."""
