@@ -71,9 +71,10 @@ def _folder() -> Path:
 
 @attrs.define
 class Batch:
-    """Scenarios that Erlang is playing right now."""
+    """Scenarios that Erlang is playing right now, *unit* milliseconds for each of theirs."""
 
     scenarios: Sequence[Scenario]
+    unit: int = UNIT
     _work: tempfile.TemporaryDirectory[str] = attrs.field(init=False)
     _erl: subprocess.Popen[bytes] = attrs.field(init=False)
 
@@ -85,7 +86,7 @@ class Batch:
             for index, one in enumerate(self.scenarios)
         ]
         (place / "in").write_bytes(encode(terms))
-        arguments = [str(place / "in"), str(place / "out"), str(UNIT)]
+        arguments = [str(place / "in"), str(place / "out"), str(self.unit)]
         self._erl = subprocess.Popen(
             [
                 *("erl", "+S", "1:1", "+SDio", "1", "-noshell", "-noinput"),

@@ -34,8 +34,8 @@ def test_erlang_and_supervision_do_the_same(peer):
             f"{told(small)}\n{less}\nto repeat it: {command(scenario)}",
         )
     assert report.played + report.untimed == COUNT
-    # A machine that others use, too, has more of them.
-    assert report.untimed < COUNT // 5
+    # One in two hundred has a time-out too close to an action, on any machine.
+    assert report.untimed < COUNT // 50
     assert report.quirks < COUNT // 100
     assert not seldom(report.occurred)
 
