@@ -52,7 +52,7 @@ async def renew(outside: Outside, part: Part, before: Config, after: Config) -> 
 
 async def _find(path: tuple[str, ...]) -> Pid | None:
     """The supervisor at *path*, ids from the top; None: it will begin with what holds."""
-    found = supervision.tree().pid
+    found = supervision.tree(depth=0).pid
     for each in path:
         if found is None:
             return None

@@ -69,10 +69,12 @@ from ._introspect import (
     messages,
     pid,
     processes,
+    registered,
     state,
     statistics,
     tree,
     wait_point,
+    walk,
 )
 from ._keys import (
     KeyEntry,
@@ -376,6 +378,7 @@ __all__ = [
     "receive",
     "receive_response",
     "register",
+    "registered",
     "reply",
     "reply_error",
     "restart_child",
@@ -404,6 +407,7 @@ __all__ = [
     "unregister",
     "update_value",
     "wait_point",
+    "walk",
     "whereis",
     "which_children",
 ]

@@ -161,7 +161,7 @@ class Engine:
             limit_mailbox(process, spec.mailbox)
         if spec.name is not None:
             start = claim_at_start(process, spec.name, start)
-        home.processes.add(process)
+        home.processes[process] = None
         home.runtime.spawned += 1
         process.restarts = child.restarts
         self.by_process[process] = child

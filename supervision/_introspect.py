@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count, islice
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias, cast
 
 import attrs
@@ -172,10 +174,87 @@ def tree(
         NoProcess: There is no such process.
         NoRuntime: No supervisor is open.
     """
+    process = _root(root)
+    return _process_info(process, _child_of(process), _Part(depth, most))
+
+
+def _root(root: Dest | None) -> Process:
     process = runtime().homes[0].root if root is None else find(root)
     if process is None:
         raise NoProcess("root" if root is None else root)
-    return _process_info(process, _child_of(process), _Part(depth, most))
+    return process
+
+
+def walk(
+    root: Dest | None = None,
+    *,
+    depth: int | None = None,
+    most: int | None = None,
+) -> Iterator[tuple[int | None, ProcessInfo]]:
+    """Show what `tree` shows, one process after the other, level by level.
+
+    For a tree that is too large to be looked at in one go: whoever iterates may let
+    others run between two, and stop at any point, with all levels above in hand.
+
+    What it shows is no single moment then. Each process is shown as it stands when it is
+    taken. The children of a supervisor are those that it has when the first of them is
+    taken: one that has come later is not shown, nor is one that has ended by its turn for
+    good, nor what is below a supervisor that has. One that was started again meanwhile is
+    shown as its new process. No pid is shown twice.
+
+    Args:
+        root: As for `tree`.
+        depth: As for `tree`.
+        most: As for `tree`.
+
+    Returns:
+        For each, the number in this order of the process above it (``None`` for *root*,
+        which is number 0) and how it stands. `ProcessInfo.children` is empty, and
+        `ProcessInfo.hidden` counts the children that it had at that moment.
+
+    Raises:
+        NoProcess: There is no such process.
+        NoRuntime: No supervisor is open.
+    """
+    return _walk(_root(root), _Part(depth, most))
+
+
+_ALONE = _Part(0, None)
+
+
+def _walk(root: Process, part: _Part) -> Iterator[tuple[int | None, ProcessInfo]]:
+    yield None, _process_info(root, _child_of(root), _ALONE)
+    numbers = count(1)
+    # Those whose children are still to come: number, process, and how deep it is.
+    above = deque([(0, root, 0)])
+    while above:
+        number, process, deep = above.popleft()
+        engine: Engine | None = process.engine
+        if engine is None or deep == part.depth or not find(process.pid):
+            continue
+        children = tuple(islice(engine.children(), part.most))
+        rested = {child for child in children if child.process is None}
+        for child in children:
+            if child.process is None and child not in rested and _is_over(child):
+                continue
+            shown = next(numbers)
+            if child.process is not None and child.process.engine is not None:
+                above.append((shown, child.process, deep + 1))
+            yield number, _child_info(child, _ALONE)
+
+
+def _is_over(child: Child) -> bool:
+    """Whether *child*, which does not run, will not be started again by itself."""
+    return child.status == "undefined"
+
+
+def registered() -> list[str]:
+    """List all registered names, in no order; with less work than `names`.
+
+    Erlang's ``registered/0``.
+    """
+    tables = runtime_or_none()
+    return [] if tables is None else list(tables.names)
 
 
 def processes() -> list[Pid]:
@@ -183,7 +262,7 @@ def processes() -> list[Pid]:
     tables = runtime_or_none()
     homes = () if tables is None else tables.homes
     pids = [process.pid for home in homes for process in home.processes]
-    return sorted(pids, key=lambda pid: pid.serial)
+    return sorted(pids, key=attrgetter("serial"))
 
 
 def pid(serial: int) -> Pid | None:
@@ -193,8 +272,11 @@ def pid(serial: int) -> Pid | None:
     """
     tables = runtime_or_none()
     homes = () if tables is None else tables.homes
-    found = (process.pid for home in homes for process in home.processes)
-    return next((pid for pid in found if pid.serial == serial), None)
+    for home in homes:
+        for process in home.processes:
+            if process.pid.serial == serial:
+                return process.pid
+    return None
 
 
 def info(

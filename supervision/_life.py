@@ -120,7 +120,7 @@ class Place(Keeper, Protocol):
     """Where a process lives, as far as it has to know: its home."""
 
     pid: Pid
-    processes: set[Process]
+    processes: dict[Process, None]
     nursery: trio.Nursery | None
     root: Process | None
     runtime: Runtime
@@ -357,7 +357,7 @@ class Process:
         if self.task is not None:
             del _by_task[self.task]
         home = self.home
-        home.processes.discard(self)
+        home.processes.pop(self, None)
         # Names before links and monitors: whoever hears of the death may register again.
         if self.names is not None:
             home.runtime.free_names(self)
@@ -572,12 +572,17 @@ class Runtime:
 
     def statistics(self) -> RuntimeStatistics:
         """Count what there is."""
-        processes = [process for home in self.homes for process in home.processes]
+        boxes = [
+            process.mailbox
+            for home in self.homes
+            for process in home.processes
+            if process.mailbox
+        ]
         return RuntimeStatistics(
-            processes=len(processes),
+            processes=sum(len(home.processes) for home in self.homes),
             names=len(self.names),
             groups=len(self.groups),
-            messages=sum(len(process.mailbox or ()) for process in processes),
+            messages=sum(map(len, boxes)),
             spawned=self.spawned,
             restarts=self.restarts,
         )

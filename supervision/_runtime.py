@@ -84,7 +84,9 @@ class Home:
             _runtime.set(existing)
         self.runtime = existing
         self.pid = Pid()
-        self.processes: set[Process] = set()
+        # In start order, which is also that of their places in memory: looks go through
+        # all of them.
+        self.processes: dict[Process, None] = {}
         self.nursery: trio.Nursery | None = None
         self.root: Process | None = None
         self.root_reason: ExitReason | None = None
@@ -224,7 +226,7 @@ def launch(
         limit_mailbox(process, mailbox)
     if name is not None:
         start = claim_at_start(process, name, start)
-    home.processes.add(process)
+    home.processes[process] = None
     home.runtime.spawned += 1
     start_task(nursery, contextvars.copy_context(), label, process.run, start, args)
     return process
@@ -276,7 +278,7 @@ def enter(
     register_task(process)
     if name is not None:
         claim_name(process, name)
-    home.processes.add(process)
+    home.processes[process] = None
     home.runtime.spawned += 1
     return process
 

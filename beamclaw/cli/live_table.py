@@ -8,10 +8,11 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from beamclaw.cli import live_views as views
+from beamclaw.cli.tree import gathered
 from beamclaw.values import frozen
 
 Params = dict[str, object]
@@ -53,7 +54,10 @@ class Argument:
 
 @frozen(kw_only=True)
 class Command:
-    """One command. *view* gets its result, or each of its events, and the width."""
+    """One command. *view* gets its result, or each of its events, and the width.
+
+    *gathers* makes one result of all events.
+    """
 
     name: str
     words: str
@@ -62,6 +66,7 @@ class Command:
     view: View
     takes: Sequence[Argument] = ()
     streams: bool = False
+    gathers: Callable[[Generator[Any, None, Any]], Any] | None = None
 
     @property
     def usage(self) -> str:
@@ -80,10 +85,12 @@ COMMANDS: Final[Sequence[Command]] = (
         example="tree default/sessions --depth 1",
         method="look.tree",
         view=views.tree,
+        gathers=gathered,
         takes=(
             Argument("root", "process", required=False, words="where to begin"),
             Argument("--depth", "whole", words="levels below"),
             MOST,
+            Argument("--limit", "whole", words="processes in all"),
         ),
     ),
     Command(

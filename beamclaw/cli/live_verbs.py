@@ -93,6 +93,13 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
                 help="children of one supervisor; the rest is counted (default: 50, "
                 "with --json all)",
             ),
+            Option(
+                "--limit",
+                metavar="N",
+                type=int,
+                help="processes in all, the upper levels first (default: "
+                "shell.processes, which is 10,000)",
+            ),
             DATA,
             JSON,
         ),
@@ -101,6 +108,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
             ("beamclaw tree --depth 2", "the upper part"),
             ("beamclaw tree default/sessions --most 500", "one part"),
             ("beamclaw tree --json", "for programs"),
+            ("beamclaw tree --json --limit 1000000", "the same, of very many"),
         ),
     ),
 )

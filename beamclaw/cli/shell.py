@@ -70,10 +70,12 @@ class Shell:
 
     def _ask(self, command: Command, params: Params) -> Iterator[Any]:
         client = self.connected()
-        if not command.streams:
+        if command.gathers is not None:
+            yield command.gathers(client.events(command.method, params))
+        elif command.streams:
+            yield (yield from client.events(command.method, params))
+        else:
             yield client.request(command.method, params)
-            return
-        yield (yield from client.events(command.method, params))
 
     def names(self, typed: str) -> list[str]:
         """Names of processes that begin so; none, if nobody can say."""

@@ -2,10 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
-from beamclaw.cli.client import Gone, connect
+from beamclaw.cli.client import Client, Gone, connect
 from beamclaw.cli.output import CommandError, counted, result, result_json
 from beamclaw.contracts.shell import data_folder
 
@@ -27,10 +28,17 @@ def ask(
     params: Mapping[str, object] | None = None,
 ) -> Any:
     """One request to the node that the options name."""
+    with connected(options) as client:
+        return client.request(method, params)
+
+
+@contextmanager
+def connected(options: argparse.Namespace) -> Generator[Client]:
+    """The node that the options name."""
     data = data_folder(os.environ, options.data)
     try:
         with connect(data) as client:
-            return client.request(method, params)
+            yield client
     except Gone:
         raise CommandError(f"the node on {data} stopped in this moment") from None
 

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from beamclaw.cli.output import result, result_json
-from beamclaw.cli.status import ask, duration
+from beamclaw.cli.output import result, result_json, tell
+from beamclaw.cli.status import connected, duration
+from beamclaw.contracts.shell import nested
 
 # Children of one supervisor that are drawn, unless it is said; the rest is counted.
 MOST = 50
@@ -21,9 +22,14 @@ def run(options: argparse.Namespace) -> int:
         params["root"] = options.process
     if options.depth is not None:
         params["depth"] = options.depth
-    found = ask(options, "look.tree", params)
+    if options.limit is not None:
+        params["limit"] = options.limit
+    with connected(options) as client:
+        found = gathered(client.events("look.tree", params))
     if options.json:
         result_json(found)
+        if found["cut"]:
+            tell(cut(found))
         return 0
     for line in lines(found):
         result(line)
@@ -34,12 +40,33 @@ def run(options: argparse.Namespace) -> int:
 EVERY = 100_000
 
 
+def gathered(events: Generator[Any, None, Any]) -> dict[str, Any]:
+    """The tree that comes in *events*; its top has what the result of them says, too."""
+    rows: list[Mapping[str, Any]] = []
+    while True:
+        try:
+            rows += next(events)["rows"]
+        except StopIteration as end:
+            return {**nested(rows), **end.value}
+
+
+def cut(found: Mapping[str, Any]) -> str:
+    """That there is more, and how one gets at it."""
+    return (
+        f"cut after {found['shown']:,} processes, the upper levels "
+        "first: --limit takes more of them, shell.processes says how many without it; "
+        "a process behind tree shows what is below that one"
+    )
+
+
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The tree as it is drawn."""
     rows = list(draw(found, plain=not is_unicode()))
     width = max(len(name) for name, _ in rows)
     for name, words in rows:
         yield f"{name:<{width}}  {words}".rstrip()
+    if found["cut"]:
+        yield cut(found)
 
 
 def is_unicode() -> bool:

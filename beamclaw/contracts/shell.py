@@ -12,7 +12,7 @@ Commands start in a fraction of a second, so nothing heavy is imported here.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -116,6 +116,24 @@ def _object(line: bytes) -> Frame:
     if not isinstance(frame, dict):
         raise FrameError("a frame is a JSON object")
     return cast("Frame", frame)
+
+
+def nested(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The tree of which *rows* are the processes, each behind the one above it.
+
+    ``above`` of a row is the number of that one among them. ``hidden`` is, in a row, how
+    many children it has, and in the tree, how many of them are not shown.
+    """
+    made: list[dict[str, Any]] = []
+    for row in rows:
+        process: dict[str, Any] = {**row, "children": []}
+        above: int | None = process.pop("above")
+        made.append(process)
+        if above is not None:
+            made[above]["children"].append(process)
+    for process in made:
+        process["hidden"] = max(0, process["hidden"] - len(process["children"]))
+    return made[0]
 
 
 def hello() -> Frame:

@@ -30,6 +30,10 @@ class Line(Protocol):
         """Send an event (:func:`beamclaw.gateway.frames.event`), or give the client up."""
         ...
 
+    async def wait_flushed(self) -> None:
+        """Wait until what was to be sent has left, or the client is given up."""
+        ...
+
     def skip(self) -> None:
         """An event may be missing: the client sees that by the next one's number."""
         ...

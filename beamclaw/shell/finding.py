@@ -33,7 +33,8 @@ def find(typed: str) -> supervision.Pid:
         found = supervision.whereis(given) or _numbered(given) or _session(given)
     if found is not None:
         return found
-    ends = [name for name in _names() if name.endswith(f"/{given}")]
+    end = f"/{given}"
+    ends = sorted(name for name in supervision.registered() if name.endswith(end))
     if len(ends) == 1:
         found = supervision.whereis(ends[0])
         if found is not None:
@@ -76,7 +77,7 @@ def _nobody(given: str, ends: list[str]) -> str:
 
 
 def _like(given: str) -> list[str]:
-    known = _names()
+    known = supervision.registered()
     inside = list(islice((name for name in known if given in name), _SUGGESTED))
     if inside:
         return inside
@@ -85,7 +86,3 @@ def _like(given: str) -> list[str]:
     by_end = {_END.split(name)[-1]: name for name in some}
     close = difflib.get_close_matches(_END.split(given)[-1], by_end, n=_SUGGESTED)
     return [by_end[each] for each in close]
-
-
-def _names() -> list[str]:
-    return [entry.name for entry in supervision.names()]

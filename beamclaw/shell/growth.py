@@ -13,6 +13,9 @@ from beamclaw.values import frozen
 
 MOST: Final = 30
 _PAGE: Final = 4096
+# Of Python's collector.
+_GENERATIONS: Final = 3
+_AT_ONCE: Final = 10_000
 
 
 @frozen(kw_only=True)
@@ -43,7 +46,14 @@ class Marks:
 
 def objects() -> dict[str, int]:
     """How many there are of each type; for a thread, it takes a while."""
-    counted = Counter(map(type, gc.get_objects()))
+    counted: Counter[type[object]] = Counter()
+    for generation in range(_GENERATIONS):
+        found = gc.get_objects(generation)
+        while found:
+            # Piece by piece, letting go of them, too: in one call it would hold the
+            # interpreter, and with it the loop, for as long as all of them take.
+            counted.update(map(type, found[-_AT_ONCE:]))
+            del found[-_AT_ONCE:]
     named: Counter[str] = Counter()
     for cls, number in counted.items():
         named[f"{cls.__module__}.{cls.__qualname__}"] += number

@@ -6,7 +6,8 @@ in it: that is the words of every conversation.
 """
 # ruff: noqa: ARG001 -- all methods have one signature
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -35,15 +36,19 @@ from beamclaw.shell.request import (
     whole,
 )
 from beamclaw.shell.show import show_process, show_value
+from beamclaw.shell.slices import Ranking, Slices, pieces
 from beamclaw.shell.values import Shower
 from beamclaw.shell.waterfall import last_run, shown, waterfall
 
 _DEEPEST: Final = 100
 _MOST_CHILDREN: Final = 100_000
+_MOST_PROCESSES: Final = 1_000_000
+# Processes in one event of a tree.
+_ROWS: Final = 200
 _MOST_MESSAGES: Final = 1_000
 _MOST_SESSIONS: Final = 1_000
-# Sessions that are looked at between two moments in which others run.
-_AT_ONCE: Final = 200
+# Names that are looked through between two looks at the time.
+_NAMES_AT_ONCE: Final = 1_000
 # Sessions that are looked at at all.
 _LOOKED_AT: Final = 20_000
 PATIENCE: Final = 1.0
@@ -74,18 +79,35 @@ def of_person(node: Node, what: str) -> None:
 
 
 async def tree(node: Node, params: Params, send: Send) -> object:
-    """The processes below ``root``, ``depth`` levels of them.
+    """The processes below ``root``, ``depth`` levels of them, the upper levels first.
 
-    Of one supervisor ``most`` children (``shell.children``); ``hidden`` counts the others.
+    Of one supervisor ``most`` children (``shell.children``), in all ``limit`` processes
+    (``shell.processes``). An event has some ``rows``; ``above`` is the number, in all
+    rows, of the process above, and ``hidden`` counts children. The result: how many were
+    ``shown``, and whether there were more, so that it was ``cut``.
+
+    It is no single moment, see `supervision.walk`.
     """
     await trio.lowlevel.checkpoint()
-    root = find(text(params, "root", ROOT))
-    found = supervision.info(
-        root,
+    limits = node.config.shell
+    limit = whole(params, "limit", limits.processes, most=_MOST_PROCESSES) or 1
+    walking = supervision.walk(
+        find(text(params, "root", ROOT)),
         depth=whole(params, "depth", None, most=_DEEPEST),
-        most=whole(params, "most", node.config.shell.children, most=_MOST_CHILDREN),
+        most=whole(params, "most", limits.children, most=_MOST_CHILDREN),
     )
-    return _process(node, found)
+    now, scrub = trio.current_time(), redactor(node.config)
+    slices, shown = Slices(limits.slice_seconds), 0
+    rows: list[dict[str, Any]] = []
+    for above, found in islice(walking, limit):
+        rows.append({**show_process(found, now, scrub), "above": above})
+        if len(rows) == _ROWS:
+            # No more than these is in memory, however slowly they are taken.
+            await send({"rows": rows})
+            shown, rows = shown + len(rows), []
+        await slices.pause()
+    await send({"rows": rows})
+    return {"shown": shown + len(rows), "cut": next(walking, None) is not None}
 
 
 async def info(node: Node, params: Params, send: Send) -> object:
@@ -100,6 +122,7 @@ async def info(node: Node, params: Params, send: Send) -> object:
         "parent": None if above is None else name_of(above),
         "dropped": 0 if found is None else found.dropped,
         "waits": _innermost(found),
+        "children": [],
     }
 
 
@@ -136,17 +159,28 @@ async def mailbox(node: Node, params: Params, send: Send) -> object:
     found = supervision.info(pid, depth=0)
     with in_words():
         waiting = supervision.messages(pid, most)
+    slices = Slices(node.config.shell.slice_seconds)
     return {
         "pid": str(pid),
         "waiting": 0 if found is None else found.mailbox,
-        "messages": [_message(message, show) for message in waiting],
+        "messages": [each async for each in _shown(waiting, show, slices)],
     }
+
+
+async def _shown(
+    waiting: Iterable[object], show: Shower, slices: Slices
+) -> AsyncIterator[Mapping[str, object]]:
+    for message in waiting:
+        yield _message(message, show)
+        await slices.pause()
 
 
 def _message(message: object, show: Shower) -> Mapping[str, object]:
     match message:
         case supervision.From():
-            caller = None if message.pid is None else supervision.info(message.pid)
+            caller = (
+                None if message.pid is None else supervision.info(message.pid, depth=0)
+            )
             who = None if caller is None else name_of(caller)
             return {"kind": "call", "message": show(message.request), "from": who}
         case supervision.Cast():
@@ -207,15 +241,15 @@ async def sessions(node: Node, params: Params, send: Send) -> object:
     """The sessions that are awake; those that may be stuck first, ``most`` of them."""
     most = whole(params, "most", 50, most=_MOST_SESSIONS) or 0
     pids = supervision.members(names.of_tenant(DEFAULT_TENANT, "awake"))
-    rows: list[dict[str, Any]] = []
-    for number, pid in enumerate(islice(pids, _LOOKED_AT)):
-        if number % _AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()
+    slices = Slices(node.config.shell.slice_seconds)
+    first = Ranking[dict[str, Any]](most)
+    for pid in islice(pids, _LOOKED_AT):
         found = supervision.info(pid, depth=0)
         if found is not None:
-            rows.append(_session(found))
-    rows.sort(key=lambda row: (not row["stuck"], -row["mailbox"], row["uptime"]))
-    return {"awake": len(pids), "sessions": rows[:most]}
+            row = _session(found)
+            first.add(row, not row["stuck"], -row["mailbox"], row["uptime"])
+        await slices.pause()
+    return {"awake": len(pids), "sessions": list(first.ranked())}
 
 
 def _session(found: supervision.ProcessInfo) -> dict[str, Any]:
@@ -350,8 +384,13 @@ async def complete(node: Node, params: Params, send: Send) -> object:
     """Names of processes that begin with ``text``, or go on so behind a stroke."""
     await trio.lowlevel.checkpoint()
     typed = text(params, "text", "")
-    found = (entry.name for entry in supervision.names(typed))
-    return list(islice(found, node.config.shell.children))
+    slices = Slices(node.config.shell.slice_seconds)
+    most, first = node.config.shell.children, list[str]()
+    for piece in pieces(supervision.registered(), _NAMES_AT_ONCE):
+        some = (name for name in piece if name.startswith(typed))
+        first = heapq.nsmallest(most, [*first, *some])
+        await slices.pause()
+    return first
 
 
 LOOKING: Final[Mapping[str, Method]] = {

@@ -47,7 +47,7 @@ from beamclaw.shell.looking import LOOKING
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, in_words, text
 from beamclaw.shell.sessions import SESSION_METHODS
-from beamclaw.shell.show import show_process, show_value
+from beamclaw.shell.show import show_value
 from beamclaw.shell.steering import STEERING
 from beamclaw.shell.tools import TOOL_METHODS
 from beamclaw.shell.top import TOP
@@ -66,7 +66,7 @@ PATIENCE: Final = 1.0
 async def status(node: Node, params: Params, send: Send) -> object:
     """How the node stands; a part that does not answer is said to be so."""
     await trio.lowlevel.checkpoint()
-    root = supervision.tree()
+    root = supervision.tree(depth=0)
     address = gateway.address()
     providers = {
         names.of_key(name, key): await _ask(
@@ -167,12 +167,6 @@ def _number(params: Params, name: str, default: float | None) -> float | None:
     if not isinstance(value, int | float) or not 0 <= value < MAX_SECONDS:
         raise Failed("params", f"{name} has to be a number, not less than 0")
     return value
-
-
-async def tree(node: Node, params: Params, send: Send) -> object:
-    """The supervision tree with the figures of every process."""
-    await trio.lowlevel.checkpoint()
-    return show_process(supervision.tree(), trio.current_time(), redactor(node.config))
 
 
 # --- talking
@@ -292,7 +286,6 @@ def _queue(params: Params) -> QueueMode:
 
 METHODS: Final[Mapping[str, Method]] = {
     "status": status,
-    "tree": tree,
     "chat": chat,
     "attach": attach,
     "abort": abort,

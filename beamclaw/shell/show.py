@@ -17,7 +17,7 @@ def show_value(value: object) -> dict[str, Any]:
 def show_process(
     info: supervision.ProcessInfo, now: float, redactor: Redactor
 ) -> dict[str, Any]:
-    """A process and all below it."""
+    """A process without what is below it, of which ``hidden`` is the number."""
     return {
         "id": info.id,
         "name": info.name,
@@ -34,7 +34,6 @@ def show_process(
         "last_reason": _reason(info.last_reason, redactor),
         "suspended": info.suspended,
         "hidden": info.hidden,
-        "children": [show_process(child, now, redactor) for child in info.children],
     }
 
 

@@ -4,9 +4,10 @@ A look goes through all processes, so the time between two of them grows with wh
 takes: it never costs more than a small share of a core, however many processes there are.
 """
 
-import heapq
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import attrs
@@ -15,13 +16,13 @@ import trio
 import supervision
 from beamclaw.config.redactor import Redactor, redactor
 from beamclaw.contracts import names
+from beamclaw.contracts.shell import nested
 from beamclaw.shell import growth
 from beamclaw.shell.request import Method, Node, Params, Send, flag, number, whole
 from beamclaw.shell.show import show_process
+from beamclaw.shell.slices import Ranking, Slices
 from beamclaw.values import frozen
 
-# Processes that are looked at between two moments in which others run.
-_AT_ONCE: Final = 250
 _LONGEST: Final = 3_600.0
 _MOST: Final = 1_000
 _DEEP: Final = 6
@@ -50,46 +51,59 @@ class Row:
                 return self.info.started_at or 0.0
 
 
-def ranked(rows: Iterable[Row], key: str, most: int) -> list[Row]:
-    """The first *most* rows under *key*; of equal ones the older process."""
-    return heapq.nsmallest(
-        most,
-        rows,
-        key=lambda row: (
-            -row.value(key),
-            0 if row.info.pid is None else row.info.pid.serial,
-        ),
+@attrs.define
+class Seen:
+    """What one look keeps of all processes, which come oldest first.
+
+    Attributes:
+        rates: Of those that have taken a message since the look before.
+        by: For each key the first of them; of equal ones the older process.
+    """
+
+    by: Mapping[str, Ranking[Row]]
+    processes: int = 0
+    messages: int = 0
+    rate: float = 0.0
+    rates: dict[supervision.Pid | None, float] = attrs.field(
+        factory=dict[supervision.Pid | None, float]
     )
+
+    def add(self, row: Row) -> None:
+        """One more process."""
+        self.processes += 1
+        self.messages += row.info.mailbox
+        self.rate += row.rate
+        if row.rate:
+            self.rates[row.info.pid] = row.rate
+        for key, ranking in self.by.items():
+            ranking.add(row, -row.value(key))
 
 
 @attrs.define
 class Sampler:
-    """Looks again and again; what was counted at the last look makes rates."""
+    """Looks again and again, *most* rows by each key; what was counted makes rates."""
 
+    most: int
     at: float = 0.0
     counts: dict[supervision.Pid, int] = attrs.field(factory=dict[supervision.Pid, int])
     cpu: float = 0.0
     restarts: int = 0
 
-    async def look(self, now: float) -> tuple[list[Row], float]:
-        """All processes, and the seconds that this took, in turns with others."""
+    async def look(self, now: float, slices: Slices) -> Seen:
+        """All processes, in turns with others."""
         passed = now - self.at if self.at else 0.0
-        rows: list[Row] = []
+        seen = Seen({key: Ranking(self.most) for key in KEYS})
         counts: dict[supervision.Pid, int] = {}
-        spent, begun = 0.0, time.perf_counter()
-        for index, pid in enumerate(supervision.processes()):
-            if index % _AT_ONCE == _AT_ONCE - 1:
-                spent += time.perf_counter() - begun
-                await trio.lowlevel.checkpoint()
-                begun = time.perf_counter()
+        for pid in supervision.processes():
             info = supervision.info(pid, depth=0)
             if info is not None:
                 before = self.counts.get(pid, info.messages if passed else 0)
                 rate = (info.messages - before) / passed if passed else 0.0
                 counts[pid] = info.messages
-                rows.append(Row(info, rate))
+                seen.add(Row(info, rate))
+            await slices.pause()
         self.at, self.counts = now, counts
-        return rows, spent + time.perf_counter() - begun
+        return seen
 
     def share(self, passed: float) -> float | None:
         """Of one core, what the node used since this was asked last."""
@@ -106,65 +120,81 @@ async def top(node: Node, params: Params, send: Send) -> object:
     ``once`` only one event, after a whole interval.
     """
     every = number(params, "every", 1.0, least=0.1, most=_LONGEST)
-    most = whole(params, "rows", 30, most=_MOST) or 0
-    sampler, scrub = Sampler(), redactor(node.config)
-    _, spent = await sampler.look(trio.current_time())
+    sampler = Sampler(whole(params, "rows", 30, most=_MOST) or 0)
+    slices = _slices(node)
+    await sampler.look(trio.current_time(), slices)
+    spent = slices.over()
     sampler.share(0.0)
     while True:
         await trio.sleep(max(every, spent * _TIMES))
-        now = trio.current_time()
+        slices, now = _slices(node), trio.current_time()
         passed = now - sampler.at
-        rows, spent = await sampler.look(now)
+        seen = await sampler.look(now, slices)
+        show = partial(_row, now=now, scrub=redactor(node.config))
         event = {
-            "totals": _totals(sampler, rows, passed),
+            "totals": _totals(sampler, seen, passed),
             "by": {
-                key: [_row(row, now, scrub) for row in ranked(rows, key, most)]
-                for key in KEYS
+                key: [
+                    await _soon(show(row.info, row.rate), slices)
+                    for row in ranking.ranked()
+                ]
+                for key, ranking in seen.by.items()
             },
         }
         if flag(params, "tree"):
-            rates = {str(row.info.pid): row.rate for row in rows if row.rate}
-            event["tree"] = _with_rates(_tree(node, now, scrub), rates)
+            event["tree"] = nested(
+                [
+                    await _soon(
+                        {**show(info, seen.rates.get(info.pid, 0.0)), "above": above},
+                        slices,
+                    )
+                    for above, info in _tree(node)
+                ]
+            )
+        spent = slices.over()
         await send(event)
         if flag(params, "once"):
             return True
 
 
-def _totals(sampler: Sampler, rows: list[Row], passed: float) -> dict[str, object]:
-    seen: Any = {}
+def _slices(node: Node) -> Slices:
+    return Slices(node.config.shell.slice_seconds)
+
+
+async def _soon(row: dict[str, object], slices: Slices) -> dict[str, object]:
+    await slices.pause()
+    return row
+
+
+def _totals(sampler: Sampler, seen: Seen, passed: float) -> dict[str, object]:
+    late: Any = {}
     if supervision.whereis(names.WATCHDOG) is not None:
-        seen = supervision.state(names.WATCHDOG)
+        late = supervision.state(names.WATCHDOG)
     root = supervision.tree(depth=0)
     return {
-        "processes": len(rows),
-        "messages": sum(row.info.mailbox for row in rows),
-        "rate": sum(row.rate for row in rows),
+        "processes": seen.processes,
+        "messages": seen.messages,
+        "rate": seen.rate,
         "restarts": supervision.statistics().restarts,
         "cpu": sampler.share(passed),
         "resident": growth.resident(),
-        "lag": seen.get("lag"),
-        "worst_lag": seen.get("worst"),
+        "lag": late.get("lag"),
+        "worst_lag": late.get("worst"),
         "uptime": sampler.at - (root.started_at or sampler.at),
         "seconds": passed,
     }
 
 
-def _row(row: Row, now: float, scrub: Redactor) -> dict[str, object]:
-    shown = show_process(row.info, now, scrub)
-    del shown["children"]
-    return {**shown, "rate": row.rate}
+def _row(
+    info: supervision.ProcessInfo, rate: float, now: float, scrub: Redactor
+) -> dict[str, object]:
+    return {**show_process(info, now, scrub), "rate": rate}
 
 
-def _tree(node: Node, now: float, scrub: Redactor) -> dict[str, Any]:
-    found = supervision.tree(depth=_DEEP, most=node.config.shell.children)
-    return show_process(found, now, scrub)
-
-
-def _with_rates(process: dict[str, Any], rates: Mapping[str, float]) -> dict[str, Any]:
-    process["rate"] = rates.get(process["pid"], 0.0)
-    for child in process["children"]:
-        _with_rates(child, rates)
-    return process
+def _tree(node: Node) -> Iterable[tuple[int | None, supervision.ProcessInfo]]:
+    limits = node.config.shell
+    walking = supervision.walk(depth=_DEEP, most=limits.children)
+    return islice(walking, limits.live_processes)
 
 
 TOP: Final[Mapping[str, Method]] = {"look.top": top}

@@ -212,8 +212,7 @@ class Chaos:
         await self.stage.request(f"steer.{method}", process=process, **params)
 
     async def _processes(self, *, dynamic: bool) -> list[dict[str, Any]]:
-        frame = await self.stage.request("tree")
-        found = list(_flat(frame.get("result") or {}, ()))
+        found = list(_flat(await self.stage.processes(), ()))
         return [
             info
             for path, info in found

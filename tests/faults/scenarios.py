@@ -505,8 +505,8 @@ async def _asleep(stage: Stage, session: str) -> None:
     """Until nothing of a session is in memory."""
     while True:
         with suppress(*LEFT):
-            frame = await stage.request("tree")
-            if "result" in frame and session not in str(frame):
+            found = await stage.processes()
+            if found and session not in str(found):
                 return
         await trio.sleep(0.05)
 

@@ -21,6 +21,7 @@ import orjson
 import trio
 
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.shell import nested
 from beamclaw.testing.fake_openai import Entry, FakeOpenAI, fake_openai
 from beamclaw.testing.node import FOLDER, Orders, reached
 from tests.audit.book import Book, look_into, marker_of, read_book, work_left
@@ -632,6 +633,15 @@ class Stage:
         async with self._socket() as (stream, request):
             await request(method, params)
             return await _receive(stream)
+
+    async def processes(self) -> dict[str, Any]:
+        """All of the node, as a tree; empty: it does not say at the moment."""
+        rows: list[dict[str, Any]] = []
+        async with self._socket() as (stream, request):
+            await request("look.tree", {"most": 100_000, "limit": 1_000_000})
+            while "event" in (frame := await _receive(stream)):
+                rows += frame["event"]["rows"]
+        return nested(rows) if rows else {}
 
     @asynccontextmanager
     async def _socket(self) -> AsyncIterator[Any]:

@@ -44,6 +44,86 @@ async def test_the_tree_shows_everything_below_the_root():
             supervision.tree("nobody")
 
 
+def flat(info):
+    """What `walk` shows of the same, in another order."""
+    yield attrs.evolve(info, children=(), hidden=len(info.children) + info.hidden)
+    for each in info.children:
+        yield from flat(each)
+
+
+async def test_a_walk_shows_what_the_tree_shows_level_by_level():
+    below = child("d", supervision.DynamicSupervisor, type="supervisor")
+    async with tree(below, child("echo", Echo), child("plain", wait), name="top"):
+        for number in range(3):
+            await supervision.start_child("d", child(f"deep{number}", Echo))
+        await wait_all_tasks_blocked()
+        walked = list(supervision.walk())
+        assert [(above, info.id) for above, info in walked] == [
+            (None, "top"),
+            (0, "d"),
+            (0, "echo"),
+            (0, "plain"),
+            (1, "deep0"),
+            (1, "deep1"),
+            (1, "deep2"),
+        ]
+        by_pid = {info.pid: info for _, info in walked}
+        assert by_pid == {info.pid: info for info in flat(supervision.tree())}
+        part = list(supervision.walk("top", depth=1, most=2))
+        assert [(info.id, info.hidden) for _, info in part] == [
+            ("top", 3),
+            ("d", 3),
+            ("echo", 0),
+        ]
+        assert [info.id for _, info in supervision.walk("d", depth=0)] == ["d"]
+        with pytest.raises(supervision.NoProcess):
+            supervision.walk("nobody")
+
+
+async def test_a_walk_goes_on_while_the_tree_changes():
+    first, second = (
+        child(name, supervision.DynamicSupervisor, type="supervisor")
+        for name in ("first", "second")
+    )
+    async with tree(first, second, child("echo", Echo), name="top"):
+        for number in range(3):
+            await supervision.start_child("first", child(f"a{number}", Echo))
+            spec = child(f"b{number}", Echo, restart="temporary")
+            await supervision.start_child("second", spec)
+        walking = supervision.walk()
+        shown = [next(walking)[1].id for _ in range(5)]
+        assert shown == ["top", "first", "second", "echo", "a0"]
+        # One ends for good, one is started again, one comes to whom it has begun with,
+        # one to whom it has not: that one is shown.
+        await supervision.terminate_child("first", supervision.whereis("a1"))
+        before = supervision.whereis("a2")
+        supervision.exit(before, supervision.KILL)
+        await wait_exit(before)
+        await supervision.start_child("first", child("late", Echo))
+        await supervision.start_child("second", child("early", Echo))
+        rest = [info for _, info in walking]
+        assert [info.id for info in rest] == ["a2", "b0", "b1", "b2", "early"]
+        assert rest[0].pid not in (None, before)
+
+
+async def test_a_walk_leaves_out_what_is_below_a_supervisor_that_has_ended():
+    below = child("d", supervision.DynamicSupervisor, type="supervisor")
+    async with tree(below):
+        await supervision.start_child("d", child("deep", Echo))
+        walking = supervision.walk()
+        assert [next(walking)[1].id for _ in range(2)][1] == "d"
+        await supervision.terminate_child(supervision.tree().pid, "d")
+        assert list(walking) == []
+
+
+async def test_registered_names():
+    assert supervision.registered() == []
+    async with tree(child("part/a", Echo), child("b", Echo)):
+        assert {"part/a", "b"} <= set(supervision.registered())
+        known = [entry.name for entry in supervision.names()]
+        assert sorted(supervision.registered()) == known
+
+
 async def test_one_process_at_a_time():
     async with tree(child("echo", Echo)):
         await supervision.call("echo", Ask(1))

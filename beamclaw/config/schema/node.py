@@ -92,6 +92,16 @@ class ShellConfig:
     children: Annotated[int, Range(1, 100_000)] = key(
         50, "Children of one supervisor that a tree shows; the others are counted."
     )
+    processes: Annotated[int, Range(1, 1_000_000)] = key(
+        10_000,
+        "Processes that one tree shows, the upper levels first; the others are counted.",
+    )
+    live_processes: Annotated[int, Range(1, 10_000)] = key(
+        1_000, "The same for the tree in each look of `beamclaw top` and the page."
+    )
+    slice_seconds: Annotated[float, Range(0.0001, 1)] = key(
+        0.005, "Seconds that a look at many processes works before it lets others run."
+    )
     trace_events: Count = key(1_000, "Events after which a trace ends, at most.")
     trace_rate: Count = key(
         100, "Events of one trace in a second, at most; the others are counted."

@@ -1,7 +1,8 @@
 """The node's own processes, for its page and for ``beamclaw shell`` from elsewhere.
 
 One method for all orders: what there is, and what it does, is the shell's own. An order
-that goes on (``look.top``, ``trace``) tells by events with the id of its request.
+that goes on (``look.top``, ``trace``) or says much (``look.tree``) tells by events with
+the id of its request.
 """
 
 from collections.abc import Mapping
@@ -46,8 +47,10 @@ async def shell(context: Context, params: ShellParams) -> object:
     async def send(value: object) -> None:
         await trio.lowlevel.checkpoint()
         if client is not None:
+            # Whoever looks goes as fast as this client reads, and nothing is lost.
+            await client.line.wait_flushed()
             payload = {"id": context.request_id, "value": as_json(value)}
-            client.line.deliver(frames.event(METHOD, payload), lossy=True)
+            client.line.deliver(frames.event(METHOD, payload), lossy=False)
 
     look = context.node.means.look
     with trio.CancelScope() as scope:

@@ -171,7 +171,7 @@ class Socket:
                 CLIENT_GONE, {"lost": self.outbox.lost}, {"cause": self.cause}
             )
         with trio.move_on_after(LAST_WORDS):
-            await self._wait_flushed()
+            await self.wait_flushed()
 
     async def _converse(self) -> None:
         await self.reception.loading.wait()
@@ -531,7 +531,8 @@ class Socket:
     # A reader that takes less than this in `gateway.write_timeout` has stalled.
     PIECE: Final = 64 * 1024
 
-    async def _wait_flushed(self) -> None:
+    async def wait_flushed(self) -> None:
+        """See :class:`beamclaw.gateway.hall.Line`."""
         while self._writing:
             await self._flushed.wait()
 

@@ -38,11 +38,19 @@ TREE = process(
 
 
 def test_a_tree_counts_what_it_does_not_show():
-    lines = list(views.tree(TREE, 80))
+    lines = list(views.tree({**TREE, "cut": False}, 80))
     assert lines[0].startswith("beamclaw")
     assert "SUSPENDED" in lines[1]
     assert lines[-1].strip().endswith("and 1,000 more")
     assert lines[-2].strip().endswith("7 more")
+
+
+def test_a_tree_that_is_cut_says_how_to_get_more():
+    *drawn, last = views.tree({**TREE, "cut": True, "shown": 10_000}, 500)
+    assert len(drawn) == 5
+    assert last.startswith("cut after 10,000 processes")
+    assert "--limit" in last
+    assert "shell.processes" in last
 
 
 @pytest.mark.parametrize("width", [20, 40, 200])
@@ -95,7 +103,7 @@ EVIL = "\x1b[2J\u202eevil\n"
                 "message": EVIL,
             },
         ),
-        (views.tree, process(EVIL, about=EVIL)),
+        (views.tree, process(EVIL, about=EVIL, cut=False)),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -42,6 +42,9 @@ class Heard:
         told = orjson.loads(event + b"}")
         self.events.append((told["event"], told["payload"]))
 
+    async def wait_flushed(self) -> None:
+        pass
+
     def skip(self) -> None:
         self.missed += 1
 

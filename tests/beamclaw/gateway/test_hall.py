@@ -31,6 +31,9 @@ class Line:
     def deliver(self, event: bytes, *, lossy: bool) -> None:
         self.events.append(orjson.loads(event + b"}") | {"lossy": lossy})
 
+    async def wait_flushed(self) -> None:
+        pass
+
     def skip(self) -> None:
         self.skipped += 1
 

@@ -20,9 +20,11 @@ from beamclaw.config.current import Current
 from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.shell import nested
 from beamclaw.shell import connection, finding, supervisor
 from beamclaw.shell.looking import culprits, point
-from beamclaw.shell.top import Row, ranked
+from beamclaw.shell.slices import Ranking
+from beamclaw.shell.top import Row, Seen
 from supervision import ChildSpec
 from supervision.testing import wait_exit
 from tests.beamclaw.shell.test_socket import Client, connected
@@ -75,6 +77,15 @@ class Live:
     async def ask(self, method, **params):
         await self.begin(method, **params)
         return await self.client.receive()
+
+    async def tree(self, **params):
+        """What the command makes of it, and how many processes came in each event."""
+        await self.begin("look.tree", **params)
+        rows, sizes = [], []
+        while "event" in (frame := await self.client.receive()):
+            rows += frame["event"]["rows"]
+            sizes.append(len(frame["event"]["rows"]))
+        return {**nested(rows), **frame["result"]}, sizes
 
     async def result(self, method, **params):
         frame = await self.ask(method, **params)
@@ -149,16 +160,70 @@ async def test_a_process_has_a_name_a_number_and_the_end_of_a_name(tmp_path):
 
 async def test_only_that_part_of_the_tree_is_made_that_is_wanted(tmp_path):
     async with live(tmp_path) as node:
-        top = await node.result("look.tree", depth=1, most=2)
+        top, _ = await node.tree(depth=1, most=2)
         assert [child["id"] for child in top["children"]] == ["bus", "counter"]
         assert top["hidden"] == 2
-        whole = await node.result("look.tree")
+        whole, _ = await node.tree()
         shell = whole["children"][-1]
         assert [child["id"] for child in shell["children"]] == [
             "connections",
             "listener",
         ]
         assert shell["hidden"] == 0
+
+
+@asynccontextmanager
+async def many(data, number, **limits):
+    """A node with so many processes more, below one supervisor."""
+    async with live(data, **limits) as node:
+        below = ChildSpec("many", supervision.DynamicSupervisor, type="supervisor")
+        top = await supervision.start_child(supervision.tree(depth=0).pid, below)
+        for index in range(number):
+            spec = ChildSpec(f"m{index}", plain, restart="temporary")
+            await supervision.start_child(top, spec)
+        yield node
+
+
+async def test_a_tree_comes_in_pieces(tmp_path):
+    async with many(tmp_path, 450) as node:
+        whole, sizes = await node.tree(most=1_000)
+        assert [child["id"] for child in whole["children"][-1]["children"]] == [
+            f"m{index}" for index in range(450)
+        ]
+        assert (whole["shown"], whole["cut"]) == (sum(sizes), False)
+        assert sizes[:2] == [200, 200]
+        assert max(sizes) == 200
+
+
+async def test_a_tree_is_cut_below_and_says_so(tmp_path):
+    async with many(tmp_path, 20, processes=12) as node:
+        cut, _ = await node.tree()
+        assert (cut["shown"], cut["cut"]) == (12, True)
+        # The upper levels are whole: root, its five children, and some below.
+        assert [len(cut["children"]), cut["hidden"]] == [5, 0]
+        crowd = cut["children"][-1]
+        assert len(crowd["children"]) + crowd["hidden"] == 20
+        more, _ = await node.tree(limit=1_000)
+        assert (more["shown"] > 25, more["cut"]) == (True, False)
+        part, _ = await node.tree(root=crowd["pid"], limit=3)
+        assert [len(part["children"]), part["hidden"], part["cut"]] == [2, 18, True]
+
+
+async def test_a_tree_goes_as_fast_as_it_is_read_and_shows_who_is_there_then(tmp_path):
+    async with many(tmp_path, 3_000, processes=100_000) as node:
+        await node.begin("look.tree", most=100_000)
+        await wait_all_tasks_blocked()
+        # It waits for its reader. Who ends now and was not reached is not shown.
+        top = supervision.tree(depth=1).children[-1].pid
+        last = supervision.tree(top, depth=1).children[-1].pid
+        await supervision.terminate_child(top, last)
+        rows = []
+        while "event" in (frame := await node.client.receive()):
+            rows += frame["event"]["rows"]
+        ids = {row["id"] for row in rows}
+        assert {"m0", "m2998"} <= ids
+        assert "m2999" not in ids
+        assert frame["result"] == {"shown": len(rows), "cut": False}
 
 
 async def test_a_state_is_bounded_and_without_secrets(tmp_path):
@@ -289,7 +354,11 @@ def test_rows_are_ranked(key, first):
         row("b", 2.0, started_at=2.0),
         row("c", 0.0, restarts=3, started_at=3.0),
     ]
-    assert ranked(rows, key, 1)[0].info.id == first
+    seen = Seen({key: Ranking(1)})
+    for each in rows:
+        seen.add(each)
+    assert [each.info.id for each in seen.by[key].ranked()] == [first]
+    assert (seen.processes, seen.messages, seen.rate) == (3, 9, 3.0)
 
 
 # --- steering
@@ -625,5 +694,5 @@ async def test_a_command_of_an_agent_sees_nothing_inside_and_steers_nothing(
 def test_of_several_names_with_one_end_the_shortest_is_meant(monkeypatch):
     some = ["config", "gateway/notices/config"]
     for names in (some, some[::-1]):
-        monkeypatch.setattr(finding, "_names", lambda names=names: names)
+        monkeypatch.setattr(supervision, "registered", lambda names=names: names)
         assert finding._like("confg") == ["config"]

@@ -185,7 +185,7 @@ async def test_the_socket_of_a_dead_node_is_replaced(tmp_path):
     left.bind(str(tmp_path / "node.sock"))
     left.close()
     async with node(tmp_path), connected(tmp_path) as client:
-        await client.send(1, "tree")
+        await client.send(1, "status")
         assert (await client.receive())["id"] == 1
 
 
@@ -230,7 +230,7 @@ async def test_a_listener_that_dies_comes_back_and_connections_stay(tmp_path):
         supervision.exit(pid, supervision.KILL)
         await wait_exit(pid)
         await wait_name("shell")
-        await client.send(1, "tree")
+        await client.send(1, "status")
         assert (await client.receive())["id"] == 1
         async with connected(tmp_path):
             pass
@@ -241,7 +241,7 @@ async def test_a_listener_that_dies_comes_back_and_connections_stay(tmp_path):
 
 async def test_the_first_frame_has_to_be_hello(tmp_path):
     async with node(tmp_path), connected(tmp_path, greet=False) as client:
-        await client.send(1, "tree")
+        await client.send(1, "status")
         frame = await client.receive()
         assert frame["error"]["code"] == "version"
         assert await client.is_closed()
@@ -263,9 +263,13 @@ async def test_who_says_nothing_is_let_go(tmp_path, autojump_clock):
 @pytest.mark.parametrize(
     "frame, code, words",
     [
-        ({"id": 1, "method": "nothing"}, "method", "there are status, tree, chat"),
-        ({"id": "x", "method": "tree"}, "frame", "a request has an id"),
-        ({"id": 1, "method": "tree", "params": [1]}, "params", "have to be an object"),
+        ({"id": 1, "method": "nothing"}, "method", "there are status, chat"),
+        ({"id": "x", "method": "status"}, "frame", "a request has an id"),
+        (
+            {"id": 1, "method": "status", "params": [1]},
+            "params",
+            "have to be an object",
+        ),
         ({"id": 1, "method": "chat"}, "params", "message has to be a text"),
         (
             {"id": 1, "method": "chat", "params": {"message": " ", "id": "a"}},
@@ -321,7 +325,7 @@ async def test_what_cannot_be_done_is_told(tmp_path, frame, code, words):
         answer = await client.receive()
         assert answer["error"]["code"] == code
         assert words in answer["error"]["message"]
-        await client.send(7, "tree")  # the connection goes on
+        await client.send(7, "status")  # the connection goes on
         assert (await client.receive())["id"] == 7
 
 
@@ -331,7 +335,7 @@ async def test_what_is_no_frame_ends_the_connection_only(tmp_path):
             await client.stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
             assert (await client.receive())["error"]["code"] == "frame"
             assert await client.is_closed()
-        await other.send(1, "tree")
+        await other.send(1, "status")
         assert (await other.receive())["id"] == 1
 
 
@@ -347,18 +351,6 @@ async def test_status_says_what_does_not_answer(tmp_path):
         assert found["agent"]["model"] == "demo/demo"
         assert "no process" in found["providers"]["demo"]["unavailable"]
         assert "ended before" in found["tenants"]["default"]["ledger"]["unavailable"]
-
-
-async def test_tree_shows_the_tree(tmp_path):
-    async with node(tmp_path), connected(tmp_path) as client:
-        await client.send(1, "tree")
-        root = (await client.receive())["result"]
-        assert [child["id"] for child in root["children"]] == [
-            "bus",
-            "ledger",
-            "door",
-            "shell",
-        ]
 
 
 async def test_a_message_is_accepted_first_and_then_followed(tmp_path):
@@ -457,7 +449,7 @@ async def test_no_secret_is_in_status_or_tree(tmp_path):
         bad = ChildSpec("bad", leak, restart="transient", cool_down=COOL)
         await supervision.start_child(pid, bad)
         await settle()
-        for method in ("status", "tree"):
+        for method in ("status", "look.tree"):
             await client.send(1, method)
             shown = json.dumps(await client.receive())
             assert canary not in shown
@@ -486,7 +478,7 @@ async def test_a_command_that_the_node_has_begun_agrees_to_nothing(tmp_path):
     given = {"wait_id": "w", "session_key": MAIN, "verdict": "allow", "by": "anna"}
     frames = [
         dict(hello()),
-        {"method": "tree"},
+        {"method": "status"},
         {"method": "answer", "params": given},
         {"method": "chat", "params": {"message": "run it", "id": "m-1"}},
     ]

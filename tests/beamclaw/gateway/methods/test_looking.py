@@ -1,15 +1,18 @@
 """What is proved: clients look into the node and take hold of it, each as far as he may."""
 
+import attrs
 import orjson
 import pytest
+import trio
 
 import supervision
 import supervision.telemetry
-from beamclaw.contracts.looking import INSIDE, LOOKS
+from beamclaw.contracts.looking import INSIDE, LOOKS, METHOD
+from beamclaw.contracts.shell import nested
 from beamclaw.gateway.methods.looking import as_json
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.passing import PASSED
-from tests.beamclaw.gateway.methods.conftest import port
+from tests.beamclaw.gateway.methods.conftest import configuration, port
 from tests.beamclaw.gateway.socket.talk import connected
 
 
@@ -21,6 +24,16 @@ async def result(talk, name_, **params):
     answer = await order(talk, name_, **params)
     assert answer["ok"], answer
     return answer["payload"]["result"]
+
+
+async def tree_of(talk, **params):
+    """The tree, which comes in events."""
+    id = await talk.request("beamclaw.shell", {"order": "look.tree", "params": params})
+    answer = await talk.answer(id)
+    assert answer["ok"], answer
+    told = [frame["payload"] for frame in talk.events if frame["event"] == METHOD]
+    rows = [row for each in told if each["id"] == id for row in each["value"]["rows"]]
+    return {**nested(rows), **answer["payload"]["result"]}
 
 
 # --- who may
@@ -46,7 +59,7 @@ async def test_the_inside_is_for_who_administers_the_node(start, name):
 
 async def test_who_may_look_sees_how_processes_stand(start):
     async with start(), connected(port(), scopes=["operator.read"]) as talk:
-        tree = await result(talk, "look.tree")
+        tree = await tree_of(talk)
         assert _named(tree, "gateway")
         assert _named(tree, "ledger")
         info = await result(talk, "look.info", process="ledger")
@@ -54,6 +67,34 @@ async def test_who_may_look_sees_how_processes_stand(start):
         for name in ("look.limits", "look.slow", "look.sessions"):
             assert await result(talk, name) is not None
         assert (await result(talk, "look.waiting", process="bus"))["stack"]
+
+
+async def sleeps():
+    await trio.sleep_forever()
+
+
+async def test_a_large_tree_arrives_whole_at_who_may_miss_nothing(start, tmp_path):
+    config = configuration(tmp_path / "data").gateway
+    # Much less than the tree has, and than one look may have on its way at once.
+    small = attrs.evolve(config.socket, max_buffered_bytes=70_000)
+    async with start(gateway=attrs.evolve(config, socket=small)):
+        top = supervision.tree(depth=0).pid
+        assert top is not None
+        crowd = supervision.DynamicSupervisor
+        pid = await supervision.start_child(
+            top, supervision.ChildSpec("crowd", crowd, type="supervisor")
+        )
+        assert pid is not None
+        for number in range(3_000):
+            spec = supervision.ChildSpec(f"c{number}", sleeps, restart="temporary")
+            await supervision.start_child(pid, spec)
+        async with connected(port(), scopes=["operator.read"]) as talk:
+            tree = await tree_of(talk, most=100_000)
+        (crowded,) = _named(tree, "crowd")
+        assert [child["id"] for child in crowded["children"]] == [
+            f"c{number}" for number in range(3_000)
+        ]
+        assert not tree["cut"]
 
 
 async def test_what_is_not_passed_on_needs_everything_and_is_not_there(start):
