@@ -1,7 +1,8 @@
 """The file that could be used last, for a start with one that cannot.
 
-With it is kept what it included: those files may be others by then, or gone. It is kept in the data folder beside what was replaced, whole or not at all, whenever a node
-has taken a file over: at a start, and when it changes.
+With it is kept what it included: those files may be others by then, or gone. It is kept in
+the data folder beside what was replaced, whole or not at all, whenever a node has taken a
+file over: at a start, and when it changes.
 """
 
 from collections.abc import Mapping
