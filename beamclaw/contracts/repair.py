@@ -146,7 +146,7 @@ class _Mending:
         self._live = live
         self._waiting = waiting
         # Ids that no other call may have; those of the turn in progress stay.
-        self._taken = set(live)
+        self._taken = set[str]()
         # Results that were moved to their call: message and place in it.
         self._moved: set[tuple[int, int]] = set()
         self._index: _Index | None = None
@@ -179,6 +179,9 @@ class _Mending:
         last = len(messages) - 1
         while self._live and last >= 0 and not _asks(messages[last]):
             last -= 1
+        # What the turn in progress has asked for, it has asked for last.
+        self._live &= _ids(messages[last]) if last >= 0 else set()
+        self._taken |= self._live
         at = 0
         while at < len(messages):
             message = messages[at]
@@ -187,8 +190,7 @@ class _Mending:
                 self._pieces.append(_Piece(message, at))
                 at += 1
             elif message.role == "assistant" and _asks(message):
-                live = at == last and _ids(message) <= self._live
-                at = self._turn(at, live=live)
+                at = self._turn(at, self._live if at == last else set())
             else:
                 self._keep(at)
                 at += 1
@@ -214,11 +216,14 @@ class _Mending:
         if fits:
             self._pieces.append(_Piece(Message(message.role, fits)))
 
-    def _turn(self, at: int, *, live: bool) -> int:
-        """A message with calls, and the results behind it; where it goes on."""
+    def _turn(self, at: int, live: set[str]) -> int:
+        """A message with calls, and the results behind it; where it goes on.
+
+        The ids of calls that are *live* stay as they are.
+        """
         message = self._messages[at]
         asked = [part for part in message.parts if isinstance(part, ToolCall)]
-        ids = [call.id for call in asked] if live else self._own(asked)
+        ids = self._own(asked, live)
         self._ask(at, ids)
         # Each call once; two of the same id are answered in their order.
         open_calls = list(zip((call.id for call in asked), ids, strict=True))
@@ -226,22 +231,23 @@ class _Mending:
         while behind < len(self._messages) and self._messages[behind].role == "tool":
             self._answer(behind, open_calls)
             behind += 1
-        waits = live and behind == len(self._messages)
+        waits = behind == len(self._messages)
         for given, own in open_calls:
             late = self._late(given, behind)
             if late is not None:
                 self._note(behind - 1, "a result that comes too late")
                 self._pieces.append(_Piece(Message("tool", (_renamed(late, own),))))
-            elif not (waits and own in self._waiting):
+            elif not (waits and own in live and own in self._waiting):
                 self._note(behind - 1, f"the call {own} without a result")
                 lost = ToolResult(own, LOST, is_error=True)
                 self._pieces.append(_Piece(Message("tool", (lost,))))
         return behind
 
-    def _own(self, asked: Sequence[ToolCall]) -> list[str]:
+    def _own(self, asked: Sequence[ToolCall], live: set[str]) -> list[str]:
         ids: list[str] = []
         for call in asked:
-            ids.append(own_id(call.id, self._taken))
+            stays = call.id in live and call.id not in ids
+            ids.append(call.id if stays else own_id(call.id, self._taken))
             self._taken.add(ids[-1])
         return ids
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import attrs
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beamclaw.contracts.journal import Repaired
@@ -268,6 +268,8 @@ def test_whatever_the_damage_both_providers_take_what_comes_of_it(
     assert refused(request) == []
 
 
+@example([asks("a", "b"), answers("a")], {"b"})
+@example([asks("b"), answers("b"), asks("a"), answers("a")], {"b"})
 @given(st.lists(pieces, max_size=6), st.sets(ids, max_size=2))
 def test_what_is_whole_at_a_glance_is_whole(damaged: list[Message], open_ids: set[str]):
     state = state_of(damaged, open_turn(*map(call, sorted(open_ids))))
