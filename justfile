@@ -5,9 +5,9 @@ export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
 _default:
     @just --list --unsorted
 
-# The whole truth before a commit: format, lint, types, imports, fast tests, docs; or steps of it
-check *steps:
-    @scripts/check {{ steps }}
+# The whole truth before a commit: format, lint, types, imports, fast tests, docs
+check:
+    @scripts/check
 
 # All tests but the live ones, or those named: just test tests/supervision -k strategies
 test *what:
