@@ -27,7 +27,7 @@ providers:
   demo: {script: SCRIPT, delay: 0}
   openai: {api: openai, api_key: "KEY", headers: {x-more: "HEADER"}}
 agents:
-  main: {model: demo}
+  main: {model: demo WORKSPACE}
   other: {model: demo}
 sessions: {time_zone: UTC}
 limits: {turn: {wait_seconds: 0.1}}
@@ -124,11 +124,15 @@ def filled(value: Any, places: Mapping[str, str]) -> Any:
 
 
 async def tried(
-    tmp_path: Path, mode: str, attempts: Sequence[tuple[str, Mapping[str, Any]]]
+    tmp_path: Path,
+    mode: str,
+    attempts: Sequence[tuple[str, Mapping[str, Any]]],
+    workspace: str = "",
 ) -> list[str]:
     """What each attempt has come to: all that the model and its person are told."""
     config, script = tmp_path / "beamclaw.yaml", tmp_path / "script.yaml"
     text = CONFIG.replace("SCRIPT", str(script)).replace("MODE", mode)
+    text = text.replace("WORKSPACE", workspace and f", workspace: {workspace}")
     config.write_text(text.replace("KEY", KEY).replace("HEADER", HEADER))
     data = tmp_path / "data"
     env = {"OPENAI_API_KEY": KEY, "BEAMCLAW_CONFIG": str(config), "A_NAME": NAMED}
@@ -200,3 +204,22 @@ async def test_a_command_that_nobody_is_asked_for_finds_no_secret_around_it(
     assert leaks(said, attempts) == []
     assert "PATH=" in said[0], "nothing was looked at"
     assert os.environ.get("PATH")
+
+
+# In a folder that is the agent's own, with files of the configuration in it.
+AROUND: Attempts = [
+    {"command": "cat beamclaw.yaml"},
+    {"command": "echo 'agents: {intruder: {}}' >> beamclaw.yaml"},
+    {"command": "rm -f beamclaw.yaml; mv beamclaw.yaml other.yaml; ls"},
+]
+
+
+async def test_a_command_beside_the_configuration_neither_sees_nor_changes_it(
+    tmp_path: Path,
+):
+    attempts = [("exec", arguments) for arguments in AROUND]
+    said = await tried(tmp_path, "off", attempts, workspace=str(tmp_path))
+    assert leaks(said, attempts) == []
+    kept = (tmp_path / "beamclaw.yaml").read_text()
+    assert KEY in kept
+    assert "intruder" not in kept
