@@ -21,7 +21,7 @@ from beamclaw.config.document import (
 from beamclaw.config.environment import KEYS, overlay, variable
 from beamclaw.config.include_files import Shelf
 from beamclaw.config.including import Open, Whole, taken_together
-from beamclaw.config.problems import ConfigError, Problem, Where
+from beamclaw.config.problems import NO_HOME, ConfigError, Problem, Where, at_home
 from beamclaw.config.schema import Chosen, Config, ConfigFileConfig, ProviderConfig
 from beamclaw.config.secret_forms import Form, InFile
 from beamclaw.config.secret_reading import SecretLimits, SecretReader
@@ -226,7 +226,10 @@ def file_of(
     """The file that is read: *given*, else ``BEAMCLAW_CONFIG``, else that of *folder*."""
     said = given or variables.get("BEAMCLAW_CONFIG")
     if said:
-        return Path(said).expanduser()
+        path = at_home(str(said))
+        if path is None:
+            raise _refused(Where(str(said)), NO_HOME)
+        return path
     default = folder / FILE_NAME
     return default if default.exists() else None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from beamclaw.values import frozen
 
@@ -53,9 +54,22 @@ class ConfigError(Exception):
         self.files = tuple(files)
 
 
+NO_HOME: Final = (
+    "begins with the home of somebody who is not here; write the whole path"
+)
+
+
 class Wrong(Exception):  # noqa: N818 -- travels inside the loader only
     """Carries one problem through cattrs."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+def at_home(path: str) -> Path | None:
+    """*path*, with the home that its ``~`` stands for; None: there is none, see `NO_HOME`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from beamclaw.config.document import child
+from beamclaw.config.problems import NO_HOME, at_home
 from beamclaw.config.schema import AgentSandboxConfig, Config, SandboxConfig
 from beamclaw.contracts.sandbox import refusal
 
@@ -21,7 +22,9 @@ def _folders(path: str, chosen: SandboxConfig | AgentSandboxConfig) -> Found:
     home = str(Path("~").expanduser())
     for key, folders in (("read", chosen.read), ("write", chosen.write)):
         for place, folder in enumerate(folders or ()):
-            expanded = str(Path(folder).expanduser())
-            words = refusal(expanded, home, writable=key == "write")
+            expanded = at_home(folder)
+            words = NO_HOME
+            if expanded is not None:
+                words = refusal(str(expanded), home, writable=key == "write")
             if words is not None:
                 yield child(f"{path}.{key}", place), words

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from beamclaw.config.document import Branch, Listing, Node, Scalar, found
-from beamclaw.config.problems import Problem, Wrong
+from beamclaw.config.problems import NO_HOME, Problem, Wrong, at_home
 from beamclaw.contracts.secret import Secret
 from beamclaw.values import frozen
 
@@ -119,7 +119,7 @@ def _variable(node: Branch, folder: Path) -> Form:
 
 
 def _file(node: Branch, folder: Path) -> Form:
-    return InFile(folder / Path(_word(node, "file", "a path")).expanduser())
+    return InFile(folder / _path(node["file"], _word(node, "file", "a path")))
 
 
 def _command(node: Branch, folder: Path) -> Form:
@@ -128,7 +128,7 @@ def _command(node: Branch, folder: Path) -> Form:
         what = "a list of words, as [pass, show, KEY], since no shell reads it"
         raise _expected(what, listed)
     words = tuple(_text(item, "a word") for item in listed)
-    program = Path(words[0]).expanduser()
+    program = _path(listed[0], words[0])
     if program.parent != Path():  # anything else is looked for in PATH
         words = (str(folder / program), *words[1:])
     seconds = node.get("seconds")
@@ -182,6 +182,13 @@ def _text(node: Node, what: str) -> str:
     ):
         return node.text
     raise _expected(what, node)
+
+
+def _path(node: Node, text: str) -> Path:
+    path = at_home(text)
+    if path is None:
+        raise Wrong(Problem(node.where, node.path, NO_HOME))
+    return path
 
 
 def _seconds(node: Node) -> float:

@@ -16,7 +16,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn
 
 from beamclaw.config.document import Branch, Listing, Node, Scalar, child, found
-from beamclaw.config.problems import Problem, Wrong
+from beamclaw.config.problems import NO_HOME, Problem, Wrong, at_home
 from beamclaw.config.schema import Keys, Range
 from beamclaw.config.secret_forms import CannotRead, Find, Form, secret_at
 from beamclaw.contracts.secret import Secret
@@ -102,9 +102,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(float, lambda node, _: _number(node, None, float))
     converter.register_structure_hook(str, lambda node, _: _text(node))
     converter.register_structure_hook(Secret, lambda node, _: Secret(_secret(node)))
-    converter.register_structure_hook(
-        Path, lambda node, _: _READING.get().folder / Path(_text(node)).expanduser()
-    )
+    converter.register_structure_hook(Path, lambda node, _: _path(node))
     table: tuple[tuple[object, Callable[[Any], Hook]], ...] = (
         (Annotated, _annotated),
         (Literal, _choice),
@@ -147,6 +145,13 @@ def _text(node: Any, *, secret: bool = False) -> str:
     quotes = isinstance(node, Scalar) and (node.number or node.boolean)
     hint = "; put it in quotes" if quotes else ""
     raise _expected("a text", node, hint, secret=secret)
+
+
+def _path(node: Any) -> Path:
+    path = at_home(_text(node))
+    if path is None:
+        raise Wrong(Problem(node.where, node.path, NO_HOME))
+    return _READING.get().folder / path
 
 
 def _boolean(node: Any) -> bool:

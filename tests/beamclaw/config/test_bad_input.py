@@ -3,7 +3,7 @@
 import pytest
 
 from beamclaw.config.loader import load
-from beamclaw.config.problems import ConfigError
+from beamclaw.config.problems import NO_HOME, ConfigError
 
 CANARY = "canary-5f1c9a7e"
 
@@ -265,12 +265,34 @@ TABLE = [
         "gateway: {auth: {token: ''}}",
         "b.yaml:1:25: gateway.auth.token: is empty",
     ),
+    *(
+        (text, f"b.yaml:1:{column}: {key}: {NO_HOME}")
+        for text, column, key in (
+            ("agents: {main: {workspace: ~nobodyhere/x}}", 28, "agents.main.workspace"),
+            (
+                "providers: {a: {api: openai, api_key: {file: ~nobodyhere/x}}}",
+                46,
+                "providers.a.api_key.file",
+            ),
+            (
+                "tools: {exec: {sandbox: {read: [~nobodyhere/x]}}}",
+                33,
+                "tools.exec.sandbox.read[0]",
+            ),
+        )
+    ),
 ]
 
 
 @pytest.mark.parametrize("text, words", TABLE, ids=[str(t)[:40] for t, _ in TABLE])
 def test_each_mistake_is_told_with_its_place(tmp_path, text, words):
     assert errors_of(tmp_path, text) == [words]
+
+
+def test_a_file_in_the_home_of_nobody_is_told_so(tmp_path):
+    with pytest.raises(ConfigError) as refused:
+        load({}, file="~nobodyhere/b.yaml", data=tmp_path)
+    assert str(refused.value) == f"~nobodyhere/b.yaml: {NO_HOME}"
 
 
 def test_all_mistakes_are_told_at_once_in_reading_order(tmp_path):
