@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from beamclaw.config.schema import (
     GatewayConfig,
     ProviderConfig,
 )
+from beamclaw.config.script import ScriptError, read_script
 from beamclaw.config.structure import nearest
 from beamclaw.contracts import keys
 from beamclaw.contracts.command_policy import BadRule, Rule
@@ -87,6 +89,15 @@ def _providers(config: Config) -> Found:
             yield f"{path}.breaker_first", "is more than breaker_most"
         if provider.api != "demo" and provider.script is not None:
             yield f"{path}.script", "is for api: demo only"
+        elif provider.script is not None:
+            yield from _script(f"{path}.script", provider.script)
+
+
+def _script(path: str, script: Path) -> Found:
+    try:
+        read_script(script)
+    except ScriptError as error:
+        yield path, f"cannot be used: {error}; put it right, or leave script out"
 
 
 def _telemetry(config: Config) -> Found:

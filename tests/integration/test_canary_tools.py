@@ -131,6 +131,8 @@ async def tried(
 ) -> list[str]:
     """What each attempt has come to: all that the model and its person are told."""
     config, script = tmp_path / "beamclaw.yaml", tmp_path / "script.yaml"
+    # What is tried depends on the node that runs; it is read with the first turn.
+    script.write_text("- reply: nothing")
     text = CONFIG.replace("SCRIPT", str(script)).replace("MODE", mode)
     text = text.replace("WORKSPACE", workspace and f", workspace: {workspace}")
     config.write_text(text.replace("KEY", KEY).replace("HEADER", HEADER))

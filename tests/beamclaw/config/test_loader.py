@@ -47,6 +47,7 @@ def test_of_one_file_nothing_is_left_when_the_next_is_read(tmp_path):
     text = "providers: {demo: {api: demo, script: answers.yaml}}"
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
+        (folder / "answers.yaml").write_text("- reply: yes it is")
         loaded = written(folder, f"{text}\n{folder.name}: 1")
         assert loaded.config.providers["demo"].script == folder / "answers.yaml"
         assert [warning.path for warning in loaded.warnings] == [folder.name]
@@ -117,7 +118,26 @@ def test_an_option_goes_before_the_file_and_a_token_of_the_environment_too(tmp_p
     assert origin == "environment variable BEAMCLAW_TOKEN"
 
 
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "answers.yaml: No such file or directory; put it right"),
+        ("{", "answers.yaml: while parsing"),
+        ("- reply: a\n- rely: b", "answers.yaml, entry 2: unknown key rely"),
+    ],
+)
+def test_a_faulty_script_is_told_with_the_configuration(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "answers.yaml").write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        written(tmp_path, "providers: {demo: {api: demo, script: answers.yaml}}")
+    told = str(caught.value)
+    assert ":1:39: providers.demo.script: cannot be used: " in told
+    assert words in told
+
+
 def test_aliases_null_and_relative_paths(tmp_path):
+    (tmp_path / "answers.yaml").write_text("- reply: yes it is")
     text = """
 providers:
   demo: &d {script: answers.yaml, delay: 0}

@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from beamclaw.config.script import ScriptError, read_script
 from beamclaw.contracts.messages import (
     Message,
     ModelParams,
@@ -19,7 +20,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
-from beamclaw.providers.demo import Demo, ScriptError, read_script
+from beamclaw.providers.demo import Demo
 
 
 async def ask(demo, words="hello", **params):
@@ -134,6 +135,7 @@ async def test_where_the_script_says_nothing_it_answers_as_without(tmp_path):
         ("{", "script.yaml: "),
         ("", "a list of entries with match and reply is wanted"),
         ("a: 1", "a list of entries"),
+        ("- 2024-99-99", "script.yaml: month must be in"),
         ("- text", "entry 1: not a mapping"),
         (
             "- reply: a\n- rely: b",
