@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+import orjson
 
 from beamclaw.values import frozen
 
@@ -101,13 +102,17 @@ def _scene(where: str, entry: object) -> Scene:
     ):
         raise ScriptError(f"{where}: delay has to be seconds, 0 or more")
     rounds = _rounds(where, given.get("calls", []))
-    calls = [call for calls in rounds for call in calls]
+    arguments = [call.arguments for calls in rounds for call in calls]
+    try:
+        orjson.dumps((reply, arguments))
+    except TypeError as error:  # half of a character, bytes, a set
+        raise ScriptError(f"{where}: cannot be said to a model: {error}") from None
     try:
         pattern = None if match is None else re.compile(match, re.IGNORECASE)
         scene = Scene(pattern, reply, delay, rounds)
         if pattern is not None:
             # Groups of the reply, or of an argument, that do not exist.
-            for text in (reply, *_texts([call.arguments for call in calls])):
+            for text in (reply, *_texts(arguments)):
                 re.sub(pattern, text, "")
     except re.error as error:
         raise ScriptError(f"{where}: {error}") from None

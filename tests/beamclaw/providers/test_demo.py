@@ -155,6 +155,11 @@ async def test_where_the_script_says_nothing_it_answers_as_without(tmp_path):
             "entry 1: invalid group reference",
         ),
         ("- {reply: a, delay: soon}", "entry 1: delay has to be seconds, 0 or more"),
+        ('- reply: "\\ud83d"', "entry 1: cannot be said to a model: str is not valid"),
+        (
+            "- {reply: a, calls: [{tool: x, arguments: {y: !!binary aGk=}}]}",
+            "entry 1: cannot be said to a model: Type is not JSON serializable: bytes",
+        ),
         ("- {reply: a, delay: -1}", "entry 1: delay has to be seconds, 0 or more"),
     ],
 )
