@@ -684,7 +684,7 @@ async def stop_in_tool(stage: Stage, name: str) -> None:
 @scenario()
 async def stop_in_answer(stage: Stage, name: str) -> None:
     """A turn is stopped while the model answers."""
-    await _stopped(stage, name, Plan(words=20, gap=0.03))
+    await _stopped(stage, name, Plan(words=100, gap=0.03))
 
 
 async def _stopped(
@@ -750,7 +750,7 @@ async def sub_agent_stopped(stage: Stage, name: str) -> None:
 @scenario()
 async def sub_agent_outlives(stage: Stage, name: str) -> None:
     """A turn that is over is stopped, and so is the sub-agent that works for it still."""
-    helper = _sub_agent(f"{name}x", Plan(words=30, gap=0.03))
+    helper = _sub_agent(f"{name}x", Plan(words=100, gap=0.03))
     sent = await stage.ask(Plan(rounds=((helper,),)), name, key(name, "chief"))
     await stage.stop(sent)
 
