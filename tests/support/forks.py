@@ -35,8 +35,9 @@ ROOT = Path(__file__).parents[2]
 _FRAME = 1 << 17
 # What a node imports only when it runs, and when it calls a provider.
 LATER = ("beamclaw.cli.run", "httpx2", "httpcore2", "anyio.streams.tls")
-# What an interpreter reads when it starts: who wants it otherwise starts one anew.
-_AT_START = ("PYTHON", "LANG", "LC_", "TZ")
+# What the loader, the C library and an interpreter read when they start: who wants it
+# otherwise starts one anew.
+_AT_START = ("LD_", "GLIBC_", "MALLOC_", "PYTHON", "LANG", "LC_", "TZ")
 
 
 # --- the side that wants nodes
