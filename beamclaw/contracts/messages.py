@@ -159,6 +159,7 @@ class ModelParams:
         choice: That it must ask for one of those; the agent's are not offered then.
         parallel: Whether it may ask for several tools at once.
         instructions: Behind the agent's own, for this one turn.
+        seconds: How long the turn may take, if that is less than ``limits.turn.seconds``.
     """
 
     max_tokens: int | None = None
@@ -175,3 +176,4 @@ class ModelParams:
     parallel: bool | None = None
     format: AnswerFormat | None = None
     instructions: str = ""
+    seconds: float | None = None

@@ -8,8 +8,15 @@ from beamclaw.contracts.subagents import Allowance, Spawn
 from beamclaw.contracts.turns import TurnLimits
 
 
-def within(limits: TurnLimits, allowance: Allowance | None) -> TurnLimits:
-    """The limits of a turn that was given an allowance; None: it was not."""
+def within(
+    limits: TurnLimits, allowance: Allowance | None, seconds: float | None = None
+) -> TurnLimits:
+    """The limits of a turn that was given an allowance; None: it was not.
+
+    *seconds*: how long it may take by the wish of the client; None: it has none.
+    """
+    if seconds is not None:
+        limits = attrs.evolve(limits, seconds=min(limits.seconds, seconds))
     if allowance is None:
         return limits
     return attrs.evolve(

@@ -26,9 +26,9 @@ from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs import client_tools
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.bill import Bill
-from beamclaw.runs.model_call import ModelCall
+from beamclaw.runs.model_call import ModelCall, OutOfTimeError
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import beyond, unpriced, with_instructions
+from beamclaw.runs.turn import beyond, out_of_time, unpriced, with_instructions
 from beamclaw.runs.turn_steps import Ask
 from beamclaw.runs.wiring import Wiring
 
@@ -260,16 +260,35 @@ class Asking:
             say=self._say,
             heard=self._heard,
             use=partial(self._key.__setitem__, provider),
+            seconds=self.seconds_left(),
         )
         try:
             await call.make(answer)
         except ProviderError as error:
             await self._failed(answer, bound, error)
+        except OutOfTimeError:
+            self._cut(answer)
         else:
             reason = answer.stop_reason or "stop"
             self._answered(answer, reason, answer.cost(bound))
         finally:
             record.progress.waiting = None
+
+    def seconds_left(self) -> float:
+        """How long the turn may still take."""
+        record = self.record
+        return max(0.0, self.limits.seconds - record.turn.busy_seconds(record.now()))
+
+    def _cut(self, answer: Answer) -> None:
+        """The turn is over in the middle of an answer; what was said of it stays.
+
+        What the provider goes on with unheard it may bill: as after a crash, the whole
+        reservation counts.
+        """
+        spent = self._bound if answer.unclear else Usage()
+        self._answered(answer, "error", spent)
+        note = out_of_time(self.record.turn, self.limits)
+        self.record.end("limited", "limit", note=note)
 
     def outgoing(self, attempt: int) -> str:
         """The header ``traceparent`` of that call."""
@@ -360,7 +379,7 @@ class Asking:
         with point("run.retry"):
             await self.record.commit()
         self.record.wait_for("retry", error.message, wait)
-        await trio.sleep(wait)
+        await trio.sleep(min(wait, self.seconds_left()))
 
     def _tell(self, error: ProviderError, then: news.Then, wait: float = 0.0) -> None:
         tenant, run_id = self.wiring.tenant, self.record.id

@@ -108,20 +108,21 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         heard=_tell_nobody,
         use=_tell_nobody,
     )
-    summary = await _written(wiring, call)
+    seconds = min(wiring.summary_seconds, asking.seconds_left())
+    summary = await _written(wiring, call, seconds)
     record.progress.waiting = None
     record.add_op(asking.settle(summary.usage))
     return summary
 
 
-async def _written(wiring: Wiring, call: ModelCall) -> _Summary:
+async def _written(wiring: Wiring, call: ModelCall, seconds: float) -> _Summary:
     """Have it written in a process of its own, which ends with this at the latest."""
     with point("run.summary"):
         task = supervision.async_nolink(
             names.of_tenant(wiring.tenant, "runs"), _write, call
         )
     try:
-        outcome = await task.poll(timeout=wiring.summary_seconds)
+        outcome = await task.poll(timeout=seconds)
     finally:
         with point("run.drop-summary"):
             supervision.exit(task.pid, supervision.KILL)

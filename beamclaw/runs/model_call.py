@@ -43,6 +43,10 @@ end by itself.
 Events = AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]
 
 
+class OutOfTimeError(Exception):
+    """A call has taken as long as it may."""
+
+
 @attrs.define
 class _Times:
     """When a call was begun, got leave, and heard the first of the answer."""
@@ -76,6 +80,7 @@ class ModelCall:
         heard: Is told how many characters there are of everything.
         use: Is told which key is used.
         begin: Begins the call; None: *request* is asked of the model.
+        seconds: How long it may take, with the wait for leave.
     """
 
     wiring: Wiring
@@ -93,18 +98,24 @@ class ModelCall:
     heard: Callable[[int], None]
     use: Callable[[int], None]
     begin: Callable[[Provider], Events] | None = None
+    seconds: float = float("inf")
 
     async def make(self, answer: Answer) -> None:
         """Ask; what comes is added to *answer*, and passed on, as it comes.
 
         Raises:
             ProviderError: It failed, at whatever point. What had come is in *answer*.
+            OutOfTimeError: It was cut after *seconds*, and is unclear if it was begun.
         """
         times = _Times(trio.current_time())
         outcome, failed = "cancelled", None
         try:
-            await self._make(answer, times)
-            outcome = "ok"
+            with trio.move_on_after(self.seconds) as scope:
+                await self._make(answer, times)
+                outcome = "ok"
+            if scope.cancelled_caught:
+                answer.unclear = times.asked is not None
+                raise OutOfTimeError
         except ProviderError as error:
             outcome, failed = error.kind, error
             raise

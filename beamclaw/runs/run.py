@@ -117,7 +117,8 @@ class _Run:
     ) -> None:
         turn = record.turn
         allowance = None if turn.parent is None else turn.parent.allowance
-        self._limits = within(wiring.limits_of(definition.id), allowance)
+        limits = wiring.limits_of(definition.id)
+        self._limits = within(limits, allowance, turn.params.seconds)
         self._record = record
         self._system = definition.system
         self._asking = Asking(wiring, record, definition, self._limits)

@@ -121,7 +121,7 @@ def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish
     if turn.depth and turn.open_children:
         if turn.busy_seconds(now) < limits.seconds:
             return Linger()
-        note = _words(limits.seconds, "seconds", "seconds")
+        note = out_of_time(turn, limits)
         return Finish(outcome="limited", stop_reason="limit", note=note)
     reason = turn.stop_reason or "stop"
     return Finish(outcome="ok", stop_reason="stop" if turn.last else reason)
@@ -178,11 +178,12 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
         (used.model_calls, limits.model_calls, "calls of the model", "model_calls"),
         (used.tool_calls, limits.tool_calls, "tool calls", "tool_calls"),
         (used.tokens, limits.tokens, "tokens", "tokens"),
-        (turn.busy_seconds(now), limits.seconds, "seconds", "seconds"),
     )
     for figure, limit, what, key in figures:
         if figure >= limit:
-            return _words(limit, what, key)
+            return _words(limit, what, f"limits.turn.{key}")
+    if turn.busy_seconds(now) >= limits.seconds:
+        return out_of_time(turn, limits)
     times = _repeated(turn.done)
     if times >= limits.repeats:
         return (
@@ -195,11 +196,19 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
 _GO_ON = "Say that I should go on, and I do."
 
 
-def _words(limit: float, what: str, key: str) -> str:
+def _words(limit: float, what: str, where: str) -> str:
     return (
-        f"I stopped: this turn has come to its limit of {limit:,.0f} {what} "
-        f"(limits.turn.{key}). {_GO_ON}"
+        f"I stopped: this turn has come to its limit of {limit:,.10g} {what} "
+        f"({where}). {_GO_ON}"
     )
+
+
+def out_of_time(turn: OpenTurn, limits: TurnLimits) -> str:
+    """That the turn has taken as long as it may, and who said so."""
+    asked = turn.params.seconds
+    by_client = asked is not None and asked <= limits.seconds
+    where = "as was asked for with the message" if by_client else "limits.turn.seconds"
+    return _words(limits.seconds, "seconds", where)
 
 
 def beyond(turn: OpenTurn, limits: TurnLimits, bound: Usage, cost: int) -> str:

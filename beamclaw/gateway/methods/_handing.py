@@ -25,6 +25,7 @@ async def hand_in(
     unique: str | None = None,
     attachments: tuple[Any, ...] = (),
     thinking: str | None = None,
+    timeout_ms: int | None = None,
     queue: QueueMode | None = None,
 ) -> HandedIn:
     """Have *message* answered in the session *key*; when this returns, it is kept.
@@ -36,6 +37,7 @@ async def hand_in(
         unique: The client's own: a repeat is the same message, and this is its run.
         attachments: Pictures and files, as clients send them.
         thinking: How long the model may think.
+        timeout_ms: Milliseconds that the turn may take; None or 0: as configured.
         queue: What to do with it while a turn is in progress.
 
     Raises:
@@ -47,7 +49,7 @@ async def hand_in(
         talking.place(context, key, None, writes=True),
         talking.message_of(message, attachments),
         idempotency_key=unique or context.outside.new_id(),
-        params=talking.thinking(thinking),
+        params=talking.settings(thinking, timeout_ms),
         queue=queue,
     )
     receipt = await talking.hand_in(context, inbound)

@@ -77,17 +77,21 @@ def check_run_id(text: str) -> str:
     return text
 
 
-def thinking(level: str | None) -> ModelParams:
-    """What is set for the turn.
+def settings(thinking: str | None, timeout_ms: int | None = None) -> ModelParams:
+    """What is set for the turn; with nothing or 0 for *timeout_ms*, no time of its own.
 
     Raises:
-        MethodError: There is no such level.
+        MethodError: There is no such level of thinking.
     """
-    if level is None or level == "default":
-        return ModelParams()
-    if level not in _THINKING:
+    seconds = timeout_ms / 1000 if timeout_ms else None
+    if thinking is None or thinking == "default":
+        return ModelParams(seconds=seconds)
+    if thinking not in _THINKING:
         raise invalid(f"thinking is one of {', '.join(sorted(_THINKING))}")
-    return ModelParams(thinking=level)  # pyright: ignore[reportArgumentType] -- looked at
+    return ModelParams(
+        thinking=thinking,  # pyright: ignore[reportArgumentType] -- looked at
+        seconds=seconds,
+    )
 
 
 def message_of(text: str, attachments: Sequence[Any]) -> Message:

@@ -66,7 +66,7 @@ async def agent(context: Context, params: AgentParams) -> object:
     if params.deliver and not params.best_effort_deliver:
         raise talking.cannot_deliver()
     where = await _place(context, params)
-    settings = talking.thinking(params.thinking)
+    settings = talking.settings(params.thinking)
     if params.extra_system_prompt:
         settings = attrs.evolve(settings, instructions=params.extra_system_prompt)
     message = talking.inbound(

@@ -94,7 +94,7 @@ async def send(context: Context, params: SendParams) -> object:
         where,
         talking.message_of(params.message, params.attachments),
         idempotency_key=params.idempotency_key,
-        params=talking.thinking(params.thinking),
+        params=talking.settings(params.thinking, params.timeout_ms),
         queue=params.queue_mode,
         literal=params.suppress_command_interpretation,
     )

@@ -169,6 +169,7 @@ async def _send(
         unique=params.idempotency_key,
         attachments=params.attachments,
         thinking=params.thinking,
+        timeout_ms=params.timeout_ms,
         queue=queue,
     )
     status = "started"

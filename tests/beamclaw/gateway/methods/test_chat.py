@@ -162,6 +162,25 @@ async def test_a_steered_message_that_comes_again_is_the_same_one(start):
             assert answer["payload"] == {"runId": key, "status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("method", "where"),
+    [
+        ("chat.send", "sessionKey"),
+        ("sessions.send", "key"),
+        ("sessions.steer", "key"),
+    ],
+)
+async def test_a_message_says_how_long_its_turn_may_take(start, method, where):
+    async with start(providers=SLOW), connected(port()) as talk:
+        await talk.call("sessions.create", {"key": KEY})
+        asked = {where: KEY, "message": "hi", "idempotencyKey": "k1", "timeoutMs": 250}
+        assert (await talk.call(method, asked))["payload"]["status"] == "started"
+        await talk.call("agent.wait", {"runId": "k1", "timeoutMs": 60_000})
+        found = (await talk.call("chat.history", {"sessionKey": KEY}))["payload"]
+        said = found["messages"][-1]["content"][-1]["text"]
+        assert "0.25 seconds (as was asked for with the message)" in said
+
+
 async def test_a_message_that_another_ones_turn_answers_is_over_with_that(start):
     main = {"sessionKey": "main", "queueMode": "collect"}
     quick = SessionsConfig(collect_ms=1)
