@@ -160,7 +160,7 @@ def not_after(known: Known) -> Iterator[str]:
 
     Who has asked is known by the life of the node, whenever it was read. Within one life
     it is the order in which client and provider have read; only what was under way when
-    a turn was stopped may be read after the client has read that it is.
+    a turn was cut may be read after the client has read that it is.
     """
     over = _over(known)
     late = set[str]()
@@ -180,7 +180,9 @@ def not_after(known: Known) -> Iterator[str]:
 def _may_be_read_late(known: Known, call: Call) -> bool:
     """Whether it was asked before the end that was read before it."""
     run = known.book.run_of(call.marker)
-    return call.life is not None and run is not None and run["outcome"] == "aborted"
+    # By a limit, if that was the time in which the turn had to be over.
+    cuts = "aborted", "limited"
+    return call.life is not None and run is not None and run["outcome"] in cuts
 
 
 def _over(known: Known) -> dict[str, tuple[int, float]]:

@@ -76,6 +76,8 @@ DAILY_SHARE = 0.12
 HTTP_SHARE = 1 / 3
 # Of them, those in which somebody wants vectors.
 INDEXED_SHARE = 0.6
+# Worlds in which turns have little time.
+PRESSED_SHARE = 0.08
 # Worlds with files and commands; what the model is told of them needs room.
 WORK_SHARE = 0.4
 CHANGES = ("write", "edit", "apply_patch")
@@ -216,6 +218,7 @@ class Plan:
         browses: The agents fetch pages.
         indexers: Programs that want vectors, and what each of them asks for.
         day_tokens: What all may take in a day.
+        turn_seconds: How long a turn may take; None: as long as it likes.
     """
 
     seed: int
@@ -244,6 +247,7 @@ class Plan:
     browses: bool = False
     indexers: tuple[tuple[Texts, ...], ...] = ()
     day_tokens: int | None = None
+    turn_seconds: float | None = None
 
     @property
     def says(self) -> dict[str, Say]:
@@ -304,11 +308,16 @@ def plan(seed: int) -> Plan:
         ),
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
         daily=daily,
+        turn_seconds=_pressed(stream(seed, "time")),
     )
     planned = _indexed(stream(seed, "vectors"), planned)
     planned = _working(stream(seed, "work"), planned)
     planned = _using(stream(seed, "process"), planned) if planned.works else planned
     return _browsing(stream(seed, "pages"), planned)
+
+
+def _pressed(rng: random.Random) -> float | None:
+    return rng.choice((0.2, 2.0, 30.0)) if rng.random() < PRESSED_SHARE else None
 
 
 def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:

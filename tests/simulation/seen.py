@@ -190,7 +190,8 @@ class Seen:
         modes = {say.queue for say in turn.person.says}
         if any(each.stopped for each in [turn, *together]) or "interrupt" in modes:
             yield "aborted"
-        if any(self._caps()) or self.plan.turn_calls < 100:
+        few = self.plan.turn_calls < 100 or self.plan.turn_seconds is not None
+        if any(self._caps()) or few:
             yield "limited"
         if self._models_failed() or any(call.error for call in self.vectors):
             yield "error"

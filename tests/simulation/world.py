@@ -477,7 +477,9 @@ def configuration(planned: Plan, data: Path) -> Config:
             day=BudgetConfig(tokens=planned.day_tokens),
             session=BudgetConfig(tokens=planned.session_tokens),
             turn=TurnLimitsConfig(
-                model_calls=planned.turn_calls, wait_seconds=planned.wait_seconds
+                model_calls=planned.turn_calls,
+                wait_seconds=planned.wait_seconds,
+                seconds=planned.turn_seconds or TurnLimitsConfig().seconds,
             ),
         ),
         tools=ToolsConfig(
