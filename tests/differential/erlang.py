@@ -101,7 +101,12 @@ class Batch:
 
     def traces(self) -> list[Trace | str]:
         """Wait for the traces; a string says that one could not be timed."""
-        said, _ = self._erl.communicate()
+        try:
+            said, _ = self._erl.communicate()
+        except BaseException:  # a time limit of a test: it would play on
+            self._erl.kill()
+            self._erl.communicate()
+            raise
         out = Path(self._work.name) / "out"
         if not out.exists():
             raise RuntimeError("erl failed: " + said.decode(errors="replace")[-2000:])

@@ -89,7 +89,7 @@ def test_the_command_that_is_printed_finds_the_difference_again(
 ):
     monkeypatch.setattr(shrinking, "ROUNDS", 4)
     monkeypatch.setattr(supervision, "spawn_link", supervision.spawn)
-    arguments = ["x", "--seed", "3", "--count", "60", "--family", "processes"]
+    arguments = ["x", "--seed", "3", "--count", "12", "--family", "processes"]
     monkeypatch.setattr(sys, "argv", arguments)
     assert main() == 1
     said = capsys.readouterr().out

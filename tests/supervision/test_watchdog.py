@@ -183,21 +183,22 @@ class Busy(Echo):
 async def test_who_holds_the_loop_is_told_with_the_stack_of_that_moment(
     events: Recorder,
 ):
+    # A machine that others use may hold it for a moment, too.
+    def is_it(event: supervision.telemetry.Event) -> bool:
+        return event.name == LAG and event.measurements["seconds"] > 0.2
+
     told = trio.Event()
-    detach = supervision.telemetry.attach(
-        lambda event: event.name == LAG and told.set()
-    )
+    detach = supervision.telemetry.attach(lambda event: is_it(event) and told.set())
     async with tree(child("dog", Watchdog, 0.05), child("busy", Busy)):
         busy = supervision.whereis("busy")
         supervision.cast("busy", 0.3)
         with trio.fail_after(5):
             await told.wait()
         state = supervision.state("dog")
-        assert state["lags"] == 1
-        assert state["worst"] == events.named(LAG)[0].measurements["seconds"]
+        lags = [event.measurements["seconds"] for event in events.named(LAG)]
+        assert (state["lags"], state["worst"]) == (len(lags), max(lags))
     detach()
-    (event,) = events.named(LAG)
-    assert 0.2 < event.measurements["seconds"] < 3
+    event = next(event for event in events.named(LAG) if is_it(event))
     assert event.metadata["pid"] is busy
     assert event.metadata["name"] == event.metadata["id"] == "busy"
     stack = event.metadata["stack"]
