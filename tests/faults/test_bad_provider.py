@@ -49,7 +49,7 @@ pytestmark = pytest.mark.slow
 
 HEAD = head()
 # Bytes from one cut of a stream to the next.
-CUTS_EVERY = int(os.environ.get("BEAMCLAW_CUTS_EVERY", "4"))
+CUTS_EVERY = int(os.environ.get("BEAMCLAW_CUTS_EVERY", "8"))
 
 
 @pytest.fixture

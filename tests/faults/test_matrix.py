@@ -16,7 +16,7 @@ from tests.faults.scenarios import TABLE
 
 # A new share each day; a failing cell prints the one command that repeats it.
 SEED = int(os.environ.get("BEAMCLAW_MATRIX_SEED", "1"))
-SHARE = Fraction(os.environ.get("BEAMCLAW_MATRIX_SHARE", "1/120"))
+SHARE = Fraction(os.environ.get("BEAMCLAW_MATRIX_SHARE", "1/240"))
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ from supervision._restarts import RestartWindow
 from supervision.testing import Recorder, assert_no_leaks, run, settle
 from tests.supervision.stage import OnPurpose
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "600"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "300"))
 NAMES = ("x", "y")
 CHECKS = cast("list[HealthCheck]", list(HealthCheck))  # slow is what it is
 WINDOW = 5  # seconds in which restarts are counted
@@ -1139,7 +1139,7 @@ def test_a_planted_fault_is_found(plant, monkeypatch, leaks):
     leaks.ignore = True
 
     @settings(
-        max_examples=10 * EXAMPLES,  # it ends with the first that shows it
+        max_examples=20 * EXAMPLES,  # it ends with the first that shows it
         derandomize=True,
         database=None,
         deadline=None,

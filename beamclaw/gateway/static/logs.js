@@ -20,6 +20,7 @@ export function open(main, context) {
   const shown = h("div", { class: "lines box", role: "log", "aria-label": "Log", "aria-live": "off", tabindex: "0" });
   const place = h("div", { class: "view logs" }, h("header", {}, h("h1", {}, "Logs"), least, find, pause), shown);
   main.append(place);
+  const none = h("p", { class: "empty" });
   let cursor;
   let paused = false;
   let busy = false;
@@ -46,7 +47,11 @@ export function open(main, context) {
 
   function add(fresh) {
     const stick = shown.scrollHeight - shown.scrollTop - shown.clientHeight < 60;
-    shown.append(...fresh.filter(fits).map((entry) => h("div", { class: entry.level }, cut(entry.text, 4_000))));
+    const seen = fresh.filter(fits).map((entry) => h("div", { class: entry.level }, cut(entry.text, 4_000)));
+    if (seen.length) none.remove();
+    shown.append(...seen);
+    if (!shown.firstChild) shown.append(none);
+    say(none, lines.length ? "No line is like that." : "Nothing has been worth a line since the node has started.");
     while (shown.children.length > KEPT) shown.firstChild.remove();
     if (stick) shown.scrollTop = shown.scrollHeight;
   }

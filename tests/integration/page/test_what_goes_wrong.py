@@ -139,7 +139,10 @@ async def test_a_view_that_could_not_be_loaded_comes_with_the_node(tmp_path: Pat
         await page.run("location.hash = '#/logs'")
         await page.until("This view could not be loaded")
         await node.start(wait=PATIENCE)
-        await until_true(page, "document.querySelector('.lines div')")
+        # A line, or that there is none yet.
+        await until_true(page, "document.querySelector('.lines')?.firstChild")
+        await page.type('[type="search"]', "said by nobody")
+        await until_true(page, "document.querySelector('.lines p:only-child')")
         await page.complaints()
 
 
