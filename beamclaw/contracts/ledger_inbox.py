@@ -9,11 +9,12 @@ from beamclaw.values import frozen
 
 @frozen(kw_only=True)
 class InboxRow:
-    """An accepted message that waits for its session. *body* is an Inbound as JSON."""
+    """A message that waits for its session since *at*. *body* is an Inbound as JSON."""
 
     id: int
     session_key: str
     run_id: str
+    at: float
     body: bytes
 
 

@@ -373,6 +373,7 @@ class LedgerServer(supervision.Server):
             id=receipt.inbox_id,
             session_key=receipt.session_key,
             run_id=receipt.run_id,
+            at=job.at,
             body=job.body,
         )
         door = names.of_tenant(self._tenant, "sessions")

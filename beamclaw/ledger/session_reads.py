@@ -38,7 +38,7 @@ _RUN = """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
 _RUN_OPEN = f"{_RUN} WHERE r.session = ? AND r.state = 'running'"
 _INBOX = """
-    SELECT id, run_id, body FROM inbox
+    SELECT id, run_id, at, body FROM inbox
     WHERE session = ? AND taken_at IS NULL ORDER BY id
 """
 _SNAPSHOT = """
@@ -162,7 +162,7 @@ _EVENT = (
     "reply_to",
 )
 _MESSAGE_OF = """
-    SELECT i.id, s.key, i.run_id, i.body
+    SELECT i.id, s.key, i.run_id, i.at, i.body
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
     JOIN inbox AS i ON i.session = s.id AND i.taken_at IS NULL AND i.run_id = r.run_id
     WHERE r.run_id = ? AND s.deleted_at IS NULL
@@ -192,8 +192,10 @@ def session(connection: Connection, request: ReadSession) -> SessionRead:
         seq=row.seq,
         events=events,
         inbox=tuple(
-            InboxRow(id=id_, session_key=request.session_key, run_id=run_id, body=body)
-            for id_, run_id, body in inbox
+            InboxRow(
+                id=id_, session_key=request.session_key, run_id=run_id, at=at, body=body
+            )
+            for id_, run_id, at, body in inbox
         ),
         open_run=_run_row(run) if run else None,
         waits=questions.waits_of(connection, session),
@@ -292,7 +294,9 @@ def message(connection: Connection, request: ReadMessage) -> InboxRow | None:
     row = connection.execute(_MESSAGE_OF, (request.run_id,)).fetchone()
     if row is None:
         return None
-    return InboxRow(id=row[0], session_key=row[1], run_id=row[2], body=row[3])
+    return InboxRow(
+        id=row[0], session_key=row[1], run_id=row[2], at=row[3], body=row[4]
+    )
 
 
 def turn(connection: Connection, request: ReadTurn) -> tuple[Event, ...]:

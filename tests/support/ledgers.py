@@ -117,7 +117,9 @@ class Client:
     async def begin(self, run: str = "r1", key: str = KEY) -> Receipt:
         """A message comes, is taken, and its run begins."""
         receipt = await self.accept(run, key)
-        row = InboxRow(id=receipt.inbox_id, session_key=key, run_id=run, body=b"")
+        row = InboxRow(
+            id=receipt.inbox_id, session_key=key, run_id=run, at=0.0, body=b""
+        )
         await self.take(row, event("inbound"), key=key)
         return receipt
 

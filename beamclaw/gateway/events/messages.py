@@ -1,7 +1,7 @@
 """A conversation's journal as the messages that clients show. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -32,6 +32,8 @@ from beamclaw.contracts.messages import (
 from beamclaw.values import frozen
 
 Shown = dict[str, Any]
+USER: Final = ":user"
+"""Behind the id of a run: the message that was sent under it."""
 
 # Why a model stopped, as OpenClaw's clients call it.
 _STOPS: Mapping[str, str] = {"tool_calls": "toolUse", "length": "length"}
@@ -81,11 +83,11 @@ def shown(
     """The messages that came with event *seq*; *tool_names*: of calls by their ids."""
     match body:
         case InboundTaken():
-            rows = [_said(message) for message in body.messages]
+            rows = said(body.messages)
             # By the run that its sender knows: they see by it that it was taken.
             sent = body.joins or run_id
             if rows and sent is not None:
-                rows[-1]["idempotencyKey"] = f"{sent}:user"
+                rows[-1]["idempotencyKey"] = f"{sent}{USER}"
         case Answered():
             _note_names(body.message, tool_names)
             rows = [_answer(body)]
@@ -94,7 +96,7 @@ def shown(
         case ToolEnded():
             rows = [_result(body.result, tool_names)]
         case Forked():
-            rows = [_said(message) for message in body.messages]
+            rows = said(body.messages)
         case _:
             rows = []
     several = len(rows) > 1
@@ -170,9 +172,12 @@ def _note_names(message: Message, tool_names: dict[str, str]) -> None:
             tool_names[part.id] = part.name
 
 
-def _said(message: Message) -> Shown:
-    role = "toolResult" if message.role == "tool" else message.role
-    return _of(role, _content(message.parts))
+def said(messages: Iterable[Message]) -> list[Shown]:
+    """What was said, and nothing of when and where."""
+    return [
+        _of("toolResult" if each.role == "tool" else each.role, _content(each.parts))
+        for each in messages
+    ]
 
 
 def _of(role: str, content: list[Shown]) -> Shown:

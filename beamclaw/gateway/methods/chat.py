@@ -26,6 +26,7 @@ from beamclaw.gateway.auth.scopes import ADMIN, READ, WRITE
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.events.messages import Shown, cut, messages
 from beamclaw.gateway.events.rows import Lately, session_row
+from beamclaw.gateway.methods import _pending as pending
 from beamclaw.gateway.methods import _talking as talking
 from beamclaw.gateway.methods._expected import Expected, check
 from beamclaw.gateway.methods._in_flight import InFlight, in_flight
@@ -194,18 +195,20 @@ async def history(context: Context, params: HistoryParams) -> object:
         raise invalid("sessionId says of which conversation messageId is; give both")
     begins = {"sessionKey": where.key, "defaults": defaults(context, where.agent)}
     looked = await _look(context, where.key)
-    _check_conversation(params, None if looked is None else looked[0])
+    _check_conversation(params, None if looked is None else looked.row)
     if looked is None:
         return {**begins, "messages": [], "total": 0, "hasMore": False}
-    row, events, turn = looked
-    total, rows = await _read(context, events, params)
+    row, waiting, turn = looked.row, looked.waiting, looked.turn
+    total, rows, more = await _read(context, looked, params)
     reached = params.offset + len(rows)
     has_more = params.message_id is None and reached < total
     return {
         **begins,
         "sessionId": row.session_id,
         "messages": rows,
-        "sessionInfo": session_row(row, Lately(waiting=await _waiting(context, row))),
+        "sessionInfo": session_row(
+            row, Lately(waiting=tuple(each.run_id for each in waiting.inbox))
+        ),
         "total": total,
         "totalMessages": total,
         "hasMore": has_more,
@@ -213,6 +216,7 @@ async def history(context: Context, params: HistoryParams) -> object:
         "thinkingLevel": row.meta.thinking,
         "verboseLevel": row.meta.verbosity,
         **({} if turn is None else {"inFlightRun": turn.shape}),
+        **more,
     }
 
 
@@ -230,54 +234,69 @@ def _check_conversation(params: HistoryParams, row: SessionRow | None) -> None:
     )
 
 
-async def _look(
-    context: Context, key: str
-) -> tuple[SessionRow, Sequence[Event], InFlight | None] | None:
-    """The session, its journal, and the turn that it is in the middle of.
+@frozen
+class _Look:
+    """The session, what waits for it, its journal, the turn that it is in the middle of."""
 
-    A turn that ends in between is in the journal of another look.
-    """
+    row: SessionRow
+    waiting: pending.Waiting
+    events: Sequence[Event]
+    turn: InFlight | None
+
+
+async def _look(context: Context, key: str) -> _Look | None:
+    """A turn that ends in between is in the journal of another look."""
     ledger = names.of_tenant(context.tenant, "ledger")
     for looks in itertools.count(1):
         row = await context.bus.call(ledger, ReadSessionRow(key), timeout=None)
         if row is None or row.deleted_at is not None:
             break
+        # Before the journal: what is taken in between stands in both, and not in none.
+        read = ReadSession(key, row.seq)
+        found = await context.bus.call(ledger, read, timeout=None)
         events = await context.bus.call(ledger, ReadJournal(key), timeout=None)
+        waiting = pending.Waiting(found.inbox, found.cancelled).without(events)
         turn = await in_flight(context, row)
         if turn is None or turn.open:
-            return row, events, turn
+            return _Look(row, waiting, events, turn)
         if looks == MOST_LOOKS:
-            return row, events, None
+            return _Look(row, waiting, events, None)
     return None
 
 
-async def _waiting(context: Context, row: SessionRow) -> tuple[str, ...]:
-    """Runs of messages that wait for their turn."""
-    ledger = names.of_tenant(context.tenant, "ledger")
-    read = ReadSession(row.key, row.seq)
-    found = await context.bus.call(ledger, read, timeout=None)
-    return tuple(each.run_id for each in found.inbox)
+_Page = tuple[int, list[Shown], dict[str, Any]]
 
 
-async def _read(
-    context: Context, events: Sequence[Event], params: HistoryParams
-) -> tuple[int, list[Shown]]:
-    work = partial(_page, events, params)
-    if len(events) <= FEW:
+async def _read(context: Context, look: _Look, params: HistoryParams) -> _Page:
+    work = partial(_page, look, params)
+    if len(look.events) <= FEW:
         return work()
     return await context.node.reader.run(work)
 
 
-def _page(events: Sequence[Event], params: HistoryParams) -> tuple[int, list[Shown]]:
-    rows = messages(path(events))
+def _page(look: _Look, params: HistoryParams) -> _Page:
+    """How many messages there are, some of them, and what is asked beside them."""
+    rows = messages(path(look.events))
     total = len(rows)
+    more = {
+        "pendingInputs": pending.page(
+            look.waiting,
+            before=params.pending_before,
+            limit=params.limit,
+            max_chars=params.max_chars,
+        )
+    }
+    if params.input_run_ids is not None and params.message_id is None:
+        more |= pending.receipts(look.waiting, rows, params.input_run_ids)
     if params.message_id is not None:
         rows = [row for row in rows if row["__openclaw"]["id"] == params.message_id]
     else:
         end = max(0, total - params.offset)
         rows = rows[max(0, end - params.limit) : end]
     rows = cut(rows, params.max_chars)
-    return total, rows if params.max_bytes is None else last(rows, params.max_bytes)
+    if params.max_bytes is not None:
+        rows = last(rows, params.max_bytes)
+    return total, rows, more
 
 
 def last(rows: list[Shown], max_bytes: int) -> list[Shown]:

@@ -166,6 +166,7 @@ class FakeLedger(supervision.Server):
                 id=receipt.inbox_id,
                 session_key=receipt.session_key,
                 run_id=receipt.run_id,
+                at=request.at,
                 body=request.body,
             )
             supervision.cast("default/sessions", Ring(row, receipt.fresh))

@@ -162,6 +162,76 @@ async def test_a_steered_message_that_comes_again_is_the_same_one(start):
             assert answer["payload"] == {"runId": key, "status": "ok"}
 
 
+@pytest.mark.parametrize("method", ["chat.history", "chat.startup"])
+async def test_messages_that_wait_for_their_turn_are_shown_beside_the_others(
+    start, method
+):
+    main = {"sessionKey": "main"}
+    async with start(providers=SLOW), connected(port()) as talk:
+        await talk.call("sessions.subscribe")
+        for key in ("k1", "k2", "k3"):
+            said = {"message": f"I say {key}", "idempotencyKey": key}
+            await talk.call("chat.send", main | said)
+            if key == "k1":
+                await talk.event("chat", lambda told: told["state"] == "delta")
+        found = (await talk.call(method, main))["payload"]
+        assert [words(each) for each in found["messages"]] == ["I say k1"]
+        waiting = found["pendingInputs"]
+        assert waiting["total"] == 2
+        assert "nextBefore" not in waiting
+        second, third = waiting["items"]
+        assert [each["runId"] for each in (second, third)] == ["k2", "k3"]
+        assert [words(each["message"]) for each in (second, third)] == [
+            "I say k2",
+            "I say k3",
+        ]
+        assert {each["state"] for each in (second, third)} == {"queued"}
+        assert second["message"]["timestamp"] == second["acceptedAt"] > 1e12
+
+        last = (await talk.call("chat.history", main | {"limit": 1}))["payload"]
+        assert last["pendingInputs"]["items"] == [third]
+        before = {"pendingBefore": last["pendingInputs"]["nextBefore"]}
+        rest = (await talk.call("chat.history", main | before))["payload"]
+        assert rest["pendingInputs"] == {"items": [second], "total": 2}
+        cut = (await talk.call("chat.history", main | {"maxChars": 3}))["payload"]
+        assert words(cut["pendingInputs"]["items"][0]["message"]) == "I s…"
+
+
+async def test_a_client_that_comes_back_learns_what_became_of_what_it_has_sent(start):
+    main = {"sessionKey": "main"}
+    ours = {"inputRunIds": ["k1", "k2", "nobody"]}
+    async with start(providers=SLOW), connected(port()) as talk:
+        await talk.call("sessions.subscribe")
+        for key in ("k1", "k2"):
+            said = {"message": key, "idempotencyKey": key}
+            await talk.call("chat.send", main | said)
+            if key == "k1":
+                await talk.event("chat", lambda told: told["state"] == "delta")
+        found = (await talk.call("chat.history", main | ours))["payload"]
+        (message,) = found["messages"]
+        taken = {"runId": "k1", "consumedByEventId": message["__openclaw"]["id"]}
+        assert found["inputReceipts"] == [
+            taken | {"state": "consumed"},
+            {"runId": "k2", "state": "pending"},
+        ]
+        assert found["inputConsumptions"] == [taken]
+        await talk.call("sessions.abort", {"runId": "k1"})
+        await talk.event(
+            "session.message",
+            lambda told: told["message"].get("idempotencyKey") == "k2:user",
+        )
+        found = (await talk.call("chat.history", main | ours))["payload"]
+        assert [each["state"] for each in found["inputReceipts"]] == ["consumed"] * 2
+        assert found["pendingInputs"] == {"items": [], "total": 0}
+        # Nobody has asked.
+        found = (await talk.call("chat.history", main))["payload"]
+        assert "inputReceipts" not in found
+
+
+def words(message: Any) -> str:
+    return message["content"][0]["text"]
+
+
 @pytest.mark.parametrize(
     ("method", "where"),
     [
