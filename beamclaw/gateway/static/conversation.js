@@ -66,6 +66,7 @@ export function conversation(place, wire, key) {
     // More was said than is shown at once, while nobody listened: begin anew, without a gap.
     if (rows.size && messages.length === PAGE && !messages.some((row) => rows.has(row.__openclaw.id))) forget();
     for (const row of messages) show(row);
+    wait(found.pendingInputs?.items ?? []);
     older.hidden = rows.size >= found.total;
     empty(!rows.size && !pending.size && !going);
     if (going) {
@@ -74,6 +75,17 @@ export function conversation(place, wire, key) {
     } else if (!info.activeRunIds?.includes(running)) rest();
     questions();
     down();
+  }
+
+  // Said while a turn was going on: theirs comes when that is over.
+  function wait(items) {
+    for (const { runId, message } of items) {
+      next.arrived(runId);
+      if (pending.has(runId)) continue;
+      const element = draws.bubble(message);
+      pending.set(runId, element);
+      asks.before(element);
+    }
   }
 
   function forget() {

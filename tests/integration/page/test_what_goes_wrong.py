@@ -113,6 +113,19 @@ async def test_what_was_cut_off_while_it_was_sent_is_there_once(
         assert await bubbles(page) == ["hello"]
 
 
+async def test_a_message_that_waits_is_there_when_one_comes_back(tmp_path: Path):
+    async with opened(tmp_path, delay=3600.0) as (node, page):
+        await page.type(TEXT, f"something long{ENTER}")
+        await until_true(page, "document.querySelector('.live')")
+        await page.type(TEXT, f"said meanwhile{ENTER}")
+        await page.open(f"{node.base_url}/page/")
+        await page.until("said meanwhile")
+        assert await bubbles(page) == ["something long", "said meanwhile"]
+        await page.run("dispatchEvent(new Event('online'))")
+        await page.until("connected")
+        assert await bubbles(page) == ["something long", "said meanwhile"]
+
+
 async def test_a_connection_that_died_in_silence_is_found_out(tmp_path: Path):
     async with opened(tmp_path) as (node, page):
         node.signal(signal.SIGSTOP)
