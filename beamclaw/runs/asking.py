@@ -275,8 +275,9 @@ class Asking:
             record.progress.waiting = None
 
     def seconds_left(self) -> float:
-        """How long the turn may still take."""
+        """How long the turn may still take, also if somebody has just set the clock."""
         record = self.record
+        record.look_at_clock()
         return max(0.0, self.limits.seconds - record.turn.busy_seconds(record.now()))
 
     def _cut(self, answer: Answer) -> None:
