@@ -225,7 +225,7 @@ class GatewayConfig:
     keep_alive_timeout: Seconds = key(
         75.0, "Seconds an idle connection is kept for a further request."
     )
-    backlog: Count = key(2048, "Connections the system keeps until they are taken.")
+    backlog: Count = key(4096, "Connections the system keeps until they are taken.")
     stream_buffer: Count = key(
         256, "Pieces of an answer that may wait for one slow reader."
     )
