@@ -128,21 +128,24 @@ async def _written(wiring: Wiring, call: ModelCall, seconds: float) -> _Summary:
             supervision.exit(task.pid, supervision.KILL)
     if not isinstance(outcome, supervision.TaskOk):
         return _Summary(usage=call.bound)  # how far it had come nobody knows
-    answer = outcome.value
+    answer, failed = outcome.value
+    if failed:
+        return _Summary(usage=answer.spent(call.bound))
     whole = answer.stop_reason in ("stop", "length")
     return _Summary(
         answer.text.strip() if whole else "",
-        answer.spent(call.bound),
+        answer.cost(call.bound),
     )
 
 
-async def _write(call: ModelCall) -> Answer:
+async def _write(call: ModelCall) -> tuple[Answer, bool]:
+    """What came, and whether it broke off."""
     answer = Answer()
     try:
         await call.make(answer)
     except ProviderError:
-        answer.stop_reason = "error"
-    return answer
+        return answer, True
+    return answer, False
 
 
 def _tell_nobody(*words: object) -> None:

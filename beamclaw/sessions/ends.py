@@ -62,11 +62,16 @@ def closed(
         settle = Settle(turn.run_id, turn.attempt, at, None, told=came)
         ops.append(settle)
     reason = "aborted" if outcome == "aborted" else "error"
+    cut = [_cut_off(call, outcome) for call in turn.open_calls]
+    whole = turn.text
+    if turn.ordered:  # what the one call has come to is all that its turn says
+        for each in cut:
+            whole = told(whole, each.result.text)
     end = RunEnded(
         run_id=turn.run_id,
         outcome=outcome,
         stop_reason=reason,
-        text=told(turn.text, text),
+        text=told(whole, text),
         usage=turn.usage + spent,
         error_kind=None if error is None else "server",
         error=error,
@@ -87,7 +92,7 @@ def closed(
             trace=trace_of(turn),
         )
     )
-    bodies: list[Body] = [_cut_off(call, outcome) for call in turn.open_calls]
+    bodies: list[Body] = [*cut]
     if text:
         bodies.append(
             Answered(

@@ -142,6 +142,25 @@ async def test_without_a_summary_of_a_model_it_goes_on(
     assert all(row.reserved == Usage() for row in rows)
 
 
+async def breaks_off(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    """As some do: the prompt's tokens before anything else."""
+    yield UsageReport(Usage(900, 0))
+    yield TextDelta("what was said first, at some length ")
+    raise ProviderError("network", "cut")
+
+
+async def test_a_summary_that_broke_off_is_paid_for_what_came_of_it(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of(breaks_off)]
+    async with open_tenant(window=WINDOW) as tenant:
+        await talk(tenant, 5)
+        (one,) = await compactions()
+    assert one.method == "trim"
+    assert one.usage.input == 900
+    assert one.usage.output > 0
+
+
 async def test_where_money_is_short_no_model_is_asked_for_a_summary(
     open_tenant, model: Model, autojump_clock: MockClock
 ) -> None:

@@ -8,7 +8,7 @@ from beamclaw.contracts import names, waits
 from beamclaw.contracts.messages import ToolCall, ToolResult
 from beamclaw.contracts.providers import ModelRequest
 from beamclaw.contracts.resets import ResetRule
-from beamclaw.contracts.sessions import RunEnded
+from beamclaw.contracts.sessions import RunEnded, abort
 from beamclaw.testing.world import World
 
 KEY = "agent:main:main"
@@ -121,6 +121,32 @@ async def test_a_death_in_its_middle_does_nothing_twice(
     assert len(world.effects(tool)) == times
     if outcome == "error":
         assert end.error_kind == "tool_unknown"
+
+
+async def test_who_stops_it_is_told_what_stands_in_the_conversation(
+    autojump_clock, tenant, world, model
+):
+    inside = trio.Event()
+
+    async def after(_: object) -> None:
+        inside.set()
+        await trio.sleep_forever()
+
+    world.after = after
+    receipt = await tenant.send("an order", call=order("send"))
+    await inside.wait()
+    assert await abort(tenant.bus, "default", KEY, receipt.run_id)
+    end = await tenant.end(receipt)
+    assert end.outcome == "aborted"
+    assert "what it had done by then is not known" in end.text
+    await tenant.ask("and now?")
+    results = [
+        part.text
+        for message in model.calls[-1].messages
+        for part in message.parts
+        if isinstance(part, ToolResult)
+    ]
+    assert results == [end.text]
 
 
 async def test_the_same_order_under_one_id_is_one(autojump_clock, tenant, world):
