@@ -33,7 +33,7 @@ from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.catching_up import CatchUp, Found, Missed
 from beamclaw.gateway.changes import SessionChanges
 from beamclaw.gateway.events import devices
-from beamclaw.gateway.events.messages import runs_of, shown
+from beamclaw.gateway.events.messages import owned, shown
 from beamclaw.gateway.events.rows import Lately
 from beamclaw.gateway.events.runs import Told, Turn, pace
 from beamclaw.gateway.hall import Client, Hall
@@ -178,12 +178,7 @@ class Broadcast:
         key, now = written.session_key, self._now_ms()
         if self._is_behind_a_gap(tenant, written):
             self._hall.miss()
-        bodies = [journal.read(event) for event in written.events]
-        owners = runs_of(
-            (event.run_id, body)
-            for event, body in zip(written.events, bodies, strict=True)
-        )
-        rows = zip(written.events, bodies, owners, strict=True)
+        rows = owned(written.events)
         for seq, (event, body, owner) in enumerate(rows, written.after + 1):
             if isinstance(body, SessionReset) and body.reason != "reset":
                 # By an order it is told by who has carried that out.

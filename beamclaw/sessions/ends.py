@@ -4,6 +4,8 @@ Each is a decision without I/O: what stands in the journal afterwards, what else
 written in the same commit, and what is told to whoever follows the run.
 """
 
+from functools import reduce
+
 from beamclaw.contracts import tokens
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.budgets import cut_short
@@ -18,6 +20,7 @@ from beamclaw.contracts.results import ended
 from beamclaw.contracts.sessions import RunEnded
 from beamclaw.contracts.subagents import Spend
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.contracts.turn_events import goes_on
 from beamclaw.sessions.lane import Pending
 from beamclaw.values import frozen
 
@@ -63,15 +66,12 @@ def closed(
         ops.append(settle)
     reason = "aborted" if outcome == "aborted" else "error"
     cut = [_cut_off(call, outcome) for call in turn.open_calls]
-    whole = turn.text
-    if turn.ordered:  # what the one call has come to is all that its turn says
-        for each in cut:
-            whole = told(whole, each.result.text)
+    after = reduce(lambda before, body: goes_on(before, body, at), cut, turn)
     end = RunEnded(
         run_id=turn.run_id,
         outcome=outcome,
         stop_reason=reason,
-        text=told(whole, text),
+        text=told(after.text, text),
         usage=turn.usage + spent,
         error_kind=None if error is None else "server",
         error=error,

@@ -1,7 +1,7 @@
 """A conversation's journal as the messages that clients show. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -16,6 +16,7 @@ from beamclaw.contracts.journal import (
     SessionReset,
     ToolEnded,
 )
+from beamclaw.contracts.ledger import NewEvent
 from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.messages import (
     File,
@@ -31,6 +32,7 @@ from beamclaw.contracts.messages import (
 )
 from beamclaw.values import frozen
 
+_E = TypeVar("_E", Event, NewEvent)
 Shown = dict[str, Any]
 USER: Final = ":user"
 """Behind the id of a run: the message that was sent under it."""
@@ -43,15 +45,20 @@ def messages(events: Sequence[Event]) -> list[Shown]:
     """What is shown of the *events* that count, see ``beamclaw.contracts.path``."""
     found: list[Shown] = []
     names: dict[str, str] = {}
-    bodies = [journal.read(event) for event in events]
-    owners = runs_of(
-        (event.run_id, body) for event, body in zip(events, bodies, strict=True)
-    )
-    for event, body, owner in zip(events, bodies, owners, strict=True):
+    for event, body, owner in owned(events):
         if isinstance(body, SessionReset):
             found.clear()
         found += shown(body, event.seq, event.at, owner, names)
     return found
+
+
+def owned(events: Sequence[_E]) -> Iterator[tuple[_E, Body, str | None]]:
+    """Each event with what it says and the run that it is of, see :func:`runs_of`."""
+    bodies = [journal.read(event) for event in events]
+    owners = runs_of(
+        (event.run_id, body) for event, body in zip(events, bodies, strict=True)
+    )
+    return zip(events, bodies, owners, strict=True)
 
 
 def runs_of(events: Iterable[tuple[str | None, Body]]) -> list[str | None]:
@@ -99,14 +106,18 @@ def shown(
             rows = said(body.messages)
         case _:
             rows = []
-    several = len(rows) > 1
     for place, row in enumerate(rows):
-        about: Shown = {"id": f"{seq}.{place}" if several else f"{seq}", "seq": seq}
+        about: Shown = {"id": _id(seq, place, len(rows)), "seq": seq}
         if run_id is not None:
             about["runId"] = run_id
         row["timestamp"] = round(at * 1000)
         row["__openclaw"] = about
     return rows
+
+
+def _id(seq: int, place: int, count: int) -> str:
+    """Of the message at *place* among the *count* that came with one event."""
+    return f"{seq}.{place}" if count > 1 else f"{seq}"
 
 
 def pictures(body: Body, place: int) -> list[Image]:
@@ -148,16 +159,12 @@ class Attached:
 def attached(events: Sequence[Event]) -> list[Attached]:
     """The pictures and files of the *events* that count, of the present conversation."""
     found: list[Attached] = []
-    bodies = [journal.read(event) for event in events]
-    owners = runs_of(
-        (event.run_id, body) for event, body in zip(events, bodies, strict=True)
-    )
-    for event, body, owner in zip(events, bodies, owners, strict=True):
+    for event, body, owner in owned(events):
         if isinstance(body, SessionReset):
             found.clear()
         rows = _parts(body)
         for place, parts in enumerate(rows):
-            message = f"{event.seq}.{place}" if len(rows) > 1 else f"{event.seq}"
+            message = _id(event.seq, place, len(rows))
             media = (part for part in parts if isinstance(part, Image | File))
             found += (
                 Attached(id=f"{message}-{n}", seq=event.seq, run_id=owner, media=each)

@@ -5,6 +5,7 @@ no conversation yet, and who comes back after a break wants to know which of the
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 from beamclaw.contracts import journal
@@ -24,19 +25,22 @@ MAX_CHARS: Final = 32_768
 
 @frozen
 class Waiting:
-    """The inbox of a session; *cancelled*: runs of it that may not begin any more."""
+    """The inbox of a session when its journal had come to *seq*.
+
+    *cancelled*: runs of it that may not begin any more.
+    """
 
     inbox: tuple[InboxRow, ...] = ()
     cancelled: Collection[str] = ()
+    seq: int = 0
 
     def without(self, events: Sequence[Event]) -> "Waiting":
         """Those that *events*, read later, have not: a message stands at one place."""
-        if not self.inbox:
-            return self
-        bodies = (journal.read(event) for event in events if event.kind == "inbound")
+        newer = takewhile(lambda event: event.seq > self.seq, reversed(events))
+        bodies = (journal.read(event) for event in newer if event.kind == "inbound")
         taken = {body.inbox_id for body in bodies if isinstance(body, InboundTaken)}
         left = tuple(row for row in self.inbox if row.id not in taken)
-        return Waiting(left, self.cancelled)
+        return Waiting(left, self.cancelled, self.seq)
 
 
 def page(

@@ -255,7 +255,9 @@ async def _look(context: Context, key: str) -> _Look | None:
         read = ReadSession(key, row.seq)
         found = await context.bus.call(ledger, read, timeout=None)
         events = await context.bus.call(ledger, ReadJournal(key), timeout=None)
-        waiting = pending.Waiting(found.inbox, found.cancelled).without(events)
+        waiting = pending.Waiting(found.inbox, found.cancelled, found.seq).without(
+            events
+        )
         turn = await in_flight(context, row)
         if turn is None or turn.open:
             return _Look(row, waiting, events, turn)
