@@ -119,7 +119,7 @@ def _variable(node: Branch, folder: Path) -> Form:
 
 
 def _file(node: Branch, folder: Path) -> Form:
-    return InFile(folder / _path(node["file"], _word(node, "file", "a path")))
+    return InFile(folder / path_of(node["file"], _word(node, "file", "a path")))
 
 
 def _command(node: Branch, folder: Path) -> Form:
@@ -128,7 +128,7 @@ def _command(node: Branch, folder: Path) -> Form:
         what = "a list of words, as [pass, show, KEY], since no shell reads it"
         raise _expected(what, listed)
     words = tuple(_text(item, "a word") for item in listed)
-    program = _path(listed[0], words[0])
+    program = path_of(listed[0], words[0])
     if program.parent != Path():  # anything else is looked for in PATH
         words = (str(folder / program), *words[1:])
     seconds = node.get("seconds")
@@ -184,7 +184,12 @@ def _text(node: Node, what: str) -> str:
     raise _expected(what, node)
 
 
-def _path(node: Node, text: str) -> Path:
+def path_of(node: Node, text: str) -> Path:
+    """The path that *text*, of *node*, names; ``~`` is a home.
+
+    Raises:
+        Wrong: It is nobody's.
+    """
     path = at_home(text)
     if path is None:
         raise Wrong(Problem(node.where, node.path, NO_HOME))

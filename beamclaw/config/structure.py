@@ -16,9 +16,9 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn
 
 from beamclaw.config.document import Branch, Listing, Node, Scalar, child, found
-from beamclaw.config.problems import NO_HOME, Problem, Wrong, at_home
+from beamclaw.config.problems import Problem, Wrong
 from beamclaw.config.schema import Keys, Range
-from beamclaw.config.secret_forms import CannotRead, Find, Form, secret_at
+from beamclaw.config.secret_forms import CannotRead, Find, Form, path_of, secret_at
 from beamclaw.contracts.secret import Secret
 from beamclaw.values import frozen
 
@@ -148,10 +148,7 @@ def _text(node: Any, *, secret: bool = False) -> str:
 
 
 def _path(node: Any) -> Path:
-    path = at_home(_text(node))
-    if path is None:
-        raise Wrong(Problem(node.where, node.path, NO_HOME))
-    return _READING.get().folder / path
+    return _READING.get().folder / path_of(node, _text(node))
 
 
 def _boolean(node: Any) -> bool:
