@@ -47,10 +47,11 @@ class Accept(supervision.Call["Receipt"]):
 
 @frozen(kw_only=True)
 class Receipt:
-    """The message is durable. *fresh*: this message created its session."""
+    """The message is durable since *at*. *fresh*: this message created its session."""
 
     inbox_id: int
     run_id: str
     session_key: str
+    at: float
     duplicate: bool = False
     fresh: bool = False

@@ -121,9 +121,9 @@ class Turns:
         if isinstance(ask, Problem):
             await exchange.refuse(ask)
             return
-        created = int(self.outside.wall())
+        at = self.outside.wall()
         run_id = f"{api.prefix}{self.outside.new_id()}"
-        about = {**ask.about, "created_at": created} if ask.about else {}
+        about = {**ask.about, "created_at": int(at)} if ask.about else {}
         inbound = ask.inbound(
             tenant=names.DEFAULT_TENANT,
             run_id=run_id,
@@ -133,7 +133,7 @@ class Turns:
             trace=tracing.given(headers),
         )
         try:
-            await self._turn(exchange, api, ask, inbound)
+            await self._turn(exchange, api, ask, inbound, at)
         finally:
             if exchange.gone and _is_unwanted(ask):
                 await self.abort(inbound.session_key, inbound.run_id)
@@ -202,11 +202,11 @@ class Turns:
         return value
 
     async def _turn(
-        self, exchange: Exchange, api: Api, ask: Ask, inbound: Inbound
+        self, exchange: Exchange, api: Api, ask: Ask, inbound: Inbound, at: float
     ) -> None:
         beat = self.limits.heartbeat_seconds if ask.stream else float("inf")
         with self._watch(exchange, inbound.session_key, beat) as watch:
-            receipt = await self._submit(inbound, watch)
+            receipt = await self._submit(inbound, at, watch)
             if isinstance(receipt, Problem):
                 await exchange.refuse(receipt)
             elif receipt.session_key == inbound.session_key:
@@ -222,10 +222,12 @@ class Turns:
         inner = self.bus.subscribe(topic, buffer=self.limits.stream_buffer)
         return Watch(inner, exchange, beat)
 
-    async def _submit(self, inbound: Inbound, watch: Watch) -> Receipt | Problem:
+    async def _submit(
+        self, inbound: Inbound, at: float, watch: Watch
+    ) -> Receipt | Problem:
         for pause in PAUSES:
             try:
-                return await submit(self.bus, inbound, at=self.outside.wall())
+                return await submit(self.bus, inbound, at=at)
             except supervision.CallFailed:
                 # Whether it was taken is unknown; the same id finds out.
                 if not await watch.pause(pause):
@@ -237,7 +239,8 @@ class Turns:
     async def _answer(
         self, exchange: Exchange, api: Api, ask: Ask, receipt: Receipt, watch: Watch
     ) -> None:
-        created = int(self.outside.wall())
+        # A repeat says when the first one came, as does who reads the response later.
+        created = int(receipt.at)
         if ask.background and not ask.stream:
             body = api.kept(receipt.run_id, ask, created)
             await _send(exchange, receipt.run_id, body)

@@ -85,7 +85,11 @@ class Inbox:
         writing.inbox += (row, *key, job.fingerprint, session.id)
         writing.inbox += (job.run_id, job.at, job.body)
         receipt = Receipt(
-            inbox_id=row, run_id=job.run_id, session_key=job.session_key, fresh=fresh
+            inbox_id=row,
+            run_id=job.run_id,
+            session_key=job.session_key,
+            at=job.at,
+            fresh=fresh,
         )
         memory.accepted[key] = job.fingerprint, receipt
         return receipt

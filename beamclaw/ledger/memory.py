@@ -287,7 +287,10 @@ class Memory:
         keys = [part for job in jobs for part in inbox_key(job)]
         for row in sql.ACCEPTED.read(self._connection, keys):
             source, account, conversation, external_id, fingerprint, *rest = row
-            receipt = Receipt(inbox_id=rest[0], run_id=rest[1], session_key=rest[2])
+            inbox_id, run_id, session_key, at = rest
+            receipt = Receipt(
+                inbox_id=inbox_id, run_id=run_id, session_key=session_key, at=at
+            )
             key = source, account, conversation, external_id
             self.accepted[key] = fingerprint, receipt
 

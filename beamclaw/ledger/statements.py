@@ -64,7 +64,7 @@ ACCEPTED = Rows(
     width=4,
     tail=""")
     SELECT i.source, i.account, i.conversation, i.external_id, i.fingerprint, i.id,
-        i.run_id, coalesce(s.deleted_key, s.key)
+        i.run_id, coalesce(s.deleted_key, s.key), i.at
     FROM given CROSS JOIN inbox AS i USING (source, account, conversation, external_id)
     CROSS JOIN sessions AS s ON s.id = i.session
     """,

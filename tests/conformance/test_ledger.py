@@ -94,7 +94,9 @@ from tests.support.ledgers import (
 
 async def test_an_accepted_message_waits_for_its_session(ledger):
     receipt = await ledger.accept()
-    assert receipt == Receipt(inbox_id=1, run_id="r1", session_key=KEY, fresh=True)
+    assert receipt == Receipt(
+        inbox_id=1, run_id="r1", session_key=KEY, at=1.0, fresh=True
+    )
     waiting = (await ledger.read()).inbox
     assert [(row.id, row.run_id, row.body) for row in waiting] == [
         (1, "r1", b'{"say":"hello"}')
@@ -113,9 +115,9 @@ async def test_only_the_first_message_of_a_session_is_fresh(ledger):
 
 async def test_a_repeat_gets_the_receipt_of_the_first(ledger):
     first = await ledger.accept("r1")
-    again = await ledger.accept("r2", external_id="id of r1")
+    again = await ledger.accept("r2", external_id="id of r1", at=2.0)
     assert again == Receipt(
-        inbox_id=first.inbox_id, run_id="r1", session_key=KEY, duplicate=True
+        inbox_id=first.inbox_id, run_id="r1", session_key=KEY, at=1.0, duplicate=True
     )
     assert await ledger.call(ReadRun("r2")) is None
 

@@ -66,6 +66,13 @@ VIEWS: Final = (
 )
 NOTHING_SAID: Final = "Nothing has been said here yet"
 TEXT: Final = 'textarea[aria-label="Message"]'
+# A view is made anew when its name changes, and only then.
+LEAVE: Final = """
+const [, name] = arguments[0].split("/");
+if (location.hash.split("/")[1] !== name)
+  document.querySelector("#main > *").setAttribute("data-left", "");
+location.hash = arguments[0];
+"""
 # Seconds for a start: a browser beside it needs the machine, too.
 PATIENCE: Final = 120.0
 
@@ -109,8 +116,9 @@ async def browsing(folder: Path) -> AsyncIterator[Browser]:
 
 
 async def view(page: Browser, name: str, words: str) -> None:
-    """Go to a view, as a link does."""
-    await page.run("location.hash = arguments[0]", f"#/{name}")
+    """Go to a view, as a link does; the one before stays until the next is loaded."""
+    await page.run(LEAVE, f"#/{name}")
+    await until_true(page, "!document.querySelector('#main > [data-left]')")
     await page.until(words)
 
 

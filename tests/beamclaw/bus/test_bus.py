@@ -103,7 +103,7 @@ async def test_nothing_is_published_while_the_bus_is_away() -> None:
         Delta("r", 1, 0, "x"),
         Waiting("r", "retry", "why", 2.5),
         RunEnded(run_id="r", outcome="ok", stop_reason="stop", text="x"),
-        Receipt(inbox_id=1, run_id="r", session_key="k"),
+        Receipt(inbox_id=1, run_id="r", session_key="k", at=1.5),
         Message("user", (Text("a"), Image(url="https://example.org/x.png"))),
         said("user", ""),
     ],

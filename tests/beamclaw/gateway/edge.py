@@ -158,6 +158,7 @@ class FakeLedger(supervision.Server):
             inbox_id=len(tenant.accepted),
             run_id=known.run_id,
             session_key=known.session_key,
+            at=known.at,
             duplicate=known is not request,
             fresh=known is request,
         )
@@ -371,6 +372,7 @@ async def running(
     auth: Literal["token", "none"] | AuthConfig = "token",
     beside: Sequence[ChildSpec] = (),
     hooks: HooksConfig | None = None,
+    wall: Callable[[], float] = lambda: 1_800_000_000.0,
     **numbers: Any,
 ) -> AsyncIterator[Node]:
     if isinstance(auth, str):
@@ -385,7 +387,7 @@ async def running(
     tenant = Tenant(bus)
     events: list[supervision.Event] = []
     detach = supervision.telemetry.attach(events.append)
-    outside = Outside(worker=InlineWorker, wall=lambda: 1_800_000_000.0)
+    outside = Outside(worker=InlineWorker, wall=wall)
     parts = [
         ChildSpec(
             "runs", supervision.TaskSupervisor, name="default/runs", type="supervisor"

@@ -1,12 +1,14 @@
 """What strangers may send to the APIs under ``/v1``: each path, each attack."""
 
+from itertools import count
+
 import orjson
 import pytest
 import trio
 
 from beamclaw.contracts.ledger_errors import Overloaded
 from beamclaw.contracts.messages import ToolCall
-from tests.beamclaw.gateway.edge import TOKEN, Run, read_all
+from tests.beamclaw.gateway.edge import TOKEN, Run, read_all, running
 
 BODIES = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
@@ -118,6 +120,21 @@ async def test_calls_of_the_clients_tools_are_in_the_answer(node, path):
         assert answer.status == 200
         assert b"weather" in answer.body
         assert b"c1" in answer.body
+
+
+async def test_a_response_is_of_the_second_in_which_it_came():
+    body = orjson.dumps(BODIES["/v1/responses"])
+    headers = {"idempotency-key": "one"}
+    seconds = map(float, count(1_800_000_000))  # another one at each look
+    async with running(wall=lambda: next(seconds)) as node:
+        first = await node.request("POST", "/v1/responses", body, headers=headers)
+        again = await node.request("POST", "/v1/responses", body, headers=headers)
+    assert again.json["id"] == first.json["id"]
+    (accepted,) = node.tenant.accepted.values()
+    kept = orjson.loads(accepted.about)["created_at"]
+    # Told now, told to who repeats the request, and told to who reads it later.
+    assert first.json["created_at"] == again.json["created_at"] == kept
+    assert kept == accepted.at
 
 
 async def test_a_response_that_nobody_keeps_is_not_found(node):

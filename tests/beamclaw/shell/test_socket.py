@@ -52,6 +52,7 @@ class FakeLedger(supervision.Server):
                     inbox_id=1,
                     run_id=before.run_id,
                     session_key=before.session_key,
+                    at=before.at,
                     duplicate=before is not request,
                 )
             case ReadRun(run_id):
