@@ -364,22 +364,26 @@ class DynamicEngine(Engine):
 
     async def _stop_all(self) -> None:
         """End all children at once, and wait for all of them together."""
-        stopped = [child for child in self._children if child.process is not None]
-        processes: list[Process] = []
+        stopped = {
+            child.process: child
+            for child in self._children
+            if child.process is not None
+        }
         graces = [0.0]
-        for child in stopped:
-            process = child.process
-            assert process is not None
+        for child in stopped.values():
             child.status = "stopping"
-            processes.append(process)
-            if isinstance(child.spec.shutdown, BrutalKill):
+            if not isinstance(child.spec.shutdown, BrutalKill):
+                grace = child.spec.shutdown
+                graces.append(float("inf") if grace is None else grace)
+
+        def tell(process: Process) -> None:
+            if isinstance(stopped[process].spec.shutdown, BrutalKill):
                 process.kill()
-                continue
-            process.signal(self.process.pid, SHUTDOWN)
-            grace = child.spec.shutdown
-            graces.append(float("inf") if grace is None else grace)
-        await self.await_end(processes, max(graces))
-        for child, process in zip(stopped, processes, strict=True):
+            else:
+                process.signal(self.process.pid, SHUTDOWN)
+
+        await self.end_all(stopped, tell, max(graces))
+        for process, child in stopped.items():
             self.settle_stopped(child, process)
         # Those, too, that were about to be started again.
         for child in tuple(self._children):

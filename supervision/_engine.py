@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
@@ -33,6 +33,8 @@ from ._trio_parts import begin_task, start_task
 # supervisor's children without a limit of their own get the other one.
 UNKILLABLE_AFTER: Final = 1.0
 _GRACE_OF_KILLED: Final = 5.0
+# So many end in one turn of the loop, when all have to.
+_TOLD_AT_ONCE: Final = 32
 
 
 class Interrupted(Exception):  # noqa: N818 - control flow inside the loop
@@ -344,6 +346,27 @@ class Engine:
             if self.awaited and trio.current_time() >= deadline:
                 deadline = self._escalate()
 
+    async def end_all(
+        self,
+        processes: Collection[Process],
+        tell: Callable[[Process], None],
+        grace: float,
+        *,
+        interruptible: bool = True,
+    ) -> None:
+        """Tell *processes* to end by *tell*, and wait for all of them together.
+
+        They are told so many at once that everybody else has a turn in between.
+        """
+        self.awaited = {process for process in processes if process.alive}
+        for number, process in enumerate(processes, 1):
+            tell(process)
+            if number % _TOLD_AT_ONCE == 0:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                if interruptible and self.process.reason is not None:
+                    raise Interrupted
+        await self.await_end(processes, grace, interruptible=interruptible)
+
     def _escalate(self) -> float:
         """Kill what has outlived its grace, else report what has outlived its kill.
 
@@ -405,11 +428,12 @@ class Engine:
         for child in self.children():
             child.clear()
         left = [process for process in self.by_process if process.alive]
-        graces = [_GRACE_OF_KILLED]
-        for process in left:
+        graces = [_GRACE_OF_KILLED, *(process.shutdown or 0.0 for process in left)]
+
+        def tell(process: Process) -> None:
             process.signal(self.process.pid, KILLED)
-            graces.append(process.shutdown or 0.0)
-        await self.await_end(left, min(max(graces), 60.0), interruptible=False)
+
+        await self.end_all(left, tell, min(max(graces), 60.0), interruptible=False)
 
 
 def _is_shutdown_error(spec: ChildSpec, reason: ExitReason) -> bool:

@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -214,6 +215,33 @@ async def test_all_children_end_at_once(autojump_clock):
         begin = trio.current_time()
         await supervision.terminate_child(root, "d")
         assert trio.current_time() - begin == pytest.approx(2)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_others_have_their_turns_while_many_end(killed):
+    ended, seen = [], [0]
+
+    async def member():
+        try:
+            await supervision.receive()
+        finally:
+            ended.append(1)
+
+    async def look():
+        while len(ended) < 300:
+            await trio.lowlevel.checkpoint()
+            seen.append(len(ended))
+
+    async with tree(dynamic()) as root, trio.open_nursery() as nursery:
+        for number in range(300):
+            await supervision.start_child("d", ChildSpec(f"{number}", member))
+        await settle()
+        nursery.start_soon(look)
+        if killed:
+            supervision.exit(supervision.whereis("d"), KILL)
+        else:
+            await supervision.terminate_child(root, "d")
+    assert max(now - before for before, now in pairwise(seen)) < 100
 
 
 @pytest.mark.otp("60")

@@ -462,10 +462,10 @@ FAULTS = (
     Fault(
         "dynamic-one-after-the-other",
         "_dynamic_supervisor.py",
-        "        await self.await_end(processes, max(graces))\n",
+        "        await self.end_all(stopped, tell, max(graces))\n",
         """\
-        for process in processes:
-            await self.await_end([process], max(graces))
+        for process in stopped:
+            await self.end_all([process], tell, max(graces))
 """,
         "each child of a dynamic supervisor has a grace of its own, one after the other",
         ("60",),

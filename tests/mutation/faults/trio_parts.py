@@ -95,8 +95,8 @@ FAULTS = (
     Fault(
         "orphans",
         "_engine.py",
-        "        await self.await_end(left, min(max(graces), 60.0), interruptible=False)",
-        "        await self.await_end(left, 3600.0, interruptible=False)",
+        "        await self.end_all(left, tell, min(max(graces), 60.0), interruptible=False)",
+        "        await self.end_all(left, tell, 3600.0, interruptible=False)",
         "a killed supervisor waits for ever for a child that traps exits",
         ("61", "T9", "Q5"),
     ),
