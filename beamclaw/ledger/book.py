@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from beamclaw.contracts.approvals import RevokeGrant
+from beamclaw.contracts.budgets import session_purse
 from beamclaw.contracts.ledger import Claim, Commit, Erase, NewEvent, ProveCommit
 from beamclaw.contracts.ledger_errors import (
     LedgerError,
@@ -101,6 +102,10 @@ class LedgerBook:
         for run in writing.runs.values():
             if run.state == "ended":
                 self._memory.runs.pop(run.run_id, None)
+        for session in writing.dropped:
+            # Now that its purse is deleted, nobody has to know that it is empty.
+            assert session.deleted_key is not None
+            self._memory.spent.pop(session_purse(session.deleted_key), None)
         self.commits += done
         return outcomes
 

@@ -13,6 +13,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadSession,
     SessionRead,
 )
+from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import memory
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
@@ -74,9 +75,9 @@ def test_one_run_ends_and_the_next_begins_in_one_transaction(opened, first):
     assert read.open_run.run_id == "r2"
 
 
-def test_a_run_lives_and_dies_in_one_transaction(opened):
-    reserve = Reserve(
-        run_id="r1",
+def reserve(run: str) -> Reserve:
+    return Reserve(
+        run_id=run,
         attempt=1,
         agent="a",
         provider="p",
@@ -84,10 +85,13 @@ def test_a_run_lives_and_dies_in_one_transaction(opened):
         at=1.0,
         bound=Usage(1, 1),
     )
+
+
+def test_a_run_lives_and_dies_in_one_transaction(opened):
     outcomes = opened.serve(
         message("r1"),
         commit(0, ops=(Take((1,)), OpenRun("r1", 2.0))),
-        commit(0, ops=(reserve,), run="r1"),
+        commit(0, ops=(reserve("r1"),), run="r1"),
         commit(0, ops=(Settle("r1", 1, 2.0, Usage(1, 1)), end()), run="r1"),
         commit(0, event(), run="r1"),
     )
@@ -161,6 +165,23 @@ def test_what_is_remembered_is_bounded(opened, monkeypatch):
         assert opened.serve(commit(1, event(), key=f"k{n}", run=f"r{n}")) == [2]
     known = opened.book._memory
     assert max(len(known.sessions), len(known.runs)) <= 4
+
+
+def test_of_what_was_deleted_nothing_is_remembered(opened):
+    for number in range(1, 4):
+        run, key = f"r{number}", f"agent:main:{number}"
+        begin = (Take((number,)), OpenRun(run, 2.0))
+        settle = Settle(run, 1, 3.0, Usage(1, 1))
+        opened.serve(message(run, key), commit(0, key=key, ops=begin))
+        assert opened.serve(
+            commit(0, key=key, run=run, ops=(reserve(run),)),
+            commit(0, key=key, run=run, ops=(settle, end(run))),
+            commit(0, key=key, ops=(DropSession(9.0),)),
+        ) == [0, 0, 0]
+    known = opened.book._memory
+    assert not known.sessions
+    assert not known.runs
+    assert {purse.scope for purse in known.spent} == {"tenant", "agent"}
 
 
 def test_taken_messages_are_kept_a_week_in_small_steps(opened):
