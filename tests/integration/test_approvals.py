@@ -181,7 +181,7 @@ class Terminal:
 
     async def until(self, words: str) -> None:
         """Until *words* are shown behind what was waited for before."""
-        with trio.move_on_after(20):
+        with trio.move_on_after(60):
             while words not in self.shown:
                 await trio.lowlevel.wait_readable(self.master)
                 self.shown += os.read(self.master, 4096).decode(errors="replace")

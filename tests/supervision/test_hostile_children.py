@@ -479,8 +479,7 @@ async def test_a_child_parked_in_an_http_client_ends_and_closes(reason):
             await wait_all_tasks_blocked(0.01)
             expected = KILLED if reason is KILL else Exited("why")
             assert await end_of("it", reason) == expected
-            with trio.fail_after(5):
-                await left.wait()
+            await left.wait()
         nursery.cancel_scope.cancel()
 
 
@@ -522,8 +521,7 @@ async def test_a_child_parked_in_a_websocket_ends_and_closes(reason, parked):
             await wait_all_tasks_blocked(0.01)
             expected = KILLED if reason is KILL else Exited("why")
             assert await end_of("it", reason) == expected
-            with trio.fail_after(5):
-                await left.wait()
+            await left.wait()
         nursery.cancel_scope.cancel()
 
 

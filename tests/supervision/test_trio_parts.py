@@ -279,9 +279,8 @@ async def main():
         assert await supervision.call("adds", 1) == 1
         first = supervision.whereis("adds")
         supervision.cast("adds", "nonsense")
-        with trio.fail_after(5):
-            while supervision.whereis("adds") in (None, first):
-                await trio.lowlevel.checkpoint()
+        while supervision.whereis("adds") in (None, first):
+            await trio.lowlevel.checkpoint()
         assert await supervision.call("adds", 2) == 2
         async with supervision.open_supervisor() as root:
             pid = supervision.spawn(parked)
