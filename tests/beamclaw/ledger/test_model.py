@@ -76,7 +76,7 @@ class Model:
             row, first = self.accepted[job.external_id]
             if first.fingerprint != job.fingerprint:
                 return IdempotencyConflict
-            return row, first.run_id, first.session_key, True, False
+            return row, first.run_id, first.session_key, first.at, True, False
         if len(self.waiting) >= LIMIT:
             return Overloaded
         if job.run_id in self.runs:
@@ -87,7 +87,7 @@ class Model:
         self.journals.setdefault(job.session_key, [])
         self.runs[job.run_id] = ModelRun(job.session_key)
         self.waiting[row] = job.run_id
-        return row, job.run_id, job.session_key, False, fresh
+        return row, job.run_id, job.session_key, job.at, False, fresh
 
     def commit(self, job: Commit) -> object:  # noqa: PLR0911 -- a table of rules
         key, claim = job.session_key, job.claim
