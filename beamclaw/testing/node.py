@@ -43,7 +43,9 @@ import trio
 from beamclaw import commands, files, web
 from beamclaw.cli.parser import parse
 from beamclaw.cli.run import run
+from beamclaw.config.last_good import load_kept
 from beamclaw.config.loader import load
+from beamclaw.config.problems import ConfigError
 from beamclaw.config.schema import FilesConfig
 from beamclaw.contracts import names, points
 from beamclaw.contracts.approvals import Clear, Clearance
@@ -227,7 +229,7 @@ class _Runs:
         return Clear()
 
 
-def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
+def toolbox(folder: Path, data: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
     """The tools of *agent*."""
     leave = Leave(folder / "script")
     world = World(
@@ -241,7 +243,7 @@ def toolbox(folder: Path, agent: str) -> Mapping[str, Tool | SessionTool]:
         exec_, process = _commands(folder, agent)
         return {**world.tools(), "exec": _Runs(folder, exec_), "process": process}
     if agent == READER:
-        return {**world.tools(), **_web_tools()}
+        return {**world.tools(), **_web_tools(data)}
     if agent == CHIEF:
         return {**world.tools(), **session_tools()}
     if agent == EDITOR:
@@ -264,9 +266,14 @@ def _file_tools(folder: Path) -> Mapping[str, Tool]:
 
 
 @lru_cache
-def _web_tools() -> Mapping[str, Tool]:
-    """For the pages that the configuration admits."""
-    config = load(os.environ).config
+def _web_tools(data: Path) -> Mapping[str, Tool]:
+    """For the pages that the configuration admits, or did while it could be used."""
+    try:
+        config = load(os.environ, data=data).config
+    except ConfigError:
+        kept = load_kept(os.environ, data=data)
+        assert kept is not None
+        config = kept[0].config
     given = web.web_tools(config, Outside(), names.DEFAULT_TENANT)
     return {tool.spec.name: tool for tool in given}
 
@@ -278,7 +285,7 @@ def main(arguments: Sequence[str]) -> int:
     if options is None:
         return 0
     with points.hooked(Killer(folder)):
-        return run(options, partial(toolbox, folder))
+        return run(options, partial(toolbox, folder, options.data))
 
 
 if __name__ == "__main__":

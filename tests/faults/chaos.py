@@ -469,7 +469,11 @@ async def one(folder: Path, *, faults: int, seed: int) -> Report:
     if which("cc") is not None:
         control = Control(folder / "control")
         env = environment(build(folder), folder / "data", control=control)
-    async with open_stage(folder, kind=ChaosStage, env=env, anew=True) as stage:
+    # It may die while its file is broken.
+    options = ("--last-good",)
+    async with open_stage(
+        folder, kind=ChaosStage, env=env, anew=True, options=options
+    ) as stage:
         chaos = Chaos(stage, faults, seed, control)
         try:
             await stage.ends(chaos.play)

@@ -10,7 +10,7 @@ import secrets
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -724,6 +724,7 @@ async def open_stage(
     anew: bool = False,
     kind: "type[Stage] | None" = None,
     env: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> AsyncIterator[Any]:
     """A stage in *folder*, its node up; *orders* are its first ones.
 
@@ -732,7 +733,7 @@ async def open_stage(
     of the configuration. *between* is called when the node has died of orders that have
     others behind them. With *anew* an interpreter of its own begins with each life of the
     node, else it is forked. *kind* is a stage of another sort, *env* more of the node's
-    environment.
+    environment, *options* those of its command line.
     """
     first, *rest = orders or (Orders(record=False),)
     first.give(folder)
@@ -754,6 +755,7 @@ async def open_stage(
         node = Node(
             data=folder / "data",
             env={FOLDER: str(folder), "BEAMCLAW_CONFIG": str(config), **(env or {})},
+            options=options,
             program=PROGRAM,
             token=secrets.token_hex(16) if token is None else token,
             forks=None if anew else forks_of(PROGRAM),
