@@ -1,5 +1,6 @@
 """A turn that a client waits for: ``agent``, ``agent.wait``."""
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
@@ -66,7 +67,7 @@ async def agent(context: Context, params: AgentParams) -> object:
     if params.deliver and not params.best_effort_deliver:
         raise talking.cannot_deliver()
     where = await _place(context, params)
-    settings = talking.settings(params.thinking)
+    settings = talking.settings(params.thinking, params.timeout * 1000)
     if params.extra_system_prompt:
         settings = attrs.evolve(settings, instructions=params.extra_system_prompt)
     message = talking.inbound(
@@ -77,7 +78,7 @@ async def agent(context: Context, params: AgentParams) -> object:
         model=_model(params),
         params=settings,
     )
-    began = context.now_ms
+    began, began_ms = trio.current_time(), context.now_ms
     topic = names.topic(context.tenant, where.key)
     with context.bus.subscribe(topic) as subscription:
         receipt = await talking.hand_in(context, message)
@@ -97,13 +98,25 @@ async def agent(context: Context, params: AgentParams) -> object:
             subscription,
             join=receipt.duplicate,
         )
+        end = None
+        # The turn knows its time, also when nobody is here any more. That in which it
+        # waits, for its turn or for a person, is the client's alone.
         with trio.move_on_after(params.timeout or float("inf")):
-            async with aclosing(run) as values:
-                async for value in values:
-                    if isinstance(value, RunEnded):
-                        return _result(value, receipt.run_id, context.now_ms - began)
-    await abort(context.bus, context.tenant, receipt.session_key, receipt.run_id)
-    return {"runId": receipt.run_id, "status": "timeout", "summary": "timeout"}
+            end = await _end_of(run)
+    if end is None:
+        await abort(context.bus, context.tenant, receipt.session_key, receipt.run_id)
+    late = params.timeout and trio.current_time() - began >= params.timeout
+    if end is None or (late and end.outcome == "limited"):
+        return {"runId": receipt.run_id, "status": "timeout", "summary": "timeout"}
+    return _result(end, receipt.run_id, context.now_ms - began_ms)
+
+
+async def _end_of(run: AsyncGenerator[object]) -> RunEnded | None:
+    async with aclosing(run) as values:
+        async for value in values:
+            if isinstance(value, RunEnded):
+                return value
+    return None
 
 
 async def _place(context: Context, params: AgentParams) -> talking.Place:

@@ -246,9 +246,33 @@ async def test_a_message_says_how_long_its_turn_may_take(start, method, where):
         asked = {where: KEY, "message": "hi", "idempotencyKey": "k1", "timeoutMs": 250}
         assert (await talk.call(method, asked))["payload"]["status"] == "started"
         await talk.call("agent.wait", {"runId": "k1", "timeoutMs": 60_000})
-        found = (await talk.call("chat.history", {"sessionKey": KEY}))["payload"]
-        said = found["messages"][-1]["content"][-1]["text"]
-        assert "0.25 seconds (as was asked for with the message)" in said
+        assert "0.25 seconds (as was asked for with the message)" in await last_words(
+            talk
+        )
+
+
+async def last_words(talk: Talk) -> str:
+    found = (await talk.call("chat.history", {"sessionKey": KEY}))["payload"]
+    return found["messages"][-1]["content"][-1]["text"]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_the_time_of_an_agent_s_turn_is_over_though_its_client_may_be_gone(
+    start, leaves
+):
+    given = {"message": "hi", "idempotencyKey": "k1", "sessionKey": KEY, "timeout": 1}
+    async with start(providers=SLOW):
+        async with connected(port()) as talk:
+            asked = await talk.request("agent", given)
+            assert (await talk.answer(asked))["payload"]["status"] == "accepted"
+            if not leaves:
+                late = {"runId": "k1", "status": "timeout", "summary": "timeout"}
+                assert (await talk.answer(asked))["payload"] == late
+        async with connected(port()) as talk:
+            await talk.call("agent.wait", {"runId": "k1", "timeoutMs": 60_000})
+            if leaves:
+                words = "1 seconds (as was asked for with the message)"
+                assert words in await last_words(talk)
 
 
 async def test_a_message_that_another_ones_turn_answers_is_over_with_that(start):
