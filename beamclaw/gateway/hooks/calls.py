@@ -56,6 +56,7 @@ class Said:
     Attributes:
         session: A key that lasts; None: a conversation of this call alone.
         sender: Which hook.
+        seconds: How long the turn may take; None: as configured.
     """
 
     agent: str
@@ -64,6 +65,7 @@ class Said:
     sender: str
     model: str | None = None
     thinking: ThinkingLevel | None = None
+    seconds: int | None = None
 
 
 def read(name: str, body: object, hooks: HooksConfig, agents: Agents) -> Said | None:
@@ -106,6 +108,7 @@ class _Rules:
             sender=body.name or "agent",
             model=body.model,
             thinking=body.thinking,
+            seconds=body.timeout_seconds or None,
         )
 
     def mapped(self, name: str, mapping: HookConfig, body: object) -> Said:
@@ -157,8 +160,6 @@ def _refuse_undone(body: AgentBody) -> None:
         raise invalid(
             "a call is answered at once; follow the turn at /api/runs/{runId}/events"
         )
-    if body.timeout_seconds is not None:
-        raise invalid("a turn's time is limits.turn.seconds; leave timeoutSeconds out")
 
 
 def filled(template: str, body: object) -> str:

@@ -77,7 +77,8 @@ class _Door:
     async def _hand_in(
         self, wanted: Said, name: str, key: str | None, asked: Asked
     ) -> str:
-        rest, params = self.rest, ModelParams(thinking=wanted.thinking)
+        rest = self.rest
+        params = ModelParams(thinking=wanted.thinking, seconds=wanted.seconds)
         try:
             rest.node.check(wanted.agent, wanted.model, params)
         except (UnknownAgent, UnknownModel) as error:

@@ -34,14 +34,19 @@ async def call(node, name, body, *, token: str | None = HOOK, **headers):
 
 async def test_an_agent_is_given_something_to_do_in_a_conversation_of_its_own():
     async with running(hooks=HOOKS) as node:
-        body = {"message": "do it", "name": "Mail", "thinking": "low"}
+        body = {
+            "message": "do it",
+            "name": "Mail",
+            "thinking": "low",
+            "timeoutSeconds": 9,
+        }
         answer = await call(node, "agent", body)
         assert (answer.status, answer.json["ok"]) == (200, True)
         (inbound,) = node.tenant.inbounds
     assert inbound.run_id == answer.json["runId"]
     assert inbound.session_key.startswith("agent:main:hook:")
     assert inbound.messages[-1].text == "do it"
-    assert inbound.params.thinking == "low"
+    assert (inbound.params.thinking, inbound.params.seconds) == ("low", 9)
     assert inbound.sender == "hook:Mail"
     # Whoever made the other program call: words of strangers.
     assert inbound.tainted
@@ -139,7 +144,7 @@ async def test_without_hooks_there_is_nothing():
         ("agent", {"message": "x", "agentId": "bob"}, 400, "hooks.agents"),
         ("agent", {"message": "x", "sessionKey": "main"}, 400, "allow_session_key"),
         ("agent", {"message": "x", "deliver": True}, 400, "no channels"),
-        ("agent", {"message": "x", "timeoutSeconds": 9}, 400, "limits.turn.seconds"),
+        ("agent", {"message": "x", "timeoutSeconds": -1}, 400, "timeoutSeconds"),
         ("agent", {"message": "x", "waitForCompletion": True}, 400, "/events"),
         ("agent", {"message": "x", "model": "no/such"}, 400, "no"),
         ("agent", {"message": "x" * 20_000}, 413, "max_body_bytes"),
