@@ -23,10 +23,12 @@ def reserved(known: Known) -> Iterator[str]:
         for call in known.calls:
             if known.life_of(call) > life or known.is_deleted(book, call.marker):
                 continue
-            if call.marker not in keys:
+            # What is summed up may begin with what became of a command or a sub-agent.
+            key = keys.get(call.marker) or keys.get(f"re:{call.marker}")
+            if key is None:
                 yield f"{call.marker}: asked, and in no ledger"
             else:
-                made[keys[call.marker]] += 1
+                made[key] += 1
         asked.update(row["key"] for row in book.usage)
         for key, count in made.items():
             if count > asked[key]:
