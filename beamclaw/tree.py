@@ -307,6 +307,7 @@ def _tenant(
         outputs_seconds=config.tools.keep_seconds,
         max_grants=config.tools.max_grants,
         max_batch=config.ledger.max_batch,
+        cache_bytes=config.ledger.cache_bytes,
         outside=outside,
         troubles=troubles,
     )

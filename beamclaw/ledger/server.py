@@ -35,6 +35,7 @@ from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.storage import (
+    CACHED,
     Access,
     Broken,
     Connect,
@@ -110,6 +111,7 @@ class LedgerServer(supervision.Server):
         outputs_seconds: How long is kept what tools said and the model did not get.
         max_grants: How much may be allowed for good; so much of what was revoked is kept.
         max_batch: Commits in one transaction at most.
+        cache_bytes: How much of the file the writer holds in memory; who reads, half.
         outside: Clock, ids, and whether there are threads.
         connect: How the database is connected to; None: as the outside has it.
         patience: How long to wait for the threads of a generation that died, in seconds.
@@ -130,6 +132,7 @@ class LedgerServer(supervision.Server):
     )
     _max_grants: int = attrs.field(kw_only=True, alias="max_grants", default=MOST)
     _max_batch: int = attrs.field(kw_only=True, alias="max_batch", default=512)
+    _cache_bytes: int = attrs.field(kw_only=True, alias="cache_bytes", default=CACHED)
     _outside: Outside = attrs.field(kw_only=True, alias="outside", factory=Outside)
     _connect: Connect | None = attrs.field(kw_only=True, alias="connect", default=None)
     _patience: float = attrs.field(kw_only=True, alias="patience", default=10.0)
@@ -310,7 +313,9 @@ class LedgerServer(supervision.Server):
 
     def _open_writes(self) -> Writes[Job]:
         private_folder(self._path.parent)
-        connection = open_database(self._path, LEDGER, self._opens)
+        connection = open_database(
+            self._path, LEDGER, self._opens, cache_bytes=self._cache_bytes
+        )
         try:
             with in_words(self._path, LEDGER.what):
                 own(connection, self._tenant, self._epoch)
@@ -338,7 +343,10 @@ class LedgerServer(supervision.Server):
         return self._writes
 
     def _open_reads(self) -> Reads[Read | _Probe]:
-        return Reads(open_reader(self._path, self._opens), self._read)
+        connection = open_reader(
+            self._path, self._opens, cache_bytes=self._cache_bytes // 2
+        )
+        return Reads(connection, self._read)
 
     def _read(self, connection: Connection, job: Read | _Probe) -> object:
         if isinstance(job, _Probe):

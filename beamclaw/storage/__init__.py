@@ -7,7 +7,12 @@ for whatever can be wrong with a file.
 
 from beamclaw.storage._connecting import Connect, Connection, connect_sqlite
 from beamclaw.storage._copying import copy_database, recognise
-from beamclaw.storage._database import open_database, open_guard, open_reader
+from beamclaw.storage._database import (
+    CACHED,
+    open_database,
+    open_guard,
+    open_reader,
+)
 from beamclaw.storage._driver import Access, Broken, Driver, StillInUse, StillOpen
 from beamclaw.storage._examining import integrity
 from beamclaw.storage._folder import (
@@ -39,6 +44,7 @@ from beamclaw.storage._writer import (
 )
 
 __all__ = [
+    "CACHED",
     "PUT_ASIDE",
     "RESTORE",
     "Access",

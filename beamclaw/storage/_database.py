@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Generator
 from pathlib import Path
+from typing import Final
 
 from beamclaw.contracts.points import point
 from beamclaw.contracts.store import DataFolderError
@@ -28,16 +29,22 @@ from beamclaw.storage._words import is_full
 
 # Bytes of a file that is written anew when its schema moves up, at most.
 _REWRITTEN = 256 * 1024 * 1024
+# Bytes of a database that a connection holds in memory, if nobody says another number.
+CACHED: Final = 8 * 1024**2
 # The oldest with everything the statements here use (several targets of an upsert).
 _OLDEST = (3, 35, 0)
 
 
 def open_database(
-    path: Path, schema: Schema, connect: Connect = connect_sqlite
+    path: Path,
+    schema: Schema,
+    connect: Connect = connect_sqlite,
+    *,
+    cache_bytes: int = CACHED,
 ) -> sqlite3.Connection:
     """The file's one writing connection; an absent file is made, an older one migrated.
 
-    The folder exists. Blocks on the disk.
+    The folder exists. *cache_bytes* of it are held in memory, at most. Blocks on the disk.
 
     Raises:
         DataFolderError: The file is damaged, another program's, from a newer version,
@@ -53,10 +60,17 @@ def open_database(
         if version is None:
             _create(path, schema, connect)
             version = schema.version
-        return _open(path, schema, connect, version)
+        connection = _open(path, schema, connect, version)
+        set_pragmas(connection, cache_size=-(cache_bytes // 1024))
+        return connection
 
 
-def open_reader(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+def open_reader(
+    path: Path,
+    connect: Connect = connect_sqlite,
+    *,
+    cache_bytes: int = CACHED,
+) -> sqlite3.Connection:
     """A connection that only reads, beside the writing one.
 
     It cannot write either: if it is the last one to close, after the writing one has
@@ -67,7 +81,12 @@ def open_reader(path: Path, connect: Connect = connect_sqlite) -> sqlite3.Connec
     """
     with in_words(path, "database"):
         connection = connect(uri_of(path, "ro"))
-        set_pragmas(connection, query_only=1, cache_size=-4_000, temp_store="memory")
+        set_pragmas(
+            connection,
+            query_only=1,
+            cache_size=-(cache_bytes // 1024),
+            temp_store="memory",
+        )
         return connection
 
 
@@ -127,7 +146,6 @@ def _open(
             checkpoint_fullfsync=1,
             # 16 MB: a page that changes at each commit goes to the file once per round.
             wal_autocheckpoint=4_096,
-            cache_size=-8_000,
             temp_store="memory",
             journal_size_limit=64 * 1024 * 1024,
         )

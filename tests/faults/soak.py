@@ -69,6 +69,8 @@ agents:
 tools: {{exec: {{mode: 'off', keep_seconds: 2, keep_finished: 8}}}}
 sessions: {{idle_seconds: {idle}, retention: {{every_seconds: 2}}}}
 logging: {{level: error}}
+# What the database holds in memory rises for as long as it is not full.
+ledger: {{cache_bytes: 65536}}
 """
 
 

@@ -34,6 +34,11 @@ class LedgerConfig:
     """What is written to disk, and how."""
 
     max_batch: Count = key(512, "Commits that share one transaction, at most.")
+    cache_bytes: Annotated[int, Range(65_536, 4 * 1024**3)] = key(
+        8 * 1024**2,
+        "Bytes of it that whoever writes it holds in memory, at most; whoever reads it\n"
+        "holds half as much.",
+    )
 
 
 @frozen(kw_only=True)

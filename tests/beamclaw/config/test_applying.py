@@ -58,6 +58,7 @@ def test_what_waits_for_a_start_says_why():
         ("", "gateway: {port: 5, max_messages: 5}", ["gateway/listener"], []),
         ("", "gateway: {port: 5, auth: {rate_limit: {window: 5}}}", ["gateway"], []),
         ("", "ledger: {max_batch: 5}", [], ["ledger.max_batch"]),
+        ("", "ledger: {cache_bytes: 70000}", [], ["ledger.cache_bytes"]),
         (
             "tools: {max_calls: 7}",
             "tools: {max_calls: 9, profile: minimal}",

@@ -24,6 +24,7 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger import Owner
 from beamclaw.ledger.server import LOOK_AGAIN
+from beamclaw.storage import connect_sqlite
 from supervision.testing import settle
 from tests.support.ledgers import (
     INLINE,
@@ -526,6 +527,26 @@ async def test_inline_it_needs_no_time(path, autojump_clock):
         await ledger.begin()
         await ledger.read()
     assert trio.current_time() == 0.0
+
+
+async def test_of_its_file_so_much_is_held_in_memory_as_may_be(path):
+    told: list[str] = []
+
+    def connect(database: str) -> sqlite3.Connection:
+        connection = connect_sqlite(database)
+        connection.set_trace_callback(told.append)
+        return connection
+
+    async with open_ledger(path, connect=connect, cache_bytes=131_072) as ledger:
+        await ledger.begin()
+        await ledger.read()
+    sizes = [each for each in told if each.startswith("PRAGMA cache_size")]
+    # Who writes it, who reads it, and the guard that holds next to nothing.
+    assert sorted(sizes) == [
+        "PRAGMA cache_size=-128",
+        "PRAGMA cache_size=-64",
+        "PRAGMA cache_size=-8",
+    ]
 
 
 async def test_many_clients_at_once(path):
