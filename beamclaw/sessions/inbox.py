@@ -21,7 +21,7 @@ class Inbox:
     """See the module. Belongs to one session, whose process it tells of a `Quiet`.
 
     Attributes:
-        pending: The messages by their ids, in the order in which they came.
+        pending: The messages by their ids, in their order: that in which they came.
         handed: Of those, what the run in progress was given.
         gathering: Messages came a moment ago, and more may follow.
     """
@@ -43,11 +43,13 @@ class Inbox:
         return True
 
     def add(self, rows: Iterable[InboxRow]) -> None:
-        """What was read, in this order, and may be known."""
+        """What was read, and may be known."""
         for row in rows:
             self._read_to = max(self._read_to, row.id)
             if row.id not in self.pending:
                 self._put(row)
+        # What was written in silence is read behind a later one that has rung.
+        self.pending = dict(sorted(self.pending.items()))
 
     def see(self, rows: tuple[InboxRow, ...]) -> None:
         """These are all there are: others were taken by a run."""

@@ -3,12 +3,15 @@
 import attrs
 import pytest
 
+from beamclaw.contracts.codec import encode
 from beamclaw.contracts.intake import taken
+from beamclaw.contracts.ledger_inbox import InboxRow
 from beamclaw.contracts.messages import ModelParams, said
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.subagents import ChildEnd
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.sessions.inbox import Inbox
 from beamclaw.sessions.lane import (
     Begin,
     Close,
@@ -208,3 +211,24 @@ BEHIND = tuple(attrs.evolve(each, inbox_id=9) for each in announced("r"))
 )
 def test_what_relatives_change(lane: Lane, step: Step) -> None:
     assert decide(lane, Rules(revive_limit=5)) == step
+
+
+# --- what it knows of its inbox
+
+
+def row(number: int) -> InboxRow:
+    body = encode(INBOUND, Inbound)
+    return InboxRow(id=number, session_key="s", run_id=f"r{number}", at=0.0, body=body)
+
+
+def test_what_is_read_behind_a_later_one_that_has_rung_goes_before_it() -> None:
+    inbox = Inbox(collect_seconds=1.0)
+    assert inbox.ring(row(3))
+    inbox.add([row(2), row(3), row(4)])
+    assert list(inbox.pending) == [2, 3, 4]
+    # The others have been taken by a run.
+    inbox.see((row(1), row(4)))
+    assert list(inbox.pending) == [1, 4]
+    # Its ring comes late: it was read before.
+    assert not inbox.ring(row(3))
+    assert list(inbox.pending) == [1, 4]
