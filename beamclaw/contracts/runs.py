@@ -57,6 +57,14 @@ class Progress:
         """The turn's text so far."""
         return told(self.base, "".join(self.pieces))
 
+    def heard(self, attempt: int) -> int | None:
+        """Characters that have come of the model call *attempt*.
+
+        None: of that the run knows nothing. A death has cut it, and this is a successor
+        that has not taken over yet.
+        """
+        return self.received if attempt == self.attempt else None
+
 
 @frozen(kw_only=True)
 class RunOrder:

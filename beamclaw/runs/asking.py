@@ -258,7 +258,7 @@ class Asking:
             patient=not self._has_another,
             wait_for=record.wait_for,
             say=self._say,
-            heard=self._heard,
+            heard=self.heard,
             use=partial(self._key.__setitem__, provider),
             seconds=self.seconds_left(),
         )
@@ -305,7 +305,8 @@ class Asking:
         left = turn.failed + 1 < self.limits.failures
         return left and turn.link < len(self.definition.fallbacks)
 
-    def _heard(self, length: int) -> None:
+    def heard(self, length: int) -> None:
+        """So many characters have come of the call in progress, seen or not."""
         self.record.progress.received = length
 
     def _say(self, text: str) -> None:

@@ -91,6 +91,9 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     except BudgetReached:
         record.back()
         return _Summary()
+    # Nobody sees its text, but who stops the turn pays for what had come of it.
+    wiring.flusher.publish(record.progress)
+    wiring.flusher.restart(record.progress, attempt, record.turn.text)
     record.wait_for("model", f"a summary by {provider}/{model}")
     call = ModelCall(
         wiring=wiring,
@@ -105,7 +108,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         patient=False,
         wait_for=_tell_nobody,
         say=_tell_nobody,
-        heard=_tell_nobody,
+        heard=asking.heard,
         use=_tell_nobody,
     )
     seconds = min(wiring.summary_seconds, asking.seconds_left())

@@ -39,9 +39,12 @@ class Closing:
         outcome: Outcome,
         text: str = "",
         error: str | None = None,
-        received: int = 0,
+        received: int | None = None,
     ) -> None:
-        """End the open turn in the run's place; a late commit of it is refused."""
+        """End the open turn in the run's place; a late commit of it is refused.
+
+        *received*: as `beamclaw.sessions.ends.closed` has it.
+        """
         transcript = self._journal.transcript
         turn = transcript.turn
         assert turn is not None

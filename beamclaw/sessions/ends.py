@@ -42,14 +42,15 @@ def closed(
     at: float,
     place: Place,
     error: str | None = None,
-    received: int = 0,
+    received: int | None = None,
 ) -> End:
     """The open turn is ended in its run's place.
 
     *text* is what there is of the answer that was under way, of *received* characters
-    with all that a person does not see. If a person stopped it, that model call is
-    settled by what was reserved for its prompt, and what came: it may have been billed;
-    else by all that it could cost. Tool calls without a result get one.
+    with all that a person does not see; None: how far that call had come nobody knows.
+    If a person stopped it, and that is known, it is settled by what was reserved for its
+    prompt, and what came: it may have been billed; else by all that it could cost. Tool
+    calls without a result get one.
     """
     turn = transcript.turn
     assert turn is not None
@@ -57,7 +58,7 @@ def closed(
     ops: list[Op] = []
     if turn.asking:
         reserved, came = turn.reserved, None
-        if outcome == "aborted":
+        if outcome == "aborted" and received is not None:
             came = max(tokens.of_text(text), -(-received // tokens.BYTES_PER_TOKEN))
         # Where nobody knows how far it had come, it counts as all it could cost.
         output = reserved.bound.output if came is None else came

@@ -503,10 +503,12 @@ class Session(supervision.Server):
 
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before."""
-        while self._journal.transcript.turn is not None:
+        while (turn := self._journal.transcript.turn) is not None:
             try:
                 await self._closing.turn(
-                    "aborted", self._partial(progress), received=progress.received
+                    "aborted",
+                    self._partial(progress),
+                    received=progress.heard(turn.attempt),
                 )
             except SequenceConflict:
                 await self._catch_up()

@@ -23,6 +23,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
+from beamclaw.contracts.sessions import abort
 from beamclaw.testing.world import World
 from supervision.testing import Recorder
 from tests.beamclaw.sessions.conftest import (
@@ -157,6 +158,22 @@ async def test_a_call_that_was_cut_by_a_death_counts_as_all_it_could_cost(
     assert purse.calls == 2
     assert purse.tokens > MAX_OUTPUT
     assert purse.cost > 10 * MAX_OUTPUT
+
+
+async def test_what_a_death_has_cut_counts_though_a_person_stops_the_turn_then(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.scripts = [held]
+    receipt = await tenant.send("hello")
+    await held.reached.wait()
+    # Its session rests before it begins a successor.
+    await tenant.kill(f"default/run/{receipt.run_id}")
+    assert await abort(tenant.bus, "default", KEY, receipt.run_id)
+    assert (await tenant.end(receipt)).outcome == "aborted"
+    purse = (await spent())[Purse("session", KEY, "")]
+    assert purse.calls == 1
+    assert purse.tokens > MAX_OUTPUT
 
 
 async def test_what_failed_before_it_said_anything_costs_nothing(

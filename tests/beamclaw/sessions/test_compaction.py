@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.contracts import tokens
 from beamclaw.contracts.budgets import Cap
 from beamclaw.contracts.context import trimmed
 from beamclaw.contracts.journal import Compacted, read
@@ -26,6 +27,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
+from beamclaw.contracts.sessions import abort
 from beamclaw.testing.world import World
 from tests.beamclaw.sessions.conftest import KEY, MAX_OUTPUT, Model, Script, Tenant
 from tests.beamclaw.sessions.test_session import Held
@@ -159,6 +161,21 @@ async def test_a_summary_that_broke_off_is_paid_for_what_came_of_it(
     assert one.method == "trim"
     assert one.usage.input == 900
     assert one.usage.output > 0
+
+
+async def test_a_summary_that_a_person_stops_is_paid_for_what_came_of_it(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held = Held(LONG)
+    model.scripts = [model_of(held)]
+    async with open_tenant(window=WINDOW) as tenant:
+        await talk(tenant, 3)
+        receipt = await tenant.send(LONG)
+        await held.reached.wait()
+        assert await abort(tenant.bus, "default", KEY, receipt.run_id)
+        end = await tenant.end(receipt)
+    assert (end.outcome, end.text) == ("aborted", "")
+    assert end.usage.output >= tokens.of_text(LONG) // 2
 
 
 async def test_where_money_is_short_no_model_is_asked_for_a_summary(
