@@ -311,6 +311,7 @@ class Forked:
         covered: The last event, in that journal, that a summary stands for.
         tainted: Words of strangers are among the messages.
         owed: See :class:`beamclaw.contracts.transcript.Transcript`.
+        agent: Who answers, if the other one was handed over.
     """
 
     source: str
@@ -322,6 +323,7 @@ class Forked:
     counted: tuple[int, int] = (0, 0)
     tainted: bool = False
     owed: tuple[str, ...] = ()
+    agent: str | None = None
 
 
 Body = (

@@ -227,6 +227,7 @@ def _forked(body: Forked, seq: int, at: float) -> Transcript:
         covered=body.covered + here,
         counted=body.counted,
         at=at,
+        agent=body.agent,
         tainted=body.tainted,
         owed=body.owed,
     )

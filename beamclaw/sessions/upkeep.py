@@ -286,9 +286,13 @@ class Upkeep:
     async def _fork(self, row: SessionRow, order: ForkSession) -> str:
         events = await self._journal.all()
         at = order.at
-        if at is None:
+        if at is not None:
+            _check_rest(events, at)
+        elif self._journal.transcript.turn is None:
+            # What came behind the last turn (a note, a hand-over) is part of it, too.
+            at = len(events)
+        else:
             at = rests(path(events))[-1]
-        _check_rest(events, at)
         state = await replayed(events, at)
         forked = Forked(
             source=self._key,
@@ -300,6 +304,7 @@ class Upkeep:
             counted=state.counted,
             tainted=state.tainted,
             owed=state.owed,
+            agent=state.agent,
         )
         try:
             await self._begin_fork(row, order.key, forked)

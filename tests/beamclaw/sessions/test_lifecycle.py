@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock
 
 import supervision
-from beamclaw.contracts import lifecycle
+from beamclaw.contracts import lifecycle, names
 from beamclaw.contracts.budgets import Cap
-from beamclaw.contracts.journal import Compacted
+from beamclaw.contracts.journal import Compacted, RunStarted
 from beamclaw.contracts.journal import read as read_body
 from beamclaw.contracts.ledger_errors import IdempotencyConflict, SessionExists
 from beamclaw.contracts.ledger_reads import (
@@ -40,7 +40,7 @@ from beamclaw.contracts.path import rests
 from beamclaw.contracts.points import SIDES, hooked
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.session_meta import BadSetting, SessionMeta
-from beamclaw.contracts.sessions import RunEnded
+from beamclaw.contracts.sessions import HandTo, RunEnded
 from beamclaw.contracts.transcript import Transcript, replay
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.upkeep import Upkeep
@@ -52,6 +52,7 @@ from .test_session import Held
 
 Open = Callable[..., AbstractAsyncContextManager[Tenant]]
 FORK = "agent:main:fork:1"
+EARLIER = "agent:main:fork:2"
 
 
 async def order(tenant: Tenant, request: supervision.Call[Any], key: str = KEY) -> Any:
@@ -451,6 +452,35 @@ async def test_a_fork_goes_its_own_way(
     assert told(model) == ["one", "you said: one", "there"]
     await tenant.ask("here")
     assert told(model) == ["one", "you said: one", "here"]
+
+
+async def test_in_a_fork_of_what_was_handed_over_the_same_agent_answers(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    before = await rest()
+    session = names.session("default", KEY)
+    await supervision.call(session, HandTo(agent="other", by="anna"))
+    await order(tenant, ForkSession(key=FORK))
+    await order(tenant, ForkSession(key=EARLIER, at=before))
+    await tenant.ask("two", key=FORK)
+    await tenant.ask("two", key=EARLIER)
+    assert [await answers(key) for key in (FORK, EARLIER)] == ["other", "main"]
+
+
+async def test_a_fork_begins_with_what_was_noted_behind_the_last_turn(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    await order(tenant, NoteSession(text="by the way"))
+    await order(tenant, ForkSession(key=FORK))
+    assert await texts(FORK) == ["one", "you said: one", "by the way"]
+
+
+async def answers(key: str) -> str:
+    """Which agent the last turn of a session was of."""
+    bodies = map(read_body, await supervision.call("default/ledger", ReadJournal(key)))
+    return [body.agent for body in bodies if isinstance(body, RunStarted)][-1]
 
 
 async def test_a_fork_stands_when_its_source_is_deleted(
