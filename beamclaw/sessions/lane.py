@@ -137,9 +137,10 @@ def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
                 return Quarantine(lane.revivals)
             return Revive() if lane.intake else Wait()
         case Lane(pending=(first, *_)):
-            if not lane.intake or (lane.gathering and _mode(first, rules) == "collect"):
+            more = _together(lane.pending, rules)
+            if not lane.intake or (lane.gathering and _may_grow(first, more, rules)):
                 return Wait()
-            return Begin(first, _together(lane.pending, rules))
+            return Begin(first, more)
         case _:
             return Idle()
 
@@ -183,6 +184,14 @@ def _together(pending: tuple[Pending, ...], rules: Rules) -> tuple[Pending, ...]
             break
         more.append(each)
     return tuple(more)
+
+
+def _may_grow(first: Pending, more: tuple[Pending, ...], rules: Rules) -> bool:
+    """Whether what comes next may be taken together with these.
+
+    Else nobody waits for it, or those who write without a pause are never answered.
+    """
+    return _mode(first, rules) == "collect" and len(more) + 1 < rules.collect_most
 
 
 def _orderer(pending: Pending) -> str | None:

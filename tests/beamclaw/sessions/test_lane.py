@@ -154,6 +154,14 @@ def test_messages_are_collected_until_it_is_quiet() -> None:
     assert decide(other, Rules(revive_limit=5)) == Begin(other.pending[0])
 
 
+def test_who_writes_without_a_pause_is_answered_when_a_turn_can_take_no_more() -> None:
+    rules = Rules(revive_limit=5, collect_most=3)
+    gathering = attrs.evolve(FREE, pending=queued(*NINE[:2]), gathering=True)
+    assert decide(gathering, rules) == Wait()
+    full = attrs.evolve(gathering, pending=queued(*NINE[:4]))
+    assert decide(full, rules) == Begin(full.pending[0], full.pending[1:3])
+
+
 def test_a_new_session_takes_everything_that_was_given() -> None:
     assert taken(INBOUND, fresh=True) == INBOUND.messages
 
