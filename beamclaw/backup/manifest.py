@@ -23,6 +23,8 @@ MAX_MANIFEST: Final = 256 * 1024 * 1024
 NOT_KEPT: Final = frozenset({"node.lock", "node.sock", RESTORE, MANIFEST})
 _MAX_NAME: Final = 4096
 _SHA256: Final = 64
+# Seconds since the epoch: a day of the year 9892, which calendars still know everywhere.
+_LATEST: Final = 250_000_000_000
 
 
 class BackupRefused(Exception):  # noqa: N818 -- a situation
@@ -96,15 +98,21 @@ def decode(text: bytes) -> Manifest:
         )
     try:
         return _structured(plain)
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError, AttributeError):
         raise BackupRefused("its list is damaged") from None
 
 
 def _structured(plain: Mapping[str, Any]) -> Manifest:
     schemas = cast("Mapping[object, object]", plain["schemas"])
+    version, made_at = str(plain["version"]), float(plain["made_at"])
+    # Whoever looks at the backup is shown both, and told which database it lacks.
+    if not (version.isprintable() and 0 <= made_at < _LATEST):
+        raise ValueError(version)
+    if any(bad_name(str(name)) for name in schemas):
+        raise ValueError(schemas)
     return Manifest(
-        version=str(plain["version"]),
-        made_at=float(plain["made_at"]),
+        version=version,
+        made_at=made_at,
         schemas={str(name): int(cast("int", no)) for name, no in schemas.items()},
         entries=tuple(_entry(row) for row in plain["entries"]),
         left_out=tuple(

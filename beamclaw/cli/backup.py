@@ -54,9 +54,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     result(f"{to}: {_summary(manifest)}")
     for each in manifest.left_out:
-        tell(f"not in it: {each.name} ({each.why})")
+        _tell_left_out(each)
     for each in outside:
-        tell(f"not in it: {each.name} ({each.why}); keep a copy of it, too")
+        _tell_left_out(each, "; keep a copy of it, too")
     tell("it holds the token and all conversations: keep it as you keep those")
     return 0
 
@@ -173,8 +173,16 @@ def _list(manifest: Manifest, options: argparse.Namespace) -> None:
     for entry in manifest.entries:
         result(f"{_size(entry.size):>9}  {entry.name}")
     for each in manifest.left_out:
-        tell(f"not in it: {each.name} ({each.why})")
+        _tell_left_out(each)
     tell(f"whole: {_summary(manifest)}")
+
+
+def _tell_left_out(each: LeftOut, more: str = "") -> None:
+    # An agent may have chosen the name, and a terminal obeys what stands in it.
+    name, reason = (
+        text if text.isprintable() else repr(text) for text in (each.name, each.why)
+    )
+    tell(f"not in it: {name} ({reason}){more}")
 
 
 def _plain(

@@ -102,6 +102,19 @@ async def test_a_backup_is_private_and_its_listing_shows_no_secret(tmp_path: Pat
         assert "canary" not in each.out + each.err
 
 
+async def test_no_terminal_obeys_the_name_of_a_file_that_is_left_out(tmp_path: Path):
+    async with open_node(tmp_path / "data") as node:
+        workspace = node.data / "workspace"
+        workspace.mkdir(exist_ok=True)
+        (workspace / "a\x1b[2Jb").write_text("made by an agent")
+        made = await node.command("backup", str(tmp_path / "a.backup"))
+    looked = await node.command("restore", "--check", str(tmp_path / "a.backup"))
+    for each in (made, looked):
+        assert each.code == 0, each.err
+        assert "\x1b" not in each.out + each.err
+        assert "a\\x1b[2Jb" in each.err
+
+
 async def test_killed_in_the_middle_no_half_file_has_the_name(tmp_path: Path):
     """And what it has left behind, which holds secrets, is gone with the next one."""
     data, place = tmp_path / "data", tmp_path / "place"

@@ -87,6 +87,13 @@ def test_a_list_is_read_as_it_was_written():
         (b'{"format": 1}', "damaged"),
         (WHOLE.encode().replace(b'"size": 3', b'"size": -1'), "damaged"),
         (WHOLE.encode().replace(b"a" * 64, b"a"), "damaged"),
+        (WHOLE.encode().replace(b'"size": 3', b'"size": Infinity'), "damaged"),
+        (WHOLE.encode().replace(b'"made_at": 1.5', b'"made_at": 1e18'), "damaged"),
+        (WHOLE.encode().replace(b'"made_at": 1.5', b'"made_at": -1e12'), "damaged"),
+        (WHOLE.encode().replace(b'"made_at": 1.5', b'"made_at": NaN'), "damaged"),
+        (WHOLE.encode().replace(b'"node.db": 2', b'"a\\u001b[2J": 2'), "damaged"),
+        (WHOLE.encode().replace(b'"1.0"', b'"1.0\\u001b[2J"'), "damaged"),
+        (WHOLE.encode().replace(b'{\n  "node.db": 2\n }', b"[]"), "damaged"),
     ],
 )
 def test_a_list_that_is_none_is_refused_in_words(text: bytes, words: str):
