@@ -16,7 +16,7 @@ WaitChange = Callable[[Sequence[str]], Awaitable[None]]
 # Seconds after which it is looked again once there was another one, if that is sooner: by
 # then that is read, and leads to other files, perhaps.
 LOOK_AGAIN = 1.0
-_Mark = tuple[int, int, int]
+_Mark = tuple[int, int, int, int]
 
 
 async def watch_file(
@@ -69,9 +69,12 @@ def _folder(file: Path) -> str:
 
 
 def _mark(file: Path) -> _Mark | None:
-    """What is other when somebody has written; None: there is no such file."""
+    """What is other when somebody has written; None: there is no such file.
+
+    And when who owns or may read it has changed: until then it could not be read, perhaps.
+    """
     try:
         found = file.stat()
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -56,6 +56,26 @@ async def test_where_nobody_tells_the_files_are_looked_at_every_so_often(
         assert heard == [FileTouched()] * 2
 
 
+async def test_a_file_that_may_be_read_only_now_is_another_one(
+    tmp_path: Path, autojump_clock
+):
+    file = tmp_path / "beamclaw.yaml"
+    file.write_text("{}")
+    file.chmod(0o000)
+    heard = list[object]()
+    watch = partial(watch_file, file, SILENT, nobody_tells, list[Path], lambda: 100.0)
+    children = [
+        supervision.ChildSpec("holder", partial(holder, heard), name=NAME),
+        supervision.ChildSpec("watch", watch),
+    ]
+    async with supervision.open_supervisor(children):
+        await trio.sleep(50)
+        assert len(heard) == 1
+        file.chmod(0o600)
+        await trio.sleep(100)
+        assert len(heard) == 2
+
+
 async def test_a_file_that_comes_to_be_included_is_watched_soon_and_where_it_will_be(
     tmp_path: Path, autojump_clock
 ):
