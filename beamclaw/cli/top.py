@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import shutil
 import sys
 import termios
@@ -84,10 +85,11 @@ def _draw(event: Any, view: View) -> None:
 
 
 def _typed(stdin: int) -> Iterator[str]:
-    try:
-        data = os.read(stdin, 1024)
-    except BlockingIOError:
+    # Not by a terminal that never blocks: standard output is the same one, and would lose
+    # what a slow line has not taken yet.
+    if not select.select([stdin], [], [], 0)[0]:
         return
+    data = os.read(stdin, 1024)
     # The terminal is gone: nobody can press q any more.
     yield from keys(data.decode(errors="replace")) if data else ("q",)
 
@@ -97,15 +99,12 @@ def _screen() -> Generator[int]:
     """The other screen, with single keys; everything is put back at the end."""
     stdin = sys.stdin.fileno()
     before = termios.tcgetattr(stdin)
-    blocking = os.get_blocking(stdin)
     sys.stdout.write(_ENTER)
     sys.stdout.flush()
     try:
         tty.setcbreak(stdin)
-        os.set_blocking(stdin, False)
         yield stdin
     finally:
-        os.set_blocking(stdin, blocking)
         termios.tcsetattr(stdin, termios.TCSADRAIN, before)
         sys.stdout.write(_LEAVE)
         sys.stdout.flush()

@@ -1,6 +1,9 @@
 """The page on the shell: what it shows is printed, and its drill works on terminals."""
 
+import os
 import shlex
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import trio
 
 from tests.support.documents import blocks, is_shown, steps
 from tests.support.node import ROOT, Node, open_node
+from tests.support.terminal import terminal
 from tests.support.tmux import tmux
 
 pytestmark = pytest.mark.slow
@@ -90,6 +94,24 @@ async def test_top_on_a_terminal_and_for_programs(tmp_path: Path):
         await screens.until("top", lambda shown: "by mailbox" not in shown)
         done = await node.command("top", "--once", "--json")
         assert (done.code, done.out.count("\n")) == (0, 1)
+
+
+async def test_top_waits_for_a_terminal_that_takes_nothing_for_a_while(tmp_path: Path):
+    async with open_node(tmp_path / "data") as node:
+        top = [sys.executable, "-m", "beamclaw", "top", "--every", "0.1"]
+        command = [*top, "--data", str(node.data)]
+        async with terminal(command, node.environment, rows=200, columns=300) as shown:
+            await shown.until("gateway")
+            # As after Ctrl-S, or over a line that is slow.
+            await trio.sleep(4)
+            await shown.type("q")
+            with trio.fail_after(30), suppress(OSError):  # until it has ended
+                while True:
+                    await trio.lowlevel.wait_readable(shown.master)
+                    shown.written += os.read(shown.master, 65536)
+            assert await shown.process.wait() == 0, shown.shown()[-2000:]
+        # The cursor is back, and the screen that was there before.
+        assert shown.written.endswith(b"\x1b[?25h\x1b[?1049l")
 
 
 async def test_ctrl_c_ends_a_trace_and_the_shell_goes_on(tmp_path: Path):
