@@ -28,6 +28,8 @@ let waiting = 0;
 let leaveView = () => {};
 let shown = "";
 let updateView = null;
+// How often a way was taken: a program of a view that was loaded for an older one comes late.
+let ways = 0;
 
 // --- light and dark
 
@@ -128,6 +130,7 @@ function out() {
   leaveView();
   leaveView = () => {};
   shown = "";
+  ways += 1;
 }
 
 function front(problem = "") {
@@ -263,9 +266,10 @@ async function route() {
   leaveView = () => {};
   updateView = null;
   shown = name;
+  const way = ++ways;
   const main = document.getElementById("main");
   const view = await import(`./${name}.js`).catch(() => null);
-  if (shown !== name) return;
+  if (way !== ways) return;
   if (!view) {
     unloaded(put(main));
     return;

@@ -7,6 +7,8 @@ import { PICTURES, picture } from "./said.js";
 const MOST_BYTES = 5 * 2 ** 20;
 const MOST_PICTURES = 3;
 const MOST_ROWS = 12;
+// With these nobody has said whether a message has arrived.
+const UNSURE = new Set(["LOST", "LATE"]);
 
 // By session: what was written and not sent. It is the tab's, and gone with it.
 const drafts = new Map();
@@ -15,13 +17,14 @@ const drafts = new Map();
 export function composer(key, allowed, send, halt) {
   const draft = drafts.get(key) ?? { words: "", pictures: [], unsure: null };
   drafts.set(key, draft);
+  // An answer may come when the field in which it was written is gone, and there is another.
+  draft.draw = draw;
 
   const words = h("textarea", {
     rows: 1,
     placeholder: "Say something",
     "aria-label": "Message",
     enterkeyhint: "send",
-    value: draft.words,
     disabled: !allowed,
     oninput: kept,
     onkeydown: (event) => {
@@ -56,22 +59,33 @@ export function composer(key, allowed, send, halt) {
     words.rows = Math.min(MOST_ROWS, words.value.split("\n").length);
   }
 
-  function write(text, pictures) {
-    words.value = text;
-    draft.pictures = pictures;
+  function draw() {
+    words.value = draft.words;
     kept();
     drawAttached();
+  }
+
+  function write(text, pictures) {
+    draft.words = text;
+    draft.pictures = pictures;
+    draft.draw();
   }
 
   async function take(files) {
     for (const file of files) {
       if (!PICTURES.includes(file.type)) toast(`${file.name} is no picture that a model can see`, true);
       else if (file.size > MOST_BYTES) toast(`${file.name} is larger than 5 MB`, true);
-      else if (draft.pictures.length >= MOST_PICTURES) toast(`one message takes ${MOST_PICTURES} pictures`, true);
-      else draft.pictures = [...draft.pictures, { kind: file.type, name: file.name, data: await base64(file) }];
+      else await attach(file);
     }
     chooser.value = "";
-    drawAttached();
+  }
+
+  async function attach(file) {
+    const data = await base64(file).catch(() => null);
+    // Only now: while it was read others may have been attached, or sent.
+    if (!data) toast(`${file.name} cannot be read`, true);
+    else if (draft.pictures.length >= MOST_PICTURES) toast(`one message takes ${MOST_PICTURES} pictures`, true);
+    else write(draft.words, [...draft.pictures, { kind: file.type, name: file.name, data }]);
   }
 
   function drawAttached() {
@@ -100,15 +114,14 @@ export function composer(key, allowed, send, halt) {
     } catch (error) {
       // It may have arrived all the same: the same words go under the same number, and so
       // never twice. What was written meanwhile stays behind them.
-      const all = [message, words.value].filter(Boolean).join("\n");
-      if (error.code === "LOST" && all === message) draft.unsure = { id, message, pictures };
+      const all = [message, draft.words].filter(Boolean).join("\n");
+      if (UNSURE.has(error.code) && all === message) draft.unsure = { id, message, pictures };
       write(all, draft.pictures.length ? [...pictures, ...draft.pictures] : pictures);
       toast(error.message, true);
     }
   }
 
-  kept();
-  drawAttached();
+  draw();
   return {
     element,
     focus: () => words.focus(),
@@ -117,7 +130,7 @@ export function composer(key, allowed, send, halt) {
       const { unsure } = draft;
       if (!unsure || unsure.id !== id) return;
       draft.unsure = null;
-      if (words.value.trim() === unsure.message && draft.pictures === unsure.pictures) write("", []);
+      if (draft.words.trim() === unsure.message && draft.pictures === unsure.pictures) write("", []);
     },
     works(yes) {
       if (!yes && document.activeElement === stop) words.focus();

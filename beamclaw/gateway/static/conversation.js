@@ -14,7 +14,8 @@ const PHASES = { preparing_context: "reading the conversation …", starting_mod
 
 export function conversation(place, wire, key) {
   const offs = [];
-  // By the id of a message; null: it is drawn in the element of another one.
+  // By the id of a message: its place, its element, what it said of which turn. Without an
+  // element it is drawn in that of another one.
   const rows = new Map();
   // By the number under which it was sent: what is not yet in the conversation.
   const pending = new Map();
@@ -89,8 +90,26 @@ export function conversation(place, wire, key) {
   }
 
   function forget() {
-    for (const element of rows.values()) element?.remove();
+    for (const { element } of rows.values()) element?.remove();
     rows.clear();
+  }
+
+  function keep(row, element) {
+    const { id, seq, runId } = row.__openclaw;
+    const own = row.role === "assistant" ? { run: runId, text: textOf(row) } : {};
+    rows.set(id, { seq, element, ...own });
+  }
+
+  const inOrder = () => [...rows.values()].sort((one, other) => one.seq - other.seq);
+
+  // What stands behind a message: a history may come later than what was told meanwhile.
+  function behind({ seq }) {
+    return inOrder().find((each) => each.element && each.seq > seq)?.element ?? live?.element ?? asks;
+  }
+
+  // What the turn has said that stands in the conversation by now.
+  function kept(run) {
+    return inOrder().map((each) => (each.run === run ? each.text : "")).join("");
   }
 
   async function loadOlder() {
@@ -111,7 +130,7 @@ export function conversation(place, wire, key) {
     for (const row of found.messages) {
       if (rows.has(row.__openclaw.id)) continue;
       const element = draws.drawn(row);
-      rows.set(row.__openclaw.id, element);
+      keep(row, element);
       if (element) said.insertBefore(element, first);
     }
     older.hidden = rows.size >= found.total;
@@ -134,12 +153,9 @@ export function conversation(place, wire, key) {
     next.arrived(number);
     empty(false);
     const element = draws.drawn(row, [...(sent?.querySelectorAll("img") ?? [])]);
-    rows.set(id, element);
-    if (element) (live?.element ?? asks).before(element);
-    if (row.role === "assistant" && live && row.__openclaw.runId === live.run) {
-      live.kept += textOf(row);
-      speak(live.text);
-    }
+    if (element) behind(row.__openclaw).before(element);
+    keep(row, element);
+    if (live && row.__openclaw.runId === live.run) speak(live.text);
     down();
   }
 
@@ -152,7 +168,7 @@ export function conversation(place, wire, key) {
     live?.element.remove();
     const shown = h("div", { class: "quiet" }, "…");
     const element = h("article", { class: "turn live", "aria-label": "the agent, writing" }, h("div", { class: "by" }, "now"), shown);
-    live = { run: id, element, shown, text: "", kept: "", drawn: 0 };
+    live = { run: id, element, shown, text: "", drawn: 0 };
     empty(false);
     asks.before(element);
     down();
@@ -164,7 +180,8 @@ export function conversation(place, wire, key) {
     live.drawn ||= requestAnimationFrame(() => {
       if (!live) return;
       live.drawn = 0;
-      const fresh = live.text.startsWith(live.kept) ? live.text.slice(live.kept.length) : live.text;
+      const told = kept(live.run);
+      const fresh = live.text.startsWith(told) ? live.text.slice(told.length) : live.text;
       put(live.shown, fresh.trim() ? markdown(fresh) : h("span", { class: "quiet" }, "…"));
       down();
     });

@@ -14,7 +14,7 @@ export function open(main, context) {
   const providers = h("section", { class: "card" });
   const slow = h("section", { class: "card" });
   const machine = h("section", { class: "card" });
-  const state = h("span", { class: "quiet", role: "status" }, "…");
+  const state = h("span", { class: "quiet" }, "…");
   const seen = [];
   let end = () => {};
   main.append(h("div", { class: "view", tabindex: "0", role: "region", "aria-label": "Health" }, h("header", {}, h("h1", {}, "Health"), state), charts, providers, slow, machine));

@@ -30,12 +30,13 @@ export function open(main, context) {
     if (paused || busy) return;
     busy = true;
     try {
-      const found = await wire.ask("logs.tail", cursor === undefined ? { limit: 500 } : { cursor, limit: 1_000 });
-      if (found.reset) lines = [];
+      const found = await wire.ask("logs.tail", { cursor, limit: 1_000 });
+      const anew = cursor === undefined || found.reset;
+      if (anew) lines = [];
       cursor = found.cursor;
       const fresh = found.lines.map(read);
       lines = [...lines, ...fresh].slice(-KEPT);
-      if (found.reset) redraw();
+      if (anew) redraw();
       else add(fresh);
     } catch (error) {
       if (error.code !== "LOST") put(shown, h("p", { class: "bad" }, error.message));
@@ -64,7 +65,11 @@ export function open(main, context) {
 
   load();
   context.every(EVERY, load);
-  context.on("again", load);
+  context.on("again", () => {
+    // It may be another life of the node, in whose log the place means nothing.
+    cursor = undefined;
+    load();
+  });
 }
 
 // A line of JSON, or of words, with its level.

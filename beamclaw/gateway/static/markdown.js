@@ -24,12 +24,13 @@ function blocks(lines, place, depth) {
   while (at < lines.length) {
     const line = lines[at];
     const fence = /^ {0,3}(```+|~~~+)\s*([\w+#.-]{0,30})/.exec(line);
+    const heading = /^ {0,3}(#{1,6})\s(.*)$/.exec(line);
     if (!line.trim()) at += 1;
     else if (fence) at = code(lines, at, fence, place);
-    else if (/^ {0,3}#{1,6}\s/.test(line)) {
-      const level = line.trim().indexOf(" ");
+    else if (heading) {
+      const [, { length: level }, words] = heading;
       // Headings of a message are below those of the page.
-      place.append(inline(h(`h${Math.min(6, level + 2)}`), line.trim().slice(level).replace(/\s#+\s*$/, "").trim()));
+      place.append(inline(h(`h${Math.min(6, level + 2)}`), words.trim().replace(/\s#+$/, "").trim()));
       at += 1;
     } else if (/^ {0,3}(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$/.test(line)) {
       place.append(h("hr"));

@@ -15,14 +15,17 @@ export function open(main, context) {
   const measure = h("select", { "aria-label": "Measured in", onchange: load }, h("option", { value: "cost" }, "dollars"), h("option", { value: "tokens" }, "tokens"));
   const place = h("div");
   let drawn = false;
+  let asked = 0;
   main.append(h("div", { class: "view", tabindex: "0", role: "region", "aria-label": "Spending" }, h("header", {}, h("h1", {}, "Limits and spending"), range, measure), place));
 
   async function load() {
+    const own = ++asked;
     try {
       const [limits, usage] = await Promise.all([wire.shell("look.limits"), wire.ask("sessions.usage", { range: range.value, limit: TOP })]);
-      draw(limits.limits, usage);
+      // What was asked for later may be there already.
+      if (own === asked) draw(limits.limits, usage);
     } catch (error) {
-      if (error.code !== "LOST") put(place, h("p", { class: "bad" }, error.message));
+      if (own === asked && error.code !== "LOST") put(place, h("p", { class: "bad" }, error.message));
     }
   }
 

@@ -13,7 +13,7 @@ const MAILBOX_HOT = 10;
 
 export function open(main, context, steps) {
   const { wire } = context;
-  const totals = h("span", { class: "quiet", role: "status" }, "…");
+  const totals = h("span", { class: "quiet" }, "…");
   const fallen = h("ul", { class: "fallen", "aria-label": "What has ended and was started again", "aria-live": "polite" });
   const top = h("ul");
   const tree = h(

@@ -67,7 +67,12 @@ export class Wire {
             this.seq = 0;
             this.tell("state", "open");
             resolve(hello);
-          }, reject);
+          }, (error) => {
+            // Nobody waits for it any more: what it still said would be taken for the next one's.
+            socket.onclose = socket.onmessage = null;
+            socket.close();
+            reject(error);
+          });
         } else this.take(frame);
       };
       socket.onclose = ({ code, reason }) => {
@@ -177,7 +182,7 @@ export class Wire {
       const id = `p${++this.number}`;
       const late = () => {
         this.waiting.delete(id);
-        reject(new Refused({ message: `no answer to ${method}` }));
+        reject(new Refused({ message: `no answer to ${method}`, code: "LATE", retryable: true }));
       };
       const timer = endless ? 0 : setTimeout(late, PATIENCE);
       this.waiting.set(id, { resolve, reject, timer });
