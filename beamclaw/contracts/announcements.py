@@ -30,9 +30,11 @@ def announced(
 ) -> Inbound | None:
     """The message to who has ordered the turn; None: it is not told by a message.
 
-    It belongs to the turn's *trace*.
+    It belongs to the turn's *trace*. Without any words it only says that the turn is
+    over: a sub-agent waits for those below it, also for one that keeps its answer quiet.
     """
-    if parent.mode != "announce" or end.text.strip() == SKIP:
+    quiet = end.text.strip() == SKIP
+    if parent.mode != "announce" or (quiet and parent.depth == 1):
         return None
     who = "The sub-agent" if parent.kind == "spawn" else "The session"
     words = f"[{who} {place.session_key} {_how(end.outcome, end.error)}]\n{end.text}".strip()
@@ -45,10 +47,10 @@ def announced(
         external_id=end.run_id,
         session_key=parent.session_key,
         agent=parent.agent,
-        messages=(said("user", words),),
+        messages=() if quiet else (said("user", words),),
         run_id=f"{end.run_id}:announced",
         sender=place.session_key,
-        reply_to=parent.reply_to,
+        reply_to=None if quiet else parent.reply_to,
         # Who is in the middle of the turn that has ordered it takes it into that.
         queue="steer",
         child=ChildEnd(run_id=end.run_id, parent_run=parent.run_id, spend=spend),

@@ -111,8 +111,9 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
         case ToolEnded():
             return _ended(turn, body, at)
         case InboundTaken():
-            # What the model has said before is not its answer to this.
-            turn = attrs.evolve(turn, answer=None, last=False)
+            if body.messages:
+                # What the model has said before is not its answer to this.
+                turn = attrs.evolve(turn, answer=None, last=False)
             return turn if body.child is None else _announced(turn, body.child)
         case WaitBegun():
             wait = Wait(id=body.wait_id, expires_at=body.expires_at, digest=body.digest)

@@ -123,7 +123,7 @@ Step = Begin | Hand | Interrupt | Revive | Quarantine | Withdraw | Close | Wait 
 def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
     """The session's next step, one case per rule."""
     for pending in lane.pending:
-        if pending.inbound.run_id in lane.cancelled:
+        if pending.inbound.run_id in lane.cancelled or _is_idle(pending, lane):
             return Withdraw(pending)
     match lane:
         case Lane(running=True):
@@ -143,6 +143,13 @@ def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
             return Begin(first, more)
         case _:
             return Idle()
+
+
+def _is_idle(pending: Pending, lane: Lane) -> bool:
+    """Whether it only says, without any words, that a turn is over nobody waits for."""
+    turn, inbound = lane.transcript.turn, pending.inbound
+    quiet = inbound.child is not None and not inbound.messages
+    return quiet and (turn is None or _orderer(pending) != turn.run_id)
 
 
 def _is_cancelled(turn: OpenTurn | None, lane: Lane) -> bool:

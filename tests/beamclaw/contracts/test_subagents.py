@@ -223,10 +223,20 @@ def test_what_is_not_announced():
     end = RunEnded(
         run_id="k", outcome="ok", stop_reason="stop", text=" ANNOUNCE_SKIP\n"
     )
+    assert PARENT.depth == 1
     assert announced(end, PARENT, PLACE, Spend()) is None
     waits = attrs.evolve(PARENT, mode="wait")
     end = attrs.evolve(end, text="done")
     assert announced(end, waits, PLACE, Spend()) is None
+
+
+def test_a_sub_agent_is_told_without_words_that_a_quiet_one_below_it_is_over():
+    end = RunEnded(run_id="k", outcome="ok", stop_reason="stop", text="ANNOUNCE_SKIP")
+    below = attrs.evolve(PARENT, depth=2)
+    message = announced(end, below, PLACE, Spend(tokens=5))
+    assert message is not None
+    assert (message.messages, message.reply_to) == ((), None)
+    assert message.child == ChildEnd(run_id="k", parent_run="r", spend=Spend(tokens=5))
 
 
 def test_a_result_that_is_waited_for_is_told_as_it_is_or_as_a_failure():

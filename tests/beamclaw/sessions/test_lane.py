@@ -191,6 +191,13 @@ def announced(by: str) -> tuple[Pending, ...]:
     )
 
 
+def quiet(by: str) -> tuple[Pending, ...]:
+    return tuple(
+        attrs.evolve(each, inbound=attrs.evolve(each.inbound, messages=()))
+        for each in announced(by)
+    )
+
+
 BEHIND = tuple(attrs.evolve(each, inbox_id=9) for each in announced("r"))
 
 
@@ -213,6 +220,10 @@ BEHIND = tuple(attrs.evolve(each, inbox_id=9) for each in announced("r"))
             attrs.evolve(BUSY, pending=(*queued("followup"), *BEHIND), handed={9}),
             Wait(),
         ),
+        # Without words it says nothing to any other turn.
+        (attrs.evolve(BUSY, pending=quiet("r")), Hand(quiet("r"))),
+        (attrs.evolve(BUSY, pending=quiet("x")), Withdraw(quiet("x")[0])),
+        (attrs.evolve(FREE, pending=quiet("r")), Withdraw(quiet("r")[0])),
         # What an earlier one has ordered is a message like any.
         (attrs.evolve(BUSY, pending=announced("another")), Hand(announced("another"))),
     ],

@@ -179,6 +179,17 @@ async def test_what_a_sub_agent_wants_to_keep_quiet_is_not_announced(
     assert await faults() == []
 
 
+async def test_a_sub_agent_ends_though_one_below_it_keeps_its_answer_quiet(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    below = do(spawn("ANNOUNCE_SKIP", mode="announce"), ("wait", {}))
+    end = await tenant.ask(do(spawn(below)))
+    assert (end.outcome, trio.current_time() < 10) == ("ok", True)
+    # Twice the person's turn, and once each of those below it: nothing was there to add.
+    assert len(tenant.model.calls) == 4
+    assert await faults() == []
+
+
 async def test_a_turn_ends_that_waits_for_what_will_be_announced(
     tenant: Tenant, autojump_clock: MockClock
 ) -> None:
