@@ -99,9 +99,17 @@ class Closing:
 
     async def refuse(self, pending: Pending, error: str) -> None:
         """Take a message that can have no run, and say why."""
-        at = self._wiring.outside.wall()
-        transcript = self._journal.transcript
+        at, transcript = self._wiring.outside.wall(), self._journal.transcript
         end = ends.refused(transcript, pending, error, at=at, place=self._place)
+        await self._refuse_by(pending, end)
+
+    async def turn_away(self, pending: Pending, error: str) -> None:
+        """Say why a message cannot be said here; what was said stays as it is."""
+        at = self._wiring.outside.wall()
+        end = ends.turned_away(pending, error, at=at, place=self._place)
+        await self._refuse_by(pending, end)
+
+    async def _refuse_by(self, pending: Pending, end: ends.End) -> None:
         inbounds = {pending.inbox_id: pending.inbound}
         with point("session.refuse"):
             await self._journal.commit(*end.bodies, ops=end.ops, inbounds=inbounds)

@@ -6,6 +6,8 @@ written in the same commit, and what is told to whoever follows the run.
 
 from functools import reduce
 
+import attrs
+
 from beamclaw.contracts import tokens
 from beamclaw.contracts.announcements import Place
 from beamclaw.contracts.budgets import cut_short
@@ -143,6 +145,24 @@ def refused(
 ) -> End:
     """A message that can have no run: it stands in the transcript, and why."""
     inbound = pending.inbound
+    kept = InboundTaken(
+        messages=taken(inbound, fresh=transcript.seq == 0, owed=transcript.owed),
+        inbox_id=pending.inbox_id,
+        child=inbound.child,
+        tainted=inbound.tainted,
+    )
+    end = turned_away(pending, error, at=at, place=place)
+    bodies = (None, kept), (inbound.run_id, run_over(end.told))
+    return attrs.evolve(end, bodies=bodies)
+
+
+def turned_away(pending: Pending, error: str, *, at: float, place: Place) -> End:
+    """A message that cannot be said where it was to be: what was said stays as it is.
+
+    Results that nobody waits for would stand in there without their calls, which a
+    provider refuses each time; and the calls that wait for others would be over.
+    """
+    inbound = pending.inbound
     end = RunEnded(
         run_id=inbound.run_id,
         outcome="error",
@@ -151,19 +171,7 @@ def refused(
         error_kind="invalid",
         error=error,
     )
-    kept = InboundTaken(
-        messages=taken(inbound, fresh=transcript.seq == 0, owed=transcript.owed),
-        inbox_id=pending.inbox_id,
-        child=inbound.child,
-        tainted=inbound.tainted,
+    over = end_run(
+        end, at=at, place=place, parent=inbound.parent, trace=trace_of(inbound)
     )
-    return End(
-        ((None, kept), (inbound.run_id, run_over(end))),
-        (
-            Take((pending.inbox_id,)),
-            end_run(
-                end, at=at, place=place, parent=inbound.parent, trace=trace_of(inbound)
-            ),
-        ),
-        end,
-    )
+    return End((), (Take((pending.inbox_id,)), over), end)

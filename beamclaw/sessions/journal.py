@@ -102,9 +102,8 @@ class Journal:
         """Nothing is known of the session any more."""
         self.transcript, self.kept = Transcript(), Kept()
 
-    async def rewind(self, to: int, events: Sequence[Event]) -> None:
-        """Go back behind event *to* of *events*, which are all there are."""
-        state = await replayed(events, to)
+    async def rewind(self, to: int, state: Transcript) -> None:
+        """Go back behind event *to*, which the conversation had come to *state* by."""
         fact = Fact(Rewound(to=to), None, self._wiring.outside.wall())
         rewound = (event(fact.body, at=fact.at),)
         forget = (ForgetSnapshots(to),)

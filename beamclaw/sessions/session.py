@@ -47,7 +47,7 @@ from beamclaw.sessions import lane
 from beamclaw.sessions.answers import Answers
 from beamclaw.sessions.closing import Closing
 from beamclaw.sessions.inbox import Inbox, Quiet
-from beamclaw.sessions.journal import Journal
+from beamclaw.sessions.journal import Journal, replayed
 from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Lane, Pending
 from beamclaw.sessions.opening import opening, ordered
@@ -305,7 +305,7 @@ class Session(supervision.Server):
         """
         inbound = pending.inbound
         if problem := await self._not_here(inbound):
-            await self._closing.refuse(pending, problem)
+            await self._closing.turn_away(pending, problem)
             return
         at = self._wiring.outside.wall()
         self._ephemeral = inbound.ephemeral
@@ -378,8 +378,10 @@ class Session(supervision.Server):
             to = end_of(inbound.follows, events)
             if to is None:
                 return "what this is said behind is not in the conversation any more"
-            await self._journal.rewind(to, events)
-            state = self._journal.transcript
+            state = await replayed(events, to)
+            if not unasked(inbound, state.owed):
+                await self._journal.rewind(to, state)
+                return ""
         if state.seq and unasked(inbound, state.owed):
             return (
                 "nobody waits for the results of these tool calls: the conversation "

@@ -245,7 +245,7 @@ class Upkeep:
         if to == len(events) or (events and _goes_back_to(events[-1], to)):
             return len(events)
         _check_rest(events, to)
-        await self._journal.rewind(to, events)
+        await self._journal.rewind(to, await replayed(events, to))
         self._tell("rewind")
         return self._journal.transcript.seq
 

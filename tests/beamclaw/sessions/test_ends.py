@@ -11,7 +11,7 @@ from beamclaw.contracts.messages import ModelParams, ToolCall, Usage, said
 from beamclaw.contracts.open_turn import Begun, Call, OpenTurn, Reserved
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.transcript import Transcript
-from beamclaw.sessions.ends import closed, refused, withdrawn
+from beamclaw.sessions.ends import closed, refused, turned_away, withdrawn
 from beamclaw.sessions.lane import Pending
 
 PLACE = Place("default", "agent:main:main")
@@ -162,6 +162,7 @@ def test_where_no_call_was_under_way_nothing_is_settled():
     "end, kinds",
     [
         (withdrawn(WAITING, at=9.0, place=PLACE), []),
+        (turned_away(WAITING, "nobody waits for it", at=9.0, place=PLACE), []),
         (
             refused(OPEN, WAITING, "no such agent", at=9.0, place=PLACE),
             [InboundTaken, RunOver],
