@@ -23,9 +23,11 @@ _MANY = 2_000
 # Free pages that stay in the file for what comes next; given back in one step.
 _SPARE = 256
 _GIVEN_BACK = 16
-# Seconds between two rounds through the tables, or so many times as long as one took.
+# Seconds between two rounds through the tables, or so many times as long as one took;
+# and at most: the clock may be put on in the middle of one, or the machine be asleep.
 _PAUSE = 5.0
 _SHARE = 10.0
+_LONGEST = 3600.0
 # Seconds behind the time that a repeat is recognised: its row goes with the next round
 # of the inbox.
 _GRACE = 2 * 3600.0
@@ -279,7 +281,8 @@ class Eraser:
             round_.tables.pop(0)
         if not round_.tables:
             self._round, self._done = None, round_.began
-            self._next = now + max(_PAUSE, _SHARE * (now - round_.began))
+            pause = max(_PAUSE, _SHARE * (now - round_.began))
+            self._next = now + min(pause, _LONGEST)
         return rows
 
     def _rows_of(self, table: str, round_: _Round) -> int:

@@ -31,6 +31,8 @@ class Retention:
 
     def step(self, connection: Connection, now: float) -> None:
         """Drop a few that are too old, if it is time."""
+        if self._next > now + _REST:  # the clock was put back
+            self._after, self._next = 0, now
         if now < self._next:
             return
         until, old = self._after + _STEP, now - self._kept

@@ -208,6 +208,17 @@ def test_taken_messages_are_kept_a_week_in_small_steps(opened):
     assert not again.duplicate
 
 
+def test_old_messages_go_though_the_clock_was_put_back(opened):
+    opened.now[0] = 365 * 86_400.0
+    opened.serve(message("of tomorrow", at=opened.now[0]))
+    opened.now[0] = 1000.0
+    opened.serve(message("r1"), commit(0, ops=(Take((2,)),)))
+    opened.now[0] = 1000.0 + KEPT + 1
+    opened.serve(message("later", at=opened.now[0]))
+    again = opened.serve(message("r1 again", external_id="id of r1"))[0]
+    assert not again.duplicate
+
+
 def test_ids_of_messages_are_never_given_twice(tmp_path):
     path = tmp_path / "ledger.db"
     with open_book(path) as opened:

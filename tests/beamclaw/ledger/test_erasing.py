@@ -26,7 +26,7 @@ def erase(book: Opened, at: float = 20.0) -> list[Erased]:
     return steps
 
 
-def full(book: Opened, times: int, key: str = KEY) -> None:
+def full(book: Opened, times: int, key: str = KEY, at: float = 10.0) -> None:
     """A session with so many large events, which is dropped."""
     book.serve(message(f"run of {key}", key))
     seq = 0
@@ -34,7 +34,7 @@ def full(book: Opened, times: int, key: str = KEY) -> None:
         (seq,) = book.serve(commit(seq, BIG, key=key))
         assert isinstance(seq, int)
     ids = [row[0] for row in book.book.connection.execute("SELECT id FROM inbox")]
-    ops = (Take((ids[-1],)), DropSession(10.0))
+    ops = (Take((ids[-1],)), DropSession(at))
     assert book.serve(commit(None, ops=ops, key=key)) == [seq]
 
 
@@ -63,6 +63,24 @@ def test_a_step_erases_so_many_bytes_at_most(tmp_path: Path) -> None:
     with open_book(tmp_path / "ledger.db") as book:
         full(book, 8)
         assert max(step.rows for step in erase(book)) <= 3
+
+
+def test_a_clock_that_is_put_on_in_a_round_does_not_put_off_the_next(
+    tmp_path: Path,
+) -> None:
+    year, other = 365 * 86_400.0, "agent:main:other"
+    with open_book(tmp_path / "ledger.db") as book:
+        full(book, 1)
+        # Its journal; then the round through the tables begins.
+        for _ in range(2):
+            book.serve(Erase(at=20.0))
+        erase(book, at=year)
+        full(book, 1, other, at=year + 1)
+        erase(book, at=year + 2 * 3600)
+        left = book.book.connection.execute(
+            "SELECT count(*) FROM inbox WHERE body <> x''"
+        )
+        assert left.fetchone() == (0,)
 
 
 def test_a_file_that_cannot_shrink_uses_its_room_again(tmp_path: Path) -> None:
