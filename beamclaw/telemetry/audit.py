@@ -7,6 +7,7 @@ next line that can be says how many are missing before it.
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -59,15 +60,18 @@ class Book:
             self._untold = 0
 
     def _turn_to(self, month: str) -> None:
-        audit.folder(self.data).mkdir(mode=0o700, exist_ok=True)
+        self._month = month
         for old in [file for file in audit.files(self.data) if file.stem < month][
             : -(self.keep - 1) or None
         ]:
-            old.unlink()
-        self._month = month
+            with suppress(OSError):  # what is kept too long costs no line
+                old.unlink()
 
     def _append(self, month: str, row: bytes) -> None:
-        path = audit.folder(self.data) / f"{month}.jsonl"
+        folder = audit.folder(self.data)
+        # At each line: a folder that somebody has taken away is missed by nobody else.
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"{month}.jsonl"
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             # A row that a full disk has cut must not spoil the next one.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ async def test_what_somebody_does_is_written_down_and_nothing_else(tmp_path):
             "by": "ada",
         }
     ]
+
+
+def test_a_folder_that_somebody_took_away_is_made_again(tmp_path):
+    one = book(tmp_path)
+    one.write(line(number=1))
+    shutil.rmtree(audit.folder(tmp_path))
+    one.write(line(number=2))
+    assert [row["number"] for row in rows(tmp_path)] == [2]
+    assert one.lost == 0
+
+
+def test_an_old_file_that_cannot_be_removed_costs_no_line(tmp_path):
+    old = audit.folder(tmp_path) / "2026-10.jsonl"
+    old.mkdir(parents=True)
+    one = book(tmp_path, keep=1)
+    one.write(line(number=1))
+    assert (one.written, one.lost) == (1, 0)
 
 
 def test_nobody_else_can_read_it(tmp_path):
