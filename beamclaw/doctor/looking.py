@@ -93,9 +93,10 @@ def open_to_others(data: Path) -> dict[str, int]:
     if mode & _WRITE:  # to read the names of a shared folder is its owner's choice
         found["."] = mode
     for path in _own(data):
-        mode = path.lstat().st_mode & 0o777
-        if mode & _OTHERS:
-            found[str(path.relative_to(data))] = mode
+        with suppress(FileNotFoundError):  # a node is at work there
+            mode = path.lstat().st_mode & 0o777
+            if mode & _OTHERS:
+                found[str(path.relative_to(data))] = mode
         if len(found) > _ENOUGH:
             break
     return found
@@ -113,9 +114,10 @@ def _below(path: Path) -> Iterator[Path]:
     if path.is_symlink():
         return
     yield path
-    if path.is_dir():
-        for each in sorted(path.iterdir()):
-            yield from _below(each)
+    with suppress(FileNotFoundError):
+        if path.is_dir():
+            for each in sorted(path.iterdir()):
+                yield from _below(each)
 
 
 def parts_of(config: Config) -> list[Part]:
