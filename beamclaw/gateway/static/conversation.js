@@ -217,12 +217,14 @@ export function conversation(place, wire, key) {
     }
   }
 
-  function over({ state, errorMessage, message }) {
+  function over({ runId, state, errorMessage, message }) {
+    // One that waited: it is answered with the turn that goes on, or was taken back.
+    const beside = running && runId !== running;
     const partial = live?.text;
-    rest();
+    if (!beside) rest();
     if (state === "error") note(`The turn failed: ${errorMessage}`, true);
-    else if (state === "aborted") note(partial ? "Stopped; what was said so far stays." : "Stopped.");
-    else announce(`The agent says: ${cut(textOf(message), 300)}`);
+    else if (!beside && state === "aborted") note(partial ? "Stopped; what was said so far stays." : "Stopped.");
+    else if (!beside) announce(`The agent says: ${cut(textOf(message), 300)}`);
     setTimeout(() => closed || load(), 150);
   }
 

@@ -128,6 +128,24 @@ async def test_who_comes_to_a_turn_sees_once_what_it_has_said(tmp_path: Path):
         assert said.count("first words") == 1
 
 
+async def test_a_turn_that_takes_in_what_was_said_meanwhile_goes_on(tmp_path: Path):
+    async with opened(tmp_path, delay=0.3) as (_, page):
+        await page.type(TEXT, f"dice{ENTER}")
+        await page.until("main asks whether it may")
+        await page.type(TEXT, f"and more{ENTER}")
+        await trio.sleep(1)
+        await page.run(
+            "window.rested = 0;"
+            "new MutationObserver((all) => all.forEach(({removedNodes}) => removedNodes.forEach("
+            "(each) => { if (each.matches?.('.live')) window.rested += 1; })))"
+            ".observe(document.querySelector('.said'), {childList: true})"
+        )
+        await page.click("Allow once")
+        await page.until("hello from the agent")
+        await until_true(page, "!document.querySelector('.live')")
+        assert await page.run("return window.rested") == 1
+
+
 # --- what a person writes
 
 
