@@ -431,6 +431,9 @@ class Session(supervision.Server):
                 stopped = await self._close_stopped(run.progress)
             else:
                 self._after_death()
+        if run.stops and not stopped:
+            # It had ended before it was told, and may have left others working.
+            stopped = await self._closing.children(run.progress.run_id)
         for sender in run.stops:
             with point("session.stopped"):
                 supervision.reply(sender, stopped)

@@ -2,7 +2,7 @@
 
 # ruff: noqa: ASYNC110 -- the ledger is looked at, it tells nobody
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 
 import attrs
@@ -15,6 +15,7 @@ import supervision
 from beamclaw.contracts import waits
 from beamclaw.contracts.ledger_reads import ReadSession
 from beamclaw.contracts.messages import said as say
+from beamclaw.contracts.providers import End, ModelRequest, ProviderEvent
 from beamclaw.contracts.sessions import Abort, GetSessionsStatus, abort
 from beamclaw.sessions import Retention
 from beamclaw.testing.session_tools import session_tools
@@ -177,6 +178,46 @@ async def test_what_a_sub_agent_wants_to_keep_quiet_is_not_announced(
     (child,) = await children()
     assert child.state == "closed"
     assert await faults() == []
+
+
+async def test_a_turn_that_is_stopped_while_its_end_is_written_leaves_nobody_working(
+    open_tenant: Open, model: Model, autojump_clock: MockClock
+) -> None:
+    slow = trio.Event()
+    held: list[Callable[[], None]] = []
+    system = trio.lowlevel.current_trio_token()
+
+    async def written(work: Callable[[], None]) -> None:
+        await trio.sleep(2.0)
+        work()
+
+    def later(work: Callable[[], None]) -> None:
+        if slow.is_set() and not held:
+            held.append(work)
+            nursery.start_soon(written, work)
+        else:
+            system.run_sync_soon(work)
+
+    async def hangs_below(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        results, said = since_a_person(request.messages)
+        if said == "hang":
+            await trio.sleep_forever()
+        async for event in obey(request):
+            if results and isinstance(event, End):
+                slow.set()
+            yield event
+
+    model.scripts = [hangs_below]
+    async with trio.open_nursery() as nursery, open_tenant(later=later) as tenant:
+        receipt = await tenant.send(do(spawn("hang", mode="announce")))
+        await slow.wait()
+        await trio.sleep(0.4)
+        assert await abort(tenant.bus, "default", KEY, receipt.run_id)
+        assert (await tenant.end(receipt)).outcome == "ok"
+        await trio.sleep(5)
+        (child,) = await children()
+        assert (child.state, child.outcome) == ("closed", "aborted")
+        assert await faults() == []
 
 
 async def test_a_sub_agent_ends_though_one_below_it_keeps_its_answer_quiet(
