@@ -266,7 +266,9 @@ class _Run:
         self._record.look_at_clock()
         turn, now = self._record.turn, self._record.now()
         due = [wait.expires_at - now for wait in turn.open_waits]
-        if self._calls.running or isinstance(step, Linger):
+        # While it waits for somebody its clock stands: no time brings it to its limit.
+        goes = turn.waiting_since is None
+        if goes and (self._calls.running or isinstance(step, Linger)):
             due.append(self._limits.seconds - turn.busy_seconds(now))
         return max(0.0, min(due)) if due else None
 

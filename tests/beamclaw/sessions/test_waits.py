@@ -1,5 +1,6 @@
 """Turns that wait for a person: the question outlives everything, the first answer counts."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import attrs
@@ -12,7 +13,9 @@ from beamclaw.contracts import names, waits
 from beamclaw.contracts.ledger_errors import AnsweredAlready, LedgerError, NoSuchWait
 from beamclaw.contracts.ledger_reads import ReadSession
 from beamclaw.contracts.ledger_rows import Verdict, WaitRow
+from beamclaw.contracts.providers import ModelRequest, ProviderEvent
 from beamclaw.contracts.sessions import GetSessionsStatus, Question, abort
+from beamclaw.contracts.tools import Order
 from beamclaw.testing.world import World
 from supervision import sys
 from tests.beamclaw.sessions.conftest import KEY, TURN_LIMITS, Model, Tenant
@@ -56,6 +59,47 @@ async def test_a_tool_runs_when_a_person_has_agreed(
     end = await tenant.end(receipt)
     assert end.text == "call_0=send: x;"
     assert await waits.read_waits(tenant.bus, "default") == ()
+
+
+class Steps(trio.abc.Instrument):
+    """Counts what the loop does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += 1
+
+
+async def test_a_clock_that_stands_is_not_looked_at_all_the_time(
+    open_tenant, world: World, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A tool works while a person thinks, and nearly nothing is left of the turn's time."""
+
+    async def works(order: Order) -> None:
+        await trio.sleep(30)
+
+    async def late(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        await trio.sleep(9.99)
+        async for event in use(("put", {"text": "x"}), ("send", {"text": "y"}))(
+            request
+        ):
+            yield event
+
+    other = World(tmp_path / "other", before=works)
+    model.tools["put"] = other.tools()["put"]
+    model.scripts = [late, report]
+    limits = attrs.evolve(TURN_LIMITS, seconds=10.0)
+    async with open_tenant(turn_limits=limits) as tenant:
+        receipt = await tenant.send("hello")
+        await asked(tenant)
+        steps = Steps()
+        trio.lowlevel.add_instrument(steps)
+        await trio.sleep(60)
+        trio.lowlevel.remove_instrument(steps)
+        assert steps.count < 500
+        await answer(tenant, id_="run-1/call_1")
+        assert (await tenant.end(receipt)).outcome == "ok"
 
 
 @pytest.mark.parametrize(
