@@ -34,13 +34,14 @@ def carve(
 ) -> Allowance | str:
     """What the sub-agent gets; or, in words, of what too little is left.
 
-    What sub-agents at work were given counts as used. Time is not parted among them:
-    they work at once.
+    What sub-agents at work were given counts as used, and so does each call that has no
+    result yet, this one with them. Time is not parted among them: they work at once.
     """
     used = turn.used
+    calls = used.tool_calls + len(turn.open_calls)
     left = Allowance(
         model_calls=limits.model_calls - used.model_calls,
-        tool_calls=limits.tool_calls - used.tool_calls,
+        tool_calls=limits.tool_calls - calls,
         tokens=limits.tokens - used.tokens,
         seconds=limits.seconds - turn.busy_seconds(now),
         cost=None if limits.cost is None else limits.cost - used.cost,

@@ -3,8 +3,8 @@
 import attrs
 import pytest
 
-from beamclaw.contracts.messages import ModelParams
-from beamclaw.contracts.open_turn import Child, OpenTurn
+from beamclaw.contracts.messages import ModelParams, ToolCall
+from beamclaw.contracts.open_turn import Call, Child, OpenTurn
 from beamclaw.contracts.subagents import Allowance, ChildBegun, Spawn
 from beamclaw.runs.allowances import carve, within
 from tests.beamclaw.sessions.conftest import TURN_LIMITS
@@ -45,6 +45,9 @@ WITH_ONE = attrs.evolve(
         ),
     ),
 )
+CALLING = attrs.evolve(
+    TURN, calls=tuple(Call(asked=ToolCall(id_, "f", "{}")) for id_ in "ab")
+)
 TABLE = [
     # turn, asked for, at second: what it gets
     (TURN, {}, 0.0, given(10, 20, 450, 100.0)),
@@ -54,6 +57,14 @@ TABLE = [
     (TURN, {"seconds": 500.0}, 30.0, given(10, 20, 450, 70.0)),
     (WITH_ONE, {}, 0.0, given(5, 10, 225, 100.0)),
     (WITH_ONE, {"tokens": 900}, 0.0, given(5, 10, 450, 100.0)),
+    # The call that starts it, and one beside it, are calls of the turn as well.
+    (CALLING, {"tool_calls": 99}, 0.0, given(10, 38, 450, 100.0)),
+    (
+        attrs.evolve(CALLING, tool_calls=38),
+        {"tool_calls": 1},
+        0.0,
+        "limits.turn.tool_calls",
+    ),
     (TURN, {"tokens": 0}, 0.0, "limits.turn.tokens"),
     (TURN, {}, 100.0, "limits.turn.seconds"),
     (attrs.evolve(TURN, model_calls=20), {}, 0.0, "limits.turn.model_calls"),
