@@ -73,8 +73,14 @@ class Calls:
     # --- beginning
 
     def find(self) -> None:
-        """Watch those that outlived an earlier run."""
-        for call in self._record.turn.open_calls:
+        """Watch those that outlived an earlier run.
+
+        Of one whose result it has written it may have died before it let it go.
+        """
+        for call in self._record.turn.calls:
+            if call.outcome is not None:
+                self._dismiss(call.asked.id)
+                continue
             pid = supervision.whereis(self._name(call.asked.id))
             if pid is not None:
                 self._watch(call.asked.id, pid)

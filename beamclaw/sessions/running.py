@@ -10,6 +10,7 @@ from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer
+from beamclaw.contracts.tools import Dismiss
 from beamclaw.sessions.answers import Answers
 from beamclaw.sessions.journal import Journal
 from beamclaw.sessions.kin import Kin
@@ -103,11 +104,18 @@ class Runs:
 
 
 def stop_calls(wiring: Wiring, turn: OpenTurn | None) -> None:
-    """End the tool calls of a turn: nobody waits for them any more."""
+    """End the tool calls of a turn: nobody waits for them any more.
+
+    Those that have a result keep it for whoever did not write it down, and may go.
+    """
     if turn is None:
         return
-    for call in turn.open_calls:
+    for call in turn.calls:
         pid = supervision.whereis(names.call(wiring.tenant, turn.run_id, call.asked.id))
-        if pid is not None:
-            with point("session.stop-call"):
+        if pid is None:
+            continue
+        with point("session.stop-call"):
+            if call.outcome is None:
                 supervision.exit(pid, supervision.Shutdown(ABORTED))
+            else:
+                supervision.cast(pid, Dismiss())

@@ -431,6 +431,9 @@ class Session(supervision.Server):
                 stopped = await self._close_stopped(run.progress)
             else:
                 self._after_death()
+            if self._journal.transcript.turn is None:
+                # It had written results, and died before it let their calls go.
+                stop_calls(self._wiring, run.progress.transcript.turn)
         if run.stops and not stopped:
             # It had ended before it was told, and may have left others working.
             stopped = await self._closing.children(run.progress.run_id)
