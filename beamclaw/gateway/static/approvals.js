@@ -11,16 +11,21 @@ export const approvals = {
   listeners: new Set(),
 };
 
+// How often it was told that one came or went.
+let told = 0;
+
 export function followApprovals(wire) {
   approvals.open = new Map();
   if (!wire.may("operator.approvals")) return;
   wire.on("exec.approval.requested", (asked) => {
     approvals.open.set(asked.id, asked);
+    told += 1;
     changed();
     announce(`an agent asks: ${asked.request.command}`);
   });
   wire.on("exec.approval.resolved", ({ id }) => {
     approvals.open.delete(id);
+    told += 1;
     changed();
   });
   loadApprovals(wire);
@@ -28,8 +33,14 @@ export function followApprovals(wire) {
 
 export async function loadApprovals(wire) {
   if (!wire.may("operator.approvals")) return;
+  const before = told;
   const found = await wire.ask("exec.approval.list").catch(() => null);
   if (!found) return;
+  if (told !== before) {
+    // It may have been read before that.
+    loadApprovals(wire);
+    return;
+  }
   approvals.open = new Map((found.approvals ?? found).map((asked) => [asked.id, asked]));
   changed();
 }

@@ -189,6 +189,38 @@ async def test_pictures_that_are_read_at_the_same_time_are_all_there(tmp_path: P
         await page.until("one message takes 3 pictures")
 
 
+# --- what is asked
+
+
+async def test_a_question_that_comes_before_the_list_of_them_stays(tmp_path: Path):
+    async with opened(tmp_path) as (_, page):
+        await page.run(HOLD, "exec.approval.list")
+        # The first is written to a connection that is not held yet.
+        await page.run("dispatchEvent(new Event('online'))")
+        await until_true(page, "sockets.length === 1")
+        await page.run("sockets[0].close()")
+        await until_true(page, "held.length >= 1")
+        await page.type(TEXT, f"dice{ENTER}")
+        await page.until("main asks whether it may")
+        # It was asked for before there was a question.
+        await page.run(
+            "const parse = JSON.parse;"
+            "JSON.parse = (text) => {"
+            "  const frame = parse(text);"
+            "  if (frame.type === 'res') {"
+            "    JSON.parse = parse;"
+            "    frame.payload = Array.isArray(frame.payload) ? [] : {approvals: []};"
+            "  }"
+            "  return frame;"
+            "};"
+            "held.shift()()"
+        )
+        # If it was asked for again, that answer may come.
+        await page.run("setTimeout(() => held.forEach((go) => go()), 500)")
+        await trio.sleep(1)
+        assert await page.run("return Boolean(document.querySelector('.approval'))")
+
+
 # --- views
 
 
