@@ -4,8 +4,10 @@ Everything here blocks; it is done in a thread, under a lock on the file's folde
 the system takes away from whoever dies.
 """
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,12 +38,24 @@ def locked(file: Path) -> Generator[None]:
 
 
 def read(file: Path) -> bytes | None:
-    """The bytes of *file*; None where there is none."""
+    """The bytes of *file*; None where there is none.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe, for which a node would wait for ever.
+    """
     try:
-        with file.open("rb") as opened:
+        with open(file, "rb", opener=_not_waiting) as opened:
             return opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
+
+
+def _not_waiting(file: str, flags: int) -> int:
+    handle = os.open(file, flags | os.O_NONBLOCK)
+    if stat.S_ISFIFO(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is a pipe, and no file", file)
+    return handle
 
 
 def replace(file: Path, content: bytes) -> None:

@@ -1,5 +1,7 @@
 """The writer on real files: what is refused, what is kept, what a kill leaves."""
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,15 @@ def test_a_change_is_written_kept_and_told(tmp_path: Path):
     here.write(Order(how="rollback", entry=1))
     assert here.file.read_text() == FILE
     assert here.changes_since(2)[0].before == 99
+
+
+def test_nobody_waits_for_a_pipe_that_took_the_place_of_the_file(tmp_path: Path):
+    here = writer(tmp_path)
+    here.file.unlink()
+    os.mkfifo(here.file)
+    for read in (here.document, here.load, partial(here.write, patch("{}"))):
+        with pytest.raises(Refusal, match="it is a pipe"):
+            read()
 
 
 def test_what_is_shown_has_no_secret_and_says_what_waits(tmp_path: Path):
