@@ -99,6 +99,14 @@ class Transcript:
         """Of all messages, estimated."""
         return self.sums[-1] if self.sums else 0
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has come since the conversation began.
+
+        One that went back to its beginning is none: what it has used still counts.
+        """
+        return not self.messages and self.covered == self.seq
+
 
 @frozen
 class Fact:

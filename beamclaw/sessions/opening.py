@@ -113,13 +113,15 @@ def _reason(
     another session says ends none; nor does what says itself what it goes on with, or a
     tool call that a client orders.
     """
-    if not state.messages or inbound.ephemeral or not inbound.is_of_person:
+    if state.is_new or inbound.ephemeral or not inbound.is_of_person:
         return None
     if inbound.follows is not None or inbound.brings_results:
         return None
     if inbound.call is not None or inbound.compacts:  # nobody has said anything
         return None
-    return due(rule, state.at, now) if word is None else word.reason
+    if word is not None:
+        return word.reason
+    return due(rule, state.at, now) if state.messages else None
 
 
 def _reset(

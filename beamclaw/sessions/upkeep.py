@@ -231,7 +231,7 @@ class Upkeep:
             self._tell("archive")
 
     async def _reset(self, row: SessionRow) -> str:
-        if not self._journal.transcript.messages:
+        if self._journal.transcript.is_new:
             return row.session_id
         session_id = self._wiring.outside.new_id()
         body = SessionReset(reason="reset", session_id=session_id)

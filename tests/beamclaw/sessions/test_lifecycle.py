@@ -274,6 +274,21 @@ async def test_a_reset_of_an_empty_conversation_is_nothing(
     assert (await read()).seq == seq
 
 
+async def test_a_reset_begins_anew_also_where_it_was_gone_back_to_the_beginning(
+    open_tenant: Open, autojump_clock: MockClock
+) -> None:
+    cap = Cap("session", "calls", 1, "limits.session.calls")
+    async with open_tenant(caps=(cap,)) as tenant:
+        for word in ("", "/new "):
+            assert (await tenant.ask("one")).outcome == "ok"
+            await order(tenant, RewindSession(0))
+            if not word:
+                await order(tenant, ResetSession())
+            assert (await tenant.ask(f"{word}two")).outcome == "ok"
+            first = await order(tenant, ResetSession())
+            assert await order(tenant, ResetSession()) == first
+
+
 @pytest.mark.parametrize("word", ["/new", "/reset"])
 async def test_a_word_begins_anew_with_what_stands_behind_it(
     tenant: Tenant, model: Model, word: str, autojump_clock: MockClock
