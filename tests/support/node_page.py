@@ -70,7 +70,7 @@ TEXT: Final = 'textarea[aria-label="Message"]'
 LEAVE: Final = """
 const [, name] = arguments[0].split("/");
 if (location.hash.split("/")[1] !== name)
-  document.querySelector("#main > *").setAttribute("data-left", "");
+  document.querySelector("#main > *")?.setAttribute("data-left", "");
 location.hash = arguments[0];
 """
 # Seconds for a start: a browser beside it needs the machine, too.
