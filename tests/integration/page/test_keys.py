@@ -37,9 +37,10 @@ async def make(page: Browser, name: str, *scopes: str, good: str = "30 days") ->
 
 
 async def signed_in_by(page: Browser, node: Node, secret: str) -> None:
-    await page.open(f"{node.base_url}/")
+    # Where no program of the page is, which would keep who it signs in meanwhile.
+    await page.open(f"{node.base_url}/healthz")
     await page.run("sessionStorage.setItem('beamclaw.token', arguments[0])", secret)
-    await page.of_page("POST", "/refresh", {})
+    await page.open(f"{node.base_url}/")
     await page.until(NOTHING_SAID)
 
 
