@@ -60,9 +60,7 @@ def open_database(
         if version is None:
             _create(path, schema, connect)
             version = schema.version
-        connection = _open(path, schema, connect, version)
-        set_pragmas(connection, cache_size=-(cache_bytes // 1024))
-        return connection
+        return _open(path, schema, connect, version, cache_bytes)
 
 
 def open_reader(
@@ -130,7 +128,7 @@ def _create(path: Path, schema: Schema, connect: Connect) -> None:
 
 
 def _open(
-    path: Path, schema: Schema, connect: Connect, version: int
+    path: Path, schema: Schema, connect: Connect, version: int, cache_bytes: int
 ) -> sqlite3.Connection:
     # Its -wal and -shm get the permissions of the file itself.
     os.close(private_file(path, os.O_RDWR))
@@ -146,13 +144,16 @@ def _open(
             checkpoint_fullfsync=1,
             # 16 MB: a page that changes at each commit goes to the file once per round.
             wal_autocheckpoint=4_096,
+            cache_size=-(cache_bytes // 1024),
             temp_store="memory",
             journal_size_limit=64 * 1024 * 1024,
         )
         if pending:
             # Whoever wrote this log may have ended because a sync failed. After that
             # the system shows what it holds in memory, as if it were on the disk, and
-            # writes no more of it; so all of it is written anew.
+            # writes no more of it. So all of it is written anew: first the log, or a
+            # power cut would leave half of a transaction in the file, and no other half.
+            _write_again(connection, beside(path, "-wal"))
             _work_in(connection, path)
         if version < schema.version:
             _migrate(connection, schema, version)
@@ -180,6 +181,19 @@ def _let_it_shrink(connection: sqlite3.Connection, path: Path) -> None:
             # Without room on the disk for a second one it is not done.
             if not is_full(error):
                 raise
+
+
+def _write_again(connection: sqlite3.Connection, log: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # while nobody else writes to it
+    try:
+        with log.open("r+b") as file:
+            content = file.read()
+            file.seek(0)
+            file.write(content)
+            file.flush()
+            sync(log)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _work_in(connection: sqlite3.Connection, path: Path) -> None:

@@ -29,6 +29,7 @@ from tests.support.ledgers import KEY, event, message
 
 PAGE = 4096
 FRAME = PAGE + 24
+SECTOR = 512
 TURNS = 12
 
 
@@ -213,6 +214,29 @@ def test_pages_of_zeroes_in_the_log_are_seen(shapes, shape, tmp_path):
         found = look(Copy(whole.file, bytes(log)).put(tmp_path / str(number)))
         assert found.refused is not None
         assert "its log cannot be read" in found.refused
+
+
+def test_what_was_taken_back_is_not_taken_for_what_came_later(shapes, tmp_path):
+    """The power fails in the middle of a commit, over the rest of one that failed."""
+    before = shapes["the log not worked in"]
+    assert before.log is not None
+    begin = len(before.log)
+
+    def then(name: str, statement: str) -> Copy:
+        path = before.put(tmp_path / name)
+        uri = f"{path.as_uri()}?mode=rw"
+        with closing(connect_sqlite(uri)) as connection:
+            connection.execute(statement)
+            return take(path)
+
+    failed = then("failed", "UPDATE events SET body = randomblob(20000)").log or b""
+    after = then("after", "UPDATE meta SET owner_epoch = owner_epoch + 1")
+    torn = bytearray(after.log or b"")
+    torn[-SECTOR:] = failed[len(torn) - SECTOR : len(torn)]
+    for log in (torn, torn + failed[len(torn) :]):
+        assert begin < len(log) <= len(failed)
+        found = look(Copy(after.file, bytes(log)).put(tmp_path / str(len(log))))
+        assert (found.refused, found.events) == (None, TURNS)
 
 
 @pytest.mark.parametrize("kind", ["flipped", "zeroed", "swapped"])

@@ -29,11 +29,15 @@ from beamclaw.storage import integrity, open_database
 from beamclaw.store.schema import NODE
 from tests.beamclaw.ledger.test_kill import check
 from tests.faults.disk.model import Disk
-from tests.faults.disk.shim import Control, build, environment, read_log
+from tests.faults.disk.shim import Call, Control, Record, build, environment, read_log
 from tests.support.books import open_book
 
 ROOT = Path(__file__).parents[3]
 SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)
+# Power cuts behind each sync that failed, and records within which they are.
+AFTER_FAILURE, SOON = 20, 60
+# What fails on a disk that does, the more often the more often it stands here.
+FAILING: tuple[Call, ...] = ("sync", "sync", "write", "truncate", "unlink")
 
 
 @attrs.define(kw_only=True)
@@ -56,9 +60,17 @@ class Report:
 
 
 def storm(
-    library: Path, folder: Path, rng: random.Random, *, lines: int, failing: bool
+    library: Path,
+    folder: Path,
+    rng: random.Random,
+    *,
+    lines: int,
+    failing: tuple[Call, ...],
 ) -> int:
-    """Let it write until it has said so many lines; how many calls have failed."""
+    """Let it write until it has said so many lines; how many calls have failed.
+
+    Of the calls in *failing* some do, now and then.
+    """
     data = folder / "data"
     data.mkdir()
     control = Control(folder / "control")
@@ -81,14 +93,16 @@ def storm(
                 break
             if failing and rng.random() < 0.04:
                 failures += control.hits
-                _fail_a_little(control, rng)
+                _fail_a_little(control, rng, failing)
         process.send_signal(signal.SIGKILL)
         process.stdout.read()
     return failures + control.hits
 
 
-def _fail_a_little(control: Control, rng: random.Random) -> None:
-    call = rng.choice(("sync", "sync", "write", "truncate", "unlink"))
+def _fail_a_little(
+    control: Control, rng: random.Random, calls: tuple[Call, ...]
+) -> None:
+    call = rng.choice(calls)
     control.fail(
         call,
         files=rng.choice(("ledger.db-wal", "ledger.db", "node.db-wal", "")),
@@ -102,7 +116,7 @@ def _fail_a_little(control: Control, rng: random.Random) -> None:
 def audit(folder: Path, rng: random.Random, report: Report, cuts: int) -> None:
     """Play the records, cut the power at some places, and look at what is left."""
     records = list(read_log(folder / "log"))
-    places = sorted(rng.sample(range(len(records)), min(cuts, len(records))))
+    places = _places(records, rng, cuts)
     disk = Disk(str(folder / "data"), rng)
     for place, record in enumerate(records):
         disk.play(record)
@@ -123,6 +137,16 @@ def audit(folder: Path, rng: random.Random, report: Report, cuts: int) -> None:
             if not report.violations:
                 _remove(left)
     report.acknowledged = len(_said(bytes(disk.said)))
+
+
+def _places(records: list[Record], rng: random.Random, cuts: int) -> list[int]:
+    """Anywhere, and a few soon after each sync that failed."""
+    places = set(rng.sample(range(len(records)), min(cuts, len(records))))
+    for failed, record in enumerate(records):
+        if record.what == "F":
+            soon = range(failed + 1, min(failed + SOON, len(records)))
+            places.update(rng.sample(soon, min(AFTER_FAILURE, len(soon))))
+    return sorted(places)
 
 
 def violations(left: Path, said: list[list[str]]) -> Iterator[str]:
@@ -156,7 +180,13 @@ def _remove(folder: Path) -> None:
 
 
 def campaign(
-    library: Path, folder: Path, *, seed: int, lines: int, cuts: int, failing: bool
+    library: Path,
+    folder: Path,
+    *,
+    seed: int,
+    lines: int,
+    cuts: int,
+    failing: tuple[Call, ...] = (),
 ) -> Report:
     """One seed."""
     rng = random.Random(seed)
@@ -189,7 +219,7 @@ def main() -> int:
                 seed=seed,
                 lines=chosen.lines,
                 cuts=chosen.cuts,
-                failing=chosen.failing,
+                failing=FAILING if chosen.failing else (),
             )
             print(
                 f"seed {seed}: {report.acknowledged} acknowledged, {report.failures} "
