@@ -309,17 +309,19 @@ async def test_the_frame_of_a_request_says_to_whose_trace_it_belongs(
     talk: Talk, given: str, kept: str
 ):
     seen: list[object] = []
+    told = trio.Event()
 
     def take(event: supervision.Event) -> None:
         if event.name == news.TURN_ENDED:
             seen.append(event.metadata["traceparent"])
+            told.set()
 
     detach = supervision.telemetry.attach(take)
     params = {"sessionKey": "main", "message": "hello", "idempotencyKey": "k1"}
     frame = {"type": "req", "id": "x", "method": "chat.send", "params": params}
     await talk.send(json.dumps({**frame, "traceparent": given}))
     assert (await talk.answer("x"))["ok"]
-    await ended(talk, KEY)
+    await told.wait()
     detach()
     assert seen == [kept]
 
