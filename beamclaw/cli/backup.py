@@ -23,6 +23,7 @@ from beamclaw.backup import (
 from beamclaw.cli.client import Client, Gone, NoNode, Refused, connect
 from beamclaw.cli.configured import configured
 from beamclaw.cli.output import CommandError, counted, result, result_json, tell
+from beamclaw.cli.question import visible
 from beamclaw.cli.typed import command
 from beamclaw.config.loader import file_of
 from beamclaw.config.problems import ConfigError
@@ -179,10 +180,7 @@ def _list(manifest: Manifest, options: argparse.Namespace) -> None:
 
 def _tell_left_out(each: LeftOut, more: str = "") -> None:
     # An agent may have chosen the name, and a terminal obeys what stands in it.
-    name, reason = (
-        text if text.isprintable() else repr(text) for text in (each.name, each.why)
-    )
-    tell(f"not in it: {name} ({reason}){more}")
+    tell(f"not in it: {visible(each.name)} ({visible(each.why)}){more}")
 
 
 def _plain(

@@ -73,8 +73,8 @@ class RewindSession(supervision.Call[int]):
 class ForkSession(supervision.Call[str]):
     """Begin the session *key* with what this one had come to; the reply is that key.
 
-    By event *at*, or else by the last one; in a turn, by the last before at which it rested. It stands on its own:
-    this one may be deleted. Refused with :class:`NoRest` and
+    By event *at*, or else by the last one; in a turn, by the last before at which it
+    rested. It stands on its own: this one may be deleted. Refused with :class:`NoRest` and
     :class:`beamclaw.contracts.ledger_errors.SessionExists`.
     """
 

@@ -222,11 +222,7 @@ class Asking:
 
     async def ask(self, step: Ask) -> None:
         """Make the call that was committed; draft what came of it."""
-        record, flusher, provider = (
-            self.record,
-            self.wiring.flusher,
-            self.target[0],
-        )
+        record, provider = self.record, self.target[0]
         answer = Answer()
         if not self.is_configured:
             words = (
@@ -243,8 +239,7 @@ class Asking:
             traceparent=self.outgoing(step.attempt),
             tracestate=record.turn.tracestate,
         )
-        flusher.publish(record.progress)
-        flusher.restart(record.progress, step.attempt, record.turn.text)
+        self.listen(step.attempt)
         bound = self._bound
         call = ModelCall(
             wiring=self.wiring,
@@ -304,6 +299,12 @@ class Asking:
         turn = self.record.turn
         left = turn.failed + 1 < self.limits.failures
         return left and turn.link < len(self.definition.fallbacks)
+
+    def listen(self, attempt: int) -> None:
+        """What comes from here on is of the model call *attempt*."""
+        flusher, progress = self.wiring.flusher, self.record.progress
+        flusher.publish(progress)
+        flusher.restart(progress, attempt, self.record.turn.text)
 
     def heard(self, length: int) -> None:
         """So many characters have come of the call in progress, seen or not."""

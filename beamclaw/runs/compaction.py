@@ -92,8 +92,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         record.back()
         return _Summary()
     # Nobody sees its text, but who stops the turn pays for what had come of it.
-    wiring.flusher.publish(record.progress)
-    wiring.flusher.restart(record.progress, attempt, record.turn.text)
+    asking.listen(attempt)
     record.wait_for("model", f"a summary by {provider}/{model}")
     call = ModelCall(
         wiring=wiring,

@@ -372,21 +372,20 @@ class Session(supervision.Server):
 
     async def _not_here(self, inbound: Inbound) -> str:
         """Why the message cannot be said here, in words; nothing: it can, from here."""
-        state = self._journal.transcript
+        state, back_to = self._journal.transcript, None
         if inbound.follows is not None and inbound.follows != state.last_run:
             events = await self._journal.all()
-            to = end_of(inbound.follows, events)
-            if to is None:
+            back_to = end_of(inbound.follows, events)
+            if back_to is None:
                 return "what this is said behind is not in the conversation any more"
-            state = await replayed(events, to)
-            if not unasked(inbound, state.owed):
-                await self._journal.rewind(to, state)
-                return ""
+            state = await replayed(events, back_to)
         if state.seq and unasked(inbound, state.owed):
             return (
                 "nobody waits for the results of these tool calls: the conversation "
                 "has gone on, or they were given before"
             )
+        if back_to is not None:
+            await self._journal.rewind(back_to, state)
         return ""
 
     def _hand(self, pending: tuple[Pending, ...]) -> None:

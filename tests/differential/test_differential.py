@@ -19,7 +19,9 @@ from tests.differential.shown import elsewhere, seldom
 from tests.differential.shrink import command, shrink, told
 from tests.differential.terms import decode, encode
 
-COUNT = 2000
+# Some more than the rarest of what they have to show needs: those that a slow machine
+# cannot time show nothing.
+COUNT = 2200
 
 
 @pytest.mark.slow

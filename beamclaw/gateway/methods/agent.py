@@ -78,7 +78,7 @@ async def agent(context: Context, params: AgentParams) -> object:
         model=_model(params),
         params=settings,
     )
-    began, began_ms = trio.current_time(), context.now_ms
+    began = trio.current_time()
     topic = names.topic(context.tenant, where.key)
     with context.bus.subscribe(topic) as subscription:
         receipt = await talking.hand_in(context, message)
@@ -105,10 +105,11 @@ async def agent(context: Context, params: AgentParams) -> object:
             end = await _end_of(run)
     if end is None:
         await abort(context.bus, context.tenant, receipt.session_key, receipt.run_id)
-    late = params.timeout and trio.current_time() - began >= params.timeout
+    took = trio.current_time() - began
+    late = params.timeout and took >= params.timeout
     if end is None or (late and end.outcome == "limited"):
         return {"runId": receipt.run_id, "status": "timeout", "summary": "timeout"}
-    return _result(end, receipt.run_id, context.now_ms - began_ms)
+    return _result(end, receipt.run_id, round(took * 1000))
 
 
 async def _end_of(run: AsyncGenerator[object]) -> RunEnded | None:

@@ -100,16 +100,17 @@ export function conversation(place, wire, key) {
     rows.set(id, { seq, element, ...own });
   }
 
-  const inOrder = () => [...rows.values()].sort((one, other) => one.seq - other.seq);
-
   // What stands behind a message: a history may come later than what was told meanwhile.
   function behind({ seq }) {
-    return inOrder().find((each) => each.element && each.seq > seq)?.element ?? live?.element ?? asks;
+    let next = null;
+    for (const each of rows.values()) if (each.element && each.seq > seq && (!next || each.seq < next.seq)) next = each;
+    return next?.element ?? live?.element ?? asks;
   }
 
   // What the turn has said that stands in the conversation by now.
   function kept(run) {
-    return inOrder().map((each) => (each.run === run ? each.text : "")).join("");
+    const own = [...rows.values()].filter((each) => each.run === run);
+    return own.sort((one, other) => one.seq - other.seq).map(({ text }) => text).join("");
   }
 
   async function loadOlder() {

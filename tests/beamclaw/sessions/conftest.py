@@ -207,6 +207,27 @@ async def _define(
     return _resolve(fallbacks, agent, model)
 
 
+def one_late(
+    slow: trio.Event, nursery: trio.Nursery
+) -> Callable[[Callable[[], None]], None]:
+    """How threads reach the loop: at once, but the first word behind *slow* is late by 2 s."""
+    held: list[Callable[[], None]] = []
+    system = trio.lowlevel.current_trio_token()
+
+    async def written(work: Callable[[], None]) -> None:
+        await trio.sleep(2.0)
+        work()
+
+    def later(work: Callable[[], None]) -> None:
+        if slow.is_set() and not held:
+            held.append(work)
+            nursery.start_soon(written, work)
+        else:
+            system.run_sync_soon(work)
+
+    return later
+
+
 @asynccontextmanager
 async def _tenant(
     folder: Path,

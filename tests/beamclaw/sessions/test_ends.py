@@ -115,14 +115,6 @@ def test_what_a_person_has_stopped_costs_what_had_come(text, received, told):
     assert end.told.usage == TURN.usage + Usage(100, told, estimated=True)
 
 
-def test_a_call_of_which_nobody_knows_how_far_it_had_come_costs_all_that_it_could():
-    end = closed(RESERVED, "aborted", at=9.0, place=PLACE)
-    settle = end.ops[0]
-    assert isinstance(settle, Settle)
-    assert (settle.usage, settle.told) == (None, None)
-    assert end.told.usage == TURN.usage + Usage(100, 1_000, estimated=True)
-
-
 @pytest.mark.parametrize("at", [-5_000.0, 1_041.0, 90_000.0])
 @pytest.mark.parametrize("outcome", ["quarantined", "aborted"])
 def test_it_has_worked_up_to_its_last_event_whatever_the_clock_shows(outcome, at):
@@ -133,8 +125,9 @@ def test_it_has_worked_up_to_its_last_event_whatever_the_clock_shows(outcome, at
     assert end_run.spend.seconds == 40.0
 
 
-def test_what_died_costs_all_that_it_could():
-    end = closed(RESERVED, "quarantined", at=9.0, place=PLACE)
+@pytest.mark.parametrize("outcome", ["quarantined", "aborted"])
+def test_a_call_of_which_nobody_knows_how_far_it_had_come_costs_all_it_could(outcome):
+    end = closed(RESERVED, outcome, at=9.0, place=PLACE)
     settle = end.ops[0]
     assert isinstance(settle, Settle)
     assert (settle.usage, settle.told) == (None, None)

@@ -33,7 +33,7 @@ from beamclaw.contracts.sessions import (
     abort,
 )
 
-from .conftest import KEY, MAX_OUTPUT, Model, Tenant, echo
+from .conftest import KEY, MAX_OUTPUT, Model, Tenant, echo, one_late
 
 Open = Callable[..., AbstractAsyncContextManager[Tenant]]
 
@@ -479,20 +479,7 @@ async def test_a_turn_that_is_stopped_while_its_end_is_written_has_ended(
     open_tenant: Open, model: Model, autojump_clock: MockClock
 ) -> None:
     slow = trio.Event()
-    held: list[Callable[[], None]] = []
     ends: list[RunEnded] = []
-    system = trio.lowlevel.current_trio_token()
-
-    async def written(work: Callable[[], None]) -> None:
-        await trio.sleep(2.0)
-        work()
-
-    def later(work: Callable[[], None]) -> None:
-        if slow.is_set() and not held:
-            held.append(work)
-            nursery.start_soon(written, work)
-        else:
-            system.run_sync_soon(work)
 
     async def follows(tenant: Tenant, receipt: Receipt) -> None:
         ends.append(await tenant.end(receipt))
@@ -503,7 +490,10 @@ async def test_a_turn_that_is_stopped_while_its_end_is_written_has_ended(
         yield End("stop")
 
     model.scripts = [last]
-    async with trio.open_nursery() as nursery, open_tenant(later=later) as tenant:
+    async with (
+        trio.open_nursery() as nursery,
+        open_tenant(later=one_late(slow, nursery)) as tenant,
+    ):
         receipt = await tenant.send("hello")
         with trio.fail_after(60):
             async with trio.open_nursery() as following:

@@ -20,7 +20,14 @@ from beamclaw.contracts.sessions import Abort, GetSessionsStatus, abort
 from beamclaw.sessions import Retention
 from beamclaw.testing.session_tools import session_tools
 from supervision import sys
-from tests.beamclaw.sessions.conftest import ALLOWED, KEY, TURN_LIMITS, Model, Tenant
+from tests.beamclaw.sessions.conftest import (
+    ALLOWED,
+    KEY,
+    TURN_LIMITS,
+    Model,
+    Tenant,
+    one_late,
+)
 from tests.beamclaw.sessions.family import (
     ask_ledger,
     children,
@@ -184,19 +191,6 @@ async def test_a_turn_that_is_stopped_while_its_end_is_written_leaves_nobody_wor
     open_tenant: Open, model: Model, autojump_clock: MockClock
 ) -> None:
     slow = trio.Event()
-    held: list[Callable[[], None]] = []
-    system = trio.lowlevel.current_trio_token()
-
-    async def written(work: Callable[[], None]) -> None:
-        await trio.sleep(2.0)
-        work()
-
-    def later(work: Callable[[], None]) -> None:
-        if slow.is_set() and not held:
-            held.append(work)
-            nursery.start_soon(written, work)
-        else:
-            system.run_sync_soon(work)
 
     async def hangs_below(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
         results, said = since_a_person(request.messages)
@@ -208,7 +202,10 @@ async def test_a_turn_that_is_stopped_while_its_end_is_written_leaves_nobody_wor
             yield event
 
     model.scripts = [hangs_below]
-    async with trio.open_nursery() as nursery, open_tenant(later=later) as tenant:
+    async with (
+        trio.open_nursery() as nursery,
+        open_tenant(later=one_late(slow, nursery)) as tenant,
+    ):
         receipt = await tenant.send(do(spawn("hang", mode="announce")))
         await slow.wait()
         await trio.sleep(0.4)
