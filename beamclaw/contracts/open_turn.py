@@ -199,11 +199,6 @@ class OpenTurn:
         return tuple(wait for wait in waits if wait and wait.verdict is None)
 
     @property
-    def moves(self) -> bool:
-        """Whether a death says nothing against it: it got further, or only waited."""
-        return self.progress > 0 or self.waits
-
-    @property
     def waits(self) -> bool:
         """Whether it waits for a person, or for a sub-agent."""
         awaited = any(child.awaited for child in self.children)

@@ -1,6 +1,6 @@
 """What persons have answered to a session's turn, and its journal does not say yet."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import supervision
 from beamclaw.contracts import waits
@@ -24,6 +24,11 @@ class Answers:
     def rows(self) -> tuple[WaitRow, ...]:
         """The questions that were answered, with the answers."""
         return tuple(self._rows.values())
+
+    @property
+    def answered(self) -> Collection[str]:
+        """The questions' ids."""
+        return self._rows.keys()
 
     def see(self, rows: Iterable[WaitRow]) -> None:
         """These are all questions there are."""

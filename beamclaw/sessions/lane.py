@@ -30,6 +30,8 @@ class Lane:
         resting: A successor is to be started later (back-off).
         intake: Runs may be started (False while the node drains).
         revivals: How often the open turn was revived so far.
+        crashed: Its last run ended by an error of its own.
+        answered: Ids of the questions that persons have answered.
         handed: Ids of the messages that the run was given already.
         stopping: The run was told to end.
         gathering: Messages came a moment ago, and more may follow.
@@ -42,6 +44,8 @@ class Lane:
     resting: bool
     intake: bool
     revivals: int
+    crashed: bool = False
+    answered: Collection[str] = ()
     handed: Collection[int] = ()
     stopping: bool = False
     gathering: bool = False
@@ -85,7 +89,13 @@ class Interrupt:
 
 @frozen
 class Revive:
-    """Start a successor for the open turn."""
+    """Start a successor for the open turn.
+
+    Attributes:
+        innocent: The death says nothing against the turn: those before are forgotten.
+    """
+
+    innocent: bool = False
 
 
 @frozen
@@ -133,9 +143,10 @@ def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
         case Lane(resting=True):
             return Wait()
         case Lane(transcript=Transcript(turn=turn)) if turn is not None:
-            if lane.revivals >= rules.revive_limit and not turn.moves:
+            innocent = _is_innocent(turn, lane)
+            if lane.revivals >= rules.revive_limit and not innocent:
                 return Quarantine(lane.revivals)
-            return Revive() if lane.intake else Wait()
+            return Revive(innocent) if lane.intake else Wait()
         case Lane(pending=(first, *_)):
             more = _together(lane.pending, rules)
             if not lane.intake or (lane.gathering and _may_grow(first, more, rules)):
@@ -150,6 +161,19 @@ def _is_idle(pending: Pending, lane: Lane) -> bool:
     turn, inbound = lane.transcript.turn, pending.inbound
     quiet = inbound.child is not None and not inbound.messages
     return quiet and (turn is None or _orderer(pending) != turn.run_id)
+
+
+def _is_innocent(turn: OpenTurn, lane: Lane) -> bool:
+    """Whether it got further since it was revived, or had nothing to do but wait.
+
+    What it waits for may have come, and kill whoever takes it up.
+    """
+    if turn.progress:
+        return True
+    come = any(_orderer(each) == turn.run_id for each in lane.pending) or any(
+        wait.id in lane.answered for wait in turn.open_waits
+    )
+    return turn.waits and not come and not lane.crashed
 
 
 def _is_cancelled(turn: OpenTurn | None, lane: Lane) -> bool:

@@ -105,6 +105,7 @@ class Session(supervision.Server):
             wiring, key, journal=self._journal, inbox=self._inbox, kin=self._kin
         )
         self._revivals = 0
+        self._crashed = False
         # Who wants another agent here, and waits for the turn in progress to end.
         self._handovers: list[tuple[supervision.From, HandTo]] = []
         # Who wants something done with the whole session, in order; *ending*: the turn
@@ -261,6 +262,8 @@ class Session(supervision.Server):
                     resting=self._resting,
                     intake=self._intake,
                     revivals=self._revivals,
+                    crashed=self._crashed,
+                    answered=self._answers.answered,
                     handed=self._inbox.handed,
                     stopping=self._running is not None and self._running.stopping,
                     gathering=self._inbox.gathering,
@@ -275,8 +278,8 @@ class Session(supervision.Server):
                     self._hand(pending)
                 case lane.Interrupt():
                     self._interrupt()
-                case lane.Revive():
-                    await self._revive()
+                case lane.Revive(innocent):
+                    await self._revive(innocent=innocent)
                 case lane.Quarantine(revivals):
                     await self._closing.quarantine(revivals)
                 case lane.Withdraw(pending):
@@ -402,14 +405,15 @@ class Session(supervision.Server):
         with point("session.interrupt"):
             supervision.exit(self._running.pid, supervision.Shutdown(ABORTED))
 
-    async def _revive(self) -> None:
+    async def _revive(self, *, innocent: bool) -> None:
         """Count the revival first: a turn that kills the node must run out of them."""
         turn = self._journal.transcript.turn
         assert turn is not None
-        note = NoteRevival(turn.run_id, again=turn.moves)
+        note = NoteRevival(turn.run_id, again=innocent)
         with point("session.revive"):
             await self._journal.commit((turn.run_id, Revived()), ops=(note,))
-        self._revivals = 1 if turn.moves else self._revivals + 1
+        self._revivals = 1 if innocent else self._revivals + 1
+        self._crashed = False
         self._running = await self._runs.begin(
             turn.run_id, turn.epoch + 1, successor=True
         )
@@ -429,7 +433,7 @@ class Session(supervision.Server):
             if run.stops or reason == supervision.Shutdown(ABORTED):
                 stopped = await self._close_stopped(run.progress)
             else:
-                self._after_death()
+                self._after_death(reason)
             if self._journal.transcript.turn is None:
                 # It had written results, and died before it let their calls go.
                 stop_calls(self._wiring, run.progress.transcript.turn)
@@ -449,11 +453,12 @@ class Session(supervision.Server):
         await self._read_again()
         self._wiring.bus.interrupt(self._topic)
 
-    def _after_death(self) -> None:
+    def _after_death(self, reason: supervision.ExitReason) -> None:
         """A run died: it gets a successor after a back-off, unless its turn is over."""
         if self._journal.transcript.turn is None:
             return  # it had written its end
         settings = self._wiring.settings
+        self._crashed = isinstance(reason, supervision.Crash)
         self._resting = True
         supervision.send_after(
             lane.back_off(

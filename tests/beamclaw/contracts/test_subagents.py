@@ -355,7 +355,6 @@ def test_while_it_waits_its_clock_stands():
     turn = turn_after((1, answered("a")), (2, spawned("a")))
     assert turn.busy_seconds(1_000.0) == 2.0
     assert turn.waits
-    assert turn.moves
 
 
 def test_a_successor_that_finds_it_waiting_counts_the_same():

@@ -6,8 +6,9 @@ import pytest
 from beamclaw.contracts.codec import encode
 from beamclaw.contracts.intake import taken
 from beamclaw.contracts.ledger_inbox import InboxRow
-from beamclaw.contracts.messages import ModelParams, said
-from beamclaw.contracts.open_turn import OpenTurn
+from beamclaw.contracts.messages import ModelParams, ToolCall, said
+from beamclaw.contracts.open_turn import Call, OpenTurn
+from beamclaw.contracts.open_turn import Wait as Question
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.subagents import ChildEnd
 from beamclaw.contracts.transcript import Transcript
@@ -60,6 +61,10 @@ QUIET = Lane(
 )
 OPEN = attrs.evolve(QUIET, transcript=Transcript(3, (), TURN))
 GOING = attrs.evolve(OPEN, transcript=Transcript(3, (), attrs.evolve(TURN, progress=1)))
+CALL = Call(asked=ToolCall("a", "send", "{}"), wait=Question(id="w", expires_at=9.0))
+ASKED = attrs.evolve(
+    QUIET, transcript=Transcript(3, (), attrs.evolve(TURN, calls=(CALL,)))
+)
 FULL = attrs.evolve(QUIET, pending=(FIRST, Pending(2, INBOUND)))
 
 
@@ -78,8 +83,16 @@ FULL = attrs.evolve(QUIET, pending=(FIRST, Pending(2, INBOUND)))
         (attrs.evolve(OPEN, revivals=4), Revive()),
         (attrs.evolve(OPEN, revivals=5), Quarantine(5)),
         # Who gets further between two deaths is not put aside for dying.
-        (attrs.evolve(GOING, revivals=5), Revive()),
+        (attrs.evolve(GOING, revivals=5), Revive(innocent=True)),
+        (attrs.evolve(GOING, revivals=5, crashed=True), Revive(innocent=True)),
         (attrs.evolve(OPEN, revivals=5, intake=False), Quarantine(5)),
+        # Nor who waits, unless it dies of something: of what has come, for one.
+        (attrs.evolve(ASKED, revivals=5), Revive(innocent=True)),
+        (attrs.evolve(ASKED, revivals=5, answered={"other"}), Revive(innocent=True)),
+        (attrs.evolve(ASKED, revivals=4, answered={"w"}), Revive()),
+        (attrs.evolve(ASKED, revivals=5, answered={"w"}), Quarantine(5)),
+        (attrs.evolve(ASKED, revivals=4, crashed=True), Revive()),
+        (attrs.evolve(ASKED, revivals=5, crashed=True), Quarantine(5)),
     ],
 )
 def test_the_next_step_of_a_session(lane: Lane, step: Step) -> None:
@@ -226,6 +239,12 @@ BEHIND = tuple(attrs.evolve(each, inbox_id=9) for each in announced("r"))
         (attrs.evolve(FREE, pending=quiet("r")), Withdraw(quiet("r")[0])),
         # What an earlier one has ordered is a message like any.
         (attrs.evolve(BUSY, pending=announced("another")), Hand(announced("another"))),
+        # An announcement that kills whoever takes it up.
+        (attrs.evolve(ASKED, pending=announced("r"), revivals=5), Quarantine(5)),
+        (
+            attrs.evolve(ASKED, pending=announced("x"), revivals=5),
+            Revive(innocent=True),
+        ),
     ],
 )
 def test_what_relatives_change(lane: Lane, step: Step) -> None:

@@ -16,6 +16,8 @@ from beamclaw.contracts.ledger_rows import Verdict, WaitRow
 from beamclaw.contracts.providers import ModelRequest, ProviderEvent
 from beamclaw.contracts.sessions import GetSessionsStatus, Question, abort
 from beamclaw.contracts.tools import Order
+from beamclaw.runs import turn_calls
+from beamclaw.runs.persons import Persons
 from beamclaw.testing.world import World
 from supervision import sys
 from tests.beamclaw.sessions.conftest import KEY, TURN_LIMITS, Model, Tenant
@@ -187,6 +189,31 @@ async def test_a_question_outlives_any_number_of_restarts(
         assert receipt is not None
         assert (await tenant.end(receipt)).text == "call_0=send: x;"
     assert len(model.calls) == 2
+
+
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_turn_that_dies_of_its_wait_is_put_aside(
+    open_tenant, world: World, model: Model, autojump_clock: MockClock, given: bool
+) -> None:
+    """Of the answer, or of nothing that has come."""
+
+    def die(*_: object) -> None:
+        raise RuntimeError("of this wait")
+
+    async with open_tenant() as tenant:
+        receipt = await tenant.send("hello")
+        await asked(tenant)
+        with pytest.MonkeyPatch.context() as patch:
+            if given:
+                patch.setattr(Persons, "hear_answer", die)
+                await answer(tenant)
+            else:
+                patch.setattr(turn_calls, "_with_person", die)
+                await tenant.kill("default/run/run-1")
+            assert (await tenant.end(receipt)).outcome == "quarantined"
+        model.scripts = [say("fresh")]
+        assert (await tenant.ask("again")).text == "fresh"
+    assert are_paired(model.calls[-1].messages)
 
 
 @pytest.mark.parametrize("dies", ["run/run-1", f"session/{KEY}", "sessions", "ledger"])
