@@ -25,6 +25,8 @@ const place = document.getElementById("app");
 const mode = document.documentElement.dataset.auth;
 let wire = null;
 let waiting = 0;
+// How often somebody was signed in: an older attempt may be answered behind a later one.
+let attempts = 0;
 let leaveView = () => {};
 let shown = "";
 let updateView = null;
@@ -98,11 +100,14 @@ function credentials(token) {
 
 async function signIn(token) {
   clearTimeout(waiting);
+  attempts += 1;
+  const attempt = attempts;
   const tried = new Wire(credentials(token));
   try {
     await tried.open();
   } catch (error) {
     tried.close();
+    if (attempt !== attempts) return;
     if (error.retryable || !error.code) {
       front(`${error.message}; trying again …`);
       waiting = setTimeout(() => signIn(token), AGAIN);
@@ -110,6 +115,10 @@ async function signIn(token) {
       sessionStorage.removeItem(KEPT);
       front(error.message);
     }
+    return;
+  }
+  if (attempt !== attempts) {
+    tried.close();
     return;
   }
   if (token) sessionStorage.setItem(KEPT, token);

@@ -14,6 +14,7 @@ from tests.support.browser import ENTER, Browser
 from tests.support.node import Node
 from tests.support.node_page import (
     MAIN,
+    NOTHING_SAID,
     TEXT,
     opened,
     until_true,
@@ -295,6 +296,26 @@ async def test_nothing_is_read_out_while_nothing_happens(tmp_path: Path):
 
 
 # --- the connection
+
+
+async def test_the_later_of_two_who_sign_in_is_who_is_there(tmp_path: Path):
+    async with opened(tmp_path) as (node, page):
+        await page.run("sessionStorage.clear()")
+        await page.open(f"{node.base_url}/page/")
+        await page.until("beamclaw dashboard")
+        await page.run(HOLD, "connect")
+        await page.type("#token", f"{node.token}{ENTER}")
+        await until_true(page, "held.length === 1")
+        link = (await node.command("dashboard")).out.strip()
+        await page.run("location.href = arguments[0]", link)
+        await until_true(page, "held.length === 2")
+        await page.run("held[1]()")
+        await page.until(NOTHING_SAID)
+        await page.run("held[0]()")
+        await until_true(page, "sockets[0].readyState > 1")
+        kept = "return sessionStorage.getItem('beamclaw.token')"
+        assert await page.run(kept) != node.token
+        assert await page.run("return sockets[1].readyState") == 1
 
 
 async def test_a_connection_that_was_given_up_is_closed(tmp_path: Path):
