@@ -57,6 +57,7 @@ def examine(path: Path, schema: Schema, connect: Connect) -> int | None:
         if pending:
             raise damaged(path, schema, f"it is missing, but {log.name} is there")
         return None
+    refuse_others(path)
     with path.open("rb") as file:
         header = file.read(_HEADER)
         size = os.fstat(file.fileno()).st_size
@@ -65,6 +66,19 @@ def examine(path: Path, schema: Schema, connect: Connect) -> int | None:
     if found is not None:
         raise damaged(path, schema, found)
     return _look_inside(path, schema, connect, size, pending=pending)
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse what is there and no file: to open a pipe, say, waits for who writes to it.
+
+    Raises:
+        DataFolderError: It is a folder, a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise DataFolderError(
+            f"{path} is not a file; move it away or choose another data folder with "
+            "--data. Nothing in it was changed"
+        )
 
 
 def is_pending(path: Path) -> bool:

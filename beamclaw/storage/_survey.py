@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from beamclaw.storage._connecting import Connect, connect_sqlite, set_pragmas, uri_of
-from beamclaw.storage._examining import read_only
+from beamclaw.storage._examining import read_only, refuse_others
 from beamclaw.storage._refusals import in_words
 from beamclaw.storage._words import is_disk, why
 from beamclaw.values import frozen
@@ -52,6 +52,7 @@ def survey(
     Raises:
         DataFolderError: It cannot be opened at all.
     """
+    refuse_others(path)
     with (
         in_words(path, "database"),
         contextlib.closing(connect(read_only(path, alone=alone))) as connection,

@@ -5,10 +5,12 @@ closed in order. What SQLite can make whole is whole; what was acknowledged and 
 missing is said, wherever it can be seen; nothing is changed in a file that is refused.
 """
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -23,6 +25,7 @@ from beamclaw.storage import (
     _examining,
     connect_sqlite,
     open_database,
+    survey,
 )
 from tests.support.books import Opened, commit, open_book
 from tests.support.ledgers import KEY, event, message
@@ -309,6 +312,15 @@ def test_a_log_of_another_database_is_refused(shapes, tmp_path):
         log = other.with_name("other.db-wal").read_bytes()
         found = look(Copy(shapes["closed"].file, log).put(tmp_path / "here"))
     assert "belongs to another program" in str(found.refused)
+
+
+def test_what_is_no_file_is_refused_and_nobody_waits_for_it(tmp_path):
+    path = tmp_path / "ledger.db"
+    os.mkfifo(path)
+    for opening in (partial(open_database, path, LEDGER), partial(survey, path, {})):
+        with pytest.raises(DataFolderError, match=r"ledger\.db is not a file; move"):
+            opening()
+    assert path.is_fifo()
 
 
 def test_a_file_without_one_of_its_tables_is_refused(shapes, tmp_path):
