@@ -30,6 +30,7 @@ from beamclaw.contracts.lifecycle import (
     DeleteSession,
     Order,
     ResetSession,
+    no_such_session,
 )
 from beamclaw.contracts.path import end_of
 from beamclaw.contracts.points import point
@@ -504,14 +505,20 @@ class Session(supervision.Server):
         """Another agent gets the session: the last one that was named."""
         waiting, self._handovers = self._handovers, []
         _, last = waiting[-1]
-        with point("session.hand-over"):
-            await self._journal.commit(
-                (None, HandedOver(agent=last.agent, by=last.by)),
-                ops=(SetAgent(last.agent),),
-            )
+        # Deleted, while they waited for its turn to end.
+        gone = no_such_session(self._key) if self._upkeep.about.dropped else None
+        if gone is None:
+            with point("session.hand-over"):
+                await self._journal.commit(
+                    (None, HandedOver(agent=last.agent, by=last.by)),
+                    ops=(SetAgent(last.agent),),
+                )
         for sender, _ in waiting:
             with point("session.handed-over"):
-                supervision.reply(sender, None)
+                if gone is None:
+                    supervision.reply(sender, None)
+                else:
+                    supervision.reply_error(sender, gone)
 
     async def _close_stopped(self, progress: Progress) -> bool:
         """Keep the stopped run's text, marked aborted; False: it had ended before."""

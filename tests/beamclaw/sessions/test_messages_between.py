@@ -13,6 +13,7 @@ import supervision
 from beamclaw.config.current import Current
 from beamclaw.config.schema import AgentConfig, Config
 from beamclaw.contracts import names
+from beamclaw.contracts.lifecycle import DeleteSession, NoSuchSession
 from beamclaw.contracts.messages import said as say
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.relatives import Relatives
@@ -314,6 +315,29 @@ async def test_a_person_hands_over_when_the_turn_in_progress_is_over(
     assert (await tenant.end(receipt)).outcome == "ok"
     assert (await kinds())[-1] == "handed-over"
     assert (await sessions())[KEY].agent == "other"
+
+
+async def test_who_would_hand_a_deleted_conversation_over_is_told(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    async def hold(request):
+        await trio.sleep_forever()
+        async for event in obey(request):
+            yield event
+
+    tenant.model.scripts = [hold]
+    await tenant.send("hello")
+    await tenant.there("default/run/run-1")
+    session = await tenant.there(names.session("default", KEY))
+
+    async def hand() -> None:
+        with pytest.raises(NoSuchSession, match="there is no session"):
+            await supervision.call(session, HandTo(agent="other", by="anna"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hand)
+        await trio.sleep(1)
+        await supervision.call(session, DeleteSession(stop=True))
 
 
 async def test_a_conversation_stays_handed_over_after_a_restart(
