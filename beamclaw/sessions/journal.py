@@ -6,13 +6,13 @@ from types import MappingProxyType
 import trio
 
 import supervision
-from beamclaw.contracts import ledger, snapshots
+from beamclaw.contracts import keys, ledger, snapshots
 from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.journal import Body, InboundTaken, Rewound, event
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.contracts.ledger_reads import ReadJournal, ReadSession, SessionRead
 from beamclaw.contracts.ledger_rows import Event
-from beamclaw.contracts.ledger_session_ops import ForgetSnapshots
+from beamclaw.contracts.ledger_session_ops import ForgetSnapshots, SetAgent
 from beamclaw.contracts.path import Unreachable, path
 from beamclaw.contracts.points import point
 from beamclaw.contracts.repair import repaired
@@ -106,9 +106,12 @@ class Journal:
         """Go back behind event *to*, which the conversation had come to *state* by."""
         fact = Fact(Rewound(to=to), None, self._wiring.outside.wall())
         rewound = (event(fact.body, at=fact.at),)
-        forget = (ForgetSnapshots(to),)
+        ops: list[Op] = [ForgetSnapshots(to)]
+        # Behind a hand-over it is as before: of the agent that its key names.
+        if agent := state.agent or keys.parse(self._key).agent:
+            ops.append(SetAgent(agent))
         with point("session.rewind"):
-            await self._write(rewound, forget, expected_seq=self.transcript.seq)
+            await self._write(rewound, tuple(ops), expected_seq=self.transcript.seq)
         self.transcript = evolve(state, self.transcript.seq + 1, fact)
         self.kept = Kept()
 

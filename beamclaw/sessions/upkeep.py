@@ -307,7 +307,8 @@ class Upkeep:
             agent=state.agent,
         )
         try:
-            await self._begin_fork(row, order.key, forked)
+            agent = state.agent or keys.parse(self._key).agent or row.agent
+            await self._begin_fork(attrs.evolve(row, agent=agent), order.key, forked)
         except SessionExists:
             # Asked again: it is the same one, or another one's.
             if not await self._is_fork(order.key, at):

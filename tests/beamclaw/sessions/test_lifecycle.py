@@ -481,6 +481,35 @@ async def test_in_a_fork_of_what_was_handed_over_the_same_agent_answers(
     await tenant.ask("two", key=FORK)
     await tenant.ask("two", key=EARLIER)
     assert [await answers(key) for key in (FORK, EARLIER)] == ["other", "main"]
+    assert [await listed(key) for key in (KEY, FORK, EARLIER)] == [
+        "other",
+        "other",
+        "main",
+    ]
+
+
+async def listed(key: str) -> str:
+    """Whose session it is said to be."""
+    found = await row(key)
+    assert found is not None
+    return found.agent
+
+
+async def test_who_goes_back_behind_a_hand_over_is_with_the_agent_before(
+    tenant: Tenant, autojump_clock: MockClock
+) -> None:
+    await tenant.ask("one")
+    before = await rest()
+    session = names.session("default", KEY)
+    await supervision.call(session, HandTo(agent="other", by="anna"))
+    await tenant.ask("two")
+    handed = await rest()
+    await order(tenant, RewindSession(before))
+    assert await listed(KEY) == "main"
+    await tenant.ask("three")
+    assert await answers(KEY) == "main"
+    await order(tenant, RewindSession(handed))
+    assert await listed(KEY) == "other"
 
 
 async def test_a_fork_begins_with_what_was_noted_behind_the_last_turn(
