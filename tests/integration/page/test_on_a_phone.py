@@ -76,6 +76,37 @@ async def test_no_view_is_wider_than_the_window(tmp_path: Path):
         assert wrong == []
 
 
+# What makes the view too wide when arguments[0] stands in its place, one after the other.
+# Figures, names in a list of facts, and what is pressed are the page's own.
+LENGTHENED: Final = (
+    """
+const [word] = arguments;
+const own = "svg, select, button, textarea, label, th, dt, .process > span";
+const wide = () => {"""
+    + SIDEWAYS
+    + """};
+const found = [];
+for (const each of document.querySelectorAll(".view *")) {
+  if (each.children.length || !each.textContent.trim() || !each.checkVisibility() || each.closest(own)) continue;
+  const was = each.textContent;
+  each.textContent = word;
+  if (wide().length) found.push(`${was}: ${each.outerHTML.slice(0, 90)}`);
+  each.textContent = was;
+}
+return found;
+"""
+)
+
+
+async def test_no_name_is_too_long_for_the_window(tmp_path: Path):
+    async with opened(tmp_path) as (_, page):
+        await prepare(page)
+        await page.size(WIDTHS[0], 844, phone=True)
+        for name, words in (("chat", "New session"), *VIEWS):
+            await view(page, name, words)
+            assert await page.run(LENGTHENED, LONG_WORD) == [], name
+
+
 async def test_whatever_is_pressed_is_large_enough_for_a_finger(tmp_path: Path):
     async with opened(tmp_path) as (_, page):
         await prepare(page)
