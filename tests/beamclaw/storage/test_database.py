@@ -275,11 +275,6 @@ def test_a_file_that_cannot_be_read_is_refused_in_words(path, monkeypatch):
         open_database(path, ONE)
 
 
-def test_a_folder_in_the_place_of_the_file_is_refused_in_words(path):
-    path.mkdir()
-    assert "cannot be opened" in refused(path)
-
-
 def test_a_file_that_is_not_there_cannot_be_checked(path):
     with pytest.raises(DataFolderError, match="cannot be checked"):
         integrity(path)
