@@ -102,13 +102,19 @@ class Journal:
         """Nothing is known of the session any more."""
         self.transcript, self.kept = Transcript(), Kept()
 
+    def agent_in(self, state: Transcript) -> str | None:
+        """Who answers where the conversation had come to *state*; None: who is asked.
+
+        The agent that it was handed over to, or that its key names.
+        """
+        return state.agent or keys.parse(self._key).agent
+
     async def rewind(self, to: int, state: Transcript) -> None:
         """Go back behind event *to*, which the conversation had come to *state* by."""
         fact = Fact(Rewound(to=to), None, self._wiring.outside.wall())
         rewound = (event(fact.body, at=fact.at),)
         ops: list[Op] = [ForgetSnapshots(to)]
-        # Behind a hand-over it is as before: of the agent that its key names.
-        if agent := state.agent or keys.parse(self._key).agent:
+        if agent := self.agent_in(state):
             ops.append(SetAgent(agent))
         with point("session.rewind"):
             await self._write(rewound, tuple(ops), expected_seq=self.transcript.seq)

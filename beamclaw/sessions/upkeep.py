@@ -307,7 +307,7 @@ class Upkeep:
             agent=state.agent,
         )
         try:
-            agent = state.agent or keys.parse(self._key).agent or row.agent
+            agent = self._journal.agent_in(state) or row.agent
             await self._begin_fork(attrs.evolve(row, agent=agent), order.key, forked)
         except SessionExists:
             # Asked again: it is the same one, or another one's.

@@ -472,10 +472,7 @@ async def test_a_fork_goes_its_own_way(
 async def test_in_a_fork_of_what_was_handed_over_the_same_agent_answers(
     tenant: Tenant, autojump_clock: MockClock
 ) -> None:
-    await tenant.ask("one")
-    before = await rest()
-    session = names.session("default", KEY)
-    await supervision.call(session, HandTo(agent="other", by="anna"))
+    before = await handed_over(tenant)
     await order(tenant, ForkSession(key=FORK))
     await order(tenant, ForkSession(key=EARLIER, at=before))
     await tenant.ask("two", key=FORK)
@@ -488,6 +485,15 @@ async def test_in_a_fork_of_what_was_handed_over_the_same_agent_answers(
     ]
 
 
+async def handed_over(tenant: Tenant) -> int:
+    """A conversation goes to another agent; where it had come to before."""
+    await tenant.ask("one")
+    before = await rest()
+    session = names.session("default", KEY)
+    await supervision.call(session, HandTo(agent="other", by="anna"))
+    return before
+
+
 async def listed(key: str) -> str:
     """Whose session it is said to be."""
     found = await row(key)
@@ -498,10 +504,7 @@ async def listed(key: str) -> str:
 async def test_who_goes_back_behind_a_hand_over_is_with_the_agent_before(
     tenant: Tenant, autojump_clock: MockClock
 ) -> None:
-    await tenant.ask("one")
-    before = await rest()
-    session = names.session("default", KEY)
-    await supervision.call(session, HandTo(agent="other", by="anna"))
+    before = await handed_over(tenant)
     await tenant.ask("two")
     handed = await rest()
     await order(tenant, RewindSession(before))
