@@ -1,4 +1,4 @@
-"""The page on the shell: what it shows is printed, and its drill works on terminals."""
+"""The page on the shell: what it shows is printed, and works on terminals."""
 
 import os
 import shlex
@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.documents import blocks, is_shown, steps
-from tests.support.node import ROOT, Node, open_node
+from tests.support.documents import is_shown, steps
+from tests.support.node import ROOT, open_node
 from tests.support.terminal import terminal
 from tests.support.tmux import tmux
 
 pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs/how-to/shell.md"
-PROGRAM = "$ .venv/bin/beamclaw "
 
 
 async def test_the_commands_print_what_the_page_shows(tmp_path: Path):
@@ -28,57 +27,6 @@ async def test_the_commands_print_what_the_page_shows(tmp_path: Path):
             assert (done.code, done.err) == (0, ""), (line, done.err)
             printed = [text for text in done.out.splitlines() if text]
             assert is_shown(lines, printed), (line, done.out)
-
-
-# --- the drill
-
-
-def drill() -> list[str]:
-    """What is typed on the page, in order."""
-    return [line for block in blocks(PAGE, "text") for line in block.splitlines()]
-
-
-async def test_a_stuck_conversation_is_found_and_goes_on(tmp_path: Path):
-    async with (
-        open_node(tmp_path / "data") as node,
-        tmux(tmp_path, node.environment) as screens,
-    ):
-        assert (await node.command("chat", "hello")).code == 0
-        await screens.window("shell", node, "shell")
-        await screens.until("shell", lambda shown: "beamclaw>" in shown)
-        answers = {
-            "suspend main": "suspended",
-            "sessions": "STUCK",
-            "mailbox main": "Ring(",
-            "waiting main": "is suspended",
-            "restart main": "is in its place",
-        }
-        typed: list[str] = []
-        for line in drill():
-            if line.startswith(PROGRAM):
-                words = shlex.split(line.removeprefix(PROGRAM))
-                await screens.window("chat", node, *words)
-                await _waits(node)
-                continue
-            command = line.removeprefix("beamclaw> ")
-            typed.append(command)
-            await screens.type("shell", "-l", command)
-            await screens.type("shell", "Enter")
-            words = answers[command]
-            await screens.until("shell", lambda shown, words=words: words in shown)
-        assert typed == list(answers)
-        await screens.until("chat", lambda shown: "You said: are you there?" in shown)
-        log = node.stderr()
-        assert log.count("beamclaw.shell.steered") == 2
-
-
-async def _waits(node: Node) -> None:
-    """Until the message is with the session, which does not take it."""
-    with trio.fail_after(60):
-        while True:
-            done = await node.command("shell", "--json", "-c", "mailbox main")
-            if '"waiting": 0' not in done.out:
-                return
 
 
 async def test_top_on_a_terminal_and_for_programs(tmp_path: Path):

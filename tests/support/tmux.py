@@ -35,9 +35,21 @@ class Tmux:
     ) -> None:
         """A window in which ``beamclaw <words>`` runs, so many columns and rows large."""
         command = [sys.executable, "-m", "beamclaw", *words, "--data", str(node.data)]
+        await self.open(name, shlex.join(command) + "; sleep 600", size=size)
+
+    async def open(
+        self, name: str, command: str, *, size: tuple[int, int] = SIZE
+    ) -> None:
+        """A window in which a shell runs *command*."""
         columns, rows = map(str, size)
-        shown = shlex.join(command) + "; sleep 600"
-        await self.do("new-session", "-d", "-s", name, "-x", columns, "-y", rows, shown)
+        await self.do(
+            "new-session", "-d", "-s", name, "-x", columns, "-y", rows, command
+        )
+
+    async def enter(self, name: str, line: str) -> None:
+        """Type a line, and the key that ends it."""
+        await self.type(name, "-l", line)
+        await self.type(name, "Enter")
 
     async def type(self, name: str, *keys: str) -> None:
         await self.do("send-keys", "-t", name, *keys)
