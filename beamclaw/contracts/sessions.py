@@ -395,27 +395,35 @@ async def read_answering(bus: Bus, tenant: str, run_id: str) -> RunRow | None:
 async def abort(bus: Bus, tenant: str, session_key: str, run_id: str) -> bool:
     """Stop the run; whether it was in progress.
 
+    Where another message's turn answers this one, too, it is that turn: whoever stops
+    what they have said does not want it answered, and a turn has one answer for all.
+
     Raises:
         beamclaw.contracts.ledger_errors.LedgerError: There is no place for its session.
         supervision.CallFailed: The session died over it; ask again.
     """
-    door, session = names.of_tenant(tenant, "sessions"), names.session
+    session, wake = names.session(tenant, session_key), Wake(session_key)
+    tried = None
     while True:
-        row = await read_run(bus, tenant, run_id)
-        if row is None:
+        row = await read_answering(bus, tenant, run_id)
+        # The same as before: no turn has taken the message while its run was stopped.
+        if row is None or row.run_id == tried:
             return False
-        if row.state == "ended":
-            # Over, but for what its turn may have begun and not waited for.
-            children = ReadChildren(session_key, run_id)
-            rows = await bus.call(names.of_tenant(tenant, "ledger"), children)
-            if all(child.state != "open" for child in rows):
-                return False
+        if row.state == "ended" and not await _left(bus, tenant, session_key, row):
+            return False
         # By way of the door, so that no ring that was sent before is overtaken; and a
         # session that has died, or found no place, is not one with nothing in progress.
-        await bus.call(door, Wake(session_key), timeout=None)
+        await bus.call(names.of_tenant(tenant, "sessions"), wake, timeout=None)
         try:
-            return await bus.call(
-                session(tenant, session_key), Abort(run_id), timeout=None
-            )
+            if await bus.call(session, Abort(row.run_id), timeout=None):
+                return True
         except supervision.NoProcess:
             continue  # it fell asleep in between
+        tried = row.run_id
+
+
+async def _left(bus: Bus, tenant: str, session_key: str, run: RunRow) -> bool:
+    """Whether a run that is over has left others at work that it did not wait for."""
+    children = ReadChildren(session_key, run.run_id)
+    rows = await bus.call(names.of_tenant(tenant, "ledger"), children)
+    return any(child.state == "open" for child in rows)

@@ -77,11 +77,12 @@ async def test_what_is_stopped_while_it_waits_to_be_taken_is_left_out(
     await no_run_has_died(first)
 
 
-async def test_what_was_taken_just_now_cannot_be_stopped(
-    tenant: Tenant, world: World, autojump_clock: MockClock, monkeypatch
+@pytest.mark.parametrize("over", [True, False])
+async def test_who_stops_what_was_taken_just_now_stops_its_turn_if_that_goes_on(
+    tenant: Tenant, world: World, autojump_clock: MockClock, over: bool
 ) -> None:
     hold = world.before = Hold()
-    tenant.model.scripts = [use(("put", {})), say("both")]
+    tenant.model.scripts = [use(("put", {})), say("both") if over else Held()]
     first = await tenant.send("one")
     await hold.reached.wait()
     second = await tenant.send("two", queue="steer")
@@ -103,9 +104,64 @@ async def test_what_was_taken_just_now_cannot_be_stopped(
         )  # the run takes it, and the session hears of the stop before that
         await sys.resume(session)
     ends = [await tenant.end(each) for each in (first, second)]
-    assert {(end.outcome, end.text) for end in ends} == {("ok", "both")}
-    assert stopped == [False]
+    expected = ("ok", "both") if over else ("aborted", "half ")
+    assert {(end.outcome, end.text) for end in ends} == {expected}
+    assert stopped == [not over]
     await no_run_has_died(first)
+
+
+async def test_who_stops_what_a_turn_has_taken_stops_the_turn(
+    tenant: Tenant, world: World, autojump_clock: MockClock
+) -> None:
+    hold, held = Hold(), Held()
+    world.before = hold
+    tenant.model.scripts = [use(("put", {})), held]
+    first = await tenant.send("one")
+    await hold.reached.wait()
+    second = await tenant.send("two", queue="steer")
+    await settle()
+    hold.release.set()
+    await held.reached.wait()  # the model is asked about both
+    assert await abort(tenant.bus, "default", KEY, second.run_id)
+    ends = [await tenant.end(each) for each in (first, second)]
+    assert {(end.outcome, end.text) for end in ends} == {("aborted", "half ")}
+    assert not await abort(tenant.bus, "default", KEY, second.run_id)
+
+
+async def test_who_stops_what_was_collected_stops_the_turn_of_all(
+    tenant: Tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    held, again = Held(), Held()
+    model.scripts = [held, again]
+    first = await tenant.send("one")
+    await held.reached.wait()
+    more = [await tenant.send(text, queue="collect") for text in ("two", "three")]
+    held.go.set()
+    await again.reached.wait()
+    assert await abort(tenant.bus, "default", KEY, more[1].run_id)
+    ends = [await tenant.end(each) for each in (first, *more)]
+    assert [end.outcome for end in ends] == ["ok", "aborted", "aborted"]
+
+
+async def test_a_turn_that_rests_is_stopped_by_what_it_has_taken(
+    open_tenant, model: Model, world: World, autojump_clock: MockClock
+) -> None:
+    hold, held = Hold(), Held()
+    world.before = hold
+    model.scripts = [use(("put", {})), held, say("again")]
+    async with open_tenant() as tenant:
+        first = await tenant.send("one")
+        await hold.reached.wait()
+        second = await tenant.send("two", queue="steer")
+        await settle()
+        hold.release.set()
+        await held.reached.wait()
+        await tenant.kill("default/run/run-1")
+        assert await abort(tenant.bus, "default", KEY, second.run_id)
+        assert {(await tenant.end(each)).outcome for each in (first, second)} == {
+            "aborted"
+        }
+    assert len(model.calls) == 2
 
 
 async def no_run_has_died(receipt: Receipt) -> None:

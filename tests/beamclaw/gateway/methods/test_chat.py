@@ -304,6 +304,44 @@ async def test_a_message_that_another_ones_turn_answers_is_over_with_that(start)
         assert (found["runId"], found["status"]) == ("k3", "ok")
 
 
+@pytest.mark.parametrize(
+    "method, where, stopped",
+    [
+        (
+            "chat.abort",
+            {"sessionKey": "main"},
+            {"ok": True, "aborted": True, "runIds": ["k3"]},
+        ),
+        (
+            "sessions.abort",
+            {},
+            {"ok": True, "abortedRunId": "k3", "status": "aborted"},
+        ),
+    ],
+)
+async def test_a_turn_is_stopped_by_any_message_that_it_answers(
+    start, method, where, stopped
+):
+    main = {"sessionKey": "main", "queueMode": "collect"}
+    quick = SessionsConfig(collect_ms=1)
+    async with start(providers=SLOW, sessions=quick), connected(port()) as talk:
+        await talk.call("sessions.subscribe")
+        for key in ("k1", "k2", "k3"):
+            asked = main | {"message": key, "idempotencyKey": key}
+            await talk.call("chat.send", asked)
+        await talk.call("sessions.abort", {"runId": "k1"})
+        await talk.event(
+            "session.message",
+            lambda told: told["message"].get("idempotencyKey") == "k3:user",
+        )
+        stop = where | {"runId": "k3"}
+        assert (await talk.call(method, stop))["payload"] == stopped
+        assert (await talk.call(method, stop))["payload"] != stopped
+        for key in ("k2", "k3"):
+            end = (await talk.call("agent.wait", {"runId": key}))["payload"]
+            assert (end["status"], end["error"]) == ("error", "aborted")
+
+
 @pytest.mark.parametrize("given, kept", [(PARENT, PARENT), ("nonsense", "")])
 async def test_the_frame_of_a_request_says_to_whose_trace_it_belongs(
     talk: Talk, given: str, kept: str
