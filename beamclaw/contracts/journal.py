@@ -19,6 +19,7 @@ from beamclaw.contracts.providers import ErrorKind, StopReason
 from beamclaw.contracts.sessions import Inbound
 from beamclaw.contracts.subagents import ChildBegun, ChildEnd, Parent, Spend
 from beamclaw.contracts.tools import CallOutcome, Effect
+from beamclaw.contracts.wanted import Wanted
 from beamclaw.values import frozen
 
 Purpose = Literal["answer", "summary"]
@@ -56,6 +57,8 @@ class RunStarted:
             behind this in the place of a model's answer.
         compacts: No answer is asked for: only a summary of what was said.
         traceparent: The header of its request, if that brought one; *tracestate*, too.
+        wanted: What its message has asked for; None in what an earlier release wrote,
+            and where a successor takes over.
     """
 
     epoch: int
@@ -70,6 +73,7 @@ class RunStarted:
     compacts: bool = False
     traceparent: str = ""
     tracestate: str = ""
+    wanted: Wanted | None = None
 
 
 @frozen(kw_only=True)

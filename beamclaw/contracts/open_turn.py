@@ -7,6 +7,7 @@ from beamclaw.contracts.messages import Message, ModelParams, ToolCall, Usage
 from beamclaw.contracts.providers import StopReason
 from beamclaw.contracts.subagents import ChildBegun, Parent, Spend, all_of
 from beamclaw.contracts.tools import CallOutcome, Effect
+from beamclaw.contracts.wanted import Wanted
 from beamclaw.values import frozen
 
 
@@ -136,6 +137,7 @@ class OpenTurn:
         ordered: No model is asked: a client has ordered the one call that there is.
         compacts: It only writes a summary.
         traceparent: The header of its request, if that brought one; *tracestate*, too.
+        wanted: What its message has asked for; None: an earlier release has begun it.
     """
 
     run_id: str
@@ -182,6 +184,7 @@ class OpenTurn:
     compacts: bool = False
     traceparent: str = ""
     tracestate: str = ""
+    wanted: Wanted | None = None
 
     def busy_seconds(self, now: float) -> float:
         """Seconds that somebody has worked for the turn.

@@ -62,6 +62,7 @@ def started(
         compacts=body.compacts,
         traceparent=body.traceparent,
         tracestate=body.tracestate,
+        wanted=body.wanted,
     )
 
 

@@ -7,8 +7,10 @@ from collections.abc import Collection
 
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.resets import typed
+from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.sessions.alike import alike, answers_alike
 from beamclaw.values import frozen
 
 
@@ -36,6 +38,7 @@ class Lane:
         stopping: The run was told to end.
         gathering: Messages came a moment ago, and more may follow.
         cancelled: Runs of this session that may not go on: whoever ordered them is over.
+        meta: What is set for the session.
     """
 
     transcript: Transcript
@@ -50,6 +53,7 @@ class Lane:
     stopping: bool = False
     gathering: bool = False
     cancelled: Collection[str] = ()
+    meta: SessionMeta = SessionMeta()
 
 
 @frozen(kw_only=True)
@@ -148,7 +152,7 @@ def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
                 return Quarantine(lane.revivals)
             return Revive(innocent) if lane.intake else Wait()
         case Lane(pending=(first, *_)):
-            more = _together(lane.pending, rules)
+            more = _together(lane, rules)
             if not lane.intake or (lane.gathering and _may_grow(first, more, rules)):
                 return Wait()
             return Begin(first, more)
@@ -194,22 +198,29 @@ def _meanwhile(lane: Lane, rules: Rules) -> Step:
         return Hand(own)
     if any(_mode(each, rules) == "interrupt" for each in new):
         return Interrupt()
-    steering = tuple(each for each in new if _mode(each, rules) == "steer")
     # The order in which they came is kept: behind one that waits nobody steers.
-    if steering and all(_mode(each, rules) == "steer" for each in lane.pending):
-        return Hand(steering)
+    if new and all(_steers(each, lane, rules) for each in new):
+        return Hand(tuple(new))
     return Wait()
 
 
-def _together(pending: tuple[Pending, ...], rules: Rules) -> tuple[Pending, ...]:
+def _steers(pending: Pending, lane: Lane, rules: Rules) -> bool:
+    """Whether the turn in progress takes it: one that was asked otherwise never does."""
+    state = lane.transcript
+    if _mode(pending, rules) != "steer" or state.turn is None:
+        return False
+    return answers_alike(state.turn, pending.inbound, lane.meta, state.agent)
+
+
+def _together(lane: Lane, rules: Rules) -> tuple[Pending, ...]:
     """Those behind the first that its turn takes, too."""
-    first, *rest = pending
+    first, *rest = lane.pending
     more: list[Pending] = []
     for each in rest:
         modes = {_mode(first, rules), _mode(each, rules)}
         if (
             not modes <= {"collect", "steer"}
-            or _address(each) != _address(first)
+            or not alike(first.inbound, each.inbound, lane.meta)
             or len(more) + 1 >= rules.collect_most
         ):
             break
@@ -249,23 +260,6 @@ def _stands_alone(inbound: Inbound) -> bool:
     if inbound.brings_results or inbound.follows is not None:
         return True
     return typed(inbound) is not None
-
-
-def _address(pending: Pending) -> tuple[object, ...]:
-    """Where an answer goes and how it is made: one turn has one of each."""
-    inbound = pending.inbound
-    return (
-        inbound.source,
-        inbound.account,
-        inbound.conversation,
-        inbound.reply_to,
-        inbound.agent,
-        inbound.model,
-        inbound.params,
-        inbound.retractable,
-        inbound.ephemeral,
-        inbound.parent,
-    )
 
 
 def back_off(revivals: int, *, first: float, most: float) -> float:

@@ -21,6 +21,8 @@ from beamclaw.contracts.resets import ResetRule, Typed, due, typed
 from beamclaw.contracts.session_meta import SessionMeta
 from beamclaw.contracts.sessions import Inbound, RunEnded
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.contracts.wanted import Wanted
+from beamclaw.sessions.alike import params_of, wanted
 from beamclaw.sessions.ends import End
 from beamclaw.sessions.lane import Pending
 from beamclaw.values import frozen
@@ -37,14 +39,14 @@ class Opening:
         ops: What else is written with it.
         kept: Its messages, as they stand in the journal.
         word_alone: Nothing was said but that a new conversation begins.
-        model: In place of the agent's.
+        wanted: What it was asked for, the model in place of the agent's among that.
     """
 
     before: tuple[Body, ...]
     ops: tuple[Op, ...]
     kept: tuple[InboundTaken, ...]
     word_alone: bool
-    model: str | None
+    wanted: Wanted
     params: ModelParams
 
 
@@ -87,16 +89,13 @@ def opening(
     if word is not None and word.message is not None:
         said = (*kept[0].messages[:-1], word.message)
         kept = (attrs.evolve(kept[0], messages=said), *kept[1:])
-    params = inbound.params
-    if params.thinking is None and meta.thinking is not None:
-        params = attrs.evolve(params, thinking=meta.thinking)
     return Opening(
         before=before,
         ops=ops,
         kept=kept,
         word_alone=word is not None and word.message is None,
-        model=inbound.model or meta.model,
-        params=params,
+        wanted=wanted(inbound, meta),
+        params=params_of(inbound, meta),
     )
 
 

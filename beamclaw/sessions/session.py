@@ -269,6 +269,7 @@ class Session(supervision.Server):
                     stopping=self._running is not None and self._running.stopping,
                     gathering=self._inbox.gathering,
                     cancelled=self._kin.cancelled,
+                    meta=self._upkeep.about.meta,
                 ),
                 self._wiring.rules,
             )
@@ -329,7 +330,9 @@ class Session(supervision.Server):
             about.archived = False
             return
         try:
-            definition = await self._wiring.define(agent, opened.model, self._key)
+            definition = await self._wiring.define(
+                agent, opened.wanted.model, self._key
+            )
         except (UnknownAgent, UnknownModel, Unready) as error:
             await self._closing.refuse(pending, str(error))
             return
@@ -347,6 +350,7 @@ class Session(supervision.Server):
             compacts=inbound.compacts,
             traceparent=inbound.traceparent,
             tracestate=inbound.tracestate,
+            wanted=opened.wanted,
         )
         body = definition.body
         with point("session.take"):

@@ -153,6 +153,37 @@ def obeyed(known: Known) -> Iterator[str]:
 
 
 @rule
+def asked_alike(known: Known) -> Iterator[str]:
+    """A message that is answered by a turn which was asked for something else."""
+    came = {row["run_id"]: row for row in known.book.inbox}
+    for run in known.book.runs:
+        message, first = came.get(run["run_id"]), came.get(run["joined"])
+        # What a sub-agent or a command has come to is heard in any turn.
+        if message is None or first is None or message["body"].get("hops"):
+            continue
+        for what in _ASKED:
+            here, there = (row["body"].get(what) for row in (message, first))
+            if here != there:
+                yield f"{_own(known.book, run)}: wants {what} {here}, got {there}"
+
+
+# What a message asks of its turn, as it came in; a field that is not there asks nothing.
+_ASKED = (
+    "source",
+    "account",
+    "conversation",
+    "reply_to",
+    "agent",
+    "model",
+    "params",
+    "retractable",
+    "ephemeral",
+    "call",
+    "compacts",
+)
+
+
+@rule
 def joined(known: Known) -> Iterator[str]:
     """A message that joined a turn which does not hold it."""
     for run in known.book.runs:

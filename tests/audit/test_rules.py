@@ -61,6 +61,12 @@ def run(book: Book, name: str) -> Row:
     return found
 
 
+def asked(book: Book, marker: str) -> Row:
+    found = book.message(marker)
+    assert found is not None
+    return found["body"]
+
+
 # --- P1
 
 
@@ -847,6 +853,21 @@ def joined_nothing(known: Known) -> None:
 @finds("joined")
 def joined_a_turn_that_has_it_not(known: Known) -> None:
     run(known.book, "rb")["joined"] = "rc"
+
+
+@finds("asked_alike")
+def joined_a_turn_of_another_model(known: Known) -> None:
+    asked(known.book, "b")["model"] = "provider/other"
+
+
+@finds("asked_alike")
+def joined_a_turn_that_thinks_more(known: Known) -> None:
+    asked(known.book, "a")["params"] = {"thinking": "high"}
+
+
+@finds("asked_alike")
+def joined_a_turn_that_is_answered_elsewhere(known: Known) -> None:
+    asked(known.book, "b")["reply_to"] = "elsewhere"
 
 
 # --- vectors

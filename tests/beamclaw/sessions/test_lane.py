@@ -12,6 +12,7 @@ from beamclaw.contracts.open_turn import Wait as Question
 from beamclaw.contracts.sessions import Inbound, QueueMode
 from beamclaw.contracts.subagents import ChildEnd
 from beamclaw.contracts.transcript import Transcript
+from beamclaw.contracts.wanted import Wanted
 from beamclaw.sessions.inbox import Inbox
 from beamclaw.sessions.lane import (
     Begin,
@@ -38,6 +39,7 @@ TURN = OpenTurn(
     definition="h",
     params=ModelParams(),
     retractable=True,
+    wanted=Wanted(source="http", account="gateway", conversation="c"),
 )
 INBOUND = Inbound(
     tenant="default",
@@ -110,6 +112,8 @@ def queued(*modes: QueueMode | None, **more: object) -> tuple[Pending, ...]:
 
 
 NINE: list[QueueMode] = ["collect"] * 9
+OTHER = queued("steer", model="other")
+BEHIND_IT = tuple(attrs.evolve(each, inbox_id=2) for each in queued("steer"))
 BUSY = attrs.evolve(OPEN, running=True)
 FREE = QUIET
 
@@ -126,6 +130,15 @@ FREE = QUIET
         ),
         # Nobody overtakes.
         (attrs.evolve(BUSY, pending=queued("followup", "steer")), Wait()),
+        # What wants another answer waits for a turn of its own, and so do those behind.
+        (attrs.evolve(BUSY, pending=OTHER), Wait()),
+        (attrs.evolve(BUSY, pending=(*OTHER, *queued("steer"))), Wait()),
+        # What the turn was given it has, whatever is set for the session since.
+        (attrs.evolve(BUSY, pending=OTHER, handed={1}), Wait()),
+        (
+            attrs.evolve(BUSY, pending=(*OTHER, *BEHIND_IT), handed={1}),
+            Hand(BEHIND_IT),
+        ),
         (attrs.evolve(BUSY, pending=queued("followup", "interrupt")), Interrupt()),
         (attrs.evolve(BUSY, pending=queued("interrupt"), stopping=True), Wait()),
         (attrs.evolve(BUSY, pending=queued("steer"), stopping=True), Wait()),

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 import supervision
 from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.ledger_reads import ReadRun, ReadSession
-from beamclaw.contracts.messages import Message
+from beamclaw.contracts.messages import Message, ModelParams
 from beamclaw.contracts.sessions import QueueMode, abort
 from beamclaw.testing.world import World
 from supervision import sys
@@ -206,6 +206,53 @@ async def test_how_many_turns_three_messages_make(
     ]
     assert len(model.calls) == calls
     assert said_by_user(model.calls[-1].messages) == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({"model": "other"}, "other"),
+        ({"params": ModelParams(thinking="high")}, "m"),
+        ({"reply_to": "elsewhere"}, "m"),
+    ],
+)
+async def test_what_wants_another_answer_is_not_steered_but_follows(
+    tenant: Tenant, world: World, autojump_clock: MockClock, options, asked
+) -> None:
+    hold = world.before = Hold()
+    tenant.model.scripts = [use(("put", {})), say("first"), say("second")]
+    first = await tenant.send("one")
+    await hold.reached.wait()
+    second = await tenant.send("two", queue="steer", **options)
+    third = await tenant.send("three", queue="steer", **options)
+    await settle()
+    hold.release.set()
+    assert (await tenant.end(first)).text == "first"
+    assert (await tenant.end(second)).text == "second"
+    assert (await tenant.end(third)).text == "second"
+    assert [call.model for call in tenant.model.calls] == ["m", "m", asked]
+    assert said_by_user(tenant.model.calls[1].messages) == ["one"]
+    assert said_by_user(tenant.model.calls[2].messages) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("dies", ["run/run-1", f"session/{KEY}", "ledger"])
+async def test_what_a_turn_was_asked_for_is_known_after_a_death(
+    tenant: Tenant, world: World, autojump_clock: MockClock, dies: str
+) -> None:
+    hold = world.before = Hold()
+    tenant.model.scripts = [use(("put", {})), say("both"), say("alone")]
+    first = await tenant.send("one", model="other")
+    await hold.reached.wait()
+    await tenant.kill(f"default/{dies}")
+    for name in ("run/run-1", f"session/{KEY}"):
+        await tenant.there(f"default/{name}")
+    await settle()
+    alike = await tenant.send("two", queue="steer", model="other")
+    apart = await tenant.send("three", queue="steer")
+    await settle()
+    hold.release.set()
+    ends = [await tenant.end(each) for each in (first, alike, apart)]
+    assert [end.text for end in ends] == ["both", "both", "alone"]
 
 
 async def test_collecting_waits_until_it_is_quiet(
