@@ -78,12 +78,16 @@ class Child:
 class Did:
     """What a model asked for and got, as far as it tells a loop from progress.
 
-    *digest* is of the result, see :class:`beamclaw.contracts.journal.ToolEnded`.
+    Attributes:
+        arguments: A digest of them: they may be long, and are only compared.
+        digest: Of the result, see :class:`beamclaw.contracts.journal.ToolEnded`.
+        answer: Which of the turn's answers asked for it, counted from 1.
     """
 
     tool: str
     arguments: str
     digest: str
+    answer: int
 
 
 @frozen
@@ -123,7 +127,8 @@ class OpenTurn:
         calls: Its tool calls, in its order.
         call_ids: Of all tool calls of the turn: what was said of those before may have
             been summed up, and none of their ids may come again.
-        done: What they and all before them came to, the last one last.
+        done: What they and those of the answers before came to, the last one last; the
+            same of one answer only once.
         compactions: How often the transcript was compacted since the last answer.
         overflow: The model has refused the prompt as too long.
         progress: Answers and results since the turn was begun or revived.

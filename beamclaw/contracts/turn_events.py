@@ -1,5 +1,7 @@
 """What each event makes of the turn in progress, one case per kind."""
 
+from hashlib import blake2b
+
 import attrs
 
 from beamclaw.contracts.journal import (
@@ -31,7 +33,7 @@ from beamclaw.contracts.open_turn import (
 )
 from beamclaw.contracts.subagents import ChildEnd
 
-# A turn remembers so many of its tool calls, to tell a loop.
+# A turn remembers the tool calls of so many answers, to tell a loop.
 REMEMBERED = 32
 
 
@@ -220,7 +222,6 @@ def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
     asked = next((call.asked for call in turn.calls if call.asked.id == id_), None)
     if asked is None:
         return turn
-    did = Did(tool=asked.name, arguments=asked.arguments, digest=body.digest)
     turn = _returned(turn, body, at)
     return attrs.evolve(
         turn,
@@ -228,9 +229,20 @@ def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
         last=turn.last or body.last,
         calls=_changed(turn, id_, outcome=body.outcome),
         tool_calls=turn.tool_calls + 1,
-        done=(*turn.done[1 - REMEMBERED :], did),
+        done=_done(turn, asked, body.digest),
         progress=turn.progress + 1,
     )
+
+
+def _done(turn: OpenTurn, asked: ToolCall, digest: str) -> tuple[Did, ...]:
+    text = asked.arguments.encode("utf-8", "surrogatepass")
+    arguments = blake2b(text, digest_size=16).hexdigest()
+    answer = turn.model_calls
+    did = Did(tool=asked.name, arguments=arguments, digest=digest, answer=answer)
+    before = tuple(
+        each for each in turn.done if each.answer > answer - REMEMBERED and each != did
+    )
+    return (*before, did)
 
 
 def _answered_wait(turn: OpenTurn, body: WaitOver, at: float) -> OpenTurn:

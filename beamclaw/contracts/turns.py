@@ -13,7 +13,8 @@ class TurnLimits:
         seconds: Time from its start, without that in which a person was asked.
         tokens: Tokens read and written by the model altogether.
         failures: Model calls that failed and were followed by another.
-        repeats: The same tool, with the same arguments and the same result.
+        repeats: Answers of the model with the same tool calls, by their arguments, and
+            the same results.
         begins: How often one tool call is begun again after a death of the node, if its
             tool allows that at all.
         wait_seconds: Time that a person has to answer a question.

@@ -4,6 +4,7 @@
 so that recovery after a crash is the same code as progress without one.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from beamclaw.contracts import context
@@ -184,10 +185,11 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
             return _words(limit, what, f"limits.turn.{key}")
     if turn.busy_seconds(now) >= limits.seconds:
         return out_of_time(turn, limits)
-    times = _repeated(turn.done)
+    times, tools = _repeated(turn.done)
     if times >= limits.repeats:
+        calls = "call" if len(tools) == 1 else "calls"
         return (
-            f"I stopped: I made the same call of {turn.done[-1].tool} {times} times "
+            f"I stopped: I made the same {calls} of {' and '.join(tools)} {times} times "
             "and always got the same (limits.turn.repeats). What should I try instead?"
         )
     return ""
@@ -240,6 +242,17 @@ def unpriced(provider: str, model: str, name: str) -> str:
     )
 
 
-def _repeated(done: tuple[Did, ...]) -> int:
-    """How often the last call came to the same as now, of those remembered."""
-    return done.count(done[-1]) if done else 0
+def _repeated(done: tuple[Did, ...]) -> tuple[int, list[str]]:
+    """How often the calls of the last answer came to the same as now; which tools'.
+
+    Counted by answers: what was asked for twice in one of them is no repetition yet. The
+    call that came to it least often counts: while one of them gets something new, what
+    the others get again is no circle.
+    """
+    if not done:
+        return 0, []
+    came = set(done)
+    times = Counter((each.tool, each.arguments, each.digest) for each in came)
+    last = [each for each in came if each.answer == done[-1].answer]
+    seldom = min(times[each.tool, each.arguments, each.digest] for each in last)
+    return seldom, sorted({each.tool for each in last})

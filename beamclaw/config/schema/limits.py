@@ -20,7 +20,9 @@ class TurnLimitsConfig:
     tokens: Count = key(10_000_000, "Tokens that models read and write in it.")
     failures: Count = key(20, "Calls of a model that fail and are followed by another.")
     repeats: Annotated[int, Range(2, 32)] = key(
-        8, "The same tool call with the same result: then it goes round in circles."
+        8,
+        "Answers of the model with the same tool calls and the same results: then it goes\n"
+        "round in circles.",
     )
     begins: Count = key(
         3,

@@ -197,11 +197,25 @@ def test_a_result_ends_its_call_and_is_said_by_the_tool() -> None:
     assert state.messages[-1] == Message("tool", (result,))
 
 
-def test_a_turn_remembers_so_many_of_its_calls() -> None:
-    turn = after(*([WISH, ended("a", "ok", "x")] * (REMEMBERED + 5))).turn
+def test_a_turn_remembers_the_calls_of_so_many_answers() -> None:
+    both = [WISH, ended("a", "ok", "x"), ended("b", "ok", "x")]
+    turn = after(*(both * (REMEMBERED + 5))).turn
     assert turn is not None
-    assert turn.tool_calls == REMEMBERED + 5
-    assert len(turn.done) == REMEMBERED
+    assert turn.tool_calls == 2 * (REMEMBERED + 5)
+    assert len(turn.done) == 2 * REMEMBERED
+    assert {did.answer for did in turn.done} == set(range(6, REMEMBERED + 6))
+
+
+def test_what_one_answer_got_twice_is_remembered_once() -> None:
+    same = Answered(
+        attempt=1,
+        message=Message("assistant", tuple(ToolCall(id_, "f", "{}") for id_ in "abc")),
+        stop_reason="tool_calls",
+        usage=Usage(),
+    )
+    turn = after(same, *(ended(id_, "ok", "x") for id_ in "abc")).turn
+    assert turn is not None
+    assert (turn.tool_calls, len(turn.done)) == (3, 1)
 
 
 def test_what_a_person_is_told_in_a_turn_is_all_its_text() -> None:

@@ -108,7 +108,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "5-474bd16684a33c24"
+MEANT = "6-8da64ae4f5e1050a"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:

@@ -311,6 +311,15 @@ def wanting(*calls: Call, **more: object) -> OpenTurn:
     return attrs.evolve(turn, **more)
 
 
+def did(*answers: str) -> tuple[Did, ...]:
+    """What the calls of some answers came to, each as ``tool=digest``."""
+    return tuple(
+        Did(tool=one.split("=")[0], arguments="{}", digest=one, answer=number)
+        for number, answer in enumerate(answers, 1)
+        for one in answer.split()
+    )
+
+
 def test_a_call_is_begun_with_its_arguments() -> None:
     one = call("put", text='{"a":1}')
     begin = Begin(call=one, spec=TOOLS["put"], arguments={"a": 1}, attempt=1)
@@ -400,11 +409,7 @@ def test_a_call_that_lost_its_process_for_good(one: Call, outcome: str) -> None:
         ({"tool_calls": 10}, 1.0, "limit of 10 tool calls"),
         ({"tokens": 1_000}, 1.0, "limit of 1,000 tokens"),
         ({}, 100.0, "limit of 100 seconds"),
-        (
-            {"done": (Did(tool="f", arguments="{}", digest="d"),) * 3},
-            1.0,
-            "the same call of f 3 times",
-        ),
+        ({"done": did("f=d", "f=d", "f=d")}, 1.0, "the same call of f 3 times"),
     ],
 )
 def test_a_turn_at_a_limit_is_ended_in_words(
@@ -421,13 +426,44 @@ def test_a_turn_at_a_limit_is_ended_in_words(
     "changes",
     [
         {"model_calls": 9, "tool_calls": 9, "tokens": 999},
-        {"done": (Did(tool="f", arguments="{}", digest="d"),) * 2},
-        {"done": tuple(Did(tool="f", arguments="{}", digest=str(n)) for n in range(9))},
+        {"done": did("f=d", "f=d")},
+        {"done": did(*(f"f={n}" for n in range(9)))},
     ],
 )
 def test_below_the_limits_it_goes_on(changes: dict[str, object]) -> None:
     done = attrs.evolve(begun("pure"), outcome="ok")
     assert steps(wanting(done, **changes), now=99.0) == (ask(2),)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        # The same set again and again, in whatever order the results come.
+        (["f=a g=b"] * 3, "the same calls of f and g 3 times"),
+        (["f=a g=b", "g=b f=a", "f=a g=b"], "the same calls of f and g 3 times"),
+        (["f=a f=b"] * 3, "the same call of f 3 times"),
+        (["f=a g=b"] * 2, ""),
+        # In between it did something else, or did the parts by themselves.
+        (["f=a g=b", "h=c", "f=a g=b", "h=d", "f=a g=b"], "of f and g 3 times"),
+        (["f=a", "g=b", "f=a", "g=b", "f=a g=b"], "of f and g 3 times"),
+        (["f=a g=b", "f=a g=b", "f=a"], "the same call of f 3 times"),
+        # One of them gets something new each time.
+        (["f=a g=1", "f=a g=2", "f=a g=3", "f=a g=4"], ""),
+        (["f=a", "f=a g=1", "f=a g=2"], ""),
+        (["f=1 f=2", "f=3 f=4", "f=5 f=6"], ""),
+        # Asked for at once, it is no repetition, however often.
+        (["f=a f=a f=a f=a"], ""),
+        (["f=a f=a", "f=a f=a"], ""),
+    ],
+)
+def test_a_circle_is_one_of_whole_answers(answers: list[str], words: str) -> None:
+    done = attrs.evolve(begun("pure"), outcome="ok")
+    (step,) = steps(wanting(done, done=did(*answers)), now=1.0)
+    if words:
+        assert isinstance(step, Finish)
+        assert words in step.note
+    else:
+        assert step == ask(2)
 
 
 def test_an_answer_that_is_there_is_not_lost_to_a_limit() -> None:

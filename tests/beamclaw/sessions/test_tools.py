@@ -392,6 +392,28 @@ async def test_a_model_that_never_ends_is_stopped_in_words(
     assert are_paired(model.calls[-1].messages)
 
 
+@pytest.mark.slow
+async def test_a_circle_of_many_calls_at_once_is_one(
+    open_tenant, world: World, model: Model, autojump_clock
+) -> None:
+    many = [("put", {"text": str(number)}) for number in range(9)]
+    model.scripts = [use(*many)]
+    limits = with_limits(repeats=5, tool_calls=100)
+    async with open_tenant(turn_limits=limits) as tenant:
+        end = await tenant.ask("hello")
+    assert end.outcome == "limited"
+    assert "the same call of put 5 times" in end.text
+    assert len(model.calls) == 5
+
+
+async def test_the_same_call_made_many_times_at_once_is_none(
+    open_tenant, world: World, model: Model, autojump_clock
+) -> None:
+    model.scripts = [use(*[("put", {"text": "x"})] * 3), say("put")]
+    async with open_tenant(turn_limits=with_limits(repeats=3)) as tenant:
+        assert (await tenant.ask("hello")).text == "put"
+
+
 async def test_progress_is_no_loop(
     open_tenant, world: World, model: Model, autojump_clock: MockClock
 ) -> None:
