@@ -402,6 +402,32 @@ from beamclaw.contracts.points import point
         matrix=("stop-in-answer session.stopped.after 1",),
         kill=True,
     ),
+    Mutation(
+        id="joined-not-stopped",
+        file="contracts/sessions.py",
+        edits=(
+            (
+                """        row = await read_answering(bus, tenant, run_id)
+        # The same""",
+                """        row = await read_run(bus, tenant, run_id)
+        # The same""",
+            ),
+        ),
+        breaks="a turn goes on that was stopped by a message which it has taken",
+        matrix=("stop-joined run.commit.after 2",),
+    ),
+    Mutation(
+        id="steered-anyhow",
+        file="sessions/lane.py",
+        edits=(
+            (
+                "    return answers_alike(state.turn, pending.inbound, lane.meta, state.agent)",
+                "    return True",
+            ),
+        ),
+        breaks="a message is answered by another model than it was said to",
+        matrix=("steer-apart run.commit.after 2",),
+    ),
     # --- lives
     Mutation(
         id="revival-not-counted",

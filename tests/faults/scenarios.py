@@ -657,6 +657,21 @@ async def steer(stage: Stage, name: str) -> None:
 
 
 @scenario()
+async def steer_apart(stage: Stage, name: str) -> None:
+    """A message that wants another model than the turn in progress, and one behind it."""
+    session, go = key(name), f"{name}-go"
+    async with trio.open_nursery() as nursery:
+        ask = partial(stage.ask, mode="steer")
+        first = await nursery.start(ask, _busy_until(go), f"{name}a", session)
+        await stage.called(first)
+        ask = partial(ask, model="openai/large", after=first.marker)
+        apart = await nursery.start(ask, Plan(), f"{name}b", session)
+        ask = partial(stage.ask, mode="steer", after=apart.marker)
+        await nursery.start(ask, Plan(), f"{name}c", session)
+        (stage.folder / go).touch()
+
+
+@scenario()
 async def followup(stage: Stage, name: str) -> None:
     """A message that waits for a turn of its own."""
     await _meanwhile(stage, name, "followup", "b")
@@ -711,6 +726,25 @@ async def stop_in_queue(stage: Stage, name: str) -> None:
         second = await nursery.start(ask, Plan(), f"{name}b", session)
         await stage.stop(second)
         (stage.folder / go).touch()
+
+
+@scenario()
+async def stop_joined(stage: Stage, name: str) -> None:
+    """A turn is stopped by a message that it has taken, and is about by now."""
+    session, go, end = key(name), f"{name}-go", f"{name}-end"
+    async with trio.open_nursery() as nursery:
+        ask = partial(stage.ask, outcomes=STOPPED)
+        first = await nursery.start(ask, _busy_until(go), f"{name}a", session)
+        await stage.called(first)
+        # Whoever answers it, its turn goes on until it is stopped.
+        ask = partial(
+            stage.ask, mode="steer", outcomes=("aborted",), after=first.marker
+        )
+        second = await nursery.start(ask, _busy_until(end), f"{name}b", session)
+        (stage.folder / go).touch()
+        await stage.called(second)
+        await stage.stop(second)
+        (stage.folder / end).touch()
 
 
 # --- other sessions

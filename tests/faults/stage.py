@@ -451,6 +451,7 @@ class Stage:
         session: str,
         *,
         mode: str | None = None,
+        model: str | None = None,
         stream: bool = True,
         text: str | None = None,
         after: str | None = None,
@@ -465,6 +466,7 @@ class Stage:
             "Idempotency-Key": marker,
             "x-openclaw-session-key": session,
             **({"x-openclaw-queue-mode": mode} if mode else {}),
+            **({"x-openclaw-model": model} if model else {}),
         }
         body = completion(text or plan.message(marker), stream=stream)
         told = [task_status.started]
