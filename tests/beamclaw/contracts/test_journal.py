@@ -32,6 +32,7 @@ from beamclaw.contracts.open_turn import Begun
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
 from beamclaw.contracts.turn_events import REMEMBERED
+from beamclaw.contracts.wanted import Wanted
 from tests.support.journals import histories, stored
 
 TURN = [
@@ -108,6 +109,23 @@ def test_a_successor_keeps_the_attempts_and_raises_the_epoch() -> None:
     assert turn is not None
     assert (turn.epoch, turn.attempt, turn.asking) == (2, 2, False)
     assert turn.unanswered
+
+
+@pytest.mark.parametrize(
+    "asked", [None, Wanted(source="http", account="a", conversation="c", model="p/m")]
+)
+def test_a_turn_knows_what_it_was_asked_for_also_after_a_death(
+    asked: Wanted | None,
+) -> None:
+    begun = RunStarted(epoch=1, agent="main", definition="h", wanted=asked)
+    written = journal.event(begun, at=1.0, run_id="r")
+    # What an earlier release wrote does not say it, and is read all the same.
+    assert (b"wanted" in written.body) is (asked is not None)
+    taken_over = RunStarted(epoch=2, agent="main", definition="h")
+    facts = [Fact(journal.read(written), "r"), Fact(Revived(), "r")]
+    turn = advance(Transcript(), [*facts, Fact(taken_over, "r")]).turn
+    assert turn is not None
+    assert (turn.epoch, turn.wanted) == (2, asked)
 
 
 def test_time_in_which_nobody_worked_for_a_turn_does_not_count() -> None:
