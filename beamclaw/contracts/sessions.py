@@ -24,8 +24,9 @@ ACCEPTED: Final = "beamclaw.message.accepted"
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
 """What is done with a message that comes while a turn is in progress.
 
-``steer``: the turn takes it before it asks the model again; what comes too late for that
-is taken with the next turn. ``followup``: a turn of its own, afterwards. ``collect``: one
+``steer``: the turn takes it before it asks the model again, if it was asked for the same
+model, parameters and address; what was not, and what comes too late, is taken with the
+next turn. ``followup``: a turn of its own, afterwards. ``collect``: one
 turn for all that came meanwhile, once it is quiet. ``interrupt``: the turn is stopped.
 """
 

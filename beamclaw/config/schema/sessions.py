@@ -67,8 +67,9 @@ class SessionsConfig:
     queue: QueueMode = key(
         "steer",
         "What is done with a message that comes while a turn is in progress. steer:\n"
-        "the turn takes it before it asks the model again; followup: it gets a turn of\n"
-        "its own; collect: one turn for all that came; interrupt: the turn is stopped.\n"
+        "the turn takes it before it asks the model again, if it was asked for the same\n"
+        "model, parameters and reply address; followup: it gets a turn of its own;\n"
+        "collect: one turn for all that came; interrupt: the turn is stopped.\n"
         "Who asks over HTTP or in the terminal gets a turn of its own in any case.",
     )
     reset: ResetConfig = attrs.field(factory=ResetConfig)
