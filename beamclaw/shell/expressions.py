@@ -12,15 +12,11 @@ from typing import Any, Final, cast
 import trio
 
 import supervision
+from beamclaw.shell.deeds import deed, expression_of, told_of
 from beamclaw.shell.finding import find
 from beamclaw.shell.looking import of_person, shower
 from beamclaw.shell.orders import NOT_ALLOWED
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, text
-from beamclaw.shell.steering import note
-
-_MOST: Final = 100_000
-# Characters of an expression that the log gets.
-_TOLD: Final = 200
 
 
 class _Output:
@@ -51,16 +47,13 @@ async def evaluate(node: Node, params: Params, send: Send) -> object:
     ``find``, which gives the pid of whatever the other commands take as a process.
     """
     del send
-    expression = text(params, "expression")
-    told = expression[:_TOLD]
-    show = shower(node)
-    try:
+    with deed(node, "eval", params, told_of(params.get("expression", ""))):
         of_person(node, "runs nothing in the node")
-        code = _compiled(node, expression)
-    except Failed as error:
-        note(node, "eval", "", told, f"refused: {error}")
-        raise
-    note(node, "eval", "", told, "begun")
+        return await _value(node, _compiled(node, text(params, "expression")))
+
+
+async def _value(node: Node, code: Any) -> object:
+    show = shower(node)
     output = _Output(node.config.shell.output)
     names: dict[str, Any] = {
         "supervision": supervision,
@@ -87,12 +80,10 @@ async def evaluate(node: Node, params: Params, send: Send) -> object:
 def _compiled(node: Node, expression: str) -> Any:
     if not node.config.shell.expressions:
         raise Failed("refused", NOT_ALLOWED)
-    if len(expression) > _MOST:
-        raise Failed("params", f"an expression has at most {_MOST} characters")
     compiled: Callable[..., Any] = compile
     try:
         return compiled(
-            expression.strip(), "<shell>", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            expression_of(expression), "<shell>", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         )
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise Failed("params", f"{type(error).__name__}: {error}") from None

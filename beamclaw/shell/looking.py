@@ -22,7 +22,7 @@ from beamclaw.contracts.ledger_reads import ReadJournal, ReadRun
 from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.providers import GetPermits
-from beamclaw.shell import growth
+from beamclaw.shell import deeds, growth
 from beamclaw.shell.finding import ROOT, find, name_of, wanted
 from beamclaw.shell.request import (
     Failed,
@@ -134,8 +134,13 @@ def _process(node: Node, found: supervision.ProcessInfo | None) -> dict[str, Any
 
 async def state(node: Node, params: Params, send: Send) -> object:
     """What ``process`` says of itself: the names and values of its state."""
-    of_person(node, "sees no state")
-    await trio.lowlevel.checkpoint()
+    with deeds.look(node, "state", params):
+        of_person(node, "sees no state")
+        await trio.lowlevel.checkpoint()
+        return _state(node, params)
+
+
+def _state(node: Node, params: Params) -> object:
     pid, show = wanted(params), shower(node)
     try:
         found = supervision.state(pid, show=show)
@@ -152,8 +157,13 @@ async def state(node: Node, params: Params, send: Send) -> object:
 
 async def mailbox(node: Node, params: Params, send: Send) -> object:
     """The messages that wait for ``process``, oldest first, ``most`` of them."""
-    of_person(node, "reads no mailbox")
-    await trio.lowlevel.checkpoint()
+    with deeds.look(node, "mailbox", params):
+        of_person(node, "reads no mailbox")
+        await trio.lowlevel.checkpoint()
+        return await _mailbox(node, params)
+
+
+async def _mailbox(node: Node, params: Params) -> object:
     pid, show = wanted(params), shower(node)
     most = whole(params, "most", node.config.shell.items, most=_MOST_MESSAGES)
     found = supervision.info(pid, depth=0)

@@ -14,6 +14,7 @@ from cattrs.errors import BaseValidationError
 
 import supervision
 from beamclaw.contracts.codec import converter
+from beamclaw.shell.deeds import expression_of
 from beamclaw.shell.request import Failed, Params, text
 
 _PLAIN: Final = (bool, int, float, str)
@@ -181,4 +182,4 @@ def replaced(params: Params, *, expressions: bool) -> Change:
         return Change(field=field, value=params.get("value"))
     if not expressions:
         raise Failed("refused", NOT_ALLOWED)
-    return Change(field=field, expression=text(params, "expression"))
+    return Change(field=field, expression=expression_of(text(params, "expression")))

@@ -14,14 +14,13 @@ from typing import Any, Final
 import trio
 
 import supervision
-from beamclaw.config.redactor import redactor
+from beamclaw.shell.deeds import deed, name_told, told_of
 from beamclaw.shell.finding import find, name_of
 from beamclaw.shell.looking import of_person, shower
 from beamclaw.shell.orders import message_of, replaced, request_of
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, number, text
 from supervision import sys
 
-STEERED: Final = "beamclaw.shell.steered"
 Do = Callable[[Node, supervision.Pid, Params], Awaitable[object]]
 
 # Seconds: for an order to a process that works; for the end of one that was killed; for
@@ -46,42 +45,18 @@ class _Noise:
         return "<noise of a drill>"
 
 
-def note(node: Node, action: str, process: str, what: str, outcome: str) -> None:
-    """Tell of an action, done or refused."""
-    peer = node.peer
-    supervision.emit(
-        STEERED,
-        {},
-        {
-            "action": action,
-            "process": process,
-            "what": what,
-            "outcome": outcome,
-            "uid": None if peer is None else peer.uid,
-            "pid": None if peer is None else peer.pid,
-            "by": node.by,
-        },
-    )
-
-
 def steers(
     action: str, do: Do, *, what: Callable[[Params], str] = lambda _: ""
 ) -> Method:
     """The method for *do*: who may, to whom, and what is told of it."""
 
     async def method(node: Node, params: Params, send: Send) -> object:
-        typed = text(params, "process")
-        scrub = redactor(node.config).scrub
-        try:
+        with deed(node, action, params, what(params)):
             of_person(node, "steers nothing")
-            pid = find(typed)
+            pid = find(text(params, "process"))
             with _told(pid):
                 result = await do(node, pid, params)
-        except Failed as error:
-            note(node, action, typed, what(params), f"refused: {scrub(str(error))}")
-            raise
-        note(node, action, typed, what(params), "done")
-        return {"pid": str(pid), **_mapping(result)}
+            return {"pid": str(pid), **_mapping(result)}
 
     return method
 
@@ -197,7 +172,7 @@ async def replace(node: Node, pid: supervision.Pid, params: Params) -> object:
         raise
     except Exception as error:
         # Of the state itself: an attribute that may not be set, an expression that fails.
-        raise Failed("refused", f"nothing was changed: {show.words(error)}") from error
+        raise Failed("raised", f"nothing was changed: {show.words(error)}") from error
     return {"before": show(change.before), "after": show(change.after)}
 
 
@@ -298,7 +273,7 @@ async def call(node: Node, pid: supervision.Pid, params: Params) -> object:
     except supervision.SupervisionError:
         raise
     except Exception as error:
-        raise Failed("refused", f"it answers: {show.words(error)}") from error
+        raise Failed("raised", f"it answers: {show.words(error)}") from error
     return {"reply": show(reply)}
 
 
@@ -388,16 +363,18 @@ _FAULTS: Final[Mapping[str, Do]] = {
 def _message_name(params: Params) -> str:
     given: Any = params.get("message")
     if isinstance(given, dict):
-        return str(given.get("type", ""))[:100]  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] -- JSON
+        return name_told(given.get("type", ""))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] -- JSON
     return type(given).__name__
 
 
 def _field(params: Params) -> str:
-    return str(params.get("field", ""))[:100]
+    """The field, and the expression that makes its value; a value is not told."""
+    field, expression = name_told(params.get("field", "")), params.get("expression")
+    return field if expression is None else f"{field} = {told_of(expression)}"
 
 
 def _fault_kind(params: Params) -> str:
-    return str(params.get("kind", ""))[:100]
+    return name_told(params.get("kind", ""))
 
 
 STEERING: Final[Mapping[str, Method]] = {

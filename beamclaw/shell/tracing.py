@@ -14,6 +14,7 @@ import attrs
 import trio
 
 import supervision
+from beamclaw.shell.deeds import look
 from beamclaw.shell.finding import wanted
 from beamclaw.shell.looking import of_person, shower
 from beamclaw.shell.request import (
@@ -118,7 +119,12 @@ async def trace(node: Node, params: Params, send: Send) -> object:
     ``kinds`` (a list of call, cast, info, reply), ``text`` that has to be in a message,
     ``most`` events, ``seconds``. The first event says what is traced.
     """
-    of_person(node, "traces nothing")
+    with look(node, "trace", params):
+        of_person(node, "traces nothing")
+        return await _traced(node, params, send)
+
+
+async def _traced(node: Node, params: Params, send: Send) -> object:
     limits = node.config.shell
     pid = wanted(params)
     tracer = Tracer(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
@@ -22,6 +22,9 @@ from beamclaw.telemetry.events import level_of
 from beamclaw.telemetry.lines import Line, as_json
 from beamclaw.telemetry.sink import InlineWriter, ThreadWriter, Writer
 from beamclaw.telemetry.undoing import Undo
+
+# Characters of a field: what somebody has run in the node stands there whole.
+MAX_FIELD: Final = 20_000
 
 _undo = Undo()
 
@@ -51,7 +54,7 @@ class Book:
         try:
             if month != self._month:
                 self._turn_to(month)
-            self._append(month, as_json(line, self.redactor).encode())
+            self._append(month, as_json(line, self.redactor, MAX_FIELD).encode())
         except OSError:
             self.lost += 1
             self._untold += 1

@@ -74,8 +74,8 @@ def as_text(line: Line, redactor: Redactor) -> str:
     return text
 
 
-def as_json(line: Line, redactor: Redactor) -> str:
-    """For programs: one object, ASCII only."""
+def as_json(line: Line, redactor: Redactor, most: int = MAX_FIELD) -> str:
+    """For programs: one object, ASCII only; a field has *most* characters."""
     when = datetime.fromtimestamp(line.at, UTC)
     record: dict[str, object] = {
         "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -87,20 +87,22 @@ def as_json(line: Line, redactor: Redactor) -> str:
         number = isinstance(value, int | float) and abs(value) < float("inf")
         # A field never takes the place of those above.
         key = f"{name}_" if name in record else name
-        record[key] = value if number or value is None else _shown(value, redactor)
+        record[key] = (
+            value if number or value is None else _shown(value, redactor, most)
+        )
     if line.error is not None:
         record["traceback"] = _traceback(line.error, redactor)
     return json.dumps(record) + "\n"
 
 
-def _shown(value: object, redactor: Redactor) -> str:
+def _shown(value: object, redactor: Redactor, most: int = MAX_FIELD) -> str:
     try:
         text = str(value)
     except Exception as error:  # noqa: BLE001 -- foreign code, at the edge of the log
         text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
     # Cut after scrubbing: half of a secret is not recognised.
     text = redactor.scrub(text)
-    return text if len(text) <= MAX_FIELD else f"{text[:MAX_FIELD]}... ({len(text)})"
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)})"
 
 
 def _traceback(error: BaseException | None, redactor: Redactor) -> str:

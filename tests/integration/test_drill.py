@@ -115,4 +115,5 @@ async def _a_stuck_conversation_goes_on(screens: Tmux) -> None:
     await screens.until("chat", lambda shown: "You said: are you there?" in shown)
     steered = f"{program}logs --event shell.steered | grep -c ."
     await screens.enter("reader", f"clear; {steered}")
-    await screens.until("reader", partial(_has, "2"))
+    # Two orders: when each begins, and how it ends.
+    await screens.until("reader", partial(_has, "4"))

@@ -44,8 +44,8 @@ async def test_a_node_is_looked_into_and_steered_from_elsewhere(tmp_path: Path):
         steered = [
             line for line in node.stderr().splitlines() if "shell.steered" in line
         ]
-        assert len(steered) == 1
-        assert '"by": "operator"' in steered[0]
+        assert len(steered) == 2  # when it begins, and how it ends
+        assert all('"by": "operator"' in line for line in steered)
 
 
 async def test_each_may_as_much_as_his_key_says(tmp_path: Path):

@@ -73,16 +73,35 @@ GATEWAY: Final = (
     EventSpec(
         "beamclaw.shell.steered",
         "info",
-        "A person has taken hold of a process, or was refused that.",
+        "A person takes hold of a process, told when that begins and when it is over.",
         {},
         {
+            "deed": "its number, the same in both rows",
             "action": "suspend, resume, replace, restart, kill, send, call, fault, eval",
             "process": "what it was meant for, as it was typed",
-            "what": "the field, message or expression, never its value",
-            "outcome": "done, or in words why not",
+            "what": "the field, message, kind of fault or whole expression; no value",
+            "outcome": "begun; then done, refused or raised: in words why, or broken off: "
+            "nobody waits for it any more",
             "uid": "of the user who asked",
             "pid": "of the program that asked",
             "by": "terminal, or who it is to the gateway: operator, device:…, key:…",
+        },
+        audit=True,
+    ),
+    EventSpec(
+        "beamclaw.shell.looked",
+        "debug",
+        "A person looks at what a process has in it, told when that begins and when it "
+        "is over.",
+        {},
+        {
+            "deed": "its number, the same in both rows",
+            "action": "state, mailbox, trace",
+            "process": "as it was typed",
+            "outcome": "begun; then done, refused or raised: in words why, or broken off",
+            "uid": "of the user who asked",
+            "pid": "of the program that asked",
+            "by": "terminal, or who it is to the gateway",
         },
         audit=True,
     ),

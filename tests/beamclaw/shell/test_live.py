@@ -23,6 +23,7 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import nested
 from beamclaw.shell import connection, finding, supervisor
+from beamclaw.shell.deeds import EXPRESSION
 from beamclaw.shell.looking import culprits, point
 from beamclaw.shell.slices import Ranking
 from beamclaw.shell.top import Row, Seen
@@ -100,16 +101,31 @@ class Live:
 
 
 @pytest.fixture
-def told():
+def rows():
+    """All that is told of deeds and looks, in order: which event, and its metadata."""
     seen = []
 
     def note(event):
-        if event.name == "beamclaw.shell.steered":
-            seen.append(event.metadata)
+        if event.name in ("beamclaw.shell.steered", "beamclaw.shell.looked"):
+            seen.append((event.name.rpartition(".")[2], event.metadata))
 
     detach = supervision.telemetry.attach(note)
     yield seen
     detach()
+
+
+def outcomes(rows):
+    """Event, action and outcome in one word; the two rows of a deed belong together."""
+    begun, found = {}, []
+    for event, row in rows:
+        first = begun.setdefault(row["deed"], row)
+        assert {**first, "outcome": ""} == {**row, "outcome": ""}
+        found.append((event, row["action"], row["outcome"].partition(":")[0]))
+    return found
+
+
+def twice(event, action, outcome):
+    return [(event, action, "begun"), (event, action, outcome)]
 
 
 @asynccontextmanager
@@ -366,7 +382,7 @@ def test_rows_are_ranked(key, first):
 # --- steering
 
 
-async def test_suspend_and_resume(tmp_path, told):
+async def test_suspend_and_resume(tmp_path, rows):
     async with live(tmp_path) as node:
         await node.result("steer.suspend", process="counter")
         supervision.cast("part/counter", "count")
@@ -374,9 +390,12 @@ async def test_suspend_and_resume(tmp_path, told):
         assert (info["suspended"], info["mailbox"]) == (True, 1)
         await node.result("steer.resume", process="counter")
         assert await supervision.call("part/counter", Get()) == 1
-        first, second = told
-        assert (first["action"], second["action"]) == ("suspend", "resume")
-        assert (first["process"], first["outcome"]) == ("counter", "done")
+        assert outcomes(rows) == [
+            *twice("steered", "suspend", "done"),
+            *twice("steered", "resume", "done"),
+        ]
+        _, first = rows[0]
+        assert first["process"] == "counter"
         assert (first["uid"], first["pid"]) == (os.getuid(), os.getpid())
 
 
@@ -390,15 +409,16 @@ async def test_suspend_and_resume(tmp_path, told):
     ],
 )
 async def test_what_cannot_be_done_is_told_and_noted(
-    tmp_path, told, method, process, words
+    tmp_path, rows, method, process, words
 ):
     async with live(tmp_path) as node:
         if process == "plain":
             children = supervision.tree().children
             process = str(next(c.pid for c in children if c.id == "plain"))
         assert words in await node.words(method, process=process)
-        (note,) = told
-        assert note["outcome"].startswith("refused: ")
+        action = method.removeprefix("steer.")
+        assert outcomes(rows) == twice("steered", action, "refused")
+        assert words in rows[-1][1]["outcome"]
 
 
 @pytest.mark.parametrize(
@@ -412,14 +432,14 @@ async def test_what_cannot_be_done_is_told_and_noted(
         ({"field": "count", "expression": "old + 5"}, "are not allowed"),
     ],
 )
-async def test_a_field_gets_another_value(tmp_path, told, params, words):
+async def test_a_field_gets_another_value(tmp_path, rows, params, words):
     async with live(tmp_path) as node:
         if words is None:
             found = await node.result("steer.replace", process="counter", **params)
             assert (found["before"], found["after"]) == ("0", "5")
             assert await supervision.call("part/counter", Get()) == 5
-            (note,) = told
-            assert (note["what"], note["outcome"]) == ("count", "done")
+            assert outcomes(rows) == twice("steered", "replace", "done")
+            assert rows[-1][1]["what"] == "count"
         else:
             assert words in await node.words(
                 "steer.replace", process="counter", **params
@@ -612,12 +632,12 @@ async def test_a_trace_ends_with_the_process(tmp_path):
         ("node.config.gateway.auth.token.reveal()", "'[secret]'"),
     ],
 )
-async def test_an_expression_has_a_value(tmp_path, told, expression, value):
+async def test_an_expression_has_a_value(tmp_path, rows, expression, value):
     async with live(tmp_path, expressions=True) as node:
         found = await node.result("eval", expression=expression)
         assert found["value"] == value
-        (note,) = told
-        assert (note["action"], note["what"]) == ("eval", expression)
+        assert outcomes(rows) == twice("steered", "eval", "done")
+        assert rows[0][1]["what"] == expression
 
 
 async def test_what_an_expression_prints_is_bounded(tmp_path):
@@ -651,10 +671,128 @@ async def test_an_expression_ends_with_its_connection(tmp_path):
         assert supervision.statistics().processes == before - 1
 
 
-async def test_without_the_configuration_no_expression_runs(tmp_path, told):
+async def test_without_the_configuration_no_expression_runs(tmp_path, rows):
     async with live(tmp_path) as node:
         assert "not allowed" in await node.words("eval", expression="1")
-        assert told[0]["outcome"].startswith("refused")
+        assert outcomes(rows) == twice("steered", "eval", "refused")
+
+
+# --- what is told of it
+
+
+async def test_a_drill_that_nobody_waits_for_any_more_is_told_as_such(
+    tmp_path, rows, autojump_clock
+):
+    async with live(tmp_path), connected(tmp_path) as other:
+        await other.send(1, "steer.fault", process="counter", kind="hang", seconds=99)
+        await wait_all_tasks_blocked()
+        assert outcomes(rows) == [("steered", "fault", "begun")]
+        await other.stream.aclose()
+        await wait_all_tasks_blocked()
+        assert outcomes(rows) == twice("steered", "fault", "broken off")
+        assert rows[0][1]["what"] == "hang"
+
+
+@pytest.mark.parametrize(
+    "method, params, what",
+    [
+        (
+            "steer.call",
+            {"process": "counter", "message": {"type": "GetLimits"}},
+            "GetLimits",
+        ),
+        (
+            "eval",
+            {"expression": "await trio.sleep_forever()"},
+            "await trio.sleep_forever()",
+        ),
+    ],
+)
+async def test_a_cancelled_order_is_told_as_broken_off(
+    tmp_path, rows, method, params, what
+):
+    async with live(tmp_path, expressions=True) as node:
+        supervision.cast("part/counter", "stick")
+        number = await node.begin(method, **params)
+        await wait_all_tasks_blocked()
+        await node.client.send(77, "cancel", id=number)
+        await wait_all_tasks_blocked()
+        action = method.removeprefix("steer.")
+        assert outcomes(rows) == twice("steered", action, "broken off")
+        assert [row["what"] for _, row in rows] == [what, what]
+
+
+async def test_an_expression_that_raises_is_told_as_such(tmp_path, rows):
+    async with live(tmp_path, expressions=True) as node:
+        await node.words("eval", expression="1/0")
+        await node.words(
+            "steer.replace", process="counter", field="count", expression="1/0"
+        )
+        assert outcomes(rows) == [
+            *twice("steered", "eval", "raised"),
+            *twice("steered", "replace", "raised"),
+        ]
+        assert [row["what"] for _, row in rows[::2]] == ["1/0", "count = 1/0"]
+
+
+@pytest.mark.parametrize("leading", ["", " " * 300, "\n" * 300])
+async def test_all_of_an_expression_is_told_whatever_stands_before_it(
+    tmp_path, rows, leading
+):
+    expression = " + ".join(["1"] * 1_000)
+    async with live(tmp_path, expressions=True) as node:
+        found = await node.result("eval", expression=leading + expression)
+        assert found["value"] == "1000"
+        assert {row["what"] for _, row in rows} == {expression}
+
+
+@pytest.mark.parametrize("method", ["eval", "steer.replace"])
+async def test_an_expression_too_long_to_be_told_whole_does_not_run(
+    tmp_path, rows, method
+):
+    longest = "1 + " * 2_500
+    assert len(longest) == EXPRESSION
+    params = {"process": "counter", "field": "count"}
+    async with live(tmp_path, expressions=True) as node:
+        words = await node.words(method, expression=f"{longest}1", **params)
+        assert "at most 10,000 characters" in words
+        assert outcomes(rows)[-1][-1] == "refused"
+        assert rows[0][1]["what"].endswith("… (10,001 characters)")
+        # One character less, and it is run.
+        await node.result(method, expression=longest[:-4] + "   1", **params)
+
+
+@pytest.mark.parametrize(
+    "order, action",
+    [("look.state", "state"), ("look.mailbox", "mailbox"), ("trace", "trace")],
+)
+async def test_a_look_at_what_a_process_has_in_it_is_told(
+    tmp_path, rows, order, action
+):
+    async with live(tmp_path) as node:
+        await node.begin(
+            order, process="counter", **({"most": 0} if action == "trace" else {})
+        )
+        while "event" in (frame := await node.client.receive()):
+            pass
+        assert "result" in frame
+        assert outcomes(rows) == twice("looked", action, "done")
+        assert rows[0][1]["process"] == "counter"
+
+
+async def test_a_look_at_how_a_process_stands_is_not_told(tmp_path, rows):
+    async with live(tmp_path) as node:
+        await node.result("look.info", process="counter")
+        await node.result("look.waiting", process="counter")
+        assert rows == []
+
+
+async def test_a_trace_that_nobody_waits_for_is_told_as_broken_off(tmp_path, rows):
+    async with live(tmp_path), connected(tmp_path) as other:
+        await traced(Live(other))
+        await other.stream.aclose()
+        await wait_all_tasks_blocked()
+        assert outcomes(rows) == twice("looked", "trace", "broken off")
 
 
 # --- a command of an agent
@@ -680,7 +818,7 @@ async def test_without_the_configuration_no_expression_runs(tmp_path, told):
     ],
 )
 async def test_a_command_of_an_agent_sees_nothing_inside_and_steers_nothing(
-    tmp_path, monkeypatch, told, method, params
+    tmp_path, monkeypatch, rows, method, params
 ):
     monkeypatch.setattr(connection, "is_below", lambda *_: True)
     async with live(tmp_path, expressions=True) as node:
@@ -688,8 +826,12 @@ async def test_a_command_of_an_agent_sees_nothing_inside_and_steers_nothing(
         frame = await node.ask(method, process="counter", **params)
         assert frame["error"]["code"] == "forbidden"
         assert supervision.whereis("part/counter") is pid
-        refused = [note["outcome"].partition(":")[0] for note in told]
-        assert refused == ["refused"] * method.startswith(("steer", "eval"))
+        if method in ("look.turn", "look.leaks"):
+            assert outcomes(rows) == []
+        else:
+            steered = method.startswith(("steer", "eval"))
+            event, action = ["looked", "steered"][steered], method.split(".")[-1]
+            assert outcomes(rows) == twice(event, action, "refused")
         assert (await node.result("look.info", process="counter"))["id"] == "counter"
 
 

@@ -12,6 +12,7 @@ from beamclaw.cli import logs, main
 from beamclaw.config.redactor import Redactor
 from beamclaw.contracts import audit
 from beamclaw.contracts.secret import Secret
+from beamclaw.shell.deeds import EXPRESSION
 from beamclaw.telemetry.audit import AuditServer, Book
 from beamclaw.telemetry.lines import Line
 from supervision import ChildSpec, open_supervisor
@@ -50,6 +51,13 @@ async def test_what_somebody_does_is_written_down_and_nothing_else(tmp_path):
             "by": "ada",
         }
     ]
+
+
+def test_an_expression_of_any_length_that_runs_is_written_down_whole(tmp_path):
+    one = book(tmp_path)
+    longest = "é" * EXPRESSION
+    one.write(line(what=longest))
+    assert [row["what"] for row in rows(tmp_path)] == [longest]
 
 
 def test_a_folder_that_somebody_took_away_is_made_again(tmp_path):

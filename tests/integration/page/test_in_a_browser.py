@@ -237,7 +237,8 @@ async def test_a_process_is_looked_into_and_taken_hold_of(tmp_path: Path):
             await page.run("document.querySelector('dialog .danger').click()")
             await page.until(f"default/limits: {told}; ")
         log = node.stderr()
-        acts = [line for line in log.splitlines() if "beamclaw.shell.steered" in line]
+        told = [line for line in log.splitlines() if "beamclaw.shell.steered" in line]
+        acts = [line for line in told if '"outcome": "done"' in line]
         assert [each.split('"action": "')[1].split('"')[0] for each in acts] == [
             "call",
             "suspend",

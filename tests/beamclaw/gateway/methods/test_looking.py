@@ -4,6 +4,7 @@ import attrs
 import orjson
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 import supervision
 import supervision.telemetry
@@ -126,8 +127,31 @@ async def test_a_process_is_taken_hold_of_and_that_is_told(talk):
         (event.metadata["action"], event.metadata["by"])
         for event in told
         if event.name == "beamclaw.shell.steered"
+        and event.metadata["outcome"] == "done"
     ]
     assert actions == [(each, "operator") for each in ("suspend", "resume", "restart")]
+
+
+async def test_a_look_that_is_stopped_is_told_as_broken_off(talk):
+    told = []
+    detach = supervision.telemetry.attach(told.append)
+    id = await talk.request(
+        "beamclaw.shell", {"order": "trace", "params": {"process": "limits"}}
+    )
+    await talk.event("beamclaw.shell", lambda payload: payload["id"] == id)
+    await talk.call("beamclaw.shell.stop", {"id": id})
+    await talk.answer(id)
+    await wait_all_tasks_blocked()
+    detach()
+    looked = [
+        (event.metadata["action"], event.metadata["outcome"], event.metadata["by"])
+        for event in told
+        if event.name == "beamclaw.shell.looked"
+    ]
+    assert looked == [
+        ("trace", "begun", "operator"),
+        ("trace", "broken off", "operator"),
+    ]
 
 
 async def test_a_crash_is_seen_in_the_tree_that_is_watched(talk):
