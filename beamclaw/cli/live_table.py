@@ -134,7 +134,11 @@ COMMANDS: Final[Sequence[Command]] = (
         streams=True,
         takes=(
             PROCESS,
-            Argument("--kind", "text", words="call, cast, info or reply only"),
+            Argument(
+                "--kind",
+                "text",
+                words="of call, cast, info, reply: only these, with commas",
+            ),
             Argument("--text", "text", words="what has to be in a message"),
             MOST,
             SECONDS,
@@ -351,7 +355,7 @@ def _params(command: Command, words: Sequence[str]) -> Params:
     missing = [each for each in places[len(given) :] if each.required]
     if missing:
         raise Wrong(f"{missing[0].name} is missing; usage: {command.usage}")
-    return _settled(params)
+    return _settled(command, params)
 
 
 def _value(argument: Argument, word: str) -> object:
@@ -381,17 +385,16 @@ def _json(kind: str, word: str) -> object:
         return word
 
 
-def _settled(params: Params) -> Params:
-    """What is typed as two words and asked as one."""
+def _settled(command: Command, params: Params) -> Params:
+    """What is typed in other words than it is asked in."""
     message, fields = params.get("message"), params.pop("fields", None)
     if fields is not None:
         if not isinstance(message, dict):
             raise Wrong("fields belong to the name of a class")
         params["message"] = {**message, "fields": fields}
-    kind = params.pop("kind", None) if "--kind" in params else params.get("kind")
-    if kind in ("call", "cast", "info", "reply"):
-        del params["kind"]
-        params["kinds"] = [kind]
+    if command.method == "trace" and "kind" in params:
+        # Which kinds there are, the node knows; it says so of one that there is not.
+        params["kinds"] = str(params.pop("kind")).split(",")
     return params
 
 

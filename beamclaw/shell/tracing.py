@@ -8,7 +8,7 @@ counted. The trace ends with its command: it belongs to the request's own proces
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import trio
@@ -173,10 +173,18 @@ async def _tell(tracer: Tracer, most: int, send: Send) -> Mapping[str, Any]:
 
 
 def _kinds(params: Params) -> frozenset[str]:
-    given: Any = params.get("kinds") or list(KINDS)
-    if not isinstance(given, list) or not set(given) <= set(KINDS):  # pyright: ignore[reportUnknownArgumentType] -- JSON
-        raise Failed("params", f"kinds are of {', '.join(KINDS)}")
-    return frozenset(given)  # pyright: ignore[reportUnknownArgumentType] -- looked at above
+    given: Any = params.get("kinds")
+    if given is None:
+        return frozenset(KINDS)
+    known = ", ".join(KINDS)
+    if not isinstance(given, list) or not given:
+        raise Failed("params", f"kinds are a list of some of {known}")
+    wanted = cast("list[object]", given)
+    for wrong in (each for each in wanted if each not in KINDS):
+        raise Failed(
+            "params", f"there is no kind {str(wrong)[:50]!r}; there are {known}"
+        )
+    return frozenset(map(str, wanted))
 
 
 TRACING: Final[Mapping[str, Method]] = {"trace": trace}

@@ -22,6 +22,13 @@ def test_each_command_has_a_method_and_an_example_that_is_one(command):
         ("tree", {}),
         ("tree ledger --depth 2 --most 5", {"root": "ledger", "depth": 2, "most": 5}),
         ("trace main --kind call", {"process": "main", "kinds": ["call"]}),
+        (
+            "trace main --kind call,reply",
+            {"process": "main", "kinds": ["call", "reply"]},
+        ),
+        # It goes to the node, which says which there are.
+        ("trace main --kind calls", {"process": "main", "kinds": ["calls"]}),
+        ("fault main call", {"process": "main", "kind": "call"}),
         ("leaks --mark", {"mark": True}),
         ("replace a b 5", {"process": "a", "field": "b", "value": 5}),
         ("replace a b true", {"process": "a", "field": "b", "value": True}),

@@ -593,6 +593,22 @@ async def test_a_trace_is_filtered_and_bounded_in_rate(tmp_path, autojump_clock)
         assert result == {"why": "time", "left_out": 2}
 
 
+@pytest.mark.parametrize(
+    "kinds, words",
+    [
+        (["calls"], "there is no kind 'calls'; there are call, cast, info, reply"),
+        (["call", None], "there is no kind 'None'"),
+        ([{}], "there is no kind '{}'"),
+        ([], "kinds are a list of some of call, cast, info, reply"),
+        ("", "kinds are a list"),
+    ],
+)
+async def test_a_trace_of_a_kind_that_there_is_not_is_refused(tmp_path, kinds, words):
+    async with live(tmp_path) as node:
+        assert words in await node.words("trace", process="counter", kinds=kinds)
+        assert (await supervision.sys.get_status("part/counter")).watched == ()
+
+
 async def test_a_trace_goes_with_its_client(tmp_path):
     async with live(tmp_path), connected(tmp_path) as other:
         await traced(Live(other))
