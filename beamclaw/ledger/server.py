@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import attrs
+import trio
 
 import supervision
 from beamclaw.contracts import names
@@ -49,6 +50,7 @@ from beamclaw.storage import (
     Writes,
     connect_sqlite,
     in_words,
+    is_pending,
     open_database,
     open_guard,
     open_reader,
@@ -59,6 +61,7 @@ from beamclaw.storage import (
 from beamclaw.values import frozen
 
 K = TypeVar("K")
+OPENED: Final = "beamclaw.ledger.opened"
 
 # A reader takes few at a time: each answer goes back as soon as it is there.
 _READS_AT_ONCE = 16
@@ -150,10 +153,13 @@ class LedgerServer(supervision.Server):
     _looking: bool = attrs.field(init=False, default=False)
     _writes: Writes[Job] | None = attrs.field(init=False, default=None)
     _book: LedgerBook | None = attrs.field(init=False, default=None)
+    # Its log was there: whoever wrote it did not end in order.
+    _mended: bool = attrs.field(init=False, default=False)
 
     async def init(self) -> None:
         """Claim the tenant, open the file, say under which epoch."""
         self._me = supervision.self_pid()
+        begun = trio.current_time()
         try:
             self._epoch = await self._claim(self._tenant)
             await self._open()
@@ -162,6 +168,16 @@ class LedgerServer(supervision.Server):
             raise
         self._troubles.clear(self._name)
         supervision.update_value(self._name, Owner(self._epoch))
+        supervision.emit(
+            OPENED,
+            {"seconds": trio.current_time() - begun},
+            {
+                "tenant": self._tenant,
+                "name": self._path.name,
+                "schema": LEDGER.version,
+                "mended": self._mended,
+            },
+        )
 
     async def _open(self) -> None:
         self._writer = self._driver(
@@ -313,6 +329,7 @@ class LedgerServer(supervision.Server):
 
     def _open_writes(self) -> Writes[Job]:
         private_folder(self._path.parent)
+        self._mended = is_pending(self._path)
         connection = open_database(
             self._path, LEDGER, self._opens, cache_bytes=self._cache_bytes
         )

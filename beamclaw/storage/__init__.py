@@ -14,7 +14,7 @@ from beamclaw.storage._database import (
     open_reader,
 )
 from beamclaw.storage._driver import Access, Broken, Driver, StillInUse, StillOpen
-from beamclaw.storage._examining import integrity
+from beamclaw.storage._examining import integrity, is_pending
 from beamclaw.storage._folder import (
     PUT_ASIDE,
     RESTORE,
@@ -70,6 +70,7 @@ __all__ = [
     "half_restored",
     "in_words",
     "integrity",
+    "is_pending",
     "lock_folder",
     "moving_in",
     "open_database",

@@ -71,6 +71,19 @@ GATEWAY: Final = (
         {"name": "whose file"},
     ),
     EventSpec(
+        "beamclaw.ledger.opened",
+        "debug",
+        "A tenant's ledger is open: what is sent to it is taken from now on.",
+        {"seconds": Measure("seconds", "since its process began")},
+        {
+            "tenant": "",
+            "name": "of its file",
+            "schema": "the version of that",
+            "mended": "whoever wrote it last did not end in order; what was in its log "
+            "was worked in",
+        },
+    ),
+    EventSpec(
         "beamclaw.shell.steered",
         "info",
         "A person takes hold of a process, told when that begins and when it is over.",

@@ -1,6 +1,7 @@
 """The ledger's process: how it starts, dies and comes back."""
 # ruff: noqa: ASYNC110 -- what goes on in a thread is looked for
 
+import shutil
 import sqlite3
 import threading
 from contextlib import suppress
@@ -23,6 +24,7 @@ from beamclaw.contracts.ledger_usage import ReadUsage
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger import Owner
+from beamclaw.ledger.schema import LEDGER
 from beamclaw.ledger.server import LOOK_AGAIN
 from beamclaw.storage import connect_sqlite
 from supervision.testing import settle
@@ -62,6 +64,35 @@ async def test_its_name_says_under_which_epoch_it_writes(path):
         entry = supervision.lookup(NAME)
         assert entry is not None
         assert entry.value == Owner(7)
+
+
+async def test_a_ledger_that_opens_is_told_of_and_whether_it_was_mended(path, tmp_path):
+    opened: list[supervision.Event] = []
+
+    def note(heard: supervision.Event) -> None:
+        if heard.name == "beamclaw.ledger.opened":
+            opened.append(heard)
+
+    detach = supervision.telemetry.attach(note)
+    left = tmp_path / "killed" / "ledger.db"
+    async with open_ledger(path) as ledger:
+        await ledger.accept()
+        # As a node that is killed now would leave it: with its log.
+        shutil.copytree(path.parent, left.parent)
+    for each in (path, left):
+        async with open_ledger(each, Epochs(6)) as ledger:
+            assert (await ledger.call(GetLedgerStatus())).inbox_depth == 1
+    detach()
+    assert [each.metadata["mended"] for each in opened] == [False, False, True]
+    last = opened[-1]
+    told = {**last.metadata, "mended": None}
+    assert told == {
+        "tenant": "default",
+        "name": "ledger.db",
+        "schema": LEDGER.version,
+        "mended": None,
+    }
+    assert 0 < last.measurements["seconds"] < 60
 
 
 @pytest.mark.parametrize("outside", [THREADS, INLINE], ids=["thread", "inline"])
