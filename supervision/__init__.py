@@ -84,6 +84,7 @@ from ._keys import (
     Via,
 )
 from ._mailbox_limit import MailboxLimit
+from ._memory import Memory, memory
 from ._partition_supervisor import (
     PartitionSupervisor,
 )
@@ -288,6 +289,7 @@ __all__ = [
     "Killed",
     "MailboxLimit",
     "MaxChildren",
+    "Memory",
     "Name",
     "NameTaken",
     "NextEvent",
@@ -368,6 +370,7 @@ __all__ = [
     "link",
     "lookup",
     "members",
+    "memory",
     "messages",
     "monitor",
     "monitor_group",

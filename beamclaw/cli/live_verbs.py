@@ -47,7 +47,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
         (
             Option(
                 "--sort",
-                choices=("tree", "rate", "mailbox", "restarts", "uptime"),
+                choices=("tree", "rate", "mailbox", "restarts", "uptime", "memory"),
                 default="tree",
                 help="what to begin with (default: tree)",
             ),
@@ -68,6 +68,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
         (
             ("beamclaw top", "live; q leaves"),
             ("beamclaw top --sort mailbox", "the fullest mailboxes first"),
+            ("beamclaw top --sort memory", "who holds most first"),
             ("beamclaw top --once --json", "for programs"),
             ("beamclaw top --url https://claw.example.org", "a node elsewhere"),
         ),

@@ -60,6 +60,14 @@ def size(number: float | None) -> str:
     return f"{value:.1f} GiB"
 
 
+def memory(found: Found) -> str:
+    """What a process holds; nothing, if that was not counted, or by an older node."""
+    held = found.get("memory")
+    if held is None:
+        return ""
+    return f"{'' if held['whole'] else '>'}{size(held['bytes'])}"
+
+
 def seconds(number: float) -> str:
     """Seconds for people, also parts of one."""
     if number < 10:  # noqa: PLR2004
@@ -92,6 +100,7 @@ def info(found: Found, width: int) -> Iterator[str]:
         "mailbox": found["mailbox"],
         "dropped": found["dropped"] or None,
         "messages": f"{found['messages']:,} taken",
+        "memory": memory(found) or None,
         "children": found["hidden"] or None,
         "waits in": found["waits"],
     }

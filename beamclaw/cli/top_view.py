@@ -5,22 +5,33 @@ from typing import Any, Final
 
 import attrs
 
-from beamclaw.cli.live_views import cut, seconds, size, table
+from beamclaw.cli.live_views import cut, memory, seconds, size, table
 from beamclaw.cli.question import visible
 from beamclaw.cli.status import duration
 from beamclaw.cli.tree import name_of
 from beamclaw.values import frozen
 
 Event = Mapping[str, Any]
-HEAD: Final = ("rate/s", "mailbox", "restarts", "up", "status", "process")
+HEAD: Final = (
+    "rate/s",
+    "mailbox",
+    "restarts",
+    "memory",
+    "up",
+    "status",
+    "process",
+)
 KEYS: Final[Mapping[str, str]] = {
     "t": "tree",
     "r": "rate",
     "m": "mailbox",
     "s": "restarts",
+    "h": "memory",
     "u": "uptime",
 }
-_HELP: Final = "t tree  r rate  m mailbox  s restarts  u youngest  j/k scroll  q leave"
+_HELP: Final = (
+    "t tree  r rate  m mailbox  s restarts  h memory  u youngest  j/k scroll  q leave"
+)
 
 
 @frozen
@@ -104,7 +115,15 @@ def _tree(process: Event, depth: int) -> Iterator[Sequence[object]]:
     for child in process["children"]:
         yield from _tree(child, depth + 1)
     if process["hidden"]:
-        yield ("", "", "", "", "", f"{'  ' * (depth + 1)}{process['hidden']:,} more")
+        yield (
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            f"{'  ' * (depth + 1)}{process['hidden']:,} more",
+        )
 
 
 def _cells(row: Event, name: str) -> Sequence[object]:
@@ -115,6 +134,7 @@ def _cells(row: Event, name: str) -> Sequence[object]:
         _number(row["rate"]),
         row["mailbox"] or "",
         row["restarts"] or "",
+        memory(row),
         up,
         status,
         f"{name}{about}",

@@ -39,6 +39,7 @@ from beamclaw.shell.show import show_process, show_value
 from beamclaw.shell.slices import Ranking, Slices, pieces
 from beamclaw.shell.values import Shower
 from beamclaw.shell.waterfall import last_run, shown, waterfall
+from beamclaw.shell.weighing import show_memory, weighed
 
 _DEEPEST: Final = 100
 _MOST_CHILDREN: Final = 100_000
@@ -111,9 +112,11 @@ async def tree(node: Node, params: Params, send: Send) -> object:
 
 
 async def info(node: Node, params: Params, send: Send) -> object:
-    """How ``process`` stands, and who has started it."""
+    """How ``process`` stands, who has started it, and what it holds in memory."""
     await trio.lowlevel.checkpoint()
-    found = supervision.info(wanted(params), depth=0)
+    pid = wanted(params)
+    held = await weighed(pid, Slices(node.config.shell.slice_seconds))
+    found = supervision.info(pid, depth=0)
     shown = _process(node, found)
     parent = None if found is None or found.parent is None else found.parent
     above = None if parent is None else supervision.info(parent, depth=0)
@@ -122,6 +125,7 @@ async def info(node: Node, params: Params, send: Send) -> object:
         "parent": None if above is None else name_of(above),
         "dropped": 0 if found is None else found.dropped,
         "waits": _innermost(found),
+        "memory": show_memory(held),
         "children": [],
     }
 

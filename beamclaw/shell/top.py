@@ -21,6 +21,7 @@ from beamclaw.shell import growth
 from beamclaw.shell.request import Method, Node, Params, Send, flag, number, whole
 from beamclaw.shell.show import show_process
 from beamclaw.shell.slices import Ranking, Slices
+from beamclaw.shell.weighing import FIRST, SHARE, Scales, show_memory
 from beamclaw.values import frozen
 
 _LONGEST: Final = 3_600.0
@@ -28,15 +29,19 @@ _MOST: Final = 1_000
 _DEEP: Final = 6
 # Seconds that pass for one in which the look itself worked.
 _TIMES: Final = 50.0
-KEYS: Final = ("rate", "mailbox", "restarts", "uptime")
+KEYS: Final = ("rate", "mailbox", "restarts", "uptime", "memory")
 
 
 @frozen
 class Row:
-    """One process at one look; *rate* is in messages per second since the one before."""
+    """One process at one look; *rate* is in messages per second since the one before.
+
+    *held* is what it held when it was counted last.
+    """
 
     info: supervision.ProcessInfo
     rate: float
+    held: supervision.Memory | None = None
 
     def value(self, key: str) -> float:
         """What rows are ranked by under *key*, largest first; the youngest for uptime."""
@@ -47,6 +52,8 @@ class Row:
                 return self.info.mailbox
             case "restarts":
                 return self.info.restarts
+            case "memory":
+                return 0 if self.held is None else self.held.bytes
             case _:
                 return self.info.started_at or 0.0
 
@@ -88,6 +95,7 @@ class Sampler:
     counts: dict[supervision.Pid, int] = attrs.field(factory=dict[supervision.Pid, int])
     cpu: float = 0.0
     restarts: int = 0
+    scales: Scales = attrs.field(factory=Scales)
 
     async def look(self, now: float, slices: Slices) -> Seen:
         """All processes, in turns with others."""
@@ -100,7 +108,8 @@ class Sampler:
                 before = self.counts.get(pid, info.messages if passed else 0)
                 rate = (info.messages - before) / passed if passed else 0.0
                 counts[pid] = info.messages
-                seen.add(Row(info, rate))
+                self.scales.see(info)
+                seen.add(Row(info, rate, self.scales.of(info)))
             await slices.pause()
         self.at, self.counts = now, counts
         return seen
@@ -115,22 +124,27 @@ class Sampler:
 async def top(node: Node, params: Params, send: Send) -> object:
     """An event every ``every`` seconds (1), or less often where there is much to see.
 
-    ``totals``; ``by``: for each of rate, mailbox, restarts and uptime its first ``rows``
-    (30) processes; with ``tree`` the tree as `look.tree` gives it, with rates. With
-    ``once`` only one event, after a whole interval.
+    ``totals``; ``by``: for each of rate, mailbox, restarts, uptime and memory its first
+    ``rows`` (30) processes; with ``tree`` the tree as `look.tree` gives it, with rates
+    and memory, which is null where nothing was counted yet. With ``once`` only one event,
+    after a whole interval.
     """
     every = number(params, "every", 1.0, least=0.1, most=_LONGEST)
     sampler = Sampler(whole(params, "rows", 30, most=_MOST) or 0)
     slices = _slices(node)
     await sampler.look(trio.current_time(), slices)
     spent = slices.over()
+    # Has its own time, which does not make the looks rarer.
+    await sampler.scales.weigh(FIRST, _slices(node))
     sampler.share(0.0)
     while True:
         await trio.sleep(max(every, spent * _TIMES))
         slices, now = _slices(node), trio.current_time()
         passed = now - sampler.at
         seen = await sampler.look(now, slices)
-        show = partial(_row, now=now, scrub=redactor(node.config))
+        show = partial(
+            _row, scales=sampler.scales, now=now, scrub=redactor(node.config)
+        )
         event = {
             "totals": _totals(sampler, seen, passed),
             "by": {
@@ -153,6 +167,7 @@ async def top(node: Node, params: Params, send: Send) -> object:
             )
         spent = slices.over()
         await send(event)
+        await sampler.scales.weigh(passed * SHARE, _slices(node))
         if flag(params, "once"):
             return True
 
@@ -186,9 +201,18 @@ def _totals(sampler: Sampler, seen: Seen, passed: float) -> dict[str, object]:
 
 
 def _row(
-    info: supervision.ProcessInfo, rate: float, now: float, scrub: Redactor
+    info: supervision.ProcessInfo,
+    rate: float,
+    *,
+    scales: Scales,
+    now: float,
+    scrub: Redactor,
 ) -> dict[str, object]:
-    return {**show_process(info, now, scrub), "rate": rate}
+    return {
+        **show_process(info, now, scrub),
+        "rate": rate,
+        "memory": show_memory(scales.of(info)),
+    }
 
 
 def _tree(node: Node) -> Iterable[tuple[int | None, supervision.ProcessInfo]]:

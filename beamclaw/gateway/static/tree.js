@@ -3,7 +3,7 @@
 import { go } from "./app.js";
 import { announce, button, confirmed, drop, h, icon, put, say, toast } from "./dom.js";
 import { facts, unseen } from "./parts.js";
-import { count, cut, duration } from "./words.js";
+import { bytes, count, cut, duration } from "./words.js";
 
 const EVERY = 0.7;
 const DEEP = 4;
@@ -19,7 +19,7 @@ export function open(main, context, steps) {
   const tree = h(
     "div",
     { class: "tree" },
-    h("div", { class: "head", "aria-hidden": "true" }, ["Process", "Mailbox", "Rate", "Restarts", "Uptime"].map((each) => h("span", {}, each))),
+    h("div", { class: "head", "aria-hidden": "true" }, ["Process", "Mailbox", "Rate", "Restarts", "Memory", "Uptime"].map((each) => h("span", {}, each))),
     top,
   );
   const aside = h("section", { class: "aside", "aria-label": "Process", hidden: true });
@@ -104,13 +104,14 @@ export function open(main, context, steps) {
       mailbox: h("span"),
       rate: h("span", { class: "quiet" }),
       restarts: h("span"),
+      memory: h("span", { class: "quiet" }),
       uptime: h("span", { class: "quiet" }),
       more: h("li", { class: "quiet", hidden: true }),
       children: h("ul"),
       short: "",
     };
     parts.pick = button([parts.dot, parts.name], () => go("tree", parts.called), { class: "bare pick" });
-    parts.line = h("div", { class: "process" }, h("span", { class: "who" }, parts.fold, parts.leaf, parts.pick), parts.mailbox, parts.rate, parts.restarts, parts.uptime);
+    parts.line = h("div", { class: "process" }, h("span", { class: "who" }, parts.fold, parts.leaf, parts.pick), parts.mailbox, parts.rate, parts.restarts, parts.memory, parts.uptime);
     parts.item = h("li", {}, parts.line, parts.children);
     return parts;
   }
@@ -128,6 +129,7 @@ export function open(main, context, steps) {
     say(row.rate, process.rate >= 0.5 ? `${count(Math.round(process.rate))}/s` : "");
     say(row.restarts, process.restarts ? `↻ ${process.restarts}` : "");
     row.restarts.classList.toggle("hot", process.restarts > 0);
+    say(row.memory, held(process.memory));
     say(row.uptime, state === "suspended" ? "suspended" : duration(process.uptime));
   }
 
@@ -181,6 +183,9 @@ export function open(main, context, steps) {
   choose(steps);
   return choose;
 }
+
+// What a process holds; not counted yet: nothing. Cut off: more than that.
+const held = (memory) => (memory ? `${memory.whole ? "" : ">"}${bytes(memory.bytes)}` : "");
 
 const TABS = [
   ["info", "About"],
@@ -322,6 +327,7 @@ const VIEWS = {
       ["restart", found.restart],
       ["strategy", found.strategy],
       ["messages", `${count(found.messages)} taken, ${count(found.mailbox)} wait${found.dropped ? `, ${count(found.dropped)} dropped` : ""}`],
+      ["memory", held(found.memory)],
       ["restarts", found.restarts],
       ["ended last", found.last_reason],
       ["uptime", duration(found.uptime)],

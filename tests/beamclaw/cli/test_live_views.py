@@ -24,6 +24,7 @@ def process(id, **more):
         "suspended": False,
         "hidden": 0,
         "rate": 0.0,
+        "memory": None,
         "children": [],
         **more,
     }
@@ -207,9 +208,26 @@ def test_the_keys_change_what_is_shown():
     assert picture(EVENT, down, 100, 24)[4].endswith("p2")
     assert View("rate", first=1).pressed("k").pressed("k").first == 0
     assert picture(EVENT, View("rate", first=900), 100, 24)[-2].endswith("p49")
+    assert View().pressed("h").sort == "memory"
     assert View().pressed("q").over
     assert View("rate").pressed("?") == View("rate")
 
 
 def test_a_key_may_be_several_characters():
     assert list(keys("a\x1b[Bq")) == ["a", "\x1b[B", "q"]
+
+
+@pytest.mark.parametrize(
+    "held, words",
+    [
+        (None, ""),
+        ({"bytes": 2_048, "whole": True}, "2.0 KiB"),
+        ({"bytes": 2_048, "whole": False}, ">2.0 KiB"),
+    ],
+)
+def test_what_a_process_holds(held, words):
+    assert views.memory({"memory": held}) == words
+    # A node of an earlier release does not say it.
+    assert views.memory({}) == ""
+    lines = picture({**EVENT, "tree": process("a", memory=held)}, View(), 100, 24)
+    assert words in lines[4]

@@ -22,11 +22,12 @@ from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import nested
-from beamclaw.shell import connection, finding, supervisor
+from beamclaw.shell import connection, finding, supervisor, weighing
 from beamclaw.shell.deeds import EXPRESSION
 from beamclaw.shell.looking import culprits, point
-from beamclaw.shell.slices import Ranking
+from beamclaw.shell.slices import Ranking, Slices
 from beamclaw.shell.top import Row, Seen
+from beamclaw.shell.weighing import OBJECTS, Scales, weighed
 from supervision import ChildSpec
 from supervision.testing import wait_exit
 from tests.beamclaw.shell.test_socket import Client, connected
@@ -360,16 +361,23 @@ async def test_top_tells_rates_and_ranks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key, first", [("rate", "b"), ("mailbox", "a"), ("restarts", "c"), ("uptime", "c")]
+    "key, first",
+    [
+        ("rate", "b"),
+        ("mailbox", "a"),
+        ("restarts", "c"),
+        ("uptime", "c"),
+        ("memory", "b"),
+    ],
 )
 def test_rows_are_ranked(key, first):
-    def row(id, rate, **figures):
+    def row(id, rate, held=None, **figures):
         info = supervision.ProcessInfo(None, id, None, "server", "waiting", **figures)
-        return Row(info, rate)
+        return Row(info, rate, held and supervision.Memory(held, 1, whole=True))
 
     rows = [
-        row("a", 1.0, mailbox=9, started_at=1.0),
-        row("b", 2.0, started_at=2.0),
+        row("a", 1.0, held=7, mailbox=9, started_at=1.0),
+        row("b", 2.0, held=9, started_at=2.0),
         row("c", 0.0, restarts=3, started_at=3.0),
     ]
     seen = Seen({key: Ranking(1)})
@@ -377,6 +385,110 @@ def test_rows_are_ranked(key, first):
         seen.add(each)
     assert [each.info.id for each in seen.by[key].ranked()] == [first]
     assert (seen.processes, seen.messages, seen.rate) == (3, 9, 3.0)
+
+
+async def test_top_and_info_say_what_a_process_holds(tmp_path):
+    async with live(tmp_path) as node:
+        before = await node.result("look.info", process="counter")
+        assert before["memory"]["whole"]
+        supervision.cast("part/counter", "stick")
+        await wait_all_tasks_blocked()
+        supervision.cast("part/counter", bytearray(1_000_000))
+        after = await node.result("look.info", process="counter")
+        assert after["memory"]["bytes"] - before["memory"]["bytes"] > 1_000_000
+        await node.begin("look.top", every=0.1, rows=1, tree=True, once=True)
+        event = (await node.client.receive())["event"]
+        (row,) = event["by"]["memory"]
+        assert (row["name"], row["memory"]["whole"]) == ("part/counter", True)
+        assert row["memory"]["bytes"] > 1_000_000
+        assert event["tree"]["children"][1]["memory"] == row["memory"]
+
+
+async def test_what_all_refer_to_is_held_by_nobody(tmp_path):
+    class Refers(supervision.Server):
+        def __init__(self):
+            self.config = Config(data=tmp_path)
+            self.outside = Outside(threads=False)
+
+    async with live(tmp_path):
+        start = ChildSpec("refers", Refers, name="refers")
+        await supervision.start_child(supervision.tree(depth=0).pid, start)
+        held = await weighed(supervision.whereis("refers"), Slices(1.0))
+        assert held.bytes < 5_000
+
+
+async def test_a_large_state_is_counted_in_slices_and_cut_off(tmp_path):
+    class Large(supervision.Server):
+        def __init__(self):
+            self.many = [[number] for number in range(OBJECTS + 10)]
+
+    async with live(tmp_path, slice_seconds=0.0001) as node:
+        start = ChildSpec("large", Large, name="large")
+        await supervision.start_child(supervision.tree(depth=0).pid, start)
+        others = 0
+
+        async def other():
+            nonlocal others
+            while True:
+                await trio.lowlevel.checkpoint()
+                others += 1
+
+        pid = supervision.spawn(other)
+        found = await node.result("look.info", process="large")
+        supervision.exit(pid, supervision.KILL)
+        assert found["memory"]["whole"] is False
+        assert found["memory"]["bytes"] > 100_000
+        assert others > 50
+
+
+class _Figures:
+    """Scales and what they were asked to count, in order."""
+
+    def __init__(self, monkeypatch):
+        self.scales, self.asked = Scales(), []
+        monkeypatch.setattr(weighing, "weighed", self._weighed)
+
+    async def _weighed(self, pid, slices):
+        self.asked.append(pid)
+        return supervision.Memory(len(self.asked), 1, whole=True)
+
+    async def look(self, *infos, seconds=9.0):
+        del self.asked[:]
+        for info in infos:
+            self.scales.see(info)
+        await self.scales.weigh(seconds, Slices(9.0))
+        return self.asked
+
+
+async def test_only_who_may_hold_something_else_is_counted_again(monkeypatch):
+    figures = _Figures(monkeypatch)
+    async with supervision.open_supervisor([ChildSpec("plain", plain)]):
+        one, two = (supervision.spawn(plain) for _ in range(2))
+        idle = supervision.ProcessInfo(one, "i", None, "server", "waiting")
+        busy = supervision.ProcessInfo(two, "b", None, "process", "running")
+        assert await figures.look(idle, busy) == [one, two]
+        assert await figures.look(idle, busy) == [two]
+        got = attrs.evolve(idle, mailbox=1)
+        assert await figures.look(got, busy) == [one, two]
+        assert await figures.look(attrs.evolve(got, mailbox=0, messages=1)) == [one]
+        # Who was not there is forgotten.
+        assert figures.scales.of(busy) is None
+        assert figures.scales.of(idle) is not None
+
+
+async def test_in_each_look_the_oldest_figures_are_counted_anew(monkeypatch):
+    figures = _Figures(monkeypatch)
+    over = iter(range(1_000))
+    async with supervision.open_supervisor([ChildSpec("plain", plain)]):
+        pids = [supervision.spawn(plain) for _ in range(5)]
+        infos = [
+            supervision.ProcessInfo(pid, "p", None, "process", "running")
+            for pid in pids
+        ]
+        # A second passes between two looks at the time: there is time for two.
+        monkeypatch.setattr(Slices, "over", lambda _: float(next(over)))
+        rounds = [list(await figures.look(*infos, seconds=3.0)) for _ in range(3)]
+        assert rounds == [pids[:2], pids[2:4], [pids[4], pids[0]]]
 
 
 # --- steering

@@ -212,6 +212,9 @@ async def test_a_process_is_looked_into_and_taken_hold_of(tmp_path: Path):
         await page.type(TEXT, f"hello{ENTER}")
         await page.until("hello from the agent")
         await view(page, "tree/default%2Flimits", "started by")
+        about = "[...document.querySelectorAll('[role=tabpanel] dt')]"
+        memory = f"{about}.find((each) => each.innerText === 'memory')"
+        assert await page.run(f"return {memory}.nextSibling.innerText.endsWith('kB')")
         await page.click("State")
         await until_true(page, "document.querySelector('[role=tabpanel] dl')")
         await page.click("Stands at")
