@@ -3,9 +3,10 @@
     python -m tests.faults.chaos --faults 10000 --seed 7
 
 While clients talk, use tools and run commands, processes of the tree are killed, crashed
-and suspended, children of the operating system are killed, answers of the provider are cut
-off, refused or never come, the configuration is edited, the disk refuses, and now and then
-the whole node dies by kill -9 and is started again. When enough was done all work has to
+and suspended, children of the operating system are killed or stand still for seconds, answers
+of the provider are cut off, refused or never come, the configuration is edited, the disk
+refuses, and now and then the whole node stands still (SIGSTOP, as a machine does that sleeps),
+or dies by kill -9 and is started again. When enough was done all work has to
 end, and the auditor (`tests/audit`), which sees what the provider was asked, what the
 tools did and what the clients got, must have nothing to say.
 
@@ -53,6 +54,8 @@ QUIET = 10.0
 # A supervisor gives up after three restarts in five seconds, so what stands below one
 # that does is not killed more often than that. Those that come and go have no such limit.
 STATIC_EVERY = 4.0
+# Seconds that a program stands still, at most.
+STOPPED = 5.0
 # Seconds behind a fault of all, until a turn that begins is as any other.
 SETTLES = 1.0
 # Ends of a turn that are in order when its provider failed time and again.
@@ -117,6 +120,7 @@ class Chaos:
     faults: int
     seed: int
     control: Control | None
+    kinds: Sequence[str]
     done: Counter[str] = attrs.field(factory=Counter[str])
     turns: list[Turn] = attrs.field(factory=list[Turn])
     windows: list[Window] = attrs.field(factory=list[Window])
@@ -193,11 +197,10 @@ class Chaos:
     # --- the faults
 
     async def _harm(self) -> None:
-        kinds = list(KINDS)
-        weights = [KINDS[kind][0] for kind in kinds]
+        weights = [KINDS[kind][0] for kind in self.kinds]
         async with trio.open_nursery() as nursery:
             while self.done.total() < self.faults:
-                (kind,) = self._rng.choices(kinds, weights)
+                (kind,) = self._rng.choices(self.kinds, weights)
                 number = self._rng.random()
                 await self.stage.up.wait()
                 if kind == "disk" and self.control is None:
@@ -303,6 +306,20 @@ class Chaos:
             with suppress(ProcessLookupError):
                 os.kill(rng.choice(found), signal.SIGKILL)
 
+    async def stop_child(self, rng: random.Random, nursery: trio.Nursery) -> None:
+        """The same stands still for seconds, while others go on."""
+        found = _below(self.stage.node.pid)
+        seconds = rng.uniform(0.05, STOPPED)
+        if found:
+            nursery.start_soon(stopped, rng.choice(found), seconds)
+
+    async def stop_node(self, rng: random.Random, nursery: trio.Nursery) -> None:
+        """All of it stands still for seconds; for its clocks these have passed."""
+        del nursery
+        async with _window(self):
+            await stopped(self.stage.node.pid, rng.uniform(0.05, STOPPED))
+        self._static = time.monotonic()
+
     async def kill_node(self, rng: random.Random, nursery: trio.Nursery) -> None:
         """All of it, and it is started again."""
         del rng, nursery
@@ -389,8 +406,10 @@ KINDS: Mapping[str, tuple[int, Do]] = {
     "provider": (28, Chaos.ail),
     "config": (6, Chaos.edit),
     "child": (3, Chaos.kill_child),
+    "stop child": (2, Chaos.stop_child),
     "kill static": (4, Chaos.kill_static),
     "disk": (2, Chaos.refuse),
+    "stop node": (1, Chaos.stop_node),
     "node": (1, Chaos.kill_node),
 }
 
@@ -402,6 +421,24 @@ def _flat(
         path = (*above, str(child["id"]))
         yield path, child
         yield from _flat(child, path)
+
+
+async def stopped(pid: int, seconds: float) -> None:
+    """Have the program *pid* stand still for *seconds*; it goes on whatever happens here."""
+    # Its number may be another's by the time that it goes on.
+    try:
+        program = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(program, signal.SIGSTOP)
+            try:
+                await trio.sleep(seconds)
+            finally:
+                signal.pidfd_send_signal(program, signal.SIGCONT)
+    finally:
+        os.close(program)
 
 
 def _below(pid: int) -> list[int]:
@@ -463,8 +500,10 @@ def p99(times: Sequence[float]) -> float:
     return sorted(times)[min(len(times) - 1, int(len(times) * 0.99))]
 
 
-async def one(folder: Path, *, faults: int, seed: int) -> Report:
-    """So many faults on one data folder."""
+async def one(
+    folder: Path, *, faults: int, seed: int, kinds: Sequence[str] = ()
+) -> Report:
+    """So many faults on one data folder, of all kinds or of some."""
     control, env = None, dict[str, str]()
     if which("cc") is not None:
         control = Control(folder / "control")
@@ -474,7 +513,7 @@ async def one(folder: Path, *, faults: int, seed: int) -> Report:
     async with open_stage(
         folder, kind=ChaosStage, env=env, anew=True, options=options
     ) as stage:
-        chaos = Chaos(stage, faults, seed, control)
+        chaos = Chaos(stage, faults, seed, control, kinds or tuple(KINDS))
         try:
             await stage.ends(chaos.play)
         except StandsStill as error:
@@ -497,14 +536,17 @@ async def one(folder: Path, *, faults: int, seed: int) -> Report:
         )
 
 
-async def campaign(folder: Path, *, faults: int, seed: int) -> list[Report]:
+async def campaign(
+    folder: Path, *, faults: int, seed: int, kinds: Sequence[str]
+) -> list[Report]:
     """All of them, so many on one data folder; ends with the first that fails."""
     reports: list[Report] = []
     for part, begin in enumerate(range(0, faults, PER_FOLDER)):
         place = folder / str(part)
         place.mkdir()
         count = min(PER_FOLDER, faults - begin)
-        reports.append(await one(place, faults=count, seed=seed + part * OTHER))
+        own = seed + part * OTHER
+        reports.append(await one(place, faults=count, seed=own, kinds=kinds))
         for line in reports[-1].table():
             print(line, flush=True)
         if reports[-1].violations:
@@ -531,6 +573,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument(
+        "--only", action="append", choices=KINDS, default=[], help="faults of this kind"
+    )
     parser.add_argument("--keep", type=Path, help="keep everything in this folder")
     parser.add_argument(
         "--most", type=float, default=2.0, help="times that untouched turns may take"
@@ -540,7 +585,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = chosen.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        work = partial(campaign, folder, faults=chosen.faults, seed=chosen.seed)
+        work = partial(
+            campaign,
+            folder,
+            faults=chosen.faults,
+            seed=chosen.seed,
+            kinds=chosen.only,
+        )
         reports: list[Report] = []
         try:
             reports = trio.run(work)

@@ -23,11 +23,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import orjson
 import trio
 
+from beamclaw.contracts.shell import UNAVAILABLE
 from tests.faults.line import Line, NotNow, open_line
 from tests.faults.slopes import FEWEST, Slope, slope
 from tests.support.model import open_model
@@ -49,6 +51,8 @@ FLOORS: Mapping[str, float] = {
 SHOWN = ("ledger (kB)",)
 HTTP_TALKERS, SOCKET_TALKERS, TOOL_TALKERS = 4, 2, 2
 TURNS = 5  # of a conversation, before it is deleted
+# How often that is asked for while a part of the node is not up, and seconds in between.
+_ASKED, _AGAIN = 100, 0.1
 SCRIPT = """\
 - match: "command (\\\\w+)"
   calls: [[{tool: exec, arguments: {command: "echo \\\\1"}}]]
@@ -152,7 +156,14 @@ class Soak:
         self.count("streams" if stream else f"turns of {agent}")
 
     async def _delete(self, key: str) -> None:
-        done = await self._shell("sessions.delete", session=key)
+        done: dict[str, Any] = {}
+        for _ in range(_ASKED):
+            done = await self._shell("sessions.delete", session=key)
+            # A part of the node is being started again: a client asks once more.
+            if done.get("error", {}).get("code") != UNAVAILABLE:
+                break
+            self.count("deletions asked for again")
+            await trio.sleep(_AGAIN)
         if "error" in done:
             self.wrong.append(f"{key} was not deleted: {done['error']}")
         self.count("conversations deleted")
@@ -197,7 +208,7 @@ class Soak:
         while True:
             await what()
 
-    async def _shell(self, method: str, **params: object) -> dict[str, object]:
+    async def _shell(self, method: str, **params: object) -> dict[str, Any]:
         """One request on the node's socket."""
         path = self.node.data / "node.sock"
         async with await trio.open_unix_socket(path) as stream:
