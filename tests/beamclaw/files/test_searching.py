@@ -17,10 +17,7 @@ from beamclaw.files.expression import BadExpression
 from beamclaw.files.globs import Glob
 from beamclaw.paths import Roots
 from tests.beamclaw.files.stage import Stage, order
-
-
-def descriptors() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
+from tests.support.descriptors import open_files
 
 
 @pytest.fixture
@@ -35,9 +32,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     (made.space / "link").symlink_to(made.space / "src")
     (made.space / "passwd").symlink_to("/etc/passwd")
     os.mkfifo(made.space / "pipe")
-    before = descriptors()
+    before = len(open_files())
     yield made
-    assert descriptors() == before
+    assert len(open_files()) == before
 
 
 GLOBS = {
@@ -169,7 +166,7 @@ async def test_a_search_that_takes_too_long_shows_what_it_has(tmp_path: Path) ->
 async def test_a_search_that_is_given_up_closes_its_files(tmp_path: Path) -> None:
     stage = Stage(tmp_path, threads=True)
     stage.put("b", "hay\n" * 2_000_000)
-    before = descriptors()
+    before = len(open_files())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
             stage.tools["grep"].run, order("grep", "key", {"pattern": "(h|a)+y+x"})
@@ -177,7 +174,7 @@ async def test_a_search_that_is_given_up_closes_its_files(tmp_path: Path) -> Non
         while not stage.bench.statistics()["searching"]:
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    while descriptors() > before:  # noqa: ASYNC110 -- a thread tells nobody
+    while len(open_files()) > before:  # noqa: ASYNC110 -- a thread tells nobody
         await trio.sleep(0.001)
 
 

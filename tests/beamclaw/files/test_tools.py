@@ -14,6 +14,7 @@ from beamclaw.contracts.approvals import Ask, Clear
 from beamclaw.contracts.messages import Image
 from beamclaw.contracts.tools import ToolFailed
 from tests.beamclaw.files.stage import Stage, order
+from tests.support.descriptors import open_files
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(30)
 
@@ -21,9 +22,9 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(30)
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
-    before = len(list(Path("/dev/fd").iterdir()))
+    before = len(open_files())
     yield made
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert len(open_files()) == before
     assert made.litter() == []
     assert made.bench.statistics() == {
         "working": 0,

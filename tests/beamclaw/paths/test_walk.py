@@ -1,6 +1,7 @@
 """No path leads out of the roots: not by its text, not by links, not in a race."""
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from beamclaw.paths import (
     walk,
     where,
 )
+from tests.support.descriptors import open_files
 
 INSIDE, OUTSIDE = b"inside", b"outside"
 
@@ -55,15 +57,31 @@ def refusal(roots: Roots, path: str) -> str:
     return str(refused.value)
 
 
-def open_descriptors() -> int:
-    return len(list(Path("/dev/fd").iterdir()))
-
-
 @pytest.fixture(autouse=True)
 def no_leak() -> Iterator[None]:
-    before = open_descriptors()
+    before = len(open_files())
     yield
-    assert open_descriptors() == before
+    assert len(open_files()) == before
+
+
+def test_what_is_counted_is_what_a_walk_could_leave(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    before = len(open_files())
+    here, there = socket.socketpair()
+    reads, writes = os.pipe()
+    waits = select.epoll()
+    # What others of this process open meanwhile.
+    assert len(open_files()) == before
+    for other in (here, there, waits):
+        other.close()
+    for number in (reads, writes):
+        os.close(number)
+    for path in (tmp_path, pipe, Path("/dev/null"), Path(__file__)):
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        assert len(open_files()) == before + 1
+        os.close(opened)
+    assert len(open_files()) == before
 
 
 def link(roots: Roots, name: str, target: str | Path) -> str:
@@ -393,9 +411,9 @@ def test_a_file_swapped_for_a_pipe_before_it_is_opened_is_refused(roots: Roots):
 
 def test_a_deep_path_holds_few_descriptors(roots: Roots):
     deep = "/".join(["d"] * 100)
-    before = open_descriptors()
+    before = len(open_files())
     with find(roots, f"{deep}/x", make=True) as spot:
-        assert open_descriptors() == before + 1
+        assert len(open_files()) == before + 1
         assert len(spot.place.parts) == 101
     with find(roots, f"{deep}/../../y") as spot:
         assert len(spot.place.parts) == 99
