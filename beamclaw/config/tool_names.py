@@ -28,6 +28,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "web": ("web_fetch",),
     "sessions": (
         "agents_list",
+        "read_output",
         "session_status",
         "sessions_hand_over",
         "sessions_history",
@@ -44,6 +45,9 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "nodes": (),
 }
 """What is built in, by group. OpenClaw's groups; an empty one has nothing yet."""
+
+FOLLOWS: Final = "read_output"
+"""What goes with any other tool: it reads what those have said, and nothing else."""
 
 BUILT_IN: Final = "openclaw"
 """The group of all that is built in, as OpenClaw calls it."""

@@ -56,7 +56,8 @@ class SessionRead:
 class ReadOutput(supervision.Call["OutputRead | None"]):
     """Characters of a tool's output, from *offset* on; None: there is none of this name.
 
-    At most *limit* of them, and never more than a million.
+    At most *limit* of them, and never more than a million. Of a session that was deleted
+    there are none.
     """
 
     pointer: str
@@ -69,11 +70,12 @@ class OutputRead:
     """A part of a tool's output.
 
     Attributes:
-        session_key: In whose conversation it was said.
+        session_key: In whose conversation it was said, and *run_id* by whose turn.
         length: Characters of the whole; *kept* of them can be read.
     """
 
     session_key: str
+    run_id: str
     text: str
     offset: int
     length: int

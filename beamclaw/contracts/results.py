@@ -1,6 +1,7 @@
 """A tool's output as the model gets it: bounded, with a pointer to the rest."""
 
 import hashlib
+from typing import Final
 
 import attrs
 
@@ -9,6 +10,9 @@ from beamclaw.contracts.ledger_ops import OUTPUT_PIECE, PutOutput
 from beamclaw.contracts.messages import File, Media, ToolResult
 from beamclaw.contracts.steps import Steps, at_once
 from beamclaw.contracts.tools import Bounded, Bounds, CallOutcome, Output
+
+READER: Final = "read_output"
+"""The tool by which a model reads what it was not told of an output."""
 
 _ALL = Bounds(told=1_000_000_000, kept=0, media=0)
 
@@ -108,7 +112,7 @@ def _where(key: str, kept: int, length: int) -> str:
     if not kept:
         return ""
     part = "all of it is" if kept == length else f"the first {kept:,} are"
-    return f"; {part} kept as output {key}"
+    return f"; {part} kept as output {key}, which {READER} reads"
 
 
 def shortened(text: str, most: int, where: str = "") -> str:

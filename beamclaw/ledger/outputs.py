@@ -12,9 +12,9 @@ _OUTPUT = """
     SELECT body FROM outputs WHERE pointer = ? AND piece BETWEEN ? AND ? ORDER BY piece
 """
 _OUTPUT_END = """
-    SELECT s.key, o.length, o.piece, o.body
+    SELECT s.key, o.run_id, o.length, o.piece, o.body
     FROM outputs AS o JOIN sessions AS s ON s.id = o.session
-    WHERE o.pointer = ? ORDER BY o.piece DESC LIMIT 1
+    WHERE o.pointer = ? AND s.deleted_at IS NULL ORDER BY o.piece DESC LIMIT 1
 """
 _MOST_CHARACTERS = 1_000_000
 
@@ -25,7 +25,7 @@ def output(connection: Connection, request: ReadOutput) -> OutputRead | None:
     last = query(_OUTPUT_END, (pointer,)).fetchone()
     if last is None:
         return None
-    key, length, piece, body = last
+    key, run_id, length, piece, body = last
     kept = piece * OUTPUT_PIECE + len(_text(body))
     first = min(max(request.offset, 0), kept)
     until = min(first + min(max(request.limit, 0), _MOST_CHARACTERS), kept)
@@ -35,6 +35,7 @@ def output(connection: Connection, request: ReadOutput) -> OutputRead | None:
     skipped = start * OUTPUT_PIECE
     return OutputRead(
         session_key=key,
+        run_id=run_id,
         text=text[first - skipped : until - skipped],
         offset=first,
         length=length,

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import cast
 
 from beamclaw.config.schema import AgentToolsConfig, Config, ToolPolicy, own_of
-from beamclaw.config.tool_names import BUILT_IN, GROUPS, PLUGINS, PROFILES
+from beamclaw.config.tool_names import BUILT_IN, FOLLOWS, GROUPS, PLUGINS, PROFILES
 from beamclaw.contracts.subagents import Deed, Rules, SessionTool, offered
 from beamclaw.contracts.toolbox import AnyTool, Caller, Toolbox
 from beamclaw.values import frozen
@@ -19,6 +19,8 @@ from beamclaw.values import frozen
 NOT_FOR_SUBAGENTS = frozenset(
     {"agents_list", "cron", "gateway", "message", "session_status", "sessions_send"}
 )
+
+_ALONE = frozenset({FOLLOWS})
 
 
 @frozen(kw_only=True)
@@ -81,12 +83,13 @@ def built_in_for(config: Config, caller: Caller) -> frozenset[str]:
     What is not for sub-agents is among them.
     """
     held = layers(config, caller)
-    return frozenset(
+    found = frozenset(
         name
         for group, members in GROUPS.items()
         for name in members
         if refusal(Entry(name=name, group=group), held) is None
     )
+    return found if config.tools.max_kept and found != _ALONE else found - _ALONE
 
 
 def refusal(entry: Entry, held: Layers) -> str | None:
@@ -95,6 +98,8 @@ def refusal(entry: Entry, held: Layers) -> str | None:
         for term in layer.policy.deny:
             if names(term, entry, deny=True):
                 return f"{layer.path}.deny has {term}"
+    if entry.name == FOLLOWS and not entry.plugin:
+        return None  # whoever has a tool may read what it has said
     for layer in held.bases:
         profile, allow = layer.policy.profile, layer.policy.allow
         if profile is None and not allow:
@@ -129,6 +134,9 @@ def cut(
             has[name] = tool
         else:
             denied[name] = words
+    if has.keys() == _ALONE:
+        del has[FOLLOWS]
+        denied[FOLLOWS] = "there is no other tool whose outputs it could read"
     return Toolbox(has, denied)
 
 

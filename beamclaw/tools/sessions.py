@@ -14,6 +14,7 @@ def session_tools(
     """Those of *agent*."""
     # A node has to be listening soon, and its first turn is later.
     from beamclaw.toolkit import tools_of  # noqa: PLC0415
+    from beamclaw.tools.outputs import Outputs  # noqa: PLC0415
     from beamclaw.tools.session_acts import session_acts  # noqa: PLC0415
     from beamclaw.tools.session_looks import Looks  # noqa: PLC0415
 
@@ -26,4 +27,7 @@ def session_tools(
         models={id_: each.model or config.chosen.model for id_, each in agents},
         outside=outside,
     )
-    return (*tools_of(looks), *session_acts())
+    # Where nothing is kept of what is cut, nothing could be read.
+    outputs = Outputs(tenant=tenant, most=config.tools.max_result)
+    reads = tools_of(outputs) if config.tools.max_kept else ()
+    return (*tools_of(looks), *reads, *session_acts())

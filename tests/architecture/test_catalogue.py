@@ -54,11 +54,16 @@ def test_the_table_of_names_is_what_there_is():
         {"allow": ("re*", "group:web"), "deny": ("web_fetch",)},
         {"deny": ("group:openclaw",)},
         {"profile": "full", "deny": ("exec", "read")},
+        {"allow": ("read_output",)},
+        {"max_kept": 0},
     ],
 )
 def test_what_an_agent_has_is_known_without_loading_a_tool(policy: dict[str, Any]):
     config = Config(tools=ToolsConfig(**policy))
-    box = chosen(config, subagent_rules(config), lambda _: catalogue())
+    tools_of = all_tools(
+        config, Outside(), "default", subagent_rules(config), Plugins()
+    )
+    box = chosen(config, subagent_rules(config), tools_of)
     caller = Caller(agent="main")
     assert built_in_for(config, caller) == set(box(caller).tools)
 

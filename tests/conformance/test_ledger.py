@@ -1151,6 +1151,7 @@ async def test_any_part_of_an_output_is_read_by_its_pointer(ledger, offset, limi
     first = min(max(offset, 0), len(text))
     assert found == OutputRead(
         session_key=KEY,
+        run_id="r1",
         text=text[first : first + max(limit, 0)],
         offset=first,
         length=len(text),

@@ -90,6 +90,10 @@ ATTEMPTS: Mapping[str, Attempts] = {
         {"sessionKey": "agent:other:main"},
         {"sessionKey": "{data}/token"},
     ],
+    "read_output": [
+        {"output": "{data}/token"},
+        {"output": "../token", "match": "canary"},
+    ],
     "session_status": [{}, {"sessionKey": "agent:other:main"}],
     "agents_list": [{}],
     "sessions_spawn": [

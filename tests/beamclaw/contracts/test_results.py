@@ -29,7 +29,7 @@ def test_of_what_is_too_long_the_model_is_told_where_the_rest_is():
     output = of("beginning " * 10 + "end")
     assert output.text == (
         "beginnin\n"
-        "[… 93 of 103 characters left out; all of it is kept as output r/a …]\n"
+        "[… 93 of 103 characters left out; all of it is kept as output r/a, which read_output reads …]\n"
         "nd"
     )
     result = of_output("a", "r/a", output)

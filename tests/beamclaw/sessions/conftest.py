@@ -52,6 +52,7 @@ TURN_LIMITS = TurnLimits(
     begins=3,
     wait_seconds=600.0,
 )
+BOUNDS = Bounds(told=1_000, kept=300_000, media=100_000)
 ALLOWED = Rules(
     spawns={"main": ("other",)},
     hands_over={"main": ("other",)},
@@ -249,6 +250,7 @@ async def _tenant(
     max_grants: int = 1_000,
     programs: Programs | None = None,
     later: Callable[[Callable[[], None]], object] | None = None,
+    bounds: Bounds = BOUNDS,
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(
@@ -264,7 +266,6 @@ async def _tenant(
     async def claim(tenant: str) -> int:
         return next(_epochs)
 
-    bounds = Bounds(told=1_000, kept=300_000, media=100_000)
     run_wiring = runs.Wiring(
         tenant="default",
         bus=carrier,

@@ -70,7 +70,10 @@ async def test_what_the_model_does_not_get_is_kept_whole(
         end = await tenant.ask("say it")
         (one,) = await ends()
         assert one.rest == f"{end.run_id}/call_0"
-        assert f"all of it is kept as output {one.rest} …]" in one.result.text
+        assert (
+            f"all of it is kept as output {one.rest}, which read_output reads …]"
+            in one.result.text
+        )
         assert len(one.result.text) < 1_200
         assert (one.size, one.outcome) == (len(LONG), "error" if fails else "ok")
         found = await kept(one.rest)

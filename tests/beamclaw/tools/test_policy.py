@@ -7,10 +7,12 @@ import pytest
 
 from beamclaw.config.loader import load
 from beamclaw.config.tool_names import GROUPS, PROFILES
+from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.toolbox import Caller
 from beamclaw.tools.policy import Entry, cut, layers, names, refusal
 from beamclaw.tools.session_acts import session_acts
+from beamclaw.tools.sessions import session_tools
 
 EXEC = Entry(name="exec", group="runtime")
 READ = Entry(name="read", group="fs")
@@ -143,6 +145,36 @@ def test_sub_agents_have_less(tmp_path: Any, depth: int, deepest: int, expected:
     box = cut(tools, layers(config, caller), Rules(depth=deepest), caller)
     assert " ".join(box.specs) == expected
     assert {*box.specs, *box.denied} == {*tools}
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", True),
+        ("tools: {profile: minimal}", True),
+        ("tools: {allow: [session_status]}", True),
+        ("tools: {by_provider: {demo: {allow: [session_status]}}}", True),
+        ("tools: {deny: [read_output]}", False),
+        ("tools: {deny: ['group:sessions']}", False),
+        # There is nothing to read on in.
+        ("tools: {allow: [web_fetch]}", False),
+        ("tools: {deny: [session_status, agents_list]}", False),
+        ("tools: {max_kept: 0}", False),
+    ],
+)
+def test_whoever_has_a_tool_may_read_what_it_said(
+    tmp_path: Any, text: str, expected: bool
+):
+    file = tmp_path / "b.yaml"
+    file.write_text(text)
+    config = load({}, file=file, data=tmp_path).config
+    caller = Caller(agent="main", provider="demo")
+    made = session_tools(config, Outside(), Rules(), "default", "main")
+    few = {"read_output", "session_status", "agents_list"}
+    given = {tool.spec.name: tool for tool in made if tool.spec.name in few}
+    box = cut(given, layers(config, caller), Rules(), caller)
+    assert ("read_output" in box.tools) is expected
+    assert {*box.tools, *box.denied} == {*given}
 
 
 @pytest.mark.parametrize("group, name", [(g, n) for g in GROUPS for n in GROUPS[g]])
