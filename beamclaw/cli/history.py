@@ -44,7 +44,7 @@ class History:
             case "noted":
                 yield from _paragraph("node", body["text"])
             case "tool-ended":
-                yield from _paragraph("tool", _short(body["result"]["text"]))
+                yield from _tool(body)
             case "compacted":
                 yield f"--- summed up, up to event {body['last']}"
             case "run-over":
@@ -65,6 +65,12 @@ def _end(body: Event) -> str:
     if body["outcome"] == "ok":
         return ""
     return f" {body['outcome']}: {body.get('error') or body['stop_reason']}"
+
+
+def _tool(body: Event) -> Iterator[str]:
+    yield from _paragraph("tool", _short(body["result"]["text"]))
+    if body.get("rest"):
+        yield f"  [all that is kept of it: beamclaw sessions output {body['rest']}]"
 
 
 def _who(role: str, agent: str) -> str:

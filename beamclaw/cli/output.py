@@ -32,6 +32,14 @@ def result(text: str) -> None:
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
+def result_as_it_is(text: str) -> None:
+    """A part of the result, with no line's end behind it; a file gets it as UTF-8."""
+    encoding = (sys.stdout.encoding or "ascii") if sys.stdout.isatty() else "utf-8"
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode(encoding, "backslashreplace"))
+    sys.stdout.flush()
+
+
 def result_json(value: object) -> None:
     """One line of JSON, on standard output."""
     print(json.dumps(value), flush=True)

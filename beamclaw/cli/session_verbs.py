@@ -95,6 +95,19 @@ SESSION_VERBS: Final[Sequence[Verb]] = (
         ),
     ),
     _verb(
+        "output",
+        "what a tool said at length, whole",
+        (
+            Option("output", metavar="ID", help="which one, as the history calls it"),
+            DATA,
+            Option("--json", action="store_true", help="an object for each piece"),
+        ),
+        (
+            ("beamclaw sessions output 9f3b/call_1 > build.log", "into a file"),
+            ("beamclaw sessions output 9f3b/call_1 | grep error", "look through it"),
+        ),
+    ),
+    _verb(
         "reset",
         "begin a new conversation under the same key",
         OF_ONE,

@@ -7,7 +7,15 @@ from typing import Any
 
 from beamclaw.cli.client import Gone, connect
 from beamclaw.cli.history import History
-from beamclaw.cli.output import CommandError, Row, counted, result, result_json
+from beamclaw.cli.output import (
+    CommandError,
+    Row,
+    counted,
+    result,
+    result_as_it_is,
+    result_json,
+    tell,
+)
 from beamclaw.cli.status import duration
 from beamclaw.cli.verbs import Usage
 from beamclaw.contracts.shell import data_folder
@@ -82,6 +90,24 @@ def history(options: argparse.Namespace) -> int:
                     result(line)
     except Gone:
         raise _stopped(options) from None
+    return 0
+
+
+def output(options: argparse.Namespace) -> int:
+    """Print what a tool said, as it is: nothing is added, so it may go into a file."""
+    data, piece = data_folder(os.environ, options.data), None
+    try:
+        with connect(data) as client:
+            params = {"output": options.output}
+            for piece in client.events("sessions.output", params):
+                if options.json:
+                    result_json(piece)
+                else:
+                    result_as_it_is(piece["text"])
+    except Gone:
+        raise _stopped(options) from None
+    if piece is not None and piece["kept"] < piece["length"]:
+        tell(f"of {piece['length']:,} characters the first {piece['kept']:,} are kept")
     return 0
 
 

@@ -12,7 +12,7 @@ import orjson
 
 import supervision
 from beamclaw.contracts import keys, lifecycle, names, sessions
-from beamclaw.contracts.ledger_reads import ReadJournal, ReadSessions
+from beamclaw.contracts.ledger_reads import ReadJournal, ReadOutput, ReadSessions
 from beamclaw.contracts.ledger_rows import Event, SessionRow
 from beamclaw.contracts.lifecycle import (
     DeleteSession,
@@ -42,6 +42,8 @@ R = TypeVar("R")
 MOST_LISTED: Final = 10_000
 # A longer body is not sent: a frame of the socket has its limit, and a person, too.
 MOST_OF_BODY: Final = 4 * 1024 * 1024
+# Characters of an output in one event.
+MOST_OF_OUTPUT: Final = 250_000
 _KNOWN_KEYS: Final = 1_000
 
 
@@ -175,6 +177,28 @@ async def history(node: Node, params: Params, send: Send) -> object:
     return True
 
 
+async def output(node: Node, params: Params, send: Send) -> object:
+    """What a tool said and its model was not told, from ``offset`` on: an event a piece.
+
+    ``output`` is its id, as the model was told it and the journal has it (``rest``).
+    """
+    id_, at = text(params, "output"), _number(params, "offset", 0)
+    while True:
+        with in_words():
+            read = ReadOutput(id_, at, MOST_OF_OUTPUT)
+            found = await node.bus.call(_ledger(), read, timeout=None)
+        if found is None:
+            raise Failed(
+                "refused",
+                f"no output {id_[:200]} is kept: it is not that id, it is older than "
+                "tools.keep_seconds, or its conversation was deleted",
+            )
+        await send({"type": "output", "output": id_, **show_value(found)})
+        at = found.offset + len(found.text)
+        if at >= found.kept:
+            return True
+
+
 SESSION_METHODS: Final[Mapping[str, Method]] = {
     "sessions.list": list_,
     "sessions.patch": patch,
@@ -187,6 +211,7 @@ SESSION_METHODS: Final[Mapping[str, Method]] = {
     "sessions.stop": stop,
     "sessions.hand-over": hand_over,
     "sessions.history": history,
+    "sessions.output": output,
 }
 
 

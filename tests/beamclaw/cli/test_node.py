@@ -304,6 +304,40 @@ async def test_status_and_tree(node):
     assert json.loads(both[1].out)["kind"] == "supervisor"
 
 
+SAYS_MUCH = """
+providers: {{demo: {{delay: 0, script: {script}}}}}
+tools: {{max_result: 1000, max_kept: 20000}}
+"""
+SCRIPT = """
+- match: read
+  calls: [[{tool: read, arguments: {path: long.txt}}]]
+  reply: done
+"""
+
+
+async def test_what_a_tool_said_at_length_goes_into_a_file_as_it_was(tmp_path):
+    file, script = tmp_path / "b.yaml", tmp_path / "script.yaml"
+    file.write_text(SAYS_MUCH.format(script=script))
+    script.write_text(SCRIPT)
+    options = ["--config", str(file)]
+    async with open_node(tmp_path / "data", options=options) as node:
+        workspace = node.data / "workspace"
+        workspace.mkdir(exist_ok=True)
+        (workspace / "long.txt").write_text("".join(f"{n} ä\n" for n in range(1_500)))
+        assert (await node.command("chat", "read")).out.startswith("done")
+        history = (await node.command("sessions", "history", "main")).out
+        (id_,) = re.findall(r"beamclaw sessions output (\S+)\]", history)
+        done = await node.command("sessions", "output", id_)
+        assert (done.code, done.err) == (0, "")
+        assert "\n1499 ä\n" in f"\n{done.out}\n"
+        rows = (await node.command("sessions", "output", id_, "--json")).out
+        pieces = [json.loads(line) for line in rows.splitlines()]
+        assert "".join(piece["text"] for piece in pieces) == done.out
+        gone = await node.command("sessions", "output", "no/call")
+        assert gone.code == 1
+        assert "no output no/call is kept" in gone.err
+
+
 # --- run
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 import pytest
 from trio.testing import MockClock
 
@@ -13,8 +14,10 @@ from beamclaw.contracts.outside import Outside
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.request import Failed, Node
 
-from .conftest import KEY, Model, Tenant
+from .conftest import BOUNDS, KEY, Model, Tenant
+from .test_outputs import Says
 from .test_session import Held
+from .test_tools import report, use
 
 
 async def ask(tenant: Tenant, method: str, **params: Any) -> Any:
@@ -195,6 +198,26 @@ async def test_the_history_is_of_this_conversation_or_of_all(
         "· --- 10",
     ]
     assert every[-4:] == await shown(tenant)
+
+
+async def test_an_output_that_was_cut_is_named_by_the_history_and_had_whole(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    text = "ä\n" * 140_000
+    model.tools = {"say": Says(text)}
+    model.scripts = [use(("say", {})), report]
+    async with open_tenant(bounds=attrs.evolve(BOUNDS, kept=10**6)) as tenant:
+        await tenant.ask("say it")
+        (named,) = [line for line in await shown(tenant) if "all that is kept" in line]
+        assert named.endswith("beamclaw sessions output run-1/call_0]")
+        pieces = await ask(tenant, "output", output="run-1/call_0")
+        assert len(pieces) == 2
+        assert "".join(piece["text"] for piece in pieces) == text
+        (rest,) = await ask(tenant, "output", output="run-1/call_0", offset=279_998)
+        assert rest["text"] == "ä\n"
+        await ask(tenant, "delete", session="main")
+        _, words = await refused(tenant, "output", output="run-1/call_0")
+        assert "no output run-1/call_0 is kept" in words
 
 
 async def test_the_history_as_lines_for_programs(
