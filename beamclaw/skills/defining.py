@@ -44,6 +44,7 @@ class Definer:
     def __init__(self, current: Current, tenant: str) -> None:
         self._current = current
         self._tenant = tenant
+        self._name = names.of_tenant(tenant, "skills")
         self._told: dict[tuple[str, Scope], Persona] = {}
         self._ready = current.made(self._readying)
 
@@ -79,7 +80,7 @@ class Definer:
         last = self._told.get((agent, scope))
         numbers = self._current.config.workspace
         seconds = numbers.check_seconds * 2 if last else numbers.wait_seconds
-        answer: Persona | Unread = Unread("the process that reads it is not there")
+        answer: Persona | Unread | None = None
         with trio.move_on_after(seconds):
             answer = await self._ask(agent, scope)
             # A slow disk is waited for by who has nothing else to go on with.
@@ -89,19 +90,26 @@ class Definer:
         if isinstance(answer, Persona):
             self._told[agent, scope] = answer
             return answer
+        why = self._silence(seconds) if answer is None else answer.why
         if last is not None:
-            unread(self._tenant, agent, answer.why)
+            unread(self._tenant, agent, why)
             return last
-        raise Unready(
-            f"what the agent {agent!r} is to be told is missing: {answer.why}"
+        raise Unready(f"what the agent {agent!r} is to be told is missing: {why}")
+
+    def _silence(self, seconds: float) -> str:
+        """Why there was no answer: what is slow is helped otherwise than what is gone."""
+        if supervision.whereis(self._name) is None:
+            return f"the process that reads it ({self._name}) is not there"
+        return (
+            f"the process that reads it ({self._name}) is there but has not answered for "
+            f"{seconds:g} s"
         )
 
     async def _ask(self, agent: str, scope: Scope) -> Persona | Unread:
         """Ask as often as it takes: a process that has died is back in a moment."""
         question = GetPersona(agent, scope, trio.current_time())
-        name = names.of_tenant(self._tenant, "skills")
         while True:
             try:
-                return await supervision.call(name, question, timeout=None)
+                return await supervision.call(self._name, question, timeout=None)
             except supervision.CallFailed:
                 await trio.sleep(PAUSE)

@@ -41,6 +41,9 @@ from beamclaw.skills.look import (
 T = TypeVar("T")
 # Seconds for which a disk that does not answer is not asked again.
 PATIENCE: Final = 5.0
+# Seconds that a look may take at what was never read, in the end: whoever waits for it has
+# nothing to go on with, and a look that is given up has to begin anew.
+LONGEST: Final = 16.0
 
 
 @attrs.define
@@ -51,6 +54,18 @@ class _Agent:
     looked: Looked | None = None
     trouble: str = ""
     late: bool = False
+    # Looks at what was never read that were given up.
+    given_up: int = 0
+
+    def may_take(self, seconds: float) -> float:
+        """Seconds that a look may take, where one at what is known takes *seconds*.
+
+        A disk that always takes a little longer would never be read: each next try has
+        twice the time.
+        """
+        if self.looked is not None:
+            return seconds
+        return max(seconds, min(seconds * 2.0 ** min(self.given_up, 16), LONGEST))
 
 
 class SkillsServer(supervision.Server):
@@ -60,7 +75,8 @@ class SkillsServer(supervision.Server):
         tenant: Whose.
         agents: Those that are configured; they are looked at when it starts.
         setting: What there is to look at, of an agent.
-        seconds: How long a look may take before a turn goes on without it.
+        seconds: How long a look may take before a turn goes on without it; one at what
+            was never read may take longer.
         outside: Where threads come from.
     """
 
@@ -154,7 +170,7 @@ class SkillsServer(supervision.Server):
         if begun < self._held_up_until and before is not None:
             return
         trouble = ""
-        with trio.move_on_after(self._seconds) as limit:
+        with trio.move_on_after(known.may_take(self._seconds)) as limit:
             try:
                 known.looked = await self._worker.run(
                     partial(look, known.setting, known.looked)
@@ -164,6 +180,7 @@ class SkillsServer(supervision.Server):
                 trouble = f"{error.filename}: {error.strerror or error}"
         known.late = limit.cancelled_caught
         if known.late:
+            known.given_up += 1
             self._held_up_until = trio.current_time() + PATIENCE
             trouble = "the disk with its workspace does not answer"
         if trouble and trouble != known.trouble:

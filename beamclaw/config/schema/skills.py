@@ -28,7 +28,7 @@ class WorkspaceConfig:
         "read last holds.",
     )
     wait_seconds: Seconds = key(
-        10.0,
+        60.0,
         "Seconds that a turn waits for files that were never read; then it is refused.",
     )
 
