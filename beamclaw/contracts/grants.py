@@ -4,6 +4,7 @@ import supervision
 from beamclaw.contracts import names
 from beamclaw.contracts.approvals import Grant, GrantRow, ReadGrants, RevokeGrant
 from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.points import point
 from beamclaw.contracts.tools import Order
 
 
@@ -32,17 +33,19 @@ async def read_grants(
     return await bus.call(names.of_tenant(tenant, "ledger"), request)
 
 
-async def revoke(bus: Bus, tenant: str, request: RevokeGrant) -> bool:
+async def revoke(bus: Bus, tenant: str, number: int, *, at: float, by: str) -> bool:
     """Take a grant back; when this returns, it does not count any more.
 
     False: there is none of this number, or it was taken back before.
     """
     ledger = names.of_tenant(tenant, "ledger")
-    done = await bus.call(ledger, request, timeout=None)
+    with point("grant.revoke"):
+        request = RevokeGrant(id=number, at=at, by=by)
+        done = await bus.call(ledger, request, timeout=None)
     if done:
         supervision.emit(
             "beamclaw.approval.revoked",
             {},
-            {"tenant": tenant, "grant": request.id, "by": request.by},
+            {"tenant": tenant, "grant": number, "by": by},
         )
     return done

@@ -116,6 +116,8 @@ POINTS: Final[Mapping[str, str]] = {
     "session.order-done": "who wants something done with a session hears that it is",
     "session.order-refused": "who wants that hears why it is not",
     "cleanup.delete": "a session whose time is over is deleted",
+    "cleanup.erase": "a little of what deleted sessions held is erased",
+    "grant.revoke": "what was allowed for good is taken back",
     # --- a run
     "run.take-over": "a successor claims the run's next epoch",
     "run.rouse": "another session is told to look at what the run has written",

@@ -32,6 +32,7 @@ from beamclaw.ledger.step import Step
 from beamclaw.ledger.writing import Writing
 from beamclaw.storage import Broken, Connection
 
+# Whatever is of one of these types is written, and nothing else is.
 Job = Commit | Accept | Erase | RevokeGrant | ProveCommit
 
 

@@ -11,16 +11,15 @@ until there is room: who has it in hand has worked for it.
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast, get_args
 
 import attrs
 import trio
 
 import supervision
 from beamclaw.contracts import names
-from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.commands import end_commands_of
-from beamclaw.contracts.ledger import Commit, Erase, LedgerStatus, ProveCommit
+from beamclaw.contracts.ledger import Commit, LedgerStatus
 from beamclaw.contracts.ledger_errors import LedgerError, StorageFailed, StorageFull
 from beamclaw.contracts.ledger_inbox import Accept, InboxRow, Receipt
 from beamclaw.contracts.ledger_session_ops import DropSession
@@ -426,7 +425,7 @@ class LedgerServer(supervision.Server):
         _answer(sender, outcome)
 
 
-_WRITES: Final = frozenset({Commit, Accept, Erase, RevokeGrant, ProveCommit})
+_WRITES: Final = frozenset(get_args(Job))
 
 
 def _answer(sender: Any, outcome: object) -> None:

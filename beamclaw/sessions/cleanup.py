@@ -80,8 +80,9 @@ class Cleanup(supervision.Server):
         wiring = self._wiring
         if not await supervision.call(wiring.ledger, ReadErasable(), timeout=None):
             return False
-        erase = ledger.Erase(at=wiring.outside.wall())
-        erased = await supervision.call(wiring.ledger, erase, timeout=None)
+        with point("cleanup.erase"):
+            erase = ledger.Erase(at=wiring.outside.wall())
+            erased = await supervision.call(wiring.ledger, erase, timeout=None)
         self._count(rows=erased.rows, pages=erased.pages)
         return erased.more
 

@@ -5,7 +5,6 @@ from contextlib import suppress
 import supervision
 from beamclaw.contracts import grants as granted
 from beamclaw.contracts import names, waits
-from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.ledger_errors import (
     AnsweredAlready,
     AnsweredTooLate,
@@ -101,9 +100,10 @@ async def revoke(node: Node, params: Params, send: Send) -> object:
     number = params.get("id")
     if type(number) is not int:
         raise Failed("params", "id has to be the number of a grant")
-    request = RevokeGrant(id=number, at=node.outside.wall(), by=text(params, "by"))
+    by, tenant = text(params, "by"), names.DEFAULT_TENANT
     with in_words():
-        return await granted.revoke(node.bus, names.DEFAULT_TENANT, request)
+        at = node.outside.wall()
+        return await granted.revoke(node.bus, tenant, number, at=at, by=by)
 
 
 async def _open(node: Node) -> tuple[WaitRow, ...]:

@@ -17,14 +17,10 @@ from beamclaw.contracts.store import (
 from beamclaw.storage import Connection
 from beamclaw.store import access, provider_days
 
-Job = (
-    ClaimTenant
-    | GetStoreStatus
-    | ReadAccess
-    | ChangeAccess
-    | ReadProviderDays
-    | WriteProviderDays
-)
+# What is of one of these types is written, of the others it is read.
+Write = ClaimTenant | ChangeAccess | WriteProviderDays
+Read = GetStoreStatus | ReadAccess | ReadProviderDays
+Job = Write | Read
 
 _NODE = "SELECT id FROM node"
 # One more than all before, in the same statement that takes it.

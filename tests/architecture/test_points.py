@@ -12,17 +12,26 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import attrs
 import pytest
 
 from beamclaw.contracts.points import POINTS, SIDES, hooked, names, point
+from beamclaw.ledger import book as ledger
+from beamclaw.ledger import reads
+from beamclaw.store import book as store
 
 ROOT = Path(__file__).parents[2]
 
+# Every request that has a database written: whoever makes one means to send it. They are
+# the types that the books write, so that one more counts without anybody remembering.
+WRITES = sorted(
+    each.__name__ for each in (*get_args(ledger.Job), *get_args(store.Write))
+)
 # What counts: by the text of the called function, as it stands in the source.
 STEPS: dict[str, str] = {
-    "a commit": r"\.(commit|commit_beside)$|^(ledger\.)?(Accept|Commit)$|^ClaimTenant$",
+    "a commit": rf"\.(commit|commit_beside)$|^(\w+\.)*({'|'.join(WRITES)})$",
     "a sync": r"^os\.(fsync|fdatasync)$",
     "a name": r"\.(rename|hardlink_to|symlink_to|mkdir)$|^os\.(replace|rename|link|mkdir|makedirs)$",
     "a message": r"^(supervision\.|bus\.|self\._bus\.|.*\.bus\.)(send|cast)$",
@@ -62,6 +71,7 @@ EXEMPT: dict[str, str] = {
     "beamclaw/runs/record.py:commit": "what all commits of a run go through",
     "beamclaw/sessions/journal.py:_write": "what all commits of a session go through",
     "beamclaw/sessions/door.py:handle_call": "a refusal: nothing was begun",
+    "beamclaw/service/server.py:_lives": "changes nothing: whether the disk works",
     "beamclaw/service/server.py:_hear": "to itself: there is something to tell",
     "beamclaw/shell/connection.py:serve": "ends itself, with all of its connection",
     "beamclaw/shell/connection.py:_begin": "a request's process; what it does counts",
@@ -171,6 +181,13 @@ def test_every_step_that_counts_stands_between_points():
     )
 
 
+def test_every_request_that_writes_is_known():
+    """Also those that a session's own commit does not carry."""
+    assert {"Accept", "ChangeAccess", "ClaimTenant", "Commit", "Erase"} <= {*WRITES}
+    assert {*WRITES}.isdisjoint(each.__name__ for each in get_args(reads.Read))
+    assert {*get_args(store.Job)} == {*get_args(store.Write), *get_args(store.Read)}
+
+
 def test_every_exemption_is_one():
     assert {exempt(s) for s in ALL if s.name is None} - {None} == set(EXEMPT)
 
@@ -226,6 +243,8 @@ def test_a_hook_hears_of_every_point_while_it_is_in():
         "connection.execute('COMMIT')",
         "supervision.send(pid, message)",
         "x = await supervision.call(name, ledger.Accept(a=1))",
+        *(f"request = {name}(at=1)" for name in WRITES),
+        *(f"await bus.call(name, contracts.ledger.{name}(at=1))" for name in WRITES),
         "await self._tool.run(order)",
         'with point("a"):\n  pass\nos.fsync(handle)',
         'with points("a"):\n  os.fsync(handle)',

@@ -103,7 +103,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "session.order-done",
         "cleanup.delete",
     ),
-    "deleted": ("session.erase", "command.unread"),
+    "deleted": ("session.erase", "cleanup.erase", "command.unread"),
     "begun-anew": ("session.renew",),
     "handed-by-person": (
         "session.hand-over",
@@ -146,6 +146,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
         "session.tell-answer",
     ),
     "leave-for-good": ("run.clear",),
+    "leave-taken-back": ("grant.revoke",),
     "changed-since": ("tool.clear",),
     "nobody-answers": ("run.expire",),
     "tool-too-slow": ("run.drop-call",),

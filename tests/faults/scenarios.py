@@ -610,6 +610,42 @@ async def leave_for_good(stage: Stage, name: str) -> None:
 
 
 @scenario()
+async def leave_taken_back(stage: Stage, name: str) -> None:
+    """What a person has allowed for good is taken back: the next time is asked again."""
+    session, script = key(name, "wary"), stage.folder / "script"
+    script.write_text(name)
+    async with trio.open_nursery() as nursery:
+        sent = stage.sent(f"{name}a", session)
+        nursery.start_soon(stage.ask, Plan(rounds=((DARE,),)), f"{name}a", session)
+        nursery.start_soon(partial(stage.answer, sent, "allow", always=True))
+    while held := await _granted(stage):
+        for row in held:
+            await _asked(stage, "revoke", id=row["id"], by="owner")
+    async with trio.open_nursery() as nursery:
+        sent = stage.sent(f"{name}b", session, after=f"{name}a")
+        plan = Plan(rounds=((DARE,),))
+        nursery.start_soon(
+            partial(stage.ask, plan, f"{name}b", session, after=f"{name}a")
+        )
+        nursery.start_soon(stage.answer, sent, "deny")
+
+
+async def _granted(stage: Stage) -> list[dict[str, Any]]:
+    return await _asked(stage, "grants")
+
+
+async def _asked(stage: Stage, method: str, **params: Any) -> Any:
+    """What the node says, whichever of its generations is there to say it."""
+    while True:
+        await stage.up.wait()
+        with suppress(*LEFT):
+            frame = await stage.request(method, **params)
+            if "result" in frame:
+                return frame["result"]
+        await trio.sleep(0.01)
+
+
+@scenario()
 async def changed_since(stage: Stage, name: str) -> None:
     """What a person agrees to is another thing when it is to be done."""
     session, script = key(name, "wary"), stage.folder / "script"

@@ -11,7 +11,6 @@ import trio
 from beamclaw.arguments import Length, Range
 from beamclaw.contracts import grants as granted
 from beamclaw.contracts import names, waits
-from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.ledger_errors import (
     AnsweredAlready,
     AnsweredTooLate,
@@ -148,10 +147,8 @@ async def grants_revoke(context: Context, params: RevokeParams) -> object:
     found = next((row for row in rows if row.id == number), None)
     if found is None:
         return {"outcome": "not-found"}
-    request = RevokeGrant(
-        id=number, at=context.outside.wall(), by=context.principal.account
-    )
-    done = await granted.revoke(context.bus, context.tenant, request)
+    at, by = context.outside.wall(), context.principal.account
+    done = await granted.revoke(context.bus, context.tenant, number, at=at, by=by)
     return {"outcome": "revoked" if done else "already-revoked"}
 
 

@@ -16,7 +16,7 @@ from beamclaw.config.schema import ExecConfig
 from beamclaw.config.server import NAME, GetDocument, Write
 from beamclaw.config.writing.documents import Order, Refusal
 from beamclaw.contracts import grants as granted
-from beamclaw.contracts.approvals import GrantRow, RevokeGrant
+from beamclaw.contracts.approvals import GrantRow
 from beamclaw.contracts.command_policy import Mode
 from beamclaw.gateway.auth.scopes import ADMIN
 from beamclaw.gateway.errors import invalid
@@ -103,11 +103,10 @@ async def set_(context: Context, params: SetParams) -> object:
     gone = taken_back(rows, params.file)
     if changes:
         await _write(context, changes)
+    by = context.principal.account
     for row in gone:
-        request = RevokeGrant(
-            id=row.id, at=context.outside.wall(), by=context.principal.account
-        )
-        await granted.revoke(context.bus, context.tenant, request)
+        at = context.outside.wall()
+        await granted.revoke(context.bus, context.tenant, row.id, at=at, by=by)
     snapshot = _snapshot(context, await _grants(context))
     return snapshot | ({"holds": NOW} if changes else {})
 
