@@ -1,8 +1,11 @@
 """The journal read incrementally and from the start says the same."""
 
+from collections.abc import Mapping
+from typing import Literal, get_args
+
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import Phase, find, given, settings
 
 from beamclaw.contracts import journal
 from beamclaw.contracts.journal import (
@@ -14,6 +17,7 @@ from beamclaw.contracts.journal import (
     InboundTaken,
     Noted,
     Revived,
+    Rewound,
     RunOver,
     RunStarted,
     ToolBegun,
@@ -30,10 +34,19 @@ from beamclaw.contracts.messages import (
 )
 from beamclaw.contracts.open_turn import Begun
 from beamclaw.contracts.results import ended
-from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
+from beamclaw.contracts.transcript import Fact, Transcript, advance, extend, replay
 from beamclaw.contracts.turn_events import REMEMBERED
 from beamclaw.contracts.wanted import Wanted
-from tests.support.journals import histories, stored
+from beamclaw.values import frozen
+from tests.support.journals import (
+    FITTED,
+    bodies,
+    histories,
+    journal_of,
+    of_class,
+    states_of,
+    stored,
+)
 
 TURN = [
     Fact(InboundTaken(messages=(said("user", "hi"),), inbox_id=7)),
@@ -58,18 +71,54 @@ ANSWER = Answered(
 )
 
 
+# What is found first will do: nobody reads it.
+FIRST = settings(max_examples=2_000, phases=[Phase.generate], database=None)
+
+
 @given(histories())
 def test_state_kept_event_by_event_equals_state_read_from_the_ledger(
     history: list[Fact],
 ) -> None:
-    kept = advance(Transcript(), history)
-    events = [
-        stored(journal.event(fact.body, at=fact.at, run_id=fact.run_id), seq)
-        for seq, fact in enumerate(history, 1)
-    ]
+    states, events = states_of(history), journal_of(history)
     half = len(events) // 2
-    assert extend(Transcript(), events) == kept
-    assert extend(extend(Transcript(), events[:half]), events[half:]) == kept
+    assert replay(events) == states[-1]
+    assert replay(events, to=half) == replay(events[:half]) == states[half]
+    if not any(isinstance(fact.body, Rewound) for fact in history):
+        assert extend(states[half], events[half:]) == states[-1]
+
+
+@pytest.mark.parametrize("kind", get_args(Body), ids=lambda kind: kind.__name__)
+def test_every_kind_of_event_is_in_journals_by_its_type(kind: type) -> None:
+    """One that is new is in them as soon as it is one."""
+    assert kind in {cls for _, cls in journal.KINDS.values()}
+    if kind not in FITTED:
+        assert find(bodies([kind]), lambda drawn: type(drawn) is kind, settings=FIRST)
+
+
+def test_what_nobody_has_thought_of_is_drawn_with_all_that_it_may_say() -> None:
+    @frozen
+    class New:
+        ratio: float | None
+        words: tuple[str, ...]
+        sort: Literal["a", "b"]
+        inner: Usage
+        details: Mapping[str, int]
+
+    def says_all(new: New) -> bool:
+        return None not in (new.ratio, *new.words) and bool(new.words and new.details)
+
+    found = find(of_class(New), says_all, settings=FIRST)
+    assert isinstance(found.inner, Usage)
+    assert found.sort in ("a", "b")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FITTED, ids=lambda kind: kind.__name__)
+def test_those_that_have_to_fit_come_also_behind_others(kind: type) -> None:
+    def has(history: list[Fact]) -> bool:
+        return any(type(fact.body) is kind for fact in history[1:])
+
+    assert find(histories(), has, settings=FIRST)
 
 
 def after(*bodies: Body) -> Transcript:
