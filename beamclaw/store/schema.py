@@ -57,5 +57,7 @@ _PROVIDERS = (
 NODE = Schema(
     what="node's own file",
     application_id=0x42434E44,  # "BCND"
+    # Each start of a node claims its tenants: the first that stands in a log.
+    rises="SELECT sum(epoch) FROM tenants",
     migrations=(statements(*_FIRST), statements(*_ACCESS), statements(*_PROVIDERS)),
 )

@@ -48,23 +48,41 @@ def grow(opened: Opened, numbers: range) -> None:
 
 @attrs.frozen
 class Copy:
-    """The bytes of a ledger and of the log beside it, as a kill left them."""
+    """The bytes of a database and of the log beside it, as a kill left them."""
 
     file: bytes
     log: bytes | None
+    name: str = "ledger.db"
 
     def put(self, folder: Path) -> Path:
         folder.mkdir(exist_ok=True)
-        path = folder / "ledger.db"
+        path = folder / self.name
         path.write_bytes(self.file)
         if self.log is not None:
-            path.with_name("ledger.db-wal").write_bytes(self.log)
+            log_of(path).write_bytes(self.log)
         return path
 
 
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
 def take(path: Path) -> Copy:
-    log = path.with_name("ledger.db-wal")
-    return Copy(path.read_bytes(), log.read_bytes() if log.exists() else None)
+    log = log_of(path)
+    return Copy(
+        path.read_bytes(), log.read_bytes() if log.exists() else None, path.name
+    )
+
+
+def half_worked_in(before: Copy, after: Copy) -> Copy:
+    """The power failed while the log of *before* was worked in."""
+    rng = random.Random(3)
+    half = bytearray(after.file)
+    for start in range(PAGE, len(before.file), PAGE):
+        if rng.random() < 0.5:
+            half[start : start + PAGE] = before.file[start : start + PAGE]
+    assert before.log == after.log
+    return attrs.evolve(after, file=bytes(half))
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +96,9 @@ def shapes(tmp_path_factory) -> dict[str, Copy]:
         before = take(path)
         opened.writes._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         after = take(path)
-    rng = random.Random(3)
-    half = bytearray(after.file)
-    for start in range(PAGE, len(before.file), PAGE):
-        if rng.random() < 0.5:
-            half[start : start + PAGE] = before.file[start : start + PAGE]
-    assert before.log == after.log
     return {
         "the log not worked in": before,
-        "half worked in": Copy(bytes(half), after.log),
+        "half worked in": half_worked_in(before, after),
         "worked in": after,
         "closed": take(path),
     }
@@ -148,11 +160,11 @@ def test_an_index_of_the_log_from_elsewhere_does_not_matter(shapes, shape, tmp_p
     assert look(path).events == TURNS
 
 
-def cuts(size: int, seed: int) -> Iterator[int]:
+def cuts(size: int, seed: int, some: int = 20) -> Iterator[int]:
     """Each border of a page, and some places between."""
     rng = random.Random(seed)
     yield from range(0, size, PAGE)
-    yield from (rng.randrange(size) for _ in range(20))
+    yield from (rng.randrange(size) for _ in range(some))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
