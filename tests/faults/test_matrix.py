@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from beamclaw.contracts.points import POINTS, names
-from tests.faults.matrix import Cell, Matrix, Report, cells, chosen
+from tests.faults.matrix import Cell, Matrix, Report, Result, cells, chosen
 from tests.faults.plan import Plan
 from tests.faults.reached import NOT_IN_A_NODE, REACHED, points_nowhere
 from tests.faults.scenarios import TABLE
@@ -51,6 +51,29 @@ def test_only_a_run_of_all_scenarios_says_which_points_none_of_them_reaches():
 
     assert "no scenario reaches storage.commit.after" in whole.lines()
     assert not [line for line in part.lines() if "reach" in line]
+
+
+def test_a_pair_at_which_no_kill_came_is_named_and_is_no_success():
+    there, second = Cell("plain", "run.act.after", 1), Cell("plain", "run.act.after", 2)
+    gone = Cell("steer", "run.act.after", 1)
+    report = Report(results=[Result(there, True), Result(second, False)])
+    assert not report.missed
+    assert report.code == 0
+
+    report.results.append(Result(gone, False))
+
+    first, *lines = report.lines()
+    assert "killed at 1 of 2 pairs; 1 of 3 kills came" in first
+    assert "MISSED  steer run.act.after" in lines
+    assert report.code == 2
+
+
+def test_a_broken_promise_weighs_more_than_a_kill_that_did_not_come():
+    cell, gone = Cell("plain", "run.act.after", 1), Cell("plain", "run.act.before", 1)
+    report = Report(results=[Result(cell, True, ("lost",)), Result(gone, False)])
+
+    assert report.missed
+    assert report.code == 1
 
 
 def test_every_time_that_a_point_is_reached_is_a_cell():
