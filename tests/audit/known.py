@@ -126,6 +126,7 @@ class Call:
         life: Of the node, the first is 1: which one has called, by its own word. *at* is
             when somebody read of it, and that may be later than the death of who called.
             None: by *at*, where the two are the same.
+        agent: Who asks, as far as the provider can tell.
     """
 
     marker: str
@@ -138,6 +139,7 @@ class Call:
     breaches: tuple[str, ...] = ()
     said: str | None = None
     life: int | None = None
+    agent: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -247,6 +249,9 @@ class Known:
     Attributes:
         cuts: How often something else than the node was killed or failed, so that work
             may have been done in vain; None: nobody counted.
+        family: What a turn may use with all who work for it (``turn``), and how many work
+            at once, in a session or altogether, and how far below one another
+            (``children``).
         terse: The model may answer with nothing.
         unwanted: Keys of conversations that somebody wants deleted.
         orders: What else somebody was told is done to a conversation.
@@ -267,6 +272,7 @@ class Known:
     effects: list[Effect] = attrs.field(factory=list)
     verdicts: list[Verdict] = attrs.field(factory=list)
     caps: tuple[Cap, ...] = ()
+    family: tuple[Cap, ...] = ()
     cuts: int | None = None
     terse: bool = False
     unwanted: set[str] = attrs.field(factory=set)

@@ -258,7 +258,9 @@ def book() -> Book:
             {
                 "run_id": "rk",
                 "parent_run": "ra",
+                "parent_session": 1,
                 "call_id": "c1",
+                "kind": "spawn",
                 "mode": "wait",
                 "state": "closed",
             }

@@ -994,6 +994,114 @@ def never_announced(known: Known) -> None:
     known.book.children[0]["mode"] = "announce"
 
 
+@finds("results_come")
+def announced_twice(known: Known) -> None:
+    told = {**sound.row("k", 5), "source": "agent", "external_id": "rk"}
+    known.book.inbox += [told, {**told, "id": 6}]
+
+
+def tell(known: Known) -> Row:
+    """The first call says something in another session, and it is there."""
+    event(known.book, "tool-begun")["body"]["tool"] = "tell"
+    return known.book.inbox[3]
+
+
+@finds("letters_come")
+def a_letter_that_is_lost(known: Known) -> None:
+    tell(known)["external_id"] = "another"
+
+
+@finds("letters_come")
+def a_letter_that_comes_twice(known: Known) -> None:
+    known.book.inbox.append({**tell(known), "id": 9})
+
+
+def carve(known: Known, **more: int) -> None:
+    """The turn of the sub-agent was given so much."""
+    given = {"model_calls": 1, "tokens": 15, "cost": 2, **more}
+    child = {"run_id": "rk", "allowance": given}
+    event(known.book, "tool-begun")["body"]["child"] = child
+
+
+@finds("carved")
+def more_calls_than_were_given(known: Known) -> None:
+    carve(known, model_calls=0)
+
+
+@finds("carved")
+def more_tokens_than_were_given(known: Known) -> None:
+    carve(known, tokens=14)
+
+
+@finds("carved")
+def more_money_than_was_given(known: Known) -> None:
+    carve(known, cost=1)
+
+
+@finds("carved")
+def more_than_a_turn_may_use_with_its_sub_agents(known: Known) -> None:
+    known.family = (Cap("turn", "tokens", 44),)
+    carve(known)
+
+
+def at_work(known: Known) -> None:
+    row = known.book.children[0]
+    known.book.children[:] = [row, {**row, "run_id": "rl", "parent_run": "rk"}]
+    known.book.children[0]["state"] = known.book.children[1]["state"] = "open"
+
+
+@finds("few")
+def too_many_at_work(known: Known) -> None:
+    at_work(known)
+    known.family = (Cap("children", "tenant", 1),)
+
+
+@finds("few")
+def too_many_of_one_session(known: Known) -> None:
+    at_work(known)
+    known.family = (Cap("children", "session", 1),)
+
+
+@finds("few")
+def too_far_down(known: Known) -> None:
+    at_work(known)
+    known.family = (Cap("children", "depth", 1),)
+
+
+@finds("stops_go_down")
+def a_sub_agent_that_goes_on(known: Known) -> None:
+    event(known.book, "run-over")["body"]["outcome"] = "aborted"
+
+
+def hand_over(known: Known) -> None:
+    """The conversation is another agent's from the first turn's end on."""
+    over = {"kind": "handed-over", "body": {"agent": "other"}}
+    event(known.book, "wait-over").update(over)
+
+
+@finds("handed_over")
+def the_agent_before_is_asked(known: Known) -> None:
+    hand_over(known)
+    known.book.usage.clear()
+    known.calls[4] = attrs.evolve(known.calls[4], agent="main")
+
+
+@finds("handed_over")
+def the_agent_before_pays(known: Known) -> None:
+    hand_over(known)
+
+
+@finds("handed_over")
+def the_agent_after_answers_behind_where_it_was_gone_back_to(known: Known) -> None:
+    hand_over(known)
+    later = event(known.book, "run-started", 2)
+    later["parent"] = event(known.book, "asked")["seq"]
+    later["key"] = "agent:main:s"
+    known.book.events[:] = [{**e, "key": "agent:main:s"} for e in known.book.events]
+    known.book.sessions[0]["key"] = "agent:main:s"
+    known.book.usage[:] = [{**row, "agent": "other"} for row in known.book.usage[2:3]]
+
+
 # --- what was deleted
 
 
@@ -1110,6 +1218,50 @@ def test_vectors_and_pages_that_are_as_was_told_are_sound():
     for name in RULES:
         if name.startswith(("vectors", "page", "outside", "strangers")):
             assert not list(RULES[name](known)), name
+
+
+def test_what_was_given_and_is_not_gone_beyond_is_in_order():
+    known = sound.known()
+    carve(known)
+    known.family = (
+        *(Cap("turn", "calls", 3), Cap("turn", "tokens", 45)),
+        *(Cap("children", "tenant", 1), Cap("children", "depth", 1)),
+    )
+
+    assert not list(RULES["carved"](known))
+    assert not list(RULES["few"](known))
+
+
+def test_who_has_a_conversation_from_the_next_turn_on_does_not_answer_before():
+    known = sound.known()
+    hand_over(known)
+    known.calls[1] = attrs.evolve(known.calls[1], agent="main")
+    for row in known.book.usage:
+        row["agent"] = "other" if row["run_id"] == "rc" else row["agent"]
+
+    assert not list(RULES["handed_over"](known))
+
+
+def test_a_sub_agent_answers_once_more_for_each_that_worked_for_it():
+    known = sound.known()
+    event(known.book, "answered")["body"]["stop_reason"] = "stop"
+    assert list(RULES["answered_once"](known))
+
+    known.book.children[0]["mode"] = "announce"
+
+    assert not list(RULES["answered_once"](known))
+
+
+def test_what_a_sub_agent_is_told_of_before_is_not_said_again():
+    known = sound.known()
+    (told,) = [e for e in known.book.events if e["key"] == "k" and e["id"] == 501]
+    told["body"]["messages"].insert(0, sound.inbound("a", 1)[2]["messages"][0])
+    assert list(RULES["said_once"](known))
+
+    for each in known.book.events:
+        each["key"] = each["key"].replace("k", "agent:main:subagent:k")
+
+    assert not list(RULES["said_once"](known))
 
 
 def test_a_summary_may_begin_with_what_became_of_a_command():

@@ -162,7 +162,7 @@ def said_once(known: Known) -> Iterator[str]:
     times = Counter(
         mark(said(message))
         for event in known.book.of_kind("inbound")
-        for message in event["body"]["messages"]
+        for message in _new(event)
         if message["role"] == "user"
     )
     rows = Counter(row["marker"] for row in known.book.inbox)
@@ -181,6 +181,12 @@ def said_once(known: Known) -> Iterator[str]:
     for external, count in ids.items():
         if count != 1:
             yield f"the id {external} was accepted {count} times"
+
+
+def _new(event: Row) -> list[Row]:
+    """What is said for the first time; a sub-agent may be told what was said before."""
+    messages = event["body"]["messages"]
+    return messages[-1:] if ":subagent:" in event["key"] else messages
 
 
 def _asks_its_client(event: Row) -> bool:
@@ -207,5 +213,8 @@ def answered_once(known: Known) -> Iterator[str]:
         ]
         id_ = run["run_id"]
         ordered = known.book.is_ordered(id_) or known.book.is_shortening(id_)
-        if run["outcome"] == "ok" and not ordered and len(last) != 1:
+        # A sub-agent is over when its own are, and is asked again about each of them.
+        own = [c for c in known.book.children if c["parent_run"] == id_]
+        most = 1 + sum(child["mode"] == "announce" for child in own)
+        if run["outcome"] == "ok" and not ordered and not 1 <= len(last) <= most:
             yield f"{run['run_id']}: {len(last)} last answers"

@@ -6,7 +6,14 @@ node. And they keep the books: what was asked, what was said, and what they bill
 
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -59,6 +66,7 @@ class ModelCall:
         whole: All of the answer was sent.
         error: What it failed with.
         billed: Tokens in and out.
+        model: That was asked for, which says which agent asks.
     """
 
     number: int
@@ -73,6 +81,7 @@ class ModelCall:
     whole: bool = False
     error: str = ""
     billed: list[int] = attrs.field(factory=lambda: [0, 0])
+    model: str = ""
 
     @property
     def is_sub_agent(self) -> bool:
@@ -88,6 +97,7 @@ class Models:
         trouble: How likely a call fails on the way.
         window: Tokens that a prompt may have.
         begun: Is told of each call that begins.
+        knows: Sub-agents that know what was said before, and whose words these are.
         wrong: What the node asked that a real provider would not have taken.
     """
 
@@ -97,6 +107,9 @@ class Models:
     trouble: float
     window: int
     begun: Callable[[ModelCall], None]
+    knows: Mapping[str, Collection[str]] = attrs.field(
+        factory=dict[str, Collection[str]]
+    )
     calls: list[ModelCall] = attrs.field(factory=list[ModelCall])
     wrong: list[str] = attrs.field(factory=list[str])
 
@@ -110,19 +123,23 @@ class Models:
         messages = [each for each in request.messages if each.role != "system"]
         text = " ".join(_all_text(each) for each in messages)
         found = markers(text)
-        person = found[0].partition(".")[0] if found else _whose(text)
+        owners = [each.partition(".")[0] for each in found]
+        # Who knows what was said before is the last one in it who does.
+        told = [owner for owner in owners if owner in self.knows]
+        person = next(iter([*told[-1:], *owners]), "") or _whose(text)
+        own = {person, *self.knows.get(person, ())}
         is_summary = not request.tools
         # In what is summed up, and so in a summary, stands what its own sub-agents were
         # asked for.
         summed = is_summary or any(SUMMARY in message.text for message in messages)
-        for other in {each.partition(".")[0] for each in found} - {person}:
+        for other in {*owners} - own:
             if not (summed and other.startswith(f"sub_{person}_")):
                 self.wrong.append(f"{person}: its model was shown what {other} said")
         asked = "" if is_summary else _asked(messages)
         prompt = tuple(map(_spelled, messages))
         number = len(self.calls) + 1
         call = ModelCall(number, provider, asked, person, at, prompt)
-        call.is_summary = is_summary
+        call.is_summary, call.model = is_summary, request.model
         self.calls.append(call)
         self.wrong += [f"call {number} of {person}: {why}" for why in faults(messages)]
         self.trace.note("model", f"{provider} call {number} for {asked or 'summary'}")
@@ -257,8 +274,11 @@ def _last_command(request: ModelRequest) -> str:
 
 
 def _arguments(wish: Wish, marker: str, place: str, command: str) -> dict[str, Any]:
+    if wish.task is not None and wish.tool == "spawn":
+        more = wish.given or {}
+        return {"task": marked(wish.task.marker), "mode": wish.text, **more}
     if wish.task is not None:
-        return {"task": marked(wish.task.marker), "mode": wish.text}
+        return {"text": marked(wish.task.marker), **(wish.given or {})}
     if wish.given is None:
         return {"text": wish.text, "for": marker}
     names = {

@@ -95,7 +95,8 @@ ROOMY = 10_000
 class Wish:
     """A tool call that the model is going to ask for; *text* tells the tool more.
 
-    *task* is what a sub-agent is asked for. *given* is for a tool of the node's own:
+    *task* is what a sub-agent is asked for, or what is said in another session; *given*
+    then says how. Else *given* is for a tool of the node's own:
     ``{mark}`` stands for what no other call has in it, ``{place}`` for the same in a URL,
     ``{who}`` for who is spoken to, ``{session}`` for the command that went on in the
     background last.
@@ -204,6 +205,28 @@ class Fault:
 
 
 @attrs.frozen(kw_only=True)
+class Kin:
+    """How far agents may go with one another, and what it may cost.
+
+    Attributes:
+        depth: Levels of sub-agents.
+        children: Those of one session at work at once.
+        concurrent: Those of all.
+        share: What each gets of what is left.
+        turn_cost: Millionths of a dollar that a turn may cost; None: what it likes. The
+            same for the next two.
+    """
+
+    depth: int
+    children: int
+    concurrent: int
+    share: float
+    turn_cost: int | None = None
+    session_cost: int | None = None
+    day_cost: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Plan:
     """A world to be.
 
@@ -219,6 +242,8 @@ class Plan:
         indexers: Programs that want vectors, and what each of them asks for.
         day_tokens: What all may take in a day.
         turn_seconds: How long a turn may take; None: as long as it likes.
+        kin: The agents have others work for them, and write to them; None: only what
+            stands in single wishes.
     """
 
     seed: int
@@ -248,15 +273,21 @@ class Plan:
     indexers: tuple[tuple[Texts, ...], ...] = ()
     day_tokens: int | None = None
     turn_seconds: float | None = None
+    kin: Kin | None = None
 
     @property
     def says(self) -> dict[str, Say]:
-        """Every message, by its marker; those to sub-agents, too."""
+        """Every message, by its marker; those to sub-agents and from agents, too."""
         spoken = [say for person in self.people for say in person.says]
         spoken += [order.say for order in self.orders if order.say is not None]
-        wishes = [wish for say in spoken for calls in say.rounds for wish in calls]
-        spoken += [wish.task for wish in wishes if wish.task is not None]
-        return {say.marker: say for say in spoken}
+        return {say.marker: say for each in spoken for say in _with_tasks(each)}
+
+
+def _with_tasks(say: Say) -> Iterator[Say]:
+    yield say
+    for wish in (wish for calls in say.rounds for wish in calls):
+        if wish.task is not None:
+            yield from _with_tasks(wish.task)
 
 
 def stream(seed: int, what: str) -> random.Random:
@@ -457,7 +488,7 @@ def _with_turns(
             verb=verb,
             person=rng.choice(people).name,
             seconds=rng.choice((0.0, 0.3, 5.0, 400.0)),
-            wish=Wish(rng.choice(_TOOLS), text) if verb == "tool" else None,
+            wish=Wish(rng.choice(TOOLS), text) if verb == "tool" else None,
         )
         kept.insert(rng.randint(0, len(kept)), order)
     yield from kept
@@ -514,7 +545,7 @@ def _at_work(rng: random.Random, say: Say) -> Say:
 def _work(rng: random.Random, wish: Wish) -> Wish:
     if wish.task is not None:
         return attrs.evolve(wish, task=_at_work(rng, wish.task))
-    if wish.tool not in _TOOLS or rng.random() < 0.2:
+    if wish.tool not in TOOLS or rng.random() < 0.2:
         return wish
     tool = rng.choice(("exec", "exec", "exec", *CHANGES))
     return Wish(tool, "", given=_command(rng) if tool == "exec" else _CHANGES[tool])
@@ -645,12 +676,12 @@ def _browsed(rng: random.Random, say: Say) -> Say:
 def _fetched(rng: random.Random, wish: Wish) -> Wish:
     if wish.task is not None:
         return attrs.evolve(wish, task=_browsed(rng, wish.task))
-    if wish.tool not in _TOOLS or rng.random() < 0.4:
+    if wish.tool not in TOOLS or rng.random() < 0.4:
         return wish
     return Wish(FETCH, "", given={"url": rng.choice(URLS)})
 
 
-_TOOLS = ("look", "put", "order", "send")
+TOOLS = ("look", "put", "order", "send")
 
 
 def _rounds(
@@ -665,7 +696,7 @@ def _rounds(
             if spawns and rng.random() < 0.5:
                 wishes.append(_spawn(rng, f"{marker}.{round_}.{place}"))
                 continue
-            tool = rng.choice(_TOOLS)
+            tool = rng.choice(TOOLS)
             if asks and rng.random() < 0.6:
                 tool = rng.choice(("ask", "dare"))
             odd = rng.random()

@@ -24,6 +24,7 @@ from tests.audit.known import (
 )
 from tests.audit.known import Done as Ordered
 from tests.simulation.clients import Verdicts
+from tests.simulation.kin import AGENTS
 from tests.simulation.model import ModelCall, markers
 from tests.simulation.plan import Plan
 from tests.simulation.tools import Done
@@ -31,6 +32,8 @@ from tests.simulation.turns import Turn
 from tests.simulation.vectors import VectorCall
 
 DAY = 86_400.0
+# Who asks, by the model that is asked for.
+_AGENTS = {model: agent for agent, model in AGENTS.items()}
 # What who wants vectors may be told: of a node to which things are done, ...
 _OF_NODE = ("draining", "insufficient_storage", "overloaded", "server", "unavailable")
 # ... and of a provider that fails, or the way to it.
@@ -95,6 +98,7 @@ class Seen:
                 for verdict, counts in _said(known)
             ],
             caps=tuple(self._caps()),
+            family=tuple(self._family()),
             cuts=self.deaths + self.lives - 1,
             terse=True,
             unwanted=set(gone),
@@ -120,6 +124,23 @@ class Seen:
             yield Cap("session", "tokens", self.plan.session_tokens)
         if self.plan.day_tokens is not None:
             yield Cap("tenant", "tokens", self.plan.day_tokens)
+        family = self.plan.kin
+        if family is not None and family.session_cost is not None:
+            yield Cap("session", "cost", family.session_cost)
+        if family is not None and family.day_cost is not None:
+            yield Cap("tenant", "cost", family.day_cost)
+
+    def _family(self) -> Iterator[Cap]:
+        """What a turn may use, with all who work for it, and how many may."""
+        yield Cap("turn", "calls", self.plan.turn_calls)
+        family = self.plan.kin
+        if family is None:
+            return
+        if family.turn_cost is not None:
+            yield Cap("turn", "cost", family.turn_cost)
+        yield Cap("children", "session", family.children)
+        yield Cap("children", "tenant", family.concurrent)
+        yield Cap("children", "depth", family.depth)
 
     def _refusals(self) -> Iterator[str]:
         """What a request for vectors may be told, by what was done in this world."""
@@ -159,10 +180,13 @@ class Seen:
         if self.plan.daily is None or self.jumps or turn.person.fork:
             return False
         if any(
-            row["key"] == turn.person.key and row["source"] == "command"
+            row["key"] == turn.person.key
+            and row["source"] in ("command", *["agent"] * bool(self.plan.kin))
             for row in self.book.inbox
         ):
-            return False  # what it was told of its commands was said later
+            return (
+                False  # what it was told of its commands, or by agents, was said later
+            )
         # Whoever hears of a failure has heard of nothing before that.
         kept = turn.finished if turn.acked is None else turn.acked
         before = [
@@ -191,6 +215,7 @@ class Seen:
         if any(each.stopped for each in [turn, *together]) or "interrupt" in modes:
             yield "aborted"
         few = self.plan.turn_calls < 100 or self.plan.turn_seconds is not None
+        few = few or (self.plan.kin is not None and self.plan.kin.turn_cost is not None)
         if any(self._caps()) or few:
             yield "limited"
         if self._models_failed() or any(call.error for call in self.vectors):
@@ -213,6 +238,7 @@ def _call(call: ModelCall) -> Call:
         whole=call.whole,
         messages=() if call.is_summary else call.messages,
         said=call.said,
+        agent=_AGENTS.get(call.model, ""),
     )
 
 

@@ -13,6 +13,7 @@ import trio
 from trio._core._wakeup_socketpair import WakeupSocketpair
 
 from tests.simulation import clients, trace
+from tests.simulation.kin import AGENTS, HAND_OVER, TELL, world
 from tests.simulation.order import ChangedTrioError, repeatable
 from tests.simulation.plan import FETCH, URLS, WORK, FaultKind, Verb, plan
 from tests.simulation.world import play
@@ -97,13 +98,13 @@ def test_who_sends_for_ever_is_a_complaint_with_a_name(monkeypatch) -> None:
 
 
 def test_the_plans_hold_everything_that_can_happen() -> None:
-    plans = [plan(seed) for seed in range(SHARE)]
+    plans = [world(seed) for seed in range(SHARE)]
     kinds = {fault.kind for each in plans for fault in each.faults}
     says = [say for each in plans for say in each.says.values()]
     assert kinds == set(get_args(FaultKind))
     assert {say.queue for say in says} >= {"followup", "steer", "collect", "interrupt"}
     tools = {wish.tool for say in says for calls in say.rounds for wish in calls}
-    simple = {"look", "put", "order", "send", "ask", "dare", "spawn"}
+    simple = {"look", "put", "order", "send", "ask", "dare", "spawn", TELL, HAND_OVER}
     assert tools == {*simple, *WORK, FETCH}
     given = [w.given for say in says for c in say.rounds for w in c if w.tool == "exec"]
     assert any(each and each.get("background") for each in given)
@@ -131,6 +132,30 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     assert {texts.base64 for texts in wanted} == {True, False}
     assert any(texts.leaves is not None for texts in wanted)
     assert any(each.day_tokens for each in plans)
+
+
+def test_worlds_with_kin_hold_all_that_kin_can_do() -> None:
+    related = [each for each in map(world, range(SHARE)) if each.kin is not None]
+    families = [each.kin for each in related if each.kin is not None]
+    says = [say for each in related for say in each.says.values()]
+    wishes = [(s, wish) for s in says for calls in s.rounds for wish in calls]
+    given = [wish.given or {} for _, wish in wishes]
+    assert 0.1 * SHARE < len(related) < 0.25 * SHARE
+    assert any(s.marker.startswith("sub_") and w.task for s, w in wishes)
+    assert {each.get("context") for each in given} == {None, "fork"}
+    assert {each.get("reply") for each in given} == {None, False, True}
+    assert {each.get("agent") for each in given} == {None, *AGENTS}
+    assert {wish.text for _, wish in wishes if wish.tool == "spawn"} == {
+        *("announce", "wait")
+    }
+    assert any(each.turn_cost for each in families)
+    assert any(each.session_cost for each in families)
+    assert any(each.day_cost for each in families)
+
+
+def test_a_world_without_kin_is_what_it_was_before_there_were_any() -> None:
+    others = [seed for seed in range(SHARE) if world(seed).kin is None]
+    assert all(world(seed) == plan(seed) for seed in others)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The tools of a world, one of each effect class, and what they did to it."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import attrs
 import trio
@@ -65,10 +65,12 @@ class Effects:
     done: list[Done] = attrs.field(factory=list[Done])
     script: int = 0
 
-    def toolbox(self, life: Life) -> Mapping[str, Tool | SessionTool]:
-        """The tools as one life of a node has them."""
-        spawn = session_tools()["spawn"]
-        return {**{name: _Tool(self, life, name) for name in EFFECTS}, "spawn": spawn}
+    def toolbox(
+        self, life: Life, acts: Collection[str] = ("spawn",)
+    ) -> Mapping[str, Tool | SessionTool]:
+        """The tools as one life of a node has them; *acts* are done with sessions."""
+        own = {name: _Tool(self, life, name) for name in EFFECTS}
+        return {**own, **{name: session_tools()[name] for name in acts}}
 
     def has(self, order: Order) -> bool:
         """Whether *order* was carried out."""

@@ -33,8 +33,10 @@ from beamclaw.config.schema import (
     ResetConfig,
     RetentionConfig,
     SessionsConfig,
+    SessionToolsConfig,
     SkillsConfig,
     SkillsLoadConfig,
+    SubagentLimitsConfig,
     ToolsConfig,
     TurnLimitsConfig,
     WebConfig,
@@ -53,6 +55,7 @@ from tests.audit import look
 from tests.audit.book import Book, read
 from tests.audit.known import Kill
 from tests.audit.rules import violations
+from tests.simulation import kin
 from tests.simulation.clients import People
 from tests.simulation.door import Door
 from tests.simulation.faults import Faults
@@ -62,7 +65,7 @@ from tests.simulation.model import ModelCall, Models
 from tests.simulation.network import Network, virtual_expiry
 from tests.simulation.node import Life, Machine, Wall
 from tests.simulation.order import repeatable
-from tests.simulation.plan import FETCH, ROOMY, WORK, Plan, plan, stream
+from tests.simulation.plan import FETCH, ROOMY, WORK, Plan, stream
 from tests.simulation.seen import Seen
 from tests.simulation.server import HOSTS, serving_models
 from tests.simulation.sites import MOST, SITES, Sites, serving_sites
@@ -118,7 +121,7 @@ def play(seed: int, *, keep: bool = False) -> Outcome:
     gc.disable()
     try:
         with contextlib.redirect_stderr(log), repeatable(seed):
-            world = World(plan(seed), folder, Trace(keep=keep))
+            world = World(kin.world(seed), folder, Trace(keep=keep))
             clock = trio.testing.MockClock(autojump_threshold=0)
             try:
                 # The network's clock first: not all that is idle is closed at once.
@@ -164,6 +167,7 @@ class World:
             trouble=planned.trouble,
             window=planned.window,
             begun=self._model_begun,
+            knows=kin.forked(planned),
         )
         self.effects = Effects(trace, stream(seed, "tools"), self._tool_begun)
         self.network = Network(
@@ -303,7 +307,8 @@ class World:
     def _toolbox(
         self, life: Life, outside: Outside
     ) -> Mapping[str, Tool | SessionTool]:
-        tools = self.effects.toolbox(life)
+        acts = ("spawn", kin.TELL, kin.HAND_OVER) if self.plan.kin else ("spawn",)
+        tools = self.effects.toolbox(life, acts)
         chosen = [*WORK * self.plan.works, *[FETCH] * self.plan.browses]
         return {**tools, **self.work.tools(life, outside, chosen)}
 
@@ -353,12 +358,15 @@ class World:
 
     def _audit(self) -> None:
         people = self.people
-        news = shortened = 0
+        news = shortened = letters = handed = 0
         files = self.work.files() if self.plan.works else None
         if self.machine.ledger.exists():
             book = read(self._ledger())
             news = sum(row["source"] == "command" for row in book.inbox)
             summaries = {event["run_id"] for event in book.of_kind("compacted")}
+            handed = sum(1 for _ in book.of_kind("handed-over"))
+            begun = book.of_kind("tool-begun")
+            letters = sum(event["body"]["tool"] == kin.TELL for event in begun)
             shortened = len(summaries.intersection(self.keeper.turns))
             seen = Seen(
                 plan=self.plan,
@@ -391,6 +399,8 @@ class World:
             "effects": len(self.effects.done),
             "questions": len(people.verdicts),
             "sub-agents": len({c.person for c in self.models.calls if c.is_sub_agent}),
+            "messages between sessions": letters,
+            "conversations handed over": handed,
             "commands": sum(done.tool == "exec" for done in self.effects.done),
             "lines typed at them": sum(d.tool == "typed" for d in self.effects.done),
             "ends of commands told": news,
@@ -415,6 +425,11 @@ def _mode(planned: Plan) -> ResetMode:
     return "never" if planned.idle_minutes is None else "idle"
 
 
+def dollars(millionths: int | None) -> float | None:
+    """The same in dollars."""
+    return None if millionths is None else millionths / 1_000_000
+
+
 def configuration(planned: Plan, data: Path) -> Config:
     """The node's, as the plan wants it."""
     model = ModelInfo(
@@ -423,6 +438,9 @@ def configuration(planned: Plan, data: Path) -> Config:
         input_price=1.0,
         output_price=10.0,
     )
+    # By its model a provider knows which agent asks.
+    agents = kin.AGENTS if planned.kin else {"main": "m"}
+    family = planned.kin or kin.FREE
     apis = planned.dialects if planned.http else ("demo", "demo")
     vectors = ModelInfo(context_window=100_000, max_output=0, input_price=0.5)
     a, b = (
@@ -430,20 +448,20 @@ def configuration(planned: Plan, data: Path) -> Config:
             api=api,
             base_url=f"http://{host}/v1",
             api_key=Secret("a key"),
-            models={"m": model, MODEL: vectors},
+            models={**dict.fromkeys(agents.values(), model), MODEL: vectors},
             default_model="m",
         )
         for host, api in zip(HOSTS, apis, strict=True)
     )
     speaks = "a" if apis[0] == "openai" else "b"
-    fallbacks = ("b/m",) if planned.fallback else ()
     return Config(
         data=data,
         providers={"a": a, "b": b},
         agents={
-            "main": AgentConfig(
-                model="a/m",
-                fallbacks=fallbacks,
+            name: AgentConfig(
+                model=f"a/{asks}",
+                fallbacks=(f"b/{asks}",) * planned.fallback,
+                hand_over=("*",),
                 embeddings=f"{speaks}/{MODEL}" if planned.indexers else None,
                 max_tokens=200,
                 # What it is told of its workspace would fill a small window by itself.
@@ -451,6 +469,7 @@ def configuration(planned: Plan, data: Path) -> Config:
                 # Files that a real disk would sync, in each of thousands of worlds.
                 skip_bootstrap=True,
             )
+            for name, asks in agents.items()
         },
         # A world has days, and nobody changes its configuration; its folders are looked
         # at with each turn anyway.
@@ -474,16 +493,29 @@ def configuration(planned: Plan, data: Path) -> Config:
             keep_tokens=200,
         ),
         limits=LimitsConfig(
-            day=BudgetConfig(tokens=planned.day_tokens),
-            session=BudgetConfig(tokens=planned.session_tokens),
+            day=BudgetConfig(tokens=planned.day_tokens, cost=dollars(family.day_cost)),
+            session=BudgetConfig(
+                tokens=planned.session_tokens, cost=dollars(family.session_cost)
+            ),
+            subagents=SubagentLimitsConfig(
+                depth=family.depth,
+                children=family.children,
+                concurrent=family.concurrent,
+                share=family.share,
+            ),
             turn=TurnLimitsConfig(
                 model_calls=planned.turn_calls,
+                cost=dollars(family.turn_cost),
                 wait_seconds=planned.wait_seconds,
                 seconds=planned.turn_seconds or TurnLimitsConfig().seconds,
             ),
         ),
         tools=ToolsConfig(
-            exec=ExecConfig(mode=planned.mode), web=WebConfig(max_bytes=MOST)
+            exec=ExecConfig(mode=planned.mode),
+            web=WebConfig(max_bytes=MOST),
+            sessions=SessionToolsConfig(
+                visibility="all" if planned.kin else "tree", agent_to_agent=("*",)
+            ),
         ),
         logging=LoggingConfig(level="error", format="text"),
     )
