@@ -176,8 +176,8 @@ def stops_go_down(known: Known) -> Iterator[str]:
     for event in known.book.of_kind("run-over"):
         if event["body"]["outcome"] == "ok":
             continue
-        _, *cancelled = _all_below(below, event["run_id"])
-        for run_id in cancelled:
+        # Those below these are cut short by the ends of these.
+        for run_id in below[event["run_id"]]:
             late = [
                 later["kind"]
                 for later in known.book.of_run(run_id, *_WORK)

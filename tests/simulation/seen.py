@@ -215,7 +215,8 @@ class Seen:
         if any(each.stopped for each in [turn, *together]) or "interrupt" in modes:
             yield "aborted"
         few = self.plan.turn_calls < 100 or self.plan.turn_seconds is not None
-        few = few or (self.plan.kin is not None and self.plan.kin.turn_cost is not None)
+        # Who gives others a share of it may have none left.
+        few = few or self.plan.kin is not None
         if any(self._caps()) or few:
             yield "limited"
         if self._models_failed() or any(call.error for call in self.vectors):
