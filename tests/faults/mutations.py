@@ -509,6 +509,7 @@ from beamclaw.contracts.points import point
             ),
         ),
         breaks="the result of a sub-agent that is to be announced never comes",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
         matrix=("sub-agent-announces run.act.after 1",),
         kill=True,
     ),
@@ -751,6 +752,155 @@ from ipaddress import ip_address
         simulation=("--seeds", "100..120", "--jobs", "2"),
     ),
     # --- sub-agents
+    # --- what is checked before something is written
+    Mutation(
+        id="asked-first",
+        file="runs/run.py",
+        edits=(
+            (
+                """            step = self._plan()
+            try:
+                with point("run.commit"):
+""",
+                """            step = self._plan()
+            asked = isinstance(step, Ask)
+            if asked:
+                await self._take(step)
+            try:
+                with point("run.commit"):
+""",
+            ),
+            (
+                """            if not (refused and isinstance(step, Await)):
+""",
+                """            if not asked and not (refused and isinstance(step, Await)):
+""",
+            ),
+        ),
+        breaks="a model is asked, and what that may cost is reserved only then",
+        matrix=("plain provider.request.after 1",),
+        simulation=("--seeds", "0..20", "--jobs", "2"),
+    ),
+    Mutation(
+        id="nothing-reserved",
+        file="runs/asking.py",
+        edits=(
+            (
+                """                at=record.now(),
+                bound=bound,
+                cost=cost,
+""",
+                """                at=record.now(),
+                bound=Usage(0, 0),
+                cost=0,
+""",
+            ),
+        ),
+        breaks="what is reserved for a call is nothing",
+        matrix=("plain provider.request.after 1",),
+        simulation=("--seeds", "0..20", "--jobs", "2"),
+    ),
+    Mutation(
+        id="any-owner-writes",
+        file="ledger/book.py",
+        edits=(
+            (
+                """        if claim.owner_epoch != self.owner_epoch or claim.tenant != self.tenant:
+""",
+                """        if claim.tenant != self.tenant:
+""",
+            ),
+        ),
+        breaks="who wrote in a ledger before it began anew can still write",
+        contract=("tests/conformance/test_ledger.py", "-k", "refused_after"),
+    ),
+    Mutation(
+        id="any-node-writes",
+        file="ledger/book.py",
+        edits=(
+            (
+                """        if epoch != self.owner_epoch:
+            raise Broken(
+""",
+                """        if epoch < self.owner_epoch:
+            raise Broken(
+""",
+            ),
+        ),
+        breaks="a node goes on writing in a ledger that another one has taken over",
+        contract=("tests/beamclaw/ledger/test_book.py", "-k", "taken_over"),
+    ),
+    Mutation(
+        id="any-seq-writes",
+        file="ledger/book.py",
+        edits=(
+            (
+                """        if (job.events or expected is not None) and expected != session.seq:
+""",
+                """        if expected is not None and expected > session.seq:
+""",
+            ),
+        ),
+        breaks="who does not know the end of a journal writes behind it",
+        contract=("tests/conformance/test_ledger.py", "-k", "end_of_the_journal"),
+    ),
+    Mutation(
+        id="taken-again",
+        file="ledger/rules.py",
+        edits=(
+            (
+                """        if session != step.session.id or row in step.taken:
+""",
+                """        if session not in (0, step.session.id):
+""",
+            ),
+        ),
+        breaks="a message that a turn has taken is taken by another one, too",
+        contract=("tests/conformance/test_ledger.py", "-k", "message_is_taken_once"),
+    ),
+    # --- agents with one another
+    Mutation(
+        id="handed-over-in-words",
+        file="sessions/session.py",
+        edits=(
+            (
+                """        agent = self._journal.transcript.agent or inbound.agent
+""",
+                """        agent = inbound.agent
+""",
+            ),
+        ),
+        breaks="a conversation that was handed over is answered as before",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+    ),
+    Mutation(
+        id="letter-lost",
+        file="runs/children.py",
+        edits=(
+            (
+                """        self._record.add_op(Deliver(accept(inbound, at=self._record.now())))
+""",
+                "",
+            ),
+        ),
+        breaks="what is said in another session is said to be there, and is not",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+    ),
+    Mutation(
+        id="any-number-works",
+        file="ledger/children.py",
+        edits=(
+            (
+                """        _check_numbers(step, op)
+""",
+                """        pass
+""",
+            ),
+        ),
+        breaks="any number of sub-agents works at once",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+        contract=("tests/conformance/test_ledger.py", "-k", "so_many_children"),
+    ),
     Mutation(
         id="result-again",
         file="ledger/children.py",
@@ -781,6 +931,7 @@ from ipaddress import ip_address
             ),
         ),
         breaks="a turn that is stopped leaves its sub-agents at work",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
         contract=(
             "tests/beamclaw/sessions/test_subagents.py",
             "-k",
@@ -799,6 +950,7 @@ from ipaddress import ip_address
             ),
         ),
         breaks="a sub-agent that has not heard of its stop may write",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
         contract=("tests/conformance/test_ledger.py", "-k", "cancelled_run"),
     ),
     Mutation(
@@ -831,6 +983,7 @@ from ipaddress import ip_address
             ),
         ),
         breaks="sub-agents at the same time may use more than there is, together",
+        simulation=("--seeds", "200..300", "--jobs", "2"),
         contract=("tests/beamclaw/contracts/test_subagents.py", "-k", "at_work_counts"),
     ),
     Mutation(

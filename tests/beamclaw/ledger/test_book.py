@@ -17,7 +17,7 @@ from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import memory
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
-from beamclaw.storage import CommitFailed, StatementFailed
+from beamclaw.storage import Broken, CommitFailed, StatementFailed
 from tests.support.books import Opened, commit, open_book
 from tests.support.ledgers import (
     KEY,
@@ -45,6 +45,15 @@ def seq_of(opened: Opened, key: str = KEY) -> int:
     assert isinstance(read, SessionRead)
     assert len(read.events) == read.seq
     return read.seq
+
+
+@pytest.mark.parametrize("epoch", [0, 7])
+def test_a_ledger_that_was_taken_over_is_not_written(opened, epoch):
+    opened.serve(message("r1"))
+    opened.book.connection.execute("UPDATE meta SET owner_epoch = ?", (epoch,))
+
+    with pytest.raises(Broken, match=f"it is at owner epoch {epoch}, this one at 1"):
+        opened.serve(message("r2"))
 
 
 def test_jobs_of_one_transaction_see_each_other(opened):
