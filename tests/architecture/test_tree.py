@@ -96,10 +96,10 @@ def test_the_drawing_in_the_docs_is_what_just_tree_prints(rows):
 
 def test_the_table_in_the_docs_is_what_the_specs_say(rows):
     written = table(PAGE.read_text())
-    assert [tuple(line[:-1]) for line in written] == [cells(row) for row in rows]
+    assert [tuple(line[:-2]) for line in written] == [cells(row) for row in rows]
 
 
 def test_the_table_says_for_each_child_what_else_changes():
     for line in table(PAGE.read_text()):
-        assert len(line) == len(COLUMNS) + 1
+        assert len(line) == len(COLUMNS) + 2
         assert line[-1], f"{line[0]}: what else changes when it is killed?"
