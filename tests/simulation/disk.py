@@ -9,7 +9,7 @@ import errno
 import random
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import attrs
 import trio
@@ -18,6 +18,16 @@ from tests.simulation.trace import Trace
 
 DiskFault = Literal[
     "commit-lost", "commit-unknown", "commit-crash", "committed-crash", "statement"
+]
+
+
+# The same of node.db, which stays due until something is written there.
+StoreFault = Literal[
+    "store-commit-lost",
+    "store-commit-unknown",
+    "store-commit-crash",
+    "store-committed-crash",
+    "store-statement",
 ]
 
 
@@ -38,12 +48,15 @@ class Disk:
     Attributes:
         crash: Kills the node, now.
         due: What the next transaction of the ledger fails with.
+        store: What the next ones of node.db fail with, also in later lives: little is
+            written there, most of it when a node starts.
         slow: Until when (Trio's clock) work takes a while, and how long at most.
     """
 
     trace: Trace
     random: random.Random
     crash: Callable[[str], None]
+    store: list[DiskFault] = attrs.field(factory=list[DiskFault])
     due: DiskFault | None = None
     slow: tuple[float, float] = (0.0, 0.0)
     dead: bool = False
@@ -64,6 +77,7 @@ class Disk:
         )
         made.disk = self
         made.is_ledger = "ledger.db" in uri
+        made.is_store = "node.db" in uri
         self._connections.append(made)
         return made
 
@@ -126,6 +140,7 @@ class Faulty(sqlite3.Connection):
 
     disk: Disk
     is_ledger: bool
+    is_store: bool
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run *sql*, or fail as the disk is about to."""
@@ -134,21 +149,40 @@ class Faulty(sqlite3.Connection):
             raise failed("SQLITE_IOERR", 10, "disk I/O error")
         if sql == "COMMIT" and self.is_ledger and self.total_changes:
             return self._commit(disk)
+        if self.is_store and disk.store:
+            return self._in_store(disk, sql, parameters)
         if disk.due == "statement" and self.is_ledger and sql.startswith("INSERT"):
             disk.due = None
-            disk.trace.note("disk", "a statement fails")
-            raise failed("SQLITE_FULL", 13, "database or disk is full")
+            self._full(disk, "a statement fails")
         return super().execute(sql, parameters)
+
+    def _in_store(self, disk: Disk, sql: str, parameters: Any) -> sqlite3.Cursor:
+        """Something in node.db, which is about to fail."""
+        (due, *_), verb = disk.store, sql.split(maxsplit=1)[0]
+        if due == "statement" and verb == "INSERT":
+            disk.store.pop(0)
+            self._full(disk, "a statement fails in node.db")
+        if due != "statement" and sql == "COMMIT" and self.total_changes:
+            disk.store.pop(0)
+            self._fail(disk, due, "node.db")
+        return super().execute(sql, parameters)
+
+    def _full(self, disk: Disk, words: str) -> NoReturn:
+        disk.trace.note("disk", words)
+        raise failed("SQLITE_FULL", 13, "database or disk is full")
 
     def _commit(self, disk: Disk) -> sqlite3.Cursor:
         due = disk.due
-        if due is None or due == "statement":
-            done = super().execute("COMMIT")
-            disk.commits += 1
-            disk.trace.note("disk", f"commit {self.total_changes}")
-            return done
-        disk.due = None
-        disk.trace.note("disk", f"{due} {self.total_changes}")
+        if due is not None and due != "statement":
+            disk.due = None
+            self._fail(disk, due, str(self.total_changes))
+        done = super().execute("COMMIT")
+        disk.commits += 1
+        disk.trace.note("disk", f"commit {self.total_changes}")
+        return done
+
+    def _fail(self, disk: Disk, due: DiskFault, what: str) -> NoReturn:
+        disk.trace.note("disk", f"{due} {what}")
         super().execute(
             "ROLLBACK" if due in {"commit-lost", "commit-crash"} else "COMMIT"
         )

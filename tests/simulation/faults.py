@@ -1,16 +1,26 @@
 """Whatever goes wrong in a world, when its plan says so."""
 
 import random
+from collections.abc import Mapping
 from functools import partial
 
 import attrs
 import trio
 
 import supervision
+from tests.simulation.disk import DiskFault, StoreFault
 from tests.simulation.node import Life, Machine
 from tests.simulation.plan import Fault, FaultKind
 from tests.simulation.trace import Trace
 from tests.simulation.vectors import Vectors
+
+_OF_STORE: Mapping[StoreFault, DiskFault] = {
+    "store-commit-lost": "commit-lost",
+    "store-commit-unknown": "commit-unknown",
+    "store-commit-crash": "commit-crash",
+    "store-committed-crash": "committed-crash",
+    "store-statement": "statement",
+}
 
 
 @attrs.define(eq=False)
@@ -97,6 +107,14 @@ class Faults:
                 self.vectors.due = partial(crash, "between vectors and bill")
             case "vectors-kill":
                 self.vectors.due = self._kill_embedding
+            case (
+                "store-commit-lost"
+                | "store-commit-unknown"
+                | "store-commit-crash"
+                | "store-committed-crash"
+                | "store-statement"
+            ):
+                self.machine.store.append(_OF_STORE[kind])
             case (
                 "commit-lost"
                 | "commit-unknown"

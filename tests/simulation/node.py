@@ -21,7 +21,7 @@ from beamclaw.runs.embedding import carry_out
 from beamclaw.storage import private_folder
 from beamclaw.testing._programs import Programs
 from supervision import ProcessInfo
-from tests.simulation.disk import Disk, Files
+from tests.simulation.disk import Disk, DiskFault, Files
 from tests.simulation.door import Door
 from tests.simulation.trace import Trace
 
@@ -117,6 +117,7 @@ class Machine:
 
     Attributes:
         life: The present one, while there is one.
+        store: What the next transactions of node.db fail with, of whichever life.
     """
 
     config: Config
@@ -129,6 +130,7 @@ class Machine:
     door: Callable[[], Door]
     killed: Callable[[], None]
     life: Life | None = None
+    store: list[DiskFault] = attrs.field(factory=list[DiskFault])
     lives: int = 0
     ended: bool = False
     _changed: trio.Event = attrs.field(factory=trio.Event)
@@ -166,7 +168,7 @@ class Machine:
 
     async def _live(self, nursery: trio.Nursery) -> None:
         self.lives += 1
-        disk = Disk(self.trace, self.random, self.crash)
+        disk = Disk(self.trace, self.random, self.crash, self.store)
         life = self.life = Life(
             self.lives,
             disk,

@@ -32,6 +32,11 @@ FaultKind = Literal[
     "launcher",
     "vectors-kill",
     "vectors-crash",
+    "store-commit-lost",
+    "store-commit-unknown",
+    "store-commit-crash",
+    "store-committed-crash",
+    "store-statement",
 ]
 # How often each fault comes, relative to the others.
 _FAULTS: Mapping[FaultKind, int] = {
@@ -60,6 +65,12 @@ _WORK_FAULTS: tuple[FaultKind, ...] = (
 _VECTOR_FAULTS: tuple[FaultKind, ...] = (
     *("vectors-kill", "vectors-kill", "vectors-crash"),
 )
+# Those of worlds whose node.db fails, one in seven.
+_STORE_FAULTS: tuple[FaultKind, ...] = (
+    *("store-commit-lost", "store-commit-unknown", "store-commit-crash"),
+    *("store-committed-crash", "store-statement", "store-statement"),
+)
+STORE_SHARE = 0.15
 
 
 # How a message is sent: to the tenant's bus, or over HTTP, answered in pieces or whole.
@@ -344,7 +355,23 @@ def plan(seed: int) -> Plan:
     planned = _indexed(stream(seed, "vectors"), planned)
     planned = _working(stream(seed, "work"), planned)
     planned = _using(stream(seed, "process"), planned) if planned.works else planned
-    return _browsing(stream(seed, "pages"), planned)
+    planned = _browsing(stream(seed, "pages"), planned)
+    return _keeping(stream(seed, "store"), planned)
+
+
+def _keeping(rng: random.Random, planned: Plan) -> Plan:
+    """The same world, whose node.db fails, if it does; then the node begins anew."""
+    if rng.random() >= STORE_SHARE:
+        return planned
+    faults = list(planned.faults)
+    for _ in range(rng.choice((1, 2, 3))):
+        seconds = rng.choice((0.01, 1.0, 30.0))
+        fault = Fault(rng.choice(_STORE_FAULTS), rng.choice((1, 40, 120)), 0, seconds)
+        # Most of it is written by a node that starts.
+        begins = Fault(rng.choice(("crash", "kill", "drain")), 40, 0, 30.0)
+        place = rng.randint(0, len(faults))
+        faults[place:place] = [fault, begins] if rng.random() < 0.7 else [fault]
+    return attrs.evolve(planned, faults=tuple(faults))
 
 
 def _pressed(rng: random.Random) -> float | None:
