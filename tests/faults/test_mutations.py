@@ -1,5 +1,7 @@
 """The harnesses can fail: ``python -m tests.faults.mutations`` shows it for each fault."""
 
+import re
+
 import pytest
 
 from tests.faults.mutations import MUTATIONS, ROOT, Mutation, _said, try_out
@@ -25,6 +27,31 @@ def test_a_fault_names_a_harness_that_there_is(mutation: Mutation):
         scenario, _, nth = cell.split()
         assert scenario in TABLE
         assert int(nth) > 0
+
+
+HARNESSES = {
+    "crash matrix": "matrix",
+    "kills under load": "kill",
+    "simulation": "simulation",
+    "contract": "contract",
+}
+
+
+def test_the_page_says_by_which_harnesses_a_fault_is_found():
+    """Of those that it names."""
+    page = (ROOT / "docs" / "explanation" / "reliability.md").read_text()
+    rows = page.partition("| taken out | found by |")[2].partition("\n\n")[0]
+    told = {
+        id_: {harness for words, harness in HARNESSES.items() if words in found}
+        for row in rows.splitlines()[2:]
+        for _, faults, found, _ in [row.split("|")]
+        for id_ in re.findall(r"`([a-z-]+)`", faults)
+    }
+    assert len(told) > 10
+    by_id = {mutation.id: mutation for mutation in MUTATIONS}
+    assert told == {
+        id_: {harness for harness, _ in by_id[id_].harnesses()} for id_ in told
+    }
 
 
 def test_no_two_faults_have_one_name():
