@@ -30,19 +30,20 @@ def supervisor(
     """
     tenant, flusher = wiring().tenant, wiring().flusher
     name = names.of_tenant(tenant, "clients")
+    turns = names.of_tenant(tenant, "runs")
     clients = Clients(connect, loading, settings)
     return supervision.Supervisor(
         [
             supervision.ChildSpec(
                 "clients",
-                partial(ClientsServer, name, clients),
+                partial(ClientsServer, name, clients, turns),
                 name=name,
             ),
             supervision.ChildSpec("flush", partial(flush, flusher)),
             supervision.ChildSpec(
                 "turns",
                 supervision.TaskSupervisor,
-                name=names.of_tenant(tenant, "runs"),
+                name=turns,
                 type="supervisor",
                 shutdown=None,
             ),

@@ -77,16 +77,24 @@ class Clients:
 
 
 class ClientsServer(supervision.Server):
-    """Makes the connections findable, and closes them when the tenant stops.
+    """Makes the connections findable, and closes them when the tenant's runs are over.
 
-    They belong to the tenant's runs: killed, it closes nothing, and the next one goes on
-    with the same connections, which cuts no stream and leaves no socket behind.
+    They belong to the tenant's runs: ended alone it closes nothing, and the next one goes
+    on with the same connections, which cuts no stream and leaves no socket behind.
+
+    Args:
+        name: Its own.
+        turns: The name of the supervisor of the runs, which ends before this one when
+            the tenant is stopped. Where the supervisor of both is killed they hear of it
+            at once: a run whose connection is closed before it is stopped itself would
+            take that for its provider's end, and its turn would fail, not be continued.
     """
 
     trap_exit = True
 
-    def __init__(self, name: str, clients: Clients) -> None:
+    def __init__(self, name: str, clients: Clients, turns: str) -> None:
         self._name = name
+        self._turns = turns
         self._clients = clients
 
     async def init(self) -> None:
@@ -94,5 +102,9 @@ class ClientsServer(supervision.Server):
         supervision.update_value(self._name, self._clients)
 
     async def terminate(self, reason: supervision.ExitReason) -> None:
-        """Close all connections."""
-        await self._clients.aclose()
+        """Close all connections, if nobody reads from them any more."""
+        if reason == supervision.KILLED:
+            supervision.monitor(self._turns)
+            await supervision.receive(supervision.Down)
+        if supervision.whereis(self._turns) is None:
+            await self._clients.aclose()

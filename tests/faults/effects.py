@@ -20,10 +20,9 @@ NOTHING = "nothing"
 # What who reads an answer sees: no more of it, or the word that it has broken off.
 CLOSED = "connections close"
 BROKEN = "answers break off"
-# What becomes of a turn in progress: it goes on with another run; or that, or it fails.
+# What becomes of a turn in progress.
 CONTINUED = "turns are continued"
-CUT = "turns are cut"
-WORDS = (CLOSED, BROKEN, CONTINUED, CUT)
+WORDS = (CLOSED, BROKEN, CONTINUED)
 
 Path_ = tuple[str, ...]
 _RESTART = re.compile(r"(.*) starts? again")
@@ -35,11 +34,6 @@ class Effects:
 
     restarted: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
-
-    @property
-    def loose(self) -> "Effects":
-        """The same, as far as it is always the same where the page says ``CUT``."""
-        return attrs.evolve(self, words=self.words - {CONTINUED} | {CUT})
 
     def __str__(self) -> str:
         """As the page has it."""
