@@ -96,6 +96,21 @@ def size(state: Transcript, overhead: int) -> int:
     return max(0, counted - overhead) + state.tokens - state.sums[upto - 1]
 
 
+def most(state: Transcript, model: str, overhead: int, *, same: bool) -> int:
+    """Tokens that *model* (``provider/model``) may count for the prompt at most.
+
+    What it has billed for already keeps its figure; only what is new since is counted by
+    its bytes. *overhead* is the bound for the system's words and the tools, *same* says
+    that they are those that were billed along.
+    """
+    whole = state.most + overhead
+    billed = state.billed
+    if billed.model != model:
+        return whole
+    since = billed.tokens + state.most - billed.most
+    return min(whole, since if same else since + overhead)
+
+
 def cut(state: Transcript, keep: int) -> int | None:
     """How many of the first messages a compaction covers; None: none can be.
 

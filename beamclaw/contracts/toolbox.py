@@ -68,9 +68,17 @@ class Toolbox:
 
     @functools.cached_property
     def tokens(self) -> int:
-        """What it takes to tell a model of them, at most."""
-        spoken: list[str] = []
-        for spec in self.specs.values():
-            schema = orjson.dumps(spec.parameters).decode()
-            spoken += (spec.name, spec.description, schema)
-        return sum(map(tokens.of_text, spoken))
+        """What it takes to tell a model of them, estimated."""
+        return sum(tokens.of_text(text) for spoken in self._spoken for text in spoken)
+
+    @functools.cached_property
+    def most(self) -> int:
+        """The bound for the same."""
+        return tokens.most_of_tools(self._spoken)
+
+    @functools.cached_property
+    def _spoken(self) -> list[tuple[str, str, str]]:
+        return [
+            (spec.name, spec.description, orjson.dumps(spec.parameters).decode())
+            for spec in self.specs.values()
+        ]

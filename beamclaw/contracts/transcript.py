@@ -16,6 +16,7 @@ from beamclaw.contracts.conversation import Conversation
 from beamclaw.contracts.history import History
 from beamclaw.contracts.journal import (
     Answered,
+    Asked,
     Body,
     Compacted,
     Forked,
@@ -31,7 +32,7 @@ from beamclaw.contracts.journal import (
     read,
 )
 from beamclaw.contracts.ledger_rows import Event
-from beamclaw.contracts.messages import Message, said
+from beamclaw.contracts.messages import Message, Usage, said
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.path import path
 from beamclaw.contracts.turn_events import goes_on, started
@@ -55,6 +56,25 @@ def _sums(state: "Transcript") -> History[int]:
     return History(running(state.messages))
 
 
+def _most(state: "Transcript") -> int:
+    return tokens.most_of_messages(state.messages)
+
+
+@frozen(kw_only=True)
+class Billed:
+    """The prompt of which a provider gave figures last.
+
+    Attributes:
+        model: Who read it, ``provider/model``: another one counts otherwise.
+        tokens: As it says, those of the system's words and the tools included.
+        most: What the bound was of the messages in it.
+    """
+
+    model: str = ""
+    tokens: int = 0
+    most: int = 0
+
+
 @frozen
 class Transcript:
     """A session's journal, added up.
@@ -69,6 +89,9 @@ class Transcript:
         counted: What a provider has counted: how many messages, with how many tokens
             (those of the system's words and the tools included).
         sums: Tokens of the messages up to each one, with it, all of them estimated.
+        most: Tokens of all messages that nobody counts more of: only for reservations.
+        asked: What that was when a model was asked last for an answer.
+        billed: What of it a provider has counted.
         at: When its last event was written, seconds since the epoch.
         depth: How far the session is below a person's conversation.
         agent: Who answers in it, if it was handed over.
@@ -87,6 +110,9 @@ class Transcript:
     sums: History[int] = attrs.field(
         default=attrs.Factory(_sums, takes_self=True), converter=_numbers
     )
+    most: int = attrs.field(default=attrs.Factory(_most, takes_self=True))
+    asked: int = 0
+    billed: Billed = Billed()
     at: float = 0.0
     depth: int = 0
     agent: str | None = None
@@ -150,12 +176,13 @@ def evolve(  # noqa: C901 -- a table
         owed = ()
     tainted = state.tainted or _taints(body)
     state = _remade(state, body)
-    messages, seqs, sums = state.messages, state.seqs, state.sums
+    messages, seqs, sums, most = state.messages, state.seqs, state.sums, state.most
     if new := _said(body):
         sums = sums.plus(running(new, state.tokens))
+        most += tokens.most_of_messages(new)
         messages, seqs = messages.plus(new), seqs.plus((seq,) * len(new))
-    counted = state.counted
-    if isinstance(body, Answered) and not body.usage.estimated and body.usage.input:
+    counted, (asked, billed) = state.counted, _billed(state, body)
+    if isinstance(body, Answered) and _is_counted(body.usage):
         counted = len(messages), body.usage.input + body.usage.output
     return Transcript(
         seq=seq,
@@ -165,6 +192,9 @@ def evolve(  # noqa: C901 -- a table
         covered=state.covered,
         counted=counted,
         sums=sums,
+        most=most,
+        asked=asked,
+        billed=billed,
         at=fact.at,
         depth=depth,
         agent=agent,
@@ -172,6 +202,25 @@ def evolve(  # noqa: C901 -- a table
         owed=owed,
         last_run=last_run,
     )
+
+
+def _is_counted(usage: Usage) -> bool:
+    return not usage.estimated and usage.input > 0
+
+
+def _billed(state: Transcript, body: Body) -> tuple[int, Billed]:
+    """What of *state* was sent last, and what was billed last, after *body*.
+
+    The answer is not in it: what its author wrote in so many tokens is not sure to be
+    read back as just those, nor with all that it thought besides.
+    """
+    if isinstance(body, Asked) and body.purpose == "answer":
+        return state.most, state.billed
+    if isinstance(body, Answered) and _is_counted(body.usage):
+        model = f"{body.provider}/{body.model}"
+        sent = Billed(model=model, tokens=body.usage.input, most=state.asked)
+        return state.asked, sent
+    return state.asked, state.billed
 
 
 def _taints(body: Body) -> bool:

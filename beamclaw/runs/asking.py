@@ -9,7 +9,7 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import names, news, tokens
+from beamclaw.contracts import context, names, news, tokens
 from beamclaw.contracts.budgets import Price, needs_bound, needs_price
 from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.conversation import packed
@@ -41,9 +41,17 @@ class Asking:
     record: Record
     definition: AgentDefinition
     limits: TurnLimits
-    # Tokens of the system's words, and of what the client has brought.
+    # Tokens of the system's words, and of what the client has brought; and the bound for
+    # both together.
     _system: int = attrs.field(init=False, default=0)
     _brought: int = attrs.field(init=False, default=0)
+    _around: int = attrs.field(init=False, default=0)
+    # Which tools the model was told of that was asked last; and which model has billed,
+    # in this run, for which tools and for the system's words.
+    _told: Toolbox | None = attrs.field(init=False, default=None)
+    _billed: tuple[tuple[str, str], Toolbox] | None = attrs.field(
+        init=False, default=None
+    )
     # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
     _worth: int = attrs.field(init=False, default=0)
@@ -55,7 +63,9 @@ class Asking:
         system = with_instructions(self.definition.system, params.instructions)
         if system is not None:
             self._system = tokens.MESSAGE_OVERHEAD + tokens.of_text(system)
+            self._around = tokens.MESSAGE_OVERHEAD + tokens.most_of_text(system)
         self._brought = client_tools.size(params)
+        self._around += client_tools.most(params)
 
     @property
     def target(self) -> tuple[str, str]:
@@ -197,7 +207,15 @@ class Asking:
     def _most(self, step: Ask) -> Usage:
         most = self._params(step).max_tokens
         output = most or self.wiring.max_output(*self.target)
-        asked = self.record.state.tokens + self._overhead
+        toolbox, billed = self.toolbox(), self._billed
+        asked = context.most(
+            self.record.state,
+            "/".join(self.target),
+            self._around + toolbox.most,
+            same=billed is not None
+            and billed[0] == self.target
+            and billed[1] is toolbox,
+        )
         return Usage(asked, output, estimated=True)
 
     def _params(self, step: Ask) -> ModelParams:
@@ -231,11 +249,12 @@ class Asking:
             )
             self._give_up(answer, Usage(), ProviderError("invalid", words))
             return
+        self._told = self.toolbox()
         request = ModelRequest(
             model=self.target[1],
             messages=step.messages,
             params=self._params(step),
-            tools=client_tools.offered(step.params, self.toolbox().specs),
+            tools=client_tools.offered(step.params, self._told.specs),
             traceparent=self.outgoing(step.attempt),
             tracestate=record.turn.tracestate,
         )
@@ -264,8 +283,10 @@ class Asking:
         except OutOfTimeError:
             self._cut(answer)
         else:
-            reason = answer.stop_reason or "stop"
-            self._answered(answer, reason, answer.cost(bound))
+            reason, usage = answer.stop_reason or "stop", answer.cost(bound)
+            if usage.input and not usage.estimated:
+                self._billed = self.target, self._told
+            self._answered(answer, reason, usage)
         finally:
             record.progress.waiting = None
 
@@ -306,9 +327,9 @@ class Asking:
         flusher.publish(progress)
         flusher.restart(progress, attempt, self.record.turn.text)
 
-    def heard(self, length: int) -> None:
-        """So many characters have come of the call in progress, seen or not."""
-        self.record.progress.received = length
+    def heard(self, most: int) -> None:
+        """What has come of the call in progress, seen or not, can be so many tokens."""
+        self.record.progress.received = most
 
     def _say(self, text: str) -> None:
         self.record.progress.waiting = None

@@ -34,11 +34,25 @@ def _spec(tool: ClientTool) -> ToolSpec:
 
 
 def size(params: ModelParams) -> int:
-    """Tokens that it takes to tell a model of what the client has brought, at most."""
-    spoken: list[str] = []
-    for tool in params.tools:
-        schema = orjson.dumps(tool.parameters).decode()
-        spoken += (tool.name, tool.description, schema)
-    if params.format is not None and params.format.schema is not None:
-        spoken.append(orjson.dumps(params.format.schema).decode())
-    return sum(map(tokens.of_text, spoken))
+    """Tokens that it takes to tell a model of what the client has brought, estimated."""
+    spoken = [text for tool in _spoken(params) for text in tool]
+    return sum(map(tokens.of_text, (*spoken, _format(params))))
+
+
+def most(params: ModelParams) -> int:
+    """The bound for the same."""
+    format_ = tokens.most_of_text(_format(params))
+    return tokens.most_of_tools(_spoken(params)) + format_
+
+
+def _spoken(params: ModelParams) -> list[tuple[str, str, str]]:
+    return [
+        (tool.name, tool.description, orjson.dumps(tool.parameters).decode())
+        for tool in params.tools
+    ]
+
+
+def _format(params: ModelParams) -> str:
+    if params.format is None or params.format.schema is None:
+        return ""
+    return orjson.dumps(params.format.schema).decode()

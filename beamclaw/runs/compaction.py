@@ -79,7 +79,7 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
         traceparent=asking.outgoing(attempt),
         tracestate=record.turn.tracestate,
     )
-    asked = tokens.of_messages(request.messages)
+    asked = tokens.most_of_messages(request.messages)
     bound = Usage(asked, OUTPUT_TOKENS, estimated=True)
     record.mark()
     if asking.refusal(bound):

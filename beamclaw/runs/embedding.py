@@ -119,7 +119,8 @@ class _Embedding:
 
     def __attrs_post_init__(self) -> None:
         order, unique = self.order, self.wiring.outside.new_id()
-        each = (tokens.MESSAGE_OVERHEAD + tokens.of_text(text) for text in order.inputs)
+        texts = map(tokens.most_of_text, order.inputs)
+        each = (tokens.MESSAGE_OVERHEAD + most for most in texts)
         self.paying = Paying(
             wiring=self.wiring,
             run_id=f"embd-{unique}",

@@ -34,7 +34,7 @@ from beamclaw.contracts.open_turn import Did
 from beamclaw.contracts.path import Unreachable, path
 from beamclaw.contracts.results import ended
 from beamclaw.contracts.steps import at_once
-from beamclaw.contracts.transcript import Fact, Transcript, advance, extend
+from beamclaw.contracts.transcript import Billed, Fact, Transcript, advance, extend
 from tests.support.journals import histories, journal_of, messages, states_of
 
 
@@ -109,7 +109,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "6-8da64ae4f5e1050a"
+MEANT = "7-db1a7cb46dd3996c"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:
@@ -169,6 +169,9 @@ def test_nothing_of_a_transcript_is_left_out():
         covered=2,
         counted=(1, 5),
         sums=(7, 19),
+        most=20,
+        asked=10,
+        billed=Billed(model="p/m", tokens=8, most=10),
         at=12.5,
         depth=2,
         agent="other",

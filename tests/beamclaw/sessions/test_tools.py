@@ -373,7 +373,7 @@ def with_limits(**numbers: float) -> TurnLimits:
     [
         ({"model_calls": 3}, "limit of 3 calls of the model", 3),
         ({"tool_calls": 4}, "limit of 4 tool calls", 4),
-        ({"tokens": 4_800}, "may take 4,800 tokens (limits.turn.tokens)", 3),
+        ({"tokens": 8_000}, "may take 8,000 tokens (limits.turn.tokens)", 3),
         ({"repeats": 3}, "the same call of put 3 times and always got the same", 3),
     ],
 )
