@@ -127,11 +127,6 @@ def needs_price(caps: Iterable[Cap]) -> Cap | None:
     return next((cap for cap in caps if cap.measure == "cost" and not cap.soft), None)
 
 
-def needs_bound(caps: Iterable[Cap]) -> bool:
-    """Whether a call has to say how much it may write at most."""
-    return any(cap.measure != "calls" and not cap.soft for cap in caps)
-
-
 def nearly(cap: Cap, spent: Spent, share: float) -> bool:
     """Whether *share* of *cap* is used, of 1."""
     return spent.of(cap.measure) >= cap.limit * share

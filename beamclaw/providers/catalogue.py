@@ -18,7 +18,7 @@ WINDOW: Final = 128_000
 """Tokens that a model reads and writes of which nothing is known."""
 
 MAX_OUTPUT: Final = 4096
-"""Tokens of an answer where nothing is known of the model, and an API wants a limit."""
+"""Tokens that a model is told to stop at of which nothing is known."""
 
 # A name also covers its dated forms: -20250929 or -2025-09-29 behind it.
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
@@ -74,7 +74,7 @@ def price(model: str, configured: Mapping[str, ModelInfo]) -> Price | None:
 
 
 def max_output(model: str, configured: Mapping[str, ModelInfo]) -> int:
-    """Tokens to expect of *model* at most, where the request sets no limit."""
+    """Tokens that *model* is told to stop at, where nobody says otherwise."""
     return known(model, configured).max_output or MAX_OUTPUT
 
 

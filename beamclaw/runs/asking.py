@@ -10,7 +10,7 @@ import trio
 import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import context, names, news, tokens
-from beamclaw.contracts.budgets import Price, needs_bound, needs_price
+from beamclaw.contracts.budgets import Price, needs_price
 from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
@@ -106,10 +106,9 @@ class Asking:
     def window(self) -> Window:
         """What fits into the model."""
         wiring = self.wiring
-        most = self.record.turn.params.max_tokens or self.definition.max_tokens
         return Window(
             tokens=wiring.window(*self.target),
-            output=most or wiring.max_output(*self.target),
+            output=self._max_tokens(self.record.turn.params),
             overhead=self._overhead,
             system=self._system,
             keep=wiring.keep_tokens,
@@ -205,8 +204,7 @@ class Asking:
         return ""
 
     def _most(self, step: Ask) -> Usage:
-        most = self._params(step).max_tokens
-        output = most or self.wiring.max_output(*self.target)
+        output = self._max_tokens(step.params)
         toolbox, billed = self.toolbox(), self._billed
         asked = context.most(
             self.record.state,
@@ -221,20 +219,17 @@ class Asking:
     def _params(self, step: Ask) -> ModelParams:
         """The client's settings; the agent's where it has none."""
         params, definition = step.params, self.definition
-        if params.max_tokens is None and definition.max_tokens is not None:
-            params = attrs.evolve(params, max_tokens=definition.max_tokens)
-        if params.max_tokens is None and self._is_bounded:
-            # A cap only holds if the model is told where to stop.
-            most = self.wiring.max_output(*self.target)
-            params = attrs.evolve(params, max_tokens=most)
+        # What is reserved is a bound only if the model is told where to stop, and every
+        # turn has a limit of tokens.
+        params = attrs.evolve(params, max_tokens=self._max_tokens(params))
         if params.temperature is None and definition.temperature is not None:
             params = attrs.evolve(params, temperature=definition.temperature)
         return params
 
-    @property
-    def _is_bounded(self) -> bool:
-        caps = self.wiring.caps(self.definition.id)
-        return self.limits.cost is not None or needs_bound(caps)
+    def _max_tokens(self, params: ModelParams) -> int:
+        """What an answer may have: as the client, the agent or the model has it."""
+        most = params.max_tokens or self.definition.max_tokens
+        return most or self.wiring.max_output(*self.target)
 
     # --- the call
 

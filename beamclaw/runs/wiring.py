@@ -25,8 +25,8 @@ class Wiring:
     Attributes:
         policies: Retries, by provider name.
         keys: How many keys a provider (by its name) has; 1 without any.
-        max_output: Tokens to expect at most of an answer of a provider's (first) model
-            (second) that nobody limits.
+        max_output: Tokens at which a provider's (first) model (second) is told to stop,
+            where nobody says otherwise.
         price: What a provider's (first) model (second) takes; None: nobody knows.
         caps: What a call of an agent (by its id) must not go beyond.
         limits: Of one turn.

@@ -11,7 +11,6 @@ from beamclaw.contracts.budgets import (
     cut_short,
     in_words,
     nearly,
-    needs_bound,
     needs_price,
     purses,
     reached,
@@ -103,20 +102,19 @@ CALLS = Cap("agent", "calls", 10, "limits.agent.calls")
 
 
 @pytest.mark.parametrize(
-    ("caps", "price", "bound"),
+    ("caps", "price"),
     [
-        ((), False, False),
-        ((CALLS,), False, False),
-        ((TOKENS, CALLS), False, True),
-        ((SOFT, CALLS), False, False),
-        ((SOFT, COST), True, True),
+        ((), False),
+        ((CALLS,), False),
+        ((TOKENS, CALLS), False),
+        ((SOFT, CALLS), False),
+        ((SOFT, COST), True),
     ],
 )
-def test_what_a_call_has_to_know_under_caps(
-    caps: tuple[Cap, ...], price: bool, bound: bool
+def test_only_a_hard_cap_of_money_needs_a_price(
+    caps: tuple[Cap, ...], price: bool
 ) -> None:
     assert (needs_price(caps) is not None) == price
-    assert needs_bound(caps) == bound
 
 
 @pytest.mark.parametrize(

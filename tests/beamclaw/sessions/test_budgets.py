@@ -13,7 +13,7 @@ import supervision
 from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.ledger_usage import ReadSpent
 from beamclaw.contracts.limits import GetLimits
-from beamclaw.contracts.messages import Usage
+from beamclaw.contracts.messages import ModelParams, Usage
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
@@ -276,21 +276,30 @@ async def test_a_model_without_a_price_is_refused_where_money_is_limited(
 
 
 @pytest.mark.parametrize(
-    ("caps", "sent"),
+    "caps",
     [
-        ((), None),
-        ((Cap("tenant", "calls", 10, "x"),), None),
-        ((attrs.evolve(HARD, soft=True),), None),
-        ((HARD,), MAX_OUTPUT),
-        ((Cap("session", "tokens", 100_000, "x"),), MAX_OUTPUT),
+        (),
+        (Cap("tenant", "calls", 10, "x"),),
+        (attrs.evolve(HARD, soft=True),),
+        (HARD,),
+        (Cap("session", "tokens", 100_000, "x"),),
     ],
 )
-async def test_under_a_cap_the_model_is_told_where_to_stop(
-    open_tenant, model: Model, autojump_clock: MockClock, caps, sent
+@pytest.mark.parametrize(("wanted", "sent"), [(None, MAX_OUTPUT), (7, 7)])
+async def test_the_model_is_told_where_to_stop_which_is_what_is_reserved(
+    open_tenant, model: Model, autojump_clock: MockClock, caps, wanted, sent
 ) -> None:
+    """Under any caps and under none: a turn has a limit of tokens of its own."""
+    held = Held()
+    model.scripts = [held]
     async with open_tenant(caps=caps) as tenant:
-        assert (await tenant.ask("hello")).outcome == "ok"
+        receipt = await tenant.send("hello", params=ModelParams(max_tokens=wanted))
+        await held.reached.wait()
+        reserved = (await spent())[Purse("session", KEY, "")]
+        held.go.set()
+        assert (await tenant.end(receipt)).outcome == "ok"
     assert model.calls[0].params.max_tokens == sent
+    assert reserved.tokens == 13 + sent
 
 
 # --- told before it is too late, and when it was
