@@ -11,6 +11,7 @@ from beamclaw.cli.status import ask, money
 from beamclaw.cli.verbs import Usage
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_AT_MOST: Final = "≤"
 _HEAD: Final = ("", "calls", "read", "cached", "written", "cost")
 
 
@@ -54,6 +55,8 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     if len(rows) > 1:
         table.append(_cells(_total(rows)))
     yield from aligned(table)
+    if any(_is_bound(row) for row in rows):
+        yield f"{_AT_MOST}: at most, since a provider has given no figures of a call"
     reserved = sum(row["reserved"]["input"] + row["reserved"]["output"] for row in rows)
     if reserved:
         yield f"{reserved:,} tokens more are reserved by calls in progress"
@@ -61,9 +64,19 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     usage = row["usage"]
-    figures = (row["calls"], usage["input"], usage["cached"], usage["output"])
-    name = row["name"] or "(erased)"
-    return name, *(f"{figure:,}" for figure in figures), money(row["cost"])
+    mark = _AT_MOST if _is_bound(row) else ""
+    return (
+        row["name"] or "(erased)",
+        f"{row['calls']:,}",
+        f"{mark}{usage['input']:,}",
+        f"{usage['cached']:,}",
+        f"{mark}{usage['output']:,}",
+        mark + money(row["cost"]),
+    )
+
+
+def _is_bound(row: Row) -> bool:
+    return bool(row["usage"].get("estimated"))
 
 
 def _total(rows: Sequence[Row]) -> Row:
@@ -71,6 +84,7 @@ def _total(rows: Sequence[Row]) -> Row:
         name: sum(row["usage"][name] for row in rows)
         for name in ("input", "cached", "output")
     }
+    usage["estimated"] = any(_is_bound(row) for row in rows)
     return {
         "name": "together",
         "calls": sum(row["calls"] for row in rows),

@@ -29,7 +29,7 @@ class Progress:
         attempt: The model call in progress, or the last one.
         base: The turn's text before that call.
         pieces: The text of that call.
-        received: Characters of all that the call has given, its thoughts included.
+        received: Tokens that all can be that the call has given, its thoughts included.
         unpublished: What has to be published yet, up to the end of ``text``; of which
             ``published`` characters have been on the topic.
         ended: Set in the moment the end is committed.
@@ -58,7 +58,7 @@ class Progress:
         return told(self.base, "".join(self.pieces))
 
     def heard(self, attempt: int) -> int | None:
-        """Characters that have come of the model call *attempt*.
+        """Tokens that can have come of the model call *attempt*.
 
         None: of that the run knows nothing. A death has cut it, and this is a successor
         that has not taken over yet.

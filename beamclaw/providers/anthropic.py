@@ -337,7 +337,7 @@ class MessagesParser:
     """Events of one message into ours. No I/O.
 
     Usage is reported once, with the stop reason: the figure for output in
-    ``message_start`` says nothing about a stream that breaks off later.
+    ``message_start`` says nothing of what comes later, and is not looked at.
     """
 
     def __init__(self, failures: Failures, model: str) -> None:
@@ -373,6 +373,7 @@ class MessagesParser:
                 return self._block(data)
             case "message_start":
                 self._count(fields(data.get("message")).get("usage"))
+                self._usage.pop("output_tokens", None)
             case "message_delta":
                 self._count(data.get("usage"))
                 reason = text(fields(data.get("delta")).get("stop_reason"))

@@ -59,6 +59,7 @@ class Answer:
         begun: The provider has said anything at all.
         rates: What the provider said is left of its limits.
         length: Characters so far, at least one for each piece.
+        size: Bytes so far, and what a model writes around each tool call.
         unclear: It failed in a way that says nothing about whether it was worked for.
         broken_off: It was longer than it may be, so the rest was not read.
         vectors: In place of words, where those were asked for.
@@ -69,6 +70,7 @@ class Answer:
     begun: bool = False
     rates: Rates | None = None
     length: int = 0
+    size: int = 0
     unclear: bool = False
     broken_off: bool = False
     vectors: Vectors | None = None
@@ -84,7 +86,7 @@ class Answer:
             case TextDelta(text):
                 self._words().pieces.append(text)
                 self.begun = self.begun or bool(text)
-                self.length += len(text) + 1
+                self._grow(text)
                 return text
             case ThinkingDelta():
                 self._think(event)
@@ -108,6 +110,10 @@ class Answer:
         self.usage = None  # whatever it said so far is not the whole of it
         self.stop_reason = "length"
 
+    def _grow(self, *texts: str) -> None:
+        self.length += sum(map(len, texts)) + 1
+        self.size += sum(map(tokens.most_of_text, texts))
+
     def _words(self) -> _Words:
         last = self._parts[-1] if self._parts else None
         if not isinstance(last, _Words):
@@ -125,7 +131,7 @@ class Answer:
 
     def _think(self, event: ThinkingDelta) -> None:
         self.begun = True
-        self.length += len(event.text) + len(event.redacted or "") + 1
+        self._grow(event.text, event.redacted or "")
         if event.redacted is not None:
             self._parts.append(_Thoughts(redacted=event.redacted))
             return
@@ -136,14 +142,20 @@ class Answer:
 
     def _wish(self, event: ToolCallDelta) -> None:
         self.begun = True
-        self.length += len(event.arguments) + len(event.name or "") + 1
+        self._grow(event.arguments, event.name or "")
         part = self._wishes.get(event.index)
         if part is None:
             part = self._wishes[event.index] = _Wish()
             self._parts.append(part)
+            self.size += tokens.CALL_OVERHEAD
         part.id = part.id or event.id or ""
         part.name = part.name or event.name or ""
         part.pieces.append(event.arguments)
+
+    @property
+    def most(self) -> int:
+        """Tokens that a model can have written for what has come: one for each byte."""
+        return tokens.MESSAGE_OVERHEAD + self.size if self.size else 0
 
     @property
     def text(self) -> str:
@@ -187,25 +199,28 @@ class Answer:
         """
         if not self.begun and self.usage is None and not self.unclear:
             return Usage()
-        if self.usage is None or self.stop_reason is not None:
-            return self.cost(asked)
-        output = self._received(asked)
-        if output <= self.usage.output:
-            return self.usage
-        return attrs.evolve(self.usage, output=output, estimated=True)
+        used, output = self.cost(asked), self._received(asked)
+        if self.stop_reason is not None or output <= used.output:
+            return used
+        return attrs.evolve(used, output=output, estimated=True)
 
     def cost(self, asked: Usage) -> Usage:
-        """The provider's figures, or an estimate from what was sent and received."""
-        if self.usage is not None:
-            return self.usage
-        return Usage(asked.input, self._received(asked), estimated=True)
+        """The provider's figures; where it gave none, as much as it can have been.
+
+        Nothing for what there was is no figure: some servers fill in what they do not
+        count.
+        """
+        given, received = self.usage or Usage(), self._received(asked)
+        if given.input and (given.output or not received):
+            return given
+        return Usage(
+            given.input or asked.input,
+            given.output or received,
+            given.cached,
+            estimated=True,
+        )
 
     def _received(self, asked: Usage) -> int:
-        """An estimate of the tokens that came."""
-        received = "".join(piece for part in self._parts for piece in part.pieces)
-        # A call is billed with its name and what stands around it, also while nothing
-        # else of it has come.
-        names = "".join(wish.name for wish in self._wishes.values())
-        around = tokens.CALL_OVERHEAD * len(self._wishes)
-        output = tokens.of_text(received + names) + around
-        return max(output, asked.output) if self.broken_off else output
+        """Tokens that came, at most; of a model that was told where to stop, and did."""
+        most = max if self.broken_off else min
+        return most(self.most, asked.output)

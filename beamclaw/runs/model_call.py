@@ -77,7 +77,7 @@ class ModelCall:
         patient: There is no other model: wait for this one also if it is ill.
         wait_for: Is told what is waited for: the provider's leave, then the model.
         say: Is given the text that a person sees, as it comes.
-        heard: Is told how many characters there are of everything.
+        heard: Is told how many tokens everything that has come can be.
         use: Is told which key is used.
         begin: Begins the call; None: *request* is asked of the model.
         seconds: How long it may take, with the wait for leave.
@@ -239,7 +239,7 @@ class ModelCall:
                     times.first = trio.current_time()
                     self._tell_alive(*leave)
                 text = answer.take(event)
-                self.heard(answer.length)
+                self.heard(answer.most)
                 if text:
                     self.say(text)
                 if answer.length > most:

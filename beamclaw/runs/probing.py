@@ -94,8 +94,8 @@ async def _asked(wiring: Wiring, order: Probe, paying: Paying) -> tuple[Probed, 
             found = Probed(kind=error.kind, message=error.message)
             return found, answer.spent(paying.bound)
         return Probed(), answer.cost(paying.bound)
-    # Nobody knows what became of a call that had left by then.
-    used = answer.cost(paying.bound) if sent else Usage()
+    # Nobody knows what became of a call that had left by then: it may go on unheard.
+    used = paying.bound if sent else Usage()
     words = f"no answer within {order.seconds:g} seconds"
     return Probed(kind="timeout", message=words), used
 

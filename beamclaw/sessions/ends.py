@@ -48,8 +48,8 @@ def closed(
 ) -> End:
     """The open turn is ended in its run's place.
 
-    *text* is what there is of the answer that was under way, of *received* characters
-    with all that a person does not see; None: how far that call had come nobody knows.
+    *text* is what there is of the answer that was under way, of *received* tokens at
+    most with all that a person does not see; None: how far that call had come nobody knows.
     If a person stopped it, and that is known, it is settled by what was reserved for its
     prompt, and what came: it may have been billed; else by all that it could cost. Tool
     calls without a result get one.
@@ -61,7 +61,7 @@ def closed(
     if turn.asking:
         reserved, came = turn.reserved, None
         if outcome == "aborted" and received is not None:
-            came = max(tokens.of_text(text), -(-received // tokens.BYTES_PER_TOKEN))
+            came = max(tokens.most_of_text(text), received)
         # Where nobody knows how far it had come, it counts as all it could cost.
         output = reserved.bound.output if came is None else came
         spent, cost = cut_short(reserved.bound, reserved.cost, output)

@@ -1,6 +1,7 @@
 """What `beamclaw usage` asks for, and how it is shown."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_what_is_no_time_is_told(text: str) -> None:
         when(text)
 
 
-def row(name: str, calls: int, cost: int, reserved: int = 0) -> dict[str, object]:
+def row(name: str, calls: int, cost: int, reserved: int = 0) -> dict[str, Any]:
     return {
         "name": name,
         "calls": calls,
@@ -49,6 +50,18 @@ def test_a_table_with_its_sum() -> None:
         "openai/gpt-5     12  12,000      10        5  $1.23",
         "(erased)          3   3,000      10        5  $0.00",
         "together         15  15,000      20       10  $1.23",
+    ]
+
+
+def test_what_no_provider_has_counted_is_shown_as_a_bound() -> None:
+    rows = [row("openai/gpt-5", 12, 1_230_000), row("own/m", 3, 4_000)]
+    rows[1]["usage"] |= {"estimated": True}
+    assert list(lines(rows)) == [
+        "              calls     read  cached  written    cost",
+        "openai/gpt-5     12   12,000      10        5   $1.23",
+        "own/m             3   ≤3,000      10       ≤5  ≤$0.00",
+        "together         15  ≤15,000      20      ≤10  ≤$1.23",
+        "≤: at most, since a provider has given no figures of a call",
     ]
 
 

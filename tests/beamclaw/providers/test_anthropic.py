@@ -310,6 +310,18 @@ def test_text_usage_end():
     ) == [TextDelta("Hel"), TextDelta("lo"), UsageReport(Usage(25, 12, 4)), End("stop")]
 
 
+def test_the_output_that_a_beginning_tells_of_is_not_that_of_the_whole():
+    said = stop()
+    del said["usage"]
+    begun = {"usage": {"input_tokens": 20, "output_tokens": 1}}
+    assert read(
+        {"type": "message_start", "message": begun},
+        start(0, type="text", text="Hello, and much more"),
+        said,
+        STOP,
+    ) == [TextDelta("Hello, and much more"), UsageReport(Usage(20, 0)), End("stop")]
+
+
 @pytest.mark.parametrize(
     "theirs, ours",
     [

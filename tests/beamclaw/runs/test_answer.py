@@ -94,9 +94,33 @@ def test_the_figures_of_the_provider_count():
     assert answer(TextDelta("a"), UsageReport(Usage(7, 3))).cost(ASKED) == Usage(7, 3)
 
 
-def test_without_figures_what_was_said_is_estimated():
-    said = answer(TextDelta("abc"), ThinkingDelta("def"), call(0, "x", "{1}"))
-    assert said.cost(ASKED) == Usage(40, 4 + 4, estimated=True)
+def test_without_figures_each_byte_that_was_said_may_have_been_a_token():
+    said = answer(TextDelta("abc"), ThinkingDelta("日"), call(0, "x", "{1}"))
+    assert said.cost(ASKED) == Usage(40, 8 + 3 + 3 + 4 + 4, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "cost"),
+    [
+        (Usage(0, 0), Usage(40, 11, estimated=True)),
+        (Usage(7, 0, 5), Usage(7, 11, 5, estimated=True)),
+        (Usage(0, 9), Usage(40, 9, estimated=True)),
+    ],
+)
+def test_nothing_for_what_there_was_is_no_figure(told: Usage, cost: Usage) -> None:
+    said = answer(TextDelta("abc"), UsageReport(told), End("stop"))
+    assert said.cost(ASKED) == cost
+
+
+def test_without_figures_a_model_wrote_no_more_than_it_was_allowed() -> None:
+    said = answer(TextDelta("x" * 3_000), End("length"))
+    assert said.cost(ASKED) == Usage(40, 1_000, estimated=True)
+
+
+def test_who_does_not_stop_where_it_was_told_is_not_believed_to_have() -> None:
+    said = answer(TextDelta("x" * 3_000), UsageReport(Usage(7, 1_000)))
+    said.break_off()
+    assert said.cost(ASKED) == Usage(40, 3_008, estimated=True)
 
 
 @pytest.mark.parametrize(
@@ -104,11 +128,11 @@ def test_without_figures_what_was_said_is_estimated():
     [
         ((), Usage()),
         ((UsageReport(Usage(7, 0)),), Usage(7, 0)),
-        ((UsageReport(Usage(7, 1)), TextDelta("abc" * 4)), Usage(7, 4, 0, True)),
-        ((TextDelta("abc" * 4), UsageReport(Usage(7, 9))), Usage(7, 9)),
-        ((TextDelta("abc"), UsageReport(Usage(7, 0)), End("stop")), Usage(7, 0)),
-        ((TextDelta("abc"),), Usage(40, 1, 0, True)),
-        ((call(0, "x", ""),), Usage(40, 1 + 4, 0, True)),
+        ((UsageReport(Usage(7, 1)), TextDelta("abc" * 4)), Usage(7, 20, 0, True)),
+        ((TextDelta("abc" * 4), UsageReport(Usage(7, 99))), Usage(7, 99)),
+        ((TextDelta("abc"), UsageReport(Usage(7, 2)), End("stop")), Usage(7, 2)),
+        ((TextDelta("abc"),), Usage(40, 11, 0, True)),
+        ((call(0, "x", ""),), Usage(40, 8 + 1 + 4, 0, True)),
     ],
 )
 def test_a_call_that_has_failed_is_billed_for_what_had_come(events, spent):

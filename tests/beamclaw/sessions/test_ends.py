@@ -105,7 +105,7 @@ RESERVED = attrs.evolve(
 
 @pytest.mark.parametrize(
     ("text", "received", "told"),
-    [("", 0, 0), ("so far", 0, 2), ("so far", 30, 10)],  # thoughts are billed, too
+    [("", 0, 0), ("so far", 0, 6), ("so far", 30, 30)],  # thoughts are billed, too
 )
 def test_what_a_person_has_stopped_costs_what_had_come(text, received, told):
     end = closed(RESERVED, "aborted", text, at=9.0, place=PLACE, received=received)
@@ -134,13 +134,13 @@ def test_a_call_of_which_nobody_knows_how_far_it_had_come_costs_all_it_could(out
     assert end.told.usage == TURN.usage + Usage(100, 1_000, estimated=True)
 
 
-def test_a_call_that_was_under_way_is_settled_by_an_estimate():
+def test_a_call_that_was_under_way_is_settled_by_the_bytes_that_had_come():
     end = closed(RESERVED, "aborted", "so far", at=9.0, place=PLACE, received=6)
     settle, end_run = end.ops
     assert isinstance(settle, Settle)
     assert isinstance(end_run, EndRun)
     assert settle.usage is None
-    assert settle.told == tokens.of_text("so far")
+    assert settle.told == tokens.most_of_text("so far")
     assert end_run.usage.output == TURN.usage.output + (settle.told or 0)
     assert end_run.usage.estimated
 
