@@ -531,6 +531,7 @@ def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
         summary_seconds=numbers.summary_seconds,
         limits=turn_limits_of(config, ""),
         limits_of=partial(turn_limits_of, config),
+        warn_at=config.limits.warn_at,
         tools=toolbox,
         begin_call=partial(tools.begin_call, bounds, seconds=sizes.call_seconds),
         bounds=bounds,

@@ -15,6 +15,13 @@ class Paid:
 
 
 @frozen
+class Warned:
+    """Cast to the server of limits: this was told, and is to be shown with the rest."""
+
+    words: str
+
+
+@frozen
 class GetUsage(supervision.Call["UsageSums"]):
     """What the tenant used since *since* (seconds since the epoch)."""
 

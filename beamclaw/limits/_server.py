@@ -22,6 +22,7 @@ from beamclaw.contracts.limits import (
     LimitsStatus,
     Paid,
     UsageSums,
+    Warned,
 )
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.points import point
@@ -78,11 +79,13 @@ class LimitsServer(supervision.Server):
                 return await super().handle_call(request, sender)
 
     async def handle_cast(self, message: object) -> None:
-        """Something was paid: look a moment later."""
+        """Something was paid: look a moment later. Or somebody else has told of a limit."""
         if isinstance(message, Paid):
             if not self._paid:
                 supervision.send_after(LOOK_AFTER, supervision.self_pid(), _LOOK)
             self._paid.add(message)
+        elif isinstance(message, Warned):
+            self._show(message.words)
 
     async def handle_info(self, message: object) -> None:
         """It is time to look."""
@@ -115,6 +118,9 @@ class LimitsServer(supervision.Server):
                 "why": words,
             },
         )
+        self._show(words)
+
+    def _show(self, words: str) -> None:
         self._warnings.append((self._today(), words))
         del self._warnings[:-REMEMBERED]
 

@@ -16,9 +16,11 @@ from beamclaw.contracts.journal import RunStarted
 from beamclaw.contracts.ledger_errors import BudgetReached, LedgerError
 from beamclaw.contracts.ledger_ops import ClaimRun, Op, Settle
 from beamclaw.contracts.ledger_reads import ReadDefinition
+from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
 from beamclaw.contracts.tools import CallDone
+from beamclaw.runs.alerts import Alerts
 from beamclaw.runs.allowances import within
 from beamclaw.runs.asking import Asking
 from beamclaw.runs.calls import Calls
@@ -61,14 +63,16 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
     """
     record = Record(wiring, order)
     supervision.update_value(names.run(wiring.tenant, record.id), record.progress)
+    before = None
     if order.successor:
+        before = record.turn
         _take_over(record, order.claim.run_epoch)
         with point("run.take-over"):
             await record.commit()
     definition = await _definition(wiring, record, order.definition)
     await wiring.loading.wait()
     news.tell_started(wiring.tenant, record.key, record.turn)
-    await _Run(wiring, record, definition, order).work()
+    await _Run(wiring, record, definition, order, before).work()
 
 
 def _take_over(record: Record, epoch: int) -> None:
@@ -114,12 +118,14 @@ class _Run:
         record: Record,
         definition: AgentDefinition,
         order: RunOrder,
+        before: OpenTurn | None,
     ) -> None:
         turn = record.turn
         allowance = None if turn.parent is None else turn.parent.allowance
         limits = wiring.limits_of(definition.id)
         self._limits = within(limits, allowance, turn.params.seconds)
         self._record = record
+        self._alerts = Alerts(wiring, record, self._limits, before)
         self._system = definition.system
         self._asking = Asking(wiring, record, definition, self._limits)
         toolbox = self._asking.toolbox
@@ -143,7 +149,9 @@ class _Run:
                 self._record.end("limited", "limit", note=str(reached))
                 with point("run.budget"):
                     await self._record.commit()
+                self._alerts.tell()
                 return
+            self._alerts.tell()
             if step is None:
                 return
             refused = await self._calls.begin()
@@ -184,6 +192,8 @@ class _Run:
         None: the turn is over.
         """
         record = self._record
+        if record.ended is None:
+            self._alerts.look()
         while record.ended is None:
             toolbox = self._asking.toolbox()
             record.look_at_clock()
@@ -270,6 +280,7 @@ class _Run:
         goes = turn.waiting_since is None
         if goes and (self._calls.running or isinstance(step, Linger)):
             due.append(self._limits.seconds - turn.busy_seconds(now))
+            due.append(self._alerts.seconds_left())
         return max(0.0, min(due)) if due else None
 
     def _hear(self, message: _Heard) -> None:

@@ -31,6 +31,7 @@ class Wiring:
         caps: What a call of an agent (by its id) must not go beyond.
         limits: Of one turn.
         limits_of: The same for an agent (by its id).
+        warn_at: The part of such a limit, of 1, that is worth a warning.
         window: Tokens that a provider's (first) model (second) reads and writes.
         keep_tokens: What a compaction leaves of the latest messages.
         summary_seconds: How long a model may take to write a summary.
@@ -61,6 +62,7 @@ class Wiring:
     begin_call: BeginCall
     snapshot_every: int
     bounds: Bounds
+    warn_at: float = 0.8
     subagents: Rules = attrs.field(factory=Rules)
     loading: Loading = attrs.field(factory=Loading)
     tracing: Tracing = attrs.field(factory=Tracing)

@@ -102,7 +102,8 @@ class LimitsConfig:
     )
     warn_at: Share = key(
         0.8,
-        "The part of such a limit that is worth a warning in the log, once for each.",
+        "The part of such a limit, or of one of limits.turn, that is worth a warning in\n"
+        "the log, once for each.",
     )
     turn: TurnLimitsConfig = attrs.field(factory=TurnLimitsConfig)
     subagents: SubagentLimitsConfig = attrs.field(factory=SubagentLimitsConfig)

@@ -174,6 +174,22 @@ TURNS: Final = (
         },
     ),
     EventSpec(
+        "beamclaw.limits.turn_nearly_reached",
+        "warning",
+        "A turn has nearly reached a limit of its own; once for each limit and turn.",
+        {
+            "used": Measure(doc="calls, tokens, seconds or millionths of a dollar"),
+            "limit": Measure(doc="the same"),
+        },
+        {
+            **_WHERE,
+            "run": "",
+            "agent": "",
+            "cap": "the key of the configuration",
+            "why": "in words",
+        },
+    ),
+    EventSpec(
         "beamclaw.limits.overrun",
         "error",
         "A provider has billed more than the call could use by its limit.",

@@ -34,6 +34,7 @@ from tests.beamclaw.sessions.conftest import (
     Tenant,
 )
 from tests.beamclaw.sessions.test_session import Held
+from tests.beamclaw.sessions.test_tools import Hold
 
 NEARLY = "beamclaw.limits.nearly_reached"
 DAY = "1970-01-12"  # the wall of the tests begins a million seconds after the epoch
@@ -395,3 +396,75 @@ async def test_how_the_caps_stand(
         ("limits.day.cost", ""): (2_000, 42_000_000),
         ("limits.agent.calls", "main"): (1, 10),
     }
+
+
+# --- what a turn is near to
+
+NEAR = "beamclaw.limits.turn_nearly_reached"
+
+
+def near(recorder: Recorder) -> list[str]:
+    return [event.metadata["cap"] for event in recorder.named(NEAR)]
+
+
+async def test_a_turn_that_is_near_to_its_limits_is_told_of_once_for_each(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    model.tools = World(tmp_path / "world").tools()
+    model.scripts = [wanting]
+    limits = attrs.evolve(TURN_LIMITS, model_calls=10, tool_calls=10)
+    with Recorder.attached() as recorder:
+        async with open_tenant(turn_limits=limits) as tenant:
+            end = await tenant.ask("hello")
+            status = await supervision.call("default/limits", GetLimits())
+        (calls, tools) = recorder.named(NEAR)
+    assert end.outcome == "limited"
+    assert calls.measurements == {"used": 8, "limit": 10}
+    assert calls.metadata == {
+        "tenant": "default",
+        "session": KEY,
+        "run": "run-1",
+        "agent": "main",
+        "cap": "limits.turn.model_calls",
+        "why": "a turn: 8 of 10 calls of the model are used (limits.turn.model_calls)",
+    }
+    assert tools.metadata["cap"] == "limits.turn.tool_calls"
+    # Where the caps of a day are told of, too.
+    assert f"{KEY}, {calls.metadata['why']}" in status.warnings
+    assert len(status.warnings) == 2
+
+
+async def test_who_takes_a_turn_up_does_not_tell_again_what_it_was_near_to(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    held = Held()
+    model.tools = World(tmp_path / "world").tools()
+    model.scripts = [*(wanting,) * 4, held, billing(Usage(10, 10))]
+    limits = attrs.evolve(TURN_LIMITS, model_calls=5)
+    with Recorder.attached() as recorder:
+        async with open_tenant(turn_limits=limits) as tenant:
+            receipt = await tenant.send("hello")
+            await held.reached.wait()
+            assert near(recorder) == ["limits.turn.model_calls"]
+            await tenant.kill("default/run/run-1")
+            await tenant.end(receipt)
+        assert near(recorder) == ["limits.turn.model_calls"]
+
+
+async def test_time_that_is_nearly_over_is_told_of_while_a_tool_is_at_work(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = World(tmp_path / "world")
+    hold = world.before = Hold()
+    model.tools, model.scripts = world.tools(), [wanting]
+    limits = attrs.evolve(TURN_LIMITS, seconds=100.0)
+    with Recorder.attached() as recorder:
+        async with open_tenant(turn_limits=limits) as tenant:
+            receipt = await tenant.send("hello")
+            await hold.reached.wait()
+            await trio.sleep(79.0)
+            assert near(recorder) == []
+            await trio.sleep(2.0)
+            assert near(recorder) == ["limits.turn.seconds"]
+            assert (await tenant.end(receipt)).outcome == "limited"
+        assert near(recorder) == ["limits.turn.seconds"]
