@@ -330,7 +330,7 @@ def plan(seed: int) -> Plan:
         revive_limit=rng.choice((3, 5, 5, 8)),
         idle_seconds=rng.choice((5.0, 30.0, 300.0)),
         window=rng.choice((1_200, 2_000)) if rng.random() < 0.2 else 100_000,
-        session_tokens=rng.choice((350, 600, 1_200)) if tight else None,
+        session_tokens=rng.choice((1_700, 2_400, 4_000)) if tight else None,
         turn_calls=rng.choice((3, 6)) if rng.random() < 0.1 else 100,
         fallback=rng.random() < 0.3,
         wait_seconds=rng.choice((60.0, 600.0, 6_000.0)),
