@@ -1,7 +1,7 @@
 """Asking the model: the reservation before, the call, its answer or its failure."""
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import attrs
@@ -22,6 +22,7 @@ from beamclaw.contracts.providers import ModelRequest, ProviderError, StopReason
 from beamclaw.contracts.retry import decide, falls_back, give_up_words
 from beamclaw.contracts.sessions import Reset
 from beamclaw.contracts.toolbox import Caller, Toolbox
+from beamclaw.contracts.tools import ToolSpec
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs import client_tools
 from beamclaw.runs.answer import Answer
@@ -31,6 +32,9 @@ from beamclaw.runs.record import Record
 from beamclaw.runs.turn import beyond, out_of_time, unpriced, with_instructions
 from beamclaw.runs.turn_steps import Ask
 from beamclaw.runs.wiring import Wiring
+
+# Provider and model, and tools by their names.
+_Told = tuple[tuple[str, str], Mapping[str, ToolSpec]]
 
 
 @attrs.define(eq=False)
@@ -46,12 +50,10 @@ class Asking:
     _system: int = attrs.field(init=False, default=0)
     _brought: int = attrs.field(init=False, default=0)
     _around: int = attrs.field(init=False, default=0)
-    # Which tools the model was told of that was asked last; and which model has billed,
-    # in this run, for which tools and for the system's words.
-    _told: Toolbox | None = attrs.field(init=False, default=None)
-    _billed: tuple[tuple[str, str], Toolbox] | None = attrs.field(
-        init=False, default=None
-    )
+    # Which tools who was told of that was asked last; and the same of who has billed last,
+    # in this run, for them and for the system's words.
+    _told: _Told | None = attrs.field(init=False, default=None)
+    _billed: _Told | None = attrs.field(init=False, default=None)
     # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
     _worth: int = attrs.field(init=False, default=0)
@@ -205,14 +207,12 @@ class Asking:
 
     def _most(self, step: Ask) -> Usage:
         output = self._max_tokens(step.params)
-        toolbox, billed = self.toolbox(), self._billed
+        toolbox = self.toolbox()
         asked = context.most(
             self.record.state,
             "/".join(self.target),
             self._around + toolbox.most,
-            same=billed is not None
-            and billed[0] == self.target
-            and billed[1] is toolbox,
+            same=self._billed == (self.target, toolbox.specs),
         )
         return Usage(asked, output, estimated=True)
 
@@ -244,12 +244,13 @@ class Asking:
             )
             self._give_up(answer, Usage(), ProviderError("invalid", words))
             return
-        self._told = self.toolbox()
+        toolbox = self.toolbox()
+        self._told = self.target, toolbox.specs
         request = ModelRequest(
             model=self.target[1],
             messages=step.messages,
             params=self._params(step),
-            tools=client_tools.offered(step.params, self._told.specs),
+            tools=client_tools.offered(step.params, toolbox.specs),
             traceparent=self.outgoing(step.attempt),
             tracestate=record.turn.tracestate,
         )
@@ -280,7 +281,7 @@ class Asking:
         else:
             reason, usage = answer.stop_reason or "stop", answer.cost(bound)
             if usage.input and not usage.estimated:
-                self._billed = self.target, self._told
+                self._billed = self._told
             self._answered(answer, reason, usage)
         finally:
             record.progress.waiting = None

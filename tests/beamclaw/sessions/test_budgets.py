@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.contracts import tokens
 from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.ledger_usage import ReadSpent
 from beamclaw.contracts.limits import GetLimits
@@ -87,6 +88,23 @@ async def test_what_is_reserved_counts_until_it_is_settled(
     settled = (await spent())[Purse("session", KEY, "")]
     assert settled.tokens < 100
     assert settled.calls == 1
+
+
+async def test_what_the_model_has_billed_for_is_not_reserved_by_its_bytes_again(
+    tenant: Tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Of the second call of a turn only what is new to the model is."""
+    held = Held()
+    model.tools = World(tmp_path / "world").tools()
+    model.scripts = [wanting, held]
+    receipt = await tenant.send("hello " * 1_000)
+    await held.reached.wait()
+    told, asked, result = model.calls[1].messages
+    reserved = (await spent())[Purse("session", KEY, "")].tokens - 1_100
+    assert reserved == 1_000 + tokens.most_of_messages((asked, result)) + MAX_OUTPUT
+    assert tokens.of_message(told) > 1_000
+    held.go.set()
+    await tenant.end(receipt)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +422,7 @@ NEAR = "beamclaw.limits.turn_nearly_reached"
 
 
 def near(recorder: Recorder) -> list[str]:
-    return [event.metadata["cap"] for event in recorder.named(NEAR)]
+    return [str(event.metadata["cap"]) for event in recorder.named(NEAR)]
 
 
 async def test_a_turn_that_is_near_to_its_limits_is_told_of_once_for_each(
