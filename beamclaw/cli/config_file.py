@@ -151,7 +151,8 @@ def _write(options: argparse.Namespace, params: Mapping[str, object]) -> int:
     if options.dry_run:
         result("nothing was written (--dry-run)")
     elif not written["changes"]:
-        result(f"{written['path']}: nothing is different")
+        done = "" if written["entry"] is None else "written; "
+        result(f"{written['path']}: {done}nothing is different")
     else:
         result(f"{written['path']}: written; {_when(written)}")
     return 0

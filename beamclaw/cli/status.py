@@ -51,6 +51,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"address   {found['address'] or 'not listening'}"
     yield f"data      {found['data']}"
     yield f"model     {agent['model']} ({agent['why']})"
+    if found["config"]["waiting"]:
+        yield f"waiting   {found['config']['words']}"
     for name, permits in found["providers"].items():
         yield f"provider  {name}: {_permits(permits)}"
         if permits.get("last_error"):

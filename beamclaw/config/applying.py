@@ -130,6 +130,14 @@ def holds_at_start(path: str) -> bool:
     return rule_of(path).when == "start"
 
 
+def waiting(left: Sequence[Change]) -> str:
+    """Which keys wait for the next start, and why, in words."""
+    if not left:
+        return "nothing waits for the next start"
+    each = [f"{change.path} ({rule_of(change.path).why})" for change in left]
+    return f"at the next start: {', '.join(each)}"
+
+
 def plan(before: Config, wanted: Config) -> Plan:
     """How a node that runs by *before* comes to *wanted*."""
     wanted = attrs.evolve(wanted, data=before.data, file=before.file)

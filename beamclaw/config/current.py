@@ -4,11 +4,12 @@ A table like the runtime's own, not a process: its one writer is the process ``c
 and nobody waits for it. What is made of it once, and kept, is made again when it changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from beamclaw.config.schema import Config
+from beamclaw.config.writing.documents import Change
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Current:
             Whoever carries the change out may die; the next one goes on. None: there is
             none.
         files: Others than its file that it is made of, or was to be.
+        left: What the file says otherwise than what holds, and waits for the next start.
     """
 
     def __init__(self, config: Config, read: Config | None = None) -> None:
@@ -33,6 +35,7 @@ class Current:
         self.read = read or config
         self.before: Config | None = None
         self.files = self.read.files
+        self.left: Sequence[Change] = ()
 
     @property
     def config(self) -> Config:

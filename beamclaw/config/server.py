@@ -16,7 +16,7 @@ import attrs
 
 import supervision
 from beamclaw.config import last_good
-from beamclaw.config.applying import Part, Plan, holds_at_start, plan
+from beamclaw.config.applying import Part, Plan, holds_at_start, plan, waiting
 from beamclaw.config.current import Current
 from beamclaw.config.problems import ConfigError
 from beamclaw.config.reference import plain
@@ -251,6 +251,9 @@ class ConfigServer(supervision.Server):
         warnings = [str(warning) for warning in loaded.warnings]
         if todo.changes:
             await self._take_over(todo)
+        # Keys that wait, or do not any more, are told of also when nothing else changed.
+        if todo.changes or tuple(todo.left) != tuple(self._current.left):
+            self._current.left = todo.left
             supervision.emit(
                 APPLIED,
                 {"changes": len(todo.changes), "left": len(todo.left)},
@@ -259,10 +262,11 @@ class ConfigServer(supervision.Server):
                     "paths": [change.path for change in todo.changes],
                     "parts": list(todo.parts),
                     "waiting": [change.path for change in todo.left],
+                    "words": waiting(todo.left),
                     "warnings": warnings,
                 },
             )
-        elif loaded.config.files != self._current.config.files:
+        if not todo.changes and loaded.config.files != self._current.config.files:
             # It says the same, in other files: agents are kept from those.
             self._hold(attrs.evolve(self._current.config, files=loaded.config.files))
         self._trouble = ""

@@ -16,6 +16,7 @@ import trio
 
 import supervision
 from beamclaw.agents import UnknownAgent, UnknownModel, resolve
+from beamclaw.config.applying import waiting as waiting_in_words
 from beamclaw.config.redactor import redactor
 from beamclaw.config.schema import Config
 from beamclaw.contracts import gateway, keys, names, sessions
@@ -67,7 +68,7 @@ async def status(node: Node, params: Params, send: Send) -> object:
     """How the node stands; a part that does not answer is said to be so."""
     await trio.lowlevel.checkpoint()
     root = supervision.tree(depth=0)
-    address = gateway.address()
+    address, left = gateway.address(), node.current.left
     providers = {
         names.of_key(name, key): await _ask(
             node, names.permits(name, key), GetPermits()
@@ -82,6 +83,10 @@ async def status(node: Node, params: Params, send: Send) -> object:
         "data": str(node.config.data),
         "address": None if address is None else address.url,
         "agent": _main_model(node.config),
+        "config": {
+            "waiting": [change.path for change in left],
+            "words": waiting_in_words(left),
+        },
         "providers": providers,
         "tenants": {
             DEFAULT_TENANT: {

@@ -140,6 +140,22 @@ async def test_what_cannot_be_begun_that_way_changes_nothing(tmp_path: Path):
     assert "gateway.host" in held.out
 
 
+async def test_keys_that_wait_for_the_next_start_are_named_until_they_are_put_back(
+    tmp_path: Path,
+):
+    """Also when the edit changes no other key."""
+    words = "at the next start: tools.max_calls (calls in progress would have to be"
+    async with open_node(tmp_path / "data") as node:
+        done = await node.command("config", "set", "tools.max_calls", "7")
+        assert "it holds at the next start of the node" in done.out
+        assert words in node.stderr()
+        back = await node.command("config", "unset", "tools.max_calls")
+        assert "written; nothing is different" in back.out
+        assert "waiting   " not in (await node.command("status")).out
+        assert applied(node) == 2
+        assert node.stderr().count("nothing waits for the next start") == 1
+
+
 async def test_a_token_that_the_file_does_not_name_any_more_is_the_kept_one(
     tmp_path: Path,
 ):

@@ -35,7 +35,8 @@ GATEWAY: Final = (
     EventSpec(
         "beamclaw.config.applied",
         "info",
-        "A changed configuration holds, in a node that went on meanwhile.",
+        "A changed configuration holds, in a node that went on meanwhile, or waits for "
+        "its next start.",
         {
             "changes": Measure(doc="keys that hold now"),
             "left": Measure(doc="keys that wait for the next start"),
@@ -45,6 +46,7 @@ GATEWAY: Final = (
             "paths": "the keys that hold now",
             "parts": "what was begun anew for them",
             "waiting": "the keys that wait",
+            "words": "those and why they wait",
             "warnings": "what is probably a mistake",
         },
         audit=True,

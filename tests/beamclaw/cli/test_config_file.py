@@ -53,6 +53,13 @@ def test_a_key_is_set_looked_at_and_taken_back(
     assert "text" not in rows[0]
 
 
+def test_a_key_that_is_put_back_to_what_holds_was_written(
+    file: Path, capsys: pytest.CaptureFixture[str]
+):
+    file.write_text("gateway: {port: 18789}\n")
+    assert "written; nothing is different" in config(capsys, "unset", "gateway.port")
+
+
 def test_a_secret_comes_from_standard_input_and_is_never_shown(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

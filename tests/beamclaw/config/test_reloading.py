@@ -14,6 +14,7 @@ from beamclaw.config.last_good import find
 from beamclaw.config.loader import load
 from beamclaw.config.schema import Config
 from beamclaw.config.server import (
+    APPLIED,
     NAME,
     NOT_APPLIED,
     ConfigServer,
@@ -112,3 +113,47 @@ async def test_included_files_are_followed_and_a_wrong_one_changes_nothing(
     assert len(said) == 2
     assert said[0].startswith(f"{part}:1:8: logging.level: expected one of debug")
     assert said[1].startswith(f"{file}:1:21: logging.$include: {part} cannot be read")
+
+
+async def test_keys_that_wait_for_a_start_are_named_also_when_nothing_else_changes(
+    tmp_path: Path, autojump_clock
+):
+    file = tmp_path / "beamclaw.yaml"
+    file.write_text("tools: {max_calls: 7}\n")
+    read = load({}, data=tmp_path).config
+    current = Current(read)
+    outside = Outside(worker=InlineWorker)
+    start = partial(ConfigServer, current, LocalBus(), outside, Origin(config=read))
+    said: list[tuple[float, object, object]] = []
+
+    def hear(event: Event) -> None:
+        if event.name == APPLIED:
+            told = event.metadata
+            said.append((event.measurements["changes"], told["waiting"], told["words"]))
+
+    async def edit(text: str) -> None:
+        file.write_text(text)
+        supervision.cast(NAME, FileTouched())
+        supervision.cast(NAME, FileTouched())
+        await trio.sleep(1)
+
+    spec = supervision.ChildSpec("config", start, name=NAME)
+    detach = attach(hear)
+    async with supervision.open_supervisor([spec]):
+        await edit("tools: {max_calls: 9}\n")
+        await edit("tools: {max_calls: 9, profile: minimal}\n")
+        await edit("tools: {max_calls: 11, profile: minimal}\n")
+        await edit("tools: {max_calls: 7, profile: minimal}\n")
+    detach()
+    waits = ["tools.max_calls"]
+    words = (
+        "at the next start: tools.max_calls (calls in progress would have to be ended)"
+    )
+    assert said == [
+        (0, waits, words),
+        (1, waits, words),
+        (0, waits, words),
+        (0, [], "nothing waits for the next start"),
+    ]
+    assert current.config.tools.max_calls == 7
+    assert not current.left
