@@ -4,7 +4,7 @@ Nothing else happens here. What a part needs from another it gets from this page
 value, a factory or a name; no part imports another.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import TypeVar, cast
@@ -51,7 +51,6 @@ from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.resets import ResetRule
 from beamclaw.contracts.retry import RetryPolicy
-from beamclaw.contracts.runs import RunOrder
 from beamclaw.contracts.sessions import GetSessionsStatus, SetIntake
 from beamclaw.contracts.store import ClaimTenant
 from beamclaw.contracts.subagents import Rules
@@ -140,7 +139,7 @@ def tree(
         current,
         outside,
         carrier,
-        toolbox,
+        boxes,
         names.DEFAULT_TENANT,
         has=has,
         loading=loading,
@@ -272,7 +271,7 @@ def _tenant(
     current: Current,
     outside: Outside,
     carrier: bus.LocalBus,
-    toolbox: Callable[[Caller], Toolbox],
+    boxes: Callable[[], Callable[[Caller], Toolbox]],
     tenant: str,
     *,
     has: Callable[[Caller], Collection[str]],
@@ -292,7 +291,7 @@ def _tenant(
         size=current.reading(lambda config: config.sessions.flush_bytes),
     )
     wiring = current.made(
-        partial(_run_wiring, outside, carrier, toolbox, tenant, loading, flusher)
+        partial(_run_wiring, outside, carrier, boxes, tenant, loading, flusher)
     )
     connect = outside.connect or partial(
         current.reading(_connect), plugins.of_providers
@@ -499,7 +498,7 @@ def _remembered(look_up: Callable[[str, str], T]) -> Callable[[str, str], T]:
 def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
     outside: Outside,
     carrier: bus.LocalBus,
-    toolbox: Callable[[Caller], Toolbox],
+    boxes: Callable[[], Callable[[Caller], Toolbox]],
     tenant: str,
     loading: Loading,
     flusher: runs.Flusher,
@@ -532,7 +531,7 @@ def _run_wiring(  # noqa: PLR0917 -- what the wires are of, all of it wanted
         limits=turn_limits_of(config, ""),
         limits_of=partial(turn_limits_of, config),
         warn_at=config.limits.warn_at,
-        tools=toolbox,
+        tools=boxes(),  # of this configuration: it is the one in force
         begin_call=partial(tools.begin_call, bounds, seconds=sizes.call_seconds),
         bounds=bounds,
         snapshot_every=numbers.snapshot_every,
@@ -560,9 +559,6 @@ def _sessions(
     wiring: Callable[[], runs.Wiring],
     definer: skills.Definer,
 ) -> Supervisor:
-    def run_turn(order: RunOrder) -> Awaitable[None]:
-        return runs.run_turn(wiring(), order)
-
     first = wiring()
     return sessions.supervisor(
         sessions.Wiring(
@@ -571,7 +567,7 @@ def _sessions(
             outside=first.outside,
             resolve=current.reading(agents.resolve),
             define=definer.define,
-            run_turn=run_turn,
+            turns=lambda: partial(runs.run_turn, wiring()),
             numbers=current.made(_session_numbers),
             reset_rule=current.reading(_reset_rule),
         )

@@ -35,6 +35,7 @@ class Progress:
         ended: Set in the moment the end is committed.
         share: How the window of the model that was asked last is used.
         kept: Up to where the transcript is in a snapshot; of the session.
+        by: What carries the turn out; a session that begins anew finds it here.
     """
 
     run_id: str
@@ -51,6 +52,7 @@ class Progress:
     ended: RunEnded | None = None
     share: Share | None = None
     kept: Kept = attrs.field(factory=Kept)
+    by: "RunTurn | None" = attrs.field(default=None, repr=False)
 
     @property
     def text(self) -> str:

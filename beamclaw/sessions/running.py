@@ -9,7 +9,7 @@ from beamclaw.contracts import names
 from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
-from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, Steer
+from beamclaw.contracts.runs import ABORTED, Progress, RunOrder, RunTurn, Steer
 from beamclaw.contracts.tools import Dismiss
 from beamclaw.sessions.answers import Answers
 from beamclaw.sessions.journal import Journal
@@ -50,6 +50,13 @@ class Runs:
         self._journal = journal
         self._answers = answers
         self._kin = kin
+        # Of the open turn: its tools and limits stay those that it began with, also for
+        # a run that takes it over. Only a new start of the node finds none.
+        self._by: RunTurn | None = None
+
+    def settle(self) -> None:
+        """The turn that is begun next goes by what holds now."""
+        self._by = self._wiring.turns()
 
     async def begin(
         self,
@@ -63,7 +70,8 @@ class Runs:
         """Begin the run under the tenant's supervisor of runs, and watch it."""
         tenant, journal = self._wiring.tenant, self._journal
         topic = names.topic(tenant, self._key)
-        progress = Progress(run_id, topic, journal.transcript, kept=journal.kept)
+        by = self._by = self._by or self._wiring.turns()
+        progress = Progress(run_id, topic, journal.transcript, kept=journal.kept, by=by)
         order = RunOrder(
             tenant=tenant,
             session_key=self._key,
@@ -80,7 +88,7 @@ class Runs:
                 names.of_tenant(tenant, "runs"),
                 supervision.ChildSpec(
                     run_id,
-                    partial(self._wiring.run_turn, order),
+                    partial(by, order),
                     name=names.run(tenant, run_id),
                     restart="temporary",
                 ),
@@ -97,7 +105,7 @@ class Runs:
         if entry is None or not isinstance(entry.value, Progress):
             return None
         monitor = supervision.monitor(entry.pid)
-        self._journal.kept = entry.value.kept
+        self._journal.kept, self._by = entry.value.kept, entry.value.by
         self._answers.tell(entry.pid)
         self._kin.tell(entry.pid)
         return Running(monitor, entry.pid, entry.value)

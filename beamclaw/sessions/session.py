@@ -329,6 +329,7 @@ class Session(supervision.Server):
             await self._closing.renew(pending, opened)
             about.archived = False
             return
+        self._runs.settle()  # by the same configuration as the agent is defined by
         try:
             definition = await self._wiring.define(
                 agent, opened.wanted.model, self._key

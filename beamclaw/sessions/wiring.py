@@ -73,6 +73,7 @@ class Wiring:
     """What all sessions of a tenant share.
 
     Attributes:
+        turns: What carries out a turn that is begun now, to its end, whatever is set since.
         numbers: Those that hold now.
         reset_rule: When a conversation of this agent (by its id) is over by itself.
     """
@@ -82,7 +83,7 @@ class Wiring:
     outside: Outside
     resolve: Resolve
     define: Define
-    run_turn: RunTurn
+    turns: Callable[[], RunTurn]
     numbers: Callable[[], Numbers]
     reset_rule: Callable[[str], ResetRule] = _never
 

@@ -305,7 +305,7 @@ async def _tenant(
         outside=outside,
         resolve=partial(_resolve, fallbacks),
         define=partial(_define, fallbacks),
-        run_turn=partial(runs.run_turn, run_wiring),
+        turns=lambda: partial(runs.run_turn, run_wiring),
         numbers=lambda: numbers,
         reset_rule=lambda agent: reset_rule,
     )

@@ -158,7 +158,7 @@ async def test_whoever_has_seen_a_turn_end_need_not_wait_for_its_process(
         outside=Outside(),
         resolve=never,
         define=never,
-        run_turn=never,
+        turns=never,
         numbers=never,
     )
     upkeep = Upkeep(wiring, KEY, Journal(wiring, KEY))
