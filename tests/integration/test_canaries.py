@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 import yaml
 
+from beamclaw.cli.live_table import COMMANDS
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.methods.table import METHODS
 from beamclaw.testing.fake_openai import FakeOpenAI, Fault, fake_openai
@@ -27,6 +28,8 @@ from tests.support.wire import once
 
 pytestmark = pytest.mark.slow
 
+# Verbs of the shell that are tried by themselves below; all others by their example.
+BY_ITSELF = ("trace", "fault")
 NAME = "SOME_TOKEN"
 MODEL = f"{NAME}/some-model"
 # A key that was refused is asked for again at once.
@@ -176,7 +179,8 @@ async def logged(node: Node, what: str) -> None:
         await trio.sleep(0.1)
 
 
-async def by_commands(node: Node, seen: dict[str, str]) -> None:
+async def by_commands(node: Node, seen: dict[str, str], *verbs: str) -> None:
+    """What people type; and *verbs*, in the shell."""
     listed = (await node.command("shell", "--json", "-c", "tree")).out
     names = sorted(set(re.findall(r'"name": ?"([^"]+)"', listed)))
     assert len(names) > 15, listed
@@ -202,6 +206,7 @@ async def by_commands(node: Node, seen: dict[str, str]) -> None:
         ("config", "schema"),
         ("chat", "hello"),
         ("shell", "--json", "-c", "; ".join(looks)),
+        *(("shell", "-c", verb) for verb in verbs),
         ("shell", "-c", "sessions; limits; slow; leaks; turn main"),
         ("shell", "-c", "eval supervision.lookup('config').value"),
         ("shell", "-c", "eval supervision.lookup('config').value.providers"),
@@ -322,7 +327,8 @@ async def test_no_secret_of_the_configuration_is_seen_anywhere(tmp_path, seen):
             for name in ("config", f"providers/{NAME}", "sessions", "gateway/server"):
                 done = await node.command("shell", "-c", f"fault {name} crash")
                 seen[f"crash {name}"] = done.out + done.err
-            await by_commands(node, seen)
+            verbs = [x.example for x in COMMANDS if x.name not in BY_ITSELF]
+            await by_commands(node, seen, *verbs)
             await node.stop()
             for number, request in enumerate(collector.requests):
                 seen[f"traces {number}"] = request.body.decode()
