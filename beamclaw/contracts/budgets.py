@@ -1,8 +1,8 @@
-"""Budgets: how much a tenant, an agent or a session may spend on models.
+"""Budgets: how much a tenant, an agent or a session may spend on models, and how long.
 
 A model call reserves what it may cost at most before it is made, and settles what it did
 cost afterwards; both stand in the ledger, in one commit with what they are for. A call
-whose reservation would go beyond a cap is not made.
+whose reservation would go beyond a cap is not made. A turn does the same with its time.
 """
 
 import datetime as dt
@@ -13,11 +13,13 @@ from beamclaw.contracts.messages import Usage
 from beamclaw.values import frozen
 
 Scope = Literal["tenant", "agent", "session"]
-Measure = Literal["tokens", "cost", "calls"]
+Measure = Literal["tokens", "cost", "calls", "seconds"]
 
 # Money is counted in millionths of a dollar: a price in dollars for a million tokens is
 # the cost of one token in these.
 MICRO = 1_000_000
+# Time is counted in thousandths of a second.
+MILLI = 1_000
 
 
 class Purse(NamedTuple):
@@ -33,32 +35,46 @@ class Purse(NamedTuple):
 
 @frozen
 class Spent:
-    """What was spent out of one purse, reservations included; cost in micro-dollars."""
+    """What was spent out of one purse, reservations included.
+
+    Attributes:
+        cost: In millionths of a dollar.
+        ms: Milliseconds that turns have worked. They are counted where a cap is set for
+            them.
+    """
 
     tokens: int = 0
     cost: int = 0
     calls: int = 0
+    ms: int = 0
 
     def plus(self, usage: Usage, cost: int, calls: int = 0) -> "Spent":
         """More of it."""
         tokens = usage.input + usage.output
-        return Spent(self.tokens + tokens, self.cost + cost, self.calls + calls)
+        return Spent(
+            self.tokens + tokens, self.cost + cost, self.calls + calls, self.ms
+        )
 
     def minus(self, usage: Usage, cost: int) -> "Spent":
         """Without a reservation, whose call stays counted."""
         tokens = usage.input + usage.output
-        return Spent(self.tokens - tokens, self.cost - cost, self.calls)
+        return Spent(self.tokens - tokens, self.cost - cost, self.calls, self.ms)
+
+    def worked(self, ms: int) -> "Spent":
+        """So much more time, or less, if *ms* is below zero."""
+        return Spent(self.tokens, self.cost, self.calls, self.ms + ms)
 
     def of(self, measure: Measure) -> int:
-        """One figure."""
-        return getattr(self, measure)
+        """One figure; of seconds the thousandths."""
+        return self.ms if measure == "seconds" else getattr(self, measure)
 
 
 @frozen
 class Cap:
     """No more than *limit* out of the purses of this scope; *name* is its key in words.
 
-    For a *soft* one of money, a model whose price is not known is free; another one
+    *limit* is tokens, calls, millionths of a dollar or milliseconds. For a *soft* one of
+    money, a model whose price is not known is free; another one
     refuses it.
     """
 
@@ -116,8 +132,18 @@ def purses(agent: str, session: str, at: float) -> tuple[Purse, ...]:
     )
 
 
+def limits_time(caps: Iterable[Cap]) -> tuple[Cap, ...]:
+    """Those of *caps* that say how long may be worked."""
+    return tuple(cap for cap in caps if cap.measure == "seconds")
+
+
 def reached(cap: Cap, spent: Spent, usage: Usage, cost: int) -> bool:
-    """Whether a call that may use so much would go beyond *cap*."""
+    """Whether a call that may use so much would go beyond *cap*.
+
+    How long it takes is no business of its own: that is reserved by its turn.
+    """
+    if cap.measure == "seconds":
+        return False
     after = spent.plus(usage, cost, 1)
     return after.of(cap.measure) > cap.limit
 
@@ -158,6 +184,8 @@ def _amounts(cap: Cap, spent: Spent) -> tuple[str, str]:
     figure, limit = spent.of(cap.measure), cap.limit
     if cap.measure == "cost":
         return dollars(figure), dollars(limit)
+    if cap.measure == "seconds":
+        return seconds(figure), f"{seconds(limit)} seconds"
     unit = "calls of the model" if cap.measure == "calls" else "tokens"
     return f"{figure:,}", f"{limit:,} {unit}"
 
@@ -165,6 +193,11 @@ def _amounts(cap: Cap, spent: Spent) -> tuple[str, str]:
 def dollars(micro: int) -> str:
     """Millionths of a dollar as people write them."""
     return f"${micro / MICRO:,.2f}"
+
+
+def seconds(ms: int) -> str:
+    """Milliseconds as people write seconds."""
+    return f"{round(ms / MILLI, 1):,.10g}"
 
 
 def _free_again(cap: Cap, at: float) -> str:

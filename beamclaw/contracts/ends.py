@@ -24,12 +24,13 @@ def end_run(
     place: Place,
     parent: Parent | None,
     spend: Spend = Spend(),
+    seconds: float = 0.0,
     tainted: bool = False,
     trace: Given = UNTRACED,
 ) -> EndRun:
     """*end*, of a turn in *place*, as it is kept; *at* in seconds since the epoch.
 
-    Where *parent* wants that, the result is announced to it in the same commit.
+    *seconds*: how long the turn has worked itself. Where *parent* wants that, the result is announced to it in the same commit.
     *tainted*: words of strangers are in the conversation; *trace*: the turn's.
     """
     message = None if parent is None else announced(end, parent, place, spend, trace)
@@ -46,6 +47,7 @@ def end_run(
         error=end.error,
         calls=end.calls,
         spend=spend,
+        seconds=seconds,
         tainted=tainted,
         announce=None if message is None else accept(message, at=at),
     )

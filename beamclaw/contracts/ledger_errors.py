@@ -1,5 +1,7 @@
 """How the ledger refuses: a commit, a message, an answer; and how its disk fails it."""
 
+from beamclaw.contracts.budgets import Cap
+
 
 class LedgerError(Exception):
     """The ledger refused; nothing of the commit was written."""
@@ -79,6 +81,15 @@ class AnsweredAlready(LedgerError):  # noqa: N818 -- a situation
 
 class BudgetReached(LedgerError):  # noqa: N818 -- a situation
     """The call could go beyond a cap; the message says in words which."""
+
+
+class TimeReached(BudgetReached):
+    """The turn may not reserve so much time, but *left*, in milliseconds, under *cap*."""
+
+    def __init__(self, words: str, cap: Cap, left: int) -> None:
+        super().__init__(words)
+        self.cap = cap
+        self.left = left
 
 
 class TooManyChildren(LedgerError):  # noqa: N818 -- a situation

@@ -133,6 +133,7 @@ class EndRun:
     Attributes:
         calls: The tool calls that whoever asked has to carry out.
         spend: What it has used, all sub-agents included.
+        seconds: How long it has worked itself, by its own clock.
         announce: Put into the inbox of who has ordered it, if it was not cancelled.
         tainted: Words of strangers are in its conversation.
     """
@@ -147,6 +148,7 @@ class EndRun:
     error: str | None = None
     calls: tuple[ToolCall, ...] = ()
     spend: Spend = Spend()
+    seconds: float = 0.0
     announce: "Accept | None" = None
     tainted: bool = False
 
@@ -185,6 +187,31 @@ class Settle:
     usage: Usage | None
     cost: int = 0
     told: int | None = None
+
+
+@frozen(kw_only=True)
+class Work:
+    """How long a run has worked, and how much longer it is going to: of the present.
+
+    What was reserved before is replaced, so a second time is nothing. What a run has
+    worked is paid from the purses that it was reserved in: those of the day on which
+    that was, as of a model call. With the end of the run (``EndRun``) the account is
+    closed.
+
+    Refused with :class:`~beamclaw.contracts.ledger_errors.TimeReached` where what is
+    reserved would go beyond one of *caps*; nothing reserved (0) goes beyond none.
+
+    Attributes:
+        used: Milliseconds since the turn's beginning, by its own clock.
+        reserve: Milliseconds that it may go on for from there.
+    """
+
+    run_id: str
+    agent: str
+    at: float
+    used: int
+    reserve: int = 0
+    caps: tuple[Cap, ...] = ()
 
 
 @frozen
@@ -330,6 +357,7 @@ Op = (
     | EndRun
     | Reserve
     | Settle
+    | Work
     | NoteWarned
     | PutDefinition
     | PutOutbound

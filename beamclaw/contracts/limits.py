@@ -44,7 +44,8 @@ class GetLimits(supervision.Call["LimitsStatus"]):
 class CapStatus:
     """One cap, of the purse that is fullest: of which agent or session *key* says.
 
-    *used* and *limit* are tokens, calls or millionths of a dollar, see *measure*.
+    *used* and *limit* are tokens, calls, millionths of a dollar or milliseconds, see
+    *measure*.
     """
 
     name: str

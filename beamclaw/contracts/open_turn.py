@@ -111,6 +111,7 @@ class OpenTurn:
             those in which the sub-agent worked.
         waiting_since: When it began to do so; None: it does not.
         lent: Seconds in which sub-agents have worked since then: the longest of them.
+        lent_before: The same of all waits that are over.
         attempt: The last model call begun, counted from 1; 0: none yet.
         failed: How many of them failed and were followed by another.
         failed_in_a_row: How many of those since the last answer, by the same model.
@@ -156,6 +157,7 @@ class OpenTurn:
     waited: float = 0.0
     waiting_since: float | None = None
     lent: float = 0.0
+    lent_before: float = 0.0
     attempt: int = 0
     failed: int = 0
     failed_in_a_row: int = 0
@@ -199,6 +201,13 @@ class OpenTurn:
         """
         since = now if self.waiting_since is None else self.waiting_since
         return now - self.started_at - self.waited - (now - since)
+
+    def own_seconds(self, now: float) -> float:
+        """Those of them in which no sub-agent has worked in its place.
+
+        These are paid for by the turns of the sub-agents, and by nobody twice.
+        """
+        return max(0.0, self.busy_seconds(now) - self.lent_before)
 
     @property
     def open_waits(self) -> tuple[Wait, ...]:

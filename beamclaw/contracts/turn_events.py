@@ -214,7 +214,10 @@ def _waited(turn: OpenTurn, at: float) -> OpenTurn:
         return turn
     # Less than nothing, where a sub-agent worked while nobody worked for the turn.
     waited = turn.waited + max(0.0, at - turn.waiting_since) - turn.lent
-    return attrs.evolve(turn, waited=waited, waiting_since=None, lent=0.0)
+    lent = turn.lent_before + turn.lent
+    return attrs.evolve(
+        turn, waited=waited, waiting_since=None, lent=0.0, lent_before=lent
+    )
 
 
 def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:

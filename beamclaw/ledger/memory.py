@@ -139,6 +139,20 @@ class Reserved:
     purses: tuple[Purse, ...]
 
 
+@frozen
+class Worked:
+    """How long a run in progress has worked, and may go on; see ``Work``.
+
+    ``agent`` and ``at`` say in which purses that stands; ``epoch`` is the run's.
+    """
+
+    epoch: int
+    agent: str
+    at: float
+    used: int = 0
+    reserved: int = 0
+
+
 @attrs.define(eq=False)
 class Memory:
     """See the module."""
@@ -163,6 +177,8 @@ class Memory:
     reserved: dict[tuple[int, int], Reserved] = attrs.field(
         factory=dict[tuple[int, int], Reserved]
     )
+    # Time of runs (by number) that are in progress, where that is limited: all of it.
+    work: dict[int, Worked] = attrs.field(factory=dict[int, Worked])
     # Messages of this transaction, and those they may repeat: fingerprint and receipt.
     accepted: dict[InboxKey, tuple[str, Receipt]] = attrs.field(
         factory=dict[InboxKey, tuple[str, Receipt]]
@@ -262,6 +278,8 @@ class Memory:
         self.waiting_runs = {row[2] for row in waiting}
         waits = [Wait(*row) for row in query(sql.OPEN_WAITS).fetchall()]
         self.waits = {wait.wait_id: wait for wait in waits}
+        rows = query(sql.OPEN_WORK).fetchall()
+        self.work = {run: Worked(0, *figures) for run, *figures in rows}
         self.grants.recall(self._connection)
         self.children.clear()
         self.children_of.clear()

@@ -43,7 +43,7 @@ from beamclaw.contracts.ledger_ops import (
     Take,
 )
 from beamclaw.contracts.ledger_session_ops import PutSnapshot
-from beamclaw.ledger import children, session_rules
+from beamclaw.ledger import children, session_rules, work
 from beamclaw.ledger.grants import key_of
 from beamclaw.ledger.memory import Reserved, Run, Wait
 from beamclaw.ledger.step import Step
@@ -178,6 +178,7 @@ def _end_run(step: Step, op: EndRun) -> None:
             if wait.run_id == op.run_id and wait.closed_at is None:
                 step.change_wait(wait_id).closed_at = op.at
     children.over(step, op)
+    work.over(step, run, op)
     run.state, run.end = "ended", op
 
 
@@ -306,6 +307,7 @@ _RULES: dict[type, Callable[[Step, Any], None]] = {
     PutOutbound: _put_outbound,
     **children.RULES,
     **session_rules.RULES,
+    **work.RULES,
     PutSnapshot: _put_snapshot,
     PutOutput: _put_output,
     PutCommand: _put_command,

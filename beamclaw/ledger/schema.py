@@ -368,6 +368,24 @@ _FIFTH = (
     """,
 )
 
+_SIXTH = (
+    # How long turns have worked, where that is limited; and of those in progress how
+    # much longer they may, until their end closes the account.
+    "ALTER TABLE spent ADD COLUMN ms INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE work (
+        run INTEGER PRIMARY KEY REFERENCES runs (id),
+        tenant TEXT NOT NULL,
+        owner_epoch INTEGER NOT NULL,
+        run_epoch INTEGER NOT NULL,
+        agent TEXT NOT NULL,
+        at REAL NOT NULL,
+        used INTEGER NOT NULL,
+        reserved INTEGER NOT NULL
+    )
+    """,
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
@@ -378,5 +396,6 @@ LEDGER = Schema(
         statements(*_THIRD),
         statements(*_FOURTH),
         statements(*_FIFTH),
+        statements(*_SIXTH),
     ),
 )

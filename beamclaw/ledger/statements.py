@@ -30,8 +30,10 @@ OPEN_CHILDREN = """
     FROM children WHERE state <> 'closed'
 """
 
+OPEN_WORK = "SELECT run, agent, at, used, reserved FROM work"
+
 SPENT = """
-    SELECT tokens, cost, calls FROM spent WHERE scope = ? AND key = ? AND day = ?
+    SELECT tokens, cost, calls, ms FROM spent WHERE scope = ? AND key = ? AND day = ?
 """
 RESERVED = """
     SELECT agent, at, bound_input, bound_output, bound_cached, bound_cost
@@ -304,18 +306,38 @@ PUT_CHILDREN = Rows(
 )
 PUT_SPENT = Rows(
     """
-    INSERT INTO spent (tenant, owner_epoch, scope, key, day, tokens, cost, calls) VALUES
+    INSERT INTO spent (tenant, owner_epoch, scope, key, day, tokens, cost, calls, ms)
+    VALUES
     """,
-    width=6,
+    width=7,
     tail="""
     ON CONFLICT (day, scope, key) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
         tokens = excluded.tokens,
         cost = excluded.cost,
-        calls = excluded.calls
+        calls = excluded.calls,
+        ms = excluded.ms
     """,
     shared=2,
 )
+PUT_WORK = Rows(
+    """
+    INSERT INTO work (tenant, owner_epoch, run, run_epoch, agent, at, used, reserved)
+    VALUES
+    """,
+    width=6,
+    tail="""
+    ON CONFLICT (run) DO UPDATE SET
+        owner_epoch = excluded.owner_epoch,
+        run_epoch = excluded.run_epoch,
+        agent = excluded.agent,
+        at = excluded.at,
+        used = excluded.used,
+        reserved = excluded.reserved
+    """,
+    shared=2,
+)
+DROP_WORK = "DELETE FROM work WHERE run = ?"
 PUT_COMMANDS = Rows(
     """
     INSERT INTO commands (tenant, owner_epoch, session, command_id, agent, title, at)

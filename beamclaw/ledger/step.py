@@ -11,7 +11,7 @@ from beamclaw.contracts.ledger_inbox import Accept
 from beamclaw.contracts.ledger_ops import Op
 from beamclaw.ledger.grants import GrantKey
 from beamclaw.ledger.inbox import Inbox
-from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait
+from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait, Worked
 from beamclaw.ledger.writing import Writing
 
 
@@ -35,6 +35,8 @@ class Step:
     reserved: dict[tuple[int, int], Reserved | None] = attrs.field(
         factory=dict[tuple[int, int], Reserved | None]
     )
+    # Time of runs as it will be after this commit; None: they are over.
+    work: dict[int, Worked | None] = attrs.field(factory=dict[int, Worked | None])
     # Questions as they will be after this commit.
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     # What it allows for good.
@@ -71,6 +73,7 @@ class Step:
                 memory.reserved.pop(place, None)
             else:
                 memory.reserved[place] = reserved
+        self._keep_work()
         memory.grants.held |= self.granted
         self._keep_waits()
         self._keep_children()
@@ -97,6 +100,14 @@ class Step:
             writing.dropped.append(session)
         elif self.changes:
             writing.changed[session.id] = session
+
+    def _keep_work(self) -> None:
+        for run, worked in self.work.items():
+            self.writing.work[run] = worked
+            if worked is None:
+                self.memory.work.pop(run, None)
+            else:
+                self.memory.work[run] = worked
 
     def _keep_waits(self) -> None:
         for wait in self.waits.values():
@@ -152,6 +163,12 @@ class Step:
     def spent_out_of(self, purse: Purse) -> Spent:
         """The sum as it stands in this commit."""
         return self.spent.get(purse) or self.memory.spent_out_of(purse)
+
+    def worked(self, run: Run) -> Worked | None:
+        """The run's time as it stands in this commit; None: it has no account."""
+        if run.id in self.work:
+            return self.work[run.id]
+        return self.memory.work.get(run.id)
 
     def change_wait(self, wait_id: str) -> Wait:
         """An open question, to be changed."""

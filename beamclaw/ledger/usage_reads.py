@@ -14,7 +14,7 @@ from beamclaw.contracts.messages import Usage
 from beamclaw.ledger import statements as sql
 from beamclaw.storage import Connection
 
-_SPENT = "SELECT scope, key, tokens, cost, calls FROM spent WHERE day = ?"
+_SPENT = "SELECT scope, key, tokens, cost, calls, ms FROM spent WHERE day = ?"
 # A sum over no row is NULL, hence the zeros: one kind of row may have none.
 _USAGE = """
     SELECT date(at, 'unixepoch') AS day, agent, provider, model, count(*),

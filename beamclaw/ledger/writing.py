@@ -10,7 +10,7 @@ from beamclaw.contracts.budgets import Purse, Spent, session_purse
 from beamclaw.contracts.ledger_ops import EndRun
 from beamclaw.contracts.messages import ToolCall
 from beamclaw.ledger import statements as sql
-from beamclaw.ledger.memory import Child, Run, Session, Wait
+from beamclaw.ledger.memory import Child, Run, Session, Wait, Worked
 from beamclaw.storage import Connection
 
 
@@ -39,6 +39,8 @@ class Writing:
     grants: list[Any] = attrs.field(factory=list[Any])
     children: dict[str, Child] = attrs.field(factory=dict[str, Child])
     spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
+    # Time of runs, by number; None: they are over.
+    work: dict[int, Worked | None] = attrs.field(factory=dict[int, Worked | None])
     # Deleted in this transaction, their keys free for others; and changed ones.
     dropped: list[Session] = attrs.field(factory=list[Session])
     changed: dict[int, Session] = attrs.field(factory=dict[int, Session])
@@ -74,6 +76,7 @@ class Writing:
             (sql.PUT_CHILDREN, shared, _child_rows(self.children.values())),
             (sql.PUT_SPENT, shared, _spent_rows(self.spent)),
             (sql.PUT_WARNINGS, shared, self.warned),
+            (sql.PUT_WORK, shared, _work_rows(self.work)),
         )
         # First, because the key of one may be another's by the end.
         for session in self.dropped:
@@ -85,18 +88,24 @@ class Writing:
         for statement, common, rows in tables:
             if rows:
                 statement.write(connection, common, rows)
-        for command in self.told:
-            connection.execute(sql.DROP_COMMAND, (command,))
-        for run_id, of_session in zip(
-            self.forgotten[::2], self.forgotten[1::2], strict=True
-        ):
-            connection.execute(sql.FORGET_ABOUT, (run_id, of_session))
+        self._forget(connection)
         for session in self.changed.values():
             _change(connection, shared, session)
         for place in self.unsnapped:
             connection.execute(sql.FORGET_SNAPSHOTS, (*shared, *place))
         if self.settled:
             self._settle(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        for run, worked in self.work.items():
+            if worked is None:
+                connection.execute(sql.DROP_WORK, (run,))
+        for command in self.told:
+            connection.execute(sql.DROP_COMMAND, (command,))
+        for run_id, of_session in zip(
+            self.forgotten[::2], self.forgotten[1::2], strict=True
+        ):
+            connection.execute(sql.FORGET_ABOUT, (run_id, of_session))
 
     def _settle(self, connection: Connection) -> None:
         changed = sql.SETTLE_USAGE.write(connection, (), self.settled)
@@ -188,5 +197,13 @@ def _child_rows(children: Iterable[Child]) -> list[Any]:
 def _spent_rows(spent: Mapping[Purse, Spent]) -> list[Any]:
     rows: list[Any] = []
     for purse, sum_ in spent.items():
-        rows += (*purse, sum_.tokens, sum_.cost, sum_.calls)
+        rows += (*purse, sum_.tokens, sum_.cost, sum_.calls, sum_.ms)
+    return rows
+
+
+def _work_rows(work: Mapping[int, Worked | None]) -> list[Any]:
+    rows: list[Any] = []
+    for run, worked in work.items():
+        if worked is not None:
+            rows += (run, *attrs.astuple(worked))
     return rows

@@ -91,6 +91,7 @@ def closed(
             place=place,
             parent=turn.parent,
             spend=spend,
+            seconds=turn.own_seconds(turn.touched_at),
             tainted=transcript.tainted,
             trace=trace_of(turn),
         )

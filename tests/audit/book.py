@@ -32,6 +32,7 @@ TABLES = [
     "grants",
     "children",
     "commands",
+    "work",
 ]
 _SUMMARY = "[What was said before"
 _ANNOUNCED = ("[The sub-agent ", "[The session ", "[The command ")
@@ -82,6 +83,7 @@ class Book:
     grants: list[Row] = attrs.field(factory=list)
     children: list[Row] = attrs.field(factory=list)
     commands: list[Row] = attrs.field(factory=list)
+    work: list[Row] = attrs.field(factory=list)
     sums: list[Row] = attrs.field(factory=list)
     deleted: dict[str, int] = attrs.field(factory=dict)
     # Looked through for each of a thousand runs: by table and column, as long as it was.
@@ -213,6 +215,8 @@ def read(connection: sqlite3.Connection) -> Book:
     for row in tables["usage"]:
         run = runs.get(row["run"], {"run_id": "", "key": ""})
         row["run_id"], row["key"] = run["run_id"], run["key"]
+    for row in tables["work"]:
+        row["run_id"] = runs.get(row["run"], {"run_id": ""})["run_id"]
     # Where vectors or a probe are paid for nobody has said anything: no turn.
     tables["runs"] = [run for run in tables["runs"] if not _is_beside(run["key"])]
     deleted = {key: left[id_] for id_, key in gone.items() if not _is_beside(key)}

@@ -44,6 +44,13 @@ def most_in_a_day(connection: sqlite3.Connection) -> int:
     ).fetchone()[0]
 
 
+def longest_day(connection: sqlite3.Connection) -> int:
+    """Milliseconds out of the purse of a day, reservations included: of the longest."""
+    return connection.execute(
+        "SELECT coalesce(max(ms), 0) FROM spent WHERE scope = 'tenant'"
+    ).fetchone()[0]
+
+
 def was_deleted(connection: sqlite3.Connection, key: str) -> bool:
     """Whether a session of that key was deleted; what is known of it is erased."""
     return connection.execute(

@@ -181,6 +181,7 @@ def spent(calls: int, of_child: int = 0) -> list[Row]:
             "tokens": 15 * number,
             "cost": 2 * number,
             "calls": number,
+            "ms": 500 * number,
         }
         for (scope, key, day), number in purses.items()
     ]

@@ -98,6 +98,22 @@ def capped(known: Known) -> Iterator[str]:
 
 
 @rule
+def worked(known: Known) -> Iterator[str]:
+    """Time of turns that does not add up, or is reserved for one that is over."""
+    for book in [*(kill.book for kill in known.kills), known.book]:
+        for row in book.work:
+            run = book.run(row["run_id"])
+            if run is None or run["state"] != "running":
+                yield f"{row['run_id']}: time is reserved, and it is over"
+        days: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in book.spent:
+            days[row["day"]][row["scope"]] += row["ms"]
+        for day, ms in days.items():
+            if day and ms["tenant"] != ms["agent"]:
+                yield f"{day}: {ms['tenant']} ms of all, {ms['agent']} of its agents"
+
+
+@rule
 def settled(known: Known) -> Iterator[str]:
     """A reservation still open when its turn is over, or settled below the bill."""
     for row in known.book.usage:

@@ -694,6 +694,16 @@ def beyond_the_cap_at_the_kill(known: Known) -> None:
     known.kills[0].book.spent[2]["cost"] = 9
 
 
+@finds("worked")
+def time_of_an_agent_that_is_gone(known: Known) -> None:
+    known.book.spent[1]["ms"] -= 1
+
+
+@finds("worked")
+def time_that_is_reserved_for_ever(known: Known) -> None:
+    known.book.work.append({"run_id": "ra", "used": 0, "reserved": 1})
+
+
 @finds("settled")
 def never_settled(known: Known) -> None:
     known.book.usage[3]["settled_at"] = None

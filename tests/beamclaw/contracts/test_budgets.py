@@ -69,6 +69,8 @@ def test_the_purses_of_a_call() -> None:
         (Cap("agent", "cost", 8, "x"), True),
         (Cap("agent", "calls", 3, "x"), False),
         (Cap("agent", "calls", 2, "x"), True),
+        # A call is none of its business: a turn reserves its time itself.
+        (Cap("agent", "seconds", 0, "x"), False),
     ],
 )
 def test_a_cap_is_reached_when_the_next_call_could_go_beyond(
@@ -90,6 +92,19 @@ def test_a_cap_says_in_words_what_it_is() -> None:
     assert "today, all agents together may use $2.50 (limits.day.cost), $2.40" in words
 
 
+def test_time_is_said_in_seconds() -> None:
+    cap = Cap("agent", "seconds", 3_600_000, "limits.agent.seconds")
+    words = in_words(cap, Spent(ms=3_599_550), 0.0)
+    assert "may use 3,600 seconds (limits.agent.seconds), 3,599.6 are used" in words
+
+
+def test_a_call_costs_no_time_and_gives_none_back() -> None:
+    spent = Spent().worked(500).plus(Usage(1, 1), 2, 1).minus(Usage(1, 1), 2)
+    assert spent == Spent(calls=1, ms=500)
+    assert spent.of("seconds") == 500
+    assert spent.worked(-200).ms == 300
+
+
 def test_a_cap_of_a_conversation_is_never_free_again() -> None:
     cap = Cap("session", "tokens", 10, "limits.session.tokens")
     assert in_words(cap, Spent(), 0.0).endswith("A new conversation begins at nothing.")
@@ -99,6 +114,7 @@ COST = Cap("agent", "cost", 1_000_000, "limits.agent.cost")
 SOFT = attrs.evolve(COST, soft=True)
 TOKENS = Cap("agent", "tokens", 10, "limits.agent.tokens")
 CALLS = Cap("agent", "calls", 10, "limits.agent.calls")
+TIME = Cap("agent", "seconds", 10, "limits.agent.seconds")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +122,7 @@ CALLS = Cap("agent", "calls", 10, "limits.agent.calls")
     [
         ((), False),
         ((CALLS,), False),
+        ((TIME,), False),
         ((TOKENS, CALLS), False),
         ((SOFT, CALLS), False),
         ((SOFT, COST), True),

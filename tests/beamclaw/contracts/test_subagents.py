@@ -380,6 +380,18 @@ def test_a_person_and_a_sub_agent_may_be_waited_for_at_once():
     assert not turn.waits
 
 
+def test_what_a_sub_agent_has_worked_is_not_the_turns_own_time():
+    turn = turn_after(
+        (1, answered("a", "b")),
+        (2, spawned("a")),
+        (4, spawned("b")),
+        (10, over("a", Spend(seconds=5.0))),
+        (22, over("b", Spend(seconds=6.0))),
+    )
+    assert turn.busy_seconds(25.0) == 2 + 6.0 + 3
+    assert turn.own_seconds(25.0) == 2 + 3
+
+
 def test_the_depth_is_the_sessions_for_all_its_turns():
     state = Transcript()
     parent = attrs.evolve(PARENT, depth=3)

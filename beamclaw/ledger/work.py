@@ -1,0 +1,85 @@
+"""Rules for the time that turns work: an account for each run in progress.
+
+What a run has worked and what it may go on for stand in the sums of its purses, as what
+calls of models cost does. A cap holds without anybody who looks at a clock: a run reserves
+before it goes on, and ends when that is used up.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from beamclaw.contracts.budgets import (
+    MILLI,
+    Cap,
+    Spent,
+    in_words,
+    limits_time,
+    purses,
+)
+from beamclaw.contracts.ledger_errors import LedgerError, TimeReached
+from beamclaw.contracts.ledger_ops import EndRun, Work
+from beamclaw.ledger.memory import Run, Worked
+from beamclaw.ledger.step import Step
+
+
+def _work(step: Step, op: Work) -> None:
+    step.of_claim(op.run_id)
+    run = step.see(op.run_id)
+    if run.state != "running":
+        raise LedgerError(f"run {op.run_id} is not in progress")
+    before = step.worked(run) or Worked(run.epoch, op.agent, op.at)
+    if not before.reserved:  # what it has worked since is of now
+        before = Worked(run.epoch, op.agent, op.at, before.used)
+    used = _settle(step, before, op.used)
+    if op.reserve:
+        _reserve(step, op)
+    step.work[run.id] = Worked(run.epoch, op.agent, op.at, used, op.reserve)
+
+
+def over(step: Step, run: Run, op: EndRun) -> None:
+    """The run has ended: what it has worked is paid, and the account closed.
+
+    One that was refused before it had worked has none, and pays nothing.
+    """
+    before = step.worked(run)
+    if before is not None:
+        if not before.reserved:
+            before = Worked(run.epoch, before.agent, op.at, before.used)
+        _settle(step, before, int(op.seconds * MILLI))
+        step.work[run.id] = None
+
+
+def _settle(step: Step, before: Worked, used: int) -> int:
+    """Take what was reserved out of its purses, and put what was used in.
+
+    Less than before is what nobody can tell any more after a death, and stays paid.
+
+    Returns:
+        What was used in all.
+    """
+    used = max(used, before.used)
+    for purse in purses(before.agent, step.session.key, before.at):
+        spent = step.spent_out_of(purse)
+        step.spent[purse] = spent.worked(used - before.used - before.reserved)
+    return used
+
+
+def _reserve(step: Step, op: Work) -> None:
+    caps = limits_time(op.caps)
+    tightest: tuple[int, Cap, Spent] | None = None
+    for purse in purses(op.agent, step.session.key, op.at):
+        spent = step.spent_out_of(purse)
+        for left, cap in _left(purse.scope, spent, caps):
+            if tightest is None or left < tightest[0]:
+                tightest = left, cap, spent
+        step.spent[purse] = spent.worked(op.reserve)
+    if tightest is not None and tightest[0] < op.reserve:
+        left, cap, spent = tightest
+        raise TimeReached(in_words(cap, spent, op.at), cap, max(0, left))
+
+
+def _left(scope: str, spent: Spent, caps: Iterable[Cap]) -> Iterable[tuple[int, Cap]]:
+    return ((cap.limit - spent.ms, cap) for cap in caps if cap.scope == scope)
+
+
+RULES: Final[Mapping[type, Callable[[Step, Any], None]]] = {Work: _work}
