@@ -7,7 +7,7 @@ value, a factory or a name; no part imports another.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import tzinfo
 from functools import lru_cache, partial
-from typing import TypeVar, cast
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -39,7 +39,7 @@ from beamclaw.config.schema import AgentBudgetConfig, BudgetConfig, over, own_of
 from beamclaw.config.watching import watch_file
 from beamclaw.config.writing.writer import default_file
 from beamclaw.contracts import databases, names
-from beamclaw.contracts.budgets import MICRO, Cap, Measure, Price, Scope
+from beamclaw.contracts.budgets import MICRO, MILLI, Cap, Measure, Price, Scope
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import SetIntake as StopGateway
@@ -472,13 +472,22 @@ def _caps_of(
 ) -> Iterator[Cap]:
     """The caps of a budget, each by the key that says it."""
     held = over(node, own)
-    for measure, unit in (("tokens", 1), ("cost", MICRO), ("calls", 1)):
+    for measure, unit in _MEASURES.items():
         limit = getattr(held, measure)
         mine = getattr(own, measure, None) is not None
         if limit is not None:
             name = f"{own_key if mine else key}.{measure}"
             soft = not mine and node.unpriced == "free" and measure == "cost"
-            yield Cap(scope, cast("Measure", measure), round(limit * unit), name, soft)
+            yield Cap(scope, measure, round(limit * unit), name, soft)
+
+
+# Each with what its ledger counts for one of the configuration's.
+_MEASURES: Final[Mapping[Measure, int]] = {
+    "tokens": 1,
+    "cost": MICRO,
+    "calls": 1,
+    "seconds": MILLI,
+}
 
 
 def turn_limits_of(config: Config, agent: str) -> TurnLimits:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from beamclaw.cli import tree as drawing
 from beamclaw.cli.question import visible
 from beamclaw.cli.screen import width_of
-from beamclaw.cli.status import duration, money
+from beamclaw.cli.status import duration, money, of_measure
 
 Found = Mapping[str, Any]
 # Columns that a cell keeps when a table is too wide.
@@ -245,7 +245,7 @@ def limits(found: Found, width: int) -> Iterator[str]:
 
 
 def _cap(cap: Found) -> tuple[object, ...]:
-    show = money if cap["measure"] == "cost" else "{:,}".format
+    show = of_measure(cap["measure"])
     return cap["name"], cap["key"] or "all", show(cap["used"]), show(cap["limit"])
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -113,7 +113,7 @@ def _limits(figures: Mapping[str, Any]) -> Iterator[str]:
         f"{counted(spent['calls'], 'call')} of a model"
     )
     for cap in figures["caps"]:
-        show = money if cap["measure"] == "cost" else "{:,}".format
+        show = of_measure(cap["measure"])
         whose = f" of {cap['key']}" if cap["key"] else ""
         share = f" ({cap['used'] * 100 // cap['limit']} %)" if cap["limit"] else ""
         yield (
@@ -131,6 +131,17 @@ def _commands(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"commands after words of strangers: {figures['untrusted']}"
     for words in figures["missing"]:
         yield f"missing: {words}"
+
+
+def of_measure(measure: str) -> Callable[[int], str]:
+    """How figures of a cap are shown."""
+    if measure == "seconds":
+        return _worked
+    return money if measure == "cost" else "{:,}".format
+
+
+def _worked(ms: int) -> str:
+    return duration(ms / 1_000)
 
 
 def money(micro: int) -> str:

@@ -127,6 +127,7 @@ POINTS: Final[Mapping[str, str]] = {
     "run.act": "a call that concerns sessions is written down, with all that it means",
     "run.budget": "a run ends because its next call would be too dear",
     "run.retry": "a failed call of the model is written down, before the next one",
+    "run.reserve-time": "a run is about to reserve time to go on for",
     "run.reserve-summary": "a summary is about to be asked for",
     "run.expire": "nobody has answered in time",
     "run.steered": "the session hears which messages are in the journal",

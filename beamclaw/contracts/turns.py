@@ -1,5 +1,6 @@
 """The limits of one turn."""
 
+from beamclaw.contracts.budgets import Cap
 from beamclaw.values import frozen
 
 
@@ -19,6 +20,8 @@ class TurnLimits:
             tool allows that at all.
         wait_seconds: Time that a person has to answer a question.
         clear_seconds: Time that a tool has to say whether a person has to be asked.
+        short: The cap that leaves no more *seconds* than these; None: they are the
+            turn's own.
         cost: Millionths of a dollar that its calls of models may cost; None: no limit.
     """
 
@@ -32,3 +35,4 @@ class TurnLimits:
     wait_seconds: float
     cost: int | None = None
     clear_seconds: float = 30.0
+    short: Cap | None = None

@@ -27,9 +27,10 @@ from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs import client_tools
 from beamclaw.runs.answer import Answer
 from beamclaw.runs.bill import Bill
+from beamclaw.runs.hours import Hours
 from beamclaw.runs.model_call import ModelCall, OutOfTimeError
 from beamclaw.runs.record import Record
-from beamclaw.runs.turn import beyond, out_of_time, unpriced, with_instructions
+from beamclaw.runs.turn import beyond, unpriced, with_instructions
 from beamclaw.runs.turn_steps import Ask
 from beamclaw.runs.wiring import Wiring
 
@@ -44,7 +45,7 @@ class Asking:
     wiring: Wiring
     record: Record
     definition: AgentDefinition
-    limits: TurnLimits
+    hours: Hours
     # Tokens of the system's words, and of what the client has brought; and the bound for
     # both together.
     _system: int = attrs.field(init=False, default=0)
@@ -68,6 +69,11 @@ class Asking:
             self._around = tokens.MESSAGE_OVERHEAD + tokens.most_of_text(system)
         self._brought = client_tools.size(params)
         self._around += client_tools.most(params)
+
+    @property
+    def limits(self) -> TurnLimits:
+        """Of the turn, as it stands."""
+        return self.hours.limits(self.record.turn)
 
     @property
     def target(self) -> tuple[str, str]:
@@ -290,7 +296,8 @@ class Asking:
         """How long the turn may still take, also if somebody has just set the clock."""
         record = self.record
         record.look_at_clock()
-        return max(0.0, self.limits.seconds - record.turn.busy_seconds(record.now()))
+        turn = record.turn
+        return max(0.0, self.hours.seconds(turn) - turn.busy_seconds(record.now()))
 
     def _cut(self, answer: Answer) -> None:
         """The turn is over in the middle of an answer; what was said of it stays.
@@ -300,7 +307,7 @@ class Asking:
         """
         spent = self._bound if answer.unclear else Usage()
         self._answered(answer, "error", spent)
-        note = out_of_time(self.record.turn, self.limits)
+        note = self.hours.note(self.record.turn, self.record.now())
         self.record.end("limited", "limit", note=note)
 
     def outgoing(self, attempt: int) -> str:

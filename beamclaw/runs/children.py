@@ -52,8 +52,8 @@ from beamclaw.contracts.subagents import (
 from beamclaw.contracts.toolbox import Toolbox
 from beamclaw.contracts.tools import CallOutcome, ToolFailed
 from beamclaw.contracts.transcript import Transcript
-from beamclaw.contracts.turns import TurnLimits
 from beamclaw.runs.allowances import carve
+from beamclaw.runs.hours import Hours
 from beamclaw.runs.orders import call_key, crashed, order_of
 from beamclaw.runs.record import Record
 from beamclaw.runs.turn_steps import Act, Conclude
@@ -73,7 +73,7 @@ class Children:
         wiring: What all runs share.
         record: The run's.
         definition: Its agent.
-        limits: Its own.
+        hours: How far its own turn may go.
         toolbox: What it has of tools; those that are done with sessions it does here.
     """
 
@@ -82,13 +82,13 @@ class Children:
         wiring: Wiring,
         record: Record,
         definition: AgentDefinition,
-        limits: TurnLimits,
+        hours: Hours,
         toolbox: Callable[[], Toolbox],
     ) -> None:
         self._wiring = wiring
         self._record = record
         self._agent = definition.id
-        self._limits = limits
+        self._hours = hours
         self._toolbox = toolbox
 
     @property
@@ -156,7 +156,8 @@ class Children:
         _check(None if request.task.strip() else "there is no task")
         _check(may_spawn(wiring.subagents, self._asker(), agent))
         share = wiring.subagents.share
-        allowance = carve(turn, self._limits, request, share, record.now())
+        limits = self._hours.limits(turn)
+        allowance = carve(turn, limits, request, share, record.now())
         if isinstance(allowance, str):
             raise Refused(allowance)
         context: tuple[Message, ...] = ()

@@ -8,6 +8,7 @@ import trio
 import supervision
 from beamclaw.contracts import ledger, names, news, waits
 from beamclaw.contracts.announcements import Place
+from beamclaw.contracts.budgets import MILLI
 from beamclaw.contracts.clock import Clock
 from beamclaw.contracts.ends import concerned, end_run, run_over, trace_of
 from beamclaw.contracts.journal import (
@@ -17,8 +18,8 @@ from beamclaw.contracts.journal import (
     ToolBegun,
     ToolEnded,
 )
-from beamclaw.contracts.ledger_errors import LedgerError
-from beamclaw.contracts.ledger_ops import Op
+from beamclaw.contracts.ledger_errors import LedgerError, TimeReached
+from beamclaw.contracts.ledger_ops import Op, Work
 from beamclaw.contracts.ledger_rows import Outcome
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
@@ -36,6 +37,7 @@ from beamclaw.contracts.snapshots import Keep
 from beamclaw.contracts.transcript import Transcript
 from beamclaw.contracts.written import tell_written
 from beamclaw.runs.draft import Draft
+from beamclaw.runs.hours import AT_ONCE, LEAST, Hours
 from beamclaw.runs.wiring import Wiring
 from beamclaw.values import frozen
 
@@ -56,6 +58,7 @@ class Record:
         key: Of its session.
         progress: What others see of it.
         ended: Set when the end is drafted.
+        hours: How long it may work; None: it has not come to work yet.
     """
 
     def __init__(self, wiring: Wiring, order: RunOrder) -> None:
@@ -63,6 +66,7 @@ class Record:
         self.key = order.session_key
         self.progress = order.progress
         self.ended: RunEnded | None = None
+        self.hours: Hours | None = None
         self._wiring = wiring
         self._claim = order.claim
         self._ledger = names.of_tenant(order.tenant, "ledger")
@@ -181,6 +185,7 @@ class Record:
             place=Place(self._wiring.tenant, self.key),
             parent=turn.parent,
             spend=turn.spent(at),
+            seconds=turn.own_seconds(at),
             tainted=self.state.tainted,
             trace=trace_of(turn),
         )
@@ -213,14 +218,8 @@ class Record:
         draft, progress = self._draft, self.progress
         if not draft.events:
             return
-        commit = ledger.Commit(
-            claim=self._claim,
-            session_key=self.key,
-            expected_seq=progress.transcript.seq,
-            events=tuple(draft.events),
-            ops=tuple(draft.ops),
-        )
-        await supervision.call(self._ledger, commit, timeout=None)
+        after = progress.transcript.seq
+        await self._write(draft)
         progress.transcript = draft.state
         self._keep(draft.state)
         tell_written(
@@ -228,7 +227,7 @@ class Record:
             self._claim.tenant,
             self.key,
             draft.events,
-            after=commit.expected_seq or 0,
+            after=after,
         )
         self._draft = Draft(self.id, draft.state)
         for do in self._afterwards:
@@ -238,6 +237,56 @@ class Record:
             progress.ended = self.ended
             self._wiring.flusher.publish(progress)
             self.publish(self.ended)
+
+    async def reserve_time(self) -> None:
+        """Have time to go on for, if what was reserved is used up.
+
+        The draft stays one. Where nothing is left of a cap the turn's limit says so.
+        """
+        self.look_at_clock()
+        hours, turn, now = self.hours, self.turn, self.now()
+        if hours is None or not hours.due(turn, now):
+            return
+        try:
+            with point("run.reserve-time"):
+                await self._write(None)
+        except TimeReached as reached:
+            hours.end(turn, now, reached.cap)
+
+    async def _write(self, draft: Draft | None) -> None:
+        """Commit *draft*, or nothing but time, with as much of that as there is."""
+        reached: TimeReached | None = None
+        while True:
+            work = self._work(draft, reached)
+            commit = ledger.Commit(
+                claim=self._claim,
+                session_key=self.key,
+                expected_seq=self.progress.transcript.seq,
+                events=() if draft is None else tuple(draft.events),
+                ops=(*(() if draft is None else draft.ops), *work),
+            )
+            try:
+                await supervision.call(self._ledger, commit, timeout=None)
+            except TimeReached as refused:
+                if refused.left < LEAST * MILLI:
+                    raise
+                reached = refused
+            else:
+                for each in work:
+                    assert self.hours is not None
+                    self.hours.keep(each, None if reached is None else reached.cap)
+                return
+
+    def _work(
+        self, draft: Draft | None, reached: TimeReached | None
+    ) -> tuple[Work, ...]:
+        if self.hours is None:
+            return ()
+        left = AT_ONCE if reached is None else reached.left / MILLI
+        if draft is None:
+            return (self.hours.more(self.turn, self.now(), left),)
+        work = self.hours.work(draft.state.turn, draft.ops, self.now(), left)
+        return () if work is None else (work,)
 
     def _keep(self, state: Transcript) -> None:
         """In a long turn a snapshot becomes due in its middle, too."""

@@ -7,6 +7,7 @@ are processes of their own: a successor finds those that live.
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import Final, assert_never
 
 import supervision
@@ -27,6 +28,7 @@ from beamclaw.runs.calls import Calls
 from beamclaw.runs.children import Children
 from beamclaw.runs.clearing import Clearings
 from beamclaw.runs.compaction import compact
+from beamclaw.runs.hours import Hours
 from beamclaw.runs.persons import Persons, TakeMessages
 from beamclaw.runs.record import Failure, Record
 from beamclaw.runs.turn import decide
@@ -123,22 +125,30 @@ class _Run:
         turn = record.turn
         allowance = None if turn.parent is None else turn.parent.allowance
         limits = wiring.limits_of(definition.id)
-        self._limits = within(limits, allowance, turn.params.seconds)
+        limits = within(limits, allowance, turn.params.seconds)
+        self._hours = record.hours = Hours(
+            run_id=record.id,
+            agent=definition.id,
+            full=limits,
+            caps=partial(wiring.caps, definition.id),
+        )
         self._record = record
-        self._alerts = Alerts(wiring, record, self._limits, before)
+        self._alerts = Alerts(wiring, record, limits, before)
         self._system = definition.system
-        self._asking = Asking(wiring, record, definition, self._limits)
+        self._asking = Asking(wiring, record, definition, self._hours)
         toolbox = self._asking.toolbox
         self._calls = Calls(wiring, record, definition, toolbox)
-        self._clearings = Clearings(toolbox, self._limits.clear_seconds)
+        self._clearings = Clearings(toolbox, limits.clear_seconds)
         self._persons = Persons(wiring, record, definition.id)
-        self._children = Children(wiring, record, definition, self._limits, toolbox)
+        self._children = Children(wiring, record, definition, self._hours, toolbox)
         self._order = order
 
     async def work(self) -> None:
         self._find()
         while True:
             await self._look_up()
+            if self._record.ended is None:
+                await self._record.reserve_time()
             step = self._plan()
             try:
                 with point("run.commit"):
@@ -200,7 +210,7 @@ class _Run:
             steps = decide(
                 record.state,
                 now=record.now(),
-                limits=self._limits,
+                limits=self._hours.limits(record.turn),
                 window=self._asking.window(),
                 system=self._system,
                 tools=toolbox.specs,
@@ -279,7 +289,7 @@ class _Run:
         # While it waits for somebody its clock stands: no time brings it to its limit.
         goes = turn.waiting_since is None
         if goes and (self._calls.running or isinstance(step, Linger)):
-            due.append(self._limits.seconds - turn.busy_seconds(now))
+            due.append(self._hours.seconds(turn) - turn.busy_seconds(now))
             due.append(self._alerts.seconds_left())
         return max(0.0, min(due)) if due else None
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from beamclaw.contracts import context
 from beamclaw.contracts.approvals import Clearance
-from beamclaw.contracts.budgets import dollars
+from beamclaw.contracts.budgets import Cap, Spent, dollars, in_words
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.conversation import Conversation
 from beamclaw.contracts.messages import Usage, said
@@ -122,7 +122,7 @@ def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish
     if turn.depth and turn.open_children:
         if turn.busy_seconds(now) < limits.seconds:
             return Linger()
-        note = out_of_time(turn, limits)
+        note = out_of_time(turn, limits, now)
         return Finish(outcome="limited", stop_reason="limit", note=note)
     reason = turn.stop_reason or "stop"
     return Finish(outcome="ok", stop_reason="stop" if turn.last else reason)
@@ -184,7 +184,7 @@ def _reached(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
         if figure >= limit:
             return _words(limit, what, f"limits.turn.{key}")
     if turn.busy_seconds(now) >= limits.seconds:
-        return out_of_time(turn, limits)
+        return out_of_time(turn, limits, now)
     times, tools = _repeated(turn.done)
     if times >= limits.repeats:
         calls = "call" if len(tools) == 1 else "calls"
@@ -205,12 +205,23 @@ def _words(limit: float, what: str, where: str) -> str:
     )
 
 
-def out_of_time(turn: OpenTurn, limits: TurnLimits) -> str:
+def out_of_time(turn: OpenTurn, limits: TurnLimits, now: float) -> str:
     """That the turn has taken as long as it may, and who said so."""
+    if limits.short is not None:
+        # It had all that was left.
+        return in_words(limits.short, Spent(ms=limits.short.limit), now)
     asked = turn.params.seconds
     by_client = asked is not None and asked <= limits.seconds
     where = "as was asked for with the message" if by_client else "limits.turn.seconds"
     return _words(limits.seconds, "seconds", where)
+
+
+def too_long_at_once(seconds: float, cap: Cap) -> str:
+    """That a call of a model has taken all the time that is reserved for one."""
+    return (
+        f"I stopped: where time is limited ({cap.name}), a call of the model may take "
+        f"{seconds:,.10g} seconds. {_GO_ON}"
+    )
 
 
 def beyond(turn: OpenTurn, limits: TurnLimits, bound: Usage, cost: int) -> str:

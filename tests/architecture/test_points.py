@@ -69,7 +69,7 @@ EXEMPT: dict[str, str] = {
     "beamclaw/providers/permits.py:_ask": "a refusal: no leave was given",
     "beamclaw/providers/permits.py:_turn_away": "a refusal: no leave was given",
     "beamclaw/runs/alerts.py:tell": "a list that is shorter then: the log has it",
-    "beamclaw/runs/record.py:commit": "what all commits of a run go through",
+    "beamclaw/runs/record.py:_write": "what all commits of a run go through",
     "beamclaw/sessions/journal.py:_write": "what all commits of a session go through",
     "beamclaw/sessions/door.py:handle_call": "a refusal: nothing was begun",
     "beamclaw/service/server.py:_lives": "changes nothing: whether the disk works",

@@ -67,6 +67,18 @@ SOFT = Cap("tenant", "cost", 50_000_000, "limits.day.cost", soft=True)
             "b",
             [Cap("agent", "tokens", 5, "limits.agent.tokens")],
         ),
+        (
+            LimitsConfig(
+                day=BudgetConfig(seconds=0.5), session=BudgetConfig(seconds=60.0)
+            ),
+            {"day": AgentBudgetConfig(seconds=3_600.0)},
+            "main",
+            [
+                Cap("tenant", "seconds", 500, "limits.day.seconds"),
+                Cap("agent", "seconds", 3_600_000, "agents.main.limits.day.seconds"),
+                Cap("session", "seconds", 60_000, "limits.session.seconds"),
+            ],
+        ),
         # An agent that the configuration does not know any more.
         (LimitsConfig(), {}, "gone", [SOFT]),
     ],

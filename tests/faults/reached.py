@@ -147,7 +147,7 @@ REACHED: Mapping[str, tuple[str, ...]] = {
     ),
     "leave-for-good": ("run.clear",),
     "leave-taken-back": ("grant.revoke",),
-    "changed-since": ("tool.clear",),
+    "changed-since": ("tool.clear", "run.reserve-time"),
     "nobody-answers": ("run.expire",),
     "tool-too-slow": ("run.drop-call",),
     "command": (

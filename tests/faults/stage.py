@@ -85,7 +85,7 @@ providers:
 agents:
   main: {{model: openai/large}}
   careful: {{model: openai/large}}
-  wary: {{model: openai/large}}
+  wary: {{model: openai/large, limits: {{day: {{seconds: 86400}}}}}}
   editor: {{model: openai/large}}
   chief: {{model: openai/large, hand_over: [main]}}
   small: {{model: openai/small}}

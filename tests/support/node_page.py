@@ -91,7 +91,11 @@ async def opened(
     config = folder / "beamclaw.yaml"
     config.write_text(
         json.dumps(
-            {"providers": {"demo": demo}, "agents": {"main": {"model": "demo/demo"}}}
+            {
+                "providers": {"demo": demo},
+                "agents": {"main": {"model": "demo/demo"}},
+                "limits": {"day": {"seconds": 86_400}},
+            }
         )
     )
     options = ("--config", str(config))

@@ -63,7 +63,7 @@ class SubagentLimitsConfig:
 
 @frozen(kw_only=True)
 class BudgetConfig:
-    """How much may be spent on models. What is not set has no limit."""
+    """How much may be spent on models, and how long. What is not set has no limit."""
 
     tokens: Count | None = key(None, "Tokens read and written.")
     cost: Wait | None = key(
@@ -71,6 +71,11 @@ class BudgetConfig:
         "Dollars, by the prices of the models.",
     )
     calls: Count | None = key(None, "Calls of a model.")
+    seconds: Seconds | None = key(
+        None,
+        "Seconds that turns work, those of sub-agents on their own; waits for a person\n"
+        "do not count.",
+    )
     unpriced: Literal["refuse", "free"] = key(
         "refuse",
         "What to do, where dollars are limited, with a model whose price is not known:\n"
@@ -116,6 +121,7 @@ class AgentBudgetConfig:
     tokens: Count | None = key(None, "Tokens read and written.")
     cost: Wait | None = key(None, "Dollars.")
     calls: Count | None = key(None, "Calls of a model.")
+    seconds: Seconds | None = key(None, "Seconds that turns work.")
 
 
 @frozen(kw_only=True)

@@ -3,11 +3,13 @@
 import { bars } from "./chart.js";
 import { h, put } from "./dom.js";
 import { figure, table, unseen } from "./parts.js";
-import { count, money, short } from "./words.js";
+import { count, duration, money, short } from "./words.js";
 
 const RANGES = { "7d": "7 days", "30d": "30 days", "90d": "90 days" };
 const MICRO = 1e6;
 const TOP = 20;
+// What a cap counts of other things than tokens and calls: millionths of a dollar, and milliseconds.
+const OF_MEASURE = { cost: (value) => money(value / MICRO), seconds: (value) => duration(value / 1000) };
 
 export function open(main, context) {
   const { wire } = context;
@@ -73,7 +75,7 @@ function dates(first, last) {
 function caps(limits) {
   if (limits.unavailable) return h("p", { class: "bad" }, limits.unavailable);
   const shown = limits.caps.map((cap) => {
-    const words = cap.measure.includes("cost") || cap.measure.includes("usd") || cap.measure.includes("dollar") ? (value) => money(value / MICRO) : count;
+    const words = OF_MEASURE[cap.measure] ?? count;
     const share = cap.limit ? cap.used / cap.limit : 0;
     const name = `${cap.name}${cap.key ? `, ${cap.key}` : ""}`;
     return h(

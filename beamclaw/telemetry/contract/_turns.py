@@ -163,7 +163,9 @@ TURNS: Final = (
         "warning",
         "A cap is nearly reached; once for each cap and day, or conversation.",
         {
-            "used": Measure(doc="tokens, calls or millionths of a dollar"),
+            "used": Measure(
+                doc="tokens, calls, millionths of a dollar or milliseconds"
+            ),
             "limit": Measure(doc="the same"),
         },
         {

@@ -4,7 +4,7 @@ import pytest
 
 from beamclaw.cli.answer import Answer, Show
 from beamclaw.cli.screen import rows_of, width_of
-from beamclaw.cli.status import duration
+from beamclaw.cli.status import duration, of_measure
 
 
 def delta(text, offset=0, attempt=1):
@@ -140,3 +140,16 @@ def test_how_wide_a_text_is():
 )
 def test_a_duration_for_people(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("measure", "figure", "words"),
+    [
+        ("cost", 2_500_000, "$2.50"),
+        ("seconds", 245_900, "4 min 5 s"),
+        ("tokens", 1_000, "1,000"),
+        ("calls", 3, "3"),
+    ],
+)
+def test_a_figure_of_a_cap_for_people(measure, figure, words):
+    assert of_measure(measure)(figure) == words

@@ -1,7 +1,7 @@
 """One tenant in this process: real ledger, sessions and runs, a scripted model."""
 
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -237,7 +237,7 @@ async def _tenant(
     idle_seconds: float = 300.0,
     max_awake: int = 100,
     turn_limits: TurnLimits = TURN_LIMITS,
-    caps: tuple[Cap, ...] = (),
+    caps: Sequence[Cap] = (),
     window: int = 1_000_000,
     prices: Price | None = PRICE,
     fallbacks: Chain = (),
@@ -275,7 +275,7 @@ async def _tenant(
         keys={"test": 1},
         max_output=lambda provider, model: MAX_OUTPUT,
         price=lambda provider, model: prices,
-        caps=lambda agent: caps,
+        caps=lambda agent: tuple(caps),
         window=lambda provider, model: window,
         keep_tokens=100,
         summary_seconds=60.0,
@@ -341,7 +341,7 @@ async def _tenant(
             partial(
                 limits.LimitsServer,
                 "default",
-                caps=lambda agent: caps,
+                caps=lambda agent: tuple(caps),
                 warn_at=lambda: 0.8,
                 outside=outside,
             ),

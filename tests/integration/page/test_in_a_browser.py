@@ -274,6 +274,7 @@ async def test_every_view_shows_what_there_is(tmp_path: Path):
         await page.until("Transcript")
         await view(page, "spending", "By model")
         await page.until("demo/demo")
+        await page.until("of 1 d 0 h")
         await view(page, "health", "Loop is late by")
         await until_true(page, "document.querySelectorAll('.chart .path').length >= 6")
         await page.until("Providers Provider State")
