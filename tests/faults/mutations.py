@@ -173,12 +173,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="runs/record.py",
         edits=(
             (
-                """        await supervision.call(self._ledger, commit, timeout=None)
+                """        await self._write(draft)
 """,
                 """        if self.ended is not None:
             self.publish(self.ended)
             await trio.sleep(0.01)
-        await supervision.call(self._ledger, commit, timeout=None)
+        await self._write(draft)
 """,
             ),
             ("import supervision\n", "import supervision\nimport trio\n"),
@@ -356,6 +356,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         simulation=("--seeds", "0..200", "--jobs", "2"),
         matrix=("budget run.budget.after 1",),
         kill=True,
+    ),
+    Mutation(
+        id="no-caps-of-time",
+        file="ledger/work.py",
+        edits=(
+            (
+                """    if tightest is not None and tightest[0] < op.reserve:
+""",
+                """    if tightest is not None and not op.reserve:
+""",
+            ),
+        ),
+        breaks="whatever a turn wants to go on for it gets",
+        simulation=("--seeds", "0..40", "--jobs", "2"),
     ),
     Mutation(
         id="clock-moves-turns",

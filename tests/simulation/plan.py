@@ -89,6 +89,8 @@ HTTP_SHARE = 1 / 3
 INDEXED_SHARE = 0.6
 # Worlds in which turns have little time.
 PRESSED_SHARE = 0.08
+# Those in which all may only work for so long in a day.
+RATIONED_SHARE = 0.08
 # Worlds with files and commands; what the model is told of them needs room.
 WORK_SHARE = 0.4
 CHANGES = ("write", "edit", "apply_patch")
@@ -255,6 +257,7 @@ class Plan:
         turn_seconds: How long a turn may take; None: as long as it likes.
         kin: The agents have others work for them, and write to them; None: only what
             stands in single wishes.
+        day_seconds: How long all may work in a day.
     """
 
     seed: int
@@ -285,6 +288,7 @@ class Plan:
     day_tokens: int | None = None
     turn_seconds: float | None = None
     kin: Kin | None = None
+    day_seconds: float | None = None
 
     @property
     def says(self) -> dict[str, Say]:
@@ -351,6 +355,7 @@ def plan(seed: int) -> Plan:
         idle_minutes=rng.choice((0.01, 5.0, 60.0)) if rng.random() < 0.15 else None,
         daily=daily,
         turn_seconds=_pressed(stream(seed, "time")),
+        day_seconds=_rationed(stream(seed, "day")),
     )
     planned = _indexed(stream(seed, "vectors"), planned)
     planned = _working(stream(seed, "work"), planned)
@@ -376,6 +381,11 @@ def _keeping(rng: random.Random, planned: Plan) -> Plan:
 
 def _pressed(rng: random.Random) -> float | None:
     return rng.choice((0.2, 2.0, 30.0)) if rng.random() < PRESSED_SHARE else None
+
+
+def _rationed(rng: random.Random) -> float | None:
+    """Less than one call may take, or enough for a few at once."""
+    return rng.choice((5.0, 60.0, 4_000.0)) if rng.random() < RATIONED_SHARE else None
 
 
 def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:

@@ -124,6 +124,8 @@ class Seen:
             yield Cap("session", "tokens", self.plan.session_tokens)
         if self.plan.day_tokens is not None:
             yield Cap("tenant", "tokens", self.plan.day_tokens)
+        if self.plan.day_seconds is not None:
+            yield Cap("tenant", "ms", round(self.plan.day_seconds * 1_000))
         family = self.plan.kin
         if family is not None and family.session_cost is not None:
             yield Cap("session", "cost", family.session_cost)

@@ -132,6 +132,7 @@ def test_the_plans_hold_everything_that_can_happen() -> None:
     assert {texts.base64 for texts in wanted} == {True, False}
     assert any(texts.leaves is not None for texts in wanted)
     assert any(each.day_tokens for each in plans)
+    assert {each.day_seconds for each in plans} == {None, 5.0, 60.0, 4_000.0}
 
 
 def test_worlds_with_kin_hold_all_that_kin_can_do() -> None:

@@ -349,6 +349,9 @@ class World:
         cap = self.plan.day_tokens
         if cap is not None and (spent := look.most_in_a_day(self._ledger())) > cap:
             self.found.append(f"capped: {spent} tokens in a day, the cap is {cap}")
+        worked, most = look.longest_day(self._ledger()), self.plan.day_seconds
+        if most is not None and worked > most * 1_000:
+            self.found.append(f"capped: {worked} ms in a day, the cap is {most} s")
 
     def _tool_begun(self, order: Order) -> None:
         """A tool begins only after its intent is in the ledger."""
@@ -493,7 +496,11 @@ def configuration(planned: Plan, data: Path) -> Config:
             keep_tokens=200,
         ),
         limits=LimitsConfig(
-            day=BudgetConfig(tokens=planned.day_tokens, cost=dollars(family.day_cost)),
+            day=BudgetConfig(
+                tokens=planned.day_tokens,
+                cost=dollars(family.day_cost),
+                seconds=planned.day_seconds,
+            ),
             session=BudgetConfig(
                 tokens=planned.session_tokens, cost=dollars(family.session_cost)
             ),
