@@ -74,8 +74,7 @@ class Cap:
     """No more than *limit* out of the purses of this scope; *name* is its key in words.
 
     *limit* is tokens, calls, millionths of a dollar or milliseconds. For a *soft* one of
-    money, a model whose price is not known is free; another one
-    refuses it.
+    money, a model whose price is not known is free; another one refuses it.
     """
 
     scope: Scope

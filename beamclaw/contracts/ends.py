@@ -30,8 +30,9 @@ def end_run(
 ) -> EndRun:
     """*end*, of a turn in *place*, as it is kept; *at* in seconds since the epoch.
 
-    *seconds*: how long the turn has worked itself. Where *parent* wants that, the result is announced to it in the same commit.
-    *tainted*: words of strangers are in the conversation; *trace*: the turn's.
+    Where *parent* wants that, the result is announced to it in the same commit.
+    *seconds*: how long the turn has worked itself; *tainted*: words of strangers are in
+    the conversation; *trace*: the turn's.
     """
     message = None if parent is None else announced(end, parent, place, spend, trace)
     if message is not None:
