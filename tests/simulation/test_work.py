@@ -18,7 +18,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.work import FileWorker, NodeDiedError
 from tests.simulation.world import play
 
-AT_WORK = 125  # a seed with deaths, changes of files, and commands
+AT_WORK = 7  # a seed with deaths, changes of files, and commands
 STEPS = ("file.receipt", "file.rename", "file.close")
 
 
