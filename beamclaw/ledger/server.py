@@ -9,6 +9,7 @@ until there is room: who has it in hand has worked for it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_args
@@ -329,16 +330,18 @@ class LedgerServer(supervision.Server):
     def _open_writes(self) -> Writes[Job]:
         private_folder(self._path.parent)
         self._mended = is_pending(self._path)
-        connection = open_database(
-            self._path, LEDGER, self._opens, cache_bytes=self._cache_bytes
-        )
-        try:
+        with ExitStack() as undo:
+            connection = open_database(
+                self._path, LEDGER, self._opens, cache_bytes=self._cache_bytes
+            )
+            undo.callback(connection.close)
+            guard = open_guard(self._path, self._opens)
+            undo.pop_all()
+            undo.callback(guard.close)  # last, as in Writes
+            undo.callback(connection.close)
             with in_words(self._path, LEDGER.what):
                 own(connection, self._tenant, self._epoch)
-            guard = open_guard(self._path, self._opens)
-        except BaseException:
-            connection.close()
-            raise
+            undo.pop_all()
         self._book = LedgerBook(
             connection,
             self._tenant,

@@ -133,8 +133,12 @@ def _open(
     # Its -wal and -shm get the permissions of the file itself.
     os.close(private_file(path, os.O_RDWR))
     pending = is_pending(path)
-    connection = connect(uri_of(path, "rw"))
+    # Should the log not be got onto the disk, it must not be worked into the file by
+    # whoever closes last: so that is this one, which cannot.
+    guard = open_guard(path, connect) if pending else None
+    connection = None
     try:
+        connection = connect(uri_of(path, "rw"))
         _use_log(connection, path)
         # Full: the log is synced at each commit, which is what makes it durable.
         set_pragmas(
@@ -161,8 +165,12 @@ def _open(
             # So that the file itself says its version, not only the log beside it.
             _work_in(connection, path)
     except BaseException:
-        connection.close()
+        if connection is not None:
+            connection.close()
         raise
+    finally:
+        if guard is not None:
+            guard.close()
     return connection
 
 

@@ -26,7 +26,7 @@ from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger import Owner
 from beamclaw.ledger.schema import LEDGER
 from beamclaw.ledger.server import LOOK_AGAIN
-from beamclaw.storage import connect_sqlite
+from beamclaw.storage import connect_sqlite, is_pending
 from supervision.testing import settle
 from tests.support.ledgers import (
     INLINE,
@@ -340,6 +340,34 @@ async def test_a_sync_that_failed_ends_it_wherever_it_failed(path, at):
         with pytest.raises(StorageFailed, match="the disk reported an error"):
             await ledger.commit(event())
         await wait_for_new(1)
+
+
+async def test_a_claim_whose_sync_failed_stays_in_the_log(path):
+    """It can be read there and may not be on the disk: the next one writes it again."""
+    broken = False
+
+    class Loses(sqlite3.Connection):
+        def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+            nonlocal broken
+            done = super().execute(sql, *rest)
+            if broken and sql == "COMMIT":
+                broken = False
+                raise disk_broken()
+            return done
+
+    def connect(uri: str) -> sqlite3.Connection:
+        options: Any = {"check_same_thread": False, "factory": Loses}
+        return sqlite3.connect(uri, uri=True, isolation_level=None, **options)
+
+    async with open_ledger(path, connect=connect) as ledger:
+        await ledger.accept()
+    broken = True
+    with pytest.raises(supervision.StartFailed, match="the disk reported an error"):
+        async with open_ledger(path, Epochs(1), connect=connect):
+            pass
+    assert is_pending(path)
+    async with open_ledger(path, Epochs(2), connect=connect) as ledger:
+        assert await ledger.commit(event()) == 1
 
 
 async def test_a_transaction_that_cannot_be_taken_back_ends_it(path):

@@ -1,5 +1,6 @@
 """Recognising a database file: made, opened, migrated, or refused and left alone."""
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -10,7 +11,14 @@ import attrs
 import pytest
 
 from beamclaw.contracts.store import DataFolderError
-from beamclaw.storage import Schema, _examining, integrity, open_database, open_reader
+from beamclaw.storage import (
+    Schema,
+    _database,
+    _examining,
+    integrity,
+    open_database,
+    open_reader,
+)
 from tests.support.ledgers import disk_full
 
 
@@ -137,6 +145,25 @@ def test_content_is_there_when_it_is_opened_again(path):
 def test_content_is_there_after_a_kill(path):
     crash(path, ONE, lambda c: c.execute("INSERT INTO things VALUES ('a')"))
     assert (path.parent / "things.db-wal").stat().st_size > 0
+    connection = open_database(path, ONE)
+    assert connection.execute("SELECT * FROM things").fetchall() == [("a",)]
+    connection.close()
+
+
+def test_a_log_that_cannot_be_got_onto_the_disk_is_not_worked_in(path, monkeypatch):
+    """What a failed sync has lost of it can be read, and must stay there to be written."""
+    crash(path, ONE, lambda c: c.execute("INSERT INTO things VALUES ('a')"))
+    log = path.parent / "things.db-wal"
+    before = path.read_bytes(), log.read_bytes()
+
+    def fails(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_database, "sync", fails)
+        with pytest.raises(DataFolderError, match="error"):
+            open_database(path, ONE)
+    assert (path.read_bytes(), log.read_bytes()) == before
     connection = open_database(path, ONE)
     assert connection.execute("SELECT * FROM things").fetchall() == [("a",)]
     connection.close()
