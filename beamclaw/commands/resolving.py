@@ -16,6 +16,7 @@ from typing import Final
 import attrs
 
 from beamclaw.commands import environment
+from beamclaw.config.redactor import TELLING
 from beamclaw.contracts.command_text import NeedsShell, NotACommand, parse
 from beamclaw.contracts.commands import Launch, Terminal
 from beamclaw.contracts.execution import Execution, carries
@@ -128,7 +129,10 @@ def resolve(
         env=env,
         pty=Terminal() if wanted.pty else None,
     )
-    return Resolved(execution, launch, tuple(value for _, value in added.values()))
+    # A key that all commands get is one, whoever prints its variables.
+    keys = (Secret(value) for name, value in base.items() if TELLING.search(name))
+    skills = (value for _, value in added.values())
+    return Resolved(execution, launch, (*skills, *keys))
 
 
 def _program(name: str, folder: str, path: str) -> str:

@@ -58,6 +58,13 @@ def test_a_script_behind_a_pipe_that_is_written_anew_is_another_command(
 CANARY = "canary-of-a-skill"
 
 
+def test_a_key_that_all_commands_get_is_not_to_be_seen(tmp_path: Path) -> None:
+    base = {"PATH": "/usr/bin:/bin", "SOME_TOKEN": CANARY, "LANG": "C.UTF-8"}
+    found = resolve(Wanted("env"), Roots(tmp_path), base)
+    assert found.launch.env["SOME_TOKEN"] == CANARY
+    assert [secret.reveal() for secret in found.secrets] == [CANARY]
+
+
 def with_skills(folder: Path, env: dict[str, str], *names: str) -> Resolved:
     """A command with *env* from its model, and a variable for each of *names*."""
     given = {name: ("tidy", Secret(CANARY)) for name in names}
