@@ -3,10 +3,10 @@
 The keys are found in the schema: a new one is looked after by itself.
 """
 
-import hashlib
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,87 +14,44 @@ import orjson
 import pytest
 import trio
 import trio_websocket
-import yaml
 
 from beamclaw.cli.live_table import COMMANDS
+from beamclaw.cli.parser import VERBS
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.methods.table import METHODS
 from beamclaw.testing.fake_openai import FakeOpenAI, Fault, fake_openai
+from tests.support.canaries import (
+    CANARIES,
+    ENVIRONMENT,
+    HOOKS,
+    KEY,
+    NAME,
+    RENEWED,
+    TOKEN,
+    configuration,
+    in_files,
+    where_seen,
+)
 from tests.support.collector import collecting
-from tests.support.node import Node, open_node
-from tests.support.secrets import Path as KeyPath
-from tests.support.secrets import put, secret_paths
+from tests.support.node import ROOT, Finished, Node, open_node
+from tests.support.verb_lines import LINES, REFUSED
 from tests.support.wire import once
 
-pytestmark = pytest.mark.slow
-
+# What the agent that goes by a script does: it asks first.
+SCENES = [
+    {
+        "match": "wary (.*)",
+        "calls": [
+            {
+                "tool": "exec",
+                "arguments": {"command": f"echo \\1 ${NAME}; env; seq 50000"},
+            }
+        ],
+        "reply": "{results}",
+    },
+]
 # Verbs of the shell that are tried by themselves below; all others by their example.
 BY_ITSELF = ("trace", "fault")
-NAME = "SOME_TOKEN"
-MODEL = f"{NAME}/some-model"
-# A key that was refused is asked for again at once.
-QUICK = {"max_attempts": 2, "retry_first": 0.01, "key_hold": 0.01}
-
-
-def canary(path: KeyPath, life: int = 0) -> str:
-    """Another one for each key, and when it is renewed."""
-    digest = hashlib.sha256(f"{path} {life}".encode()).hexdigest()
-    return f"canary-{digest[:20]}"
-
-
-CANARIES = {path: canary(path) for path in secret_paths()}
-RENEWED = {path: canary(path, 1) for path in secret_paths()}
-TOKEN = CANARIES["gateway", "auth", "token"]
-HOOKS = CANARIES["hooks", "token"]
-KEY = ("providers", "*", "api_key")
-
-
-def merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(one.get(key), dict):
-            merged(one[key], value)
-        else:
-            one[key] = value
-    return one
-
-
-def configuration(
-    folder: Path, url: str, traces: str, canaries: Mapping[KeyPath, str]
-) -> str:
-    """All of them: as texts, in files, and from a program, in turns.
-
-    Two sections stand in files of their own, which the configuration includes.
-    """
-    says = folder / "says"
-    says.write_text(
-        f"#!{sys.executable}\nimport sys; print(open(sys.argv[1]).read())\n"
-    )
-    says.chmod(0o700)
-    config: dict[str, Any] = {}
-    for number, (path, value) in enumerate(canaries.items()):
-        file = folder / f"secret-{number}"
-        file.write_text(f"{value}\n")
-        forms = [
-            value,
-            {"file": file.name},
-            {"command": [str(says), file.name]},
-            {"env": f"IN_{number}"},
-        ]
-        merged(config, put(path, forms[number % len(forms)], NAME))
-    more = {
-        "providers": {NAME: {"base_url": url, **QUICK}},
-        "agents": {"main": {"model": MODEL}},
-        "hooks": {"enabled": True},
-        "gateway": {"auth": {"mode": "token"}},
-        "logging": {"level": "debug"},
-        "telemetry": {"otlp": {"endpoint": traces, "interval": 0.1}},
-        "shell": {"expressions": True, "children": 10_000},
-    }
-    merged(config, more)
-    for name in ("providers", "telemetry"):
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config[name]))
-        config[name] = {"$include": f"{name}.yaml"}
-    return yaml.safe_dump(config)
 
 
 @pytest.fixture
@@ -179,63 +136,134 @@ async def logged(node: Node, what: str) -> None:
         await trio.sleep(0.1)
 
 
-async def by_commands(node: Node, seen: dict[str, str], *verbs: str) -> None:
-    """What people type; and *verbs*, in the shell."""
+async def in_the_shell(node: Node, seen: dict[str, str], *lines: str) -> None:
+    """All that can be looked at of each process; and *lines*."""
     listed = (await node.command("shell", "--json", "-c", "tree")).out
     names = sorted(set(re.findall(r'"name": ?"([^"]+)"', listed)))
     assert len(names) > 15, listed
     looks = [f"{verb} {name}" for verb in ("state", "info") for name in names]
     looks += [f"{verb} {name}" for verb in ("mailbox", "waiting") for name in names]
-    for command in (
-        ("status",),
-        ("status", "--json"),
-        ("tree", "--json"),
-        ("usage", "--json"),
-        ("sessions", "list", "--json"),
-        ("tools", "--json"),
-        ("skills", "list", "--json"),
-        ("devices", "list", "--json"),
-        ("keys", "list", "--json"),
-        ("logs", "--json"),
-        ("audit", "--json"),
-        ("config", "get"),
-        ("config", "get", "--json"),
-        ("config", "show", "--json"),
-        ("config", "diff"),
-        ("config", "history"),
-        ("config", "schema"),
-        ("chat", "hello"),
-        ("shell", "--json", "-c", "; ".join(looks)),
-        *(("shell", "-c", verb) for verb in verbs),
-        ("shell", "-c", "sessions; limits; slow; leaks; turn main"),
-        ("shell", "-c", "eval supervision.lookup('config').value"),
-        ("shell", "-c", "eval supervision.lookup('config').value.providers"),
+    for line in lines:
+        done = await node.command("shell", "-c", line)
+        seen[f"shell {line}"] = done.out + done.err
+    for commands in (
+        "; ".join(looks),
+        "sessions; limits; slow; leaks; turn main",
+        "eval supervision.lookup('config').value",
+        "eval supervision.lookup('config').value.providers",
     ):
-        done = await node.command(*command)
-        seen[" ".join(command)[:60]] = done.out + done.err
-    assert NAME in seen["config get"]
+        for form in ((), ("--json",)):
+            done = await node.command("shell", *form, "-c", commands)
+            seen[f"shell {commands[:60]} {form}"] = done.out + done.err
+
+
+# --- the verbs of the command line
+
+
+def with_skill(folder: Path) -> None:
+    """One that can be installed."""
+    skill = folder / "tidy"
+    skill.mkdir()
+    words = "---\nname: tidy\ndescription: Put things in order.\n---\nDo it.\n"
+    (skill / "SKILL.md").write_text(words)
+
+
+async def typed(node: Node, words: Sequence[str]) -> Finished:
+    """What somebody is told who types *words*: the folder is in the environment."""
+    done = await trio.run_process(
+        [sys.executable, "-m", "beamclaw", *words],
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+        cwd=ROOT,
+        env={**node.environment, "BEAMCLAW_DATA": str(node.data)},
+    )
+    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def question(node: Node, number: int, nursery: trio.Nursery) -> str:
+    """The id of one that an agent asks now; *number* makes it another one."""
+    key = f"agent:scripted:asks-{number}"
+    words = "chat", "--session", key, f"wary {number}"
+    nursery.start_soon(node.command, *words)
+    with trio.fail_after(30):
+        while True:
+            found: Any = (await node.command("approvals", "list", "--json")).json()
+            if found:
+                return found[0]["wait_id"]
+
+
+async def filled(
+    node: Node, line: str, number: int, nursery: trio.Nursery
+) -> list[str]:
+    """The words of *line*, the *number*-th, with what is there for what it names."""
+    folder = node.data.parent
+    words = line.replace("{folder}", str(folder)).replace("{secret}", RENEWED[KEY])
+    new = str(folder / f"new-{number}")
+    words = words.replace("{new}", new)
+    if "{asked}" in words:
+        words = words.replace("{asked}", await question(node, number, nursery))
+    if "{key}" in words:
+        made: Any = (await node.command("keys", "create", "one", "--json")).json()
+        words = words.replace("{key}", made["key"]["id"])
+    if "{output}" in words:
+        words = words.replace("{output}", await kept_output(node, number))
+    if "{backup}" in words:
+        await node.command("backup", f"{new}.backup")
+        words = words.replace("{backup}", f"{new}.backup")
+    return shlex.split(words)
+
+
+async def kept_output(node: Node, number: int) -> str:
+    """What the command has said that somebody has agreed to."""
+    with trio.fail_after(60):
+        while True:
+            for before in range(number - 12, number):
+                key = f"agent:scripted:asks-{before}"
+                said = (await node.command("sessions", "history", key)).out
+                if told := re.search(r"beamclaw sessions output (\S+?)\]", said):
+                    return told[1]
+
+
+async def by_every_verb(node: Node, seen: dict[str, str]) -> None:
+    """Each line as people type it, and as programs do; each verb does what it is for."""
+    refused: set[str] = set()
+    number = 0
+    async with trio.open_nursery() as nursery:
+        for verb, lines in LINES.items():
+            codes: list[int] = []
+            for line in (each + form for each in lines for form in ("", " --json")):
+                number += 1
+                done = await typed(node, await filled(node, line, number, nursery))
+                seen[line] = done.out + done.err
+                codes.append(done.code)
+            if 0 not in codes:
+                refused.add(verb)
+        nursery.cancel_scope.cancel()  # of those who ask still
+    wrong = refused ^ {*REFUSED}
+    assert not wrong, [(line, seen[line]) for each in wrong for line in LINES[each]]
 
 
 async def traced(node: Node, seen: dict[str, str], *names: str) -> None:
     """What goes through processes while a turn does."""
 
     async def trace(name: str) -> None:
-        with trio.move_on_after(8):
-            done = await node.command("shell", "--json", "-c", f"trace {name} --most 3")
-            seen[f"trace {name}"] = done.out + done.err
+        command = f"trace {name} --seconds 3"
+        done = await node.command("shell", "--json", "-c", command)
+        seen[f"trace {name}"] = done.out + done.err
 
     async with trio.open_nursery() as nursery:
         for name in names:
             nursery.start_soon(trace, name)
         for _ in range(4):
-            await trio.sleep(1)
+            await trio.sleep(0.5)
             await node.complete("hello")
 
 
 async def with_failing_providers(
     node: Node, fake: FakeOpenAI, seen: dict[str, str], key: str
 ) -> None:
-    told = f"Incorrect API key provided: {key}; you sent {CANARIES[KEY]}"
+    told = f"Incorrect API key provided: {key}; you sent {key}"
     faults = {
         "key": [Fault(status=401, code="invalid_api_key", message=told)],
         "ill": [Fault(status=500, message=told)] * 2,
@@ -263,45 +291,40 @@ async def with_a_wrong_included_file(
     included.write_text(sound)
 
 
-def found(text: str) -> Iterator[str]:
-    for path, value in (*CANARIES.items(), *RENEWED.items()):
-        if value in text:
-            yield f"the canary of {'.'.join(path)}"
-
-
-def in_files(folder: Path) -> list[str]:
-    return [
-        f"{file.relative_to(folder)}: {what}"
-        for file in folder.rglob("*")
-        # Files that were replaced are kept as they were, for nobody else to read.
-        if file.is_file() and file.parent.name != "config-history"
-        for what in found(file.read_bytes().decode("latin-1"))
+def test_each_verb_of_the_command_line_is_typed():
+    verbs = {verb.name for verb in VERBS}
+    assert verbs == {*LINES}, "new verbs: what would somebody type with them?"
+    other = [
+        line
+        for verb, lines in LINES.items()
+        for line in lines
+        if not f"{line} ".startswith(f"{verb} ")
     ]
+    assert other == []
 
 
+@pytest.mark.slow
 async def test_no_secret_of_the_configuration_is_seen_anywhere(tmp_path, seen):
     config, data = tmp_path / "beamclaw.yaml", tmp_path / "data"
-    env = {f"IN_{number}": value for number, value in enumerate(CANARIES.values())} | {
-        "BEAMCLAW_CONFIG": str(config)
-    }
+    env = {**ENVIRONMENT, "BEAMCLAW_CONFIG": str(config)}
+    with_skill(tmp_path)
     keys = [CANARIES[KEY], RENEWED[KEY]]
     async with collecting() as collector, fake_openai(keys=keys) as fake:
         urls = fake.base_url, collector.url
-        config.write_text(configuration(tmp_path, *urls, CANARIES))
+        config.write_text(configuration(tmp_path, urls, SCENES))
         async with open_node(
             data, env=env, token="", options=["--config", str(config)]
         ) as node:
             node.token = TOKEN
             await over_http(node, seen)
             await over_websocket(node, seen)
-            await by_commands(node, seen)
+            await in_the_shell(node, seen)
             await with_failing_providers(node, fake, seen, CANARIES[KEY])
             await traced(node, seen, "config", f"providers/{NAME}", "ledger")
             assert "[secret]" in seen["provider key"]
 
             # Renewed, but for the two that this test comes in by.
-            kept = {p: CANARIES[p] for p in RENEWED if p[0] in ("gateway", "hooks")}
-            text = configuration(tmp_path, *urls, {**RENEWED, **kept})
+            text = configuration(tmp_path, urls, SCENES, life=1)
             config.write_text(text)
             await logged(node, '"beamclaw.config.applied"')
             await node.complete("hello")
@@ -310,34 +333,26 @@ async def test_no_secret_of_the_configuration_is_seen_anywhere(tmp_path, seen):
             config.write_text(text.replace("mode: token", "mode: tokne"))
             await logged(node, '"beamclaw.config.not_applied"')
             refused = await node.command("config", "check")
-            seen["config check"] = refused.out + refused.err
-            assert "tokne" in seen["config check"]
+            seen["config check of a wrong one"] = refused.out + refused.err
+            assert "tokne" in seen["config check of a wrong one"]
             config.write_text(text)
             await with_a_wrong_included_file(node, tmp_path, seen)
-
-            changed = await node.command(
-                "config", "set", "hooks.max_body_bytes", "9999"
-            )
-            seen["config set"] = changed.out + changed.err
-            assert "holds now" in seen["config set"]
-            for command in (("config", "history", "--json"), ("config", "diff", "1")):
-                done = await node.command(*command)
-                seen[" ".join(command)] = done.out + done.err
 
             for name in ("config", f"providers/{NAME}", "sessions", "gateway/server"):
                 done = await node.command("shell", "-c", f"fault {name} crash")
                 seen[f"crash {name}"] = done.out + done.err
             verbs = [x.example for x in COMMANDS if x.name not in BY_ITSELF]
-            await by_commands(node, seen, *verbs)
+            await in_the_shell(node, seen, *verbs)
+            await by_every_verb(node, seen)
             await node.stop()
             for number, request in enumerate(collector.requests):
                 seen[f"traces {number}"] = request.body.decode()
             assert collector.spans
             seen["log"] = node.stderr() + node.out.decode()
 
-    wrong = [f"{where}: {what}" for where, text in seen.items() for what in found(text)]
-    assert wrong == []
+    assert where_seen(seen) == []
     assert in_files(data) == []
     kept = list((data / "config-history").iterdir())
-    assert [file.stat().st_mode & 0o777 for file in kept] == [0o600] * 2
+    assert kept
+    assert {file.stat().st_mode & 0o777 for file in kept} == {0o600}
     assert fake.breaches == []

@@ -1,6 +1,7 @@
 """A browser without a window, driven by the standard's own protocol (WebDriver)."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -128,6 +129,29 @@ class Browser:
         entries = await self.of_page("POST", "/se/log", {"type": "browser"})
         return [each["message"] for each in entries if each["level"] == "SEVERE"]
 
+    async def console(self) -> list[str]:
+        """All that was said there since it was asked last, faults as well."""
+        entries = await self.of_page("POST", "/se/log", {"type": "browser"})
+        return [each["message"] for each in entries]
+
+    async def network(self) -> list[tuple[str, str]]:
+        """What has come and gone since it was asked last, of a browser that listens.
+
+        The kind of each event, as DevTools calls it, and all of it as JSON; ``body`` for
+        what an address has answered.
+        """
+        entries = await self.of_page("POST", "/se/log", {"type": "performance"})
+        events = [json.loads(each["message"])["message"] for each in entries]
+        found = [(each["method"], json.dumps(each["params"])) for each in events]
+        for each in events:
+            if each["method"] == "Network.loadingFinished":
+                asked = each["params"]["requestId"]
+                # Of a page that was left nothing is kept.
+                with suppress(AssertionError):
+                    body = await self.tell("Network.getResponseBody", requestId=asked)
+                    found.append(("body", body["body"]))
+        return found
+
     async def photograph(self, file: Path) -> None:
         """Keep a picture of the page."""
         picture = await self.of_page("GET", "/screenshot")
@@ -135,8 +159,13 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(chromium: str, folder: Path) -> AsyncIterator[Browser]:
-    """A browser that keeps nothing but in *folder*; it ends with the block."""
+async def browser(
+    chromium: str, folder: Path, *, listens: bool = False
+) -> AsyncIterator[Browser]:
+    """A browser that keeps nothing but in *folder*; it ends with the block.
+
+    One that *listens* has what goes over the network, see :meth:`Browser.network`.
+    """
     options = [
         "--headless=new",
         "--no-sandbox",
@@ -145,8 +174,9 @@ async def browser(chromium: str, folder: Path) -> AsyncIterator[Browser]:
         "--window-size=1300,900",
         f"--user-data-dir={folder / 'browser'}",
     ]
+    listening = {"performance": "ALL"} if listens else {}
     wanted = {
-        "goog:loggingPrefs": {"browser": "ALL"},
+        "goog:loggingPrefs": {"browser": "ALL", **listening},
         "goog:chromeOptions": {"binary": chromium, "args": options},
     }
     port = await free_port()
