@@ -1,11 +1,13 @@
-"""Pictures of `beamclaw top` and `beamclaw shell`, taken of a node that runs.
+"""Pictures of `beamclaw top`, `beamclaw shell` and the page, taken of a node that runs.
 
-    python -m scripts.pictures
+    python -m scripts.pictures [terminal|page]
 
 A node with the built-in demo, a terminal (tmux) in which the real programs run, and what it
-shows as SVG in `docs/pictures`. Nothing in them is drawn by hand.
+shows as SVG in `docs/pictures`; a node at work, and views of its page in a
+browser, in `docs/how-to/page`. Nothing in them is drawn by hand.
 """
 
+import json
 import re
 import sys
 import tempfile
@@ -15,9 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import orjson
 import trio
+import trio_websocket
 
+from beamclaw.gateway.auth.device import Signed
+from tests.support.browser import Browser
+from tests.support.device import prove
 from tests.support.node import ROOT, Node, open_node
+from tests.support.node_page import browsing, view
 from tests.support.tmux import Tmux, tmux
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -170,8 +178,142 @@ async def _waits(node: Node) -> None:
         pass
 
 
-async def main() -> None:
-    """Take both."""
+# --- the page
+
+PAGE = ROOT / "docs" / "how-to" / "page"
+SIZE = (1300, 757)
+ASKED = "how full is the disk?"
+SCENES = (
+    {
+        "match": "disk",
+        "calls": [[{"tool": "exec", "arguments": {"command": "df -h /"}}]],
+        "reply": "There is room.",
+    },
+    {
+        "match": "tidy",
+        "calls": [[{"tool": "exec", "arguments": {"command": "rm -r build"}}]],
+        "reply": "It is gone.",
+    },
+    {"reply": "A supervisor starts what has crashed again, in its place. " * 20},
+)
+WORKING: Mapping[str, Any] = {
+    "api": "demo",
+    "delay": 0,
+}
+LIMITS: Mapping[str, Any] = {
+    "day": {"tokens": 200_000, "calls": 16},
+    "agent": {"tokens": 60_000},
+}
+# View, and words that stand there when it is drawn.
+TAKEN = (("spending", "By session"), ("access", "daily-brief"), ("logs", "beamclaw."))
+
+
+def at_work(folder: Path) -> str:
+    """The configuration of a node with two agents and limits, as JSON."""
+    script = folder / "scenes.json"
+    script.write_text(json.dumps(SCENES))
+    config = {
+        "providers": {"demo": {**WORKING, "script": str(script)}},
+        "agents": {"main": {"model": "demo/demo"}, "research": {"model": "demo/demo"}},
+        "limits": LIMITS,
+        "gateway": {"auth": {"pairing": {"local": False}}},
+    }
+    return json.dumps(config)
+
+
+async def device(node: Node, name: str, seed: int) -> str:
+    """A program of somebody's asks to be paired; the id of that."""
+    async with trio_websocket.open_websocket_url(
+        node.base_url.replace("http", "ws", 1)
+    ) as socket:
+        given = orjson.loads(await socket.get_message())["payload"]
+        client = {"id": "openclaw-macos", "mode": "ui", "platform": "macos"}
+        scopes = ("operator.read", "operator.write")
+        signed = Signed(
+            client_id=client["id"],
+            client_mode=client["mode"],
+            role="operator",
+            scopes=scopes,
+            token=node.token,
+            platform=client["platform"],
+        )
+        proof = prove(signed, nonce=given["nonce"], at_ms=given["ts"], seed=seed)
+        params = {
+            "minProtocol": 4,
+            "maxProtocol": 4,
+            "client": {**client, "version": "1", "displayName": name},
+            "role": "operator",
+            "scopes": scopes,
+            "auth": {"token": node.token},
+            "device": {
+                "id": proof.id,
+                "publicKey": proof.public_key,
+                "signature": proof.signature,
+                "signedAt": proof.signed_at,
+                "nonce": proof.nonce,
+            },
+        }
+        frame = {"type": "req", "id": "1", "method": "connect", "params": params}
+        await socket.send_message(orjson.dumps(frame).decode())
+        # Refused until somebody agrees, and closed.
+        # Refused until somebody agrees.
+        answer = orjson.loads(await socket.get_message())
+        return answer["error"]["details"]["requestId"]
+
+
+async def work(node: Node, nursery: trio.Nursery) -> None:
+    """What has happened before somebody looks: answers, questions, devices, keys."""
+    for key in ("agent:main:main", "agent:main:dinner", "agent:research:papers"):
+        for _ in range(3):
+            await node.command("chat", "--session", key, "What does a supervisor do?")
+    nursery.start_soon(node.command, "chat", "--session", "disk", ASKED)
+    await node.command("approvals", "allow", "--always", await question(node))
+    nursery.start_soon(node.command, "chat", "--session", "tidy", "tidy up")
+    await question(node)
+    kitchen = await device(node, "Kitchen Mac", 1)
+    await node.command("devices", "approve", kitchen)
+    await device(node, "A new phone", 2)
+    await node.command("keys", "create", "backup", "--expires", "90d")
+    await node.command("shell", "-c", "fault limits crash")
+
+
+async def question(node: Node) -> str:
+    """The id of what an agent asks, once it does."""
+    with trio.fail_after(30):
+        while not (found := (await node.command("approvals", "list", "--json")).json()):
+            pass
+    return found[0]["wait_id"]  # pyright: ignore[reportIndexIssue] -- JSON
+
+
+async def views(node: Node, page: Browser) -> None:
+    """Each of them, as it stands when it is opened."""
+    await page.size(*SIZE)
+    await page.open((await node.command("dashboard")).out.split()[0])
+    await page.until("connected")
+    for name, words in TAKEN:
+        await view(page, name, words)
+        await page.photograph(PAGE / f"{name}.png")
+
+
+async def page() -> None:
+    """Those of the page."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = folder / "beamclaw.yaml"
+        config.write_text(at_work(folder))
+        options = ("--config", str(config))
+        async with (
+            open_node(folder / "data", options=options) as node,
+            browsing(folder) as browser,
+            trio.open_nursery() as nursery,
+        ):
+            await work(node, nursery)
+            await views(node, browser)
+            nursery.cancel_scope.cancel()  # of who waits for an answer still
+
+
+async def terminal() -> None:
+    """Those of the terminal."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -186,5 +328,14 @@ async def main() -> None:
             await shell(screens, node)
 
 
+KINDS = {"terminal": terminal, "page": page}
+
+
+async def main(*kinds: str) -> None:
+    """Take those *kinds*, or all."""
+    for kind in kinds or KINDS:
+        await KINDS[kind]()
+
+
 if __name__ == "__main__":
-    sys.exit(trio.run(main))
+    sys.exit(trio.run(main, *sys.argv[1:]))

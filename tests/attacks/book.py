@@ -126,6 +126,11 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
             (
                 "integration/test_canaries",
                 "no_secret_of_the_configuration_is_seen_anywhere",
+                "each_verb_of_the_command_line_is_typed",
+            ),
+            (
+                "integration/page/test_canaries_in_views",
+                "no_view_of_the_page_has_a_secret_of_the_configuration",
             ),
             (
                 "beamclaw/config/test_secrets",
