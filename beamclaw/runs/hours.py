@@ -67,7 +67,9 @@ class Hours:
         """Why a call of a model was cut, in words."""
         limits = self.limits(turn)
         caps = self._time_caps
-        if self.seconds(turn) < limits.seconds and caps:
+        # Time is reserved in whole thousandths: all that the turn's own limit leaves may
+        # end just before it.
+        if caps and limits.seconds - self.seconds(turn) > LEAST:
             return too_long_at_once(AT_ONCE, caps[0])
         return out_of_time(turn, limits, now)
 

@@ -256,8 +256,11 @@ class Record:
     async def _write(self, draft: Draft | None) -> None:
         """Commit *draft*, or nothing but time, with as much of that as there is."""
         reached: TimeReached | None = None
+        # Of one moment, however often it is tried: what is left was told of that one, and
+        # is less by the time that it took to be told.
+        now = self.now()
         while True:
-            work = self._work(draft, reached)
+            work = self._work(draft, now, reached)
             commit = ledger.Commit(
                 claim=self._claim,
                 session_key=self.key,
@@ -278,14 +281,14 @@ class Record:
                 return
 
     def _work(
-        self, draft: Draft | None, reached: TimeReached | None
+        self, draft: Draft | None, now: float, reached: TimeReached | None
     ) -> tuple[Work, ...]:
         if self.hours is None:
             return ()
         left = AT_ONCE if reached is None else reached.left / MILLI
         if draft is None:
-            return (self.hours.more(self.turn, self.now(), left),)
-        work = self.hours.work(draft.state.turn, draft.ops, self.now(), left)
+            return (self.hours.more(self.turn, now, left),)
+        work = self.hours.work(draft.state.turn, draft.ops, now, left)
         return () if work is None else (work,)
 
     def _keep(self, state: Transcript) -> None:

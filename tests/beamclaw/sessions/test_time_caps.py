@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -21,7 +22,7 @@ from beamclaw.testing.session_tools import session_tools
 from beamclaw.testing.world import World
 from supervision import sys
 from supervision.testing import Recorder
-from tests.beamclaw.sessions.conftest import KEY, Model, Script
+from tests.beamclaw.sessions.conftest import KEY, TURN_LIMITS, Model, Script
 from tests.beamclaw.sessions.family import do, obey, spawn
 from tests.beamclaw.sessions.test_budgets import DAY, NEARLY, spent
 from tests.beamclaw.sessions.test_session import Held
@@ -198,6 +199,45 @@ async def test_a_call_that_takes_longer_than_is_reserved_at_once_is_cut_in_words
         assert "a call of the model may take 1,800 seconds" in end.text
         assert "(limits.day.seconds)" in end.text
         assert await worked(TENANT) == [1_800.0]
+
+
+@pytest.fixture
+def slow_ledger(monkeypatch) -> list[Work]:
+    """A ledger whose commits take a moment, as a disk's do; the time that they reserve."""
+    seen: list[Work] = []
+    inner = LedgerServer.handle_call
+
+    async def serve(self, request, sender):
+        if isinstance(request, Commit):
+            seen.extend(op for op in request.ops if isinstance(op, Work))
+            await trio.sleep(0.0047)
+        return await inner(self, request, sender)
+
+    monkeypatch.setattr(LedgerServer, "handle_call", serve)
+    return seen
+
+
+async def test_what_is_left_is_had_though_it_takes_a_moment_to_be_told_of_it(
+    open_tenant, model: Model, autojump_clock: MockClock, slow_ledger: list[Work]
+) -> None:
+    model.scripts = [taking(10.0)]
+    async with open_tenant(caps=(of_day(50.0),)) as tenant:
+        assert (await tenant.ask("hello")).outcome == "ok"
+    # More than there is, and then what there is, of the same moment.
+    assert [op.used + op.reserve for op in slow_ledger] == [1_800_004, 50_000]
+
+
+async def test_a_turn_at_its_own_limit_says_so_where_time_is_limited_too(
+    open_tenant, model: Model, autojump_clock: MockClock, slow_ledger: list[Work]
+) -> None:
+    """Its clock shows no whole thousandths when it asks."""
+    model.scripts = [taking(100.0)]
+    limits = attrs.evolve(TURN_LIMITS, seconds=20.0)
+    async with open_tenant(caps=(of_day(7_200),), turn_limits=limits) as tenant:
+        end = await tenant.ask("hello")
+        assert end.outcome == "limited"
+        assert "its limit of 20 seconds (limits.turn.seconds)" in end.text
+    assert slow_ledger
 
 
 async def test_a_cap_that_is_set_meanwhile_holds_from_the_next_call_on(
