@@ -16,8 +16,9 @@ from beamclaw.contracts.results import READER
 from beamclaw.toolkit import Length, Order, Output, ToolFailed, tool
 from beamclaw.values import frozen
 
-# For the line above what is read, so that the model gets it whole, too.
-_HEAD: Final = 200
+# For the line above what is read, so that the model gets it whole, too; without the id,
+# in which that of a run may be as long as a client likes.
+_HEAD: Final = 160
 # Characters that are looked through at once, and those shown around what is found.
 _CHUNK: Final = 250_000
 _BEFORE: Final = 100
@@ -57,7 +58,7 @@ class Outputs:
             match: Show only the places behind offset where this text stands, as it is
                 written, each with its offset.
         """
-        room = max(1, self.most - _HEAD)
+        room = max(1, self.most - _HEAD - len(output))
         wanted = min(length or room, room) if match is None else 0
         first = await self._read(order, output, offset, wanted)
         if match is None:

@@ -105,8 +105,21 @@ async def test_an_output_of_a_megabyte_is_read_to_its_end_in_pieces(
             *(one.result.text.split("\n", 1) for one in pieces), strict=True
         )
         assert "".join(texts) == text
-        assert heads[0].startswith(f"[output {said.rest}: characters 0 to 99800 of")
+        first = TOLD - 160 - len(said.rest)
+        assert heads[0].startswith(f"[output {said.rest}: characters 0 to {first} of")
         assert heads[-1].endswith("; it ends here]")
+
+
+async def test_a_piece_is_not_cut_where_a_client_has_named_its_run_at_length(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    bounds = attrs.evolve(BOUNDS, kept=10_000_000)
+    async with open_tenant(bounds=bounds) as tenant:
+        end = await tenant.ask(do(("say", {})), run_id="r" * 200)
+        await tenant.ask(do(of(end.text, tenant, offset=100_000)))
+        (_, piece) = await ends()
+        assert piece.rest is None
+        assert len(piece.result.text) <= BOUNDS.told
 
 
 @pytest.mark.parametrize(
