@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 # What a node answers, or one of several.
 Row = Mapping[str, Any]
+
+# What a terminal would obey instead of showing it; new line and tab may stay.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class CommandError(Exception):
@@ -32,9 +36,21 @@ def result(text: str) -> None:
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
+def harmless(text: str) -> str:
+    """*text*, which anybody may have written, without what a terminal would obey."""
+    return _CONTROL.sub("", text)
+
+
+def result_of_others(text: str) -> None:
+    """A line of the result that anybody may have written."""
+    result(harmless(text) if sys.stdout.isatty() else text)
+
+
 def result_as_it_is(text: str) -> None:
-    """A part of the result, with no line's end behind it; a file gets it as UTF-8."""
-    encoding = (sys.stdout.encoding or "ascii") if sys.stdout.isatty() else "utf-8"
+    """A part of the result, with no line's end behind it; a file gets all, as UTF-8."""
+    encoding = "utf-8"
+    if sys.stdout.isatty():
+        text, encoding = harmless(text), sys.stdout.encoding or "ascii"
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode(encoding, "backslashreplace"))
     sys.stdout.flush()

@@ -1,15 +1,12 @@
 """Writes an answer to standard output, and beside it what is waited for."""
 
-import re
 import shutil
 import sys
 import unicodedata
 
-from beamclaw.cli.output import is_terminal, tell
+from beamclaw.cli.output import harmless, is_terminal, tell
 
 AGAIN = "--- the answer begins again ---"
-# What a terminal would obey instead of showing it; new line and tab may stay.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def width_of(text: str) -> int:
@@ -49,7 +46,7 @@ class Screen:
     def text(self, text: str) -> None:
         """More of the answer."""
         self.note("")
-        shown = _CONTROL.sub("", text) if self._terminal else text
+        shown = harmless(text) if self._terminal else text
         self._write(shown)
         self._shown += shown
         self._line = (self._line + shown).rpartition("\n")[2]
@@ -86,7 +83,7 @@ class Screen:
         self._note = ""
         if words and self._terminal:
             columns = shutil.get_terminal_size().columns
-            shown = f"{' ' if self._line else ''}[{_CONTROL.sub('', words)}]"
+            shown = f"{' ' if self._line else ''}[{harmless(words)}]"
             # It can only be taken back while it is all in one row, ^C included.
             room = columns - 3 - width_of(self._line.expandtabs()) % columns
             if width_of(shown) <= room:

@@ -14,6 +14,7 @@ from beamclaw.cli.output import (
     result,
     result_as_it_is,
     result_json,
+    result_of_others,
     tell,
 )
 from beamclaw.cli.status import duration
@@ -87,7 +88,7 @@ def history(options: argparse.Namespace) -> int:
                     result_json(event)
                     continue
                 for line in shown.lines(event):
-                    result(line)
+                    result_of_others(line)
     except Gone:
         raise _stopped(options) from None
     return 0
