@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, assert_never
 
+import trio
+
 import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import names, news, waits
@@ -176,7 +178,9 @@ class _Run:
             case Await() | Linger():
                 await self._listen(step)
             case AskTool():
-                await self._clearings.ask(self._calls.order(step))
+                # Not answered by then, it is asked again, if the turn may go on.
+                with trio.move_on_after(self._asking.seconds_left()):
+                    await self._clearings.ask(self._calls.order(step))
             case Act():
                 await self._children.act(step)
             case Compact():

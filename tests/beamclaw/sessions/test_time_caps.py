@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 import supervision
+from beamclaw.contracts.approvals import Clear, Clearance
 from beamclaw.contracts.budgets import Cap, Purse, Spent
 from beamclaw.contracts.ledger import Commit
 from beamclaw.contracts.ledger_ops import Work
@@ -238,6 +239,23 @@ async def test_a_turn_at_its_own_limit_says_so_where_time_is_limited_too(
         assert end.outcome == "limited"
         assert "its limit of 20 seconds (limits.turn.seconds)" in end.text
     assert slow_ledger
+
+
+async def test_a_tool_that_is_asked_for_leave_takes_no_more_than_is_reserved(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async def thinks(order: Order) -> Clearance:
+        await trio.sleep(25.0)
+        return Clear()
+
+    made = World(tmp_path / "thinking", asks="by-call", clears=thinks)
+    model.tools.update(made.tools())
+    model.scripts = [use(("put", {"text": "x"}))]
+    async with open_tenant(caps=(of_day(5.0),)) as tenant:
+        end = await tenant.ask("hello")
+        assert end.outcome == "limited"
+        assert "(limits.day.seconds)" in end.text
+        assert await worked(TENANT) == [5.0]
 
 
 async def test_a_cap_that_is_set_meanwhile_holds_from_the_next_call_on(
