@@ -73,6 +73,17 @@ class Hours:
             return too_long_at_once(AT_ONCE, caps[0])
         return out_of_time(turn, limits, now)
 
+    def worked(self, turn: OpenTurn, now: float) -> float:
+        """Own seconds of the turn that are paid for, when it waits or is over.
+
+        Nothing is done in those that no time was reserved for: they pass while that is
+        written down, and a disk may take long.
+        """
+        own = turn.own_seconds(now)
+        if self.until is None or not self._time_caps:
+            return own
+        return min(own, self.until)
+
     @property
     def _time_caps(self) -> tuple[Cap, ...]:
         return limits_time(self.caps())
@@ -106,7 +117,10 @@ class Hours:
         if turn is None:
             return None
         if turn.waiting_since is not None:
-            return None if self.until is None else self._work(turn, now, 0.0)
+            if self.until is None:
+                return None
+            work = self._work(turn, now, 0.0)
+            return attrs.evolve(work, used=int(self.worked(turn, now) * MILLI))
         asks = any(isinstance(op, Reserve) for op in ops)
         return self.more(turn, now, left) if asks and self._time_caps else None
 
@@ -134,4 +148,6 @@ class Hours:
 
     def end(self, turn: OpenTurn, now: float, cap: Cap) -> None:
         """There is nothing left of *cap*: the turn may not go on."""
-        self.until, self._short, self._over = turn.own_seconds(now), cap, True
+        if self.until is None:
+            self.until = turn.own_seconds(now)
+        self._short, self._over = cap, True

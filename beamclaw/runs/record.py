@@ -185,7 +185,9 @@ class Record:
             place=Place(self._wiring.tenant, self.key),
             parent=turn.parent,
             spend=turn.spent(at),
-            seconds=turn.own_seconds(at),
+            seconds=turn.own_seconds(at)
+            if self.hours is None
+            else self.hours.worked(turn, at),
             tainted=self.state.tainted,
             trace=trace_of(turn),
         )

@@ -228,6 +228,19 @@ async def test_what_is_left_is_had_though_it_takes_a_moment_to_be_told_of_it(
     assert [op.used + op.reserve for op in slow_ledger] == [1_800_004, 50_000]
 
 
+async def test_no_cap_is_passed_while_the_end_is_written_down(
+    open_tenant, model: Model, world: World, autojump_clock: MockClock, slow_ledger
+) -> None:
+    async def long(order: Order) -> None:
+        await trio.sleep(100.0)
+
+    world.before = long
+    model.scripts = [use(("put", {"text": "x"}))]
+    async with open_tenant(caps=(of_day(50.0),)) as tenant:
+        assert (await tenant.ask("hello")).outcome == "limited"
+        assert (await spent(DAY))[TENANT].ms == 50_000
+
+
 async def test_a_turn_at_its_own_limit_says_so_where_time_is_limited_too(
     open_tenant, model: Model, autojump_clock: MockClock, slow_ledger: list[Work]
 ) -> None:
