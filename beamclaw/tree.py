@@ -122,6 +122,7 @@ def tree(
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
     current = Current(config, None if origin is None else origin.config)
+    current.trouble = "" if origin is None else origin.trouble
     loading = loading or Loading(outside.worker())
     has: Callable[[Caller], Collection[str]]
     boxes = current.made(

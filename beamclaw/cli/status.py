@@ -51,8 +51,12 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"address   {found['address'] or 'not listening'}"
     yield f"data      {found['data']}"
     yield f"model     {agent['model']} ({agent['why']})"
-    if found["config"]["waiting"]:
-        yield f"waiting   {found['config']['words']}"
+    # A node of an earlier version says nothing of it.
+    config = found.get("config", {})
+    if config.get("trouble"):
+        yield f"WRONG     {config['trouble']}; what held goes on to hold"
+    if config.get("waiting"):
+        yield f"waiting   {config['words']}"
     for name, permits in found["providers"].items():
         yield f"provider  {name}: {_permits(permits)}"
         if permits.get("last_error"):

@@ -28,6 +28,8 @@ class Current:
             none.
         files: Others than its file that it is made of, or was to be.
         left: What the file says otherwise than what holds, and waits for the next start.
+        trouble: Why the file cannot be used, in words; empty, if it can.
+        warnings: What is probably a mistake in it; None: nobody has looked since the start.
     """
 
     def __init__(self, config: Config, read: Config | None = None) -> None:
@@ -36,6 +38,8 @@ class Current:
         self.before: Config | None = None
         self.files = self.read.files
         self.left: Sequence[Change] = ()
+        self.trouble = ""
+        self.warnings: Sequence[str] | None = None
 
     @property
     def config(self) -> Config:

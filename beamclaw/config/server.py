@@ -158,7 +158,6 @@ class ConfigServer(supervision.Server):
         self._renew = renew
         self._worker = outside.worker()
         self._origin = origin
-        self._trouble = origin.trouble
         self._writer = Writer(
             running=current.read,
             file=config.file or default_file(config.data),
@@ -251,9 +250,18 @@ class ConfigServer(supervision.Server):
         warnings = [str(warning) for warning in loaded.warnings]
         if todo.changes:
             await self._take_over(todo)
-        # Keys that wait, or do not any more, are told of also when nothing else changed.
-        if todo.changes or tuple(todo.left) != tuple(self._current.left):
-            self._current.left = todo.left
+        current = self._current
+        # Told also when no key holds otherwise: others wait, or none does any more; the
+        # file is right again; or something in it is probably a mistake.
+        known = current.warnings
+        current.warnings = warnings
+        if (
+            todo.changes
+            or current.trouble
+            or tuple(todo.left) != tuple(current.left)
+            or (known is not None and warnings != known)
+        ):
+            current.left, current.trouble = todo.left, ""
             supervision.emit(
                 APPLIED,
                 {"changes": len(todo.changes), "left": len(todo.left)},
@@ -266,10 +274,9 @@ class ConfigServer(supervision.Server):
                     "warnings": warnings,
                 },
             )
-        if not todo.changes and loaded.config.files != self._current.config.files:
+        if not todo.changes and loaded.config.files != current.config.files:
             # It says the same, in other files: agents are kept from those.
-            self._hold(attrs.evolve(self._current.config, files=loaded.config.files))
-        self._trouble = ""
+            self._hold(attrs.evolve(current.config, files=loaded.config.files))
         await self._keep(loaded.text, loaded.included)
         return todo, warnings
 
@@ -293,8 +300,8 @@ class ConfigServer(supervision.Server):
     def _in_trouble(self, refusal: Refusal) -> Refusal:
         """Say it once, however often the file is looked at."""
         words = str(refusal)
-        if words != self._trouble:
-            self._trouble = words
+        if words != self._current.trouble:
+            self._current.trouble = words
             supervision.emit(NOT_APPLIED, {}, {"why": words})
         return refusal
 

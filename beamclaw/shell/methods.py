@@ -86,6 +86,7 @@ async def status(node: Node, params: Params, send: Send) -> object:
         "config": {
             "waiting": [change.path for change in left],
             "words": waiting_in_words(left),
+            "trouble": redactor(node.config).scrub(node.current.trouble),
         },
         "providers": providers,
         "tenants": {

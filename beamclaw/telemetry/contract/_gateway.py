@@ -36,7 +36,8 @@ GATEWAY: Final = (
         "beamclaw.config.applied",
         "info",
         "A changed configuration holds, in a node that went on meanwhile, or waits for "
-        "its next start.",
+        "its next start; or its file can be used again, or has something in it that is "
+        "probably a mistake.",
         {
             "changes": Measure(doc="keys that hold now"),
             "left": Measure(doc="keys that wait for the next start"),

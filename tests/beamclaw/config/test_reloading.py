@@ -157,3 +157,52 @@ async def test_keys_that_wait_for_a_start_are_named_also_when_nothing_else_chang
     ]
     assert current.config.tools.max_calls == 7
     assert not current.left
+
+
+async def test_a_file_that_is_right_again_and_a_likely_mistake_are_told_of(
+    tmp_path: Path, autojump_clock
+):
+    file = tmp_path / "beamclaw.yaml"
+    file.write_text("tools: {max_calls: 7}\n")
+    read = load({}, data=tmp_path).config
+    current = Current(read)
+    outside = Outside(worker=InlineWorker)
+    start = partial(ConfigServer, current, LocalBus(), outside, Origin(config=read))
+    said: list[object] = []
+
+    def hear(event: Event) -> None:
+        if event.name == APPLIED:
+            said.append((event.measurements["changes"], event.metadata["warnings"]))
+        elif event.name == NOT_APPLIED:
+            said.append(event.metadata["why"])
+
+    async def edit(text: str) -> None:
+        file.write_text(text)
+        for _ in range(2):
+            supervision.cast(NAME, FileTouched())
+        await trio.sleep(1)
+
+    spec = supervision.ChildSpec("config", start, name=NAME)
+    detach = attach(hear)
+    async with supervision.open_supervisor([spec]):
+        # What was said at the start is not said again.
+        await edit("tools: {max_calls: 7, typo: 1}\n")
+        assert not said
+        await edit("tools: {max_calls: 7}\n")
+        await edit("tools: {max_calls: many}\n")
+        wrong = current.trouble
+        # It is known also where whoever has found it out died since.
+        finder = supervision.whereis(NAME)
+        assert finder is not None
+        supervision.exit(finder, supervision.KILL)
+        await trio.sleep(1)
+        await edit("tools: {max_calls: many}\n")
+        assert current.trouble == wrong
+        await edit("tools: {max_calls: 7}\n")
+        assert current.trouble == ""
+        await edit("tools: {max_calls: 7, prof: minimal}\n")
+        await edit("tools: {max_calls: 7}\n")
+    detach()
+    assert wrong.startswith(f"{file}:1:20: tools.max_calls: expected")
+    mistake = f"{file}:1:23: tools.prof: unknown key; did you mean profile?"
+    assert said == [(0, []), wrong, (0, []), (0, [mistake]), (0, [])]

@@ -17,13 +17,14 @@ from beamclaw.bus import BusServer, LocalBus
 from beamclaw.config import Config
 from beamclaw.config.current import Current
 from beamclaw.config.loader import load
-from beamclaw.config.schema import GatewayConfig
+from beamclaw.config.schema import AuthConfig, GatewayConfig
 from beamclaw.contracts import names, sessions
 from beamclaw.contracts.ledger_inbox import Accept, Receipt
 from beamclaw.contracts.ledger_reads import ReadRun
 from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import Decoder, encode, hello
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.shell import supervisor
@@ -128,11 +129,12 @@ async def connected(data, *, greet=True):
 
 
 @asynccontextmanager
-async def node(data, seen=None, config=None):
+async def node(data, seen=None, config=None, trouble=""):
     seen = [] if seen is None else seen
     bus = LocalBus()
-    config = attrs.evolve(config or Config(), data=data)
-    start = partial(supervisor, Current(config), bus, Outside(threads=False))
+    current = Current(attrs.evolve(config or Config(), data=data))
+    current.trouble = trouble
+    start = partial(supervisor, current, bus, Outside(threads=False))
     children = [
         ChildSpec("bus", BusServer, name="bus"),
         ChildSpec("ledger", partial(FakeLedger, seen), name="default/ledger"),
@@ -235,6 +237,20 @@ async def test_a_listener_that_dies_comes_back_and_connections_stay(tmp_path):
         assert (await client.receive())["id"] == 1
         async with connected(tmp_path):
             pass
+
+
+async def test_the_status_says_why_the_file_cannot_be_used(tmp_path):
+    auth = AuthConfig(token=Secret("a-secret-of-the-file"))
+    config = Config(gateway=GatewayConfig(auth=auth))
+    trouble = "a.yaml:1:1: gateway.prot: a-secret-of-the-file"
+    async with (
+        node(tmp_path, config=config, trouble=trouble),
+        connected(tmp_path) as client,
+    ):
+        await client.send(1, "status")
+        said = (await client.receive())["result"]["config"]["trouble"]
+        assert said.startswith("a.yaml:1:1: gateway.prot: ")
+        assert "a-secret" not in said
 
 
 # --- frames
