@@ -28,12 +28,19 @@ _EVERYBODYS: Final = (
     "beamclaw.contracts.outside",
     "beamclaw.contracts.toolbox",
     "beamclaw.contracts.loading",
+    # Of the gateway: by each of these every process of it reaches all connections.
+    "beamclaw.gateway.app",
+    "beamclaw.gateway.floor.Floor",
+    "beamclaw.gateway.hall.Hall",
+    "beamclaw.gateway.methods._node.Node",
+    "beamclaw.gateway.socket.client.Reception",
 )
 
 
 def everybodys(cls: type) -> bool:
     """Whether objects of *cls* are the whole node's."""
-    return str(getattr(cls, "__module__", "")).startswith(_EVERYBODYS)
+    module, name = getattr(cls, "__module__", ""), getattr(cls, "__qualname__", "")
+    return f"{module}.{name}".startswith(_EVERYBODYS)
 
 
 async def weighed(pid: supervision.Pid, slices: Slices) -> supervision.Memory | None:

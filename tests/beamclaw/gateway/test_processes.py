@@ -16,9 +16,12 @@ from beamclaw.gateway.connection import Connection
 from beamclaw.gateway.floor import Floor, Ports
 from beamclaw.gateway.hall import Hall
 from beamclaw.gateway.listener import Listener
+from beamclaw.shell.slices import Slices
+from beamclaw.shell.weighing import weighed
 from supervision import ChildSpec
 from supervision.testing import wait_exit, wait_name
 from tests.beamclaw.gateway.edge import TOKEN, forever, kill, until, user
+from tests.beamclaw.gateway.socket.talk import connected
 
 HELLO = {"role": "user", "content": "hello"}
 
@@ -300,3 +303,14 @@ async def test_a_name_with_two_addresses_is_listened_on_at_both():
         for connected in found.accept_nowait():
             connected.close()
     found.close()
+
+
+async def test_no_process_is_said_to_hold_the_whole_gateway(node):
+    async with connected(node.port), connected(node.port):
+        held = {}
+        for pid in supervision.processes():
+            info, found = supervision.info(pid), await weighed(pid, Slices(1.0))
+            if info and found and str(info.name).startswith("gateway/"):
+                held[str(info.name)] = found.bytes
+    assert {"gateway/broadcast", "gateway/server", "gateway/connection/1"} <= {*held}
+    assert {name: size for name, size in held.items() if size > 60_000} == {}
