@@ -68,10 +68,9 @@ def keys(data: str) -> Iterator[str]:
 
 def picture(event: Event, view: View, columns: int, rows: int) -> list[str]:
     """At most *rows* lines of at most *columns*."""
-    totals = event["totals"]
     head = [
-        cut(f"beamclaw top · {_by(view)} · up {duration(totals['uptime'])}", columns),
-        cut(_totals(totals), columns),
+        cut(_title(event["totals"], view), columns),
+        cut(_totals(event["totals"]), columns),
         "",
     ]
     body = list(table(HEAD, _body(event, view), columns))
@@ -85,6 +84,13 @@ def _by(view: View) -> str:
     return "the tree" if view.sort == "tree" else f"by {view.sort}"
 
 
+def _title(totals: Event, view: View) -> str:
+    parts = ["beamclaw top", _by(view), f"up {duration(totals['uptime'])}"]
+    if totals["lag"] is not None:
+        parts.append(f"loop {seconds(totals['lag'])} late")
+    return " · ".join(parts)
+
+
 def _totals(totals: Event) -> str:
     parts = [
         f"{totals['processes']:,} processes",
@@ -93,11 +99,9 @@ def _totals(totals: Event) -> str:
         f"{totals['restarts']:,} restarts",
     ]
     if totals["cpu"] is not None:
-        parts.append(f"{totals['cpu'] * 100:.1f} % of a core")
+        parts.append(f"{totals['cpu'] * 100:.1f} % CPU")
     if totals["resident"] is not None:
         parts.append(size(totals["resident"]))
-    if totals["lag"] is not None:
-        parts.append(f"loop {seconds(totals['lag'])} late")
     return "  ".join(parts)
 
 

@@ -29,6 +29,8 @@ _MOST: Final = 1_000
 _DEEP: Final = 6
 # Seconds that pass for one in which the look itself worked.
 _TIMES: Final = 50.0
+# Seconds up to the first event, before which whoever waits for it sees nothing.
+_SOON: Final = 0.2
 KEYS: Final = ("rate", "mailbox", "restarts", "uptime", "memory")
 
 
@@ -126,19 +128,19 @@ async def top(node: Node, params: Params, send: Send) -> object:
 
     ``totals``; ``by``: for each of rate, mailbox, restarts, uptime and memory its first
     ``rows`` (30) processes; with ``tree`` the tree as `look.tree` gives it, with rates
-    and memory, which is null where nothing was counted yet. With ``once`` only one event,
-    after a whole interval.
+    and memory, which is null where nothing was counted yet. The first event comes
+    sooner, and has the rates of that time. With ``once`` only one event, after a whole
+    interval.
     """
     every = number(params, "every", 1.0, least=0.1, most=_LONGEST)
     sampler = Sampler(whole(params, "rows", 30, most=_MOST) or 0)
-    slices = _slices(node)
-    await sampler.look(trio.current_time(), slices)
-    spent = slices.over()
-    # Has its own time, which does not make the looks rarer.
-    await sampler.scales.weigh(FIRST, _slices(node))
+    once = flag(params, "once")
     sampler.share(0.0)
+    await sampler.look(trio.current_time(), _slices(node))
+    await sampler.scales.weigh(FIRST, _slices(node))
+    wait = every if once else min(every, _SOON)
     while True:
-        await trio.sleep(max(every, spent * _TIMES))
+        await trio.sleep(wait)
         slices, now = _slices(node), trio.current_time()
         passed = now - sampler.at
         seen = await sampler.look(now, slices)
@@ -165,11 +167,12 @@ async def top(node: Node, params: Params, send: Send) -> object:
                     for above, info in _tree(node)
                 ]
             )
-        spent = slices.over()
+        wait = max(every, slices.over() * _TIMES)
         await send(event)
-        await sampler.scales.weigh(passed * SHARE, _slices(node))
-        if flag(params, "once"):
+        if once:
             return True
+        # Has its own time, which does not make the looks rarer.
+        await sampler.scales.weigh(passed * SHARE, _slices(node))
 
 
 def _slices(node: Node) -> Slices:

@@ -190,6 +190,7 @@ EVENT = {
     "by": {
         "rate": [process(f"p{n}", rate=100.0 - n) for n in range(50)],
         "mailbox": [],
+        "memory": [],
     },
 }
 
@@ -200,6 +201,14 @@ def test_a_picture_fits_the_terminal(columns, rows, sort):
     lines = picture(EVENT, View(sort), columns, rows)
     assert len(lines) <= rows
     assert all(views.width_of(line) <= columns for line in lines)
+
+
+def test_all_figures_of_a_common_node_fit_a_common_terminal():
+    busy = {"processes": 120, "messages": 34, "rate": 1_234.0, "restarts": 12}
+    totals = {**TOTALS, **busy, "cpu": 0.256, "resident": 150 << 20, "uptime": 90_061.0}
+    first, second, *_ = picture({**EVENT, "totals": totals}, View("memory"), 80, 24)
+    assert first == "beamclaw top · by memory · up 1 d 1 h · loop 1 ms late"
+    assert second.endswith("12 restarts  25.6 % CPU  150.0 MiB")
 
 
 def test_the_keys_change_what_is_shown():

@@ -360,6 +360,17 @@ async def test_top_tells_rates_and_ranks(tmp_path):
         assert await node.client.receive() == {"id": number, "result": True}
 
 
+async def test_the_first_look_of_top_is_not_waited_for(tmp_path, autojump_clock):
+    async with live(tmp_path) as node:
+        await node.begin("look.top", every=60, rows=1)
+        first, second = [
+            (await node.client.receive())["event"]["totals"]["seconds"]
+            for _ in range(2)
+        ]
+        assert first < 1
+        assert second == pytest.approx(60, abs=1)
+
+
 @pytest.mark.parametrize(
     "key, first",
     [
