@@ -26,7 +26,7 @@ _LINES: Final = 5_000
 
 def run(options: argparse.Namespace) -> int:
     """Print the last lines of the node's log, and those that come."""
-    since = None if options.since is None else _moment(options.since)
+    since = None if options.since is None else _moment(options.since, "logs")
     wanted = wants(since=since, level=options.level, event=options.event)
     data = data_folder(os.environ, options.data)
     try:
@@ -57,7 +57,7 @@ def _logs(client: Client, wanted: Wanted, options: argparse.Namespace) -> None:
 
 def audited(options: argparse.Namespace) -> int:
     """Print who did what. It is read from the files: the node need not run."""
-    since = None if options.since is None else _moment(options.since)
+    since = None if options.since is None else _moment(options.since, "audit")
     wanted = wants(since=since, level="debug", event=options.event)
     data = data_folder(os.environ, options.data)
     try:
@@ -124,8 +124,8 @@ def _at(row: Row) -> float:
         return 0.0
 
 
-def _moment(text: str) -> float:
-    given = when(text)
+def _moment(text: str, verb: str) -> float:
+    given = when(text, verb)
     now = time.time()  # noqa: TID251 -- a command is outside
     return given["since"] if "since" in given else now - given["seconds"]
 

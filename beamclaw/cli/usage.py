@@ -17,7 +17,7 @@ _HEAD: Final = ("", "calls", "read", "cached", "written", "cost")
 
 def run(options: argparse.Namespace) -> int:
     """Print what models took."""
-    since = when(options.since)
+    since = when(options.since, "usage")
     rows = ask(options, "usage", {"by": options.by, **since})
     if options.json:
         result_json(rows)
@@ -27,8 +27,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def when(text: str, verb: str = "usage") -> Mapping[str, float]:
+def when(text: str, verb: str) -> Mapping[str, float]:
     """``90m``, ``12h``, ``7d``, ``4w``: the last ``seconds``; a date: ``since`` then.
+
+    It was typed behind *verb*.
 
     Raises:
         Usage: It is neither.

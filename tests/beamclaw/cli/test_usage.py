@@ -22,15 +22,16 @@ DAY = dt.datetime(2026, 11, 20, tzinfo=dt.UTC).timestamp()
     ],
 )
 def test_since_when(text: str, asked: dict[str, float]) -> None:
-    assert when(text) == asked
+    assert when(text, "usage") == asked
 
 
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "7", "-7d", "7 d", "٣d", "2026-13-01"]
 )
 def test_what_is_no_time_is_told(text: str) -> None:
-    with pytest.raises(Usage, match="is no time; write 12h"):
-        when(text)
+    words = r"is no time; write 12h.*\nsee: beamclaw logs --help"
+    with pytest.raises(Usage, match=words):
+        when(text, "logs")
 
 
 def row(name: str, calls: int, cost: int, reserved: int = 0) -> dict[str, Any]:
