@@ -107,6 +107,40 @@ async def test_no_name_is_too_long_for_the_window(tmp_path: Path):
             assert await page.run(LENGTHENED, LONG_WORD) == [], name
 
 
+# Names of views that are wider than their place, beside which the next one stands.
+CROWDED: Final = """
+return [...document.querySelectorAll(".side nav a")]
+  .map((each) => [each, each.querySelector(".words").getBoundingClientRect().width])
+  .filter(([each, width]) => width > each.getBoundingClientRect().width - 1)
+  .map(([each, width]) => `${each.textContent}: ${width}`);
+"""
+
+
+async def test_the_names_of_the_views_stand_apart(tmp_path: Path):
+    async with opened(tmp_path) as (_, page):
+        crowded: list[object] = []
+        for wide in (360, 375, 412):
+            await page.size(wide, 800, phone=True)
+            for name, words in (("sessions", "also put away"), ("spending", "By day")):
+                await view(page, name, words)
+                crowded += [(wide, name, each) for each in await page.run(CROWDED)]
+        assert crowded == []
+
+
+CUT: Final = """
+return [...document.querySelectorAll(".process .name")]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent);
+"""
+
+
+async def test_names_of_processes_are_whole_beside_the_chosen_one(tmp_path: Path):
+    async with opened(tmp_path) as (_, page):
+        await page.size(1280, 800)
+        await view(page, "tree/default%2Flimits", "started by")
+        await page.until("launcher")
+        assert await page.run(CUT) == []
+
+
 async def test_whatever_is_pressed_is_large_enough_for_a_finger(tmp_path: Path):
     async with opened(tmp_path) as (_, page):
         await prepare(page)
