@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from beamclaw.cli import tree as drawing
+from beamclaw.cli.output import counted
 from beamclaw.cli.question import visible
 from beamclaw.cli.screen import width_of
 from beamclaw.cli.status import duration, money, of_measure
@@ -233,7 +234,7 @@ def limits(found: Found, width: int) -> Iterator[str]:
         spent = caps["spent"]
         yield (
             f"today (UTC): {money(spent['cost'])}, {spent['tokens']:,} tokens, "
-            f"{spent['calls']:,} calls"
+            f"{counted(spent['calls'], 'call')}"
         )
         rows = [_cap(cap) for cap in caps["caps"]]
         if rows:
@@ -260,12 +261,12 @@ def slow(found: Found, width: int) -> Iterator[str]:
     """Who held up the loop, with the last stack of each."""
     yield (
         f"the loop is {seconds(found['lag'])} late; the worst was "
-        f"{seconds(found['worst'])}; {found['lags']:,} times above "
+        f"{seconds(found['worst'])}; {counted(found['lags'], 'time')} above "
         f"{seconds(found['threshold'])}"
     )
     for row in found["culprits"]:
         yield cut(
-            f"{visible(row['who'])}: {row['times']} times, {seconds(row['seconds'])} in "
+            f"{visible(row['who'])}: {counted(row['times'], 'time')}, {seconds(row['seconds'])} in "
             f"all, {seconds(row['worst'])} at worst, last {seconds(row['ago'])} ago",
             width,
         )

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from beamclaw.cli.output import result, result_json, tell
+from beamclaw.cli.output import counted, result, result_json, tell
 from beamclaw.cli.status import connected, duration
 from beamclaw.contracts.shell import nested
 
@@ -108,9 +108,9 @@ def _words(process: Mapping[str, Any]) -> str:
     if process["uptime"] is not None:
         parts.append(f"up {duration(process['uptime'])}")
     if process["mailbox"]:
-        parts.append(f"{process['mailbox']} waiting messages")
+        parts.append(counted(process["mailbox"], "waiting message"))
     if process["restarts"]:
-        parts.append(f"restarted {process['restarts']} times")
+        parts.append(f"restarted {counted(process['restarts'], 'time')}")
     if process["last_reason"] and process["restarts"]:
         parts.append(f"last end: {_line(process['last_reason'])}")
     return ", ".join(parts)

@@ -10,6 +10,8 @@ from beamclaw.contracts import keys, names
 from beamclaw.shell.request import Failed, Params, text
 
 ROOT: Final = "beamclaw"
+# Letters of a name's part that is looked for in names: fewer stand in nearly all.
+_TELLING: Final = 3
 # Names that are compared with one that nobody has: comparing takes a while.
 _COMPARED: Final = 1_000
 _SUGGESTED: Final = 3
@@ -20,17 +22,17 @@ _END: Final = re.compile("[/:]")
 def find(typed: str) -> supervision.Pid:
     """The process that *typed* stands for.
 
-    ``beamclaw`` is the root, ``<12>`` or ``12`` a number, ``main`` the session of that
+    ``beamclaw`` is the root, and so is its id, ``<12>`` or ``12`` a number, ``main`` the session of that
     key, ``ledger`` what is called ``default/ledger``.
 
     Raises:
         Failed: There is none, or more than one; the words say what is like it.
     """
     given = typed.strip()
-    if given == ROOT:
-        found = supervision.tree(depth=0).pid
-    else:
-        found = supervision.whereis(given) or _numbered(given) or _session(given)
+    root = supervision.tree(depth=0)
+    found = supervision.whereis(given) or _numbered(given) or _session(given)
+    if given == ROOT or (found is None and given == root.id):
+        found = root.pid
     if found is not None:
         return found
     end = f"/{given}"
@@ -78,9 +80,10 @@ def _nobody(given: str, ends: list[str]) -> str:
 
 def _like(given: str) -> list[str]:
     known = supervision.registered()
-    inside = list(islice((name for name in known if given in name), _SUGGESTED))
-    if inside:
-        return inside
+    if len(given) >= _TELLING:
+        inside = list(islice((name for name in known if given in name), _SUGGESTED))
+        if inside:
+            return inside
     # Of several with one end, the shortest.
     some = sorted(islice(known, _COMPARED), key=len, reverse=True)
     by_end = {_END.split(name)[-1]: name for name in some}

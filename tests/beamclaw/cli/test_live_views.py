@@ -170,6 +170,17 @@ def test_a_turn_is_a_bar_for_each_thing():
     assert queue.count("█") == model.count("█") == 12
 
 
+def test_one_of_a_thing_is_not_several():
+    found = {"lag": 0, "worst": 0.2, "lags": 1, "threshold": 0.1, "culprits": []}
+    assert next(views.slow(found, 80)).endswith("1 time above 100 ms")
+    tree = process("a", restarts=1, mailbox=1) | {"cut": False}
+    shown = "\n".join(views.tree(tree, 200))
+    assert "restarted 1 time" in shown
+    assert "1 waiting message" in shown
+    assert "times" not in shown
+    assert "messages" not in shown
+
+
 # --- top
 
 TOTALS = {

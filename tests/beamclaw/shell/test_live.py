@@ -171,6 +171,15 @@ async def test_a_process_has_a_name_a_number_and_the_end_of_a_name(tmp_path):
             assert (found["pid"], found["name"]) == (pid, "part/counter")
         root = await node.result("look.info", process="beamclaw")
         assert (root["kind"], root["hidden"]) == ("supervisor", 4)
+        # By the name that it is shown with, too.
+        again = await node.result("look.info", process=root["id"])
+        assert again["pid"] == root["pid"]
+
+
+async def test_a_letter_or_two_are_no_hint_at_a_name(tmp_path):
+    async with live(tmp_path) as node:
+        assert "did you mean" not in await node.words("look.info", process="x")
+        assert "did you mean" not in await node.words("look.info", process="te")
 
 
 # --- looking
