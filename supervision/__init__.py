@@ -137,6 +137,7 @@ from ._requests import (
     RequestId,
     RequestIds,
     Response,
+    deliver_response,
     receive_response,
     send_request,
 )
@@ -358,6 +359,7 @@ __all__ = [
     "cast",
     "count_children",
     "delete_child",
+    "deliver_response",
     "demonitor",
     "emit",
     "exit",

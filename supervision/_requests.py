@@ -1,4 +1,4 @@
-"""Requests whose replies are waited for later: one, or many at once.
+"""Requests whose replies are waited for later, one or many, or come as messages.
 
 A `RequestId` is an alias: what comes after it was given up, or a second time, finds
 nobody and never reaches a mailbox.
@@ -23,6 +23,8 @@ from trio.lowlevel import Abort, current_task, wait_task_rescheduled
 
 from ._calls import expect, outcome
 from ._errors import CallingSelf, CallTimeout, NoProcess, SupervisionError
+from ._life import current_process, forget
+from ._monitors import notify_end
 from ._pid import Dest, Pid
 from ._process import Process, find, process_of_task
 from ._signals import From
@@ -67,7 +69,7 @@ class RequestId(Generic[T]):
         dest: Where it was sent.
     """
 
-    __slots__ = ("_slot", "dest")
+    __slots__ = ("__weakref__", "_slot", "dest")
 
     def __init__(self, dest: Dest, slot: _Slot) -> None:
         self.dest: Dest = dest
@@ -186,7 +188,7 @@ class _Signal:
 
 
 class Response(Generic[T]):
-    """What became of one request of a `RequestIds`.
+    """What became of one request of a `RequestIds`, or of `deliver_response`.
 
     Attributes:
         request_id: The request.
@@ -220,6 +222,45 @@ class Response(Generic[T]):
         except Exception as error:  # noqa: BLE001 - it is the value
             return error
         return None
+
+
+def deliver_response(request_id: RequestId[T], *, label: object = None) -> None:
+    """Have the response come as a message of this process: a `Response`.
+
+    For a server that asks another one and does not stand still meanwhile: the response
+    reaches its ``handle_info``, like those of OTP's ``send_request``. That the other
+    server has died, or was not there, is a response, too.
+
+    Args:
+        request_id: What `send_request` returned. Keep it: a request whose id nobody
+            has, or whose process has ended, is given up, and its reply is dropped. A response that is in the mailbox
+            by then comes all the same, and is told by its label.
+        label: What the response is labelled with.
+
+    Raises:
+        NotAProcess: The caller is none.
+        SupervisionError: Somebody waits for its response already.
+    """
+    slot = request_id._slot  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    here = current_process()
+    if slot.told is not None:
+        raise SupervisionError("somebody waits for this response already")
+    if slot.state != From.WAITING:
+        here.deliver(Response(request_id, label))
+        return
+    # The server holds the slot: through it, it must not hold the id.
+    weakly = weakref.ref(request_id)
+
+    def arrived() -> None:
+        forget(ending)
+        known = weakly()
+        # One that is given up as its id goes: the reference is still good in that moment.
+        if known is not None and slot.state != From.EXPIRED:
+            here.deliver(Response(known, label))
+
+    slot.told = arrived
+    # Who is killed does not let go of the id: a traceback, or a cycle, may keep it.
+    ending = notify_end(here, lambda _: slot.settle(From.EXPIRED, None))
 
 
 class RequestIds(Generic[T]):

@@ -173,6 +173,13 @@ def faults_of_tables(home: Home) -> Iterator[str]:
         yield from _faults_of_process(process)
 
 
+def _comes_as_message(slot: From) -> bool:
+    """Whether a process has asked that lives, and goes on until there is a reply."""
+    asks = None if slot.pid is None else slot.pid.process
+    wanted: object = getattr(slot, "told", None)
+    return wanted is not None and asks is not None and asks.alive
+
+
 def _faults_of_process(process: Process) -> Iterator[str]:
     if not process.alive:
         yield f"{process} is dead and still in its tree"
@@ -185,7 +192,7 @@ def _faults_of_process(process: Process) -> Iterator[str]:
         if ref.watcher is not None and ref not in (ref.watcher.watching or ()):
             yield f"{process} is watched by {ref.watcher}, who knows nothing of it"
     for slot in process.pending:
-        if slot.task is None:
+        if slot.task is None and not _comes_as_message(slot):
             yield f"{process} keeps the call {slot!r}, for which nobody waits"
     yield from _faults_of_watching(process)
 

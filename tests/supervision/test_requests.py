@@ -141,6 +141,94 @@ async def test_one_waits_for_a_response_and_not_the_server_itself():
         supervision.reply(senders[1], "now")
 
 
+# --- as messages
+
+
+@pytest.mark.otp("86")
+async def test_a_response_comes_as_a_message_to_who_goes_on_meanwhile(autojump_clock):
+    log = []
+    async with actor(), tree(child("later", Later, log)):
+        first = supervision.send_request("later", Ask("one"))
+        supervision.deliver_response(first, label="a")
+        second = supervision.send_request("later", Ask("two"))
+        supervision.deliver_response(second, label="b")
+        supervision.send(supervision.self_pid(), "meanwhile")
+        assert await supervision.receive() == "meanwhile"
+        await wait_all_tasks_blocked()
+        supervision.reply(log[2], 2)
+        supervision.reply(log[1], 1)
+        got = [await supervision.receive(), await supervision.receive()]
+        assert [(each.label, each.result()) for each in got] == [("b", 2), ("a", 1)]
+
+
+@pytest.mark.otp("86")
+async def test_that_the_other_server_is_gone_or_dies_comes_as_a_message_too():
+    async with actor(), tree(child("dies", Echo, restart="temporary")):
+        nobody = supervision.send_request("nobody", Ask())
+        supervision.deliver_response(nobody)
+        dying = supervision.send_request("dies", Ask("crash"))
+        supervision.deliver_response(dying)
+        errors = [(await supervision.receive()).error for _ in range(2)]
+        assert isinstance(errors[0], supervision.NoProcess)
+        assert isinstance(errors[1], supervision.ServerExited)
+
+
+@pytest.mark.otp("86")
+async def test_a_response_that_was_there_before_it_was_wanted_comes_at_once():
+    async with actor(), tree(child("echo", Echo)):
+        request_id = supervision.send_request("echo", Ask(1))
+        await wait_all_tasks_blocked()
+        supervision.deliver_response(request_id)
+        assert (await supervision.receive(timeout=0)).result() == 1
+
+
+@pytest.mark.otp("20", "86")
+async def test_nothing_comes_of_a_request_whose_id_nobody_has_any_more(autojump_clock):
+    log = []
+    async with actor(), tree(child("later", Later, log)):
+        request_id = supervision.send_request("later", Ask())
+        supervision.deliver_response(request_id)
+        await wait_all_tasks_blocked()
+        del request_id
+        gc.collect()
+        assert not pending("later")
+        supervision.reply(log[1], "late")
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(timeout=1)
+
+
+@pytest.mark.otp("20", "86")
+async def test_what_a_process_has_asked_is_given_up_when_it_ends():
+    log, kept = [], []
+
+    async def asks():
+        kept.append(supervision.send_request("later", Ask()))
+        supervision.deliver_response(kept[0])
+        await trio.sleep_forever()
+
+    async with tree(child("later", Later, log), child("asks", asks)) as top:
+        await wait_all_tasks_blocked()
+        assert len(pending("later")) == 1
+        await supervision.terminate_child(top, "asks")
+        assert not pending("later")
+        supervision.reply(log[1], "late")
+
+
+async def test_one_waits_for_a_response_and_only_a_process_has_a_mailbox_for_it():
+    log = []
+    async with tree(child("later", Later, log)):
+        request_id = supervision.send_request("later", Ask())
+        with pytest.raises(supervision.NotAProcess):
+            supervision.deliver_response(request_id)
+        async with actor():
+            supervision.deliver_response(request_id)
+            with pytest.raises(supervision.SupervisionError, match="already"):
+                supervision.deliver_response(request_id)
+            with pytest.raises(supervision.SupervisionError, match="already"):
+                await supervision.receive_response(request_id)
+            supervision.reply(log[1], "now")
+
+
 # --- many
 
 
