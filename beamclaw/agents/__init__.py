@@ -7,10 +7,14 @@ from beamclaw.agents.definition import (
     Unready,
     resolve,
 )
+from beamclaw.agents.preparing import Heard, Preparation, Tick
 from beamclaw.agents.workspace import workspace_of
 
 __all__ = [
     "AgentDefinition",
+    "Heard",
+    "Preparation",
+    "Tick",
     "UnknownAgent",
     "UnknownModel",
     "Unready",

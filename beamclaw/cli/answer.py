@@ -11,6 +11,7 @@ from beamclaw.values import frozen
 PATIENCE: Final = 1.0
 _PHASES: Final[Mapping[str, str]] = {
     "queue": "an earlier message of this conversation",
+    "files": "what the agent is told",
     "permit": "leave to call the provider",
     "model": "the model",
     "tools": "tools",

@@ -146,6 +146,8 @@ def waiting(found: Found, width: int) -> Iterator[str]:
     }.get(status, f"is {status}")
     behind = f"; {found['mailbox']} messages wait" if found["mailbox"] else ""
     yield f"{found['pid']} {words}{behind}"
+    if found.get("for"):
+        yield f"a turn is about to begin; it waits for {visible(found['for'])}"
     for line in found["stack"]:
         place = f"{line['file']}:{line['line']}"
         yield cut(f"  {visible(place)}  {visible(line['function'])}", width)

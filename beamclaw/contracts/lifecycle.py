@@ -18,7 +18,7 @@ from beamclaw.contracts.ledger_reads import ReadSession, ReadSessionRow
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.points import point
 from beamclaw.contracts.session_meta import SessionMeta
-from beamclaw.contracts.sessions import Wake, abort
+from beamclaw.contracts.sessions import StopBeginning, Wake, abort
 from beamclaw.values import frozen
 
 R = TypeVar("R")
@@ -242,6 +242,7 @@ async def stop(
 ) -> list[str]:
     """Stop the turn in progress and what its turns have left at work; which runs.
 
+    One that is about to begin counts as in progress.
     With *queued* also the messages that wait. From the last one on, so that none begins
     because the one before is stopped.
 
@@ -259,7 +260,11 @@ async def stop(
     # Turns that are over and have left sub-agents at work.
     left = [row.parent_run for row in found.children if row.state == "open"]
     runs += [run for run in dict.fromkeys(left) if run not in runs]
-    return [run for run in runs if await abort(bus, tenant, session_key, run)]
+    stopped = [run for run in runs if await abort(bus, tenant, session_key, run)]
+    if not queued and found.open_run is None and found.inbox:
+        beginning = await order(bus, tenant, session_key, StopBeginning())
+        stopped += [] if beginning is None else [beginning]
+    return stopped
 
 
 def no_such_session(key: str, row: SessionRow | None = None) -> NoSuchSession:

@@ -102,7 +102,9 @@ class Inbound:
 
 # --- what is published on a session's topic
 
-Phase = Literal["queue", "permit", "model", "retry", "tools", "person", "agents"]
+Phase = Literal[
+    "queue", "files", "permit", "model", "retry", "tools", "person", "agents"
+]
 
 
 @frozen
@@ -287,6 +289,14 @@ class Abort(supervision.Call[bool]):
     """
 
     run_id: str
+
+
+@frozen
+class StopBeginning(supervision.Call[str | None]):
+    """Stop the turn that is about to begin, and waits for what its agent is told.
+
+    The reply is its run, that of its first message; None: there is no such turn.
+    """
 
 
 @frozen(kw_only=True)

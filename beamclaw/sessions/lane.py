@@ -39,6 +39,8 @@ class Lane:
         gathering: Messages came a moment ago, and more may follow.
         cancelled: Runs of this session that may not go on: whoever ordered them is over.
         meta: What is set for the session.
+        preparing: A turn that is about to begin, and needs something that is on its way.
+        prepared: That is there.
     """
 
     transcript: Transcript
@@ -54,6 +56,8 @@ class Lane:
     gathering: bool = False
     cancelled: Collection[str] = ()
     meta: SessionMeta = SessionMeta()
+    preparing: "Begin | None" = None
+    prepared: bool = False
 
 
 @frozen(kw_only=True)
@@ -134,7 +138,7 @@ class Idle:
 Step = Begin | Hand | Interrupt | Revive | Quarantine | Withdraw | Close | Wait | Idle
 
 
-def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
+def decide(lane: Lane, rules: Rules) -> Step:  # noqa: C901, PLR0911 -- a table
     """The session's next step, one case per rule."""
     for pending in lane.pending:
         if pending.inbound.run_id in lane.cancelled or _is_idle(pending, lane):
@@ -151,6 +155,9 @@ def decide(lane: Lane, rules: Rules) -> Step:  # noqa: PLR0911 -- a table
             if lane.revivals >= rules.revive_limit and not innocent:
                 return Quarantine(lane.revivals)
             return Revive(innocent) if lane.intake else Wait()
+        case Lane(preparing=Begin() as turn):
+            # What came meanwhile is dealt with as in a turn: by then it is one.
+            return turn if lane.prepared and lane.intake else Wait()
         case Lane(pending=(first, *_)):
             more = _together(lane, rules)
             if not lane.intake or (lane.gathering and _may_grow(first, more, rules)):

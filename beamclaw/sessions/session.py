@@ -5,12 +5,12 @@ messages; every await in a handler is a call to the ledger or a supervisor, and 
 at any of them is made good by reading again.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 import supervision
-from beamclaw.agents import UnknownAgent, UnknownModel, Unready
+from beamclaw.agents import Heard, Tick, UnknownAgent, UnknownModel, Unready
 from beamclaw.contracts import names, waits
 from beamclaw.contracts.context import Share
 from beamclaw.contracts.intake import unasked
@@ -41,6 +41,7 @@ from beamclaw.contracts.sessions import (
     Inbound,
     Joined,
     Ring,
+    StopBeginning,
     TopicValue,
     Waiting,
 )
@@ -52,6 +53,7 @@ from beamclaw.sessions.journal import Journal, replayed
 from beamclaw.sessions.kin import Kin
 from beamclaw.sessions.lane import Lane, Pending
 from beamclaw.sessions.opening import opening, ordered
+from beamclaw.sessions.preparing import Preparing
 from beamclaw.sessions.running import Running, Runs, stop_calls
 from beamclaw.sessions.upkeep import Upkeep
 from beamclaw.sessions.wiring import Wiring
@@ -105,6 +107,7 @@ class Session(supervision.Server):
         self._closing = Closing(
             wiring, key, journal=self._journal, inbox=self._inbox, kin=self._kin
         )
+        self._preparing = Preparing(wiring, key)
         self._revivals = 0
         self._crashed = False
         # Who wants another agent here, and waits for the turn in progress to end.
@@ -158,6 +161,8 @@ class Session(supervision.Server):
         match request:
             case Abort(run_id):
                 await self._stop(sender, run_id)
+            case StopBeginning():
+                _tell_stopped(sender, await self._stop_beginning())
             case waits.Answer():
                 run = None if self._running is None else self._running.pid
                 await self._answers.take(sender, request, run)
@@ -183,6 +188,10 @@ class Session(supervision.Server):
                 self._inbox.quiet(count)
             case Intake(is_open):
                 self._intake = is_open
+                if not is_open:  # by the time that it may begin all may be otherwise
+                    self._preparing.give_up()
+            case supervision.Response() | Tick():
+                self._hear(cast("Heard", message))
             case supervision.TIMEOUT:
                 if self.stop_if_idle():
                     return supervision.Stop(supervision.NORMAL)
@@ -204,6 +213,8 @@ class Session(supervision.Server):
             "resting": self._resting,
             "revivals": self._revivals,
             "pending": len(self._inbox.pending),
+            # What a turn waits for that has not begun; nothing: there is none.
+            "preparing": self._preparing.waits_for,
             # Of the window of the model that was asked last; nothing: none was yet.
             "prompt": None
             if share is None
@@ -214,6 +225,10 @@ class Session(supervision.Server):
         """What goes on here, in words; nothing: nothing does."""
         if self._running is not None or self._journal.transcript.turn is not None:
             return "a turn is in progress"
+        if self._preparing.turn is not None:
+            return (
+                f"a turn is about to begin (it waits for {self._preparing.waits_for})"
+            )
         return "messages wait for their turn" if self._inbox.pending else ""
 
     async def _serve_orders(self) -> None:
@@ -240,6 +255,7 @@ class Session(supervision.Server):
             return False
         if self._journal.transcript.turn is not None:
             await self._closing.turn("aborted")
+        await self._stop_beginning()
         children = (await self._journal.look()).children
         for run_id in {row.parent_run for row in children if row.state == "open"}:
             await self._closing.children(run_id)
@@ -255,6 +271,7 @@ class Session(supervision.Server):
             await self._serve_orders()
             if self._handovers and self._journal.transcript.turn is None:
                 await self._hand_over()
+            self._preparing.keep_to(self._inbox.pending)
             step = lane.decide(
                 Lane(
                     transcript=self._journal.transcript,
@@ -270,6 +287,8 @@ class Session(supervision.Server):
                     gathering=self._inbox.gathering,
                     cancelled=self._kin.cancelled,
                     meta=self._upkeep.about.meta,
+                    preparing=self._preparing.turn,
+                    prepared=self._preparing.ready,
                 ),
                 self._wiring.rules,
             )
@@ -331,11 +350,13 @@ class Session(supervision.Server):
             return
         self._runs.settle()  # by the same configuration as the agent is defined by
         try:
-            definition = await self._wiring.define(
-                agent, opened.wanted.model, self._key
+            definition = self._preparing.definition(
+                lane.Begin(pending, more), agent, opened.wanted.model
             )
         except (UnknownAgent, UnknownModel, Unready) as error:
             await self._closing.refuse(pending, str(error))
+            return
+        if definition is None:  # it begins when that is there
             return
         run_id = inbound.run_id
         started = RunStarted(
@@ -494,8 +515,17 @@ class Session(supervision.Server):
             stopped = True
         else:
             stopped = await self._closing.children(run_id)
-        with point("session.stopped-now"):
-            supervision.reply(sender, stopped)
+        _tell_stopped(sender, stopped)
+
+    async def _stop_beginning(self) -> str | None:
+        """Stop the turn that is about to begin; its run."""
+        begin = self._preparing.turn
+        if begin is None:
+            return None
+        self._preparing.give_up()
+        for pending in (begin.pending, *begin.more):
+            await self._withdraw(pending)
+        return begin.pending.inbound.run_id
 
     async def _withdraw(self, queued: Pending) -> bool:
         """Stop a waiting message; False: the turn in progress has just taken it."""
@@ -570,10 +600,24 @@ class Session(supervision.Server):
     def _add(self, row: InboxRow) -> None:
         if not self._inbox.ring(row):
             return
-        if self._running is not None:
+        begun = self._running is not None or self._preparing.turn is not None
+        if begun:
             self._publish(Waiting(row.run_id, "queue"))
-        if self._running is not None or self._inbox.gathering:
+        if begun or self._inbox.gathering:
             self._inbox.gather()
+
+    def _hear(self, message: Heard) -> None:
+        """Something for the turn that is about to begin."""
+        run_id = self._preparing.hear(message)
+        if run_id is not None:
+            words = self._preparing.waits_for or ""
+            self._publish(Waiting(run_id, "files", words))
 
     def _publish(self, value: TopicValue) -> None:
         self._wiring.bus.publish(self._topic, value)
+
+
+def _tell_stopped(sender: supervision.From, what: object) -> None:
+    """There was no run to wait for: it is done."""
+    with point("session.stopped-now"):
+        supervision.reply(sender, what)

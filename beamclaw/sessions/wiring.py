@@ -1,10 +1,10 @@
 """What the sessions of a tenant and their door share."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import cast
 
 import supervision
-from beamclaw.agents import AgentDefinition
+from beamclaw.agents import AgentDefinition, Preparation
 from beamclaw.contracts import ledger, names
 from beamclaw.contracts.bus import Bus
 from beamclaw.contracts.outside import Outside
@@ -15,8 +15,9 @@ from beamclaw.values import frozen
 
 # agent id, model override: the definition, or UnknownAgent, UnknownModel in words.
 Resolve = Callable[[str, str | None], AgentDefinition]
-# The same for a turn in a session (its key), with all that the agent is told; or Unready.
-Define = Callable[[str, str | None, str], Awaitable[AgentDefinition]]
+# The same for a turn in a session (its key), with all that the agent is told: for which
+# there may be something to wait for.
+Define = Callable[[str, str | None, str], AgentDefinition | Preparation]
 
 
 def _never(agent: str) -> ResetRule:

@@ -210,12 +210,15 @@ async def waiting(node: Node, params: Params, send: Send) -> object:
     found = supervision.info(pid, depth=0)
     with in_words():
         stack = supervision.wait_point(pid)
+        # A session says what it waits for without standing still; nothing else is shown.
+        said = supervision.state(pid, show=lambda _: None)
     return {
         "pid": str(pid),
         "status": "ended" if found is None else found.status,
         "suspended": found is not None and found.suspended,
         "mailbox": 0 if found is None else found.mailbox,
         "stack": [point(line) for line in stack],
+        "for": said.get("preparing"),
     }
 
 
@@ -280,7 +283,7 @@ def _session(found: supervision.ProcessInfo) -> dict[str, Any]:
         "run": said.get("run"),
         "running": said.get("running", False),
         "uptime": trio.current_time() - started,
-        "waits": _innermost(found),
+        "waits": _innermost(found) or said.get("preparing"),
         # Messages wait and it takes none: it is suspended, or inside a callback.
         "stuck": found.suspended or (found.mailbox > 0 and found.status == "running"),
     }

@@ -36,6 +36,7 @@ from beamclaw.contracts.subagents import Rules
 from beamclaw.contracts.tools import Bounds
 from beamclaw.contracts.turns import TurnLimits
 from beamclaw.sessions import Retention
+from beamclaw.sessions.wiring import Define
 from beamclaw.testing._programs import Programs
 from beamclaw.testing.strict_bus import StrictBus
 from supervision.testing import wait_exit
@@ -201,7 +202,7 @@ def _resolve(fallbacks: Chain, agent: str, model: str | None) -> AgentDefinition
     )
 
 
-async def _define(
+def _define(
     fallbacks: Chain, agent: str, model: str | None, session: str
 ) -> AgentDefinition:
     del session
@@ -251,6 +252,8 @@ async def _tenant(
     programs: Programs | None = None,
     later: Callable[[Callable[[], None]], object] | None = None,
     bounds: Bounds = BOUNDS,
+    define: Define | None = None,
+    others: Sequence[supervision.ChildSpec] = (),
 ) -> AsyncIterator[Tenant]:
     wall = Wall()
     outside = Outside(
@@ -304,7 +307,7 @@ async def _tenant(
         bus=carrier,
         outside=outside,
         resolve=partial(_resolve, fallbacks),
-        define=partial(_define, fallbacks),
+        define=define or partial(_define, fallbacks),
         turns=lambda: partial(runs.run_turn, run_wiring),
         numbers=lambda: numbers,
         reset_rule=lambda agent: reset_rule,
@@ -366,7 +369,7 @@ async def _tenant(
         ),
     ]
     async with supervision.open_supervisor(
-        parts, strategy="rest_for_one", max_restarts=20
+        [*parts, *others], strategy="rest_for_one", max_restarts=20
     ) as top:
         yield Tenant(folder, wall, model, carrier, top)
 

@@ -68,6 +68,8 @@ ASKED = attrs.evolve(
     QUIET, transcript=Transcript(3, (), attrs.evolve(TURN, calls=(CALL,)))
 )
 FULL = attrs.evolve(QUIET, pending=(FIRST, Pending(2, INBOUND)))
+COLLECT = attrs.evolve(INBOUND, queue="collect")
+COLLECTED = attrs.evolve(QUIET, pending=(FIRST, Pending(2, COLLECT)), gathering=True)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,15 @@ FULL = attrs.evolve(QUIET, pending=(FIRST, Pending(2, INBOUND)))
         (FULL, Begin(FIRST)),
         (attrs.evolve(FULL, intake=False), Wait()),
         (attrs.evolve(FULL, running=True), Wait()),
+        # What a turn needs that is about to begin may be on its way. Who comes meanwhile
+        # does not come into it.
+        (attrs.evolve(FULL, preparing=Begin(FIRST)), Wait()),
+        (attrs.evolve(COLLECTED, preparing=Begin(FIRST), prepared=True), Begin(FIRST)),
+        (
+            attrs.evolve(FULL, preparing=Begin(FIRST), prepared=True, intake=False),
+            Wait(),
+        ),
+        (attrs.evolve(FULL, preparing=Begin(FIRST), cancelled={"r1"}), Withdraw(FIRST)),
         (attrs.evolve(OPEN, running=True), Wait()),
         (OPEN, Revive()),
         (attrs.evolve(OPEN, pending=(FIRST,)), Revive()),

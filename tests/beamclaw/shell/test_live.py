@@ -16,6 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from beamclaw.bus import BusServer, LocalBus
+from beamclaw.cli import live_views as views
 from beamclaw.config import Config
 from beamclaw.config.current import Current
 from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
@@ -288,6 +289,29 @@ async def test_where_a_process_stands_inside_a_callback(tmp_path):
         )
         found = await node.result("look.waiting", process=str(plain.pid))
         assert "plain" in [line["function"] for line in found["stack"]]
+
+
+class Beginning(supervision.Server):
+    """A session whose turn is about to begin, as far as one sees it."""
+
+    async def init(self):
+        supervision.join("default/awake")
+
+    def describe(self):
+        return {"preparing": "files of agent main"}
+
+
+async def test_what_a_session_waits_for_that_does_not_stand_still_is_said(tmp_path):
+    name = "default/session/agent:main:main"
+    async with (
+        live(tmp_path) as node,
+        supervision.open_supervisor([ChildSpec("it", Beginning, name=name)]),
+    ):
+        (row,) = (await node.result("look.sessions"))["sessions"]
+        assert (row["status"], row["waits"]) == ("waiting", "files of agent main")
+        found = await node.result("look.waiting", process="agent:main:main")
+        assert found["for"] == "files of agent main"
+        assert "it waits for files of agent main" in "\n".join(views.waiting(found, 80))
 
 
 def test_who_held_up_the_loop_most_is_first():

@@ -5,18 +5,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 import pytest
 import trio
 
 import supervision
-from beamclaw.agents import UnknownAgent, Unready
+from beamclaw.agents import AgentDefinition, Heard, UnknownAgent, Unready
 from beamclaw.config.current import Current
 from beamclaw.config.schema import AgentConfig, Config, WorkspaceConfig
 from beamclaw.contracts.outside import InlineWorker, Outside
 from beamclaw.skills import Definer, SkillsServer, setting_of
+from beamclaw.skills.defining import Readying
+from supervision.testing import as_process
 
 T = TypeVar("T")
 MAIN, SUB = "agent:main:main", "agent:main:subagent:1"
@@ -50,12 +52,26 @@ async def running(
         yield Definer(Current(config), "default")
 
 
+async def define(
+    definer: Definer, agent: str, model: str | None, session: str
+) -> AgentDefinition:
+    """As a session does it: in a process, to which all that comes of it are messages."""
+    found = definer.define(agent, model, session)
+    if isinstance(found, AgentDefinition):
+        return found
+    async with as_process():
+        found.begin()
+        while not found.ready:
+            found.hear(cast("Heard", await supervision.receive()))
+        return found.definition()
+
+
 async def test_an_agent_is_told_its_files_behind_what_is_configured(
     tmp_path: Path, autojump_clock: object
 ):
     config = config_of(tmp_path, system="You are terse.")
     async with running(config) as definer:
-        definition = await definer.define("main", None, MAIN)
+        definition = await define(definer, "main", None, MAIN)
     assert definition.system is not None
     assert definition.system.startswith("You are terse.\n\n# Skills")
     assert "## BOOTSTRAP.md\n\n# The first conversation" in definition.system
@@ -66,13 +82,13 @@ async def test_the_next_turn_sees_what_has_changed(
     tmp_path: Path, autojump_clock: object
 ):
     async with running(config_of(tmp_path)) as definer:
-        first = await definer.define("main", None, MAIN)
-        again = await definer.define("main", None, MAIN)
+        first = await define(definer, "main", None, MAIN)
+        again = await define(definer, "main", None, MAIN)
         assert again is first
         (tmp_path / "workspace" / "MEMORY.md").write_text("likes tea")
         (tmp_path / "workspace" / "BOOTSTRAP.md").unlink()
-        after = await definer.define("main", None, MAIN)
-        below = await definer.define("main", None, SUB)
+        after = await define(definer, "main", None, MAIN)
+        below = await define(definer, "main", None, SUB)
     assert after.system is not None
     assert after.hash != first.hash
     assert "likes tea" in after.system
@@ -86,7 +102,7 @@ async def test_one_that_is_told_nothing_asks_nobody(tmp_path: Path):
         Current(config_of(tmp_path, context="none", system="S")), "default"
     )
     async with supervision.open_supervisor([]):
-        assert (await definer.define("main", None, MAIN)).system == "S"
+        assert (await define(definer, "main", None, MAIN)).system == "S"
     assert not (tmp_path / "workspace").exists()
 
 
@@ -94,7 +110,7 @@ async def test_who_does_not_exist_is_told_at_once(tmp_path: Path):
     definer = Definer(Current(config_of(tmp_path)), "default")
     async with supervision.open_supervisor([]):
         with pytest.raises(UnknownAgent):
-            await definer.define("nobody", None, MAIN)
+            await define(definer, "nobody", None, MAIN)
 
 
 async def test_without_the_process_a_turn_waits_and_is_refused_in_words(
@@ -103,7 +119,7 @@ async def test_without_the_process_a_turn_waits_and_is_refused_in_words(
     definer = Definer(Current(config_of(tmp_path)), "default")
     async with supervision.open_supervisor([]):
         with pytest.raises(Unready, match="is not there"):
-            await definer.define("main", None, MAIN)
+            await define(definer, "main", None, MAIN)
     assert trio.current_time() >= 2.0
 
 
@@ -114,7 +130,7 @@ async def test_a_killed_process_delays_a_turn_and_nothing_else(
         pid = supervision.whereis("default/skills")
         assert pid is not None
         supervision.exit(pid, supervision.KILL)
-        definition = await definer.define("main", None, MAIN)
+        definition = await define(definer, "main", None, MAIN)
         assert definition.system is not None
 
 
@@ -122,12 +138,12 @@ async def test_without_the_process_an_agent_is_told_what_it_was_told_last(
     tmp_path: Path, autojump_clock: object
 ):
     async with running(config_of(tmp_path)) as definer:
-        known = await definer.define("main", None, MAIN)
+        known = await define(definer, "main", None, MAIN)
     told: list[supervision.Event] = []
     detach = supervision.telemetry.attach(told.append)
     try:
         async with supervision.open_supervisor([]):
-            assert await definer.define("main", None, MAIN) is known
+            assert await define(definer, "main", None, MAIN) is known
     finally:
         detach()
     unread = [one for one in told if one.name == "beamclaw.workspace.unread"]
@@ -142,7 +158,7 @@ async def test_a_workspace_that_cannot_be_made_is_said(
         with pytest.raises(
             Unready, match=r"what the agent 'main' is to be told is missing: .*exists"
         ):
-            await definer.define("main", None, MAIN)
+            await define(definer, "main", None, MAIN)
 
 
 @attrs.define
@@ -171,7 +187,7 @@ async def test_a_slow_disk_at_the_start_is_waited_for_by_the_first_turn(
     async with running(config, lambda: worker) as definer:
         await trio.sleep(1.5)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(definer.define, "main", None, MAIN)
+            nursery.start_soon(define, definer, "main", None, MAIN)
             await trio.sleep(0.9)
             worker.stuck = False
         assert trio.current_time() == pytest.approx(1.5 + 2.0, abs=0.1)
@@ -188,7 +204,7 @@ async def test_a_disk_that_is_stuck_is_told_as_that(
         with pytest.raises(
             Unready, match="the disk with its workspace does not answer"
         ):
-            await definer.define("main", None, MAIN)
+            await define(definer, "main", None, MAIN)
         assert trio.current_time() == pytest.approx(5.0, abs=0.1)
 
 
@@ -208,12 +224,12 @@ async def test_a_first_turn_waits_for_a_machine_that_needs_longer_than_a_look_ma
 ):
     config = attrs.evolve(config_of(tmp_path), workspace=WorkspaceConfig())
     async with running(config, partial(Slow, 12.0)) as definer:
-        definition = await definer.define("main", None, MAIN)
+        definition = await define(definer, "main", None, MAIN)
         assert definition.system is not None
         assert 10.0 < trio.current_time() < 60.0
         # What is known by now is told in the time that a look may take.
         before = trio.current_time()
-        assert await definer.define("main", None, MAIN) is definition
+        assert await define(definer, "main", None, MAIN) is definition
         assert trio.current_time() - before <= 2.0
 
 
@@ -228,11 +244,59 @@ async def test_a_process_that_is_busy_is_told_apart_from_one_that_is_not_there(
         with pytest.raises(
             Unready, match=r"\(default/skills\) is there but has not answered for 2 s"
         ):
-            await definer.define("main", None, MAIN)
+            await define(definer, "main", None, MAIN)
         assert trio.current_time() - begun == pytest.approx(2.0, abs=0.1)
     with pytest.raises(Unready, match=r"\(default/skills\) is not there"):
         async with supervision.open_supervisor([]):
-            await definer.define("main", None, MAIN)
+            await define(definer, "main", None, MAIN)
+
+
+async def test_what_is_given_up_is_heard_of_no_more(
+    tmp_path: Path, autojump_clock: object
+):
+    worker = Stuck(stuck=True)
+    async with running(config_of(tmp_path), lambda: worker) as definer, as_process():
+        found = definer.define("main", None, MAIN)
+        assert isinstance(found, Readying)
+        found.begin()
+        assert not found.ready
+        found.give_up()
+        with pytest.raises(supervision.ReceiveTimeout):
+            await supervision.receive(timeout=100)
+
+
+async def test_what_comes_for_one_that_was_given_up_means_nothing_to_the_next(
+    tmp_path: Path, autojump_clock: object
+):
+    async with running(config_of(tmp_path)) as definer, as_process():
+        first = definer.define("main", None, MAIN)
+        assert isinstance(first, Readying)
+        first.begin()
+        await trio.sleep(0.5)  # the reply is in the mailbox by now
+        first.give_up()
+        second = definer.define("main", None, MAIN)
+        assert isinstance(second, Readying)
+        second.begin()
+        second.hear(cast("Heard", await supervision.receive()))
+        assert not second.ready
+        second.hear(cast("Heard", await supervision.receive()))
+        assert second.definition().system is not None
+
+
+async def test_what_is_configured_while_files_are_waited_for_holds_for_the_turn(
+    tmp_path: Path, autojump_clock: object
+):
+    """As for its tools and limits: a turn has one configuration."""
+    config = config_of(tmp_path, system="Before.")
+    current = Current(config)
+    async with running(config), as_process():
+        found = Definer(current, "default").define("main", None, MAIN)
+        assert isinstance(found, Readying)
+        found.begin()
+        current.change(config_of(tmp_path, system="After."))
+        while not found.ready:
+            found.hear(cast("Heard", await supervision.receive()))
+        assert (found.definition().system or "").startswith("After.")
 
 
 async def test_a_disk_that_does_not_answer_holds_turns_up_once_and_not_each(
@@ -240,25 +304,27 @@ async def test_a_disk_that_does_not_answer_holds_turns_up_once_and_not_each(
 ):
     worker = Stuck()
     async with running(config_of(tmp_path), lambda: worker) as definer:
-        known = await definer.define("main", None, MAIN)
+        known = await define(definer, "main", None, MAIN)
         worker.stuck, before = True, trio.current_time()
         for _ in range(20):
-            assert await definer.define("main", None, MAIN) is known
+            assert await define(definer, "main", None, MAIN) is known
         assert trio.current_time() - before <= 1.1
         worker.stuck = False
         await trio.sleep(5.1)
         (tmp_path / "workspace" / "MEMORY.md").write_text("back")
-        assert (await definer.define("main", None, MAIN)).hash != known.hash
+        assert (await define(definer, "main", None, MAIN)).hash != known.hash
 
 
 async def test_turns_that_begin_together_share_one_look(tmp_path: Path):
     worker = Stuck()
     async with running(config_of(tmp_path), lambda: worker) as definer:
-        await definer.define("main", None, MAIN)
+        await define(definer, "main", None, MAIN)
         before, worker.gate = worker.calls, trio.Event()
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(define, definer, "main", None, MAIN)
+            await trio.testing.wait_all_tasks_blocked()
             for _ in range(50):
-                nursery.start_soon(definer.define, "main", None, MAIN)
+                nursery.start_soon(define, definer, "main", None, MAIN)
             await trio.testing.wait_all_tasks_blocked()
             worker.gate.set()
     # The one that was under way when they asked, and one for all who came meanwhile.
@@ -279,7 +345,7 @@ def test_no_file_is_read_on_the_loop(tmp_path: Path):
 
     async def main() -> None:
         async with running(config_of(tmp_path), Watching) as definer:
-            await definer.define("main", None, MAIN)
+            await define(definer, "main", None, MAIN)
 
     trio.run(main)
     assert seen
