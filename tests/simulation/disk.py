@@ -51,6 +51,7 @@ class Disk:
         store: What the next ones of node.db fail with, also in later lives: little is
             written there, most of it when a node starts.
         slow: Until when (Trio's clock) work takes a while, and how long at most.
+        pace: Seconds that all of its work takes, in a world with such a disk.
     """
 
     trace: Trace
@@ -59,6 +60,7 @@ class Disk:
     store: list[DiskFault] = attrs.field(factory=list[DiskFault])
     due: DiskFault | None = None
     slow: tuple[float, float] = (0.0, 0.0)
+    pace: float = 0.0
     dead: bool = False
     commits: int = 0
     _connections: list["Faulty"] = attrs.field(factory=list["Faulty"])
@@ -100,6 +102,8 @@ class Disk:
             until, most = self.slow
             if trio.current_time() < until:
                 nursery.start_soon(work, self.random.uniform(0, most), fn)
+            elif self.pace:
+                nursery.start_soon(work, self.pace, fn)
             else:
                 token.run_sync_soon(fn)
 

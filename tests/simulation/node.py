@@ -117,6 +117,7 @@ class Machine:
 
     Attributes:
         life: The present one, while there is one.
+        pace: Seconds that all work of the disk takes.
         store: What the next transactions of node.db fail with, of whichever life.
     """
 
@@ -129,6 +130,7 @@ class Machine:
     programs: Callable[[], Programs]
     door: Callable[[], Door]
     killed: Callable[[], None]
+    pace: float = 0.0
     life: Life | None = None
     store: list[DiskFault] = attrs.field(factory=list[DiskFault])
     lives: int = 0
@@ -168,7 +170,7 @@ class Machine:
 
     async def _live(self, nursery: trio.Nursery) -> None:
         self.lives += 1
-        disk = Disk(self.trace, self.random, self.crash, self.store)
+        disk = Disk(self.trace, self.random, self.crash, self.store, pace=self.pace)
         life = self.life = Life(
             self.lives,
             disk,

@@ -91,6 +91,8 @@ INDEXED_SHARE = 0.6
 PRESSED_SHARE = 0.08
 # Those in which all may only work for so long in a day.
 RATIONED_SHARE = 0.08
+# Those whose disk takes its time for whatever it does.
+PACED_SHARE = 0.4
 # Worlds with files and commands; what the model is told of them needs room.
 WORK_SHARE = 0.4
 CHANGES = ("write", "edit", "apply_patch")
@@ -258,6 +260,7 @@ class Plan:
         kin: The agents have others work for them, and write to them; None: only what
             stands in single wishes.
         day_seconds: How long all may work in a day.
+        disk_seconds: What the disk takes for each piece of its work.
     """
 
     seed: int
@@ -289,6 +292,7 @@ class Plan:
     turn_seconds: float | None = None
     kin: Kin | None = None
     day_seconds: float | None = None
+    disk_seconds: float = 0.0
 
     @property
     def says(self) -> dict[str, Say]:
@@ -356,6 +360,7 @@ def plan(seed: int) -> Plan:
         daily=daily,
         turn_seconds=_pressed(stream(seed, "time")),
         day_seconds=_rationed(stream(seed, "day")),
+        disk_seconds=_paced(stream(seed, "disk")),
     )
     planned = _indexed(stream(seed, "vectors"), planned)
     planned = _working(stream(seed, "work"), planned)
@@ -386,6 +391,11 @@ def _pressed(rng: random.Random) -> float | None:
 def _rationed(rng: random.Random) -> float | None:
     """Less than one call may take, or enough for a few at once."""
     return rng.choice((5.0, 60.0, 4_000.0)) if rng.random() < RATIONED_SHARE else None
+
+
+def _paced(rng: random.Random) -> float:
+    """In no time at all, as memory would, or as a disk does."""
+    return rng.choice((0.001, 0.005, 0.02)) if rng.random() < PACED_SHARE else 0.0
 
 
 def _says(rng: random.Random, name: str, *, alone: bool) -> Iterator[Say]:

@@ -193,6 +193,7 @@ class World:
             self.work.programs,
             partial(Door, self.network, stream(seed, "door")),
             self._killed,
+            pace=planned.disk_seconds,
         )
         self.web = Web(self.network, trace, stream(seed, "web"), TOKEN)
         self.vectors = Vectors(
