@@ -39,6 +39,7 @@ class Answer:
         run_id: Of the turn, once it is accepted; with ``session_key``.
         text: What is shown of the turn.
         ended: The last event, when it is there.
+        questions: What it has asked persons, by id.
         verdicts: What persons have answered to its questions, and who.
     """
 
@@ -47,6 +48,7 @@ class Answer:
     session_key: str | None = None
     text: str = ""
     ended: Event | None = None
+    questions: dict[str, str] = attrs.field(factory=dict[str, str])
     verdicts: dict[str, tuple[str, str]] = attrs.field(
         factory=dict[str, tuple[str, str]]
     )
@@ -84,7 +86,9 @@ class Answer:
         return "" if self._waiting is None else self._waiting["phase"]
 
     def _question(self, event: Event) -> list[Show]:
-        if event["verdict"] is not None:
+        if event["verdict"] is None:
+            self.questions[event["wait_id"]] = event["question"]
+        else:
             self.verdicts[event["wait_id"]] = event["verdict"], event["by"]
         return [Show("question")]
 

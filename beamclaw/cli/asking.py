@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from beamclaw.cli.answer import Answer
 from beamclaw.cli.client import Gone, NoNode, Refused, connect
 from beamclaw.cli.output import CommandError, Row
-from beamclaw.cli.question import lines, name, over, prompt, reply
+from beamclaw.cli.question import lines, name, over, prompt, reply, visible
 from beamclaw.cli.typed import command
 
 # Seconds between two looks at what is asked.
@@ -78,12 +78,21 @@ class Asking:
             self._current = None
             return
         waits = answer.phase in _PHASES or self._current is not None
-        if not waits or (now < self._next and not at_once):
+        # The turn asks first, and says then that it waits.
+        if not at_once and (not waits or now < self._next):
             return
         self._next = now + LOOK
         rows = self._request("questions", {"session": answer.session_key})
         if rows is not None:
             self._see(rows, answer)
+        self._tell_answered(answer)
+
+    def _tell_answered(self, answer: Answer) -> None:
+        """What somebody has answered before we could ask it here."""
+        for id_ in answer.verdicts.keys() & answer.questions.keys() - self._told:
+            self._told.add(id_)
+            question, verdict = answer.questions[id_], answer.verdicts[id_]
+            self._screen.say(f"\n{visible(question)}\n{over(*verdict)}")
 
     def _see(self, rows: list[Row], answer: Answer) -> None:
         current = self._current

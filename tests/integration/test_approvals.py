@@ -81,10 +81,9 @@ async def chat(node: Node, *words: str, into: list[Finished]) -> None:
 
 
 async def test_a_person_agrees_in_another_terminal(node: Node):
-    said: list[Finished] = []
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: chat(node, "do x", into=said))
+    async with terminal(node, "do x") as chat:
         (row,) = await asked(node)
+        await chat.until(f"approvals allow --data {node.data} {row['wait_id']}")
         status = await node.command("status")
         assert "1 call waits for a person to agree" in status.out
         shown = await node.command("approvals", "show", row["wait_id"][:8])
@@ -93,10 +92,9 @@ async def test_a_person_agrees_in_another_terminal(node: Node):
         assert effects(node) == []
         allowed = await node.command("approvals", "allow", row["wait_id"][:8])
         assert (allowed.code, allowed.out) == (0, "allowed: send x\n")
-    (finished,) = said
-    assert (finished.code, finished.out) == (0, "done\n")
-    assert f"approvals allow --data {node.data} {row['wait_id']}" in finished.err
-    assert "[allowed by " in finished.err
+        await chat.until("[allowed by ")
+        await chat.until("done")
+        assert await chat.process.wait() == 0
     assert effects(node) == ["x"]
     again = await node.command("approvals", "allow", row["wait_id"])
     assert again.code == 1

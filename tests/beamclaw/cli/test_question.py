@@ -1,10 +1,13 @@
 """Questions in words, and what is typed to them."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from beamclaw.cli.answer import Answer, Show
+from beamclaw.cli.asking import Asking
 from beamclaw.cli.question import Reply, lines, over, prompt, reply, short, visible
 
 ROW: dict[str, Any] = {
@@ -82,6 +85,7 @@ def test_a_long_question_is_cut_in_lists_only() -> None:
     assert "x" * 10_000 in next(lines(row))
 
 
+SEND = {"question": "send x"}
 ALLOW, ALWAYS = Reply(verdict="allow"), Reply(verdict="allow", always=True)
 
 
@@ -113,14 +117,30 @@ def test_always_means_nothing_where_it_is_not_offered() -> None:
 
 def test_an_answer_knows_what_is_asked_and_what_was_said() -> None:
     answer = Answer(0.0)
-    asked = {"type": "Question", "wait_id": "w", "verdict": None, "by": ""}
+    asked = {"type": "Question", "wait_id": "w", "verdict": None, "by": "", **SEND}
     assert answer.take(asked, 1.0) == [Show("question")]
     assert answer.verdicts == {}
     answer.take(asked | {"verdict": "deny", "by": "anna"}, 2.0)
     assert answer.verdicts == {"w": ("deny", "anna")}
+    assert answer.questions == {"w": "send x"}
     assert answer.phase == ""
     answer.take({"type": "Waiting", "phase": "person", "detail": ""}, 3.0)
     assert answer.phase == "person"
+
+
+def test_what_was_answered_before_it_could_be_asked_here_is_told_once(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    asking = Asking(tmp_path, SimpleNamespace(say=said.append), answers=False)
+    answer = Answer(0.0)
+    asked = {"type": "Question", "wait_id": "w", "verdict": None, "by": "", **SEND}
+    answer.take({"type": "Accepted", "run_id": "r", "session_key": "s"}, 0.0)
+    answer.take(asked, 1.0)
+    answer.take(asked | {"verdict": "allow", "by": "anna", "question": ""}, 1.0)
+    for _ in range(2):
+        asking.look(answer, 1.0, at_once=True)
+    assert said == ["\nsend x\n[allowed by anna]"]
 
 
 @pytest.mark.parametrize(
