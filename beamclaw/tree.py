@@ -122,7 +122,8 @@ def tree(
     """
     carrier, troubles = bus.LocalBus(), troubles or Troubles()
     current = Current(config, None if origin is None else origin.config)
-    current.trouble = "" if origin is None else origin.trouble
+    if origin is not None:
+        current.trouble, current.warnings = origin.trouble, origin.warnings
     loading = loading or Loading(outside.worker())
     has: Callable[[Caller], Collection[str]]
     boxes = current.made(

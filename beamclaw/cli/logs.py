@@ -162,8 +162,14 @@ def words(row: Row) -> str:
 
 
 def _value(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = _plain(value)
     return json.dumps(text) if not text or " " in text or '"' in text else text
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_plain, cast('list[object]', value)))}]"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _unseen(text: str) -> str:

@@ -164,6 +164,7 @@ def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
         text=None if trouble else loaded.text,
         included=loaded.included,
         trouble=trouble,
+        warnings=tuple(map(str, loaded.warnings)),
     )
     hints = tuple(_hints(loaded, config)) if is_terminal(sys.stderr) else ()
     node = Node(

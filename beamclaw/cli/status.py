@@ -55,6 +55,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     config = found.get("config", {})
     if config.get("trouble"):
         yield f"WRONG     {config['trouble']}; what held goes on to hold"
+    for words in config.get("warnings", ()):
+        yield f"doubtful  {words}"
     if config.get("waiting"):
         yield f"waiting   {config['words']}"
     for name, permits in found["providers"].items():

@@ -29,7 +29,7 @@ class Current:
         files: Others than its file that it is made of, or was to be.
         left: What the file says otherwise than what holds, and waits for the next start.
         trouble: Why the file cannot be used, in words; empty, if it can.
-        warnings: What is probably a mistake in it; None: nobody has looked since the start.
+        warnings: What is probably a mistake in what holds, in words.
     """
 
     def __init__(self, config: Config, read: Config | None = None) -> None:
@@ -39,7 +39,7 @@ class Current:
         self.files = self.read.files
         self.left: Sequence[Change] = ()
         self.trouble = ""
-        self.warnings: Sequence[str] | None = None
+        self.warnings: Sequence[str] = ()
 
     @property
     def config(self) -> Config:

@@ -113,6 +113,7 @@ class Origin:
         text: Of the file that it was read from, to be kept as the last good one, with
             those that it has *included*.
         trouble: Why the file that there is could not be used, in words.
+        warnings: What is probably a mistake in it, in words.
     """
 
     config: Config
@@ -122,6 +123,7 @@ class Origin:
     text: str | None = attrs.field(default=None, repr=False)
     included: Mapping[Path, str] = attrs.field(factory=dict[Path, str], repr=False)
     trouble: str = ""
+    warnings: Sequence[str] = ()
 
 
 Renew = Callable[[Part, Config, Config], Awaitable[None]]
@@ -247,7 +249,7 @@ class ConfigServer(supervision.Server):
             raise self._in_trouble(refusal) from None
         self._current.files = loaded.config.files
         todo = plan(self._current.read, loaded.config)
-        warnings = [str(warning) for warning in loaded.warnings]
+        warnings = tuple(map(str, loaded.warnings))
         if todo.changes:
             await self._take_over(todo)
         current = self._current
@@ -259,7 +261,7 @@ class ConfigServer(supervision.Server):
             todo.changes
             or current.trouble
             or tuple(todo.left) != tuple(current.left)
-            or (known is not None and warnings != known)
+            or warnings != known
         ):
             current.left, current.trouble = todo.left, ""
             supervision.emit(
@@ -271,9 +273,14 @@ class ConfigServer(supervision.Server):
                     "parts": list(todo.parts),
                     "waiting": [change.path for change in todo.left],
                     "words": waiting(todo.left),
-                    "warnings": warnings,
                 },
             )
+            if warnings and warnings != known:
+                supervision.emit(
+                    "beamclaw.config.doubtful",
+                    {"warnings": len(warnings)},
+                    {"by": by, "words": "; ".join(warnings)},
+                )
         if not todo.changes and loaded.config.files != current.config.files:
             # It says the same, in other files: agents are kept from those.
             self._hold(attrs.evolve(current.config, files=loaded.config.files))

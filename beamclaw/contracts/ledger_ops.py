@@ -323,6 +323,7 @@ class PutOutput:
         length: Characters of the whole.
         pieces: As UTF-8, each of :data:`OUTPUT_PIECE` characters but the last; fewer
             than the whole if that is longer than what is kept.
+        untrusted: They are words of strangers.
     """
 
     pointer: str
@@ -330,6 +331,7 @@ class PutOutput:
     at: float
     length: int
     pieces: tuple[bytes, ...]
+    untrusted: bool
 
 
 @frozen

@@ -72,6 +72,7 @@ class OutputRead:
     Attributes:
         session_key: In whose conversation it was said, and *run_id* by whose turn.
         length: Characters of the whole; *kept* of them can be read.
+        untrusted: They are words of strangers, or nobody knows whose.
     """
 
     session_key: str
@@ -80,6 +81,7 @@ class OutputRead:
     offset: int
     length: int
     kept: int
+    untrusted: bool
 
 
 @frozen

@@ -35,12 +35,19 @@ def whole(output: Output) -> Bounded:
     return at_once(bounded(output, "", _ALL))
 
 
-def to_keep(run_id: str, key: str, output: Bounded, *, at: float) -> PutOutput | None:
-    """What of it goes into the ledger with the result; None: the model has it all."""
+def to_keep(
+    run_id: str, key: str, output: Bounded, result: ToolEnded, *, at: float
+) -> PutOutput | None:
+    """What of it goes into the ledger with *result*; None: the model has it all."""
     if not output.pieces:
         return None
     return PutOutput(
-        pointer=key, run_id=run_id, at=at, length=output.length, pieces=output.pieces
+        pointer=key,
+        run_id=run_id,
+        at=at,
+        length=output.length,
+        pieces=output.pieces,
+        untrusted=result.untrusted,
     )
 
 

@@ -12,7 +12,7 @@ _OUTPUT = """
     SELECT body FROM outputs WHERE pointer = ? AND piece BETWEEN ? AND ? ORDER BY piece
 """
 _OUTPUT_END = """
-    SELECT s.key, o.run_id, o.length, o.piece, o.body
+    SELECT s.key, o.run_id, o.length, o.untrusted, o.piece, o.body
     FROM outputs AS o JOIN sessions AS s ON s.id = o.session
     WHERE o.pointer = ? AND s.deleted_at IS NULL ORDER BY o.piece DESC LIMIT 1
 """
@@ -25,7 +25,7 @@ def output(connection: Connection, request: ReadOutput) -> OutputRead | None:
     last = query(_OUTPUT_END, (pointer,)).fetchone()
     if last is None:
         return None
-    key, run_id, length, piece, body = last
+    key, run_id, length, untrusted, piece, body = last
     kept = piece * OUTPUT_PIECE + len(_text(body))
     first = min(max(request.offset, 0), kept)
     until = min(first + min(max(request.limit, 0), _MOST_CHARACTERS), kept)
@@ -40,6 +40,7 @@ def output(connection: Connection, request: ReadOutput) -> OutputRead | None:
         offset=first,
         length=length,
         kept=kept,
+        untrusted=bool(untrusted),
     )
 
 

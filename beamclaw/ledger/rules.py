@@ -271,7 +271,7 @@ def _put_output(step: Step, op: PutOutput) -> None:
     run = step.see(op.run_id)
     for piece, body in enumerate(op.pieces):
         row = run.epoch, step.session.id, op.run_id, op.at, op.pointer, op.length
-        step.rows.append((step.writing.outputs, (*row, piece, body)))
+        step.rows.append((step.writing.outputs, (*row, op.untrusted, piece, body)))
 
 
 def _put_command(step: Step, op: PutCommand) -> None:

@@ -369,6 +369,8 @@ _FIFTH = (
 )
 
 _SIXTH = (
+    # Whose words a tool has said; of what is older nobody knows.
+    "ALTER TABLE outputs ADD COLUMN untrusted INTEGER NOT NULL DEFAULT 1",
     # How long turns have worked, where that is limited; and of those in progress how
     # much longer they may, until their end closes the account.
     "ALTER TABLE spent ADD COLUMN ms INTEGER NOT NULL DEFAULT 0",

@@ -231,10 +231,10 @@ PUT_SNAPSHOTS = Rows(
 PUT_OUTPUTS = Rows(
     """
     INSERT INTO outputs (tenant, owner_epoch, run_epoch, session, run_id, at, pointer,
-        length, piece, body)
+        length, untrusted, piece, body)
     VALUES
     """,
-    width=8,
+    width=9,
     tail="ON CONFLICT (pointer, piece) DO NOTHING",
     shared=2,
 )

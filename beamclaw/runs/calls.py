@@ -150,12 +150,12 @@ class Calls:
             return
         for call in self._record.turn.open_calls:
             if call.asked.id == id_:
-                key = call_key(self._record.id, id_)
-                if kept := to_keep(self._record.id, key, output, at=self._record.now()):
-                    self._record.add_op(kept)
+                record, key = self._record, call_key(self._record.id, id_)
                 result = of_output(id_, key, output)
                 if isinstance(message, CallDone) and self._is_untrusted(call):
                     result = attrs.evolve(result, untrusted=True)
+                if kept := to_keep(record.id, key, output, result, at=record.now()):
+                    record.add_op(kept)
                 self._add(result, call.asked.name)
 
     def _is_untrusted(self, call: Call) -> bool:

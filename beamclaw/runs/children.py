@@ -339,9 +339,9 @@ class Children:
             if call.child == row.run_id:
                 id_, key = call.asked.id, call_key(record.id, call.asked.id)
                 output = at_once(bounded(result(row), key, self._wiring.bounds))
-                if kept := to_keep(record.id, key, output, at=record.now()):
-                    record.add_op(kept)
                 over = attrs.evolve(of_output(id_, key, output), spend=row.spend)
+                if kept := to_keep(record.id, key, output, over, at=record.now()):
+                    record.add_op(kept)
                 record.add(over, TakeChild(row.run_id))
                 record.tell(ToolUse(record.id, id_, call.asked.name, over.outcome))
 

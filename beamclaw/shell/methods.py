@@ -69,6 +69,7 @@ async def status(node: Node, params: Params, send: Send) -> object:
     await trio.lowlevel.checkpoint()
     root = supervision.tree(depth=0)
     address, left = gateway.address(), node.current.left
+    scrub = redactor(node.config).scrub
     providers = {
         names.of_key(name, key): await _ask(
             node, names.permits(name, key), GetPermits()
@@ -86,7 +87,8 @@ async def status(node: Node, params: Params, send: Send) -> object:
         "config": {
             "waiting": [change.path for change in left],
             "words": waiting_in_words(left),
-            "trouble": redactor(node.config).scrub(node.current.trouble),
+            "trouble": scrub(node.current.trouble),
+            "warnings": [scrub(words) for words in node.current.warnings],
         },
         "providers": providers,
         "tenants": {

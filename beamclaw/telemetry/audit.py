@@ -19,7 +19,7 @@ from beamclaw.config.redactor import Redactor
 from beamclaw.contracts import audit
 from beamclaw.telemetry.contract import EVENTS
 from beamclaw.telemetry.events import level_of
-from beamclaw.telemetry.lines import Line, as_json
+from beamclaw.telemetry.lines import Line, as_json, items
 from beamclaw.telemetry.sink import InlineWriter, ThreadWriter, Writer
 from beamclaw.telemetry.undoing import Undo
 
@@ -138,4 +138,7 @@ class AuditServer(supervision.Server):
 
 def _plain(value: object) -> object:
     """As it is now: what it says is written a moment later."""
+    listed = items(value)
+    if listed is not None:
+        return tuple(_plain(each) for each in listed)
     return value if isinstance(value, int | float | None) else str(value)

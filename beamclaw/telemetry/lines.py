@@ -3,9 +3,9 @@
 import json
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -65,7 +65,7 @@ def as_text(line: Line, redactor: Redactor) -> str:
     parts = [f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}", f"{line.level:<7}"]
     parts.append(escape(redactor.scrub(line.event)))
     for name, value in line.fields.items():
-        shown = escape(_shown(value, redactor))
+        shown = escape(_words(value, redactor))
         quote = not shown or " " in shown or '"' in shown
         parts.append(f"{escape(name)}={json.dumps(shown) if quote else shown}")
     text = " ".join(parts) + "\n"
@@ -84,15 +84,45 @@ def as_json(line: Line, redactor: Redactor, most: int = MAX_FIELD) -> str:
         **line.trace,
     }
     for name, value in line.fields.items():
-        number = isinstance(value, int | float) and abs(value) < float("inf")
         # A field never takes the place of those above.
         key = f"{name}_" if name in record else name
-        record[key] = (
-            value if number or value is None else _shown(value, redactor, most)
-        )
+        record[key] = _value(value, redactor, most)
     if line.error is not None:
         record["traceback"] = _traceback(line.error, redactor)
     return json.dumps(record) + "\n"
+
+
+def _value(value: object, redactor: Redactor, most: int) -> object:
+    """What JSON has a form for keeps it, as far as there is room; the rest is text."""
+    if value is None or (isinstance(value, int | float) and abs(value) < float("inf")):
+        return value
+    listed = items(value)
+    if listed is None:
+        return _shown(value, redactor, most)
+    found = [_value(each, redactor, most) for each in listed]
+    text = json.dumps(found)
+    return found if len(text) <= most else _cut(text, most)
+
+
+def _words(value: object, redactor: Redactor) -> str:
+    listed = items(value)
+    if listed is None:
+        return _shown(value, redactor)
+    text = ",".join(_words(each, redactor) for each in listed)
+    return _cut(f"[{text}]", MAX_FIELD)
+
+
+def items(value: object) -> Sequence[object] | None:
+    """What is in a list, or in a set, in an order that does not change; None: neither."""
+    if isinstance(value, list | tuple):
+        return tuple(cast("Iterable[object]", value))
+    if isinstance(value, set | frozenset):
+        return sorted(cast("Iterable[object]", value), key=str)
+    return None
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)})"
 
 
 def _shown(value: object, redactor: Redactor, most: int = MAX_FIELD) -> str:
@@ -101,8 +131,7 @@ def _shown(value: object, redactor: Redactor, most: int = MAX_FIELD) -> str:
     except Exception as error:  # noqa: BLE001 -- foreign code, at the edge of the log
         text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
     # Cut after scrubbing: half of a secret is not recognised.
-    text = redactor.scrub(text)
-    return text if len(text) <= most else f"{text[:most]}... ({len(text)})"
+    return _cut(redactor.scrub(text), most)
 
 
 def _traceback(error: BaseException | None, redactor: Redactor) -> str:

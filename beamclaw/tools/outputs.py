@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 import supervision
 from beamclaw.config.schema import Range
-from beamclaw.contracts import journal, names
-from beamclaw.contracts.ledger_reads import OutputRead, ReadOutput, ReadTurn
+from beamclaw.contracts import names
+from beamclaw.contracts.ledger_reads import OutputRead, ReadOutput
 from beamclaw.contracts.results import READER
 from beamclaw.toolkit import Length, Order, Output, ToolFailed, tool
 from beamclaw.values import frozen
@@ -65,7 +65,8 @@ class Outputs:
             text = _shown(output, first)
         else:
             text = await self._found(order, output, first, match, room)
-        return Output(text, untrusted=await self._is_untrusted(output, first.run_id))
+        # Words of strangers stay that when they are read later, also behind a reset.
+        return Output(text, untrusted=first.untrusted)
 
     async def _read(
         self, order: Order, output: str, offset: int, limit: int
@@ -88,15 +89,6 @@ class Outputs:
                 f"output {output[:200]} is of another session, and is read there only"
             )
         return found
-
-    async def _is_untrusted(self, output: str, run_id: str) -> bool:
-        """Words of strangers stay that when they are read later, also behind a reset."""
-        request = ReadTurn(run_id, "tool-ended")
-        for event in await supervision.call(self._ledger, request, timeout=None):
-            body = journal.read(event)
-            if isinstance(body, journal.ToolEnded) and body.rest == output:
-                return body.untrusted
-        return True  # nobody knows whose they are
 
     async def _found(
         self, order: Order, output: str, first: OutputRead, match: str, room: int

@@ -1117,7 +1117,13 @@ async def test_where_there_is_no_snapshot_none_of_before_comes(ledger):
 # --- what tools said
 
 
-def output(text: str, pointer: str = "r1/a", length: int | None = None) -> PutOutput:
+def output(
+    text: str,
+    pointer: str = "r1/a",
+    length: int | None = None,
+    *,
+    untrusted: bool = False,
+) -> PutOutput:
     pieces = [
         text[first : first + OUTPUT_PIECE].encode()
         for first in range(0, len(text), OUTPUT_PIECE)
@@ -1128,6 +1134,7 @@ def output(text: str, pointer: str = "r1/a", length: int | None = None) -> PutOu
         at=THREADS.wall(),
         length=len(text) if length is None else length,
         pieces=tuple(pieces),
+        untrusted=untrusted,
     )
 
 
@@ -1156,13 +1163,16 @@ async def test_any_part_of_an_output_is_read_by_its_pointer(ledger, offset, limi
         offset=first,
         length=len(text),
         kept=len(text),
+        untrusted=False,
     )
 
 
 async def test_of_a_very_long_output_only_what_was_kept_is_read(ledger):
     await ledger.begin()
-    await ledger.commit(ops=(output("abc", length=1_000),), run="r1")
+    kept = output("abc", length=1_000, untrusted=True)
+    await ledger.commit(ops=(kept,), run="r1")
     found = await ledger.call(ReadOutput("r1/a", 2))
+    assert found.untrusted
     assert (found.text, found.length, found.kept) == ("c", 1_000, 3)
     assert await ledger.call(ReadOutput("r1/b")) is None
 

@@ -9,7 +9,6 @@ wrong, ``BEAMCLAW_EDITS_SEED=7`` are others.
 """
 # ruff: noqa: ASYNC110 -- another process, and what it says, is looked at
 
-import ast
 import gc
 import json
 import os
@@ -48,7 +47,6 @@ TOKEN = "token-of-the-random-edits-with-forty-characters"
 PATH = "/v1/chat/completions"
 # Another one with each edit (shell.children), so that something is told of each.
 MARKED = next(key for key in every_key() if key.path == "shell.children")
-LISTS = ("paths", "waiting", "parts")
 # What the command line says goes before the file.
 OVERRIDDEN = ("gateway.port",)
 # By these nobody may come in who came in before, or at another address.
@@ -125,7 +123,7 @@ class Stage:
         while len(rows := self._applied()) == before:
             await trio.sleep(0.01)
         made = self.done[-1]
-        row = {name: ast.literal_eval(rows[-1][name]) for name in LISTS}
+        row = rows[-1]
         made.parts = row["parts"]
         told = [*row["paths"], *row["waiting"]]
         other = [*differing(self.held, made.edit.document)]

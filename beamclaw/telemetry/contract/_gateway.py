@@ -36,7 +36,7 @@ GATEWAY: Final = (
         "beamclaw.config.applied",
         "info",
         "A changed configuration holds, in a node that went on meanwhile, or waits for "
-        "its next start; or its file can be used again, or has something in it that is "
+        "its next start; or its file can be used again, or others of its keys are "
         "probably a mistake.",
         {
             "changes": Measure(doc="keys that hold now"),
@@ -48,9 +48,16 @@ GATEWAY: Final = (
             "parts": "what was begun anew for them",
             "waiting": "the keys that wait",
             "words": "those and why they wait",
-            "warnings": "what is probably a mistake",
         },
         audit=True,
+    ),
+    EventSpec(
+        "beamclaw.config.doubtful",
+        "warning",
+        "Something in the configuration that holds now is probably a mistake, as a key "
+        "that there is not; `status` says so, too, for as long as it is.",
+        {"warnings": Measure(doc="such things")},
+        {"by": "", "words": "each with its line and key"},
     ),
     EventSpec(
         "beamclaw.config.not_applied",

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from beamclaw.cli.answer import Answer, Show
-from beamclaw.cli.asking import Asking
+from beamclaw.cli.asking import Asking, Says
 from beamclaw.cli.question import Reply, lines, over, prompt, reply, short, visible
 
 ROW: dict[str, Any] = {
@@ -132,7 +132,8 @@ def test_what_was_answered_before_it_could_be_asked_here_is_told_once(
     tmp_path: Path,
 ) -> None:
     said: list[str] = []
-    asking = Asking(tmp_path, SimpleNamespace(say=said.append), answers=False)
+    screen = cast("Says", SimpleNamespace(say=said.append))
+    asking = Asking(tmp_path, screen, answers=False)
     answer = Answer(0.0)
     asked = {"type": "Question", "wait_id": "w", "verdict": None, "by": "", **SEND}
     answer.take({"type": "Accepted", "run_id": "r", "session_key": "s"}, 0.0)

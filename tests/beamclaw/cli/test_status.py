@@ -18,9 +18,15 @@ FOUND: dict[str, Any] = {
 
 
 def test_what_is_wrong_with_the_file_and_what_waits_is_said():
-    config = {"waiting": ["a"], "words": "at the next start: a", "trouble": "f:1:1: b"}
+    config = {
+        "waiting": ["a"],
+        "words": "at the next start: a",
+        "trouble": "f:1:1: b",
+        "warnings": ["f:2:1: c: unknown key"],
+    }
     shown = list(lines(FOUND | {"config": config}))
     assert "WRONG     f:1:1: b; what held goes on to hold" in shown
+    assert "doubtful  f:2:1: c: unknown key" in shown
     assert "waiting   at the next start: a" in shown
 
 

@@ -21,8 +21,9 @@ def of(text: str, told: int = 10, kept: int = 1_000_000) -> Bounded:
 def test_what_the_model_gets_all_of_is_not_kept_beside():
     output = of("short")
     assert (output.text, output.length, output.pieces) == ("short", 5, ())
-    assert to_keep("r", "r/a", output, at=1.0) is None
-    assert of_output("a", "r/a", output).rest is None
+    result = of_output("a", "r/a", output)
+    assert to_keep("r", "r/a", output, result, at=1.0) is None
+    assert result.rest is None
 
 
 def test_of_what_is_too_long_the_model_is_told_where_the_rest_is():
@@ -34,8 +35,13 @@ def test_of_what_is_too_long_the_model_is_told_where_the_rest_is():
     )
     result = of_output("a", "r/a", output)
     assert (result.rest, result.size, result.outcome) == ("r/a", 103, "ok")
-    assert to_keep("r", "r/a", output, at=1.0) == PutOutput(
-        pointer="r/a", run_id="r", at=1.0, length=103, pieces=output.pieces
+    assert to_keep("r", "r/a", output, result, at=1.0) == PutOutput(
+        pointer="r/a",
+        run_id="r",
+        at=1.0,
+        length=103,
+        pieces=output.pieces,
+        untrusted=False,
     )
 
 

@@ -243,7 +243,12 @@ def test_ids_of_messages_are_never_given_twice(tmp_path):
 def test_outputs_of_tools_go_when_they_are_old(opened):
     def put(pointer: str, at: float) -> PutOutput:
         return PutOutput(
-            pointer=pointer, run_id="r1", at=at, length=2, pieces=(b"a", b"b")
+            pointer=pointer,
+            run_id="r1",
+            at=at,
+            length=2,
+            pieces=(b"a", b"b"),
+            untrusted=False,
         )
 
     def kept() -> list[bool]:

@@ -15,6 +15,7 @@ from beamclaw.contracts.budgets import Cap, Purse, Scope, Spent, purses
 from beamclaw.contracts.ledger_errors import LedgerError, TimeReached
 from beamclaw.contracts.ledger_inbox import Receipt
 from beamclaw.contracts.ledger_ops import ClaimRun, EndRun, Op, OpenRun, Take, Work
+from beamclaw.contracts.ledger_reads import OutputRead, ReadOutput
 from beamclaw.contracts.ledger_session_ops import DropSession
 from beamclaw.contracts.ledger_usage import ReadPurses
 from beamclaw.contracts.messages import Usage
@@ -188,11 +189,20 @@ def test_with_its_session_all_of_it_is_gone(tmp_path: Path) -> None:
         assert three(book) == [500, 0, 0]
 
 
+OLD_OUTPUT = """
+    INSERT INTO outputs (tenant, owner_epoch, run_epoch, session, run_id, at, pointer,
+        length, piece, body)
+    VALUES ('default', 1, 1, 1, 'r0', 1.0, 'old', 1, 0, x'61')
+"""
+
+
 def test_a_ledger_of_the_release_before_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     before = attrs.evolve(LEDGER, migrations=LEDGER.migrations[:5], rises=None)
     with closing(open_database(path, before)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")  # its session comes below
         connection.execute("BEGIN")
+        connection.execute(OLD_OUTPUT)
         connection.execute(
             "INSERT INTO spent VALUES ('tenant', '', ?, 'default', 1, 7, 8, 9)",
             (TODAY,),
@@ -205,6 +215,10 @@ def test_a_ledger_of_the_release_before_goes_on(tmp_path: Path) -> None:
         rows = book.read(ReadPurses((purse,)))
         assert isinstance(rows, tuple)
         assert rows[0].spent == Spent(tokens=7, cost=8, calls=9, ms=1_000)
+        # Whose words tools have said was not noted.
+        old = book.read(ReadOutput("old"))
+        assert isinstance(old, OutputRead)
+        assert old.untrusted
 
 
 # --- whatever happens in which order

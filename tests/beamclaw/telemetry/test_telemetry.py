@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import supervision
+from beamclaw.cli.logs import words
 from beamclaw.config import Config
 from beamclaw.config.redactor import Following, Redactor
 from beamclaw.config.schema import AuthConfig, GatewayConfig, LoggingConfig
@@ -188,6 +189,31 @@ def test_what_cannot_be_shown_is_said_to_be_so():
     shown = json.loads(as_json(line, PLAIN))
     assert shown["x"] == "<Odd that cannot be shown: RuntimeError>"
     assert len(shown["y"]) < 2100
+
+
+def test_lists_stay_lists():
+    redactor = Redactor((Secret("abcd"),))
+    found = {
+        "paths": ["a.b", "an abcd", 1],
+        "none": (),
+        "parts": (("x", None),),
+        "set": frozenset({"b", "a"}),
+        "long": ["z" * 900] * 3,
+    }
+    line = Line(at=0.0, level="info", event="e", fields=found)
+    shown = json.loads(as_json(line, redactor))
+    assert shown["paths"] == ["a.b", "an [secret]", 1]
+    assert (shown["none"], shown["parts"]) == ([], [["x", None]])
+    assert shown["set"] == ["a", "b"]
+    # More than a field has is no list any more.
+    assert shown["long"].endswith("... (2712)")
+    text = as_text(line, redactor)
+    assert ' paths="[a.b,an [secret],1]" none=[] parts=[[x,None]] set=[a,b] ' in text
+    assert (
+        words(shown | {"paths": ["a.b"]})
+        .partition(" e ")[2]
+        .startswith("paths=[a.b] none=[] parts=[[x,null]] set=[a,b] ")
+    )
 
 
 def test_a_secret_inside_of_a_longer_one():
