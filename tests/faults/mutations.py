@@ -964,7 +964,7 @@ from ipaddress import ip_address
             ),
         ),
         breaks="a sub-agent that has not heard of its stop may write",
-        simulation=("--seeds", "0..200", "--jobs", "2"),
+        simulation=("--seeds", "1600..1800", "--jobs", "2"),
         contract=("tests/conformance/test_ledger.py", "-k", "cancelled_run"),
     ),
     Mutation(
