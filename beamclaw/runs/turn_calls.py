@@ -60,14 +60,16 @@ def of_calls(turn: OpenTurn, known: Known) -> tuple[Step, ...]:
         over = Finish(outcome="ok", stop_reason="tool_calls")
         return tuple(steps) or (over,)
     if turn.busy_seconds(known.now) >= limits.seconds:
-        return (*steps, *map(_too_late, ours))
+        short = limits.short
+        which = "limits.turn.seconds" if short is None else short.name
+        return (*steps, *(_too_late(call, which) for call in ours))
     for place, call in enumerate(ours, turn.used.tool_calls + 1):
         if call.asked.id in known.running or call.child is not None:
             continue
         if call.begun is not None:
             steps.append(_again(turn, call, known.tools.get(call.asked.name), limits))
         elif place > limits.tool_calls:
-            steps.append(_refused(call, _LIMIT))
+            steps.append(_refused(call, _LIMIT.format("limits.turn.tool_calls")))
         else:
             step = _first(turn, call, known)
             if step is not None:
@@ -83,7 +85,7 @@ def _why(call: Call) -> str:
     return arguments if isinstance(arguments, str) else ""
 
 
-_LIMIT = "it was not carried out: the turn has come to a limit"
+_LIMIT = "it was not carried out: the turn has come to its limit ({})"
 
 
 def _first(turn: OpenTurn, call: Call, known: Known) -> Step | None:
@@ -185,12 +187,15 @@ def _again(
     )
 
 
-def _too_late(call: Call) -> Conclude:
+def _too_late(call: Call, which: str) -> Conclude:
     if call.begun is None:
-        return _refused(call, _LIMIT)
-    text = "stopped: the turn has come to its limit of time; what it did is not known"
-    if call.child is not None:
-        text = "stopped: the turn has come to its limit of time, its sub-agent with it"
+        return _refused(call, _LIMIT.format(which))
+    text = f"stopped: the turn has come to its limit ({which})"
+    text += (
+        "; what it did is not known"
+        if call.child is None
+        else ", its sub-agent with it"
+    )
     return Conclude(call=call, outcome="stopped", text=text)
 
 

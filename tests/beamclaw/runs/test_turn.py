@@ -8,6 +8,7 @@ import pytest
 
 from beamclaw.contracts import approvals
 from beamclaw.contracts.approvals import Clear, Clearance, Deny, digest_of
+from beamclaw.contracts.budgets import Cap
 from beamclaw.contracts.context import Window
 from beamclaw.contracts.messages import (
     ClientTool,
@@ -101,11 +102,12 @@ def steps(
     system: str | None = None,
     window: Window = WINDOW,
     clearances: Mapping[str, Clearance] | None = None,
+    limits: TurnLimits = LIMITS,
 ) -> tuple[Step, ...]:
     return decide(
         Transcript(3, SAID, turn, seqs=(1,)),
         now=now,
-        limits=LIMITS,
+        limits=limits,
         window=window,
         system=system,
         tools=TOOLS,
@@ -473,17 +475,28 @@ def test_an_answer_that_is_there_is_not_lost_to_a_limit() -> None:
 
 def test_calls_above_the_limit_are_refused() -> None:
     many = wanting(call(id_="a"), call(id_="b"), call(id_="c"), tool_calls=8)
-    kinds = [type(step) for step in steps(many)]
-    assert kinds == [Begin, Begin, Conclude]
+    *kinds, last = steps(many)
+    assert [type(step) for step in kinds] == [Begin, Begin]
+    assert isinstance(last, Conclude)
+    assert "(limits.turn.tool_calls)" in last.text
 
 
-def test_when_the_time_is_over_what_runs_is_stopped() -> None:
+@pytest.mark.parametrize(
+    ("short", "key"),
+    [
+        (None, "limits.turn.seconds"),
+        (Cap("tenant", "seconds", 100_000, "limits.day.seconds"), "limits.day.seconds"),
+    ],
+)
+def test_when_the_time_is_over_what_runs_is_stopped(
+    short: Cap | None, key: str
+) -> None:
     turn = wanting(begun("unsafe", name="send"), call(id_="b"))
-    ends = steps(turn, now=100.0, running={"a"})
-    assert [step.outcome for step in ends if isinstance(step, Conclude)] == [
-        "stopped",
-        "refused",
-    ]
+    limits = attrs.evolve(LIMITS, short=short)
+    ends = steps(turn, now=100.0, running={"a"}, limits=limits)
+    told = [step for step in ends if isinstance(step, Conclude)]
+    assert [step.outcome for step in told] == ["stopped", "refused"]
+    assert all(f"({key})" in step.text for step in told)
 
 
 # --- turns in other sessions
