@@ -257,13 +257,11 @@ class Running:
     Attributes:
         held: Whether a process has the folder's lock.
         holder: Its pid, as it has said.
-        socket: Whether there is a socket for commands.
         answers: Whether somebody answers on it; *why* not.
     """
 
     held: bool = False
     holder: str = ""
-    socket: bool = False
     answers: bool = False
     why: str = ""
 
@@ -289,14 +287,6 @@ def node(given: Running, path: str) -> Found:
         )
     else:
         yield Finding(check="node", level="note", what="none runs", where=path)
-        if given.socket:
-            yield Finding(
-                check="node",
-                level="note",
-                what="a socket was left by a node that was killed; a start replaces it",
-                where=f"{path}/node.sock",
-                repair="leftovers",
-            )
 
 
 def leftovers(given: Folder, running: Running) -> Found:

@@ -172,8 +172,7 @@ def running(data: Path, *, answers: bool, why: str) -> Running:
     if answers:
         with suppress(OSError):
             holder = (data / "node.lock").read_text(errors="replace").strip()
-    there = (data / "node.sock").exists()
-    return Running(held=held, holder=holder, socket=there, answers=answers, why=why)
+    return Running(held=held, holder=holder, answers=answers, why=why)
 
 
 # --- databases

@@ -39,10 +39,13 @@ async def test_one_that_stands_still_and_one_that_was_killed(tmp_path: Path):
         node.kill9()
         assert node.process is not None
         await node.process.wait()
+        left = await node.command("doctor", "--json")
         dead = await node.command("doctor", "--json", "--repair", "--yes")
     assert hangs.code == 1
     assert levels(hangs, "node")[0][0] == "error"
     assert str(node.pid) in levels(hangs, "node")[0][1]
+    assert [words for _, words in levels(left, "leftovers") if "node.sock" in words]
+    assert left.out.count("node.sock") == 1
     assert dead.code == 0, dead.out
     assert levels(dead, "node") == [("note", "none runs")]
     assert [level for level, _ in levels(dead, "database")][:2] == ["ok", "ok"]

@@ -101,11 +101,10 @@ def test_what_others_can_read_is_named_and_the_token_is_an_error():
 @pytest.mark.parametrize(
     "running, expected",
     [
-        (Running(held=True, holder="7", socket=True, answers=True), []),
-        (Running(held=True, holder="7", socket=True), [("error", "node", "")]),
+        (Running(held=True, holder="7", answers=True), []),
+        (Running(held=True, holder="7"), [("error", "node", "")]),
         (Running(held=True), [("error", "node", "")]),
         (Running(), [("note", "node", "")]),
-        (Running(socket=True), [("note", "node", ""), ("note", "node", "leftovers")]),
     ],
 )
 def test_the_node(running, expected):
