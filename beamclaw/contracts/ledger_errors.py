@@ -84,12 +84,16 @@ class BudgetReached(LedgerError):  # noqa: N818 -- a situation
 
 
 class TimeReached(BudgetReached):
-    """The turn may not reserve so much time, but *left*, in milliseconds, under *cap*."""
+    """The turn may not reserve so much time, but *left*, in milliseconds, under *cap*.
 
-    def __init__(self, words: str, cap: Cap, left: int) -> None:
+    *paid* are those of its own that it has worked or reserved so far.
+    """
+
+    def __init__(self, words: str, cap: Cap, left: int, paid: int) -> None:
         super().__init__(words)
         self.cap = cap
         self.left = left
+        self.paid = paid
 
 
 class TooManyChildren(LedgerError):  # noqa: N818 -- a situation

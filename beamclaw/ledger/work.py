@@ -32,7 +32,7 @@ def _work(step: Step, op: Work) -> None:
         before = Worked(run.epoch, op.agent, op.at, before.used)
     used = _settle(step, before, op.used)
     if op.reserve:
-        _reserve(step, op)
+        _reserve(step, op, before.used + before.reserved)
     step.work[run.id] = Worked(run.epoch, op.agent, op.at, used, op.reserve)
 
 
@@ -64,7 +64,7 @@ def _settle(step: Step, before: Worked, used: int) -> int:
     return used
 
 
-def _reserve(step: Step, op: Work) -> None:
+def _reserve(step: Step, op: Work, paid: int) -> None:
     caps = limits_time(op.caps)
     tightest: tuple[int, Cap, Spent] | None = None
     for purse in purses(op.agent, step.session.key, op.at):
@@ -75,7 +75,7 @@ def _reserve(step: Step, op: Work) -> None:
         step.spent[purse] = spent.worked(op.reserve)
     if tightest is not None and tightest[0] < op.reserve:
         left, cap, spent = tightest
-        raise TimeReached(in_words(cap, spent, op.at), cap, max(0, left))
+        raise TimeReached(in_words(cap, spent, op.at), cap, max(0, left), paid)
 
 
 def _left(scope: str, spent: Spent, caps: Iterable[Cap]) -> Iterable[tuple[int, Cap]]:

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from beamclaw.contracts.budgets import MILLI, Cap, limits_time
+from beamclaw.contracts.ledger_errors import TimeReached
 from beamclaw.contracts.ledger_ops import Op, Reserve, Work
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.turns import TurnLimits
@@ -42,6 +43,8 @@ class Hours:
     full: TurnLimits
     caps: Callable[[], tuple[Cap, ...]]
     until: float | None = None
+    # Those that it had worked when nothing was reserved any more, as far as is known.
+    _paid: float | None = None
     # The cap that has left less than was wanted, and whether nothing at all.
     _short: Cap | None = None
     _over: bool = False
@@ -80,9 +83,8 @@ class Hours:
         written down, and a disk may take long.
         """
         own = turn.own_seconds(now)
-        if self.until is None or not self._time_caps:
-            return own
-        return min(own, self.until)
+        paid = self._paid if self.until is None else self.until
+        return own if paid is None or not self._time_caps else min(own, paid)
 
     @property
     def _time_caps(self) -> tuple[Cap, ...]:
@@ -144,10 +146,15 @@ class Hours:
     def keep(self, work: Work, short: Cap | None) -> None:
         """It is reserved; *short* has left no more than that."""
         self.until = (work.used + work.reserve) / MILLI if work.reserve else None
+        self._paid = work.used / MILLI
         self._short = short
 
-    def end(self, turn: OpenTurn, now: float, cap: Cap) -> None:
-        """There is nothing left of *cap*: the turn may not go on."""
+    def refuse(self, reached: TimeReached) -> None:
+        """There is nothing left of a cap to go on for."""
+        self._paid = reached.paid / MILLI
+
+    def end(self, cap: Cap) -> None:
+        """For want of *cap* the turn may not go on: it has what is paid for."""
         if self.until is None:
-            self.until = turn.own_seconds(now)
+            self.until = self._paid
         self._short, self._over = cap, True

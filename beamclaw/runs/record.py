@@ -246,14 +246,14 @@ class Record:
         The draft stays one. Where nothing is left of a cap the turn's limit says so.
         """
         self.look_at_clock()
-        hours, turn, now = self.hours, self.turn, self.now()
-        if hours is None or not hours.due(turn, now):
+        hours = self.hours
+        if hours is None or not hours.due(self.turn, self.now()):
             return
         try:
             with point("run.reserve-time"):
                 await self._write(None)
         except TimeReached as reached:
-            hours.end(turn, now, reached.cap)
+            hours.end(reached.cap)
 
     async def _write(self, draft: Draft | None) -> None:
         """Commit *draft*, or nothing but time, with as much of that as there is."""
@@ -274,6 +274,8 @@ class Record:
                 await supervision.call(self._ledger, commit, timeout=None)
             except TimeReached as refused:
                 if refused.left < LEAST * MILLI:
+                    assert self.hours is not None
+                    self.hours.refuse(refused)
                     raise
                 reached = refused
             else:

@@ -108,7 +108,7 @@ class Book:
         def stays(row: Row) -> bool:
             return row["key"] not in keys
 
-        names = ("sessions", "events", "inbox", "runs", "waits")
+        names = ("sessions", "events", "inbox", "runs", "waits", "work")
         rest = {name: list(filter(stays, getattr(self, name))) for name in names}
         spent = [r for r in self.spent if r["scope"] != "session" or stays(r)]
         usage = [r if stays(r) else {**r, "key": "", "run_id": ""} for r in self.usage]
@@ -216,7 +216,8 @@ def read(connection: sqlite3.Connection) -> Book:
         run = runs.get(row["run"], {"run_id": "", "key": ""})
         row["run_id"], row["key"] = run["run_id"], run["key"]
     for row in tables["work"]:
-        row["run_id"] = runs.get(row["run"], {"run_id": ""})["run_id"]
+        run = runs.get(row["run"], {"run_id": "", "key": ""})
+        row["run_id"], row["key"] = run["run_id"], run["key"]
     # Where vectors or a probe are paid for nobody has said anything: no turn.
     tables["runs"] = [run for run in tables["runs"] if not _is_beside(run["key"])]
     deleted = {key: left[id_] for id_, key in gone.items() if not _is_beside(key)}

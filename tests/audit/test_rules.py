@@ -1321,3 +1321,8 @@ def test_every_rule_has_a_violation_that_it_finds():
 def test_every_rule_says_what_it_is_about():
     nameless: list[Any] = [name for name, rule in RULES.items() if not rule.__doc__]
     assert not nameless
+
+
+def test_of_a_conversation_that_is_gone_no_time_is_left() -> None:
+    book = Book(work=[{"run_id": "ra", "key": "k"}, {"run_id": "rb", "key": "l"}])
+    assert [row["run_id"] for row in book.without(["k"]).work] == ["rb"]

@@ -144,7 +144,7 @@ def test_what_would_go_beyond_a_cap_is_refused_with_what_is_left(
         outcomes = [book.serve(commit(None, ops=(op,), key=KEY))[0] for op in ops]
         reached = outcomes[1]
         assert isinstance(reached, TimeReached)
-        assert (reached.left, reached.cap) == (3_500, cap)
+        assert (reached.left, reached.cap, reached.paid) == (3_500, cap, 3_000)
         words = f"{whose} may use 5 seconds ({cap.name}), 1.5 are used or reserved"
         assert words in str(reached)
         # Nothing of it was written; what is left may be reserved.
