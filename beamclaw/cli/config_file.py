@@ -52,10 +52,7 @@ def get(options: argparse.Namespace) -> int:
 
 
 def _get_key(options: argparse.Namespace, document: Row) -> int:
-    values = document["values"]
-    if values is None:
-        raise CommandError("the file cannot be used; see: beamclaw config check", 2)
-    found: Any = values
+    found: Any = _values(document)
     for name in path_of(options.path):
         if not isinstance(found, Mapping) or name not in found:
             raise CommandError(f"there is no key {options.path}", 2)
@@ -65,6 +62,12 @@ def _get_key(options: argparse.Namespace, document: Row) -> int:
     else:
         result(found)
     return 0
+
+
+def _values(document: Row) -> Any:
+    if document["values"] is None:
+        raise CommandError("the file cannot be used; see: beamclaw config check", 2)
+    return document["values"]
 
 
 def set_(options: argparse.Namespace) -> int:
@@ -173,7 +176,9 @@ def _when(written: Row) -> str:
 def diff(options: argparse.Namespace) -> int:
     """Print what is different."""
     if options.entry is None:
-        rows = _ask(options, "config", {})["waiting"]
+        document = _ask(options, "config", {})
+        _values(document)
+        rows = document["waiting"]
         none = "nothing waits for the next start"
     else:
         rows = _ask(options, "config.changes", {"entry": options.entry})

@@ -154,6 +154,10 @@ async def test_keys_that_wait_for_the_next_start_are_named_until_they_are_put_ba
         assert "waiting   " not in (await node.command("status")).out
         assert applied(node) == 2
         assert node.stderr().count("nothing waits for the next start") == 1
+        (node.data / "beamclaw.yaml").write_text("tools: {max_calls: many}\n")
+        wrong = await node.command("config", "diff")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "the file cannot be used; see: beamclaw config check" in wrong.err
 
 
 async def test_a_token_that_the_file_does_not_name_any_more_is_the_kept_one(
