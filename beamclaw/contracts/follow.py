@@ -44,8 +44,11 @@ class Shown:
         return self._pieces[0] if self._pieces else ""
 
     def sees(self, value: TopicValue) -> tuple[TopicValue, ...] | None:
-        """What to pass on for *value*; ``None``: a gap, look at the run again."""
-        if value.run_id != self.run_id:
+        """What to pass on for *value*; ``None``: a gap, look at the run again.
+
+        What names no run comes from the subscription itself, and is passed on.
+        """
+        if value.run_id not in ("", self.run_id):
             return ()
         match value:
             case Joined(into=into):

@@ -265,7 +265,6 @@ class Turns:
     async def _follow(
         self, run_id: str, watch: Watch, take: Take, *, join: bool
     ) -> None:
-        watch.run_id = run_id
         run = follow(self.bus, names.DEFAULT_TENANT, run_id, watch, join=join)
         async with aclosing(run) as values:
             async for value in values:

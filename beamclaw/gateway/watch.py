@@ -9,18 +9,19 @@ from beamclaw.gateway.exchange import Exchange
 from beamclaw.values import frozen
 
 
+# Neither is told of a run: whoever follows one passes them on, whichever it is by now.
 @frozen
 class Nothing:
     """Nothing was published for a while."""
 
-    run_id: str
+    run_id: str = ""
 
 
 @frozen
 class Finish:
     """The node stops."""
 
-    run_id: str
+    run_id: str = ""
 
 
 class Watch:
@@ -33,9 +34,6 @@ class Watch:
         inner: The subscription itself.
         exchange: Says when the node stops.
         beat: Seconds of silence after which :class:`Nothing` comes.
-
-    Attributes:
-        run_id: Of the run that is followed, once it is known.
     """
 
     def __init__(self, inner: Subscription, exchange: Exchange, beat: float) -> None:
@@ -44,7 +42,6 @@ class Watch:
         self._beat = beat
         self._next: Any = None
         self._waits = trio.CancelScope()
-        self.run_id = ""
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
@@ -76,15 +73,15 @@ class Watch:
     async def receive(self) -> Any:
         """See the Protocol."""
         if self._exchange.finishing:
-            return Finish(self.run_id)
+            # However often it is asked: nobody else may be held up by that.
+            await trio.lowlevel.checkpoint()
+            return Finish()
         if self._next is not None:
             value, self._next = self._next, None
             return value
         with trio.move_on_after(self._beat) as self._waits:
             return await self._inner.receive()
-        if self._exchange.finishing:
-            return Finish(self.run_id)
-        return Nothing(self.run_id)
+        return Finish() if self._exchange.finishing else Nothing()
 
     async def pause(self, seconds: float) -> bool:
         """Wait; ``False``: the node stops meanwhile."""

@@ -171,7 +171,6 @@ def _sent(events: RunEvents, value: object) -> bytes | None:
 async def _stream(
     context: Context, exchange: Exchange, watch: Watch, events: RunEvents, run_id: str
 ) -> None:
-    watch.run_id = run_id
     exchange.streaming = True
     await exchange.start(200, list(_SSE))
     await exchange.write(RETRY)

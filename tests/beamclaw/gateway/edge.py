@@ -118,6 +118,7 @@ class Tenant:
     accepted: dict[tuple[str, ...], Accept] = attrs.field(factory=dict)
     rows: dict[str, RunRow] = attrs.field(factory=dict)
     runs: list[Run] = attrs.field(factory=list)
+    said: trio.Event = attrs.field(factory=trio.Event)
 
     @property
     def inbounds(self) -> list[Inbound]:

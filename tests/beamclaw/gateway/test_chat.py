@@ -7,8 +7,9 @@ import trio
 
 from beamclaw.contracts.gateway import drain
 from beamclaw.contracts.ledger_errors import Overloaded
+from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.messages import Image, Text
-from beamclaw.contracts.sessions import Delta, Reset
+from beamclaw.contracts.sessions import Delta, Joined, Reset
 from tests.beamclaw.gateway.edge import (
     TOKEN,
     Answer,
@@ -26,6 +27,16 @@ HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 async def hang(run: Run) -> None:
     """Say something and never end."""
     run.say("so ")
+    run.tenant.said.set()
+    await trio.sleep_forever()
+
+
+async def join(run: Run) -> None:
+    """Go on in another run, and never end."""
+    other = RunRow(run_id="other", session_key=run.inbound.session_key, state="running")
+    run.tenant.rows["other"] = other
+    run.publish(Joined(run.run_id, "other"))
+    run.tenant.said.set()
     await trio.sleep_forever()
 
 
@@ -338,6 +349,17 @@ async def test_a_stream_on_which_nothing_happens_gets_comments(start):
                 got += await stream.receive_some()
 
 
+async def test_so_does_one_whose_message_another_run_has_joined(start):
+    async with start(heartbeat_seconds=0.02) as node:
+        node.tenant.think = join
+        async with await node.connect() as stream:
+            await stream.send_all(raw(node, user("hello", stream=True)))
+            await node.tenant.said.wait()
+            got = b""
+            while got.count(b": waiting\n\n") < 5:
+                got += await stream.receive_some()
+
+
 async def test_many_pieces_that_wait_leave_in_one_write(node):
     async def think(run):
         for _ in range(50):
@@ -469,9 +491,10 @@ async def test_a_drain_waits_for_open_streams(node):
     assert ready.json["failing"] == ["draining"]
 
 
+@pytest.mark.parametrize("think", [hang, join])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_after_the_deadline_open_requests_get_a_last_word(node, stream):
-    node.tenant.think = hang
+async def test_after_the_deadline_open_requests_get_a_last_word(node, stream, think):
+    node.tenant.think = think
     answers = []
 
     async def ask():
@@ -480,6 +503,7 @@ async def test_after_the_deadline_open_requests_get_a_last_word(node, stream):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask)
         await node.begun()
+        await node.tenant.said.wait()
         assert not await drain(0)
     (answer,) = answers
     if stream:

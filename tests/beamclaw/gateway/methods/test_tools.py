@@ -6,16 +6,18 @@ from pathlib import Path
 import attrs
 import orjson
 import pytest
+import trio
 
 import supervision
 from beamclaw.config.schema import InvokeConfig, ToolsConfig
 from beamclaw.config.tool_names import GROUPS
 from beamclaw.contracts import gateway
 from beamclaw.contracts.devices import NAME, SCOPES, Actor, CreateKey
+from beamclaw.contracts.gateway import drain
 from beamclaw.contracts.tools import Tool
 from beamclaw.gateway.methods import _invoking as invoking
 from beamclaw.testing.world import World
-from tests.beamclaw.gateway.edge import TOKEN
+from tests.beamclaw.gateway.edge import TOKEN, until
 from tests.beamclaw.gateway.methods.conftest import configuration, ended, port
 from tests.beamclaw.gateway.socket.talk import connected
 from tests.support.inside import open_inside
@@ -107,6 +109,28 @@ async def test_a_tool_is_carried_out_over_the_socket_and_over_http(start, world)
         assert body["result"]["content"][0]["text"] == "put: ho"
     done = [one["arguments"]["text"] for one in world.effects("put")]
     assert done == ["hi", "ho"]
+
+
+async def test_whoever_waits_for_a_tool_when_the_node_stops_is_told_so(start, world):
+    begun = trio.Event()
+
+    async def hold(order):
+        begun.set()
+        await trio.sleep_forever()
+
+    world.before = hold
+    answers = []
+    async with start(), trio.open_nursery() as nursery:
+
+        async def ask():
+            answers.append(json(await post(tool())))
+
+        nursery.start_soon(ask)
+        await begun.wait()
+        assert not await drain(0)
+        await until(lambda: answers)
+    ((status, body),) = answers
+    assert (status, body["ok"]) == (503, False)
 
 
 @pytest.mark.parametrize(
