@@ -86,7 +86,7 @@ class Connection(TCPServer):
         self.gateway = gateway
         self.floor = floor
         self.reception = reception
-        self.over = False
+        self.begun = self.over = False
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int] | None = None
         self._socket = connected
@@ -103,6 +103,7 @@ class Connection(TCPServer):
 
     async def run(self) -> None:
         """The life of the connection."""
+        self.begun = True
         try:
             self.stream = cast("Any", sockets.stream(self._socket))
             self.send_lock = trio.Lock()

@@ -46,8 +46,9 @@ async def serve(
     )
     while True:
         await listening.wait_incoming()
+        fresh: list[tuple[Connection, supervision.Pid]] = []
         try:
-            _accept(listening, floor, connection)
+            _accept(listening, floor, connection, fresh)
         except OutOfFilesError:
             supervision.emit(OUT_OF_FILES, {"connections": floor.connections})
             if not floor.shed_one():
@@ -56,12 +57,22 @@ async def serve(
             # With the connections gone this process is about to be ended, too; whoever
             # knocks now waits in the system's queue for the next one.
             await trio.sleep_forever()
-        await trio.lowlevel.checkpoint()
+        # Behind the second one each has taken its first step, or never will: it was
+        # killed before, and nobody else closes what it was given.
+        for _ in range(2):
+            await trio.lowlevel.checkpoint()
+        for accepted, pid in fresh:
+            if not accepted.begun and not supervision.is_alive(pid):
+                accepted.discard()
 
 
 def _accept(
-    listening: Listening, floor: Floor, connection: Callable[..., Connection]
+    listening: Listening,
+    floor: Floor,
+    connection: Callable[..., Connection],
+    fresh: list[tuple[Connection, supervision.Pid]],
 ) -> None:
+    """Begin a process for each connection that waits, and note it in *fresh*."""
     for connected in listening.accept_nowait():
         if not floor.make_room():
             connected.close()
@@ -69,7 +80,8 @@ def _accept(
         accepted = connection(connected)
         try:
             name = f"gateway/connection/{floor.accepted}"
-            supervision.start_task(CONNECTIONS, accepted.run, name=name)
+            pid = supervision.start_task(CONNECTIONS, accepted.run, name=name)
         except BaseException:
             accepted.discard()
             raise
+        fresh.append((accepted, pid))

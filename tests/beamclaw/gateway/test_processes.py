@@ -39,6 +39,24 @@ def open_stream(node) -> bytes:
     return posted(b'{"stream":true,"messages":[{"role":"user","content":"abcdefgh"}]}')
 
 
+async def test_a_connection_whose_process_is_killed_before_its_first_step_is_closed(
+    node, monkeypatch
+):
+    start = supervision.start_task
+
+    def started(*args, **more):
+        pid = start(*args, **more)
+        supervision.exit(pid, supervision.KILL)
+        return pid
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervision, "start_task", started)
+        async with await node.connect() as stream:
+            with trio.fail_after(10), contextlib.suppress(trio.BrokenResourceError):
+                assert await stream.receive_some() == b""
+    assert (await node.status()).connections == 0
+
+
 @pytest.mark.parametrize("name", ["gateway", "gateway/server"])
 async def test_a_stream_outlives_listener_and_server(node, name):
     go_on = trio.Event()
