@@ -1,6 +1,7 @@
 """``beamclaw run``: the node, in the foreground."""
 
 import argparse
+import ctypes
 import gc
 import os
 import resource
@@ -8,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import supervision
 from beamclaw.cli.config import say
@@ -43,7 +44,9 @@ from beamclaw.toolbox import ToolsOf
 from beamclaw.tree import REAL, drain, load_plugins, tree
 
 # Seconds for the orderly stop of the tree, after the turns had theirs.
-GRACE = 10.0
+GRACE: Final = 10.0
+# Of malloc.h.
+_M_ARENA_MAX: Final = -8
 
 
 class Node(supervision.Application):
@@ -154,6 +157,7 @@ def _service(
 def run(options: argparse.Namespace, tools_of: ToolsOf | None = None) -> int:
     """Run the node until a signal; the exit code. *tools_of*: see `tree`."""
     _leave_no_core()
+    _keep_one_heap()
     loaded, trouble = _load(options)
     config = _with_token(loaded)
     origin = Origin(
@@ -185,6 +189,18 @@ def _leave_no_core() -> None:
     """A core dump would have all secrets in it. Who wants one raises the limit again."""
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+
+
+def _keep_one_heap() -> None:
+    """Threads share what memory they free, where they would each have a heap (glibc).
+
+    With one each, what is free in one is of no use to the others: a node grew by some
+    8 MB in an hour although it held no more. A person's word on it (``MALLOC_ARENA_MAX``)
+    goes before.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
