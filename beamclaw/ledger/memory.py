@@ -188,6 +188,8 @@ class Memory:
     last_run: int = 0
     last_inbox: int = 0
     _known: bool = False
+    # Runs that this transaction was to know, and that there were not before it.
+    _absent: set[str | None] = attrs.field(factory=set[str | None])
 
     def forget(self) -> None:
         """Remember nothing."""
@@ -195,6 +197,7 @@ class Memory:
         self.runs.clear()
         self.spent.clear()
         self.reserved.clear()
+        self._absent.clear()
         self._known = False
 
     def recall(
@@ -225,6 +228,7 @@ class Memory:
         ids.discard(None)
         if ids:
             self._recall_runs(tuple(ids))
+        self._absent = ids.difference(self.runs)
         self.accepted.clear()
         if accepts:
             self._recall_accepted(accepts)
@@ -232,7 +236,7 @@ class Memory:
     def run(self, run_id: str) -> Run | None:
         """The run, looked up if need be."""
         run = self.runs.get(run_id)
-        if run is None:
+        if run is None and run_id not in self._absent:
             self._recall_runs((run_id,))
             run = self.runs.get(run_id)
         return run

@@ -264,3 +264,14 @@ def test_outputs_of_tools_go_when_they_are_old(opened):
     opened.now[0] = OUTPUTS_KEPT + 500.0
     opened.serve(commit(None, run="r1", ops=(put("new", opened.now[0]),)))
     assert kept() == [False, False, True, True]
+
+
+def test_runs_that_begin_at_once_are_looked_up_with_one_statement(opened):
+    keys = [f"agent:main:{n}" for n in range(8)]
+    opened.serve(*[message(f"r/{key}", key) for key in keys])
+    begun = [commit(0, ops=(OpenRun(f"run/{key}", 2.0),), key=key) for key in keys]
+    said: list[str] = []
+    opened.book.connection.set_trace_callback(said.append)
+    assert opened.serve(*begun) == [0] * 8
+    opened.book.connection.set_trace_callback(None)
+    assert sum("FROM runs" in each for each in said) == 1
