@@ -18,6 +18,7 @@ from beamclaw.config.loader import load
 from beamclaw.config.server import APPLIED, NAME, FileTouched
 from beamclaw.contracts.tools import Order
 from beamclaw.testing.world import World
+from supervision import sys
 from supervision.telemetry import Event, attach
 from tests.support.inside import TOKEN, Inside, open_inside
 
@@ -117,6 +118,10 @@ async def its_process_dies() -> None:
 
 async def its_session_dies_and_then_its_process() -> None:
     await killed("default/session/")
+    # The next one has found the run before that dies, too.
+    (session,) = supervision.names("default/session/")
+    await sys.suspend(session.pid)
+    await sys.resume(session.pid)
     await killed("default/run/")
 
 
