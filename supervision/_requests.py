@@ -233,8 +233,9 @@ def deliver_response(request_id: RequestId[T], *, label: object = None) -> None:
 
     Args:
         request_id: What `send_request` returned. Keep it: a request whose id nobody
-            has, or whose process has ended, is given up, and its reply is dropped. A response that is in the mailbox
-            by then comes all the same, and is told by its label.
+            has, or whose process has ended, is given up, and its reply is dropped. A
+            response that is in the mailbox by then comes all the same, and is told by
+            its label.
         label: What the response is labelled with.
 
     Raises:

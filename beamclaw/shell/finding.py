@@ -22,8 +22,8 @@ _END: Final = re.compile("[/:]")
 def find(typed: str) -> supervision.Pid:
     """The process that *typed* stands for.
 
-    ``beamclaw`` is the root, and so is its id, ``<12>`` or ``12`` a number, ``main`` the session of that
-    key, ``ledger`` what is called ``default/ledger``.
+    ``beamclaw`` is the root, and so is its id, ``<12>`` or ``12`` a number, ``main`` the
+    session of that key, ``ledger`` what is called ``default/ledger``.
 
     Raises:
         Failed: There is none, or more than one; the words say what is like it.

@@ -11,7 +11,7 @@ from beamclaw.bus import LocalBus
 from beamclaw.config.applying import Part
 from beamclaw.config.current import Current
 from beamclaw.config.last_good import find
-from beamclaw.config.loader import load
+from beamclaw.config.loader import Loaded, load
 from beamclaw.config.schema import Config
 from beamclaw.config.server import (
     APPLIED,
@@ -23,6 +23,24 @@ from beamclaw.config.server import (
 )
 from beamclaw.contracts.outside import InlineWorker, Outside
 from supervision.telemetry import Event, attach
+
+
+def holder(loaded: Loaded) -> tuple[Current, supervision.ChildSpec]:
+    """The process by what was loaded at the start, and what it holds."""
+    current = Current(loaded.config)
+    current.warnings = tuple(map(str, loaded.warnings))
+    origin = Origin(config=loaded.config, text=loaded.text, included=loaded.included)
+    outside = Outside(worker=InlineWorker)
+    start = partial(ConfigServer, current, LocalBus(), outside, origin)
+    return current, supervision.ChildSpec("config", start, name=NAME)
+
+
+async def edit(file: Path, text: str) -> None:
+    """Write it, and wait until it was looked at: twice, and it is told once."""
+    file.write_text(text)  # noqa: ASYNC240 -- a line of a small file
+    for _ in range(2):
+        supervision.cast(NAME, FileTouched())
+    await trio.sleep(1)
 
 
 async def test_a_change_goes_on_where_whoever_carried_it_out_has_died(
@@ -63,11 +81,7 @@ async def test_included_files_are_followed_and_a_wrong_one_changes_nothing(
     file, part = tmp_path / "beamclaw.yaml", tmp_path / "logging.yaml"
     file.write_text("logging: {$include: logging.yaml}\n")
     part.write_text("level: info\n")
-    loaded = load({}, data=tmp_path)
-    current = Current(loaded.config)
-    origin = Origin(config=loaded.config, text=loaded.text, included=loaded.included)
-    outside = Outside(worker=InlineWorker)
-    start = partial(ConfigServer, current, LocalBus(), outside, origin)
+    current, spec = holder(load({}, data=tmp_path))
     said: list[str] = []
 
     def hear(event: Event) -> None:
@@ -83,7 +97,6 @@ async def test_included_files_are_followed_and_a_wrong_one_changes_nothing(
         assert found is not None
         return found.included
 
-    spec = supervision.ChildSpec("config", start, name=NAME)
     detach = attach(hear)
     async with supervision.open_supervisor([spec]):
         await trio.sleep(1)
@@ -119,13 +132,8 @@ async def test_keys_that_wait_for_a_start_are_named_also_when_nothing_else_chang
     tmp_path: Path, autojump_clock
 ):
     file = tmp_path / "beamclaw.yaml"
-    file.write_text("tools: {max_calls: 7, typo: 1}\n")
-    loaded = load({}, data=tmp_path)
-    current = Current(loaded.config)
-    current.warnings = tuple(map(str, loaded.warnings))
-    outside = Outside(worker=InlineWorker)
-    origin = Origin(config=loaded.config)
-    start = partial(ConfigServer, current, LocalBus(), outside, origin)
+    file.write_text("tools: {max_calls: 7}\n")
+    current, spec = holder(load({}, data=tmp_path))
     said: list[tuple[float, object, object]] = []
 
     def hear(event: Event) -> None:
@@ -133,19 +141,12 @@ async def test_keys_that_wait_for_a_start_are_named_also_when_nothing_else_chang
             told = event.metadata
             said.append((event.measurements["changes"], told["waiting"], told["words"]))
 
-    async def edit(text: str) -> None:
-        file.write_text(text)
-        supervision.cast(NAME, FileTouched())
-        supervision.cast(NAME, FileTouched())
-        await trio.sleep(1)
-
-    spec = supervision.ChildSpec("config", start, name=NAME)
     detach = attach(hear)
     async with supervision.open_supervisor([spec]):
-        await edit("tools: {max_calls: 9}\n")
-        await edit("tools: {max_calls: 9, profile: minimal}\n")
-        await edit("tools: {max_calls: 11, profile: minimal}\n")
-        await edit("tools: {max_calls: 7, profile: minimal}\n")
+        await edit(file, "tools: {max_calls: 9}\n")
+        await edit(file, "tools: {max_calls: 9, profile: minimal}\n")
+        await edit(file, "tools: {max_calls: 11, profile: minimal}\n")
+        await edit(file, "tools: {max_calls: 7, profile: minimal}\n")
     detach()
     waits = ["tools.max_calls"]
     words = (
@@ -166,12 +167,7 @@ async def test_a_file_that_is_right_again_and_a_likely_mistake_are_told_of(
 ):
     file = tmp_path / "beamclaw.yaml"
     file.write_text("tools: {max_calls: 7, typo: 1}\n")
-    loaded = load({}, data=tmp_path)
-    current = Current(loaded.config)
-    current.warnings = tuple(map(str, loaded.warnings))
-    outside = Outside(worker=InlineWorker)
-    origin = Origin(config=loaded.config)
-    start = partial(ConfigServer, current, LocalBus(), outside, origin)
+    current, spec = holder(load({}, data=tmp_path))
     said: list[object] = []
 
     def hear(event: Event) -> None:
@@ -182,33 +178,26 @@ async def test_a_file_that_is_right_again_and_a_likely_mistake_are_told_of(
         elif event.name == NOT_APPLIED:
             said.append(event.metadata["why"])
 
-    async def edit(text: str) -> None:
-        file.write_text(text)
-        for _ in range(2):
-            supervision.cast(NAME, FileTouched())
-        await trio.sleep(1)
-
-    spec = supervision.ChildSpec("config", start, name=NAME)
     detach = attach(hear)
     async with supervision.open_supervisor([spec]):
         # What was said at the start is not said again.
-        await edit("tools: {max_calls: 7, typo: 1}\n")
+        await edit(file, "tools: {max_calls: 7, typo: 1}\n")
         assert not said
         assert len(current.warnings) == 1
-        await edit("tools: {max_calls: 7}\n")
-        await edit("tools: {max_calls: many}\n")
+        await edit(file, "tools: {max_calls: 7}\n")
+        await edit(file, "tools: {max_calls: many}\n")
         wrong = current.trouble
         # It is known also where whoever has found it out died since.
         finder = supervision.whereis(NAME)
         assert finder is not None
         supervision.exit(finder, supervision.KILL)
         await trio.sleep(1)
-        await edit("tools: {max_calls: many}\n")
+        await edit(file, "tools: {max_calls: many}\n")
         assert current.trouble == wrong
-        await edit("tools: {max_calls: 7}\n")
+        await edit(file, "tools: {max_calls: 7}\n")
         assert current.trouble == ""
-        await edit("tools: {max_calls: 7, prof: minimal}\n")
-        await edit("tools: {max_calls: 7}\n")
+        await edit(file, "tools: {max_calls: 7, prof: minimal}\n")
+        await edit(file, "tools: {max_calls: 7}\n")
     detach()
     assert wrong.startswith(f"{file}:1:20: tools.max_calls: expected")
     mistake = f"{file}:1:23: tools.prof: unknown key; did you mean profile?"
