@@ -166,12 +166,10 @@ class LedgerBook:
             )
         if job.ops:
             step = Step(
-                memory,
-                self._writing,
                 self._inbox,
+                self._writing,
                 session,
                 claim,
-                session.open_run,
                 session.seq + len(job.events),
             )
             for op in job.ops:

@@ -15,45 +15,52 @@ from beamclaw.ledger.memory import Child, Memory, Reserved, Run, Session, Wait, 
 from beamclaw.ledger.writing import Writing
 
 
-@attrs.define(eq=False)
 class Step:
-    """One commit while it is checked."""
+    """One commit while it is checked.
 
-    memory: Memory
-    writing: Writing
-    inbox: Inbox
-    session: Session
-    claim: Claim
-    open_run: str | None
-    # The journal's last event after this commit.
-    seq: int
-    # Runs as they will be after this commit: copies of those that are remembered.
-    runs: dict[str, Run] = attrs.field(factory=dict[str, Run])
-    taken: list[int] = attrs.field(factory=list[int])
-    # Sums and reservations as they will be after this commit; None: settled.
-    spent: dict[Purse, Spent] = attrs.field(factory=dict[Purse, Spent])
-    reserved: dict[tuple[int, int], Reserved | None] = attrs.field(
-        factory=dict[tuple[int, int], Reserved | None]
-    )
-    # Time of runs as it will be after this commit; None: they are over.
-    work: dict[int, Worked | None] = attrs.field(factory=dict[int, Worked | None])
-    # Questions as they will be after this commit.
-    waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
-    # What it allows for good.
-    granted: set[GrantKey] = attrs.field(factory=set[GrantKey])
-    # Turns that work for others, as they will be, but for the new ones' sessions: those
-    # come with the messages for other sessions.
-    children: dict[str, Child] = attrs.field(factory=dict[str, Child])
-    messages: list[Accept] = attrs.field(factory=list[Accept])
-    agent: str | None = None
-    # What will be different of the session's row; and whether it will be no more.
-    changes: dict[str, Any] = attrs.field(factory=dict[str, Any])
-    dropped: bool = False
-    unsnapped: int | None = None
-    # Rows to be, each with the list of the writing that it belongs to.
-    rows: list[tuple[list[Any], tuple[Any, ...]]] = attrs.field(
-        factory=list[tuple[list[Any], tuple[Any, ...]]]
-    )
+    One is made for each commit, so it has its own ``__init__``: attrs would make each
+    of these empty containers by a call of a generic alias, a quarter of a microsecond.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        writing: Writing,
+        session: Session,
+        claim: Claim,
+        seq: int,
+    ) -> None:
+        self.inbox = inbox
+        self.memory: Memory = inbox.memory
+        self.writing = writing
+        self.session = session
+        self.claim = claim
+        # The journal's last event after this commit.
+        self.seq = seq
+        self.open_run = session.open_run
+        # Runs as they will be after this commit: copies of those that are remembered.
+        self.runs: dict[str, Run] = {}
+        self.taken: list[int] = []
+        # Sums and reservations as they will be after this commit; None: settled.
+        self.spent: dict[Purse, Spent] = {}
+        self.reserved: dict[tuple[int, int], Reserved | None] = {}
+        # Time of runs as it will be after this commit; None: they are over.
+        self.work: dict[int, Worked | None] = {}
+        # Questions as they will be after this commit.
+        self.waits: dict[str, Wait] = {}
+        # What it allows for good.
+        self.granted: set[GrantKey] = set()
+        # Turns that work for others, as they will be, but for the new ones' sessions:
+        # those come with the messages for other sessions.
+        self.children: dict[str, Child] = {}
+        self.messages: list[Accept] = []
+        self.agent: str | None = None
+        # What will be different of the session's row; and whether it will be no more.
+        self.changes: dict[str, Any] = {}
+        self.dropped = False
+        self.unsnapped: int | None = None
+        # Rows to be, each with the list of the writing that it belongs to.
+        self.rows: list[tuple[list[Any], tuple[Any, ...]]] = []
 
     def keep(self) -> None:
         """The commit is agreed on: what was noted becomes what is."""
