@@ -7,7 +7,7 @@ import attrs
 import trio
 
 import supervision
-from beamclaw.contracts.bus import Lost, Under
+from beamclaw.contracts.bus import Kinds, Lost, Under
 
 T = TypeVar("T")
 NAME = "bus"
@@ -54,6 +54,7 @@ class LocalSubscription:
     topic: str
     limit: int
     _table: Topics
+    without: Kinds = ()
     _waiting: deque[Any] = attrs.field(factory=deque[Any], init=False)
     # Invariant: > 0 only while the buffer is full or the next value will be a Lost;
     # it is put in front of the first value that arrives after the gap.
@@ -166,7 +167,8 @@ class LocalBus:
             return 0
         table.published += 1
         for subscription in subscribed:
-            subscription.push(value)
+            if not isinstance(value, subscription.without):
+                subscription.push(value)
         for subscription in wide:
             subscription.push(Under(topic, value))
         return len(subscribed) + len(wide)
@@ -175,9 +177,11 @@ class LocalBus:
         """See :class:`beamclaw.contracts.bus.Bus`."""
         topics().interrupt(prefix)
 
-    def subscribe(self, topic: str, *, buffer: int = 256) -> LocalSubscription:
+    def subscribe(
+        self, topic: str, *, buffer: int = 256, without: Kinds = ()
+    ) -> LocalSubscription:
         """See :class:`beamclaw.contracts.bus.Bus`."""
-        return LocalSubscription(topic, buffer, topics())
+        return LocalSubscription(topic, buffer, topics(), without)
 
     def subscribe_under(self, *prefixes: str, buffer: int = 4096) -> WideSubscription:
         """See :class:`beamclaw.contracts.bus.Bus`."""

@@ -11,6 +11,8 @@ import supervision
 from beamclaw.values import frozen
 
 T = TypeVar("T")
+# Of values.
+Kinds = tuple[type, ...]
 
 
 @frozen
@@ -72,8 +74,13 @@ class Bus(Protocol):
         """
         ...
 
-    def subscribe(self, topic: str, *, buffer: int = 256) -> Subscription:
-        """Values published to *topic* from now on, at most *buffer* unread."""
+    def subscribe(
+        self, topic: str, *, buffer: int = 256, without: Kinds = ()
+    ) -> Subscription:
+        """Values published to *topic* from now on, at most *buffer* unread.
+
+        Whoever does *without* some kinds of them is not woken for those.
+        """
         ...
 
     def subscribe_under(self, *prefixes: str, buffer: int = 4096) -> Subscription:

@@ -129,7 +129,10 @@ async def follow(
     while True:
         for item in await steps.next():
             # A message that another run answers has its answer under its own name.
-            yield attrs.evolve(item, run_id=run_id)
+            if item.run_id not in ("", run_id):
+                yield attrs.evolve(item, run_id=run_id)
+            else:
+                yield item
             if isinstance(item, RunEnded):
                 return
 
@@ -149,7 +152,7 @@ class _Steps:
 
     async def next(self) -> tuple[TopicValue, ...]:
         """What to pass on next; empty: nothing this time."""
-        patience = float("inf")
+        patience = None
         if self.look:
             try:
                 found = await self._look()
@@ -159,8 +162,11 @@ class _Steps:
                 self.look, self.pause = False, LOOK_AGAIN_FIRST
                 return found
         value = None
-        with trio.move_on_after(patience):
+        if patience is None:
             value = await self.subscription.receive()
+        else:
+            with trio.move_on_after(patience):
+                value = await self.subscription.receive()
         if value is None:
             self.look = True
             return ()

@@ -129,6 +129,10 @@ class Reset:
     offset: int = 0
 
 
+# What only whoever reads an answer as it comes has a use for.
+PIECES: Final = (Delta, Reset)
+
+
 @frozen
 class Waiting:
     """What the run waits for now, until *seconds* from now where that is known."""

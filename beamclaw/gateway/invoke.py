@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 
 from beamclaw.arguments import Length
 from beamclaw.contracts import tracing
+from beamclaw.contracts.sessions import PIECES
 from beamclaw.gateway.admission import Asked
 from beamclaw.gateway.errors import invalid
 from beamclaw.gateway.exchange import Exchange
@@ -97,7 +98,9 @@ class _Door:
             return await invoking.carried_out(
                 context,
                 found,
-                lambda topic: Watch(rest.bus.subscribe(topic), exchange, float("inf")),
+                lambda topic: Watch(
+                    rest.bus.subscribe(topic, without=PIECES), exchange, float("inf")
+                ),
             )
         finally:
             if exchange.gone and _is_unwanted(found):

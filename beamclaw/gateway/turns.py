@@ -19,7 +19,7 @@ import trio
 import supervision
 from beamclaw.agents import AgentDefinition
 from beamclaw.contracts import names, tracing
-from beamclaw.contracts.bus import Bus
+from beamclaw.contracts.bus import Bus, Kinds
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_errors import (
     IdempotencyConflict,
@@ -32,6 +32,7 @@ from beamclaw.contracts.ledger_rows import RunRow
 from beamclaw.contracts.outside import Outside, Worker
 from beamclaw.contracts.points import point
 from beamclaw.contracts.sessions import (
+    PIECES,
     Inbound,
     RunEnded,
     TopicValue,
@@ -205,7 +206,8 @@ class Turns:
         self, exchange: Exchange, api: Api, ask: Ask, inbound: Inbound, at: float
     ) -> None:
         beat = self.limits.heartbeat_seconds if ask.stream else float("inf")
-        with self._watch(exchange, inbound.session_key, beat) as watch:
+        without = () if ask.stream else PIECES
+        with self._watch(exchange, inbound.session_key, beat, without) as watch:
             receipt = await self._submit(inbound, at, watch)
             if isinstance(receipt, Problem):
                 await exchange.refuse(receipt)
@@ -214,12 +216,16 @@ class Turns:
         if isinstance(receipt, Problem) or receipt.session_key == inbound.session_key:
             return
         # A repeat: its run is in the conversation that the first one was given.
-        with self._watch(exchange, receipt.session_key, beat) as watch:
+        with self._watch(exchange, receipt.session_key, beat, without) as watch:
             await self._answer(exchange, api, ask, receipt, watch)
 
-    def _watch(self, exchange: Exchange, session_key: str, beat: float) -> Watch:
+    def _watch(
+        self, exchange: Exchange, session_key: str, beat: float, without: Kinds = ()
+    ) -> Watch:
         topic = names.topic(names.DEFAULT_TENANT, session_key)
-        inner = self.bus.subscribe(topic, buffer=self.limits.stream_buffer)
+        inner = self.bus.subscribe(
+            topic, buffer=self.limits.stream_buffer, without=without
+        )
         return Watch(inner, exchange, beat)
 
     async def _submit(

@@ -79,6 +79,10 @@ class Watch:
         if self._next is not None:
             value, self._next = self._next, None
             return value
+        if self.more:
+            await trio.lowlevel.checkpoint()
+            value, self._next = self._next, None
+            return value
         with trio.move_on_after(self._beat) as self._waits:
             return await self._inner.receive()
         return Finish() if self._exchange.finishing else Nothing()

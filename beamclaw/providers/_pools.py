@@ -1,59 +1,63 @@
-"""Connections to one provider, in many small pools.
+"""Connections to one provider, each in a pool of its own.
 
-The HTTP client's pool looks at all its connections whenever a call begins or ends, so
-that with thousands of calls open each costs milliseconds. Calls here fill the first pool
-that has room: none is ever large, and after a rush those that came last are empty first.
+The HTTP client's pool looks at all its connections whenever a call begins or ends, and
+asks the system for each idle one whether it is still there. So none holds more than one.
 """
 
+from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 import httpx2
+import trio
 
-# Calls in one pool; connections of as many are kept for the next ones.
-SIZE = 16
-# Pools that stay when they are empty.
-KEPT = 6
+# Connections that are kept for the next calls, at most, and for how many seconds: as
+# long as the HTTP client would use them again.
+KEPT: Final = 96
+SECONDS: Final = 5.0
 
-
-@attrs.define(eq=False)
-class Pool:
-    """One pool, and how many calls are open in it."""
-
-    transport: httpx2.AsyncHTTPTransport
-    calls: int = 0
+Transport = httpx2.AsyncHTTPTransport
 
 
 @attrs.define(eq=False)
 class Pools:
     """All of them, opened by *open_pool* as they are needed. Permits are the limit."""
 
-    open_pool: Callable[[], httpx2.AsyncHTTPTransport]
-    _pools: list[Pool] = attrs.field(init=False, factory=list[Pool])
+    open_pool: Callable[[], Transport]
+    _open: set[Transport] = attrs.field(init=False, factory=set[Transport])
+    # Those that no call has, and since when; the one that was used last is the last.
+    _idle: deque[tuple[Transport, float]] = attrs.field(
+        init=False, factory=deque[tuple[Transport, float]]
+    )
 
     def __len__(self) -> int:
-        return len(self._pools)
+        return len(self._open)
 
-    def take(self) -> Pool:
+    def take(self) -> Transport:
         """Where the next call goes; to be given back."""
-        for pool in self._pools:
-            if pool.calls < SIZE:
-                break
-        else:
-            pool = Pool(self.open_pool())
-            self._pools.append(pool)
-        pool.calls += 1
+        if self._idle:
+            return self._idle.pop()[0]
+        pool = self.open_pool()
+        self._open.add(pool)
         return pool
 
-    async def give_back(self, pool: Pool) -> None:
-        """The call is over; what it leaves idle is closed where there is enough."""
-        pool.calls -= 1
-        if not pool.calls and len(self._pools) > KEPT:
-            self._pools.remove(pool)
-            await pool.transport.aclose()
+    async def give_back(self, pool: Transport) -> None:
+        """The call is over; what has been idle for long, or is too many, is closed."""
+        now = trio.current_time()
+        if pool in self._open:  # else all were closed meanwhile
+            self._idle.append((pool, now))
+        while self._idle:
+            oldest, since = self._idle[0]
+            if len(self._idle) <= KEPT and since > now - SECONDS:
+                break
+            self._idle.popleft()
+            self._open.discard(oldest)
+            await oldest.aclose()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        pools, self._pools = self._pools, []
+        pools, self._open = self._open, set()
+        self._idle.clear()
         for pool in pools:
-            await pool.transport.aclose()
+            await pool.aclose()

@@ -25,7 +25,7 @@ from beamclaw.contracts.providers import (
     ProviderEvent,
     Rates,
 )
-from beamclaw.providers._pools import SIZE, Pool, Pools
+from beamclaw.providers._pools import SECONDS, Pools, Transport
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.rates import rates
 from beamclaw.providers.sse import EventSplitter, EventTooLong, ServerSentEvent
@@ -164,7 +164,7 @@ class Wire:
 
     async def _open(
         self,
-        pool: Pool,
+        pool: Transport,
         body: bytes,
         deadline: float,
         more: Mapping[str, str] | None,
@@ -183,7 +183,7 @@ class Wire:
                     extensions={"timeout": self._timeout},
                 )
                 with point("provider.request"):
-                    response = await pool.transport.handle_async_request(request)
+                    response = await pool.handle_async_request(request)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 failure = self._why_not(error)
             else:
@@ -192,12 +192,16 @@ class Wire:
         # its headers, and ours must not lead to them.
         raise failure or self._failures.too_long(self._deadlines.whole)
 
-    def _open_pool(self) -> httpx2.AsyncHTTPTransport:
+    def _open_pool(self) -> Transport:
         _hush()
         # Not a client around it: cookies, redirects and authentication of its own are
         # what no provider wants, and cost a fifth of a short call.
-        return httpx2.AsyncHTTPTransport(
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=SIZE),
+        return Transport(
+            limits=httpx2.Limits(
+                max_connections=None,
+                max_keepalive_connections=1,
+                keepalive_expiry=SECONDS,
+            ),
             verify=_tls() if self._url.startswith("https:") else False,
             trust_env=False,
             http1=True,

@@ -94,8 +94,8 @@ def text(events):
 
 
 def idle_connections(provider):
-    pools = provider._wire._pools._pools
-    return [each for pool in pools for each in pool.transport._pool.connections]
+    pools = provider._wire._pools._open
+    return [each for pool in pools for each in pool._pool.connections]
 
 
 @pytest.fixture

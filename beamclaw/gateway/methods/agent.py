@@ -12,7 +12,7 @@ from beamclaw.arguments import Length, Range
 from beamclaw.contracts import names
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.ledger_rows import RunRow
-from beamclaw.contracts.sessions import RunEnded, abort, read_run
+from beamclaw.contracts.sessions import PIECES, RunEnded, abort, read_run
 from beamclaw.gateway.auth.scopes import WRITE
 from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.events.messages import usage
@@ -80,7 +80,7 @@ async def agent(context: Context, params: AgentParams) -> object:
     )
     began = trio.current_time()
     topic = names.topic(context.tenant, where.key)
-    with context.bus.subscribe(topic) as subscription:
+    with context.bus.subscribe(topic, without=PIECES) as subscription:
         receipt = await talking.hand_in(context, message)
         context.answer(
             {
@@ -209,7 +209,7 @@ async def _known(context: Context, run_id: str) -> RunRow:
 
 async def _end(context: Context, row: RunRow) -> RunEnded:
     topic = names.topic(context.tenant, row.session_key)
-    with context.bus.subscribe(topic) as subscription:
+    with context.bus.subscribe(topic, without=PIECES) as subscription:
         run = follow(context.bus, context.tenant, row.run_id, subscription, join=True)
         async with aclosing(run) as values:
             async for value in values:

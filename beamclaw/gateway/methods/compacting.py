@@ -12,7 +12,7 @@ from beamclaw.contracts import lifecycle, names
 from beamclaw.contracts.follow import follow
 from beamclaw.contracts.journal import Compacted, read
 from beamclaw.contracts.ledger_reads import ReadJournal
-from beamclaw.contracts.sessions import Inbound, RunEnded
+from beamclaw.contracts.sessions import PIECES, Inbound, RunEnded
 from beamclaw.gateway.auth.scopes import ADMIN
 from beamclaw.gateway.errors import invalid, unavailable
 from beamclaw.gateway.methods import _talking as talking
@@ -82,7 +82,8 @@ async def _carried_out(context: Context, key: str, agent: str) -> RunEnded:
         traceparent=context.trace.traceparent,
         tracestate=context.trace.tracestate,
     )
-    with context.bus.subscribe(names.topic(context.tenant, key)) as subscription:
+    topic = names.topic(context.tenant, key)
+    with context.bus.subscribe(topic, without=PIECES) as subscription:
         await talking.hand_in(context, inbound)
         run = follow(context.bus, context.tenant, run_id, subscription)
         async with aclosing(run) as values:
