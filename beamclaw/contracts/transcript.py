@@ -166,10 +166,14 @@ def evolve(  # noqa: C901 -- a table
         turn, last_run = None, fact.run_id
     elif turn is not None:
         turn = goes_on(turn, body, fact.at)
-        if fact.run_id == turn.run_id and not isinstance(body, Revived):
-            turn = attrs.evolve(turn, touched_at=fact.at)
-        if isinstance(body, Answered):
-            turn = attrs.evolve(turn, tainted=state.tainted)
+        touched = fact.run_id == turn.run_id and not isinstance(body, Revived)
+        answered = isinstance(body, Answered)
+        if touched or answered:
+            turn = attrs.evolve(
+                turn,
+                touched_at=fact.at if touched else turn.touched_at,
+                tainted=state.tainted if answered else turn.tainted,
+            )
     if isinstance(body, HandedOver):
         agent = body.agent
     if isinstance(body, InboundTaken):

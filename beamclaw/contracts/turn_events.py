@@ -1,6 +1,7 @@
 """What each event makes of the turn in progress, one case per kind."""
 
 from hashlib import blake2b
+from typing import Any
 
 import attrs
 
@@ -43,10 +44,16 @@ def started(
     """The turn after its run was begun, or taken over by a successor."""
     if turn is not None and turn.run_id == run_id:
         # Below nothing, where the wall's clock was put back meanwhile.
-        turn = _put_on(turn, at - turn.touched_at)
-        # How far a call had come that a death has cut nobody knows.
-        turn = _paid(turn, _total(turn.reserved.bound), turn.reserved.cost)
-        return attrs.evolve(turn, epoch=body.epoch, asking=False, touched_at=at)
+        away = at - turn.touched_at
+        return attrs.evolve(
+            turn,
+            epoch=body.epoch,
+            asking=False,
+            touched_at=at,
+            **_put_on(turn, away),
+            # How far a call had come that a death has cut nobody knows.
+            **_paid(turn, _total(turn.reserved.bound), turn.reserved.cost),
+        )
     return OpenTurn(
         run_id=run_id or "",
         epoch=body.epoch,
@@ -68,10 +75,10 @@ def started(
     )
 
 
-def _put_on(turn: OpenTurn, by: float) -> OpenTurn:
-    """The turn, as if it had begun so many seconds later: nobody worked for it in them."""
+def _put_on(turn: OpenTurn, by: float) -> dict[str, Any]:
+    """As if it had begun so many seconds later: nobody worked for it in them."""
     since = None if turn.waiting_since is None else turn.waiting_since + by
-    return attrs.evolve(turn, started_at=turn.started_at + by, waiting_since=since)
+    return {"started_at": turn.started_at + by, "waiting_since": since}
 
 
 def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, PLR0911, PLR0912 -- a table
@@ -90,7 +97,8 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
             )
         case Compacted():
             return attrs.evolve(
-                _paid(turn, _total(body.usage), body.cost),
+                turn,
+                **_paid(turn, _total(body.usage), body.cost),
                 asking=False,
                 overflow=False,
                 compactions=turn.compactions + 1,
@@ -98,7 +106,8 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
             )
         case AttemptFailed():
             return attrs.evolve(
-                _paid(turn, _total(body.usage), body.cost),
+                turn,
+                **_paid(turn, _total(body.usage), body.cost),
                 asking=False,
                 overflow=body.kind == "context_length",
                 failed=turn.failed + 1,
@@ -128,16 +137,18 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
         case Noted():
             return attrs.evolve(turn, text=told(turn.text, body.text))
         case ClockMoved():
-            return _put_on(turn, body.by)
+            return attrs.evolve(turn, **_put_on(turn, body.by))
         case _:
             return turn
 
 
-def _paid(turn: OpenTurn, tokens: int, cost: int) -> OpenTurn:
+def _paid(turn: OpenTurn, tokens: int, cost: int) -> dict[str, Any]:
     """The call in progress is over, and took so much."""
-    return attrs.evolve(
-        turn, tokens=turn.tokens + tokens, cost=turn.cost + cost, reserved=Reserved()
-    )
+    return {
+        "tokens": turn.tokens + tokens,
+        "cost": turn.cost + cost,
+        "reserved": Reserved(),
+    }
 
 
 def _total(usage: Usage) -> int:
@@ -147,7 +158,8 @@ def _total(usage: Usage) -> int:
 def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
     asked = [part for part in body.message.parts if isinstance(part, ToolCall)]
     return attrs.evolve(
-        _paid(turn, _total(body.usage), body.cost),
+        turn,
+        **_paid(turn, _total(body.usage), body.cost),
         asking=False,
         unanswered=False,
         failed_in_a_row=0,

@@ -46,7 +46,7 @@ def load(*, tls: bool) -> None:
 
     With *tls* also the system's certificates. Blocks for a tenth of a second.
     """
-    httpx2.AsyncHTTPTransport(verify=_tls() if tls else False, trust_env=False)
+    httpx2.AsyncHTTPTransport(verify=_tls() if tls else _no_tls(), trust_env=False)
 
 
 def traced(request: ModelRequest | EmbeddingRequest) -> Mapping[str, str]:
@@ -202,7 +202,7 @@ class Wire:
                 max_keepalive_connections=1,
                 keepalive_expiry=SECONDS,
             ),
-            verify=_tls() if self._url.startswith("https:") else False,
+            verify=_tls() if self._url.startswith("https:") else _no_tls(),
             trust_env=False,
             http1=True,
             http2=False,
@@ -408,6 +408,12 @@ def _hush() -> None:
     """Keep the HTTP client's own log lines out: they hold addresses and headers."""
     for name in ("httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@functools.cache
+def _no_tls() -> ssl.SSLContext:
+    """Never used; the HTTP client would make one for each connection, in 0.15 ms."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @functools.cache
