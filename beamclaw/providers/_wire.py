@@ -149,8 +149,10 @@ class Wire:
                 answer = _Answer(
                     chunks, parser, self._deadlines, deadline, self._failures
                 )
-                answer.note(rates(response.headers))
-                await self._check(response, answer, model)
+                # Each look into the client's own goes through all of them.
+                headers = dict(response.headers.items())
+                answer.note(rates(headers))
+                await self._check(response, headers, answer, model)
                 yield answer
                 await answer.rest()
             finally:
@@ -225,11 +227,15 @@ class Wire:
                 return failure
 
     async def _check(
-        self, response: httpx2.Response, answer: "_Answer", model: str
+        self,
+        response: httpx2.Response,
+        headers: Mapping[str, str],
+        answer: "_Answer",
+        model: str,
     ) -> None:
         status = response.status_code
-        kind = response.headers.get("content-type", "").partition(";")[0].strip()
-        if response.headers.get("content-encoding", "identity") != "identity":
+        kind = headers.get("content-type", "").partition(";")[0].strip()
+        if headers.get("content-encoding", "identity") != "identity":
             raise self._failures.garbled("a compressed stream that nobody asked for")
         if status == _OK:
             if kind == "application/json":
@@ -238,13 +244,13 @@ class Wire:
                 raise self._failures.not_a_stream(status, kind)
             return
         if response.has_redirect_location:
-            raise self._failures.moved(status, response.headers["location"])
+            raise self._failures.moved(status, headers["location"])
         body = b""
         with suppress(ProviderError):  # without it, the status says enough
             body = await answer.all(_MOST_ERROR_BYTES)
         if status < _BAD_REQUEST:
             raise self._failures.not_a_stream(status, kind)
-        raise self._failures.response(status, response.headers, body, model)
+        raise self._failures.response(status, headers, body, model)
 
 
 class _Answer:

@@ -6,6 +6,7 @@ who knows the shared secret. It lives as long as the gateway: a restart forgets 
 takes longer than a few guesses are worth.
 """
 
+import functools
 import ipaddress
 from collections import deque
 from typing import Final, Literal
@@ -88,6 +89,7 @@ class Lockout:
         return len(self._of)
 
 
+@functools.lru_cache(maxsize=1024)
 def _place(address: str) -> str:
     try:
         found = ipaddress.ip_address(address.partition("%")[0])

@@ -5,6 +5,7 @@ that comes from a configured proxy; on any other they take something away: a cli
 brings them is not treated as one on this machine.
 """
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -106,6 +107,7 @@ def _narrow(network: Network) -> Network:
     return network
 
 
+@functools.lru_cache(maxsize=1024)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
