@@ -45,8 +45,9 @@ class AgentDefinition:
 
     def model_at(self, link: int) -> tuple[str, str]:
         """Provider and model: 0 the agent's own, then its fallbacks in order."""
-        chain = ((self.provider, self.model), *self.fallbacks)
-        return chain[min(link, len(chain) - 1)]
+        if not link or not self.fallbacks:
+            return self.provider, self.model
+        return self.fallbacks[min(link, len(self.fallbacks)) - 1]
 
     @functools.cached_property
     def body(self) -> bytes:

@@ -58,6 +58,8 @@ class Asking:
     # What the call that was drafted last may use at most, and what that is worth.
     _bound: Usage = attrs.field(init=False, default=Usage())
     _worth: int = attrs.field(init=False, default=0)
+    # The tools of the model that is asked, by its place in the chain.
+    _toolbox: tuple[int, Toolbox] | None = attrs.field(init=False, default=None)
     # Which key of a provider was used last: what it has in its cache is not paid again.
     _key: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
 
@@ -87,14 +89,16 @@ class Asking:
 
     def toolbox(self) -> Toolbox:
         """What the model that is asked now has of tools, and what it asks for may be done."""
+        turn, known = self.record.turn, self._toolbox
+        if known is not None and known[0] == turn.link:
+            return known[1]
         provider, model = self.target
         caller = Caller(
-            agent=self.definition.id,
-            provider=provider,
-            model=model,
-            depth=self.record.turn.depth,
+            agent=self.definition.id, provider=provider, model=model, depth=turn.depth
         )
-        return self.wiring.tools(caller)
+        found = self.wiring.tools(caller)
+        self._toolbox = turn.link, found
+        return found
 
     @property
     def is_configured(self) -> bool:
