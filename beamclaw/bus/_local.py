@@ -166,12 +166,14 @@ class LocalBus:
         if not (subscribed or wide) or supervision.whereis(NAME) is None:
             return 0
         table.published += 1
+        given = len(wide)
         for subscription in subscribed:
             if not isinstance(value, subscription.without):
                 subscription.push(value)
+                given += 1
         for subscription in wide:
             subscription.push(Under(topic, value))
-        return len(subscribed) + len(wide)
+        return given
 
     def interrupt(self, prefix: str) -> None:
         """See :class:`beamclaw.contracts.bus.Bus`."""

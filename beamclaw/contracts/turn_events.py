@@ -76,7 +76,7 @@ def started(
 
 
 def _put_on(turn: OpenTurn, by: float) -> dict[str, Any]:
-    """As if it had begun so many seconds later: nobody worked for it in them."""
+    """What is otherwise had it begun so many seconds later: nobody worked in them."""
     since = None if turn.waiting_since is None else turn.waiting_since + by
     return {"started_at": turn.started_at + by, "waiting_since": since}
 
@@ -143,7 +143,7 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
 
 
 def _paid(turn: OpenTurn, tokens: int, cost: int) -> dict[str, Any]:
-    """The call in progress is over, and took so much."""
+    """What is otherwise when the call in progress is over, and took so much."""
     return {
         "tokens": turn.tokens + tokens,
         "cost": turn.cost + cost,

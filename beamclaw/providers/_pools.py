@@ -25,7 +25,10 @@ class Pools:
     """All of them, opened by *open_pool* as they are needed. Permits are the limit."""
 
     open_pool: Callable[[], Transport]
-    _open: set[Transport] = attrs.field(init=False, factory=set[Transport])
+    # In the order in which they were opened.
+    _open: dict[Transport, None] = attrs.field(
+        init=False, factory=dict[Transport, None]
+    )
     # Those that no call has, and since when; the one that was used last is the last.
     _idle: deque[tuple[Transport, float]] = attrs.field(
         init=False, factory=deque[tuple[Transport, float]]
@@ -39,7 +42,7 @@ class Pools:
         if self._idle:
             return self._idle.pop()[0]
         pool = self.open_pool()
-        self._open.add(pool)
+        self._open[pool] = None
         return pool
 
     async def give_back(self, pool: Transport) -> None:
@@ -52,12 +55,12 @@ class Pools:
             if len(self._idle) <= KEPT and since > now - SECONDS:
                 break
             self._idle.popleft()
-            self._open.discard(oldest)
+            self._open.pop(oldest, None)
             await oldest.aclose()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        pools, self._open = self._open, set()
+        pools, self._open = self._open, {}
         self._idle.clear()
         for pool in pools:
             await pool.aclose()

@@ -39,6 +39,15 @@ async def test_another_topic_is_not_heard(bus: LocalBus) -> None:
             subscription.receive_nowait()
 
 
+async def test_who_does_without_some_values_is_not_given_them(bus: LocalBus) -> None:
+    with bus.subscribe("t", without=(int,)) as some, bus.subscribe("t") as every:
+        assert [bus.publish("t", value) for value in (1, "a", 2)] == [1, 2, 1]
+        assert await some.receive() == "a"
+        with pytest.raises(trio.WouldBlock):
+            some.receive_nowait()
+        assert [every.receive_nowait() for _ in range(3)] == [1, "a", 2]
+
+
 async def test_a_reader_that_waits_is_woken(bus: LocalBus) -> None:
     got: list[object] = []
 
