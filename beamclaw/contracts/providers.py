@@ -162,6 +162,7 @@ class ProviderError(Exception):
         rates: What the provider said is left of its limits, if it did.
         unclear: The request had left and nobody knows what became of it: the provider
             may have worked for it, and bill it.
+        unheard: And it may have gone on with that while nothing of it came.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class ProviderError(Exception):
         self.status = status
         self.rates: Rates | None = None
         self.unclear = False
+        self.unheard = False
 
     @property
     def transient(self) -> bool:

@@ -197,16 +197,14 @@ class Failures:
 
     def silent(self, seconds: float) -> ProviderError:
         """Not a byte for *seconds*."""
-        return _unclear(
-            "network",
+        return _unheard(
             f"provider {self.provider} at {self.address} sent nothing for "
             f"{seconds:g} s (providers.{self.provider}.idle_timeout)",
         )
 
     def too_long(self, seconds: float) -> ProviderError:
         """The call as a whole took more than *seconds*."""
-        return _unclear(
-            "network",
+        return _unheard(
             f"provider {self.provider} took longer than {seconds:g} s for one answer "
             f"(providers.{self.provider}.max_seconds)",
         )
@@ -385,6 +383,13 @@ def _unclear(kind: ErrorKind, message: str) -> ProviderError:
     """A failure after the request had left."""
     error = ProviderError(kind, message)
     error.unclear = True
+    return error
+
+
+def _unheard(message: str) -> ProviderError:
+    """Time is over, and how far the provider has come by now nobody knows."""
+    error = _unclear("network", message)
+    error.unheard = True
     return error
 
 

@@ -61,6 +61,7 @@ class Answer:
         length: Characters so far, at least one for each piece.
         size: Bytes so far, and what a model writes around each tool call.
         unclear: It failed in a way that says nothing about whether it was worked for.
+        unheard: And for how long: its provider may have gone on.
         broken_off: It was longer than it may be, so the rest was not read.
         vectors: In place of words, where those were asked for.
     """
@@ -72,6 +73,7 @@ class Answer:
     length: int = 0
     size: int = 0
     unclear: bool = False
+    unheard: bool = False
     broken_off: bool = False
     vectors: Vectors | None = None
     _parts: list[_Words | _Thoughts | _Wish] = attrs.field(
@@ -193,12 +195,22 @@ class Answer:
     def spent(self, asked: Usage) -> Usage:
         """What a call that has failed may be billed.
 
-        Nothing if the provider refused before its first word; the prompt, if nobody knows
-        what became of it. Figures that came before
-        the end, as they do where the prompt's come first, are not all of them.
+        Nothing if the provider refused before its first word. All that was reserved, if
+        time was over while nothing came. If it was cut, the prompt as it was reserved,
+        which has room for what was on its way, and what had come; nobody knows more of
+        it. Figures that came before the end, as they do where the prompt's come first,
+        are not all of them.
         """
         if not self.begun and self.usage is None and not self.unclear:
             return Usage()
+        if self.unclear and self.stop_reason is None:
+            given, received = self.usage or Usage(), self._received(asked)
+            return Usage(
+                max(given.input, asked.input),
+                max(given.output, asked.output if self.unheard else received),
+                given.cached,
+                estimated=True,
+            )
         used, output = self.cost(asked), self._received(asked)
         if self.stop_reason is not None or output <= used.output:
             return used

@@ -309,7 +309,7 @@ class Asking:
         What the provider goes on with unheard it may bill: as after a crash, the whole
         reservation counts.
         """
-        spent = self._bound if answer.unclear else Usage()
+        spent = self._bound if answer.unheard else Usage()
         self._answered(answer, "error", spent)
         note = self.hours.note(self.record.turn, self.record.now())
         self.record.end("limited", "limit", note=note)

@@ -114,7 +114,7 @@ class ModelCall:
                 await self._make(answer, times)
                 outcome = "ok"
             if scope.cancelled_caught:
-                answer.unclear = times.asked is not None
+                answer.unclear = answer.unheard = times.asked is not None
                 raise OutOfTimeError
         except ProviderError as error:
             outcome, failed = error.kind, error
@@ -163,7 +163,7 @@ class ModelCall:
                 begin = self.begin or _asking(self.request)
                 await self._stream(begin(client), answer, (permits, permit), times)
             except ProviderError as error:
-                answer.unclear = error.unclear
+                answer.unclear, answer.unheard = error.unclear, error.unheard
                 release = Release(
                     permit.id,
                     answer.spent(self.bound),

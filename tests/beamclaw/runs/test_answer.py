@@ -137,3 +137,34 @@ def test_who_does_not_stop_where_it_was_told_is_not_believed_to_have() -> None:
 )
 def test_a_call_that_has_failed_is_billed_for_what_had_come(events, spent):
     assert answer(*events).spent(ASKED) == spent
+
+
+@pytest.mark.parametrize(
+    ("events", "cut", "silent"),
+    [
+        ((), Usage(40, 0, 0, True), Usage(40, 1_000, 0, True)),
+        # What else had been written is lost with the connection: see the prompt.
+        (
+            (UsageReport(Usage(7, 0, 5)),),
+            Usage(40, 0, 5, True),
+            Usage(40, 1_000, 5, True),
+        ),
+        (
+            (UsageReport(Usage(99, 3)),),
+            Usage(99, 3, 0, True),
+            Usage(99, 1_000, 0, True),
+        ),
+        ((TextDelta("abc"),), Usage(40, 11, 0, True), Usage(40, 1_000, 0, True)),
+        (
+            (UsageReport(Usage(7, 2)), End("stop")),
+            Usage(7, 2),
+            Usage(7, 2),
+        ),
+    ],
+)
+def test_what_nobody_has_heard_of_a_call_may_be_billed(events, cut, silent):
+    said = answer(*events)
+    said.unclear = True
+    assert said.spent(ASKED) == cut
+    said.unheard = True
+    assert said.spent(ASKED) == silent
