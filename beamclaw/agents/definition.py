@@ -52,21 +52,12 @@ class AgentDefinition:
     @functools.cached_property
     def body(self) -> bytes:
         """The definition as JSON: sorted, without blanks, the same on every machine."""
-        facts = attrs.asdict(self)
-        if not self.variables:
-            # A definition from before there were any keeps its hash.
-            del facts["variables"]
-        return json.dumps(
-            facts,
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-        ).encode()
+        return _body(self)
 
     @functools.cached_property
     def hash(self) -> str:
         """The SHA-256 of :attr:`body`, in hex: what the ledger keeps it under."""
-        return hashlib.sha256(self.body).hexdigest()
+        return _hash(self.body)
 
     @classmethod
     def load(cls, body: bytes) -> "AgentDefinition":
@@ -75,15 +66,44 @@ class AgentDefinition:
         Raises:
             ValueError: These bytes are no definition.
         """
-        raw: object = json.loads(body)
-        if not isinstance(raw, dict):
-            raise ValueError("an agent definition is a JSON object")  # noqa: TRY004 -- the bytes are wrong, not the caller
-        known = cast("dict[str, Any]", raw)
-        names = [field.name for field in attrs.fields(cls)]
-        try:
-            return cls(**{name: known[name] for name in names if name in known})
-        except TypeError as error:
-            raise ValueError(f"not an agent definition: {error}") from None
+        return _load(body)
+
+
+# A turn writes its definition and reads it again, and that of the next turn is the same
+# most of the time. As many as there may be agents at work, each as long as its prompt.
+_once = functools.lru_cache(maxsize=32)
+
+
+@_once
+def _body(definition: AgentDefinition) -> bytes:
+    facts = attrs.asdict(definition)
+    if not definition.variables:
+        # A definition from before there were any keeps its hash.
+        del facts["variables"]
+    return json.dumps(
+        facts,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
+
+
+@_once
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+@_once
+def _load(body: bytes) -> AgentDefinition:
+    raw: object = json.loads(body)
+    if not isinstance(raw, dict):
+        raise ValueError("an agent definition is a JSON object")  # noqa: TRY004 -- the bytes are wrong, not the caller
+    known = cast("dict[str, Any]", raw)
+    names = [field.name for field in attrs.fields(AgentDefinition)]
+    try:
+        return AgentDefinition(**{name: known[name] for name in names if name in known})
+    except TypeError as error:
+        raise ValueError(f"not an agent definition: {error}") from None
 
 
 def resolve(

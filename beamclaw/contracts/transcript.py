@@ -36,6 +36,7 @@ from beamclaw.contracts.messages import Message, Usage, said
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.path import path
 from beamclaw.contracts.turn_events import goes_on, started
+from beamclaw.values import evolve as changed
 from beamclaw.values import frozen
 
 
@@ -169,7 +170,7 @@ def evolve(  # noqa: C901 -- a table
         touched = fact.run_id == turn.run_id and not isinstance(body, Revived)
         answered = isinstance(body, Answered)
         if touched or answered:
-            turn = attrs.evolve(
+            turn = changed(
                 turn,
                 touched_at=fact.at if touched else turn.touched_at,
                 tainted=state.tainted if answered else turn.tainted,

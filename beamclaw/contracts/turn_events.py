@@ -3,8 +3,6 @@
 from hashlib import blake2b
 from typing import Any
 
-import attrs
-
 from beamclaw.contracts.journal import (
     Answered,
     Asked,
@@ -33,6 +31,7 @@ from beamclaw.contracts.open_turn import (
     told,
 )
 from beamclaw.contracts.subagents import ChildEnd
+from beamclaw.values import evolve
 
 # A turn remembers the tool calls of so many answers, to tell a loop.
 REMEMBERED = 32
@@ -45,7 +44,7 @@ def started(
     if turn is not None and turn.run_id == run_id:
         # Below nothing, where the wall's clock was put back meanwhile.
         away = at - turn.touched_at
-        return attrs.evolve(
+        return evolve(
             turn,
             epoch=body.epoch,
             asking=False,
@@ -85,10 +84,10 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
     """The open turn after an event of its own, one case per kind."""
     match body:
         case Revived():
-            return attrs.evolve(turn, progress=0)
+            return evolve(turn, progress=0)
         case Asked():
             unanswered = turn.unanswered or body.purpose == "answer"
-            return attrs.evolve(
+            return evolve(
                 turn,
                 attempt=body.attempt,
                 asking=True,
@@ -96,7 +95,7 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
                 reserved=Reserved(body.bound, body.cost),
             )
         case Compacted():
-            return attrs.evolve(
+            return evolve(
                 turn,
                 **_paid(turn, _total(body.usage), body.cost),
                 asking=False,
@@ -105,7 +104,7 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
                 usage=turn.usage + body.usage,
             )
         case AttemptFailed():
-            return attrs.evolve(
+            return evolve(
                 turn,
                 **_paid(turn, _total(body.usage), body.cost),
                 asking=False,
@@ -125,19 +124,19 @@ def goes_on(turn: OpenTurn, body: Body, at: float) -> OpenTurn:  # noqa: C901, P
         case InboundTaken():
             if body.messages:
                 # What the model has said before is not its answer to this.
-                turn = attrs.evolve(turn, answer=None, last=False)
+                turn = evolve(turn, answer=None, last=False)
             return turn if body.child is None else _announced(turn, body.child)
         case WaitBegun():
             wait = Wait(id=body.wait_id, expires_at=body.expires_at, digest=body.digest)
             since = at if turn.waiting_since is None else turn.waiting_since
             calls = _changed(turn, body.call_id, wait=wait)
-            return attrs.evolve(turn, calls=calls, waiting_since=since)
+            return evolve(turn, calls=calls, waiting_since=since)
         case WaitOver():
             return _answered_wait(turn, body, at)
         case Noted():
-            return attrs.evolve(turn, text=told(turn.text, body.text))
+            return evolve(turn, text=told(turn.text, body.text))
         case ClockMoved():
-            return attrs.evolve(turn, **_put_on(turn, body.by))
+            return evolve(turn, **_put_on(turn, body.by))
         case _:
             return turn
 
@@ -157,7 +156,7 @@ def _total(usage: Usage) -> int:
 
 def _answered(turn: OpenTurn, body: Answered) -> OpenTurn:
     asked = [part for part in body.message.parts if isinstance(part, ToolCall)]
-    return attrs.evolve(
+    return evolve(
         turn,
         **_paid(turn, _total(body.usage), body.cost),
         asking=False,
@@ -182,25 +181,23 @@ def _begun(turn: OpenTurn, body: ToolBegun, at: float) -> OpenTurn:
         body.child,
     )
     if child is None:
-        return attrs.evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
-    turn = attrs.evolve(
+        return evolve(turn, calls=_changed(turn, body.call_id, begun=begun))
+    turn = evolve(
         turn,
         calls=_changed(turn, body.call_id, begun=begun, child=child.run_id),
         children=(*turn.children, Child(call_id=body.call_id, begun=child)),
     )
     if turn.waiting_since is None and child.mode == "wait":
-        return attrs.evolve(turn, waiting_since=at)
+        return evolve(turn, waiting_since=at)
     return turn
 
 
 def _announced(turn: OpenTurn, end: ChildEnd) -> OpenTurn:
     children = tuple(
-        attrs.evolve(child, spend=end.spend)
-        if child.begun.run_id == end.run_id
-        else child
+        evolve(child, spend=end.spend) if child.begun.run_id == end.run_id else child
         for child in turn.children
     )
-    return attrs.evolve(turn, children=children)
+    return evolve(turn, children=children)
 
 
 def _returned(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
@@ -211,13 +208,12 @@ def _returned(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
         return turn
     (child,) = waited_for
     # Of one that was cut off nobody knows what it has used.
-    spend = body.spend or attrs.evolve(child.counted, seconds=0.0)
+    spend = body.spend or evolve(child.counted, seconds=0.0)
     children = tuple(
-        attrs.evolve(each, spend=spend) if each is child else each
-        for each in turn.children
+        evolve(each, spend=spend) if each is child else each for each in turn.children
     )
     lent = max(turn.lent, spend.seconds)
-    return _waited(attrs.evolve(turn, children=children, lent=lent), at)
+    return _waited(evolve(turn, children=children, lent=lent), at)
 
 
 def _waited(turn: OpenTurn, at: float) -> OpenTurn:
@@ -227,9 +223,7 @@ def _waited(turn: OpenTurn, at: float) -> OpenTurn:
     # Less than nothing, where a sub-agent worked while nobody worked for the turn.
     waited = turn.waited + max(0.0, at - turn.waiting_since) - turn.lent
     lent = turn.lent_before + turn.lent
-    return attrs.evolve(
-        turn, waited=waited, waiting_since=None, lent=0.0, lent_before=lent
-    )
+    return evolve(turn, waited=waited, waiting_since=None, lent=0.0, lent_before=lent)
 
 
 def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
@@ -238,7 +232,7 @@ def _ended(turn: OpenTurn, body: ToolEnded, at: float) -> OpenTurn:
     if asked is None:
         return turn
     turn = _returned(turn, body, at)
-    return attrs.evolve(
+    return evolve(
         turn,
         text=told(turn.text, body.result.text) if turn.ordered else turn.text,
         last=turn.last or body.last,
@@ -262,21 +256,19 @@ def _done(turn: OpenTurn, asked: ToolCall, digest: str) -> tuple[Did, ...]:
 
 def _answered_wait(turn: OpenTurn, body: WaitOver, at: float) -> OpenTurn:
     calls = tuple(
-        attrs.evolve(
+        evolve(
             call,
-            wait=attrs.evolve(
-                call.wait, verdict=body.verdict, by=body.by, text=body.text
-            ),
+            wait=evolve(call.wait, verdict=body.verdict, by=body.by, text=body.text),
         )
         if call.wait is not None and call.wait.id == body.wait_id
         else call
         for call in turn.calls
     )
-    return _waited(attrs.evolve(turn, calls=calls), at)
+    return _waited(evolve(turn, calls=calls), at)
 
 
 def _changed(turn: OpenTurn, call_id: str, **changes: object) -> tuple[Call, ...]:
     return tuple(
-        attrs.evolve(call, **changes) if call.asked.id == call_id else call
+        evolve(call, **changes) if call.asked.id == call_id else call
         for call in turn.calls
     )

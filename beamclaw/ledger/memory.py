@@ -14,7 +14,13 @@ from beamclaw.contracts.approvals import RevokeGrant
 from beamclaw.contracts.budgets import Purse, Spent, purses
 from beamclaw.contracts.ledger import Commit, Erase, ProveCommit
 from beamclaw.contracts.ledger_inbox import Accept, Receipt
-from beamclaw.contracts.ledger_ops import Deliver, EndRun, OpenChild, OpenRun
+from beamclaw.contracts.ledger_ops import (
+    Deliver,
+    EndRun,
+    NoteRevival,
+    OpenChild,
+    OpenRun,
+)
 from beamclaw.contracts.ledger_rows import ChildState, RunState
 from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.session_meta import SessionMeta
@@ -341,4 +347,7 @@ def _run_of(job: Commit | Accept) -> str | None:
         return job.run_id
     if job.claim.run_id is not None:
         return job.claim.run_id
-    return next((op.run_id for op in job.ops if type(op) is OpenRun), None)
+    for op in job.ops:
+        if type(op) is OpenRun or type(op) is NoteRevival:
+            return op.run_id
+    return None

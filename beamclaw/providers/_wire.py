@@ -410,8 +410,12 @@ def _reason(error: BaseException) -> str:
     return words or "connection lost"
 
 
+@functools.cache
 def _hush() -> None:
-    """Keep the HTTP client's own log lines out: they hold addresses and headers."""
+    """Keep the HTTP client's own log lines out: they hold addresses and headers.
+
+    Once: it makes all loggers forget what they log.
+    """
     for name in ("httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

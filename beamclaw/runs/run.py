@@ -103,16 +103,24 @@ def _take_over(record: Record, epoch: int) -> None:
 async def _definition(
     wiring: Wiring, record: Record, body: bytes | None
 ) -> AgentDefinition:
+    if body is not None:
+        return AgentDefinition.load(body)
     hash_ = record.turn.definition
-    body = body or await supervision.call(
-        names.of_tenant(wiring.tenant, "ledger"),
-        ReadDefinition(hash_),
-        timeout=None,
-    )
-    if body is None:
-        msg = f"the agent definition {hash_} of run {record.id} is not in the ledger"
-        raise LedgerError(msg)
-    return AgentDefinition.load(body)
+
+    async def read() -> bytes:
+        found = await supervision.call(
+            names.of_tenant(wiring.tenant, "ledger"),
+            ReadDefinition(hash_),
+            timeout=None,
+        )
+        if found is None:
+            msg = (
+                f"the agent definition {hash_} of run {record.id} is not in the ledger"
+            )
+            raise LedgerError(msg)
+        return found
+
+    return await wiring.definitions.of(hash_, read)
 
 
 class _Run:

@@ -14,6 +14,7 @@ from beamclaw.contracts.toolbox import Caller, Toolbox
 from beamclaw.contracts.tools import BeginCall, Bounds
 from beamclaw.contracts.tracing import Tracing
 from beamclaw.contracts.turns import TurnLimits
+from beamclaw.runs.definitions import Definitions
 from beamclaw.runs.flush import Flusher
 from beamclaw.values import frozen
 
@@ -42,6 +43,7 @@ class Wiring:
         subagents: What agents may do with other sessions.
         loading: Of what the tools are made of.
         tracing: What leaves the node in the name of a turn.
+        definitions: Of the agents whose turns go on.
     """
 
     tenant: str
@@ -66,3 +68,4 @@ class Wiring:
     subagents: Rules = attrs.field(factory=Rules)
     loading: Loading = attrs.field(factory=Loading)
     tracing: Tracing = attrs.field(factory=Tracing)
+    definitions: Definitions = attrs.field(factory=Definitions)

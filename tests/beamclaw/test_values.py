@@ -327,3 +327,40 @@ def test_every_class_of_the_node_is_what_attrs_makes() -> None:
     }
     assert different == {}
     assert len(ours) > 700
+
+
+@values.frozen
+class Plain:
+    """Fields, and nothing that has to be done when one is made."""
+
+    at: int
+    to: str = "x"
+    more: tuple[int, ...] = ()
+
+
+@values.frozen
+class Converted:
+    """What it is made of is not what it holds."""
+
+    at: int = attrs.field(converter=int)
+    to: str = "x"
+
+
+def test_a_changed_value_is_another_one() -> None:
+    one = Plain(1, more=(2,))
+    other = values.evolve(one, to="y")
+    assert other == attrs.evolve(one, to="y") == Plain(1, "y", (2,))
+    assert one == Plain(1, more=(2,))
+    assert values.evolve(one) is not one
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        other.at = 3  # type: ignore[misc]
+
+
+def test_what_is_changed_to_is_converted() -> None:
+    assert values.evolve(Converted(1), at="2") == Converted(2)
+
+
+@pytest.mark.parametrize("one", [Plain(1), Converted(1)])
+def test_there_is_nothing_to_change_by_another_name(one: Any) -> None:
+    with pytest.raises(TypeError, match="other"):
+        values.evolve(one, other=1)

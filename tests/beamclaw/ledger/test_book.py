@@ -6,7 +6,14 @@ import pytest
 
 from beamclaw.contracts.ledger_errors import LedgerError, StaleClaim
 from beamclaw.contracts.ledger_inbox import Receipt
-from beamclaw.contracts.ledger_ops import OpenRun, PutOutput, Reserve, Settle, Take
+from beamclaw.contracts.ledger_ops import (
+    NoteRevival,
+    OpenRun,
+    PutOutput,
+    Reserve,
+    Settle,
+    Take,
+)
 from beamclaw.contracts.ledger_reads import (
     ReadOutput,
     ReadRun,
@@ -273,5 +280,11 @@ def test_runs_that_begin_at_once_are_looked_up_with_one_statement(opened):
     said: list[str] = []
     opened.book.connection.set_trace_callback(said.append)
     assert opened.serve(*begun) == [0] * 8
-    opened.book.connection.set_trace_callback(None)
     assert sum("FROM runs" in each for each in said) == 1
+    # And so are those that a node goes on with when it starts.
+    opened.book.forget()
+    said.clear()
+    revived = [commit(0, ops=(NoteRevival(f"run/{key}"),), key=key) for key in keys]
+    assert opened.serve(*revived) == [0] * 8
+    opened.book.connection.set_trace_callback(None)
+    assert sum("SELECT id, run_id" in each for each in said) == 1
