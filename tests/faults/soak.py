@@ -19,7 +19,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ import trio
 
 from beamclaw.contracts.shell import UNAVAILABLE
 from tests.faults.line import Line, NotNow, open_line
-from tests.faults.slopes import FEWEST, Slope, slope
+from tests.faults.slopes import FEWEST, Slope, slope, together
 from tests.support.model import open_model
 from tests.support.node import Node, completion, open_node, uses
 from tests.support.wire import Connection
@@ -268,6 +268,7 @@ class Report:
     """What came of it."""
 
     slopes: Mapping[str, Slope]
+    series: Mapping[str, Sequence[tuple[float, float]]]
     done: Mapping[str, int]
     wrong: tuple[str, ...]
     seconds: float
@@ -300,6 +301,11 @@ class Report:
                     else "    -  shown only"
                 )
             )
+        yield ""
+        yield "over the time, a point for each thirtieth of it:"
+        for name in (*FLOORS, *SHOWN):
+            values = " ".join(f"{value:,.0f}" for _, value in self.series[name])
+            yield f"{name:14}{values}"
         yield from self.wrong[:20]
         yield f"{len(self.wrong)} wrong answers; rising: {', '.join(self.rising) or 'nothing'}"
 
@@ -325,6 +331,7 @@ async def soak(
         raise SystemExit(f"only {len(one.at)} measurements: too short to say anything")
     return Report(
         slopes={name: slope(one.at, values) for name, values in one.series.items()},
+        series={name: together(one.at, values) for name, values in one.series.items()},
         done=one.done,
         wrong=tuple(one.wrong),
         seconds=one.at[-1] - one.at[0],

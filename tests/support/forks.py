@@ -31,10 +31,20 @@ import attrs
 import orjson
 import trio
 
+from beamclaw import values
+from beamclaw.config.loader import load_text
+
 ROOT = Path(__file__).parents[2]
 _FRAME = 1 << 17
-# What a node imports only when it runs, and when it calls a provider.
-LATER = ("beamclaw.cli.run", "httpx2", "httpcore2", "anyio.streams.tls")
+# What a node imports only when it runs, when it calls a provider, and for its tools.
+LATER = (
+    *("beamclaw.cli.run", "httpx2", "httpcore2", "anyio.streams.tls"),
+    *("beamclaw.commands.exec_tool", "beamclaw.commands.process_tool"),
+    *("beamclaw.files.patch", "beamclaw.files.reading", "beamclaw.files.searching"),
+    *("beamclaw.tools.outputs", "beamclaw.tools.session_acts"),
+    *("beamclaw.tools.session_looks", "beamclaw.web.tools"),
+    *("encodings.idna", "watchfiles"),
+)
 # What the loader, the C library and an interpreter read when they start: who wants it
 # otherwise starts one anew.
 _AT_START = ("LD_", "GLIBC_", "MALLOC_", "PYTHON", "LANG", "LC_", "TZ")
@@ -158,6 +168,10 @@ def serve(sock: socket.socket, module: str) -> None:
     program = _program(module)
     for each in LATER:
         import_module(each)
+    # Else each node has attrs end the classes that it uses, a third of its start.
+    for value in list(values._unused):
+        attrs.fields(value)
+    load_text(None, None, {}, folder=ROOT)
     gc.collect()
     gc.freeze()
     children: dict[int, tuple[int, socket.socket]] = {}
