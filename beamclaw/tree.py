@@ -304,6 +304,7 @@ def _tenant(
         config.data / databases.ledger_of(tenant),
         claim=partial(_claim, carrier),
         inbox_limit=config.sessions.inbox_limit,
+        inbox_share=config.sessions.session_inbox_limit,
         repeats_seconds=config.sessions.retention.repeat_seconds,
         outputs_seconds=config.tools.keep_seconds,
         max_grants=config.tools.max_grants,

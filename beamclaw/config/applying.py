@@ -62,6 +62,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "hooks": SERVER,
     "sessions": TURN,
     "sessions.inbox_limit": LEDGER,
+    "sessions.session_inbox_limit": LEDGER,
     "sessions.max_awake": Rule("start", why="sessions would have to be put to sleep"),
     "sessions.retention": NOW,
     "sessions.retention.repeat_seconds": LEDGER,

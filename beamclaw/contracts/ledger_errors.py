@@ -16,11 +16,16 @@ class SequenceConflict(LedgerError):  # noqa: N818 -- a situation
 
 
 class Overloaded(LedgerError):  # noqa: N818 -- a situation
-    """The inbox is full; *limit* names the number and the key that holds it."""
+    """The inbox is full; *limit* is the number that holds it.
 
-    def __init__(self, depth: int, limit: int) -> None:
+    With a *session* it is that one's share of the inbox.
+    """
+
+    def __init__(self, depth: int, limit: int, *, session: str | None = None) -> None:
+        where = "" if session is None else f" in {session}"
+        key = "inbox_limit" if session is None else "session_inbox_limit"
         super().__init__(
-            f"{depth} messages are waiting already (sessions.inbox_limit: {limit})"
+            f"{depth} messages are waiting already{where} (sessions.{key}: {limit})"
         )
         self.retry_after = 1.0
 

@@ -23,7 +23,7 @@ from beamclaw.contracts.ledger_ops import ClaimRun, Op
 from beamclaw.contracts.ledger_session_ops import NewSession
 from beamclaw.ledger.erasing import Eraser
 from beamclaw.ledger.grants import MOST, Grants
-from beamclaw.ledger.inbox import Inbox
+from beamclaw.ledger.inbox import SHARE, Inbox
 from beamclaw.ledger.memory import Memory, Run, Session
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT, Outputs, Retention
 from beamclaw.ledger.rules import check
@@ -46,6 +46,7 @@ class LedgerBook:
         inbox_limit: Messages that may wait.
         wall: Seconds since the epoch.
         new_id: A fresh id for a new session.
+        inbox_share: Of those, how many may wait for one session.
         commits: Jobs that were written.
         repeats_seconds: How long a message that was taken is recognised when it comes
             again.
@@ -60,6 +61,7 @@ class LedgerBook:
     wall: Callable[[], float]
     new_id: Callable[[], str]
     commits: int = 0
+    inbox_share: int = SHARE
     repeats_seconds: float = KEPT
     outputs_seconds: float = OUTPUTS_KEPT
     max_grants: int = MOST
@@ -72,7 +74,9 @@ class LedgerBook:
 
     def __attrs_post_init__(self) -> None:
         self._memory = Memory(self.connection, Grants(self.max_grants))
-        self._inbox = Inbox(self._memory, self.inbox_limit, self.new_id)
+        self._inbox = Inbox(
+            self._memory, self.inbox_limit, self.inbox_share, self.new_id
+        )
         self._retention = Retention(self.repeats_seconds)
         self._outputs = Outputs(self.outputs_seconds)
         self._eraser = Eraser(self.connection, self.repeats_seconds)

@@ -15,6 +15,9 @@ from beamclaw.contracts.ledger_inbox import Accept, Receipt
 from beamclaw.ledger.memory import Memory, Run, Session, inbox_key
 from beamclaw.ledger.writing import Writing
 
+# Of the messages that may wait, those of one session, if nobody says otherwise.
+SHARE = 1_000
+
 
 @attrs.define(eq=False)
 class Inbox:
@@ -23,11 +26,13 @@ class Inbox:
     Attributes:
         memory: What is known.
         limit: Messages that may wait.
+        share: Those of one session that may.
         new_id: A fresh id for a new session.
     """
 
     memory: Memory
     limit: int
+    share: int
     new_id: Callable[[], str]
 
     def repeated(self, job: Accept) -> Receipt | None:
@@ -59,9 +64,18 @@ class Inbox:
         depth = len(self.memory.waiting) + len(before)
         if depth >= self.limit and not owed:
             raise Overloaded(depth, self.limit)
+        if not owed:
+            self._check_share(job.session_key, before)
         given = job.run_id in self.memory.runs
         if given or any(job.run_id == each.run_id for each in before):
             raise RunIdTaken(job.run_id)
+
+    def _check_share(self, key: str, before: Sequence[Accept]) -> None:
+        session = self.memory.sessions.get(key)
+        waiting = 0 if session is None else self.memory.waiting_in.get(session.id, 0)
+        waiting += sum(each.session_key == key for each in before)
+        if waiting >= self.share:
+            raise Overloaded(waiting, self.share, session=key)
 
     def put(self, job: Accept, writing: Writing) -> Receipt:
         """Take *job*, which was checked."""
@@ -80,8 +94,7 @@ class Inbox:
         self._new_run(job, session, writing)
         memory.last_inbox += 1
         row = memory.last_inbox
-        memory.waiting[row] = session.id, job.run_id
-        memory.waiting_runs.add(job.run_id)
+        memory.put_waiting(row, session.id, job.run_id)
         writing.inbox += (row, *key, job.fingerprint, session.id)
         writing.inbox += (job.run_id, job.at, job.body)
         receipt = Receipt(

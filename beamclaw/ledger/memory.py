@@ -5,6 +5,7 @@ rollback forgets it all. Sessions and runs are bounded; when there are too many,
 dropped, and what is needed again comes back with one statement per transaction.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -172,6 +173,8 @@ class Memory:
         factory=dict[int, tuple[int, str]]
     )
     waiting_runs: set[str] = attrs.field(factory=set[str])
+    # How many of them each session has.
+    waiting_in: Counter[int] = attrs.field(factory=Counter[int])
     # Questions that are not closed. Never more than turns in progress ask.
     waits: dict[str, Wait] = attrs.field(factory=dict[str, Wait])
     # Turns that work for others and are not closed, by their own run, and their runs by
@@ -239,6 +242,20 @@ class Memory:
         if accepts:
             self._recall_accepted(accepts)
 
+    def put_waiting(self, row: int, session: int, run_id: str) -> None:
+        """A message waits from now on."""
+        self.waiting[row] = session, run_id
+        self.waiting_runs.add(run_id)
+        self.waiting_in[session] += 1
+
+    def take_waiting(self, row: int) -> None:
+        """It does not wait any more."""
+        session, run_id = self.waiting.pop(row)
+        self.waiting_runs.discard(run_id)
+        self.waiting_in[session] -= 1
+        if not self.waiting_in[session]:
+            del self.waiting_in[session]
+
     def run(self, run_id: str) -> Run | None:
         """The run, looked up if need be."""
         run = self.runs.get(run_id)
@@ -286,6 +303,7 @@ class Memory:
         waiting = query(sql.WAITING).fetchall()
         self.waiting = {row[0]: (row[1], row[2]) for row in waiting}
         self.waiting_runs = {row[2] for row in waiting}
+        self.waiting_in = Counter(row[1] for row in waiting)
         waits = [Wait(*row) for row in query(sql.OPEN_WAITS).fetchall()]
         self.waits = {wait.wait_id: wait for wait in waits}
         rows = query(sql.OPEN_WORK).fetchall()

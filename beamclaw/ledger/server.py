@@ -31,6 +31,7 @@ from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.troubles import Troubles
 from beamclaw.ledger.book import Job, LedgerBook
 from beamclaw.ledger.grants import MOST
+from beamclaw.ledger.inbox import SHARE
 from beamclaw.ledger.owner import Owner, own
 from beamclaw.ledger.reads import Read, read
 from beamclaw.ledger.retention import KEPT, OUTPUTS_KEPT
@@ -110,6 +111,7 @@ class LedgerServer(supervision.Server):
         path: The file; its folder is made if needed.
         claim: Gives the tenant a new owner epoch, higher than all before.
         inbox_limit: Messages that may wait for their sessions.
+        inbox_share: Of those, how many may wait for one of them.
         repeats_seconds: How long a message is recognised when it comes again.
         outputs_seconds: How long is kept what tools said and the model did not get.
         max_grants: How much may be allowed for good; so much of what was revoked is kept.
@@ -127,6 +129,7 @@ class LedgerServer(supervision.Server):
     _path: Path
     _claim: Callable[[str], Awaitable[int]] = attrs.field(kw_only=True, alias="claim")
     _inbox_limit: int = attrs.field(kw_only=True, alias="inbox_limit", default=10_000)
+    _inbox_share: int = attrs.field(kw_only=True, alias="inbox_share", default=SHARE)
     _repeats_seconds: float = attrs.field(
         kw_only=True, alias="repeats_seconds", default=KEPT
     )
@@ -349,6 +352,7 @@ class LedgerServer(supervision.Server):
             self._inbox_limit,
             self._outside.wall,
             self._outside.new_id,
+            inbox_share=self._inbox_share,
             repeats_seconds=self._repeats_seconds,
             outputs_seconds=self._outputs_seconds,
             max_grants=self._max_grants,

@@ -70,8 +70,7 @@ class Step:
             writing.put_run(run)
         self.session.open_run = self.open_run
         for row in self.taken:
-            _, run_id = memory.waiting.pop(row)
-            memory.waiting_runs.discard(run_id)
+            memory.take_waiting(row)
         writing.taken += self.taken
         memory.spent.update(self.spent)
         writing.spent.update(self.spent)

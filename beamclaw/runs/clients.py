@@ -60,11 +60,12 @@ class Clients:
             # Who is in the middle of a stream reads it to its end.
             self._left.append(self._open.pop((name, key)))
             held = None
-            if len(self._left) > LEFT:
-                await self._left.pop(0).provider.aclose()
         if held is None:
             held = Connection(self._connect(name, key), settings)
             self._open[name, key] = held
+        # Last: while it waits, others ask for the same.
+        while len(self._left) > LEFT:
+            await self._left.pop(0).provider.aclose()
         return held.provider
 
     async def aclose(self) -> None:

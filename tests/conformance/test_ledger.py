@@ -178,6 +178,16 @@ async def test_a_full_inbox_refuses_at_once_and_says_what_holds_it(opened):
         assert (await ledger.accept("r3")).inbox_id == 3
 
 
+async def test_one_session_has_a_share_of_the_inbox(opened):
+    async with opened(inbox_limit=3, inbox_share=1) as ledger:
+        await ledger.accept("r1", "one")
+        with pytest.raises(Overloaded, match=r"in one .*session_inbox_limit: 1"):
+            await ledger.accept("r2", "one")
+        await ledger.accept("r2", "two")
+        await ledger.commit(key="one", ops=(Take((1,)), OpenRun("r1", 2.0)))
+        await ledger.accept("r3", "one")
+
+
 # --- the journal
 
 

@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from tests.faults.chaos import KINDS, one, stopped
+from tests.support.chance import SEED
 
 FAULTS = int(os.environ.get("BEAMCLAW_CHAOS_FAULTS", "60"))
-SEED = int(os.environ.get("BEAMCLAW_CHAOS_SEED", "1"))
 
 
 @pytest.mark.slow

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kill import campaign
+from tests.support.chance import SEED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROUNDS = int(os.environ.get("BEAMCLAW_KILL_ROUNDS", "4"))
-SEED = int(os.environ.get("BEAMCLAW_KILL_SEED", "1"))
 
 
 async def test_killed_under_load_everything_promised_is_kept():

@@ -13,9 +13,10 @@ from tests.faults.matrix import Cell, Matrix, Report, Result, cells, chosen
 from tests.faults.plan import Plan
 from tests.faults.reached import NOT_IN_A_NODE, REACHED, points_nowhere
 from tests.faults.scenarios import TABLE
+from tests.support.chance import SEED
 
 # A new share each day; a failing cell prints the one command that repeats it.
-SEED = int(os.environ.get("BEAMCLAW_MATRIX_SEED", "1"))
+
 SHARE = Fraction(os.environ.get("BEAMCLAW_MATRIX_SHARE", "1/240"))
 
 

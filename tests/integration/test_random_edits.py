@@ -5,7 +5,7 @@ an edit begins the gateway anew, or says who may come in. Wrong ones change noth
 the log says in which line which key is wrong.
 
 A run has a share of the edits, by seed: ``BEAMCLAW_EDITS=all`` is every key, right and
-wrong, ``BEAMCLAW_EDITS_SEED=7`` are others.
+wrong, ``BEAMCLAW_SEED=7`` are others.
 """
 # ruff: noqa: ASYNC110 -- another process, and what it says, is looked at
 
@@ -27,6 +27,7 @@ import trio_websocket
 
 from beamclaw.config.applying import rule_of
 from tests.beamclaw.gateway.socket.talk import opened, params
+from tests.support.chance import SEED
 from tests.support.edits import (
     Edit,
     Key,
@@ -42,7 +43,7 @@ from tests.support.wire import DONE, Closed, Connection
 pytestmark = pytest.mark.slow
 
 EDITS = os.environ.get("BEAMCLAW_EDITS", "110")
-SEED = os.environ.get("BEAMCLAW_EDITS_SEED", "20261121")
+
 TOKEN = "token-of-the-random-edits-with-forty-characters"
 PATH = "/v1/chat/completions"
 # Another one with each edit (shell.children), so that something is told of each.

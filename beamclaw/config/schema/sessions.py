@@ -63,6 +63,9 @@ class SessionsConfig:
     inbox_limit: Count = key(
         10_000, "Accepted messages that wait; one more is refused with 429."
     )
+    session_inbox_limit: Count = key(
+        1_000, "Of those, for one session: no client takes the place of all others."
+    )
     max_awake: Count = key(50_000, "Sessions in memory at once, at most.")
     queue: QueueMode = key(
         "steer",

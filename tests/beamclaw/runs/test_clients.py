@@ -6,7 +6,7 @@ from functools import partial
 import trio
 
 import supervision
-from beamclaw.runs.clients import Clients, ClientsServer
+from beamclaw.runs.clients import LEFT, Clients, ClientsServer
 from supervision.testing import wait_exit, wait_name
 
 NAMES = ("openai", "anthropic")
@@ -78,3 +78,29 @@ async def test_the_next_server_goes_on_with_them(autojump_clock):
         await supervision.stop(await wait_name("clients"), "by a person")
         assert not told
     assert told == ["over", "closed", "closed"]
+
+
+async def test_while_an_old_one_is_closed_all_get_the_same_new_one(autojump_clock):
+    class Slow:
+        async def aclose(self) -> None:
+            await trio.sleep(1)
+
+    now, made, got = [0], [], []
+
+    def connect(name: str, key: int) -> Slow:
+        made.append(Slow())
+        return made[-1]
+
+    clients = Clients(connect, settings=lambda name: now[0])  # type: ignore[arg-type]
+    for now[0] in range(LEFT + 1):
+        await clients.get("openai")
+    now[0] += 1
+
+    async def ask() -> None:
+        got.append(await clients.get("openai"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+    assert got == [made[-1]] * 2
+    assert len(made) == LEFT + 2
