@@ -98,6 +98,8 @@ def _totals(totals: Event) -> str:
         f"{totals['messages']:,} waiting",
         f"{totals['restarts']:,} restarts",
     ]
+    if totals["crashes"]:
+        parts.append(f"{totals['crashes']:,} crashes")
     if totals["cpu"] is not None:
         parts.append(f"{totals['cpu'] * 100:.1f} % CPU")
     if totals["resident"] is not None:

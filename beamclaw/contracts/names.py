@@ -7,6 +7,9 @@ DEFAULT_TENANT: Final = "default"
 # Whoever notices that the loop is held up.
 WATCHDOG: Final = "telemetry/watchdog"
 
+# Parts of names behind which there are as many as sessions, turns and what they do.
+MANY: Final = ("session", "run", "call", "command")
+
 
 def of_tenant(tenant: str, part: str) -> str:
     """The name of a tenant's part, for example ``default/ledger``."""

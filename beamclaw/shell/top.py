@@ -16,10 +16,11 @@ import trio
 import supervision
 from beamclaw.config.redactor import Redactor, redactor
 from beamclaw.contracts import names
+from beamclaw.contracts.crashes import crashes
 from beamclaw.contracts.shell import nested
 from beamclaw.shell import growth
 from beamclaw.shell.request import Method, Node, Params, Send, flag, number, whole
-from beamclaw.shell.show import show_process
+from beamclaw.shell.show import restarts_of, show_crashes, show_process
 from beamclaw.shell.slices import Ranking, Slices
 from beamclaw.shell.weighing import FIRST, SHARE, Scales, show_memory
 from beamclaw.values import frozen
@@ -43,6 +44,7 @@ class Row:
 
     info: supervision.ProcessInfo
     rate: float
+    restarts: int
     held: supervision.Memory | None = None
 
     def value(self, key: str) -> float:
@@ -53,7 +55,7 @@ class Row:
             case "mailbox":
                 return self.info.mailbox
             case "restarts":
-                return self.info.restarts
+                return self.restarts
             case "memory":
                 return 0 if self.held is None else self.held.bytes
             case _:
@@ -104,6 +106,7 @@ class Sampler:
         passed = now - self.at if self.at else 0.0
         seen = Seen({key: Ranking(self.most) for key in KEYS})
         counts: dict[supervision.Pid, int] = {}
+        known = crashes()
         for pid in supervision.processes():
             info = supervision.info(pid, depth=0)
             if info is not None:
@@ -111,7 +114,8 @@ class Sampler:
                 rate = (info.messages - before) / passed if passed else 0.0
                 counts[pid] = info.messages
                 self.scales.see(info)
-                seen.add(Row(info, rate, self.scales.of(info)))
+                begun = restarts_of(info, known.of(info.name))
+                seen.add(Row(info, rate, begun, self.scales.of(info)))
             await slices.pause()
         self.at, self.counts = now, counts
         return seen
@@ -128,7 +132,7 @@ async def top(node: Node, params: Params, send: Send) -> object:
 
     ``totals``; ``by``: for each of rate, mailbox, restarts, uptime and memory its first
     ``rows`` (30) processes; with ``tree`` the tree as `look.tree` gives it, with rates
-    and memory, which is null where nothing was counted yet. The first event comes
+    and memory, which is null where nothing was counted yet, and the last ``crashes``. The first event comes
     sooner, and has the rates of that time. With ``once`` only one event, after a whole
     interval.
     """
@@ -147,7 +151,7 @@ async def top(node: Node, params: Params, send: Send) -> object:
         show = partial(
             _row, scales=sampler.scales, now=now, scrub=redactor(node.config)
         )
-        event = {
+        event: dict[str, Any] = {
             "totals": _totals(sampler, seen, passed),
             "by": {
                 key: [
@@ -158,6 +162,7 @@ async def top(node: Node, params: Params, send: Send) -> object:
             },
         }
         if flag(params, "tree"):
+            event["crashes"] = show_crashes(now, redactor(node.config))
             event["tree"] = nested(
                 [
                     await _soon(
@@ -194,6 +199,7 @@ def _totals(sampler: Sampler, seen: Seen, passed: float) -> dict[str, object]:
         "messages": seen.messages,
         "rate": seen.rate,
         "restarts": supervision.statistics().restarts,
+        "crashes": crashes().count,
         "cpu": sampler.share(passed),
         "resident": growth.resident(),
         "lag": late.get("lag"),

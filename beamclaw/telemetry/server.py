@@ -3,10 +3,13 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar, TextIO, cast
+
+import trio
 
 import supervision
-from beamclaw.contracts.logs import ReadLog
+from beamclaw.contracts.crashes import EVENT, Crashes
+from beamclaw.contracts.logs import NAME, ReadLog
 from beamclaw.telemetry.sink import Log, LogSettings
 from beamclaw.telemetry.undoing import Undo
 
@@ -28,7 +31,9 @@ class LogServer(supervision.Server):
         _undo.run()
         self._log = Log(self._settings, self._stream or sys.stderr)
         self._log.started = again  # killed: the node was up before
-        _undo.by(*_listen(self._log))
+        crashes = Crashes()
+        supervision.update_value(NAME, crashes)
+        _undo.by(*_listen(self._log), _remember(crashes))
 
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
@@ -49,6 +54,17 @@ class LogServer(supervision.Server):
             "lines": self._log.lines,
             "dropped": self._log.writer.dropped,
         }
+
+
+def _remember(crashes: Crashes) -> Callable[[], None]:
+    def take(event: supervision.Event) -> None:
+        if event.name == EVENT:
+            who = event.metadata
+            name = str(who["name"] or who["id"])
+            reason = cast("supervision.ExitReason", who["reason"])
+            crashes.note(trio.current_time(), name, str(who["pid"]), reason)
+
+    return supervision.telemetry.attach(take)
 
 
 def _listen(log: Log) -> list[Callable[[], None]]:

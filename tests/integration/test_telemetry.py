@@ -166,6 +166,7 @@ async def troubled(path) -> AsyncIterator[Node]:
             fake.fail(Fault(status=404))
             other.fail(Fault(status=404))
             assert (await node.complete("How are you?")).status != 200
+            assert (await node.command("shell", "-c", "fault limits crash")).code == 0
             yield node
 
 
@@ -207,6 +208,21 @@ async def test_what_becomes_of_calls_that_fail_is_counted(tmp_path):
         'beamclaw_provider_pause_seconds{provider="openai"} 0',
     ):
         assert line in text.splitlines(), line
+
+
+async def test_crashes_are_counted_by_what_has_crashed(tmp_path):
+    key = "agent:main:someone"
+    async with worked(tmp_path) as node:
+        for _ in range(2):
+            headers = {"x-openclaw-session-key": key}
+            assert (await node.complete("Hello", headers)).status == 200
+            drill = await node.command("shell", "-c", f"fault {key} crash")
+            assert drill.code == 0, drill.err
+        text = (await node.get("/metrics")).body.decode()
+        top = orjson.loads((await node.command("top", "--once", "--json")).out)
+    assert 'beamclaw_crashes_total{process="session"} 2' in text.splitlines()
+    assert "someone" not in text
+    assert top["totals"]["crashes"] == 2
 
 
 async def test_a_key_that_is_taken_for_a_model_s_name_is_in_no_figure_and_no_line(

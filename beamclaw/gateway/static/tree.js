@@ -29,6 +29,7 @@ export function open(main, context, steps) {
   const rows = new Map();
   const folded = new Map();
   let before = null;
+  let told = 0;
   let chosen = "";
   let detail = null;
   let end = () => {};
@@ -38,7 +39,7 @@ export function open(main, context, steps) {
     end = wire.stream("look.top", { every: EVERY, tree: true, rows: 1 }, look, (error) => error && error.code !== "LOST" && toast(error.message, true));
   }
 
-  function look({ totals: now, tree: root }) {
+  function look({ totals: now, tree: root, crashes }) {
     say(totals, `${count(now.processes)} processes · ${count(now.messages)} messages wait · ${count(Math.round(now.rate))}/s · loop ${duration(now.lag ?? 0)} late`);
     const seen = new Map();
     draw(root, top, 0, "", seen);
@@ -47,8 +48,9 @@ export function open(main, context, steps) {
         drop(row.item);
         rows.delete(key);
       }
-    if (before) falls(before, seen);
+    if (before) falls(before, seen, crashes.filter((each) => each.number > told));
     before = seen;
+    told = crashes.at(-1)?.number ?? 0;
     detail?.seen([...seen.values()].find((each) => called(each) === chosen || each.pid === chosen));
   }
 
@@ -133,28 +135,41 @@ export function open(main, context, steps) {
     say(row.uptime, state === "suspended" ? "suspended" : duration(process.uptime));
   }
 
-  // What has ended since the last look; what crashed is told with what ended for it.
-  function falls(old, seen) {
+  // What has ended since the last look. What is not restarted by its supervisor, as sessions
+  // and turns, is known by its crash; what crashed is told with what ended for it.
+  function falls(old, seen, crashes) {
     const ended = [...seen].filter(([key, now]) => {
       const was = old.get(key);
       return was && was.pid !== now.pid && now.restarts > was.restarts;
     });
-    if (!ended.length) return;
-    for (const [key] of ended) {
-      const line = rows.get(key)?.line;
-      line?.classList.remove("fell");
-      void line?.offsetWidth;
-      line?.classList.add("fell");
+    for (const [key] of ended) light(key);
+    if (ended.length) {
+      const at = Math.max(0, ended.findIndex(([, now]) => now.last_reason?.startsWith("crash")));
+      const [, first] = ended[at];
+      const others = ended.filter((_, place) => place !== at).map(([, now]) => now.id);
+      const next = first.pid ? `${first.pid} is in its place` : "it is being started";
+      const along = others.length ? ` With it ended and began again: ${others.join(", ")}.` : "";
+      tell(`${first.name ?? first.id} ended: ${first.last_reason || "no reason"}; ${next}.${along}`);
+      rows.get(ended[at][0])?.line.scrollIntoView({ block: "center" });
     }
-    const at = Math.max(0, ended.findIndex(([, now]) => now.last_reason?.startsWith("crash")));
-    const [key, first] = ended[at];
-    const others = ended.filter((_, place) => place !== at).map(([, now]) => now.id);
-    const next = first.pid ? `${first.pid} is in its place` : "it is being started";
-    const along = others.length ? ` With it ended and began again: ${others.join(", ")}.` : "";
-    const words = `${first.name ?? first.id} ended: ${first.last_reason || "no reason"}; ${next}.${along}`;
+    const known = new Set(ended.map(([, now]) => now.name ?? now.id));
+    for (const crash of crashes.filter((each) => !known.has(each.name))) {
+      const [key, now] = [...seen].find(([, each]) => (each.name ?? each.id) === crash.name) ?? [];
+      if (now) light(key);
+      tell(`${crash.name} ${crash.pid} ended: ${crash.reason}${now && now.pid !== crash.pid ? `; ${now.pid} is in its place` : ""}.`);
+    }
+  }
+
+  function light(key) {
+    const line = rows.get(key)?.line;
+    line?.classList.remove("fell");
+    void line?.offsetWidth;
+    line?.classList.add("fell");
+  }
+
+  function tell(words) {
     fallen.prepend(h("li", {}, h("b", {}, new Date().toLocaleTimeString()), " ", cut(words, 500)));
     while (fallen.children.length > KEPT) fallen.lastChild.remove();
-    rows.get(key)?.line.scrollIntoView({ block: "center" });
   }
 
   function choose([name]) {

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 
 import supervision
-from beamclaw.contracts import news, providers, sessions
+from beamclaw.contracts import names, news, providers, sessions
+from beamclaw.contracts.crashes import EVENT as CRASH
 from beamclaw.telemetry.contract import EVENTS
 from beamclaw.telemetry.metrics.families import OTHER, Family, Labels
 
@@ -295,6 +296,12 @@ class Counting:
             "beamclaw_mailbox_dropped_total",
             "Messages that limited mailboxes have not taken.",
         )
+        crashes = self._counter(
+            "beamclaw_crashes_total",
+            "Processes that have ended in a way that nobody meant, by what they were.",
+            "process",
+        )
+        self._takes[CRASH] = lambda _, m: crashes.add(_kind(m["name"]))
         spans = self._counter(
             "beamclaw_traces_spans_total", "Steps of traces, sent or lost.", "outcome"
         )
@@ -308,3 +315,11 @@ class Counting:
         self._takes["supervision.mailbox.overloaded"] = lambda n, _: dropped.add(
             by=n["dropped"]
         )
+
+
+def _kind(name: object) -> str:
+    """What a process is, by its name: those of sessions and turns are very many."""
+    if not isinstance(name, str):
+        return "nameless"
+    _, part, rest = (*name.split("/", 2), "", "")[:3]
+    return part if rest and part in names.MANY else name

@@ -188,6 +188,7 @@ TOTALS = {
     "messages": 1,
     "rate": 12.0,
     "restarts": 0,
+    "crashes": 0,
     "cpu": 0.5,
     "resident": 1024,
     "lag": 0.001,
@@ -220,6 +221,13 @@ def test_all_figures_of_a_common_node_fit_a_common_terminal():
     first, second, *_ = picture({**EVENT, "totals": totals}, View("memory"), 80, 24)
     assert first == "beamclaw top · by memory · up 1 d 1 h · loop 1 ms late"
     assert second.endswith("12 restarts  25.6 % CPU  150.0 MiB")
+
+
+def test_crashes_are_told_where_there_were_any():
+    _, quiet, *_ = picture(EVENT, View("tree"), 100, 24)
+    assert "crash" not in quiet
+    busy = {**EVENT, "totals": {**TOTALS, "crashes": 3}}
+    assert "0 restarts  3 crashes" in picture(busy, View("tree"), 100, 24)[1]
 
 
 def test_the_keys_change_what_is_shown():

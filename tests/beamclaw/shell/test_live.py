@@ -417,7 +417,8 @@ async def test_the_first_look_of_top_is_not_waited_for(tmp_path, autojump_clock)
 def test_rows_are_ranked(key, first):
     def row(id, rate, held=None, **figures):
         info = supervision.ProcessInfo(None, id, None, "server", "waiting", **figures)
-        return Row(info, rate, held and supervision.Memory(held, 1, whole=True))
+        held_ = held and supervision.Memory(held, 1, whole=True)
+        return Row(info, rate, info.restarts, held_)
 
     rows = [
         row("a", 1.0, held=7, mailbox=9, started_at=1.0),

@@ -3,6 +3,7 @@
 Slow, and for machines with Chromium (``scripts/peers``).
 """
 
+import json
 import time
 from pathlib import Path
 
@@ -205,6 +206,28 @@ async def test_a_crash_is_seen_as_it_happens(tmp_path: Path):
         await page.until("default/limits ended: crash: DrillError: a drill")
         assert await page.run("return document.querySelectorAll('.fell').length") >= 1
         assert "↻ 1" in await page.text()
+
+
+async def test_the_crash_of_a_conversation_is_seen_as_well(tmp_path: Path):
+    """No supervisor restarts it: the next message, or its open turn, begins it anew."""
+    async with opened(tmp_path) as (node, page):
+        await page.type(TEXT, f"hello{ENTER}")
+        await page.until("hello from the agent")
+        await view(page, "tree", "processes")
+        for times in (1, 2):
+            drill = await node.command("shell", "-c", "fault agent:main:main crash")
+            assert drill.code == 0, drill.err
+            lines = "document.querySelectorAll('.fallen li').length"
+            await until_true(page, f"{lines} === {times}")
+            assert (await node.command("chat", "again")).code == 0
+        await page.until("default/session/agent:main:main")
+        await page.until("ended: crash: DrillError: a drill")
+        seen = await node.command("shell", "-c", "info agent:main:main", "--json")
+    known = json.loads(seen.out)
+    assert (known["restarts"], known["last_reason"]) == (
+        2,
+        "crash: DrillError: a drill",
+    )
 
 
 async def test_a_process_is_looked_into_and_taken_hold_of(tmp_path: Path):
