@@ -11,8 +11,6 @@ from beamclaw.telemetry.contract import EVENTS, EventSpec, Measure
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "reference" / "events.md"
 BEGIN: Final = "<!-- made by python -m scripts.events -->\n"
-# What the name says already.
-UNSAID: Final = ("count", "seconds")
 
 
 def page(text: str) -> str:
@@ -45,7 +43,8 @@ def _table(specs: list[EventSpec]) -> Iterator[str]:
 
 
 def _measured(key: str, measure: Measure) -> str:
-    unit = "" if measure.unit in UNSAID or key == measure.unit else f"{measure.unit}"
+    # A number of what the words say, or of what its key says.
+    unit = "" if measure.unit in ("count", key) else measure.unit
     words = ", ".join(part for part in (unit, measure.doc) if part)
     return _told(key, words)
 
