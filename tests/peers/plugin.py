@@ -41,6 +41,11 @@ def _node() -> str | None:
     return found or shutil.which("node")
 
 
+def _promtool() -> str | None:
+    path = folder() / "bin" / "promtool"
+    return str(path) if os.access(path, os.X_OK) else shutil.which("promtool")
+
+
 def _openclaw() -> str | None:
     path = folder() / "openclaw" / "node_modules" / ".bin" / "openclaw"
     return str(path) if os.access(path, os.X_OK) else None
@@ -89,6 +94,7 @@ PEERS: dict[str, Peer] = {
     "node": Peer(_node, "pip install 'pyright[nodejs]'"),
     "bubblewrap": Peer(_on_path("bwrap"), "apt-get install bubblewrap"),
     "cc": Peer(_on_path("cc", "gcc", "clang"), "apt-get install gcc libc6-dev"),
+    "promtool": Peer(_promtool, EVERYTHING),
     "axe": Peer(_axe, EVERYTHING),
     "openclaw": Peer(_openclaw, EVERYTHING),
     "gateway-protocol": Peer(_gateway_protocol, EVERYTHING),

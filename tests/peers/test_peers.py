@@ -65,6 +65,11 @@ def test_bubblewrap_runs_a_program_in_namespaces_of_its_own(peer):
     run(peer, "--ro-bind", "/", "/", "--unshare-pid", "--die-with-parent", "/bin/true")
 
 
+@pytest.mark.peer("promtool")
+def test_promtool_says_which_it_is(peer):
+    assert run(peer, "--version").startswith("promtool, version ")
+
+
 @pytest.mark.slow
 @pytest.mark.peer("openclaw")
 @pytest.mark.peer("node")
