@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from beamclaw.telemetry.contract import EVENTS
-from scripts import events
+from beamclaw.telemetry.metrics import table
+from scripts import events, metrics
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("supervision/**/*.py"), *ROOT.glob("beamclaw/**/*.py")])
@@ -99,6 +100,29 @@ def test_what_is_in_the_contract_is_emitted():
 def test_the_page_is_made_from_the_contract():
     text = events.PAGE.read_text()
     assert text == events.page(text), "python -m scripts.events"
+
+
+def test_an_event_s_unit_is_left_out_only_where_it_is_its_name():
+    page = events.PAGE.read_text()
+    for spec in EVENTS.values():
+        (row,) = (line for line in page.splitlines() if f"| `{spec.name}` |" in line)
+        for key, measure in spec.measured.items():
+            if measure.unit not in ("count", key):
+                assert f"`{key}`: {measure.unit}" in row
+
+
+def test_the_page_of_metrics_is_made_from_the_table_of_families():
+    text = metrics.PAGE.read_text()
+    assert text == metrics.page(text), "python -m scripts.metrics"
+
+
+def test_a_metric_is_in_the_table_once_named_as_its_kind_is_and_told_in_a_sentence():
+    families = table()
+    assert len({family.name for family in families}) == len(families)
+    for family in families:
+        assert family.kind in ("counter", "gauge", "histogram")
+        assert family.name.endswith("_total") == (family.kind == "counter")
+        assert re.fullmatch(r"[A-Z][^|]*\w[^|]*\.", family.doc), family.name
 
 
 def test_the_page_of_supervision_tells_of_its_events_in_the_same_way():

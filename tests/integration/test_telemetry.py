@@ -6,13 +6,19 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
 import orjson
 import pytest
 import trio
 import yaml
 
+from beamclaw.contracts.ledger_rows import Outcome
+from beamclaw.contracts.providers import BreakerState
+from beamclaw.telemetry.metrics import table
+from beamclaw.telemetry.metrics.looked import looked
 from beamclaw.testing.fake_openai import Fault, Reply, Tool, fake_openai
+from scripts.metrics import PAGE
 from tests.support.node import Node, open_node
 from tests.support.wire import once
 
@@ -115,24 +121,36 @@ async def test_the_trace_of_a_request_is_passed_on_to_its_provider(
 # --- the dashboard and the alerts
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "prometheus"
-METRIC = re.compile(r"\b(?:beamclaw|process)_\w+")
-WORDS = re.compile(r"\bby \(([^)]*)\)")
+RULES = EXAMPLES / "alerts.yaml"
+PLAYED = Path(__file__).with_name("alerts.yaml")
+SELECTOR = re.compile(r"\b((?:beamclaw|process)_\w+|up\b)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"([^\"]*)\"")
+SUMMED = re.compile(r"\bby \(([^)]*)\)")
+# What a collector adds to every series: where it has it from.
+TARGET = {"job", "instance"}
+# What a label that is compared can be.
+VALUES = {
+    "job": {"beamclaw"},
+    "outcome": set(get_args(Outcome)),
+    "state": set(get_args(BreakerState)),
+}
+
+
+def rules():
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    return group["rules"]
 
 
 def expressions():
     dashboard = json.loads((EXAMPLES / "dashboard.json").read_text())
     for panel in dashboard["panels"]:
         yield from (target["expr"] for target in panel["targets"])
-    alerts = yaml.safe_load((EXAMPLES / "alerts.yaml").read_text())
-    for group in alerts["groups"]:
-        yield from (rule["expr"] for rule in group["rules"])
+    yield from (rule["expr"] for rule in rules())
 
 
-def labels_of(expression):
-    """Labels by which it sums, and which it compares."""
-    for words in WORDS.findall(expression):
+def summed_by(expression):
+    for words in SUMMED.findall(expression):
         yield from (word.strip() for word in words.split(",") if word.strip())
-    yield from re.findall(r"(\w+)\s*(?:=|!=|=~|!~)\"", expression)
 
 
 @asynccontextmanager
@@ -170,22 +188,134 @@ async def troubled(path) -> AsyncIterator[Node]:
             yield node
 
 
-# What nobody has done yet is not there: these need a person.
-UNSEEN = {"beamclaw_approvals_asked_total", "beamclaw_approvals_over_total"}
+# What nobody has done yet is not there: these need a person. The collector's own is not.
+UNSEEN = {"beamclaw_approvals_asked_total", "beamclaw_approvals_over_total", "up"}
+
+
+def labels_told(text, name):
+    """Of the first series of *name*, with those that the collector adds."""
+    if name in UNSEEN:
+        known = {family.name: family.labels for family in table()}.get(name, ())
+    else:
+        first = re.search(rf"^{name}(?:\{{(.*?)\}})? ", text, re.MULTILINE)
+        assert first is not None, name
+        known = re.findall(r"(\w+)=\"", first[1] or "")
+    return {*known, *TARGET}
 
 
 async def test_what_dashboard_and_alerts_ask_for_is_told_by_a_node(tmp_path):
     async with troubled(tmp_path) as node:
         text = (await node.get("/metrics")).body.decode()
-    told = set(re.findall(r"^(\w+)(?:\{| )", text, re.MULTILINE))
     for expression in expressions():
-        names = set(METRIC.findall(expression))
-        assert names, expression
-        assert names - UNSEEN <= told, expression
-        for name in names - UNSEEN:
-            series = re.findall(rf"^{name}\{{(.*?)\}} ", text, re.MULTILINE)
-            known = set(re.findall(r"(\w+)=\"", "".join(series[:1])))
-            assert set(labels_of(expression)) <= known, expression
+        asked = SELECTOR.findall(expression)
+        assert asked, expression
+        for name, matchers in asked:
+            known = labels_told(text, name)
+            assert set(summed_by(expression)) <= known, expression
+            for label, value in MATCHER.findall(matchers):
+                assert label in known, expression
+                assert set(value.split("|")) <= VALUES[label], expression
+
+
+def test_the_job_that_the_alerts_ask_for_is_the_one_that_is_shown():
+    page = (EXAMPLES.parents[1] / "how-to" / "watch-a-node.md").read_text()
+    (job,) = VALUES["job"]
+    assert f"job_name: {job}\n" in page
+
+
+async def promtool(program, *arguments):
+    done = await trio.run_process(
+        [program, *map(str, arguments)],
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.peer("promtool")
+async def test_prometheus_takes_the_alerts_and_they_fire_for_what_they_should(peer):
+    await promtool(peer, "check", "rules", RULES)
+    await promtool(peer, "test", "rules", PLAYED)
+
+
+def test_every_alert_is_played_something_for_which_it_fires():
+    played = yaml.safe_load(PLAYED.read_text())["tests"]
+    fired = {
+        case["alertname"]
+        for test in played
+        for case in test["alert_rule_test"]
+        if case.get("exp_alerts")
+    }
+    assert fired == {rule["alert"] for rule in rules()}
+
+
+def scraped(text):
+    """What a collector makes of the answer *text*, which stays as it is for an hour."""
+    yield {"series": 'up{job="beamclaw",instance="a"}', "values": "1+0x60"}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            series, _, value = line.rpartition(" ")
+            name, _, labels = series.rstrip("}").partition("{")
+            more = f'{labels},job="beamclaw",instance="a"'.removeprefix(",")
+            yield {"series": f"{name}{{{more}}}", "values": f"{value}+0x60"}
+
+
+@pytest.mark.peer("promtool")
+async def test_no_alert_fires_for_a_node_that_has_worked_and_is_quiet(tmp_path, peer):
+    async with worked(tmp_path) as node:
+        text = (await node.get("/metrics")).body.decode()
+    silent = [
+        {"alertname": rule["alert"], "eval_time": "50m", "exp_alerts": []}
+        for rule in rules()
+    ]
+    quiet = {"interval": "1m", "input_series": [*scraped(text)]}
+    test = {"rule_files": [str(RULES)], "tests": [quiet | {"alert_rule_test": silent}]}
+    file = tmp_path / "quiet.yaml"
+    file.write_text(yaml.safe_dump(test))
+    await promtool(peer, "test", "rules", file)
+
+
+# --- the page of metrics
+
+ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.+?) \| (.+) \|$", re.MULTILINE)
+
+
+def families_told(text):
+    """Of each family in an answer: its name, kind, labels and words."""
+    words = dict(re.findall(r"^# HELP (\w+) (.+)$", text, re.MULTILINE))
+    for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE):
+        ending = "(?:_bucket|_sum|_count)" if kind == "histogram" else ""
+        series = re.findall(rf"^{name}{ending}(?:\{{(.*)\}})? ", text, re.MULTILINE)
+        assert series, name
+        for labels in series:
+            found = [each for each in re.findall(r"(\w+)=\"", labels) if each != "le"]
+            yield name, kind, found, words[name]
+
+
+async def test_a_node_tells_what_the_page_of_metrics_says_and_nothing_else(tmp_path):
+    page = PAGE.read_text()
+    said = {
+        name: (kind, re.findall(r"`(\w+)`", labels), words)
+        for name, kind, labels, _, words in ROW.findall(page)
+    }
+    assert len(said) == page.count("\n| `")
+    async with troubled(tmp_path) as node:
+        text = (await node.get("/metrics")).body.decode()
+    told = set[str]()
+    for name, kind, labels, words in families_told(text):
+        assert (kind, labels, words) == said.get(name), name
+        told.add(name)
+    for line in text.splitlines():
+        name = line.split("{")[0].split()[0]
+        known = line.startswith("#") or re.sub("_(bucket|sum|count)$", "", name) in said
+        assert known, line
+    # What is looked at is there from the start, and what is worth an alert.
+    assert {family.name for family in looked()} <= told
+    assert {
+        "beamclaw_turns_quarantined_total",
+        "beamclaw_limits_nearly_reached_total",
+    } <= told
 
 
 async def test_what_becomes_of_calls_that_fail_is_counted(tmp_path):

@@ -3,6 +3,6 @@
 Written here and not by the library `prometheus_client`, see the page of dependencies.
 """
 
-from beamclaw.telemetry.metrics.server import MetricsServer
+from beamclaw.telemetry.metrics.server import MetricsServer, table
 
-__all__ = ["MetricsServer"]
+__all__ = ["MetricsServer", "table"]

@@ -27,12 +27,15 @@ class Counting:
     _events: Family = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._events = self._counter("beamclaw_events_total", "Events.", "event")
+        self._events = self._counter(
+            "beamclaw_events_total", "Events that have happened, by name.", "event"
+        )
         self._messages()
         self._turns()
         self._models()
         self._failures()
         self._tools()
+        self._warnings()
         self._gateway()
         self._processes()
 
@@ -114,11 +117,14 @@ class Counting:
     def _models(self) -> None:
         target = ("tenant", "provider", "model")
         calls = self._counter(
-            "beamclaw_model_calls_total", "Calls of models.", *target, "outcome"
+            "beamclaw_model_calls_total",
+            "Calls of models that are over.",
+            *target,
+            "outcome",
         )
         used = self._counter(
             "beamclaw_model_tokens_total",
-            "Tokens that calls took; cached ones are input, too.",
+            "Tokens that calls took: input, output, and cached, which are input, too.",
             *target,
             "kind",
         )
@@ -256,6 +262,31 @@ class Counting:
         self._takes["beamclaw.approval.asked"] = lambda _, m: asked.add(m["tenant"])
         self._takes["beamclaw.approval.over"] = lambda _, m: over.add(
             m["tenant"], m["verdict"]
+        )
+
+    def _warnings(self) -> None:
+        """What is rare, and worth an alert at the first time.
+
+        They are there from the start, with 0: from nothing to 1 no collector sees an
+        increase.
+        """
+        aside = self._counter(
+            "beamclaw_turns_quarantined_total",
+            "Turns that were put aside, having ended their process again and again.",
+            "tenant",
+        )
+        near = self._counter(
+            "beamclaw_limits_nearly_reached_total",
+            "Times that a cap on what is spent was nearly reached.",
+            "tenant",
+        )
+        for family in (aside, near):
+            family.add(names.DEFAULT_TENANT, by=0)
+        self._takes["beamclaw.session.quarantined"] = lambda _, m: aside.add(
+            m["tenant"]
+        )
+        self._takes["beamclaw.limits.nearly_reached"] = lambda _, m: near.add(
+            m["tenant"]
         )
 
     def _gateway(self) -> None:

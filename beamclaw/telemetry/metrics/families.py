@@ -23,6 +23,17 @@ SECONDS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 
 Labels = tuple[str, ...]
 
+# What a name may end with, before ``_total``; of everything else there is a count.
+_UNITS: Final = ("seconds", "bytes", "tokens", "dollars")
+FLAG: Final = "0 or 1"
+"""The unit of what is or is not."""
+
+
+def unit_of(name: str) -> str:
+    """The unit of the family of that *name*, by how it ends."""
+    last = name.removesuffix("_total").rpartition("_")[2]
+    return last if last in _UNITS else "count"
+
 
 @attrs.define
 class _Distribution:
@@ -42,6 +53,7 @@ class Family:
         bounds: Of a histogram: the upper ends of its buckets.
         scrub: Takes secrets out of a label's value.
         folded: How often a series was one too many.
+        unit: What its figures are in, for its page: by its name, if it is not said.
     """
 
     name: str
@@ -52,6 +64,9 @@ class Family:
     bounds: tuple[float, ...] = SECONDS
     scrub: Callable[[str], str] = str
     folded: int = 0
+    unit: str = attrs.field(
+        default=attrs.Factory(lambda self: unit_of(self.name), takes_self=True)
+    )
     _values: dict[Labels, float] = attrs.field(init=False, factory=dict[Labels, float])
     _spread: dict[Labels, _Distribution] = attrs.field(
         init=False, factory=dict[Labels, _Distribution]

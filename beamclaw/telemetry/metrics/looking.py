@@ -18,37 +18,45 @@ from beamclaw.contracts import names
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import GatewayStatus
 from beamclaw.contracts.providers import BreakerState
-from beamclaw.telemetry.metrics.families import Family, Labels
+from beamclaw.telemetry.metrics.looked import looked
 
 _FILES: Final = Path("/proc/self/fd")
 _MEMORY: Final = Path("/proc/self/statm")
+# What a process says of itself, and the family of it.
 _LEDGER: Final = {
-    "commits": ("counter", "beamclaw_ledger_commits_total", "Commits."),
-    "transactions": (
-        "counter",
-        "beamclaw_ledger_transactions_total",
-        "Transactions; each holds what was committed at once.",
-    ),
-    "waiting": ("gauge", "beamclaw_ledger_waiting", "Commits that wait."),
-    "reads_waiting": ("gauge", "beamclaw_ledger_reads_waiting", "Reads that wait."),
+    "commits": "beamclaw_ledger_commits_total",
+    "transactions": "beamclaw_ledger_transactions_total",
+    "waiting": "beamclaw_ledger_waiting",
+    "reads_waiting": "beamclaw_ledger_reads_waiting",
 }
 _SESSIONS: Final = {
-    "watching": ("beamclaw_sessions_awake", "Sessions that have a process."),
-    "reviving": ("beamclaw_sessions_reviving", "Sessions that are brought back."),
-    "parked": ("beamclaw_sessions_parked", "Sessions with work and no place."),
+    "watching": "beamclaw_sessions_awake",
+    "reviving": "beamclaw_sessions_reviving",
+    "parked": "beamclaw_sessions_parked",
 }
-_GATEWAY: Final = (
-    ("gauge", "connections", "Connections."),
-    ("gauge", "requests", "Requests in progress."),
-    ("gauge", "streams", "Streams in progress."),
-    ("counter", "accepted", "Connections since the gateway started."),
-    ("counter", "shed", "Connections closed to make room for others."),
-)
-_CLIENTS: Final = (
-    ("gauge", "clients", "Clients of the WebSocket protocol."),
-    ("counter", "greeted", "Clients that were let in."),
-    ("counter", "slow", "Clients that were cut off, reading too slowly."),
-)
+_PROVIDER: Final = {
+    "in_use": "beamclaw_provider_in_use",
+    "waiting": "beamclaw_provider_waiting",
+    "limit": "beamclaw_provider_limit",
+    "opens_in": "beamclaw_provider_reopen_seconds",
+    "blocked_for": "beamclaw_provider_pause_seconds",
+}
+_GATEWAY: Final = {
+    "connections": "beamclaw_gateway_connections",
+    "requests": "beamclaw_gateway_requests",
+    "streams": "beamclaw_gateway_streams",
+    "accepted": "beamclaw_gateway_accepted_total",
+    "shed": "beamclaw_gateway_shed_total",
+    "intake": "beamclaw_gateway_intake",
+}
+_CLIENTS: Final = {
+    "clients": "beamclaw_gateway_ws_clients",
+    "greeted": "beamclaw_gateway_ws_greeted_total",
+    "slow": "beamclaw_gateway_ws_slow_total",
+}
+
+# Of the table of families: a name, how it is now, and the values of its labels.
+Put = Callable[..., None]
 
 
 @attrs.define
@@ -62,21 +70,10 @@ class Looks:
 
     def text(self) -> Iterator[str]:
         """The lines."""
-        families = list[Family]()
+        families = {family.name: family for family in looked(self.most)}
 
-        def put(
-            kind: str,
-            name: str,
-            doc: str,
-            value: float,
-            labels: Mapping[str, object] | None = None,
-        ) -> None:
-            named: Labels = tuple(labels or ())
-            found = next((each for each in families if each.name == name), None)
-            if found is None:
-                found = Family(name, kind, doc, named, most=self.most)
-                families.append(found)
-            found.set(value, *(labels or {}).values())
+        def put(name: str, value: float, *labels: str) -> None:
+            families[name].set(value, *labels)
 
         self._process(put)
         self._runtime(put)
@@ -85,118 +82,76 @@ class Looks:
         for name in self.providers:
             self._provider(put, name)
         self._gateway(put)
-        for family in families:
+        for family in families.values():
             yield from family.text()
 
-    def _process(self, put: Callable[..., None]) -> None:
+    def _process(self, put: Put) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        put(
-            "counter",
-            "process_cpu_seconds_total",
-            "CPU time of the node.",
-            usage.ru_utime + usage.ru_stime,
-        )
-        start = "process_start_time_seconds"
-        put("gauge", start, "When it began, seconds since the epoch.", self.started)
+        put("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
+        put("process_start_time_seconds", self.started)
         resident = _resident()
         if resident is not None:
-            name = "process_resident_memory_bytes"
-            put("gauge", name, "Memory that the node occupies.", resident)
+            put("process_resident_memory_bytes", resident)
         descriptors = _descriptors()
         if descriptors is not None:
-            put("gauge", "process_open_fds", "Open file descriptors.", descriptors)
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        put("gauge", "process_max_fds", "File descriptors at most.", most)
+            put("process_open_fds", descriptors)
+        put("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         collected = sum(each["collections"] for each in gc.get_stats())
-        name = "beamclaw_gc_collections_total"
-        put("counter", name, "Runs of Python's collector.", collected)
+        put("beamclaw_gc_collections_total", collected)
 
-    def _runtime(self, put: Callable[..., None]) -> None:
+    def _runtime(self, put: Put) -> None:
         found = supervision.statistics()
-        for kind, name, doc, value in (
-            ("gauge", "processes", "Processes that are alive.", found.processes),
-            ("counter", "spawned_total", "Processes ever started.", found.spawned),
-            ("counter", "restarts_total", "Restarts by supervisors.", found.restarts),
-            ("gauge", "names", "Registered names.", found.names),
-            ("gauge", "mailbox_messages", "Messages that wait.", found.messages),
-        ):
-            put(kind, f"beamclaw_{name}", doc, value)
+        put("beamclaw_processes", found.processes)
+        put("beamclaw_spawned_total", found.spawned)
+        put("beamclaw_restarts_total", found.restarts)
+        put("beamclaw_names", found.names)
+        put("beamclaw_mailbox_messages", found.messages)
         tasks = trio.lowlevel.current_statistics()
-        for state, count in (
-            ("living", tasks.tasks_living),
-            ("runnable", tasks.tasks_runnable),
-        ):
-            put("gauge", "beamclaw_tasks", "Trio's tasks.", count, {"state": state})
+        put("beamclaw_tasks", tasks.tasks_living, "living")
+        put("beamclaw_tasks", tasks.tasks_runnable, "runnable")
         watched = _state(names.WATCHDOG)
-        for key, name, doc in (
-            ("lag", "beamclaw_loop_lag_last_seconds", "How late the loop is, at last."),
-            ("worst", "beamclaw_loop_lag_worst_seconds", "How late it was, at worst."),
+        for key, name in (
+            ("lag", "beamclaw_loop_lag_last_seconds"),
+            ("worst", "beamclaw_loop_lag_worst_seconds"),
         ):
             if isinstance(value := watched.get(key), float):
-                put("gauge", name, doc, value)
+                put(name, value)
 
-    def _tenant(self, put: Callable[..., None], tenant: str) -> None:
-        label = {"tenant": tenant}
+    def _tenant(self, put: Put, tenant: str) -> None:
         ledger = _state(names.of_tenant(tenant, "ledger"))
-        for key, (kind, name, doc) in _LEDGER.items():
+        for key, name in _LEDGER.items():
             if key in ledger:
-                put(kind, name, doc, cast("float", ledger[key]), label)
+                put(name, cast("float", ledger[key]), tenant)
         if ledger:
             failing = float(bool(ledger.get("trouble")))
-            name = "beamclaw_ledger_failing"
-            put("gauge", name, "Whether its file cannot be written.", failing, label)
+            put("beamclaw_ledger_failing", failing, tenant)
         door = _state(names.of_tenant(tenant, "sessions"))
-        for key, (name, doc) in _SESSIONS.items():
+        for key, name in _SESSIONS.items():
             if key in door:
-                put("gauge", name, doc, cast("float", door[key]), label)
+                put(name, cast("float", door[key]), tenant)
 
-    def _provider(self, put: Callable[..., None], name: str) -> None:
-        found: Mapping[str, Any] = _state(f"providers/{name}")
+    def _provider(self, put: Put, provider: str) -> None:
+        found: Mapping[str, Any] = _state(f"providers/{provider}")
         if not found:
             return
-        label = {"provider": name}
-        for key, doc in (
-            ("in_use", "Calls in progress."),
-            ("waiting", "Calls that wait for a permit."),
-            ("limit", "Calls at once, at most."),
-        ):
-            put("gauge", f"beamclaw_provider_{key}", doc, found[key], label)
+        for key, name in _PROVIDER.items():
+            put(name, found[key], provider)
         left_alone = float(found["breaker"] != "closed")
-        doc = "Whether it fails and is left alone."
-        put("gauge", "beamclaw_provider_left_alone", doc, left_alone, label)
+        put("beamclaw_provider_left_alone", left_alone, provider)
         for state in get_args(BreakerState):
-            put(
-                "gauge",
-                "beamclaw_provider_breaker",
-                "Its breaker: 1 for the state that it is in.",
-                float(found["breaker"] == state),
-                {**label, "state": state},
-            )
-        for key, what, doc in (
-            ("opens_in", "reopen", "Seconds until it is asked again, left alone."),
-            ("blocked_for", "pause", "Seconds that it has asked everybody to wait."),
-        ):
-            put("gauge", f"beamclaw_provider_{what}_seconds", doc, found[key], label)
+            is_in = float(found["breaker"] == state)
+            put("beamclaw_provider_breaker", is_in, provider, state)
 
-    def _gateway(self, put: Callable[..., None]) -> None:
+    def _gateway(self, put: Put) -> None:
         found = _state(GATEWAY)
         status, clients = found.get("status"), found.get("clients")
         if isinstance(status, GatewayStatus):
-            for kind, key, doc in _GATEWAY:
-                name = _named("beamclaw_gateway_", kind, key)
-                put(kind, name, doc, getattr(status, key))
-            intake = float(status.intake)
-            put(
-                "gauge", "beamclaw_gateway_intake", "Whether it takes messages.", intake
-            )
+            for key, name in _GATEWAY.items():
+                put(name, float(getattr(status, key)))
         if isinstance(clients, Mapping):
             figures = cast("Mapping[str, float]", clients)
-            for kind, key, doc in _CLIENTS:
-                put(kind, _named("beamclaw_gateway_ws_", kind, key), doc, figures[key])
-
-
-def _named(prefix: str, kind: str, key: str) -> str:
-    return f"{prefix}{key}{'_total' if kind == 'counter' else ''}"
+            for key, name in _CLIENTS.items():
+                put(name, figures[key])
 
 
 def _state(name: str) -> Mapping[str, object]:

@@ -8,6 +8,7 @@ from beamclaw.config.redactor import Redactor
 from beamclaw.contracts.metrics import ReadMetrics
 from beamclaw.telemetry.metrics.counting import Counting
 from beamclaw.telemetry.metrics.families import Family
+from beamclaw.telemetry.metrics.looked import looked
 from beamclaw.telemetry.metrics.looking import Looks
 from beamclaw.telemetry.undoing import Undo
 
@@ -64,13 +65,8 @@ class MetricsServer(supervision.Server):
         }
 
     def _text(self) -> str:
-        info = Family("beamclaw_info", "gauge", "Which program this is.", ("version",))
+        info, folded = _info(), _folded()
         info.set(1, self._version())
-        folded = Family(
-            "beamclaw_metrics_folded_total",
-            "counter",
-            "How often a series was one too many, and was counted under other.",
-        )
         folded.add(by=sum(family.folded for family in self._counting.families))
         return "".join(
             [
@@ -80,3 +76,21 @@ class MetricsServer(supervision.Server):
                 *folded.text(),
             ]
         )
+
+
+def table() -> tuple[Family, ...]:
+    """Every family that a node can tell of, empty: the page of metrics is made of it."""
+    return (_info(), *Counting().families, *looked(), _folded())
+
+
+def _info() -> Family:
+    doc = "Which program this is; always 1."
+    return Family("beamclaw_info", "gauge", doc, ("version",), unit="1")
+
+
+def _folded() -> Family:
+    return Family(
+        "beamclaw_metrics_folded_total",
+        "counter",
+        "How often a series was one too many, and was counted under other.",
+    )

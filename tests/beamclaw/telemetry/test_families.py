@@ -90,6 +90,45 @@ def test_every_event_of_the_contract_can_be_counted():
     assert len(lines) == len(EVENTS)
 
 
+def test_every_family_that_events_fill_is_filled_by_one_of_the_contract():
+    counting = Counting()
+    told = {"outcome": "ok", "duplicate": False}
+    for spec in EVENTS.values():
+        for then in ("again", "fallback", "given-up"):
+            more = {**dict.fromkeys(spec.told, "x"), **told, "then": then}
+            counting.take(Event(spec.name, dict.fromkeys(spec.measured, 2.0), more))
+    assert [family.name for family in counting.families if not text(family)] == []
+
+
+def test_what_is_worth_an_alert_at_its_first_time_is_there_before():
+    counting = Counting()
+    zeros = [line for line in counting.text() if not line.startswith("#")]
+    assert zeros == [
+        'beamclaw_turns_quarantined_total{tenant="default"} 0\n',
+        'beamclaw_limits_nearly_reached_total{tenant="default"} 0\n',
+    ]
+    told = {"tenant": "default", "session": "agent:main:main", "key": "main"}
+    for name in ("beamclaw.session.quarantined", "beamclaw.limits.nearly_reached"):
+        counting.take(Event(name, {}, told))
+    lines = [*counting.text()]
+    assert {zero.replace(" 0", " 1") for zero in zeros} <= {*lines}
+
+
+@pytest.mark.parametrize(
+    "name, unit",
+    [
+        ("process_cpu_seconds_total", "seconds"),
+        ("process_resident_memory_bytes", "bytes"),
+        ("beamclaw_model_cost_dollars_total", "dollars"),
+        ("beamclaw_model_tokens_total", "tokens"),
+        ("beamclaw_turns_total", "count"),
+        ("beamclaw_names", "count"),
+    ],
+)
+def test_the_unit_of_a_family_is_what_its_name_ends_with(name, unit):
+    assert Family(name, "gauge", "Words.").unit == unit
+
+
 def test_an_event_that_is_not_in_the_contract_makes_no_series_of_its_own():
     counting = Counting()
     for place in range(100):
