@@ -65,12 +65,15 @@ EXEMPT: dict[str, str] = {
     "beamclaw/ledger/server.py:_answer": "a refusal: nothing was written",
     "beamclaw/ledger/server.py:_answer_read": "to itself: whether the disk works again",
     "beamclaw/ledger/server.py:_answer_write": "to itself: nothing was written",
+    "beamclaw/ledger/server.py:_driver": "to itself: its file cannot be used any more",
     "beamclaw/ledger/server.py:terminate": "a refusal: nothing was written",
     "beamclaw/providers/permits.py:_ask": "a refusal: no leave was given",
     "beamclaw/providers/permits.py:_turn_away": "a refusal: no leave was given",
     "beamclaw/runs/alerts.py:tell": "a list that is shorter then: the log has it",
+    "beamclaw/runs/asking.py:settle": "a hint that something was paid: the ledger has it",
     "beamclaw/runs/record.py:_write": "what all commits of a run go through",
     "beamclaw/sessions/journal.py:_write": "what all commits of a session go through",
+    "beamclaw/sessions/upkeep.py:_delete": "a hint: who cleans up looks by itself, too",
     "beamclaw/sessions/door.py:handle_call": "a refusal: nothing was begun",
     "beamclaw/service/server.py:_lives": "changes nothing: whether the disk works",
     "beamclaw/service/server.py:_hear": "to itself: there is something to tell",
@@ -83,6 +86,7 @@ EXEMPT: dict[str, str] = {
     "beamclaw/shell/listener.py": "a connection's process; what it does counts",
     "beamclaw/sandbox/cgroups.py:make": "a trial, which is removed at once",
     "beamclaw/skills/watching.py": "a hint: each turn looks for itself",
+    "beamclaw/store/server.py:init": "to itself: its file cannot be used any more",
     "beamclaw/store/server.py:_answer": "a refusal: nothing was written",
     "beamclaw/telemetry/audit.py": "nobody waits for it, and no answer depends on it",
     "beamclaw/telemetry/statistics/server.py": "figures; the latest may be lost",
@@ -115,8 +119,9 @@ def sites(place: str, text: str) -> Iterator[Site]:
     left: list[tuple[ast.AST, str, str | None]] = [(ast.parse(text), "", None)]
     while left:
         node, function, name = left.pop()
-        if isinstance(node, ast.Call) and (what := counts(node)):
-            yield Site(place, function, node.lineno, what, name)
+        if isinstance(node, ast.Call):
+            for what in filter(None, (counts(node), *map(given, node.args))):
+                yield Site(place, function, node.lineno, what, name)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             function, name = node.name, None
         elif isinstance(node, ast.Lambda):
@@ -134,6 +139,18 @@ def counts(call: ast.Call) -> str | None:
         sql = call.args[0]
         said = sql.value if isinstance(sql, ast.Constant) else ""
         return "a commit" if SQL.match(str(said)) else None
+    return _kind(called)
+
+
+def given(argument: ast.expr) -> str | None:
+    """What kind of step a function is that is given to another, to be called there."""
+    if isinstance(argument, ast.Attribute):
+        said = _said(argument)
+        return _kind(said) if said.startswith("supervision.") else None
+    return None
+
+
+def _kind(called: str) -> str | None:
     return next((kind for kind, rule in RULES.items() if rule.search(called)), None)
 
 
@@ -191,6 +208,12 @@ def test_every_request_that_writes_is_known():
 
 def test_every_exemption_is_one():
     assert {exempt(s) for s in ALL if s.name is None} - {None} == set(EXEMPT)
+
+
+def test_a_step_that_another_one_is_to_take_counts_as_well():
+    text = "def f(): later(partial(supervision.cast, name, word))"
+    (site,) = sites("x.py", text)
+    assert (site.function, site.what, site.name) == ("f", "a message", None)
 
 
 def test_every_point_is_reached_at_one_place():
