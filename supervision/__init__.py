@@ -65,8 +65,11 @@ from ._groups import (
 )
 from ._introspect import (
     ProcessInfo,
+    identified,
+    ids,
     info,
     messages,
+    path,
     pid,
     processes,
     registered,
@@ -365,6 +368,8 @@ __all__ = [
     "exit",
     "get_child_spec",
     "groups",
+    "identified",
+    "ids",
     "info",
     "is_alive",
     "join",
@@ -378,6 +383,7 @@ __all__ = [
     "monitor_group",
     "names",
     "open_supervisor",
+    "path",
     "pid",
     "processes",
     "receive",

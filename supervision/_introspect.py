@@ -257,6 +257,44 @@ def registered() -> list[str]:
     return [] if tables is None else list(tables.names)
 
 
+def ids() -> list[str]:
+    """List all ids that children of supervisors have, each once, in no order."""
+    return list(dict.fromkeys(process.label for process in _kept()))
+
+
+def identified(*known: str) -> list[Pid]:
+    """List the children that have one of these ids, whatever their supervisor is.
+
+    As in a tree two children of different supervisors may have the same id. It takes one
+    look at each process, so that it may be asked of very many.
+    """
+    wanted = frozenset(known)
+    return [process.pid for process in _kept() if process.label in wanted]
+
+
+def _kept() -> Iterator[Process]:
+    """The processes that live and have a supervisor."""
+    tables = runtime_or_none()
+    for home in () if tables is None else tables.homes:
+        for process in home.processes:
+            if isinstance(process.keeper, Engine):
+                yield process
+
+
+def path(dest: Dest) -> tuple[str, ...]:
+    """Show where a process stands: ids, from the root of its tree down to its own.
+
+    Empty for one that no supervisor has started, and for one that has ended.
+    """
+    process, found = find(dest), list[str]()
+    while process is not None and isinstance(process.keeper, Engine):
+        found.append(process.label)
+        process = process.keeper.process
+    if process is None or process is not process.home.root:
+        return ()
+    return (process.label, *reversed(found))
+
+
 def processes() -> list[Pid]:
     """List all processes, the oldest first: also those that are in no tree."""
     tables = runtime_or_none()

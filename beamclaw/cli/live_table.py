@@ -74,7 +74,9 @@ class Command:
         return " ".join([self.name, *(each.usage for each in self.takes)])
 
 
-PROCESS: Final = Argument("process", "process", words="a name, <number> or session")
+PROCESS: Final = Argument(
+    "process", "process", words="a name, <number>, session, or place in the tree"
+)
 SECONDS: Final = Argument("--seconds", "number", words="for how long")
 MOST: Final = Argument("--most", "whole", words="how many are shown")
 
@@ -82,7 +84,7 @@ COMMANDS: Final[Sequence[Command]] = (
     Command(
         name="tree",
         words="processes, drawn, with how they stand",
-        example="tree default/sessions --depth 1",
+        example="tree tenant:default --depth 1",
         method="look.tree",
         view=views.tree,
         gathers=gathered,

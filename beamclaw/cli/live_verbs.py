@@ -82,7 +82,8 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
                 "process",
                 nargs="?",
                 metavar="PROCESS",
-                help="where to begin: a name, a number, or a session (default: the top)",
+                help="where to begin: a name, a number, a session, or what the tree shows, as "
+                "runs/turns (default: the top)",
             ),
             Option(
                 "--depth", metavar="N", type=int, help="levels below (default: all)"
@@ -107,7 +108,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
         (
             ("beamclaw tree", "drawn"),
             ("beamclaw tree --depth 2", "the upper part"),
-            ("beamclaw tree default/sessions --most 500", "one part"),
+            ("beamclaw tree tenant:default --most 500", "one part"),
             ("beamclaw tree --json", "for programs"),
             ("beamclaw tree --json --limit 1000000", "the same, of very many"),
         ),

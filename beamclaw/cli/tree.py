@@ -62,9 +62,13 @@ def cut(found: Mapping[str, Any]) -> str:
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The tree as it is drawn."""
     rows = list(draw(found, plain=not is_unicode()))
-    width = max(len(name) for name, _ in rows)
-    for name, words in rows:
-        yield f"{name:<{width}}  {words}".rstrip()
+    *columns, _ = zip(*rows, strict=True)
+    widths = [max(len(cell) for cell in column) for column in columns]
+    for *cells, words in rows:
+        shown = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)]
+        # A column that nobody has anything in is none.
+        parts = [cell for cell in shown if cell]
+        yield "  ".join([*parts, words]).rstrip()
     if found["cut"]:
         yield cut(found)
 
@@ -79,24 +83,41 @@ def name_of(root: Mapping[str, Any]) -> str:
     return "beamclaw" if root["id"] == "root" else root["id"]
 
 
-def draw(root: Mapping[str, Any], *, plain: bool) -> Iterator[tuple[str, str]]:
-    """Name and words of each process, from the top."""
-    yield (name_of(root), _words(root))
-    yield from _children(root, "", plain=plain)
+# Id, behind its branches; number; registered name; and how the process stands.
+Row = tuple[str, str, str, str]
+
+
+def draw(root: Mapping[str, Any], *, plain: bool) -> Iterator[Row]:
+    """The line of each process, from the top."""
+    name, above = name_of(root), frozenset({root["id"]})
+    yield name, *_called(root, above), _words(root)
+    yield from _children(root, "", above, plain=plain)
 
 
 def _children(
-    process: Mapping[str, Any], before: str, *, plain: bool
-) -> Iterator[tuple[str, str]]:
+    process: Mapping[str, Any], before: str, above: frozenset[str], *, plain: bool
+) -> Iterator[Row]:
     branch, last, line = ("|- ", "`- ", "|  ") if plain else ("├─ ", "└─ ", "│  ")
     children, more = process["children"], process["hidden"]
     for index, child in enumerate(children):
         end = index == len(children) - 1 and not more
-        yield f"{before}{last if end else branch}{child['id']}", _words(child)
+        drawn = f"{before}{last if end else branch}{child['id']}"
+        yield drawn, *_called(child, above), _words(child)
         below = before + ("   " if end else line)
-        yield from _children(child, below, plain=plain)
+        yield from _children(child, below, above | {child["id"]}, plain=plain)
     if more:
-        yield f"{before}{last}{'and ' if children else ''}{more:,} more", ""
+        yield f"{before}{last}{'and ' if children else ''}{more:,} more", "", "", ""
+
+
+def _called(process: Mapping[str, Any], above: frozenset[str]) -> tuple[str, str]:
+    """What else the process can be asked for with: its number, and its name.
+
+    The name only where it is not simply the id, or ends with that; nor is it shown where
+    it is the id of a process above, for which it would be taken.
+    """
+    name = process["name"] or ""
+    is_id = f"/{name}".endswith(f"/{process['id']}")
+    return process["pid"] or "", "" if is_id or name in above else name
 
 
 def _words(process: Mapping[str, Any]) -> str:

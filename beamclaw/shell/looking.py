@@ -6,7 +6,6 @@ in it: that is the words of every conversation.
 """
 # ruff: noqa: ARG001 -- all methods have one signature
 
-import heapq
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from itertools import islice
@@ -23,7 +22,7 @@ from beamclaw.contracts.limits import GetLimits
 from beamclaw.contracts.names import DEFAULT_TENANT
 from beamclaw.contracts.providers import GetPermits
 from beamclaw.shell import deeds, growth
-from beamclaw.shell.finding import ROOT, find, name_of, wanted
+from beamclaw.shell.finding import ROOT, name_of, wanted
 from beamclaw.shell.request import (
     Failed,
     Method,
@@ -36,7 +35,7 @@ from beamclaw.shell.request import (
     whole,
 )
 from beamclaw.shell.show import show_process, show_value
-from beamclaw.shell.slices import Ranking, Slices, pieces
+from beamclaw.shell.slices import Ranking, Slices
 from beamclaw.shell.values import Shower
 from beamclaw.shell.waterfall import last_run, shown, waterfall
 from beamclaw.shell.weighing import show_memory, weighed
@@ -48,8 +47,6 @@ _MOST_PROCESSES: Final = 1_000_000
 _ROWS: Final = 200
 _MOST_MESSAGES: Final = 1_000
 _MOST_SESSIONS: Final = 1_000
-# Names that are looked through between two looks at the time.
-_NAMES_AT_ONCE: Final = 1_000
 # Sessions that are looked at at all.
 _LOOKED_AT: Final = 20_000
 PATIENCE: Final = 1.0
@@ -93,7 +90,7 @@ async def tree(node: Node, params: Params, send: Send) -> object:
     limits = node.config.shell
     limit = whole(params, "limit", limits.processes, most=_MOST_PROCESSES) or 1
     walking = supervision.walk(
-        find(text(params, "root", ROOT)),
+        await wanted(node, params, "root", ROOT),
         depth=whole(params, "depth", None, most=_DEEPEST),
         most=whole(params, "most", limits.children, most=_MOST_CHILDREN),
     )
@@ -114,7 +111,7 @@ async def tree(node: Node, params: Params, send: Send) -> object:
 async def info(node: Node, params: Params, send: Send) -> object:
     """How ``process`` stands, who has started it, and what it holds in memory."""
     await trio.lowlevel.checkpoint()
-    pid = wanted(params)
+    pid = await wanted(node, params)
     held = await weighed(pid, Slices(node.config.shell.slice_seconds))
     found = supervision.info(pid, depth=0)
     shown = _process(node, found)
@@ -141,11 +138,11 @@ async def state(node: Node, params: Params, send: Send) -> object:
     with deeds.look(node, "state", params):
         of_person(node, "sees no state")
         await trio.lowlevel.checkpoint()
-        return _state(node, params)
+        return await _state(node, params)
 
 
-def _state(node: Node, params: Params) -> object:
-    pid, show = wanted(params), shower(node)
+async def _state(node: Node, params: Params) -> object:
+    pid, show = await wanted(node, params), shower(node)
     try:
         found = supervision.state(pid, show=show)
     except supervision.NoProcess as error:
@@ -168,7 +165,7 @@ async def mailbox(node: Node, params: Params, send: Send) -> object:
 
 
 async def _mailbox(node: Node, params: Params) -> object:
-    pid, show = wanted(params), shower(node)
+    pid, show = await wanted(node, params), shower(node)
     most = whole(params, "most", node.config.shell.items, most=_MOST_MESSAGES)
     found = supervision.info(pid, depth=0)
     with in_words():
@@ -206,7 +203,7 @@ def _message(message: object, show: Shower) -> Mapping[str, object]:
 async def waiting(node: Node, params: Params, send: Send) -> object:
     """Where ``process`` stands: its stack, outermost first."""
     await trio.lowlevel.checkpoint()
-    pid = wanted(params)
+    pid = await wanted(node, params)
     found = supervision.info(pid, depth=0)
     with in_words():
         stack = supervision.wait_point(pid)
@@ -397,19 +394,6 @@ def _counted(counts: Any) -> tuple[dict[str, int], int | None, int | None]:
     return counts.objects(), counts.resident(), counts.descriptors()
 
 
-async def complete(node: Node, params: Params, send: Send) -> object:
-    """Names of processes that begin with ``text``, or go on so behind a stroke."""
-    await trio.lowlevel.checkpoint()
-    typed = text(params, "text", "")
-    slices = Slices(node.config.shell.slice_seconds)
-    most, first = node.config.shell.children, list[str]()
-    for piece in pieces(supervision.registered(), _NAMES_AT_ONCE):
-        some = (name for name in piece if name.startswith(typed))
-        first = heapq.nsmallest(most, [*first, *some])
-        await slices.pause()
-    return first
-
-
 LOOKING: Final[Mapping[str, Method]] = {
     "look.tree": tree,
     "look.info": info,
@@ -421,5 +405,4 @@ LOOKING: Final[Mapping[str, Method]] = {
     "look.limits": limits,
     "look.slow": slow,
     "look.leaks": leaks,
-    "look.names": complete,
 }

@@ -40,6 +40,7 @@ from beamclaw.contracts.statistics import BYS, ReadStatistics
 from beamclaw.contracts.statistics import NAME as STATISTICS
 from beamclaw.contracts.statistics import By as StatisticsBy
 from beamclaw.shell.access import ACCESS_METHODS
+from beamclaw.shell.completing import COMPLETING
 from beamclaw.shell.config import CONFIG_METHODS
 from beamclaw.shell.databases import DATABASES
 from beamclaw.shell.expressions import EXPRESSIONS
@@ -309,6 +310,7 @@ METHODS: Final[Mapping[str, Method]] = {
     **SESSION_METHODS,
     **TOOL_METHODS,
     **LOOKING,
+    **COMPLETING,
     **STEERING,
     **TRACING,
     **EXPRESSIONS,

@@ -15,7 +15,7 @@ import trio
 
 import supervision
 from beamclaw.shell.deeds import deed, name_told, told_of
-from beamclaw.shell.finding import find, name_of
+from beamclaw.shell.finding import name_of, wanted
 from beamclaw.shell.looking import of_person, shower
 from beamclaw.shell.orders import message_of, replaced, request_of
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, number, text
@@ -53,7 +53,7 @@ def steers(
     async def method(node: Node, params: Params, send: Send) -> object:
         with deed(node, action, params, what(params)):
             of_person(node, "steers nothing")
-            pid = find(text(params, "process"))
+            pid = await wanted(node, params)
             with _told(pid):
                 result = await do(node, pid, params)
             return {"pid": str(pid), **_mapping(result)}

@@ -126,7 +126,7 @@ async def trace(node: Node, params: Params, send: Send) -> object:
 
 async def _traced(node: Node, params: Params, send: Send) -> object:
     limits = node.config.shell
-    pid = wanted(params)
+    pid = await wanted(node, params)
     tracer = Tracer(
         show=shower(node),
         kinds=_kinds(params),

@@ -3,6 +3,8 @@
 # A name or child that is not there fails the test by itself.
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
+from functools import partial
+
 import attrs
 import pytest
 import trio
@@ -122,6 +124,22 @@ async def test_registered_names():
         assert {"part/a", "b"} <= set(supervision.registered())
         known = [entry.name for entry in supervision.names()]
         assert sorted(supervision.registered()) == known
+
+
+async def test_children_are_found_by_their_ids_and_say_where_they_stand():
+    assert supervision.ids() == supervision.identified("a") == []
+    below = child(
+        "b", partial(supervision.Supervisor, [supervision.ChildSpec("a", Echo)])
+    )
+    async with tree(child("a", Echo), below):
+        spawned = supervision.spawn(trio.sleep_forever)
+        assert sorted(supervision.ids()) == ["a", "b"]
+        paths = [supervision.path(pid) for pid in supervision.identified("a", "x")]
+        assert sorted(paths) == [("root", "a"), ("root", "b", "a")]
+        assert supervision.path(supervision.tree().pid) == ("root",)
+        assert supervision.path(spawned) == supervision.path("nobody") == ()
+        await supervision.terminate_child(supervision.tree().pid, "a")
+        assert len(supervision.identified("a")) == 1
 
 
 async def test_one_process_at_a_time():

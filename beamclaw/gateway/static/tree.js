@@ -5,6 +5,7 @@ import { announce, button, confirmed, drop, h, icon, put, say, toast } from "./d
 import { facts, unseen } from "./parts.js";
 import { bytes, count, cut, duration } from "./words.js";
 
+const ROOT = "beamclaw";
 const EVERY = 0.7;
 const DEEP = 4;
 const KEPT = 6;
@@ -51,13 +52,16 @@ export function open(main, context, steps) {
     if (before) falls(before, seen, crashes.filter((each) => each.number > told));
     before = seen;
     told = crashes.at(-1)?.number ?? 0;
-    detail?.seen([...seen.values()].find((each) => called(each) === chosen || each.pid === chosen));
+    detail?.seen([...seen].find(([key, each]) => meant(key, each))?.[1]);
   }
 
-  const called = (process) => process.name ?? process.pid ?? process.id;
+  // What the node takes for this very process: a name of one part may be another's id.
+  const called = (key, process) => (process.name?.includes("/") ? process.name : key);
+  const meant = (key, process) => [key, process.name, process.pid].includes(chosen);
+  const chose = (row) => row.process && meant(row.key, row.process);
 
   function draw(process, list, depth, path, seen) {
-    const key = `${path}/${process.id}`;
+    const key = below(path, process);
     seen.set(key, process);
     let row = rows.get(key);
     if (!row) {
@@ -65,7 +69,7 @@ export function open(main, context, steps) {
       rows.set(key, row);
     }
     if (row.item.parentNode !== list) list.append(row.item);
-    update(row, process);
+    update(row, key, process);
     const shut = folded.get(key) ?? depth >= DEEP;
     if (process.children.length || process.hidden) {
       row.fold.setAttribute("aria-expanded", String(!shut));
@@ -89,13 +93,14 @@ export function open(main, context, steps) {
 
   // Folded away: not drawn, but what falls is seen.
   function skip(process, path, seen) {
-    const key = `${path}/${process.id}`;
+    const key = below(path, process);
     seen.set(key, process);
     for (const child of process.children) skip(child, key, seen);
   }
 
   function made(key, depth) {
     const parts = {
+      key,
       fold: button("", () => {
         folded.set(key, !(folded.get(key) ?? depth >= DEEP));
         before = null;
@@ -103,6 +108,7 @@ export function open(main, context, steps) {
       leaf: h("span", { class: "leaf" }),
       dot: h("span", { class: "dot" }),
       name: h("span", { class: "name" }),
+      also: h("span", { class: "also quiet" }),
       mailbox: h("span"),
       rate: h("span", { class: "quiet" }),
       restarts: h("span"),
@@ -112,20 +118,22 @@ export function open(main, context, steps) {
       children: h("ul"),
       short: "",
     };
-    parts.pick = button([parts.dot, parts.name], () => go("tree", parts.called), { class: "bare pick" });
+    parts.pick = button([parts.dot, parts.name, parts.also], () => go("tree", parts.called), { class: "bare pick" });
     parts.line = h("div", { class: "process" }, h("span", { class: "who" }, parts.fold, parts.leaf, parts.pick), parts.mailbox, parts.rate, parts.restarts, parts.memory, parts.uptime);
     parts.item = h("li", {}, parts.line, parts.children);
     return parts;
   }
 
-  function update(row, process) {
-    row.called = called(process);
-    row.short = process.name?.split("/").pop() ?? process.id;
+  function update(row, key, process) {
+    row.process = process;
+    row.called = called(key, process);
+    row.short = key === ROOT ? ROOT : process.id;
     say(row.name, row.short);
+    say(row.also, alsoCalled(process, key));
     const state = process.suspended ? "suspended" : process.status;
     row.dot.dataset.status = state;
-    row.pick.title = [process.name ?? process.id, process.kind, state, process.strategy, process.restart].filter(Boolean).join(" · ");
-    row.line.classList.toggle("chosen", row.called === chosen || process.pid === chosen);
+    row.pick.title = [process.name ?? process.id, process.pid, process.kind, state, process.strategy, process.restart].filter(Boolean).join(" · ");
+    row.line.classList.toggle("chosen", meant(key, process));
     say(row.mailbox, process.mailbox ? `${count(process.mailbox)} waiting` : "");
     row.mailbox.classList.toggle("hot", process.mailbox >= MAILBOX_HOT);
     say(row.rate, process.rate >= 0.5 ? `${count(Math.round(process.rate))}/s` : "");
@@ -174,13 +182,13 @@ export function open(main, context, steps) {
 
   function choose([name]) {
     const inside = aside.contains(document.activeElement);
-    const left = [...rows.values()].find((row) => row.called === chosen);
+    const left = [...rows.values()].find(chose);
     detail?.close();
     detail = null;
     chosen = name ?? "";
     aside.hidden = !chosen;
     pane.classList.toggle("open", Boolean(chosen));
-    for (const row of rows.values()) row.line.classList.toggle("chosen", row.called === chosen);
+    for (const row of rows.values()) row.line.classList.toggle("chosen", Boolean(chose(row)));
     if (chosen) detail = inspect(aside, context, chosen);
     else if (inside) left?.pick.focus();
   }
@@ -198,6 +206,13 @@ export function open(main, context, steps) {
   choose(steps);
   return choose;
 }
+
+// Where a process stands, as `beamclaw tree` draws it: a path of ids.
+const below = (path, process) => (path ? `${path}/${process.id}` : ROOT);
+
+// Its name where that is not simply the id, nor the id of one above; as the terminal has it.
+const alsoCalled = ({ name, id }, key) =>
+  !name || `/${name}`.endsWith(`/${id}`) || key.split("/").includes(name) ? "" : name;
 
 // What a process holds; not counted yet: nothing. Cut off: more than that.
 const held = (memory) => (memory ? `${memory.whole ? "" : ">"}${bytes(memory.bytes)}` : "");

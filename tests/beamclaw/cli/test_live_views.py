@@ -46,6 +46,32 @@ def test_a_tree_counts_what_it_does_not_show():
     assert lines[-2].strip().endswith("7 more")
 
 
+def test_a_tree_shows_what_each_process_can_be_asked_for_with():
+    below = [
+        process("log", name="gateway/log", pid="<12>"),
+        process("listener", name="gateway", pid="<13>"),
+        process("door", name="default/sessions", pid="<14>", restarts=1),
+        process("gone", name=None, pid=None, status="cooling-down"),
+    ]
+    gateway = process("gateway", name=None, pid="<9>", children=below)
+    assert list(
+        views.tree({**process("root", children=[gateway]), "cut": False}, 99)
+    ) == [
+        "beamclaw        <1>                     server, waiting, up 5 s",
+        "└─ gateway      <9>                     server, waiting, up 5 s",
+        "   ├─ log       <12>                    server, waiting, up 5 s",
+        # Its name is the id of the one above, for which it would be taken.
+        "   ├─ listener  <13>                    server, waiting, up 5 s",
+        "   ├─ door      <14>  default/sessions  server, waiting, up 5 s, restarted 1 time",
+        "   └─ gone                              server, cooling-down, up 5 s",
+    ]
+
+
+def test_a_tree_without_other_names_has_no_column_for_them():
+    drawn = list(views.tree({**process("root", pid="<2>"), "cut": False}, 80))
+    assert drawn == ["beamclaw  <2>  server, waiting, up 5 s"]
+
+
 def test_a_tree_that_is_cut_says_how_to_get_more():
     *drawn, last = views.tree({**TREE, "cut": True, "shown": 10_000}, 500)
     assert len(drawn) == 5

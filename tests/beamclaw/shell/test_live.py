@@ -6,6 +6,7 @@
 import gc
 import json
 import os
+import re
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -20,12 +21,15 @@ from beamclaw.cli import live_views as views
 from beamclaw.config import Config
 from beamclaw.config.current import Current
 from beamclaw.config.schema import AuthConfig, GatewayConfig, ShellConfig
+from beamclaw.contracts.names import DEFAULT_TENANT
+from beamclaw.contracts.names import session as session_name
 from beamclaw.contracts.outside import Outside
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.shell import nested
 from beamclaw.shell import connection, finding, supervisor, weighing
 from beamclaw.shell.deeds import EXPRESSION
 from beamclaw.shell.looking import culprits, point
+from beamclaw.shell.request import Failed
 from beamclaw.shell.slices import Ranking, Slices
 from beamclaw.shell.top import Row, Seen
 from beamclaw.shell.weighing import OBJECTS, Scales, weighed
@@ -175,6 +179,101 @@ async def test_a_process_has_a_name_a_number_and_the_end_of_a_name(tmp_path):
         # By the name that it is shown with, too.
         again = await node.result("look.info", process=root["id"])
         assert again["pid"] == root["pid"]
+
+
+@asynccontextmanager
+async def crowded(data):
+    """Ids that occur twice: `part` is a name, and `hall` the id of two more."""
+    nested = partial(supervision.Supervisor, [ChildSpec("door", Counter, name="part")])
+    rooms = [
+        ChildSpec("door", Counter, name="rooms/door"),
+        ChildSpec("counter", plain, restart="temporary"),
+    ]
+    below = partial(supervision.Supervisor, rooms)
+    async with live(data) as node:
+        top = supervision.tree(depth=0).pid
+        for id, start in (("part", nested), ("hall", below)):
+            spec = ChildSpec(id, start, type="supervisor", shutdown=None)
+            await supervision.start_child(top, spec)
+        yield node
+
+
+@pytest.mark.parametrize(
+    "typed", ["hall/counter", "beamclaw/hall/counter", " hall/counter "]
+)
+async def test_a_process_is_found_where_it_stands_in_the_tree(tmp_path, typed):
+    async with crowded(tmp_path) as node:
+        found = await node.result("look.info", process=typed)
+        assert (found["id"], found["name"]) == ("counter", None)
+        assert found["parent"].startswith("hall <")
+
+
+@pytest.mark.parametrize(
+    "typed, ways",
+    [
+        # Its name is what the tree shows for the one above it.
+        ("part", ["beamclaw/part", "beamclaw/part/door"]),
+        ("door", ["beamclaw/hall/door", "beamclaw/part/door"]),
+        # The end of a name, and an id.
+        ("counter", ["beamclaw/counter", "beamclaw/hall/counter"]),
+    ],
+)
+async def test_a_word_for_several_is_refused_and_says_how_to_write_each(
+    tmp_path, typed, ways
+):
+    async with crowded(tmp_path) as node:
+        before = supervision.identified("part", "hall", "door", "counter")
+        frames = [
+            await node.ask(method, process=typed, kind="crash", message="x")
+            for method in ("look.info", "steer.kill", "steer.restart", "steer.fault")
+        ]
+        assert {each["error"]["code"] for each in frames} == {"ambiguous"}
+        now = supervision.identified("part", "hall", "door", "counter")
+        assert now == before
+        words = frames[0]["error"]["message"]
+        for way in ways:
+            number = re.search(rf"{way} (<\d+>)", words)[1]
+            for one in (way, number):
+                found = await node.result("look.info", process=one)
+                assert found["pid"] == number
+
+
+async def test_a_session_whose_key_is_the_id_of_another_is_not_taken_for_it(tmp_path):
+    async with live(tmp_path) as node:
+        name = session_name(DEFAULT_TENANT, "agent:main:plain")
+        session = ChildSpec("agent:main:plain", Counter, name=name)
+        await supervision.start_child(supervision.tree(depth=0).pid, session)
+        words = await node.words("steer.kill", process="plain")
+        assert "beamclaw/plain <" in words
+        assert "beamclaw/agent:main:plain <" in words
+
+
+async def test_very_many_of_one_id_are_not_all_told(tmp_path):
+    many = [
+        ChildSpec(f"s{at}", partial(supervision.Supervisor, [ChildSpec("x", plain)]))
+        for at in range(20)
+    ]
+    async with live(tmp_path) as node, supervision.open_supervisor(many):
+        words = await node.words("look.info", process="x")
+        assert words.count(" or ") == 6
+        assert ", and there are more;" in words
+
+
+@pytest.mark.parametrize(
+    "typed, offered",
+    [
+        ("pa", ["part", "part/counter"]),
+        ("beam", ["beamclaw"]),
+        ("hall/", ["hall/counter", "hall/door"]),
+        ("beamclaw/hall/d", ["beamclaw/hall/door"]),
+        ("beamclaw/p", ["beamclaw/part", "beamclaw/plain"]),
+        ("plai", ["plain"]),
+        ("nowhere/", []),
+    ],
+)
+async def test_what_the_tree_shows_is_offered(tmp_path, typed, offered):
+    async with crowded(tmp_path) as node:
+        assert await node.result("look.names", text=typed) == offered
 
 
 async def test_a_letter_or_two_are_no_hint_at_a_name(tmp_path):
@@ -1008,8 +1107,12 @@ async def test_a_command_of_an_agent_sees_nothing_inside_and_steers_nothing(
         assert (await node.result("look.info", process="counter"))["id"] == "counter"
 
 
-def test_of_several_names_with_one_end_the_shortest_is_meant(monkeypatch):
+async def test_of_several_names_with_one_end_the_shortest_is_meant(
+    tmp_path, monkeypatch
+):
     some = ["config", "gateway/notices/config"]
-    for names in (some, some[::-1]):
-        monkeypatch.setattr(supervision, "registered", lambda names=names: names)
-        assert finding._like("confg") == ["config"]
+    async with live(tmp_path):
+        for names in (some, some[::-1]):
+            monkeypatch.setattr(supervision, "registered", lambda names=names: names)
+            with pytest.raises(Failed, match=r"did you mean config\?$"):
+                finding.find("confg")
