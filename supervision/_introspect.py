@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, cast
@@ -17,6 +17,7 @@ from ._limited_mailbox import dropped_by
 from ._pid import Dest, Pid
 from ._process import (
     STARTING,
+    Place,
     Process,
     RuntimeStatistics,
     find,
@@ -258,27 +259,36 @@ def registered() -> list[str]:
 
 
 def ids() -> list[str]:
-    """List all ids that children of supervisors have, each once, in no order."""
-    return list(dict.fromkeys(process.label for process in _kept()))
+    """List the ids of all children, in no order; one that several have as often.
+
+    Each is looked at once and nothing is compared, so that it may be asked of very many.
+    """
+    return [
+        process.label
+        for home in _homes()
+        for process in home.processes
+        if isinstance(process.keeper, Engine)
+    ]
 
 
 def identified(*known: str) -> list[Pid]:
     """List the children that have one of these ids, whatever their supervisor is.
 
-    As in a tree two children of different supervisors may have the same id. It takes one
-    look at each process, so that it may be asked of very many.
+    Two children of different supervisors may have the same id. It takes one look at each
+    process, so that it may be asked of very many.
     """
     wanted = frozenset(known)
-    return [process.pid for process in _kept() if process.label in wanted]
+    return [
+        process.pid
+        for home in _homes()
+        for process in home.processes
+        if process.label in wanted and isinstance(process.keeper, Engine)
+    ]
 
 
-def _kept() -> Iterator[Process]:
-    """The processes that live and have a supervisor."""
+def _homes() -> Sequence[Place]:
     tables = runtime_or_none()
-    for home in () if tables is None else tables.homes:
-        for process in home.processes:
-            if isinstance(process.keeper, Engine):
-                yield process
+    return () if tables is None else tables.homes
 
 
 def path(dest: Dest) -> tuple[str, ...]:
@@ -297,9 +307,7 @@ def path(dest: Dest) -> tuple[str, ...]:
 
 def processes() -> list[Pid]:
     """List all processes, the oldest first: also those that are in no tree."""
-    tables = runtime_or_none()
-    homes = () if tables is None else tables.homes
-    pids = [process.pid for home in homes for process in home.processes]
+    pids = [process.pid for home in _homes() for process in home.processes]
     return sorted(pids, key=attrgetter("serial"))
 
 
@@ -308,9 +316,7 @@ def pid(serial: int) -> Pid | None:
 
     Erlang's ``c:pid/3``, for what a person has read somewhere and typed.
     """
-    tables = runtime_or_none()
-    homes = () if tables is None else tables.homes
-    for home in homes:
+    for home in _homes():
         for process in home.processes:
             if process.pid.serial == serial:
                 return process.pid

@@ -8,7 +8,7 @@ to be asked again. A whole path, a number, and nearly always a name, is one proc
 import difflib
 import re
 from collections.abc import Generator, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import supervision
@@ -179,12 +179,15 @@ def _nobody(given: str) -> Generator[None, None, str]:
 
 
 def _like(given: str) -> Generator[None, None, list[str]]:
-    known, ids = supervision.registered(), supervision.ids()
+    known = supervision.registered()
+    yield
+    ids = supervision.ids()
     yield
     if len(given) >= _TELLING:
         inside = list[str]()
-        for piece in pieces([*known, *ids], NAMES_AT_ONCE):
-            inside += (name for name in piece if given in name)
+        for piece in chain(pieces(known, NAMES_AT_ONCE), pieces(ids, NAMES_AT_ONCE)):
+            some = (name for name in piece if given in name)
+            inside = list(dict.fromkeys([*inside, *some]))
             if len(inside) >= _SUGGESTED:
                 break
             yield

@@ -50,6 +50,8 @@ COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
     "top": ("look.top", {"every": 0.1, "once": True, "rows": 200, "tree": True}),
     "info of a name": ("look.info", {"process": SESSION}),
     "info of the end of a name": ("look.info", {"process": "connections"}),
+    "info of an id": ("look.info", {"process": "listener"}),
+    "info of a place in the tree": ("look.info", {"process": "shell/listener"}),
     "info of nobody": ("look.info", {"process": "nobody"}),
     "info of a number": ("look.info", {"process": "<99999>"}),
     "waiting": ("look.waiting", {"process": SESSION}),
@@ -59,6 +61,7 @@ COMMANDS: dict[str, tuple[str, dict[str, object]]] = {
     "slow": ("look.slow", {}),
     "leaks": ("look.leaks", {}),
     "completion of a name": ("look.names", {"text": "default/"}),
+    "completion of a place": ("look.names", {"text": "many:7/default/"}),
     "/metrics": ("/metrics", {}),
 }
 

@@ -133,7 +133,7 @@ async def test_children_are_found_by_their_ids_and_say_where_they_stand():
     )
     async with tree(child("a", Echo), below):
         spawned = supervision.spawn(trio.sleep_forever)
-        assert sorted(supervision.ids()) == ["a", "b"]
+        assert sorted(supervision.ids()) == ["a", "a", "b"]
         paths = [supervision.path(pid) for pid in supervision.identified("a", "x")]
         assert sorted(paths) == [("root", "a"), ("root", "b", "a")]
         assert supervision.path(supervision.tree().pid) == ("root",)

@@ -59,7 +59,7 @@ LINES: Final[Mapping[str, Sequence[str]]] = {
     "usage": ("usage --by model",),
     "providers": ("providers",),
     "tools": ("tools", "tools --agent scripted"),
-    "shell": ("shell -c limits", "shell -c 'state config; state providers'"),
+    "shell": ("shell -c limits", "shell -c 'state beamclaw/config; state providers'"),
     "top": ("top --once",),
     "tree": ("tree",),
     "config check": ("config check", "config check --strict"),

@@ -232,7 +232,7 @@ async def test_a_word_for_several_is_refused_and_says_how_to_write_each(
         assert now == before
         words = frames[0]["error"]["message"]
         for way in ways:
-            number = re.search(rf"{way} (<\d+>)", words)[1]
+            (number,) = re.findall(rf"{way} (<\d+>)", words)
             for one in (way, number):
                 found = await node.result("look.info", process=one)
                 assert found["pid"] == number

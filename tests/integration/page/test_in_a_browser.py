@@ -4,6 +4,7 @@ Slow, and for machines with Chromium (``scripts/peers``).
 """
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -228,6 +229,32 @@ async def test_the_crash_of_a_conversation_is_seen_as_well(tmp_path: Path):
         2,
         "crash: DrillError: a drill",
     )
+
+
+async def test_the_tree_has_the_words_of_the_terminal(tmp_path: Path):
+    brief = ("connection", "sandbox-trial")
+    async with opened(tmp_path) as (node, page):
+        await view(page, "tree", "cleanup")
+        rows = await page.run(
+            "return [...document.querySelectorAll('.process .pick')].map((each) => "
+            "[...each.querySelectorAll('.name, .also')].map((part) => part.textContent)"
+            ".filter(Boolean).join(' '))"
+        )
+        drawn = (await node.command("tree", "--depth", "4")).out
+        # Branches, id, number, name, and two spaces before how it stands.
+        line = re.compile(r"[ │├└─]*(\S+) +<\d+>(?:  (\w\S*/\S+))?  ", re.MULTILINE)
+        typed = [" ".join(filter(None, found)) for found in line.findall(drawn)]
+        assert "door default/sessions" in typed
+        assert [each for each in rows if not each.startswith(brief)] == [
+            each for each in typed if not each.startswith(brief)
+        ]
+        # The one that is drawn so is chosen, not the one that is registered so.
+        await page.run(
+            "[...document.querySelectorAll('.process .pick')].find((each) => "
+            "each.textContent === 'gateway').click()"
+        )
+        await page.until("rest_for_one")
+        assert "beamclaw/gateway" in await page.text()
 
 
 async def test_a_process_is_looked_into_and_taken_hold_of(tmp_path: Path):
