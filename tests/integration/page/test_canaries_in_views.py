@@ -35,7 +35,7 @@ VISITS: Final[Mapping[str, Sequence[tuple[str, str, Sequence[str]]]]] = {
     ),
     "tree": tuple(
         (f"tree/{name}", "started by", ("State", "Stands at", "Mailbox", "About"))
-        for name in ("config", f"providers%2F{NAME}", "gateway%2Fserver")
+        for name in ("beamclaw%2Fconfig", f"providers%2F{NAME}", "gateway%2Fserver")
     ),
     "sessions": (
         ("sessions/agent%3Amain%3Amain", "Transcript", ()),
