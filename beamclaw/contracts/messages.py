@@ -47,11 +47,22 @@ Media = Image | File
 
 @frozen
 class Thinking:
-    """Reasoning that a provider wants back unchanged; *signature* proves it."""
+    """Reasoning that a provider wants back unchanged; *signature* proves it.
+
+    Attributes:
+        redacted: What its author keeps to itself, in place of words.
+        field: The field in which a server of chat completions gave it, and takes it
+            back: its *text*, or *redacted* as JSON. Of ``extra_content`` it is what
+            came with the tool call right behind it.
+        model: Who thought it (``provider/model``), and nobody else is sent it; empty:
+            not known, as in what was written before there was this field.
+    """
 
     text: str
     signature: str | None = None
     redacted: str | None = None
+    field: str = ""
+    model: str = ""
 
 
 @frozen

@@ -86,12 +86,14 @@ class TextDelta:
 class ThinkingDelta:
     """The next piece of a reasoning block; the block's last piece may sign it.
 
-    A block that the provider keeps to itself comes as one piece, without text.
+    A block that the provider keeps to itself comes as one piece, without text. *field*
+    is that of :class:`~beamclaw.contracts.messages.Thinking`.
     """
 
     text: str
     signature: str | None = None
     redacted: str | None = None
+    field: str = ""
 
 
 @frozen

@@ -39,7 +39,7 @@ from beamclaw.contracts.transcript import (
 )
 from beamclaw.values import frozen
 
-MEANING: Final = 7
+MEANING: Final = 8
 """Raised when ``evolve`` comes to another state for the same events than before.
 
 What a state is made of needs no number: the names of its fields are part of the version.

@@ -24,6 +24,8 @@ from beamclaw.contracts.messages import (
 # an image costs what the large models charge for a full one at the highest resolution.
 BYTES_PER_TOKEN = 3
 MESSAGE_OVERHEAD = 8
+# What is written around what a model has thought, where it is sent back.
+THINKING_OVERHEAD: Final = 8
 # What a model writes around the name and the arguments of a call.
 CALL_OVERHEAD = 4
 # What is written around a file's text, and around what a tool has shown.
@@ -91,8 +93,9 @@ def _most_of_part(part: Part) -> int:
         # One that is sent as text is no document, and has no last page.
         read = max(_of_pages(part), len(part.data or "") * 3 // 4)
         return MEDIA_OVERHEAD + most_of_text(part.name) + read
-    texts = (part.text,) if isinstance(part, Text) else _of_thinking(part)
-    return sum(map(most_of_text, texts))
+    if isinstance(part, Thinking):
+        return THINKING_OVERHEAD + sum(map(most_of_text, _of_thinking(part)))
+    return most_of_text(part.text)
 
 
 def _of_part(part: Part) -> int:

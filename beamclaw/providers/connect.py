@@ -106,6 +106,7 @@ def _openai(name: str, config: ProviderConfig) -> Provider:
         failures,
         vectors=_wire(config, failures, f"{base}{_EMBEDDINGS}", mine),
         official=_OFFICIAL.match(base) is not None,
+        returns=config.return_thinking,
     )
 
 

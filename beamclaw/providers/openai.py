@@ -2,11 +2,12 @@
 
 Compatible servers differ, and all of this is accepted: tool calls without index or id,
 with all their arguments in one piece or as an object; ``stop`` in spite of tool calls;
-``reasoning_content``; no ``[DONE]``; comment lines; usage in every chunk or in none; an
+``reasoning_content`` and its kin; no ``[DONE]``; comment lines; usage in every chunk or in none; an
 answer that is not streamed although a stream was asked for.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -14,6 +15,7 @@ from contextlib import (
 )
 from typing import Any
 
+import attrs
 import orjson
 
 from beamclaw.contracts.conversation import ROLES, packed, unpack
@@ -24,6 +26,7 @@ from beamclaw.contracts.messages import (
     Media,
     Message,
     Text,
+    Thinking,
     ToolCall,
     ToolChoice,
     ToolResult,
@@ -55,6 +58,7 @@ from beamclaw.providers._wire import Wire, traced
 from beamclaw.providers.embeddings import EmbeddingParser, embedding_body
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
+from beamclaw.values import frozen
 
 _STOP_REASONS: dict[object, StopReason] = {
     "stop": "stop",
@@ -67,6 +71,28 @@ _OTHER_LIMIT = {
     "max_tokens": "max_completion_tokens",
     "max_completion_tokens": "max_tokens",
 }
+# Where reasoning comes as text, and where as what only its author reads: that one goes
+# before the text, which says the same again.
+_REASONING = ("reasoning_content", "reasoning")
+_DETAILS = "reasoning_details"
+_EXTRA = "extra_content"
+# What of a detail comes in pieces.
+_GROWING = frozenset({"text", "summary", "data"})
+# Bytes of events with details: they are collected, and a reader cannot tell how many.
+_MOST_DETAILS = 4 * 1024 * 1024
+
+
+@frozen
+class Manner:
+    """What servers differ in: the name of the output limit, and what they take back.
+
+    *author* is who is asked, ``provider/model``: what it has thought is sent back to it
+    if it *returns*.
+    """
+
+    limit: str
+    author: str
+    returns: bool = True
 
 
 class OpenAI:
@@ -75,6 +101,11 @@ class OpenAI:
     The limit of output tokens is called ``max_completion_tokens`` at OpenAI itself and
     ``max_tokens`` elsewhere, where servers silently ignore the newer name. A server
     that refuses the name is asked again with the other one, which is then kept.
+
+    What a model has thought is sent back (*returns*) to the model that has thought it,
+    in all its messages: DeepSeek refuses a conversation in which that of any turn with
+    tools is missing, others say that they want all of it, and those that need none pass
+    over it. A model that refuses the field is asked again without, from then on.
     """
 
     def __init__(
@@ -85,12 +116,16 @@ class OpenAI:
         *,
         vectors: Wire,
         official: bool,
+        returns: bool = True,
     ) -> None:
         self._name = name
         self._wire = wire
         self._vectors = vectors
         self._failures = failures
         self._limit = "max_completion_tokens" if official else "max_tokens"
+        self._returns = returns
+        # Models that do not take back what they have thought.
+        self._refusing: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<OpenAI {self._name} at {self._failures.address}>"
@@ -123,41 +158,71 @@ class OpenAI:
     async def _stream(
         self, request: ModelRequest
     ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
-        limit = self._limit
         async with AsyncExitStack() as stack:
+            yield await self._enter(stack, request)
+
+    async def _enter(
+        self, stack: AsyncExitStack, request: ModelRequest
+    ) -> AsyncIterator[ProviderEvent]:
+        """Ask, and once more for each thing that is refused and can be said otherwise."""
+        returns = self._returns and request.model not in self._refusing
+        manner = Manner(self._limit, f"{self._name}/{request.model}", returns)
+        tried = {manner}
+        while True:
             try:
-                events = await stack.enter_async_context(self._ask(request, limit))
+                events = await stack.enter_async_context(self._ask(request, manner))
             except ProviderError as error:
-                if error.kind != "invalid" or limit not in error.message:
+                if error.kind != "invalid":
                     raise
-                self._limit = limit = _OTHER_LIMIT[limit]
-                events = await stack.enter_async_context(self._ask(request, limit))
-            yield events
+                manner = _otherwise(manner, request, error.message)
+                if manner in tried:
+                    raise
+                tried.add(manner)
+            else:
+                self._limit = manner.limit
+                if returns and not manner.returns:
+                    self._refusing.add(request.model)
+                return events
 
     def _ask(
-        self, request: ModelRequest, limit: str
+        self, request: ModelRequest, manner: Manner
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
-        body = chat_body(request, limit)
+        body = chat_body(request, manner)
         if not body["messages"]:
             raise self._failures.nothing_to_say()
-        parser = ChatParser(self._failures, request)
+        parser = ChatParser(self._failures, request, returns=manner.returns)
         return self._wire.ask(dumps(body), request.model, parser, traced(request))
+
+
+def _otherwise(manner: Manner, request: ModelRequest, refusal: str) -> Manner:
+    """How to ask after a *refusal*; as before, if that is about something else."""
+    if manner.limit in refusal:
+        return attrs.evolve(manner, limit=_OTHER_LIMIT[manner.limit])
+    parts = [part for message in request.messages for part in message.parts]
+    back = {
+        part.field
+        for part in parts
+        if isinstance(part, Thinking) and _is_own(part, manner)
+    }
+    if any(re.search(rf"\b{re.escape(name)}\b", refusal) for name in back):
+        return attrs.evolve(manner, returns=False)
+    return manner
 
 
 # --- the request
 
 
-def chat_body(request: ModelRequest, limit: str) -> dict[str, Any]:
-    """The body of the request; *limit* is the name of the output limit."""
+def chat_body(request: ModelRequest, manner: Manner) -> dict[str, Any]:
+    """The body of the request, in the manner of who is asked."""
     params = request.params
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": _messages(request.messages),
+        "messages": _messages(request.messages, manner),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
     optional = {
-        limit: params.max_tokens,
+        manner.limit: params.max_tokens,
         "temperature": params.temperature,
         "top_p": params.top_p,
         "presence_penalty": params.presence_penalty,
@@ -206,7 +271,7 @@ def _format(wanted: AnswerFormat) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": schema}
 
 
-def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+def _messages(messages: Iterable[Message], manner: Manner) -> list[dict[str, Any]]:
     """Ours as theirs. What tools have shown follows their results as the user's."""
     said: list[dict[str, Any]] = []
     shown: list[dict[str, Any]] = []
@@ -220,7 +285,7 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
         if shown and message.role != "tool":
             said.append({"role": "user", "content": shown})
             shown = []
-        said += _message(message)
+        said += _message(message, manner)
         for part in message.parts:
             if isinstance(part, ToolResult) and part.media:
                 words = f"What the tool call {part.id} has shown:"
@@ -230,14 +295,14 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
     return said
 
 
-def _message(message: Message) -> Iterable[dict[str, Any]]:
+def _message(message: Message, manner: Manner) -> Iterable[dict[str, Any]]:
     """One of ours as theirs: none if it says nothing, one per tool result."""
     for part in message.parts:
         if isinstance(part, ToolResult):
             yield {"role": "tool", "tool_call_id": part.id, "content": part.text}
     match message.role:
         case "assistant":
-            yield from _assistant(message)
+            yield from _assistant(message, manner)
         case "user":
             yield from _user(message)
         case "system" if message.text:
@@ -246,21 +311,47 @@ def _message(message: Message) -> Iterable[dict[str, Any]]:
             pass
 
 
-def _assistant(message: Message) -> Iterable[dict[str, Any]]:
-    calls = [
-        {
-            "id": part.id,
-            "type": "function",
-            "function": {"name": part.name, "arguments": part.arguments or "{}"},
-        }
-        for part in message.parts
-        if isinstance(part, ToolCall)
-    ]
+def _assistant(message: Message, manner: Manner) -> Iterable[dict[str, Any]]:
+    thought: list[Thinking] = []
+    calls: list[dict[str, Any]] = []
+    extra: dict[str, Any] = {}
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            calls.append({**_asked(part), **extra})
+            extra = {}
+        elif isinstance(part, Thinking) and _is_own(part, manner):
+            if part.field == _EXTRA:
+                extra = {_EXTRA: orjson.loads(part.redacted or "null")}
+            else:
+                thought.append(part)
     content = message.text
     if calls:
-        yield {"role": "assistant", "content": content or None, "tool_calls": calls}
+        said = {"role": "assistant", "content": content or None, "tool_calls": calls}
+        yield {**said, **_thought(thought)}
     elif content:
-        yield {"role": "assistant", "content": content}
+        yield {"role": "assistant", "content": content, **_thought(thought)}
+
+
+def _asked(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _is_own(part: Thinking, manner: Manner) -> bool:
+    """Whether it was thought by who is asked, and is to be sent back."""
+    return manner.returns and bool(part.field) and part.model == manner.author
+
+
+def _thought(parts: Sequence[Thinking]) -> dict[str, Any]:
+    """What the model has thought, in the field in which it came."""
+    details = [orjson.loads(part.redacted) for part in parts if part.redacted]
+    if details:
+        return {_DETAILS: [each for some in details for each in some]}
+    # One message has one such field; a server that changes it in the middle has two.
+    words: dict[str, str] = {}
+    for part in parts:
+        words[part.field] = words.get(part.field, "") + part.text
+    return words
 
 
 def _user(message: Message) -> Iterable[dict[str, Any]]:
@@ -299,9 +390,15 @@ def _shown(part: Media) -> dict[str, Any]:
 class ChatParser:
     """Chunks of one chat completion into our events; see the module. No I/O."""
 
-    def __init__(self, failures: Failures, request: ModelRequest) -> None:
+    def __init__(
+        self, failures: Failures, request: ModelRequest, *, returns: bool = True
+    ) -> None:
         self._failures = failures
         self._model = request.model
+        # What is not sent back now never is: it was not in the prompts that are billed.
+        self._returns = returns
+        self._details: list[dict[str, Any]] = []
+        self._detailed = 0
         # The transcript only grows, so its length makes an id that no other call has.
         self._turn = len(request.messages)
         self._stop: StopReason | None = None
@@ -372,23 +469,51 @@ class ChatParser:
             words = content if isinstance(content, str) else _texts(content)
             if words:
                 events.append(TextDelta(words))
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
-        if thought and isinstance(thought, str):
-            events.append(ThinkingDelta(thought))
+        events.extend(self._think(delta))
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
             self._stop = "refusal"
             events.append(TextDelta(refusal))
         calls = delta.get("tool_calls")
         if calls:
-            events.extend(map(self._call, objects(calls)))
+            for call in objects(calls):
+                events.extend(self._call(call))
         elif call := fields(delta.get("function_call")):
-            events.append(self._call({"index": 0, "function": call}))
+            events.extend(self._call({"index": 0, "function": call}))
         reason = text(choice.get("finish_reason"))
         if reason and self._stop is None:
             self._stop = _STOP_REASONS.get(reason, "stop")
 
-    def _call(self, piece: dict[str, Any]) -> ToolCallDelta:
+    def _think(self, delta: dict[str, Any]) -> Iterable[ThinkingDelta]:
+        field = next((name for name in _REASONING if delta.get(name)), "")
+        details = objects(delta.get(_DETAILS))
+        if details and self._returns:
+            self._detail(details)
+        if thought := text(delta.get(field)):
+            yield ThinkingDelta(thought, field=field if self._returns else "")
+        elif thought := _texts(details):
+            yield ThinkingDelta(thought)
+
+    def _detail(self, pieces: Sequence[dict[str, Any]]) -> None:
+        """Put the pieces of a stream together: texts grow, all else comes once."""
+        self._detailed += len(orjson.dumps(pieces))
+        if self._detailed > _MOST_DETAILS:
+            raise self._failures.garbled("reasoning without an end")
+        for piece in pieces:
+            last = self._details[-1] if self._details else {}
+            if not last or any(
+                last.get(name) != piece.get(name) for name in ("type", "index")
+            ):
+                self._details.append(dict(piece))
+                continue
+            for name, value in piece.items():
+                grows = name in _GROWING and isinstance(value, str)
+                if grows and isinstance(last.get(name), str):
+                    last[name] += value
+                elif value is not None:
+                    last[name] = value
+
+    def _call(self, piece: dict[str, Any]) -> Iterable[ProviderEvent]:
         function = fields(piece.get("function"))
         name, own = text(function.get("name")), text(piece.get("id"))
         place, fresh = self._place(piece.get("index"), own, named=bool(name))
@@ -398,9 +523,13 @@ class ChatParser:
         elif not isinstance(arguments, str):
             arguments = orjson.dumps(arguments).decode()
         if not fresh:
-            return ToolCallDelta(place, None, None, arguments)
+            yield ToolCallDelta(place, None, None, arguments)
+            return
+        if self._returns and (extra := piece.get(_EXTRA)):
+            given = orjson.dumps(extra).decode()
+            yield ThinkingDelta("", redacted=given, field=_EXTRA)
         own = own or f"call_{self._turn}_{place}"
-        return ToolCallDelta(place, own, name, arguments)
+        yield ToolCallDelta(place, own, name, arguments)
 
     def _place(self, index: object, own: str, *, named: bool) -> tuple[int, bool]:
         """Our index of the call, and whether this is its first piece.
@@ -427,7 +556,10 @@ class ChatParser:
         stop = self._stop or "stop"
         if self._calls and stop == "stop":
             stop = "tool_calls"
-        return (End(stop),)
+        if not self._details:
+            return (End(stop),)
+        details = orjson.dumps(self._details).decode()
+        return ThinkingDelta("", redacted=details, field=_DETAILS), End(stop)
 
 
 def _texts(content: object) -> str:

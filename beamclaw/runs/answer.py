@@ -34,9 +34,11 @@ class _Thoughts:
     pieces: list[str] = attrs.field(factory=list[str])
     signature: str | None = None
     redacted: str | None = None
+    field: str = ""
 
-    def part(self) -> Part:
-        return Thinking("".join(self.pieces), self.signature, self.redacted)
+    def part(self) -> Thinking:
+        text = "".join(self.pieces)
+        return Thinking(text, self.signature, self.redacted, self.field)
 
 
 @attrs.define
@@ -54,6 +56,7 @@ class Answer:
     """What there is of an answer: its parts in the order in which they began.
 
     Attributes:
+        model: Whose it is, ``provider/model``; thoughts are kept with it.
         usage: The provider's figures; None while it gave none.
         stop_reason: Why it ended; None while it did not.
         begun: The provider has said anything at all.
@@ -66,6 +69,7 @@ class Answer:
         vectors: In place of words, where those were asked for.
     """
 
+    model: str = ""
     usage: Usage | None = None
     stop_reason: StopReason | None = None
     begun: bool = False
@@ -123,11 +127,16 @@ class Answer:
             self._parts.append(last)
         return last
 
-    def _thoughts(self) -> _Thoughts:
+    def _thoughts(self, field: str) -> _Thoughts:
         """The block of reasoning that goes on; a signature has ended the one before."""
         last = self._parts[-1] if self._parts else None
-        if not isinstance(last, _Thoughts) or last.signature or last.redacted:
-            last = _Thoughts()
+        if (
+            not isinstance(last, _Thoughts)
+            or last.signature
+            or last.redacted
+            or last.field != field
+        ):
+            last = _Thoughts(field=field)
             self._parts.append(last)
         return last
 
@@ -135,9 +144,10 @@ class Answer:
         self.begun = True
         self._grow(event.text, event.redacted or "")
         if event.redacted is not None:
-            self._parts.append(_Thoughts(redacted=event.redacted))
+            block = _Thoughts(redacted=event.redacted, field=event.field)
+            self._parts.append(block)
             return
-        block = self._thoughts()
+        block = self._thoughts(event.field)
         if event.text:
             block.pieces.append(event.text)
         block.signature = event.signature
@@ -188,6 +198,8 @@ class Answer:
                     continue
                 made = attrs.evolve(made, id=own_id(made.id, used))
                 used.add(made.id)
+            elif isinstance(made, Thinking):
+                made = attrs.evolve(made, model=self.model)
             if not (isinstance(made, Text) and not made.text):
                 parts.append(made)
         return Message("assistant", tuple(parts))

@@ -246,7 +246,7 @@ class Asking:
     async def ask(self, step: Ask) -> None:
         """Make the call that was committed; draft what came of it."""
         record, provider = self.record, self.target[0]
-        answer = Answer()
+        answer = Answer("/".join(self.target))
         if not self.is_configured:
             words = (
                 f"the turn began with the provider {provider!r}, which is not "

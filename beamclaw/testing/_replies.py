@@ -78,11 +78,16 @@ FAULTS: dict[str, Fault] = {
 
 @frozen(kw_only=True)
 class Tool:
-    """A tool call in a reply; *arguments* is sent in the pieces given."""
+    """A tool call in a reply; *arguments* is sent in the pieces given.
+
+    *extra* (chat completions) comes with it as ``extra_content``, as Gemini's signatures
+    do.
+    """
 
     id: str
     name: str
     arguments: tuple[str, ...] = ("{}",)
+    extra: Mapping[str, Any] | None = None
 
 
 @frozen(kw_only=True)

@@ -17,7 +17,7 @@ import struct
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import orjson
 
@@ -73,6 +73,22 @@ _PARTS = {
 }
 _IMAGE = re.compile(r"https?://.|data:image/(png|jpeg|gif|webp);base64,.")
 _PDF = "data:application/pdf;base64,"
+# Which fields a message and its tool calls may have, and where reasoning may stand.
+_IN_MESSAGES = frozenset(
+    {"role", "content", "name", "refusal", "tool_calls", "tool_call_id"}
+    | {"id", "type", "function"}
+)
+_WITH_THINKING = _IN_MESSAGES | {
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "extra_content",
+}
+_SIGNED = {"signature": "signed"}
+_NO_SIGNATURE = (
+    "Function call is missing a thought_signature in functionCall parts. This is required "
+    "for tools to work correctly."
+)
 _RANGES = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -109,10 +125,32 @@ class FakeOpenAI(FakeProvider):
     A vector says which text it is of: its first number is how long that is. Quirks of compatible servers, for :attr:`Fault.quirks`: ``no_index`` and ``no_id``
     (tool calls), ``no_base64`` (vectors), ``whole_arguments``, ``object_arguments``, ``stop_with_tools``,
     ``usage_in_all``, ``not_streamed``, ``max_tokens_refused``.
+
+    Args:
+        thinking: What it does about reasoning that comes back. It is *taken*; or
+            *demanded*, as DeepSeek does: in each turn with tool calls, just as it was
+            given (and what came with the calls, as Gemini does); or *refused*, as every other field that is not OpenAI's.
+        field: Where reasoning stands: in ``reasoning_content``, ``reasoning`` or, as
+            OpenRouter has it, in ``reasoning_details`` and ``reasoning``.
+        options: Those of every fake provider.
     """
 
     path = "/v1/chat/completions"
     beside = frozenset({EMBEDDINGS})
+
+    def __init__(
+        self,
+        *,
+        thinking: Literal["taken", "demanded", "refused"] = "taken",
+        field: str = "reasoning_content",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.thinking = thinking
+        self.field = field
+        # What it has thought, by what it then said; and what came with its tool calls.
+        self._thought: dict[tuple[str, ...], object] = {}
+        self._extra: dict[str, object] = {}
 
     @property
     def base_url(self) -> str:
@@ -145,7 +183,67 @@ class FakeOpenAI(FakeProvider):
         yield from _check_settings(body)
         yield from _check_tools(body.get("tools"))
         yield from _check_messages(body.get("messages"))
+        yield from self._check_thinking(_objects(body.get("messages")))
         yield from self._check_window(request, body)
+
+    def _check_thinking(self, messages: list[Body]) -> Iterable[Refused]:
+        known = _IN_MESSAGES if self.thinking == "refused" else _WITH_THINKING
+        for n, message in enumerate(messages):
+            calls = _objects(message.get("tool_calls"))
+            names = {*message, *(name for call in calls for name in call)}
+            for name in sorted(names - known):
+                where = f"messages.{n}.{message.get('role')}.{name}"
+                yield _invalid(f"{where}: property '{where}' is unsupported")
+        if self.thinking == "demanded":
+            for turn in _turns(messages):
+                yield from self._check_turn(turn)
+            yield from self._check_extra(messages)
+
+    def _check_extra(self, messages: list[Body]) -> Iterable[Refused]:
+        """What came with a tool call has to be there again, too."""
+        for message in messages:
+            for call in _objects(message.get("tool_calls")):
+                extra = self._extra.get(str(call.get("id")))
+                if extra is not None and call.get("extra_content") != extra:
+                    yield _invalid(_NO_SIGNATURE)
+
+    def _check_turn(self, turn: list[Body]) -> Iterable[Refused]:
+        """What was thought in a turn with tools has to be there, just as it was given."""
+        if not any(message.get("tool_calls") for message in turn):
+            return
+        for message in turn:
+            given = message.get(self.field)
+            if message.get("role") == "assistant" and (
+                not given or self._thought.get(_said(message), given) != given
+            ):
+                yield _invalid(
+                    f"The `{self.field}` in the thinking mode must be passed back to "
+                    "the API."
+                )
+
+    def _remember(self, reply: Reply) -> None:
+        """What was answered, to know it again."""
+        calls = [{"id": tool.id} for tool in reply.tools]
+        said = _said({"content": "".join(reply.words), "tool_calls": calls})
+        if reply.thinking:
+            thought = "".join(reply.thinking)
+            detailed = self.field == "reasoning_details"
+            details = [_detail(thought), {**_detail(), **_SIGNED}]
+            self._thought[said] = _joined(details) if detailed else thought
+        for tool in reply.tools:
+            if tool.extra is not None:
+                self._extra[tool.id] = tool.extra
+
+    def _thinking(self, reply: Reply) -> Iterable[Body]:
+        if self.field != "reasoning_details":
+            return ({self.field: piece} for piece in reply.thinking)
+        deltas: list[Body] = [
+            {"reasoning": piece, "reasoning_details": [_detail(piece)]}
+            for piece in reply.thinking
+        ]
+        if deltas:
+            deltas.append({"reasoning_details": [{**_detail(), **_SIGNED}]})
+        return deltas
 
     def _check_window(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
         wanted = body.get("max_completion_tokens") or body.get("max_tokens") or 0
@@ -162,6 +260,7 @@ class FakeOpenAI(FakeProvider):
 
     def events(self, body: Body, reply: Reply, sent: int) -> Sequence[Event]:
         """The chunks of a streamed completion."""
+        self._remember(reply)
         fault = reply.fault or Fault()
         options = cast("Body", body.get("stream_options") or {})
         wants_usage = bool(options.get("include_usage"))
@@ -181,7 +280,7 @@ class FakeOpenAI(FakeProvider):
             )
 
         events = [(chunk({"role": "assistant", "content": ""}), 0)]
-        events += [(chunk({"reasoning_content": piece}), 1) for piece in reply.thinking]
+        events += [(chunk(delta), 1) for delta in self._thinking(reply)]
         events += [(chunk({"content": word}), 1) for word in reply.words]
         for delta in _tool_deltas(reply.tools, fault.quirks):
             events.append((chunk({"tool_calls": [delta]}), 1))
@@ -198,6 +297,7 @@ class FakeOpenAI(FakeProvider):
         """A completion in one piece, or the vectors."""
         if "input" in body:
             return _vectors(body, reply)
+        self._remember(reply)
         message: Body = {
             "role": "assistant",
             "content": "".join(reply.words) or None,
@@ -212,9 +312,12 @@ class FakeOpenAI(FakeProvider):
                         "name": tool.name,
                         "arguments": "".join(tool.arguments),
                     },
+                    **_extra(tool),
                 }
                 for tool in reply.tools
             ]
+        if reply.thinking:
+            message[self.field] = self._thought[_said(message)]
         choice = {
             "index": 0,
             "message": message,
@@ -260,6 +363,36 @@ class FakeOpenAI(FakeProvider):
     def refusal(self, status: int) -> tuple[str, str]:
         """Code and sentence as the platform has them."""
         return _REFUSALS.get(status, ("server_error", f"Error {status}."))
+
+
+def _objects(value: object) -> list[Body]:
+    given = cast("list[Any]", value) if isinstance(value, list) else []
+    return [each for each in given if isinstance(each, dict)]
+
+
+def _turns(messages: list[Body]) -> Iterable[list[Body]]:
+    """What was said from one message of the user to the next."""
+    turn: list[Body] = []
+    for message in messages:
+        if message.get("role") == "user":
+            yield turn
+            turn = []
+        turn.append(message)
+    yield turn
+
+
+def _said(message: Body) -> tuple[str, ...]:
+    ids = [str(call.get("id")) for call in _objects(message.get("tool_calls"))]
+    return str(message.get("content") or ""), *ids
+
+
+def _detail(text: str | None = None) -> Body:
+    detail = {"type": "reasoning.text", "format": "fake-v1", "index": 0}
+    return detail if text is None else {**detail, "text": text}
+
+
+def _joined(details: list[Body]) -> list[Body]:
+    return [{name: value for detail in details for name, value in detail.items()}]
 
 
 def _invalid(message: str, param: str | None = None) -> Refused:
@@ -482,6 +615,7 @@ def _tool_deltas(tools: Sequence[Tool], quirks: frozenset[str]) -> Iterable[Body
             "id": tool.id,
             "type": "function",
             "function": {"name": tool.name, "arguments": arguments},
+            **_extra(tool),
         }
         yield _without(delta, quirks)
         if whole:
@@ -489,6 +623,10 @@ def _tool_deltas(tools: Sequence[Tool], quirks: frozenset[str]) -> Iterable[Body
         for piece in tool.arguments:
             more: Body = {"index": index, "function": {"arguments": piece}}
             yield _without(more, quirks)
+
+
+def _extra(tool: Tool) -> Body:
+    return {} if tool.extra is None else {"extra_content": tool.extra}
 
 
 def _without(delta: Body, quirks: frozenset[str]) -> Body:

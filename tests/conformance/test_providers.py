@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from beamclaw.config.schema import ProviderConfig
-from beamclaw.contracts.messages import ModelParams, said
+from beamclaw.contracts.messages import Message, ModelParams, ToolResult, said
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
@@ -26,6 +26,7 @@ from beamclaw.contracts.providers import (
 )
 from beamclaw.contracts.secret import Secret
 from beamclaw.providers import connect
+from beamclaw.runs.answer import Answer
 from beamclaw.testing.fake_anthropic import fake_anthropic
 from beamclaw.testing.fake_openai import Fault, Reply, Tool, fake_openai
 from supervision.testing import wait_exit
@@ -587,3 +588,71 @@ async def test_the_key_is_in_no_error_log_traceback_or_repr(api, caplog):
     seen.write(caplog.text)
     for start in range(len(CANARY) - 7):
         assert CANARY[start : start + 8] not in seen.getvalue()
+
+
+# --- what was thought
+
+
+THOUGHT = ("Let me", " see.")
+ONE_CALL = Reply(
+    thinking=THOUGHT, tools=(Tool(id="t1", name="read", extra={"google": {"s": "x"}}),)
+)
+
+
+async def second(pair, target="openai/some-model"):
+    """The call behind a tool's result, of what *target* has said before."""
+    answer = Answer(target)
+    for event in await ask(pair.provider):
+        answer.take(event)
+    result = Message("tool", (ToolResult("t1", "one"),))
+    messages = (*REQUEST.messages, answer.message(), result)
+    return attrs.evolve(REQUEST, messages=messages)
+
+
+@pytest.mark.parametrize(
+    "field", ["reasoning_content", "reasoning", "reasoning_details"]
+)
+async def test_what_was_thought_goes_back_in_the_field_in_which_it_came(field):
+    options = {"thinking": "demanded", "field": field}
+    async with connected("openai", ONE_CALL, options) as pair:
+        await ask(pair.provider, await second(pair))
+        assert pair.fake.breaches == []
+        sent = pair.fake.requests[1].body["messages"][-2]
+        assert set(sent) == {"role", "content", "tool_calls", field}
+        assert sent["tool_calls"][0]["extra_content"] == {"google": {"s": "x"}}
+
+
+async def test_who_wants_back_what_it_has_thought_says_so_if_it_is_missing():
+    async with connected("openai", ONE_CALL, {"thinking": "demanded"}) as pair:
+        error, _ = await failure(pair.provider, await second(pair, "openai/another"))
+        assert error.kind == "invalid"
+        assert "must be passed back to the API" in error.message
+        assert len(pair.fake.requests) == 2
+
+
+async def test_who_refuses_what_it_has_thought_is_asked_without_from_then_on():
+    async with connected("openai", ONE_CALL, {"thinking": "refused"}) as pair:
+        request = await second(pair)
+        await ask(pair.provider, request)
+        await ask(pair.provider, request)
+        statuses = [entry.status for entry in pair.fake.requests]
+        assert statuses == [200, 400, 200, 200]
+        # From then on it is not kept for it either.
+        events = await ask(pair.provider, request)
+        assert {e.field for e in events if isinstance(e, ThinkingDelta)} == {""}
+
+
+async def test_who_is_said_to_refuse_it_is_never_sent_it():
+    async with connected(
+        "openai", ONE_CALL, {"thinking": "refused"}, return_thinking=False
+    ) as pair:
+        await ask(pair.provider, await second(pair))
+        assert pair.fake.breaches == []
+
+
+async def test_a_refusal_that_is_about_something_else_is_told_at_once():
+    async with connected("openai", ONE_CALL) as pair:
+        request = await second(pair)
+        pair.fake.fail(Fault(status=400, message="reasoning_effort: not supported"))
+        await failure(pair.provider, request)
+        assert len(pair.fake.requests) == 2

@@ -97,6 +97,12 @@ class ProviderConfig:
         "Headers to send along, for a proxy that wants them.", repr=hidden
     )
     models: Mapping[str, ModelInfo] = table("What is known of its models, by name.")
+    return_thinking: bool = key(
+        True,  # noqa: FBT003 -- the default
+        "api openai only: whether what a model has thought is sent back to it, in the\n"
+        "field in which it came. Several want it; one that refuses it is asked again\n"
+        "without.",
+    )
     script: Path | None = key(
         None, "api demo only: a file with what to answer, in place of its own."
     )

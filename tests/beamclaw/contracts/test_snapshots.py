@@ -109,7 +109,7 @@ RICH = [
     Fact(Compacted(first=1, last=1, summary="s", method="trim", before=9), "r", 23.0),
     Fact(Asked(attempt=3, provider="p", model="m"), "r", 24.0),
 ]
-MEANT = "7-db1a7cb46dd3996c"
+MEANT = "8-041888fee9785648"
 
 
 def test_who_changes_what_events_come_to_raises_the_number() -> None:

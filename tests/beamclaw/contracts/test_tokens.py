@@ -35,6 +35,7 @@ PAGE, MOST = tokens.PAGE_TOKENS, tokens.PAGE_TOKENS * tokens.MOST_PAGES
         (ToolCall("a", "f", "x" * 300), 100),
         (Thinking("x" * 300, "s" * 300), 200),
         (Thinking("", redacted="r" * 300), 100),
+        (Thinking("x" * 300, field="reasoning", model="p/m"), 100),
         (ToolResult("a", "x" * 300), 100),
         (ToolResult("a", "", media=(IMAGE, IMAGE)), 2 * tokens.IMAGE_TOKENS),
     ],

@@ -25,7 +25,7 @@ from beamclaw.contracts.providers import (
     UsageReport,
 )
 from beamclaw.providers.errors import Failures
-from beamclaw.providers.openai import ChatParser, chat_body
+from beamclaw.providers.openai import ChatParser, Manner, chat_body
 from beamclaw.providers.sse import ServerSentEvent
 
 FAILURES = Failures(
@@ -37,7 +37,7 @@ HI = ModelRequest(model="m", messages=(said("user", "hi"),))
 
 def body(*messages, **params):
     request = ModelRequest(model="m", messages=messages, params=ModelParams(**params))
-    return chat_body(request, "max_tokens")
+    return chat_body(request, Manner("max_tokens", "p/m"))
 
 
 def read(*chunks, finish=True):
@@ -103,6 +103,50 @@ def test_tool_calls_and_their_results():
         {"role": "tool", "tool_call_id": "c1", "content": "one"},
         {"role": "tool", "tool_call_id": "c2", "content": ""},
     ]
+
+
+CALL = ToolCall("c1", "read", "{}")
+
+
+def thought(text, field, model="p/m", redacted=None):
+    return Thinking(text, redacted=redacted, field=field, model=model)
+
+
+@pytest.mark.parametrize(
+    ("parts", "fields"),
+    [
+        ((thought("hm", "reasoning_content"), CALL), {"reasoning_content": "hm"}),
+        ((thought("hm", "reasoning"), Text("so")), {"reasoning": "hm"}),
+        (
+            (thought("a", "reasoning"), CALL, thought("b", "reasoning")),
+            {"reasoning": "ab"},
+        ),
+        (
+            (
+                thought("hm", "reasoning"),
+                thought("", "reasoning_details", redacted='[{"data":"x"}]'),
+                CALL,
+            ),
+            {"reasoning_details": [{"data": "x"}]},
+        ),
+        ((thought("hm", "reasoning_content", "p/another"), CALL), {}),
+        ((thought("hm", "reasoning_content", "another/m"), CALL), {}),
+        ((thought("hm", "reasoning_content", ""), CALL), {}),
+        ((Thinking("hm", "signed", model="p/m"), CALL), {}),
+    ],
+)
+def test_what_was_thought_is_told_who_thought_it(parts, fields):
+    (sent,) = body(Message("assistant", parts))["messages"]
+    rest = {"role", "content", "tool_calls"}
+    assert {key: value for key, value in sent.items() if key not in rest} == fields
+
+
+def test_what_came_with_a_tool_call_goes_back_with_it_and_with_no_other():
+    extra = thought("", "extra_content", redacted='{"g":1}')
+    parts = (ToolCall("c0", "read", "{}"), extra, CALL, ToolCall("c2", "read", "{}"))
+    (sent,) = body(Message("assistant", parts))["messages"]
+    got = [call.get("extra_content") for call in sent["tool_calls"]]
+    assert got == [None, {"g": 1}, None]
 
 
 def test_pictures():
@@ -334,7 +378,70 @@ def test_the_older_function_call():
 
 def test_reasoning():
     events = read(delta(reasoning_content="hm"), delta(reasoning="so"), delta("stop"))
-    assert events[:2] == [ThinkingDelta("hm"), ThinkingDelta("so")]
+    assert events[:2] == [
+        ThinkingDelta("hm", field="reasoning_content"),
+        ThinkingDelta("so", field="reasoning"),
+    ]
+
+
+def details(*pieces, **more):
+    return delta(reasoning_details=list(pieces), **more)
+
+
+def test_the_pieces_of_a_detail_become_one():
+    first = {"type": "reasoning.text", "index": 0, "text": "h", "signature": None}
+    secret = {"type": "reasoning.encrypted", "index": 1, "data": "x", "id": "a"}
+    events = read(
+        details(first, reasoning="h"),
+        details({"type": "reasoning.text", "index": 0, "text": "m"}, reasoning="m"),
+        details({"type": "reasoning.text", "index": 0, "signature": "s"}),
+        details(secret),
+        delta("stop", content="so"),
+    )
+    assert [event.text for event in events[:2]] == ["h", "m"]
+    *_, whole, end = events
+    assert orjson.loads(whole.redacted) == [
+        {**first, "text": "hm", "signature": "s"},
+        secret,
+    ]
+    assert (whole.field, end) == ("reasoning_details", End("stop"))
+
+
+def test_details_that_come_alone_are_seen_too():
+    events = read(details({"type": "reasoning.text", "text": "hm"}), delta("stop"))
+    assert events[0] == ThinkingDelta("hm")
+
+
+def test_details_that_never_end_are_refused():
+    piece = details({"type": "reasoning.encrypted", "data": "x" * 1_000_000})
+    with pytest.raises(ProviderError, match="without an end"):
+        read(*[piece] * 5)
+
+
+def test_what_comes_with_a_tool_call_comes_before_it():
+    named = {"function": function("f", "{}"), "id": "a"}
+    events = read(call(index=0, extra_content={"g": 1}, **named), delta("stop"))
+    assert events[:2] == [
+        ThinkingDelta("", redacted='{"g":1}', field="extra_content"),
+        ToolCallDelta(0, "a", "f", "{}"),
+    ]
+
+
+def test_what_is_not_sent_back_is_not_kept_for_it():
+    parser = ChatParser(FAILURES, HI, returns=False)
+    message = {
+        "reasoning": "hm",
+        "reasoning_details": [{"type": "reasoning.text", "text": "hm"}],
+        "tool_calls": [
+            {"id": "a", "function": {"name": "f"}, "extra_content": {"g": 1}}
+        ],
+    }
+    events = parser.whole(orjson.dumps({"choices": [{"message": message}]}))
+    assert list(events) == [
+        ThinkingDelta("hm"),
+        ToolCallDelta(0, "a", "f", ""),
+        End("tool_calls"),
+    ]
 
 
 def test_a_refusal_is_text_with_its_own_reason():

@@ -48,6 +48,19 @@ def call(index: int, id_: str | None, text: str = "", name: str = "f") -> ToolCa
             (Thinking("", redacted="x"), Thinking("a")),
         ),
         (
+            (
+                ThinkingDelta("a", field="reasoning"),
+                ThinkingDelta("b", field="reasoning"),
+                ThinkingDelta("c"),
+                ThinkingDelta("", redacted="[]", field="reasoning_details"),
+            ),
+            (
+                Thinking("ab", field="reasoning"),
+                Thinking("c"),
+                Thinking("", redacted="[]", field="reasoning_details"),
+            ),
+        ),
+        (
             (TextDelta("a"), ThinkingDelta("b"), TextDelta("c")),
             (Text("a"), Thinking("b"), Text("c")),
         ),
@@ -71,6 +84,12 @@ def test_pieces_become_a_message(
     events: tuple[ProviderEvent, ...], parts: tuple[Part, ...]
 ) -> None:
     assert answer(*events).message().parts == parts
+
+
+def test_what_was_thought_is_kept_with_who_thought_it():
+    said = Answer("p/m")
+    said.take(ThinkingDelta("a", field="reasoning"))
+    assert said.message().parts == (Thinking("a", field="reasoning", model="p/m"),)
 
 
 def test_every_call_gets_an_id_of_its_own():
