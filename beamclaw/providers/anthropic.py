@@ -1,11 +1,24 @@
 """The Anthropic Messages API, as client."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from typing import Any
 
+import attrs
 import orjson
 
+from beamclaw.config.schema import ThinkingForm
 from beamclaw.contracts.conversation import packed, role, unpack
 from beamclaw.contracts.messages import (
     AnswerFormat,
@@ -25,6 +38,7 @@ from beamclaw.contracts.messages import (
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
+    ProviderError,
     ProviderEvent,
     StopReason,
     TextDelta,
@@ -45,6 +59,7 @@ from beamclaw.providers._json import (
 from beamclaw.providers._wire import Wire, traced
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
+from beamclaw.values import frozen
 
 _STOP_REASONS: dict[object, StopReason] = {
     "end_turn": "stop",
@@ -57,8 +72,38 @@ _STOP_REASONS: dict[object, StopReason] = {
 }
 
 
+# What a model says that is not told to think by a budget, nor takes a temperature.
+_ONLY_ADAPTIVE = (
+    '"thinking.type.enabled" is not supported',
+    "is deprecated for this model",
+)
+# What a model says that does not know its own thoughts again, because something before
+# them is not as it was.
+_UNKNOWN_THOUGHTS = "Invalid `signature`"
+
+
+@frozen
+class Manner:
+    """What models differ in: how they are told to think, and what they take back.
+
+    *author* is who is asked, ``provider/model``: it is sent what it has thought itself,
+    unless it is known not to take that back (*returns*).
+    """
+
+    author: str = ""
+    form: ThinkingForm = "budget"
+    returns: bool = True
+
+
 class Anthropic:
     """A provider that speaks ``POST /v1/messages``.
+
+    A model of which nobody knows how it is told to think is told by a budget; if it
+    refuses that, it is asked again with an effort, now and from then on.
+
+    The newest models take back what they have thought only if nothing has changed before
+    it, neither the system's words nor the tools nor a message that was summed up since.
+    Where one has, they are asked again without any of it.
 
     Args:
         name: Its name in the configuration.
@@ -66,6 +111,7 @@ class Anthropic:
         failures: Its errors.
         max_output: The limit of output tokens per model, which this API insists on,
             where the request has none.
+        thinking: How a model is told to think; None: nobody knows.
     """
 
     def __init__(
@@ -75,11 +121,15 @@ class Anthropic:
         failures: Failures,
         *,
         max_output: Callable[[str], int],
+        thinking: Callable[[str], ThinkingForm | None],
     ) -> None:
         self._name = name
         self._wire = wire
         self._failures = failures
         self._max_output = max_output
+        self._thinking = thinking
+        # Models that were found not to be told as was thought.
+        self._adaptive: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Anthropic {self._name} at {self._failures.address}>"
@@ -93,8 +143,45 @@ class Anthropic:
         self, request: ModelRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         """See :class:`beamclaw.contracts.providers.Provider`."""
+        return self._stream(request)
+
+    @asynccontextmanager
+    async def _stream(
+        self, request: ModelRequest
+    ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
+        async with AsyncExitStack() as stack:
+            yield await self._enter(stack, request)
+
+    async def _enter(
+        self, stack: AsyncExitStack, request: ModelRequest
+    ) -> AsyncIterator[ProviderEvent]:
+        """Ask, and once more for each thing that is refused and can be said otherwise."""
+        model = request.model
+        form = self._thinking(model) or "budget"
+        if model in self._adaptive:
+            form = "adaptive"
+        manner = Manner(f"{self._name}/{model}", form)
+        tried = {manner}
+        while True:
+            try:
+                events = await stack.enter_async_context(self._ask(request, manner))
+            except ProviderError as error:
+                if error.kind != "invalid":
+                    raise
+                manner = _otherwise(manner, error.message)
+                if manner in tried:
+                    raise
+                tried.add(manner)
+            else:
+                if manner.form != form:
+                    self._adaptive.add(model)
+                return events
+
+    def _ask(
+        self, request: ModelRequest, manner: Manner
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         limit = request.params.max_tokens or self._max_output(request.model)
-        body = messages_body(request, limit)
+        body = messages_body(request, limit, manner)
         if not body["messages"]:
             raise self._failures.nothing_to_say()
         parser = MessagesParser(self._failures, request.model)
@@ -105,22 +192,36 @@ class Anthropic:
         await self._wire.aclose()
 
 
+def _otherwise(manner: Manner, refusal: str) -> Manner:
+    """How to ask after a *refusal*; as before, if that is about something else."""
+    if manner.form in _BY_TEMPERATURE and any(w in refusal for w in _ONLY_ADAPTIVE):
+        return attrs.evolve(manner, form="adaptive")
+    if _UNKNOWN_THOUGHTS in refusal:
+        return attrs.evolve(manner, returns=False)
+    return manner
+
+
 # --- the request
 
 
-def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
-    """The body of the request.
+def messages_body(request: ModelRequest, limit: int, manner: Manner) -> dict[str, Any]:
+    """The body of the request, in the manner of who is asked.
 
     All system messages together become ``system``. Neighbours of one role are merged.
     Messages of the assistant before the first of the user are left out, since the API
     refuses a conversation that does not begin with the user. Penalties and seed do not
     exist here and are left out too; so are temperature, top_p and top_k where the model
-    thinks, which it does not where it has to ask for a certain tool.
+    thinks, which it is not told to where it has to ask for a certain tool, and for
+    newer models always.
     """
-    params = request.params
-    conversation = _conversation(request.messages)
-    level = params.thinking if params.choice is None else "off"
-    thinking = _thinking(level, limit, conversation)
+    params, form = request.params, manner.form
+    conversation = _conversation(request.messages, manner)
+    level = params.thinking if params.choice is None else None
+    if form == "budget":
+        thinking = _budget(level, limit, conversation)
+    else:
+        thinking = _adaptive(level, form)
+    sampled = thinking is None and form in _BY_TEMPERATURE
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
@@ -130,19 +231,21 @@ def messages_body(request: ModelRequest, limit: int) -> dict[str, Any]:
     optional = {
         "system": _system(request.messages),
         "thinking": thinking,
-        "temperature": params.temperature if thinking is None else None,
-        "top_p": params.top_p if thinking is None else None,
-        "top_k": params.top_k if thinking is None else None,
+        "temperature": params.temperature if sampled else None,
+        "top_p": params.top_p if sampled else None,
+        "top_k": params.top_k if sampled else None,
         # One of white space only is refused.
         "stop_sequences": [stop for stop in params.stop if stop.strip()] or None,
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _choice(params) if request.tools else None,
-        "output_config": _output(params.format),
+        "output_config": _output(params.format, _effort(level, form)),
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
 
 
+# Those forms whose models take a temperature while they do not think.
+_BY_TEMPERATURE: frozenset[ThinkingForm] = frozenset({"budget", "either"})
 # Tokens to think; of a call's output at least as many are left for the answer.
 _BUDGETS: Mapping[ThinkingLevel, int] = {
     "minimal": 1_024,
@@ -154,7 +257,7 @@ _BUDGETS: Mapping[ThinkingLevel, int] = {
 _LEAST = 1_024
 
 
-def _thinking(
+def _budget(
     level: ThinkingLevel | None, limit: int, conversation: list[dict[str, Any]]
 ) -> dict[str, Any] | None:
     """What is said about thinking; nothing where it cannot be.
@@ -170,6 +273,27 @@ def _thinking(
     if "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking"):
         return None
     return {"type": "enabled", "budget_tokens": budget}
+
+
+def _adaptive(level: ThinkingLevel | None, form: ThinkingForm) -> dict[str, Any] | None:
+    """The same for models that find out themselves how long they think."""
+    if level is None:
+        return None
+    if level == "off":
+        # To say so is refused by those that always think.
+        return {"type": "disabled"} if form == "default" else None
+    # Newer models show nothing of it unless they are told to.
+    return {"type": "adaptive", "display": "summarized"}
+
+
+def _effort(level: ThinkingLevel | None, form: ThinkingForm) -> str | None:
+    if level is None or form == "budget":
+        return None
+    if level == "off":
+        return "low" if form == "always" else None
+    if level == "xhigh" and form == "either":
+        return "max"  # what they have in its place
+    return "low" if level == "minimal" else level
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -194,11 +318,15 @@ def _choice(params: ModelParams) -> dict[str, Any] | None:
     return {**chosen, "disable_parallel_tool_use": True}
 
 
-def _output(wanted: AnswerFormat | None) -> dict[str, Any] | None:
-    """What form the answer has to have: by a schema, other forms are not known here."""
-    if wanted is None or wanted.schema is None:
-        return None
-    return {"format": {"type": "json_schema", "schema": wanted.schema}}
+def _output(wanted: AnswerFormat | None, effort: str | None) -> dict[str, Any] | None:
+    """What form the answer has to have: by a schema, other forms are not known here.
+
+    And how much *effort* it is worth.
+    """
+    output: dict[str, Any] = {} if effort is None else {"effort": effort}
+    if wanted is not None and wanted.schema is not None:
+        output["format"] = {"type": "json_schema", "schema": wanted.schema}
+    return output or None
 
 
 def _system(messages: Sequence[Message]) -> str | None:
@@ -206,7 +334,7 @@ def _system(messages: Sequence[Message]) -> str | None:
     return "\n\n".join(text for text in texts if text.strip()) or None
 
 
-def _conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def _conversation(messages: Sequence[Message], manner: Manner) -> list[dict[str, Any]]:
     merged: list[dict[str, Any]] = []
     for item in packed(messages):
         speaker = role(item)
@@ -222,6 +350,7 @@ def _conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
                 block
                 for part in item.parts
                 if not (side == "assistant" and isinstance(part, Image | File))
+                and not (isinstance(part, Thinking) and not _is_own(part, manner))
                 and (block := _block(part))
             ]
         # What was only thought, up to a limit say, may not be the end of a message.
@@ -242,6 +371,14 @@ def _conversation(messages: Sequence[Message]) -> list[dict[str, Any]]:
     if merged and merged[-1]["role"] == "assistant":
         _trim(merged)
     return merged
+
+
+def _is_own(part: Thinking, manner: Manner) -> bool:
+    """Whether it is sent back: another model could make nothing of it.
+
+    What was written before anybody noted who thought it may be anybody's.
+    """
+    return manner.returns and part.model in ("", manner.author) and not part.field
 
 
 def _is_blank(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What is known of models: a table from public documentation, made in August 2026.
+"""What is known of models: a table from public documentation, made in November 2026.
 
 The configuration goes before it (``providers.<name>.models``), and a model that is in
 neither works, with cautious defaults. Models whose figures were not certain on the date
@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from beamclaw.config.schema import ModelInfo
+from beamclaw.config.schema import ModelInfo, ThinkingForm
 from beamclaw.contracts.budgets import Price
 
 WINDOW: Final = 128_000
@@ -23,6 +23,34 @@ MAX_OUTPUT: Final = 4096
 # A name also covers its dated forms: -20250929 or -2025-09-29 behind it.
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
 
+_Row = tuple[str, int, int, float, float, float, ThinkingForm | None]
+_ROWS: Final[tuple[_Row, ...]] = (
+    ("gpt-4.1", 1_047_576, 32_768, 2.0, 8.0, 0.5, None),
+    ("gpt-4.1-mini", 1_047_576, 32_768, 0.4, 1.6, 0.1, None),
+    ("gpt-4.1-nano", 1_047_576, 32_768, 0.1, 0.4, 0.025, None),
+    ("gpt-4o", 128_000, 16_384, 2.5, 10.0, 1.25, None),
+    ("gpt-4o-mini", 128_000, 16_384, 0.15, 0.6, 0.075, None),
+    ("gpt-5", 400_000, 128_000, 1.25, 10.0, 0.125, None),
+    ("gpt-5-mini", 400_000, 128_000, 0.25, 2.0, 0.025, None),
+    ("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, 0.005, None),
+    ("gpt-5.1", 400_000, 128_000, 1.25, 10.0, 0.125, None),
+    ("gpt-5.2", 400_000, 128_000, 1.75, 14.0, 0.175, None),
+    ("claude-opus-4-1", 200_000, 32_000, 15.0, 75.0, 1.5, "budget"),
+    ("claude-opus-4-5", 200_000, 64_000, 5.0, 25.0, 0.5, "budget"),
+    ("claude-opus-4-6", 1_000_000, 128_000, 5.0, 25.0, 0.5, "either"),
+    ("claude-opus-4-7", 1_000_000, 128_000, 5.0, 25.0, 0.5, "adaptive"),
+    ("claude-opus-4-8", 1_000_000, 128_000, 5.0, 25.0, 0.5, "adaptive"),
+    ("claude-opus-5", 1_000_000, 128_000, 5.0, 25.0, 0.5, "default"),
+    ("claude-opus-5-5", 1_000_000, 128_000, 4.0, 20.0, 0.2, "always"),
+    ("claude-sonnet-4-5", 200_000, 64_000, 3.0, 15.0, 0.3, "budget"),
+    ("claude-sonnet-4-6", 1_000_000, 128_000, 3.0, 15.0, 0.3, "either"),
+    ("claude-sonnet-5", 1_000_000, 128_000, 2.0, 10.0, 0.2, "default"),
+    # It can only be told not to think ahead of its tools, in a way of its own.
+    ("claude-sonnet-5-5", 1_000_000, 128_000, 2.0, 10.0, 0.2, "always"),
+    ("claude-haiku-4-5", 200_000, 64_000, 1.0, 5.0, 0.1, "budget"),
+    ("claude-fable-5", 1_000_000, 128_000, 10.0, 50.0, 1.0, "always"),
+)
+
 MODELS: Final[Mapping[str, ModelInfo]] = {
     name: ModelInfo(
         context_window=window,
@@ -30,25 +58,12 @@ MODELS: Final[Mapping[str, ModelInfo]] = {
         input_price=reads,
         output_price=writes,
         cached_price=cached,
+        thinking=thinking,
     )
-    for name, window, output, reads, writes, cached in (
-        ("gpt-4.1", 1_047_576, 32_768, 2.0, 8.0, 0.5),
-        ("gpt-4.1-mini", 1_047_576, 32_768, 0.4, 1.6, 0.1),
-        ("gpt-4.1-nano", 1_047_576, 32_768, 0.1, 0.4, 0.025),
-        ("gpt-4o", 128_000, 16_384, 2.5, 10.0, 1.25),
-        ("gpt-4o-mini", 128_000, 16_384, 0.15, 0.6, 0.075),
-        ("gpt-5", 400_000, 128_000, 1.25, 10.0, 0.125),
-        ("gpt-5-mini", 400_000, 128_000, 0.25, 2.0, 0.025),
-        ("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, 0.005),
-        ("gpt-5.1", 400_000, 128_000, 1.25, 10.0, 0.125),
-        ("gpt-5.2", 400_000, 128_000, 1.75, 14.0, 0.175),
-        ("claude-opus-4-1", 200_000, 32_000, 15.0, 75.0, 1.5),
-        ("claude-opus-4-5", 200_000, 64_000, 5.0, 25.0, 0.5),
-        ("claude-sonnet-4-5", 200_000, 64_000, 3.0, 15.0, 0.3),
-        ("claude-haiku-4-5", 200_000, 64_000, 1.0, 5.0, 0.1),
-    )
+    for name, window, output, reads, writes, cached, thinking in _ROWS
 }
-"""Tokens that a model reads and writes at most, and dollars for a million of them."""
+"""Tokens that a model reads and writes at most, and dollars for a million of them; and
+how it is told to think."""
 
 
 def known(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
@@ -81,3 +96,8 @@ def max_output(model: str, configured: Mapping[str, ModelInfo]) -> int:
 def window(model: str, configured: Mapping[str, ModelInfo]) -> int:
     """Tokens that *model* reads and writes at most."""
     return known(model, configured).context_window or WINDOW
+
+
+def thinking(model: str, configured: Mapping[str, ModelInfo]) -> ThinkingForm | None:
+    """How *model* is told to think; None: nobody knows."""
+    return known(model, configured).thinking

@@ -13,7 +13,7 @@ from beamclaw.config.schema import Config, ProviderConfig
 from beamclaw.contracts.providers import Provider
 from beamclaw.contracts.secret import Secret
 from beamclaw.contracts.tracing import Peer
-from beamclaw.providers.catalogue import max_output
+from beamclaw.providers.catalogue import max_output, thinking
 from beamclaw.providers.demo import Demo
 from beamclaw.providers.errors import Failures, show_url
 from beamclaw.providers.plugins import Plugins
@@ -117,7 +117,8 @@ def _anthropic(name: str, config: ProviderConfig) -> Provider:
     failures = _failures(name, config, base)
     wire = _wire(config, failures, f"{base}{_MESSAGES}", _proof_anthropic(config))
     limit = partial(max_output, configured=config.models)
-    return Anthropic(name, wire, failures, max_output=limit)
+    form = partial(thinking, configured=config.models)
+    return Anthropic(name, wire, failures, max_output=limit, thinking=form)
 
 
 def _wire(

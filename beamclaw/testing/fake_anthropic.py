@@ -52,6 +52,35 @@ _KNOWN = frozenset(
 _TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _TOOL_ID = re.compile(r"^[a-zA-Z0-9_-]+$")
 _LEAST_THINKING = 1024
+_SIGNATURE = "signed"
+_BOUND = (
+    "messages.{}.content.0: Invalid `signature` in `thinking` block. The block is bound to a "
+    "different conversation. Remove the block, or set "
+    '`thinking.block_binding.prefix_mismatch_behavior` to "drop_block".'
+)
+# How models are told to think, by their names; the first that fits.
+_THINKS = tuple(
+    (kind, re.compile(names))
+    for kind, names in (
+        ("always", r"claude-((opus|sonnet)-5-5|fable-)"),
+        ("default", r"claude-(opus|sonnet)-[5-9]"),
+        ("adaptive", r"claude-opus-4-[78]"),
+        ("either", r"claude-(opus|sonnet)-4-6"),
+        ("budget", r"claude-(opus|sonnet|haiku)-4"),
+    )
+)
+_REFUSED_WAYS = {
+    "always": frozenset({"enabled", "disabled"}),
+    "default": frozenset({"enabled"}),
+    "adaptive": frozenset({"enabled"}),
+    "budget": frozenset({"adaptive"}),
+}
+_EFFORTS = {
+    "any": frozenset({"low", "medium", "high", "xhigh", "max"}),
+    "either": frozenset({"low", "medium", "high", "max"}),
+    "budget": frozenset[str](),
+}
+_WITHOUT_SAMPLING = frozenset({"always", "default", "adaptive"})
 # Which blocks a message of each role may have.
 _BLOCKS = {
     "user": frozenset({"text", "image", "document", "tool_result"}),
@@ -75,9 +104,23 @@ _REFUSALS = {
 
 
 class FakeAnthropic(FakeProvider):
-    """A fake of Anthropic's Messages API."""
+    """A fake of Anthropic's Messages API.
+
+    What a model accepts goes by its name, as it does there: how it is told to think, and
+    whether it takes a temperature. A name that is none of theirs accepts everything.
+
+    Args:
+        bound: Whether thoughts are taken back only behind what they were thought about.
+        options: Those of every fake provider.
+    """
 
     path = "/v1/messages"
+
+    def __init__(self, *, bound: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.bound = bound
+        # What was said before each thought, by the thought's signature.
+        self._before: dict[str, bytes] = {}
 
     @property
     def base_url(self) -> str:
@@ -104,8 +147,20 @@ class FakeAnthropic(FakeProvider):
         elif self.models is not None and model not in self.models:
             yield Refused(404, "not_found_error", f"model: {model}")
         yield from _check_settings(body)
+        yield from _check_manner(body)
         yield from _check_messages(body)
+        if self.bound:
+            yield from self._check_bonds(body)
         yield from self._check_window(request, body)
+
+    def _check_bonds(self, body: Body) -> Iterable[Refused]:
+        messages = cast("list[Body]", body.get("messages") or [])
+        for n, message in enumerate(messages):
+            content = message.get("content")
+            for block in cast("list[Body]", content if type(content) is list else []):
+                before = self._before.get(str(block.get("signature")))
+                if before not in (None, _prefix(body, n)):
+                    yield _invalid(_BOUND.format(n))
 
     def _check_window(self, request: HTTPRequest, body: Body) -> Iterable[Refused]:
         asked = len(request.body) // 4
@@ -117,6 +172,10 @@ class FakeAnthropic(FakeProvider):
     def events(self, body: Body, reply: Reply, sent: int) -> Sequence[Event]:
         """The events of a streamed message."""
         fault = reply.fault or Fault()
+        if reply.thinking:
+            messages = cast("list[Body]", body.get("messages") or [])
+            signature = reply.signature or _SIGNATURE
+            self._before[signature] = _prefix(body, len(messages))
         read, written = counted(reply, sent)
         start = _message(body, [], None, _usage(reply, read, 1))
         events = [(_event("message_start", message=start), 0)]
@@ -190,6 +249,49 @@ def _invalid(message: str) -> Refused:
     return Refused(400, "invalid_request_error", message)
 
 
+def _prefix(body: Body, upto: int) -> bytes:
+    """What stands before message number *upto*."""
+    messages = cast("list[Body]", body.get("messages") or [])
+    return orjson.dumps([body.get("system"), body.get("tools"), messages[:upto]])
+
+
+def _kind(body: Body) -> str:
+    """How the model is told to think."""
+    model = str(body.get("model"))
+    return next((kind for kind, names in _THINKS if names.match(model)), "any")
+
+
+def _check_manner(body: Body) -> Iterable[Refused]:
+    """What a model of this name accepts of thinking, effort and temperature."""
+    kind = _kind(body)
+    thinking = cast("Body", body.get("thinking") or {})
+    way = thinking.get("type")
+    refused = _REFUSED_WAYS.get(kind, frozenset())
+    if way in refused and kind == "budget":
+        yield _invalid("adaptive thinking is not supported on this model")
+    elif way in refused:
+        yield _invalid(
+            f'"thinking.type.{way}" is not supported for this model. Use '
+            '"thinking.type.adaptive" and "output_config.effort" to control thinking '
+            "behavior."
+        )
+    if way == "adaptive" and "budget_tokens" in thinking:
+        yield _invalid(
+            "thinking.adaptive.budget_tokens: Extra inputs are not permitted"
+        )
+    effort = cast("Body", body.get("output_config") or {}).get("effort")
+    if effort is not None and effort not in _EFFORTS.get(kind, _EFFORTS["any"]):
+        yield _invalid(f"output_config.effort: {effort!r} is not supported")
+    sampling = [n for n in ("temperature", "top_p", "top_k") if body.get(n) is not None]
+    if kind in _WITHOUT_SAMPLING:
+        yield from (_invalid(f"`{n}` is deprecated for this model.") for n in sampling)
+    elif way in ("enabled", "adaptive"):
+        yield from (_invalid(f"`{n}` may not be set with thinking") for n in sampling)
+    choice = cast("Body", body.get("tool_choice") or {}).get("type")
+    if kind == "always" and choice in ("any", "tool"):
+        yield _invalid("tool_choice: forced tool use is not supported for this model")
+
+
 def _check_settings(body: Body) -> Iterable[Refused]:
     limit = body.get("max_tokens")
     if not isinstance(limit, int):
@@ -256,7 +358,7 @@ def _check_messages(body: Body) -> Iterable[Refused]:
         yield _invalid(
             "messages: final assistant content cannot end with trailing whitespace"
         )
-    if cast("Body", body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
+    if cast("Body", body.get("thinking") or {}).get("type") == "enabled":
         yield from _check_thinking(turns)
 
 
@@ -417,7 +519,7 @@ def _thinking(index: int, reply: Reply) -> Sequence[Event]:
         (_delta(index, type="thinking_delta", thinking=piece), 1)
         for piece in reply.thinking
     ]
-    signature = reply.signature or "signed"
+    signature = reply.signature or _SIGNATURE
     events.append((_delta(index, type="signature_delta", signature=signature), 0))
     events.append((_event("content_block_stop", index=index), 0))
     return events

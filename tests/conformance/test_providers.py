@@ -13,7 +13,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import supervision
-from beamclaw.config.schema import ProviderConfig
+from beamclaw.config.schema import ModelInfo, ProviderConfig
 from beamclaw.contracts.messages import Message, ModelParams, ToolResult, said
 from beamclaw.contracts.providers import (
     End,
@@ -26,6 +26,7 @@ from beamclaw.contracts.providers import (
 )
 from beamclaw.contracts.secret import Secret
 from beamclaw.providers import connect
+from beamclaw.providers.catalogue import MODELS
 from beamclaw.runs.answer import Answer
 from beamclaw.testing.fake_anthropic import fake_anthropic
 from beamclaw.testing.fake_openai import Fault, Reply, Tool, fake_openai
@@ -656,3 +657,61 @@ async def test_a_refusal_that_is_about_something_else_is_told_at_once():
         pair.fake.fail(Fault(status=400, message="reasoning_effort: not supported"))
         await failure(pair.provider, request)
         assert len(pair.fake.requests) == 2
+
+
+# Every model of Anthropic's that is known, and some that nobody knows yet.
+CLAUDES = [
+    *(name for name in MODELS if name.startswith("claude-")),
+    "claude-opus-9",
+    "claude-opus-4-7-preview",
+    "some-model",
+]
+
+
+@pytest.mark.parametrize("model", CLAUDES)
+@pytest.mark.parametrize("level", [None, "off", "minimal", "high", "xhigh"])
+async def test_every_model_is_told_to_think_in_a_way_that_it_takes(model, level):
+    params = ModelParams(max_tokens=4_000, thinking=level, temperature=0.5, top_k=3)
+    request = attrs.evolve(REQUEST, model=model, params=params)
+    async with connected("anthropic", Reply(text="so")) as pair:
+        await ask(pair.provider, request)
+        await ask(pair.provider, request)
+        refused = [n for n, e in enumerate(pair.fake.requests) if e.status != 200]
+        assert refused in (([],) if model in MODELS else ([], [0]))
+
+
+async def test_what_is_found_out_of_one_model_is_thought_of_no_other():
+    params = ModelParams(max_tokens=4_000, thinking="high")
+    newer = attrs.evolve(REQUEST, model="claude-opus-9", params=params)
+    older = attrs.evolve(newer, model="claude-sonnet-4-5")
+    async with connected("anthropic", Reply(text="so")) as pair:
+        for request in (newer, older, newer):
+            await ask(pair.provider, request)
+        ways = [entry.body["thinking"]["type"] for entry in pair.fake.ledger[1:]]
+        assert ways == ["adaptive", "enabled", "adaptive"]
+
+
+async def test_the_configuration_goes_before_what_is_known_of_a_model():
+    params = ModelParams(max_tokens=4_000, thinking="high")
+    request = attrs.evolve(REQUEST, model="some-model", params=params)
+    models = {"some-model": ModelInfo(thinking="adaptive")}
+    async with connected("anthropic", Reply(text="so"), models=models) as pair:
+        await ask(pair.provider, request)
+        (entry,) = pair.fake.requests
+        assert entry.body["thinking"]["type"] == "adaptive"
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-4-5"])
+async def test_a_model_that_does_not_know_its_thoughts_again_is_asked_without(model):
+    params = ModelParams(max_tokens=4_000, thinking="high")
+    request = attrs.evolve(REQUEST, model=model, params=params)
+    reply = attrs.evolve(ONE_CALL, signature="s1")
+    async with connected("anthropic", reply, {"bound": True}) as pair:
+        answer = Answer(f"anthropic/{model}")
+        for event in await ask(pair.provider, request):
+            answer.take(event)
+        result = Message("tool", (ToolResult("t1", "one"),))
+        behind = (answer.message(), result)
+        for before in (REQUEST.messages, (said("user", "the sum of it"),)):
+            await ask(pair.provider, attrs.evolve(request, messages=(*before, *behind)))
+        assert [entry.status for entry in pair.fake.requests] == [200, 200, 400, 200]

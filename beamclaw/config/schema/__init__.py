@@ -54,7 +54,12 @@ from beamclaw.config.schema.node import (
     ShutdownConfig,
 )
 from beamclaw.config.schema.own import over, own_of
-from beamclaw.config.schema.providers import Keys, ModelInfo, ProviderConfig
+from beamclaw.config.schema.providers import (
+    Keys,
+    ModelInfo,
+    ProviderConfig,
+    ThinkingForm,
+)
 from beamclaw.config.schema.sessions import ResetConfig, RetentionConfig, SessionsConfig
 from beamclaw.config.schema.skills import (
     SkillEntryConfig,
@@ -138,6 +143,7 @@ __all__ = [
     "SubagentLimitsConfig",
     "TelemetryConfig",
     "Temperature",
+    "ThinkingForm",
     "ToolPolicy",
     "ToolsConfig",
     "TurnLimitsConfig",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -10,6 +11,7 @@ from beamclaw.config.schema.fields import Count, Seconds, Wait, hidden, key, tab
 from beamclaw.contracts.secret import Secret
 from beamclaw.values import frozen
 
+ThinkingForm = Literal["budget", "either", "adaptive", "default", "always"]
 Keys = Secret | tuple[Secret, ...] | None
 
 
@@ -23,6 +25,13 @@ class ModelInfo:
     output_price: Wait | None = key(None, "Dollars for a million tokens it writes.")
     cached_price: Wait | None = key(
         None, "Dollars for a million tokens that it had read before."
+    )
+    thinking: ThinkingForm | None = key(
+        None,
+        "How it is told to think (api anthropic): budget, by a number of tokens;\n"
+        "adaptive, by an effort, and it takes no temperature; either; default, as\n"
+        "adaptive, but it thinks unless it is told not to; always, it cannot be told.\n"
+        "Without one, by a budget until it refuses that.",
     )
 
 

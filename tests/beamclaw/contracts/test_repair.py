@@ -23,8 +23,7 @@ from beamclaw.contracts.open_turn import Call, OpenTurn
 from beamclaw.contracts.providers import ModelRequest
 from beamclaw.contracts.repair import LOST, _Mending, is_whole, repaired
 from beamclaw.contracts.transcript import Fact, Transcript, evolve
-from beamclaw.providers.anthropic import messages_body
-from beamclaw.providers.openai import Manner, chat_body
+from beamclaw.providers import anthropic, openai
 from beamclaw.testing._http import HTTPRequest
 from beamclaw.testing.fake_anthropic import FakeAnthropic
 from beamclaw.testing.fake_openai import FakeOpenAI
@@ -214,13 +213,13 @@ JSON = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
 
 def refused(request: ModelRequest) -> list[object]:
     """What the strict fakes have against it."""
-    openai = chat_body(request, Manner("max_tokens", "p/m"))
-    anthropic = messages_body(request, 1_000)
+    chat = openai.chat_body(request, openai.Manner("max_tokens", "p/m"))
+    brief = anthropic.messages_body(request, 1_000, anthropic.Manner())
     thinks = attrs.evolve(request, params=ModelParams(thinking="high"))
-    thinking = messages_body(thinks, 9_000)
+    thinking = anthropic.messages_body(thinks, 9_000, anthropic.Manner())
     bodies = [
-        (FakeOpenAI(), openai),
-        (FakeAnthropic(), anthropic),
+        (FakeOpenAI(), chat),
+        (FakeAnthropic(), brief),
         (FakeAnthropic(), thinking),
     ]
     return [

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from beamclaw.contracts.messages import (
+    AnswerFormat,
     File,
     Image,
     Message,
@@ -11,6 +12,7 @@ from beamclaw.contracts.messages import (
     Text,
     Thinking,
     ToolCall,
+    ToolChoice,
     ToolResult,
     Usage,
     said,
@@ -24,7 +26,7 @@ from beamclaw.contracts.providers import (
     ToolCallDelta,
     UsageReport,
 )
-from beamclaw.providers.anthropic import MessagesParser, messages_body
+from beamclaw.providers.anthropic import Manner, MessagesParser, messages_body
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
 
@@ -34,9 +36,12 @@ FAILURES = Failures(
 )  # fmt: skip
 
 
+ADAPTIVE = ("either", "adaptive", "default", "always")
+
+
 def body(*messages, **params):
     request = ModelRequest(model="m", messages=messages, params=ModelParams(**params))
-    return messages_body(request, 99)
+    return messages_body(request, 99, Manner())
 
 
 def text(words):
@@ -242,13 +247,13 @@ def test_settings_that_exist_here():
     assert "seed" not in sent
 
 
-def thinking(level, limit, *messages, **params):
+def thinking(level, limit, *messages, form="budget", **params):
     request = ModelRequest(
         model="m",
         messages=messages or (said("user", "hi"),),
         params=ModelParams(thinking=level, **params),
     )
-    return messages_body(request, limit)
+    return messages_body(request, limit, Manner("p/m", form))
 
 
 @pytest.mark.parametrize(
@@ -285,6 +290,72 @@ def test_in_the_middle_of_tool_calls_it_thinks_only_if_it_did_before(thought):
         Message("tool", (ToolResult("c1", "one"),)),
     )
     assert ("thinking" in sent) == thought
+
+
+@pytest.mark.parametrize(
+    ("form", "level", "told", "effort"),
+    [
+        *((form, None, None, None) for form in ADAPTIVE),
+        *((form, "minimal", "adaptive", "low") for form in ADAPTIVE),
+        *((form, "high", "adaptive", "high") for form in ADAPTIVE),
+        ("either", "xhigh", "adaptive", "max"),
+        ("adaptive", "xhigh", "adaptive", "xhigh"),
+        ("either", "off", None, None),
+        ("adaptive", "off", None, None),
+        ("default", "off", "disabled", None),
+        ("always", "off", None, "low"),
+    ],
+)
+def test_newer_models_are_told_by_an_effort(form, level, told, effort):
+    # However little is left for the answer.
+    sent = thinking(level, 100, form=form)
+    assert sent.get("thinking", {}).get("type") == told
+    assert sent.get("output_config") == (effort and {"effort": effort})
+
+
+@pytest.mark.parametrize(
+    ("form", "level", "kept"),
+    [
+        ("budget", None, True),
+        ("budget", "low", False),
+        ("either", "off", True),
+        ("either", "low", False),
+        ("adaptive", None, False),
+        ("default", "off", False),
+        ("always", None, False),
+    ],
+)
+def test_who_thinks_takes_no_temperature_and_the_newest_never_do(form, level, kept):
+    sent = thinking(level, 50_000, form=form, temperature=0.5, top_p=0.5, top_k=5)
+    assert len({"temperature", "top_p", "top_k"} & sent.keys()) == (3 if kept else 0)
+
+
+@pytest.mark.parametrize("form", ADAPTIVE)
+def test_who_has_to_ask_for_a_tool_is_not_told_to_think(form):
+    sent = thinking("high", 50_000, form=form, choice=ToolChoice())
+    assert not {"thinking", "output_config"} & sent.keys()
+
+
+def test_the_effort_stands_beside_the_form_of_the_answer():
+    wanted = AnswerFormat(schema={"type": "object"})
+    sent = thinking("low", 50_000, form="adaptive", format=wanted)
+    assert sent["output_config"].keys() == {"effort", "format"}
+
+
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        (Thinking("hm", "s", model="p/m"), True),
+        (Thinking("hm", "s"), True),
+        (Thinking("hm", "s", model="p/another"), False),
+        (Thinking("", redacted="x", model="another/m"), False),
+        (Thinking("", redacted="[]", field="reasoning_details"), False),
+    ],
+)
+def test_what_another_model_has_thought_is_left_out(part, sent):
+    said_before = Message("assistant", (part, Text("so")))
+    found = thinking("high", 9_000, said("user", "hi"), said_before, said("user", "on"))
+    assert len(found["messages"][1]["content"]) == 1 + sent
 
 
 # --- the answer
