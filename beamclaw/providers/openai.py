@@ -78,6 +78,13 @@ _DETAILS = "reasoning_details"
 _EXTRA = "extra_content"
 # What of a detail comes in pieces.
 _GROWING = frozenset({"text", "summary", "data"})
+# What DeepSeek says, now and in the version before; and what it is told of what is not
+# known: what is empty is missing.
+_DEMANDS = re.compile(
+    r"`(?P<field>reasoning_content|reasoning)` in the thinking mode must be passed back"
+    r"|Missing `(?P<missing>reasoning_content)` field"
+)
+_NOT_KNOWN = "-"
 # Bytes of events with details: they are collected, and a reader cannot tell how many.
 _MOST_DETAILS = 4 * 1024 * 1024
 
@@ -87,12 +94,14 @@ class Manner:
     """What servers differ in: the name of the output limit, and what they take back.
 
     *author* is who is asked, ``provider/model``: what it has thought is sent back to it
-    if it *returns*.
+    if it *returns*. *demanded* is the field that it wants in every turn with tools, also
+    in one that was another model's, of which it is told nothing.
     """
 
     limit: str
     author: str
     returns: bool = True
+    demanded: str = ""
 
 
 class OpenAI:
@@ -105,7 +114,8 @@ class OpenAI:
     What a model has thought is sent back (*returns*) to the model that has thought it,
     in all its messages: DeepSeek refuses a conversation in which that of any turn with
     tools is missing, others say that they want all of it, and those that need none pass
-    over it. A model that refuses the field is asked again without, from then on.
+    over it. A model that refuses the field is asked again without, from then on; one that
+    wants it where another model has worked is asked again with nearly nothing in it.
     """
 
     def __init__(
@@ -198,6 +208,9 @@ def _otherwise(manner: Manner, request: ModelRequest, refusal: str) -> Manner:
     """How to ask after a *refusal*; as before, if that is about something else."""
     if manner.limit in refusal:
         return attrs.evolve(manner, limit=_OTHER_LIMIT[manner.limit])
+    demanded = _DEMANDS.search(refusal)
+    if demanded is not None and manner.returns:
+        return attrs.evolve(manner, demanded=demanded["field"] or demanded["missing"])
     parts = [part for message in request.messages for part in message.parts]
     back = {
         part.field
@@ -292,7 +305,22 @@ def _messages(messages: Iterable[Message], manner: Manner) -> list[dict[str, Any
                 shown += [{"type": "text", "text": words}, *map(_shown, part.media)]
     if shown:
         said.append({"role": "user", "content": shown})
+    if manner.demanded:
+        _fill(said, manner.demanded)
     return said
+
+
+def _fill(said: Sequence[dict[str, Any]], field: str) -> None:
+    """Put something into *field* in each turn with tools, where nothing is."""
+    turn: list[dict[str, Any]] = []
+    for message in (*said, {"role": "user"}):
+        if message["role"] == "user":
+            if any("tool_calls" in each for each in turn):
+                for each in turn:
+                    each.setdefault(field, _NOT_KNOWN)
+            turn = []
+        elif message["role"] == "assistant":
+            turn.append(message)
 
 
 def _message(message: Message, manner: Manner) -> Iterable[dict[str, Any]]:

@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from beamclaw.config.schema import ModelInfo, ProviderConfig
-from beamclaw.contracts.messages import Message, ModelParams, ToolResult, said
+from beamclaw.contracts.messages import Message, ModelParams, ToolCall, ToolResult, said
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
@@ -623,12 +623,41 @@ async def test_what_was_thought_goes_back_in_the_field_in_which_it_came(field):
         assert sent["tool_calls"][0]["extra_content"] == {"google": {"s": "x"}}
 
 
-async def test_who_wants_back_what_it_has_thought_says_so_if_it_is_missing():
-    async with connected("openai", ONE_CALL, {"thinking": "demanded"}) as pair:
-        error, _ = await failure(pair.provider, await second(pair, "openai/another"))
-        assert error.kind == "invalid"
-        assert "must be passed back to the API" in error.message
-        assert len(pair.fake.requests) == 2
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=400, message="Missing `reasoning_content` field in message 2."),
+        None,
+    ],
+)
+async def test_who_wants_thoughts_where_another_has_worked_is_told_there_are_none(
+    fault,
+):
+    behind = (
+        Message("assistant", (ToolCall("t9", "read", "{}"),)),
+        Message("tool", (ToolResult("t9", "one"),)),
+    )
+    request = attrs.evolve(REQUEST, messages=(*REQUEST.messages, *behind))
+    mode = "demanded" if fault is None else "taken"
+    async with connected("openai", ONE_CALL, {"thinking": mode}) as pair:
+        if fault is not None:
+            pair.fake.fail(fault)
+        await ask(pair.provider, request)
+        # The turn before it had no tools: nothing is wanted there.
+        last = pair.fake.requests[-1].body["messages"]
+        thought = [message.get("reasoning_content") for message in last]
+        assert thought == [None, None, None, None, "-", None]
+        assert [e.status for e in pair.fake.requests] == [400, 200]
+
+
+async def test_who_says_that_they_are_missing_whatever_is_sent_is_not_asked_for_ever():
+    async with connected("openai", ONE_CALL) as pair:
+        request = await second(pair)
+        wrong = Fault(status=400, message="Missing `reasoning_content` field")
+        pair.fake.fail(wrong, wrong, wrong, wrong)
+        error, _ = await failure(pair.provider, request)
+        assert "Missing" in error.message
+        assert len(pair.fake.requests) == 3
 
 
 async def test_who_refuses_what_it_has_thought_is_asked_without_from_then_on():
