@@ -144,6 +144,81 @@ async def test_anthropic_refuses_what_the_platform_refuses(body, status, words):
         assert fake.breaches
 
 
+BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+ADAPTIVE = {"thinking": {"type": "adaptive"}}
+OFF = {"thinking": {"type": "disabled"}}
+HOT = {"temperature": 0.5}
+ANY_TOOL = {"tool_choice": {"type": "any"}}
+
+
+def effort(level: str) -> dict[str, Any]:
+    return {"output_config": {"effort": level}}
+
+
+BY_MODEL = [
+    ("claude-sonnet-4-5", ADAPTIVE, "adaptive thinking is not supported"),
+    ("claude-sonnet-4-5", effort("low"), "effort"),
+    ("claude-sonnet-4-5", BUDGET | HOT, "with thinking"),
+    ("claude-sonnet-4-5", BUDGET, ""),
+    ("claude-opus-4-6", effort("xhigh"), "effort"),
+    ("claude-opus-4-6", ADAPTIVE | HOT, "with thinking"),
+    ("claude-opus-4-6", BUDGET, ""),
+    ("claude-opus-4-6", HOT, ""),
+    ("claude-opus-4-7", BUDGET, '"thinking.type.enabled" is not supported'),
+    ("claude-opus-4-8", HOT, "`temperature` is deprecated"),
+    ("claude-opus-5", BUDGET, '"thinking.type.enabled" is not supported'),
+    ("claude-opus-5", OFF, ""),
+    ("claude-opus-5-5", OFF, '"thinking.type.disabled" is not supported'),
+    ("claude-opus-5-5", ANY_TOOL, "forced tool use"),
+    ("claude-sonnet-5-5", ADAPTIVE | effort("xhigh"), ""),
+    ("claude-fable-5", {"thinking": ADAPTIVE["thinking"] | {"budget_tokens": 1}}, "Extra"),
+    ("m", BUDGET, ""),
+    ("m", ADAPTIVE | effort("max"), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("model, more, words", BY_MODEL)
+async def test_what_anthropic_takes_goes_by_the_model(model, more, words):
+    async with fake_anthropic() as fake:
+        body = {"model": model, "max_tokens": 2048, "messages": [USER], **more}
+        response = await post(fake, body)
+        assert response.status_code == (400 if words else 200)
+        assert words in response.text.replace('\\"', '"')
+        assert bool(fake.breaches) == bool(words)
+
+
+THOUGHTFUL = CALL | {"reasoning_content": "hm"}
+BY_MODE = [
+    ("taken", THOUGHTFUL, ""),
+    ("taken", CALL, ""),
+    ("taken", CALL | {"colour": 1}, "messages.1.assistant.colour"),
+    ("demanded", CALL, "must be passed back to the API"),
+    ("demanded", CALL | {"reasoning_content": ""}, "must be passed back to the API"),
+    ("demanded", THOUGHTFUL, ""),
+    ("refused", THOUGHTFUL, "'messages.1.assistant.reasoning_content' is unsupported"),
+    ("refused", CALL, ""),
+]
+
+
+@pytest.mark.parametrize("mode, call, words", BY_MODE)
+async def test_what_openai_does_about_thoughts_goes_by_its_mode(mode, call, words):
+    async with fake_openai(thinking=mode) as fake:
+        body = {"model": "m", "messages": [USER, call, RESULT]}
+        response = await post(fake, body)
+        assert response.status_code == (400 if words else 200)
+        assert words in response.text
+
+
+async def test_thoughts_that_are_not_those_that_were_given_are_refused():
+    reply = Reply(thinking=("h", "m"), tools=(Tool(id="c", name="f"),))
+    async with fake_openai(thinking="demanded", answer=lambda body: reply) as fake:
+        await post(fake, {"model": "m", "messages": [USER]})
+        for thought, status in (("hm", 200), ("no", 400)):
+            told = CALL | {"content": None, "reasoning_content": thought}
+            body = {"model": "m", "messages": [USER, told, RESULT]}
+            assert (await post(fake, body)).status_code == status
+
+
 async def test_keeping_the_rules_is_no_breach():
     async with fake_openai() as fake:
         ok = {"model": "m", "messages": [USER, CALL, RESULT, USER], "temperature": 2}
