@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from beamclaw.config.schema import ThinkingForm
 from beamclaw.contracts.messages import (
     AnswerFormat,
     File,
@@ -247,7 +248,7 @@ def test_settings_that_exist_here():
     assert "seed" not in sent
 
 
-def thinking(level, limit, *messages, form="budget", **params):
+def thinking(level, limit, *messages, form: ThinkingForm = "budget", **params):
     request = ModelRequest(
         model="m",
         messages=messages or (said("user", "hi"),),
