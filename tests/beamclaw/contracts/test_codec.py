@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beamclaw.contracts.codec import converter, decode, encode, general
-from beamclaw.contracts.messages import Message, Text, ToolCall, ToolResult, said
+from beamclaw.contracts.messages import (
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    said,
+)
 from tests.support.journals import messages
 
 GENERAL = general()
@@ -69,3 +76,10 @@ def test_the_usual_messages_go_the_fast_way(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr("beamclaw.contracts.codec._structure", slow)
     assert [decode(each, Message) for each in data] == usual
+
+
+def test_thoughts_that_were_written_before_say_nobody_knows_whose_they_are():
+    old = b'{"role":"assistant","parts":[{"_":"Thinking","text":"hm","signature":"s"}]}'
+    message = Message("assistant", (Thinking("hm", "s"),))
+    assert decode(old, Message) == message
+    assert orjson.loads(encode(message)) == orjson.loads(old)
