@@ -1,5 +1,7 @@
 """The turn in progress: what a journal says of it, and what follows from that."""
 
+from typing import Final
+
 import attrs
 
 from beamclaw.contracts.ledger_rows import Verdict
@@ -9,6 +11,9 @@ from beamclaw.contracts.subagents import ChildBegun, Parent, Spend, all_of
 from beamclaw.contracts.tools import CallOutcome, Effect
 from beamclaw.contracts.wanted import Wanted
 from beamclaw.values import frozen
+
+# Letters of a tool's name: those of clients are as long as these want.
+_NAME: Final = 60
 
 
 @frozen(kw_only=True)
@@ -220,6 +225,18 @@ class OpenTurn:
         """Whether it waits for a person, or for a sub-agent."""
         awaited = any(child.awaited for child in self.children)
         return awaited or bool(self.open_waits)
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for since ``touched_at``, in words that tell nothing of it."""
+        if self.open_waits:
+            return "a person's answer"
+        if any(child.awaited for child in self.children):
+            return "a sub-agent"
+        tools = [call.asked.name for call in self.open_calls if call.begun is not None]
+        if tools:
+            return f"the tool {tools[0][:_NAME]}"
+        return "a model" if self.asking else "its next step"
 
     @property
     def open_children(self) -> tuple[Child, ...]:

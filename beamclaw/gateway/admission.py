@@ -24,6 +24,7 @@ PAGE_FILES: Final = (
     "composer.js",
     "conversation.js",
     "dom.js",
+    "finding.js",
     "health.js",
     "icon.svg",
     "keys.js",

@@ -204,12 +204,16 @@ class Session(supervision.Server):
         turn = self._journal.transcript.turn
         run = self._running
         share = (run and run.progress.share) or self._share
+        # Its run writes on; what we have is the turn as it was when that began.
+        now = None if run is None else run.progress.transcript.turn
         return {
             "key": self._key,
             "seq": self._journal.transcript.seq,
             "messages": len(self._journal.transcript.messages),
             "run": None if turn is None else turn.run_id,
             "running": run is not None,
+            "waits_for": None if now is None else now.waits_for,
+            "since": None if now is None else now.touched_at,
             "resting": self._resting,
             "revivals": self._revivals,
             "pending": len(self._inbox.pending),

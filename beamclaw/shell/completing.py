@@ -10,7 +10,7 @@ import trio
 
 import supervision
 from beamclaw.shell.finding import NAMES_AT_ONCE, ROOT, at_path
-from beamclaw.shell.request import Method, Node, Params, Send, text
+from beamclaw.shell.request import Method, Node, Params, Send, flag, text
 from beamclaw.shell.slices import Slices, pieces
 
 
@@ -18,10 +18,13 @@ async def complete(node: Node, params: Params, send: Send) -> object:
     """Words for processes that begin with ``text``, in order.
 
     Names and ids, and behind a stroke what stands below that in the tree. Not each of
-    them is one process.
+    them is one process. With ``part``, ``names`` alone that have it anywhere, in either
+    case, and how many are ``found``. ``shell.children`` of them at most.
     """
     await trio.lowlevel.checkpoint()
     typed = text(params, "text", "")
+    if flag(params, "part"):
+        return await _with_part(node, typed.casefold())
     slices = Slices(node.config.shell.slice_seconds)
     most, first = node.config.shell.children, list[str]()
     for words in _words(typed):
@@ -29,6 +32,20 @@ async def complete(node: Node, params: Params, send: Send) -> object:
         first = heapq.nsmallest(most, {*first, *some})
         await slices.pause()
     return first
+
+
+async def _with_part(node: Node, typed: str) -> Mapping[str, object]:
+    slices = Slices(node.config.shell.slice_seconds)
+    most, first, found = node.config.shell.children, list[str](), 0
+    for piece in pieces(supervision.registered(), NAMES_AT_ONCE):
+        some = [name for name in piece if typed in name.casefold()]
+        found += len(some)
+        # A short name is more of what was typed than a long one.
+        first = heapq.nsmallest(
+            most, [*first, *some], key=lambda name: (len(name), name)
+        )
+        await slices.pause()
+    return {"names": first, "found": found}
 
 
 def _words(typed: str) -> Iterator[Sequence[str]]:

@@ -252,27 +252,41 @@ def _innermost(found: supervision.ProcessInfo | None) -> str | None:
 
 
 async def sessions(node: Node, params: Params, send: Send) -> object:
-    """The sessions that are awake; those that may be stuck first, ``most`` of them."""
+    """The sessions that are awake; those that may be stuck first, ``most`` of them.
+
+    With ``busy`` only those that have something to do: a turn, or messages that wait;
+    the one whose turn stands longest first. ``found`` is how many there are of these.
+    """
     most = whole(params, "most", 50, most=_MOST_SESSIONS) or 0
+    busy = flag(params, "busy")
     pids = supervision.members(names.of_tenant(DEFAULT_TENANT, "awake"))
-    slices = Slices(node.config.shell.slice_seconds)
-    first = Ranking[dict[str, Any]](most)
+    slices, now = Slices(node.config.shell.slice_seconds), node.outside.wall()
+    first, count = Ranking[dict[str, Any]](most), 0
     for pid in islice(pids, _LOOKED_AT):
         found = supervision.info(pid, depth=0)
-        if found is not None:
-            row = _session(found)
-            first.add(row, not row["stuck"], -row["mailbox"], row["uptime"])
+        row = None if found is None else _session(found, now)
+        if row is not None and (not busy or _has_work(row)):
+            count += 1
+            last = -(row["seconds"] or 0.0) if busy else row["uptime"]
+            first.add(row, not row["stuck"], -row["mailbox"], last)
         await slices.pause()
-    return {"awake": len(pids), "sessions": list(first.ranked())}
+    return {"awake": len(pids), "found": count, "sessions": list(first.ranked())}
 
 
-def _session(found: supervision.ProcessInfo) -> dict[str, Any]:
+def _has_work(row: Mapping[str, Any]) -> bool:
+    return any(
+        row[what] for what in ("stuck", "mailbox", "running", "pending", "waits")
+    )
+
+
+def _session(found: supervision.ProcessInfo, now: float) -> dict[str, Any]:
     prefix = names.session(DEFAULT_TENANT, "")
     assert found.pid is not None
-    said = supervision.state(found.pid)
-    started = found.started_at or 0.0
+    said: Mapping[str, Any] = supervision.state(found.pid)
+    started, since = found.started_at or 0.0, said.get("since")
     return {
         "key": (found.name or found.id).removeprefix(prefix),
+        "name": found.name,
         "pid": str(found.pid),
         "status": "suspended" if found.suspended else found.status,
         "mailbox": found.mailbox,
@@ -280,7 +294,9 @@ def _session(found: supervision.ProcessInfo) -> dict[str, Any]:
         "run": said.get("run"),
         "running": said.get("running", False),
         "uptime": trio.current_time() - started,
-        "waits": _innermost(found) or said.get("preparing"),
+        # For how long its turn stands where it does.
+        "seconds": None if since is None else max(0.0, now - since),
+        "waits": _innermost(found) or said.get("preparing") or said.get("waits_for"),
         # Messages wait and it takes none: it is suspended, or inside a callback.
         "stuck": found.suspended or (found.mailbox > 0 and found.status == "running"),
     }

@@ -79,10 +79,11 @@ PATIENCE: Final = 120.0
 
 @asynccontextmanager
 async def opened(
-    folder: Path, *, delay: float = 0.0
+    folder: Path, *, delay: float = 0.0, **more: object
 ) -> AsyncIterator[tuple[Node, Browser]]:
     """A node, and a browser that has signed in to its page by the token.
 
+    *more* is what its configuration says beside that.
     The browser has no fault to find with what was done.
     """
     script = folder / "script.yaml"
@@ -95,6 +96,7 @@ async def opened(
                 "providers": {"demo": demo},
                 "agents": {"main": {"model": "demo/demo"}},
                 "limits": {"day": {"seconds": 86_400}},
+                **more,
             }
         )
     )

@@ -2,6 +2,7 @@
 
 import { go } from "./app.js";
 import { announce, button, confirmed, drop, h, icon, put, say, toast } from "./dom.js";
+import { conversations, search } from "./finding.js";
 import { facts, unseen } from "./parts.js";
 import { bytes, count, cut, duration } from "./words.js";
 
@@ -24,7 +25,7 @@ export function open(main, context, steps) {
     top,
   );
   const aside = h("section", { class: "aside", "aria-label": "Process", hidden: true });
-  const pane = h("div", { class: "living" }, h("div", { class: "view" }, h("header", {}, h("h1", {}, "Tree"), totals), fallen, tree), aside);
+  const pane = h("div", { class: "living" }, h("div", { class: "view" }, h("header", {}, h("h1", {}, "Tree"), totals), search(context), conversations(context), fallen, tree), aside);
   main.append(pane);
 
   const rows = new Map();
@@ -86,7 +87,7 @@ export function open(main, context, steps) {
       else draw(child, row.children, depth + 1, key, seen);
     row.more.hidden = shut || !process.hidden;
     if (process.hidden) {
-      say(row.more, `and ${count(process.hidden)} more`);
+      say(row.more, `and ${count(process.hidden)} more: find them by name above`);
       row.children.append(row.more);
     }
   }
@@ -232,6 +233,7 @@ function inspect(place, { wire }, name) {
   let tab = "info";
   let end = () => {};
   let last = null;
+  let shown = false;
   const tabs = TABS.map(([id, words]) =>
     button(words, () => turn(id), { role: "tab", "aria-selected": String(id === tab), "data-tab": id }),
   );
@@ -273,6 +275,8 @@ function inspect(place, { wire }, name) {
         return;
       }
       const found = await wire.shell(`look.${tab}`, { process: name });
+      // Of one that the tree does not show nobody else tells.
+      if (asked === "info" && !shown) actions(found);
       if (asked === tab) put(body, VIEWS[tab](found), tab === "info" ? null : button("Look again", load));
     } catch (error) {
       if (asked === tab) put(body, h("p", { class: "bad" }, error.message), button("Look again", load));
@@ -297,6 +301,7 @@ function inspect(place, { wire }, name) {
       const done = await wire.shell(`steer.${order}`, { process: name });
       const next = done.successor ? `; ${done.successor} is in its place` : "";
       toast(`${name}: ${DONE[order]}${next}`);
+      if (!shown && tab !== "info") actions(await wire.shell("look.info", { process: name }));
       if (tab !== "trace") load();
     } catch (error) {
       toast(error.message, true);
@@ -331,6 +336,7 @@ function inspect(place, { wire }, name) {
   let ticks = 0;
   return {
     seen(process) {
+      shown = Boolean(process);
       if (process) actions(process);
       // About changes from look to look; the others are asked for.
       if (tab === "info" && ++ticks % 3 === 0) load();

@@ -413,6 +413,74 @@ async def test_what_a_session_waits_for_that_does_not_stand_still_is_said(tmp_pa
         assert "it waits for files of agent main" in "\n".join(views.waiting(found, 80))
 
 
+@attrs.define
+class Conversation(supervision.Server):
+    """A session as far as one sees it, which stands as *said*."""
+
+    said: dict[str, object]
+
+    async def init(self):
+        supervision.join("default/awake")
+
+    def describe(self):
+        return self.said
+
+
+def conversations(**said):
+    return supervision.open_supervisor(
+        [
+            ChildSpec(key, partial(Conversation, each), name=f"default/session/{key}")
+            for key, each in said.items()
+        ]
+    )
+
+
+async def test_conversations_with_something_to_do_are_told_without_the_others(tmp_path):
+    now = Outside().wall()
+    working = {"running": True, "waits_for": "a model"}
+    async with (
+        live(tmp_path) as node,
+        conversations(
+            idle={},
+            young={**working, "since": now - 5},
+            old={**working, "since": now - 500},
+            queued={"pending": 2},
+        ),
+    ):
+        await node.result("steer.suspend", process="default/session/queued")
+        found = await node.result("look.sessions", busy=True)
+        assert (found["awake"], found["found"]) == (4, 3)
+        rows = found["sessions"]
+        assert [row["key"] for row in rows] == ["queued", "old", "young"]
+        assert [row["stuck"] for row in rows] == [True, False, False]
+        assert [row["waits"] for row in rows] == [None, "a model", "a model"]
+        assert rows[0]["seconds"] is None
+        assert 500 <= rows[1]["seconds"] < 600
+        assert rows[1]["name"] == "default/session/old"
+        few = await node.result("look.sessions", busy=True, most=1)
+        assert (few["found"], len(few["sessions"])) == (3, 1)
+        every = await node.result("look.sessions")
+        assert (every["found"], len(every["sessions"])) == (4, 4)
+
+
+async def test_names_are_found_by_any_part_of_them_and_those_left_out_are_counted(
+    tmp_path,
+):
+    async with (
+        live(tmp_path, children=2) as node,
+        conversations(**{"agent:main:Peter": {}, "agent:main:repeat": {}, "other": {}}),
+    ):
+        found = await node.result("look.names", text="PET", part=True)
+        assert found == {"names": ["default/session/agent:main:Peter"], "found": 1}
+        found = await node.result("look.names", text="session", part=True)
+        assert found["names"] == [
+            "default/session/other",
+            "default/session/agent:main:Peter",
+        ]
+        assert found["found"] == 3
+        assert await node.result("look.names", text="pet") == []
+
+
 def test_who_held_up_the_loop_most_is_first():
     lags = [
         {
