@@ -18,6 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
@@ -128,6 +129,30 @@ class Late:
     culprit: Culprit
 
 
+@attrs.define
+class Peaks:
+    """The worst lag of each of the last seconds; the times ascend.
+
+    For whoever looks once a minute: most lags are no event, and none is remembered.
+    """
+
+    # Invariant: one entry of a second, so that how often the loop is asked is all one.
+    _worst: deque[tuple[int, float]] = attrs.field(
+        factory=partial(deque[tuple[int, float]], maxlen=61)
+    )
+
+    def add(self, now: float, lag: float) -> None:
+        """The loop has answered *now*, in seconds."""
+        second = int(now)
+        if self._worst and self._worst[-1][0] == second:
+            lag = max(lag, self._worst.pop()[1])
+        self._worst.append((second, lag))
+
+    def of_minute(self, now: float) -> float:
+        """The worst of the last minute; 0 if the loop has not answered in it."""
+        return max((lag for at, lag in self._worst if at > now - 61), default=0.0)
+
+
 _UNSEEN: Final = Culprit(None, None, [])
 # Lags that a watchdog remembers.
 _REMEMBERED: Final = 50
@@ -142,6 +167,7 @@ class Sampler:
         self._process = process
         # How long the loop took for its last answer, in seconds.
         self.lag: float = 0.0
+        self.peaks = Peaks()
         self._token = trio.lowlevel.current_trio_token()
         root = trio.lowlevel.current_root_task()
         assert root is not None
@@ -223,7 +249,10 @@ class Sampler:
     def _answer(self, asked: float) -> None:
         if self._stopped.is_set():
             return
-        self.lag = monotonic() - asked
+        now = monotonic()
+        self.lag = now - asked
+        # As of now: one that took minutes has ended in this one.
+        self.peaks.add(now, self.lag)
         seen, self._seen = self._seen, None
         self._answered = True
         if self.lag > self._threshold:
@@ -315,12 +344,14 @@ class Watchdog(Server):
     def describe(self) -> Mapping[str, object]:
         """Show ``lag`` and ``worst`` in seconds, and how many ``lags`` there were.
 
+        ``minute`` is the worst of the last minute, also one that was tolerated.
         ``recent`` are the last fifty of them, as in the event; ``at`` is on Trio's clock.
         """
         sampler = self._sampler
         return {
             "lag": 0.0 if sampler is None else sampler.lag,
             "worst": self._worst,
+            "minute": 0.0 if sampler is None else sampler.peaks.of_minute(monotonic()),
             "lags": self._lags,
             "threshold": self._threshold,
             "recent": list(self._recent),

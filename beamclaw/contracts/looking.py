@@ -30,6 +30,7 @@ Look = Callable[[Asker, str, Mapping[str, Any], Send], Awaitable[object]]
 # How processes stand: what anybody sees who may look at the node.
 LOOKS: Final = frozenset(
     {
+        "look.history",
         "look.info",
         "look.limits",
         "look.names",

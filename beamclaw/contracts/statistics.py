@@ -1,4 +1,4 @@
-"""How providers do, by day: what others may ask the process ``statistics``."""
+"""How providers do, by day, and the node, by minute: what ``statistics`` may be asked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, get_args
@@ -55,3 +55,53 @@ class ReadStatistics(supervision.Call[Sequence[ProviderFigures]]):
 
     since: str
     by: By = "model"
+
+
+# --- the last hours
+
+
+@frozen(kw_only=True)
+class Minute:
+    """How the node was in a minute.
+
+    Attributes:
+        at: When it was over, in seconds since the epoch.
+        lag: How late the loop was, at worst; None: nobody has watched.
+        resident: Bytes of memory, at the end; None: the system does not say.
+        processes: How many there were at the end.
+        turns: Those that have ended; *calls* of models and their *tokens* the same.
+        errors: Calls that have failed, by provider.
+    """
+
+    at: float
+    lag: float | None = None
+    resident: int | None = None
+    processes: int = 0
+    turns: int = 0
+    calls: int = 0
+    tokens: int = 0
+    errors: Mapping[str, int] = attrs.field(factory=dict[str, int])
+
+
+@frozen
+class History:
+    """Minutes, oldest first; none is older than *began*, when they were begun to count.
+
+    *every* is how many seconds are between two of them, unless the node stood still.
+    """
+
+    began: float
+    every: float
+    minutes: Sequence[Minute]
+
+
+@frozen
+class ReadHistory(supervision.Call[History]):
+    """The minutes of the last day that were over after *since*."""
+
+    since: float = 0.0
+
+
+@frozen
+class MinuteOver:
+    """An info: what was counted is a minute of the history now."""

@@ -26,6 +26,7 @@ PAGE_FILES: Final = (
     "dom.js",
     "finding.js",
     "health.js",
+    "hours.js",
     "icon.svg",
     "keys.js",
     "logs.js",

@@ -44,6 +44,7 @@ from beamclaw.shell.completing import COMPLETING
 from beamclaw.shell.config import CONFIG_METHODS
 from beamclaw.shell.databases import DATABASES
 from beamclaw.shell.expressions import EXPRESSIONS
+from beamclaw.shell.history import HISTORY
 from beamclaw.shell.logs import logs
 from beamclaw.shell.looking import LOOKING
 from beamclaw.shell.questions import answer, grants, questions, revoke, waiting
@@ -315,5 +316,6 @@ METHODS: Final[Mapping[str, Method]] = {
     **TRACING,
     **EXPRESSIONS,
     **TOP,
+    **HISTORY,
     **DATABASES,
 }

@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 from supervision import KILL, DynamicSupervisor, Watchdog
-from supervision._watchdog import Culprit, Late, Sampler, find_culprit
+from supervision._watchdog import Culprit, Late, Peaks, Sampler, find_culprit
 from supervision.testing import Recorder, settle, wait_exit
 from tests.supervision.stage import Ask, Echo, child, tree
 
@@ -196,6 +196,7 @@ async def test_who_holds_the_loop_is_told_with_the_stack_of_that_moment(
         state = supervision.state("dog")
         lags = [event.measurements["seconds"] for event in events.named(LAG)]
         assert (state["lags"], state["worst"]) == (len(lags), max(lags))
+        assert state["minute"] >= state["worst"]  # pyright: ignore[reportOperatorIssue]
     detach()
     event = next(event for event in events.named(LAG) if is_it(event))
     assert event.metadata["pid"] is busy
@@ -248,6 +249,24 @@ async def test_who_does_not_hold_the_loop_is_not_told(events: Recorder):
         assert isinstance(lag, float)
         assert 0 < lag < 0.05
     assert not events.named(LAG)
+
+
+def test_the_worst_of_a_minute_is_forgotten_when_it_is_over():
+    peaks = Peaks()
+    assert peaks.of_minute(100.0) == 0.0
+    for now, lag in ((100.2, 0.5), (100.7, 0.2), (130.0, 0.3), (130.1, 0.1)):
+        peaks.add(now, lag)
+    assert peaks.of_minute(159.0) == 0.5
+    assert peaks.of_minute(162.0) == 0.3
+    assert peaks.of_minute(200.0) == 0.0
+
+
+def test_however_often_the_loop_answers_as_much_is_kept():
+    peaks = Peaks()
+    for beat in range(100_000):
+        peaks.add(beat / 100, 1.0 if beat == 99_000 else 0.001)
+    assert peaks.of_minute(1_000.0) == 1.0
+    assert len(peaks._worst) == 61
 
 
 # --- what is told

@@ -1,6 +1,7 @@
 // Small charts, drawn as SVG out of numbers; each says in words what it shows.
 
 import { h, svg } from "./dom.js";
+import { clock, duration } from "./words.js";
 
 const WIDE = 240;
 const HIGH = 72;
@@ -25,6 +26,70 @@ export function line(values, name, words, { least = 0 } = {}) {
       values.length > 1 && svg("path", { class: "area", d: `${path}L${WIDE} ${HIGH}L0 ${HIGH}Z` }),
       values.length > 1 && svg("path", { class: "path", d: path }),
       svg("text", { x: 2, y: 17 }, words(most)),
+    ),
+  );
+}
+
+// More points than that are not told from each other on a small chart.
+const APART = 160;
+
+// Neighbours in one: what they add up to, or the largest of them.
+function grouped(points, seconds, sums) {
+  const groups = new Map();
+  for (const [at, value] of points) {
+    const place = Math.floor((at - points[0][0]) / seconds + 1e-6);
+    const [, before] = groups.get(place) ?? [at, null];
+    const both = value === null || before === null ? (value ?? before) : sums ? before + value : Math.max(before, value);
+    groups.set(place, [at, both]);
+  }
+  return [...groups.values()];
+}
+
+// How something went for hours. `minutes`: [seconds since the epoch, value or null], of which
+// there is one `apart` so many seconds, unless the node stood still; `sums`: they add up.
+export function hours(minutes, name, words, { apart, least = 0, sums = false }) {
+  const wide = 320;
+  const high = 96;
+  const size = Math.ceil(minutes.length / APART);
+  const every = apart * size;
+  const points = size > 1 ? grouped(minutes, every, sums) : minutes;
+  const known = points.filter(([, value]) => value !== null);
+  const [peak, top] = known.reduce((best, each) => (each[1] > best[1] ? each : best), known[0] ?? [0, 0]);
+  const most = Math.max(least, top, 1e-9);
+  const from = points[0][0] - every;
+  const until = points.at(-1)[0];
+  const x = (at) => ((at - from) / (until - from)) * wide;
+  const y = (value) => high - (value / most) * (high - 18);
+  const parts = [];
+  for (const [place, [at, value]] of points.entries()) {
+    if (value === null) continue;
+    const before = points[place - 1];
+    const goesOn = before && before[1] !== null && at - before[0] < 2.5 * every;
+    // The first of a part is as long as a minute: else nobody saw one that stands alone.
+    if (!goesOn) parts.push([[x(Math.max(from, at - every)), y(value)]]);
+    parts.at(-1).push([x(at), y(value)]);
+  }
+  const drawn = parts.map((part) => `M${part.map(([left, down]) => `${left.toFixed(1)} ${down.toFixed(1)}`).join("L")}`);
+  const shaded = parts.map((part, at) => `${drawn[at]}L${part.at(-1)[0].toFixed(1)} ${high}L${part[0][0].toFixed(1)} ${high}Z`);
+  const sum = known.reduce((total, [, value]) => total + value, 0);
+  const last = minutes.findLast(([, value]) => value !== null)?.[1];
+  const now = sums ? `${words(sum)} in all` : known.length ? `${words(last)} at last` : "not known";
+  const highest = top > 0 ? `, at most ${words(top)}${sums ? ` in ${duration(every)}` : ""} at ${clock(peak * 1000)}` : "";
+  const label = `${name}, from ${clock(from * 1000)} to ${clock(until * 1000)}: ${now}${highest}`;
+  const times = [[from, "start"], [(from + until) / 2, "middle"], [until, "end"]];
+  return h(
+    "section",
+    { class: "card" },
+    h("h3", {}, name),
+    h("p", { class: "quiet" }, `${now}${highest}`),
+    svg(
+      "svg",
+      { class: "chart hours", viewBox: `0 0 ${wide} ${high + 18}`, role: "img", "aria-label": label },
+      [0, 0.5, 1].map((share) => svg("line", { class: "grid", x1: 0, x2: wide, y1: y(share * most), y2: y(share * most) })),
+      svg("path", { class: "area", d: shaded.join("") }),
+      svg("path", { class: "path", d: drawn.join("") }),
+      svg("text", { x: 2, y: 13 }, words(most)),
+      times.map(([at, anchor]) => svg("text", { x: x(at), y: high + 15, "text-anchor": anchor }, clock(at * 1000))),
     ),
   );
 }

@@ -1,7 +1,8 @@
-// How the node is: lateness of its loop, memory, throughput, providers, the machine.
+// How the node is, and was: lateness of its loop, memory, throughput, providers, the machine.
 
 import { line } from "./chart.js";
 import { h, put } from "./dom.js";
+import { history } from "./hours.js";
 import { facts, table } from "./parts.js";
 import { bytes, count, duration, plural } from "./words.js";
 
@@ -17,7 +18,7 @@ export function open(main, context) {
   const state = h("span", { class: "quiet" }, "…");
   const seen = [];
   let end = () => {};
-  main.append(h("div", { class: "view", tabindex: "0", role: "region", "aria-label": "Health" }, h("header", {}, h("h1", {}, "Health"), state), charts, providers, slow, machine));
+  main.append(h("div", { class: "view", tabindex: "0", role: "region", "aria-label": "Health" }, h("header", {}, h("h1", {}, "Health"), state), charts, history(context), providers, slow, machine));
 
   function watch() {
     end();

@@ -89,9 +89,9 @@ class Looks:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         put("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
         put("process_start_time_seconds", self.started)
-        resident = _resident()
-        if resident is not None:
-            put("process_resident_memory_bytes", resident)
+        memory = resident()
+        if memory is not None:
+            put("process_resident_memory_bytes", memory)
         descriptors = _descriptors()
         if descriptors is not None:
             put("process_open_fds", descriptors)
@@ -109,7 +109,7 @@ class Looks:
         tasks = trio.lowlevel.current_statistics()
         put("beamclaw_tasks", tasks.tasks_living, "living")
         put("beamclaw_tasks", tasks.tasks_runnable, "runnable")
-        watched = _state(names.WATCHDOG)
+        watched = state_of(names.WATCHDOG)
         for key, name in (
             ("lag", "beamclaw_loop_lag_last_seconds"),
             ("worst", "beamclaw_loop_lag_worst_seconds"),
@@ -118,20 +118,20 @@ class Looks:
                 put(name, value)
 
     def _tenant(self, put: Put, tenant: str) -> None:
-        ledger = _state(names.of_tenant(tenant, "ledger"))
+        ledger = state_of(names.of_tenant(tenant, "ledger"))
         for key, name in _LEDGER.items():
             if key in ledger:
                 put(name, cast("float", ledger[key]), tenant)
         if ledger:
             failing = float(bool(ledger.get("trouble")))
             put("beamclaw_ledger_failing", failing, tenant)
-        door = _state(names.of_tenant(tenant, "sessions"))
+        door = state_of(names.of_tenant(tenant, "sessions"))
         for key, name in _SESSIONS.items():
             if key in door:
                 put(name, cast("float", door[key]), tenant)
 
     def _provider(self, put: Put, provider: str) -> None:
-        found: Mapping[str, Any] = _state(f"providers/{provider}")
+        found: Mapping[str, Any] = state_of(f"providers/{provider}")
         if not found:
             return
         for key, name in _PROVIDER.items():
@@ -143,7 +143,7 @@ class Looks:
             put("beamclaw_provider_breaker", is_in, provider, state)
 
     def _gateway(self, put: Put) -> None:
-        found = _state(GATEWAY)
+        found = state_of(GATEWAY)
         status, clients = found.get("status"), found.get("clients")
         if isinstance(status, GatewayStatus):
             for key, name in _GATEWAY.items():
@@ -154,14 +154,16 @@ class Looks:
                 put(name, figures[key])
 
 
-def _state(name: str) -> Mapping[str, object]:
+def state_of(name: str) -> Mapping[str, object]:
+    """What the process of that name says of itself; nothing, if there is none."""
     try:
         return supervision.state(name)
     except supervision.NoProcess:
         return {}
 
 
-def _resident() -> int | None:
+def resident() -> int | None:
+    """Bytes of memory that the node occupies; None where the system does not say."""
     try:
         pages = int(_MEMORY.read_text().split()[1])
     except (OSError, ValueError, IndexError):

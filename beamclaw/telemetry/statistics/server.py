@@ -1,7 +1,8 @@
 """The process ``statistics``: how providers do, day by day, kept in node.db.
 
 Events are counted as they come, and written some seconds later: whoever kills it, or the
-node, takes the last of them along.
+node, takes the last of them along. The last hours of the node, minute by minute, are in
+its memory only, and begin anew with it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +12,22 @@ from typing import Any, ClassVar, Final
 
 import supervision
 from beamclaw.config.schema import StatisticsConfig
-from beamclaw.contracts import news, providers
-from beamclaw.contracts.statistics import By, ProviderFigures, ReadStatistics
+from beamclaw.contracts import names, news, providers
+from beamclaw.contracts.statistics import (
+    By,
+    MinuteOver,
+    ProviderFigures,
+    ReadHistory,
+    ReadStatistics,
+)
 from beamclaw.contracts.store import (
     ProviderDay,
     ReadProviderDays,
     WriteProviderDays,
 )
+from beamclaw.telemetry.metrics.looking import resident, state_of
 from beamclaw.telemetry.statistics.figures import Figures
+from beamclaw.telemetry.statistics.history import EVERY, Minutes
 from beamclaw.telemetry.undoing import Undo
 from beamclaw.values import frozen
 
@@ -66,6 +75,7 @@ class StatisticsServer(supervision.Server):
         self._scrub = scrub
         self._new: dict[Key, Figures] = {}
         self._written = 0
+        self._minutes = Minutes(wall())
         self._me: supervision.Pid | None = None
 
     async def init(self) -> None:
@@ -73,13 +83,18 @@ class StatisticsServer(supervision.Server):
         _undo.run()
         self._me = supervision.self_pid()
         _undo.by(supervision.telemetry.attach(self._take))
+        supervision.send_interval(EVERY, self._me, MinuteOver())
 
     def _take(self, event: supervision.Event) -> None:
         told: Mapping[str, Any] = event.metadata
         match event.name:
             case news.CALLED:
                 figures = self._of(str(told["provider"]), str(told["model"]))
-                figures.called(event.measurements, str(told["outcome"]))
+                provider, outcome = str(told["provider"]), str(told["outcome"])
+                figures.called(event.measurements, outcome)
+                self._minutes.called(provider, event.measurements, outcome)
+            case news.TURN_ENDED:
+                self._minutes.turn_ended()
             case providers.LEFT_ALONE:
                 self._of(str(told["provider"]), "").openings += 1
             case _:
@@ -108,7 +123,10 @@ class StatisticsServer(supervision.Server):
         supervision.send_after(seconds, supervision.self_pid(), _Tick())
 
     async def handle_info(self, message: object) -> None:
-        """Write what is new."""
+        """Write what is new; or a minute is over."""
+        if isinstance(message, MinuteOver):
+            self._minute_is_over()
+            return
         if not isinstance(message, _Tick):
             await super().handle_info(message)
             return
@@ -116,10 +134,21 @@ class StatisticsServer(supervision.Server):
         if self._new:
             self._later()
 
+    def _minute_is_over(self) -> None:
+        lag = state_of(names.WATCHDOG).get("minute")
+        self._minutes.over(
+            self._wall(),
+            lag=lag if isinstance(lag, float) else None,
+            resident=resident(),
+            processes=supervision.statistics().processes,
+        )
+
     async def handle_call(
         self, request: supervision.Call[Any], sender: supervision.From
     ) -> object:
-        """See :class:`~beamclaw.contracts.statistics.ReadStatistics`."""
+        """See :mod:`beamclaw.contracts.statistics`."""
+        if isinstance(request, ReadHistory):
+            return self._minutes.read(request.since)
         if isinstance(request, ReadStatistics):
             await self._write()
             return _summed(await self._read(request.since), request.by)
@@ -132,7 +161,11 @@ class StatisticsServer(supervision.Server):
 
     def describe(self) -> Mapping[str, object]:
         """Figures of the figures."""
-        return {"new": len(self._new), "written": self._written}
+        return {
+            "new": len(self._new),
+            "written": self._written,
+            "minutes": len(self._minutes.kept),
+        }
 
     async def _read(self, since: str) -> Mapping[Key, Figures]:
         found = dict[Key, Figures]()

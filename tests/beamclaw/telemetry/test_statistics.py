@@ -67,7 +67,7 @@ class Clock:
 
 
 @asynccontextmanager
-async def running(folder, clock=Clock, **settings):
+async def running(folder, clock: Clock | type[Clock] = Clock, **settings):
     outside = Outside(threads=False, worker=InlineWorker)
     wanted = StatisticsConfig(**settings)
     specs = [

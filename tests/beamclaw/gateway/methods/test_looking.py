@@ -8,8 +8,11 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 import supervision.telemetry
+from beamclaw.contracts import news
 from beamclaw.contracts.looking import INSIDE, LOOKS, METHOD
+from beamclaw.contracts.messages import Usage
 from beamclaw.contracts.shell import nested
+from beamclaw.contracts.statistics import MinuteOver
 from beamclaw.gateway.methods.looking import as_json
 from beamclaw.shell.methods import METHODS
 from beamclaw.shell.passing import PASSED
@@ -68,6 +71,29 @@ async def test_who_may_look_sees_how_processes_stand(start):
         for name in ("look.limits", "look.slow", "look.sessions"):
             assert await result(talk, name) is not None
         assert (await result(talk, "look.waiting", process="bus"))["stack"]
+
+
+async def test_the_last_hours_are_there_for_who_may_look(start):
+    async with start(), connected(port(), scopes=["operator.read"]) as talk:
+        before = await result(talk, "look.history")
+        assert before["at"] == []
+        usage = Usage(input=10, output=3)
+        call = news.Called(
+            tenant="default", run_id="r", target=("p", "m"), outcome="server"
+        )
+        news.tell_called(call, times=(0.0, 0.5, 2.0), usage=usage, cost=7)
+        supervision.send("statistics", MinuteOver())
+        supervision.send("statistics", MinuteOver())
+        found = await result(talk, "look.history")
+        assert (found["calls"], found["tokens"]) == ([1, 0], [13, 0])
+        assert found["errors"] == {"p": [1, 0]}
+        assert found["began"] == before["began"] <= found["at"][0]
+        for name in ("lag", "resident", "processes", "turns"):
+            assert len(found[name]) == 2
+        late = await result(talk, "look.history", since=found["at"][-1])
+        assert (late["at"], late["errors"]) == ([], {})
+        error = (await order(talk, "look.history", since="today"))["error"]
+        assert "since has to be a number" in error["message"]
 
 
 async def sleeps():
