@@ -75,6 +75,14 @@ class Connection(ABC):
         """
 
     @abstractmethod
+    def cancel(self, number: int) -> None:
+        """End a request that goes on; what still comes of it has its id.
+
+        Raises:
+            Gone: The node is not there any more.
+        """
+
+    @abstractmethod
     def frames(
         self,
         tick: float | None,
@@ -148,6 +156,10 @@ class Client(Connection):
         frame = {"id": self._last, "method": method, "params": dict(params)}
         self.send(frame)
         return self._last
+
+    def cancel(self, number: int) -> None:
+        """See :class:`Connection`."""
+        self.send({"method": "cancel", "params": {"id": number}})
 
     def frames(
         self,

@@ -52,6 +52,12 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
                 help="what to begin with (default: tree)",
             ),
             Option(
+                "--match",
+                metavar="TEXT",
+                default="",
+                help="only processes that have it in their name, in either case",
+            ),
+            Option(
                 "--every",
                 metavar="SECONDS",
                 type=float,
@@ -69,6 +75,7 @@ LIVE_VERBS: Final[Sequence[Verb]] = (
             ("beamclaw top", "live; q leaves"),
             ("beamclaw top --sort mailbox", "the fullest mailboxes first"),
             ("beamclaw top --sort memory", "who holds most first"),
+            ("beamclaw top --match session", "those with that in their name"),
             ("beamclaw top --once --json", "for programs"),
             ("beamclaw top --url https://claw.example.org", "a node elsewhere"),
         ),

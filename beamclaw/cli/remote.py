@@ -52,6 +52,10 @@ class Remote(Connection):
         """See :class:`~beamclaw.cli.client.Connection`."""
         return self._ask(METHOD, {"order": method, "params": dict(params)})
 
+    def cancel(self, number: int) -> None:
+        """See :class:`~beamclaw.cli.client.Connection`."""
+        self._ask(f"{METHOD}.stop", {"id": f"c{number}"})
+
     def frames(
         self,
         tick: float | None,

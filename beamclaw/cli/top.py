@@ -36,23 +36,25 @@ def run(options: argparse.Namespace) -> int:
         "tree": True,
         "rows": _ROWS,
         "once": options.once or not (live or options.json),
+        "match": options.match,
     }
+    view = View(options.sort, match=options.match)
     try:
         with where.connect() as client:
             if live:
-                return _watch(client, params, View(options.sort))
+                return _watch(client, params, view)
             for event in client.events("look.top", params):
-                _print(event, options)
+                _print(event, view, as_json=options.json)
     except Gone:
         raise CommandError(f"the node {where} stopped") from None
     return 0
 
 
-def _print(event: Any, options: argparse.Namespace) -> None:
-    if options.json:
+def _print(event: Any, view: View, *, as_json: bool) -> None:
+    if as_json:
         result_json(event)
         return
-    for line in picture(event, View(options.sort), _WIDE, _ROWS)[:-1]:
+    for line in picture(event, view, _WIDE, _ROWS)[:-1]:
         result(line)
 
 
@@ -65,6 +67,11 @@ def _watch(client: Connection, params: dict[str, Any], view: View) -> int:
                 view = view.pressed(key)
             if view.over:
                 return 0
+            if view.match != params["match"]:
+                # The picture narrows what is there; the node may have more of them.
+                client.cancel(number)
+                params = {**params, "match": view.match}
+                number = client.begin("look.top", params)
             if frame is not None and frame.get("id") in (number, None):
                 if "event" not in frame:
                     result_of(frame)

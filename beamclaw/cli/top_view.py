@@ -1,5 +1,6 @@
 """One picture of ``beamclaw top``, as lines that fit the terminal: without I/O."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -30,20 +31,36 @@ KEYS: Final[Mapping[str, str]] = {
     "u": "uptime",
 }
 _HELP: Final = (
-    "t tree  r rate  m mailbox  s restarts  h memory  u youngest  j/k scroll  q leave"
+    "t tree  r rate  m mailbox  s restarts  h memory  u newest  / find  j/k  q leave"
 )
+_HELP_TYPING: Final = "Enter keep  Esc all"
+# Those with which one leaves also while one types.
+_LEAVE: Final = "\x03\x04"
+_KEY: Final = re.compile(r"\x1b\[[0-9;]*[@-~]|.", re.DOTALL)
 
 
 @frozen
 class View:
-    """What the person wants to see: *sort* one of KEYS' values; *first* row shown."""
+    """What the person wants to see.
+
+    Attributes:
+        sort: One of KEYS' values.
+        first: Of the rows, the one that is shown first.
+        match: A part of the names of those that are shown.
+        typing: What is pressed goes on with that.
+    """
 
     sort: str = "tree"
     first: int = 0
     over: bool = False
+    match: str = ""
+    typing: bool = False
 
     def pressed(self, key: str) -> "View":
         """The view after *key*."""
+        one = self.typing and len(key) == 1 and key not in _LEAVE
+        if one or key in ("/", "\x1b"):
+            return self._typed(key)
         match key:
             case "q" | "\x03" | "\x04":
                 return attrs.evolve(self, over=True)
@@ -52,18 +69,29 @@ class View:
             case "k" | "\x1b[A":
                 return attrs.evolve(self, first=max(0, self.first - 1))
             case _ if key in KEYS:
-                return View(KEYS[key])
+                return attrs.evolve(self, sort=KEYS[key], first=0)
+            case _:
+                return self
+
+    def _typed(self, key: str) -> "View":
+        match key:
+            case "/" if not self.typing:
+                return attrs.evolve(self, typing=True)
+            case "\r" | "\n":
+                return attrs.evolve(self, typing=False)
+            case "\x1b":
+                return attrs.evolve(self, first=0, match="", typing=False)
+            case "\x7f" | "\b":
+                return attrs.evolve(self, first=0, match=self.match[:-1])
+            case _ if key.isprintable():
+                return attrs.evolve(self, first=0, match=self.match + key)
             case _:
                 return self
 
 
 def keys(data: str) -> Iterator[str]:
     """The keys in what was typed; one that is sent as several characters is one."""
-    at = 0
-    while at < len(data):
-        step = 3 if data.startswith("\x1b[", at) else 1
-        yield data[at : at + step]
-        at += step
+    return (found.group() for found in _KEY.finditer(data))
 
 
 def picture(event: Event, view: View, columns: int, rows: int) -> list[str]:
@@ -77,11 +105,16 @@ def picture(event: Event, view: View, columns: int, rows: int) -> list[str]:
     room = max(1, rows - len(head) - 2)
     first = min(view.first, max(0, len(body) - 1 - room))
     shown = [body[0], *body[1 + first : 1 + first + room]]
-    return [*[*head, *shown][: rows - 1], cut(_HELP, columns)]
+    return [*[*head, *shown][: rows - 1], cut(_help(view), columns)]
+
+
+def _help(view: View) -> str:
+    return f"/{visible(view.match)}_  {_HELP_TYPING}" if view.typing else _HELP
 
 
 def _by(view: View) -> str:
-    return "the tree" if view.sort == "tree" else f"by {view.sort}"
+    by = "the tree" if view.sort == "tree" else f"by {view.sort}"
+    return f"{by} of names with {visible(view.match)!r}" if view.match else by
 
 
 def _title(totals: Event, view: View) -> str:
@@ -92,8 +125,12 @@ def _title(totals: Event, view: View) -> str:
 
 
 def _totals(totals: Event) -> str:
+    counted = f"{totals['processes']:,} processes"
+    # A node of an earlier release does not say it.
+    if totals.get("matched", totals["processes"]) < totals["processes"]:
+        counted = f"{totals['matched']:,} of {counted}"
     parts = [
-        f"{totals['processes']:,} processes",
+        counted,
         f"{totals['rate']:,.0f} messages/s",
         f"{totals['messages']:,} waiting",
         f"{totals['restarts']:,} restarts",
@@ -108,19 +145,29 @@ def _totals(totals: Event) -> str:
 
 
 def _body(event: Event, view: View) -> list[Sequence[object]]:
+    part = view.match.casefold()
     if view.sort == "tree":
-        return list(_tree(event["tree"], 0))
+        return list(_tree(event["tree"], 0, part))
     return [
         _cells(row, visible(str(row["name"] or f"{row['id']} {row['pid']}")))
         for row in event["by"][view.sort]
+        if _has(row, part)
     ]
 
 
-def _tree(process: Event, depth: int) -> Iterator[Sequence[object]]:
-    yield _cells(process, f"{'  ' * depth}{visible(name_of(process))}")
-    for child in process["children"]:
-        yield from _tree(child, depth + 1)
-    if process["hidden"]:
+def _has(row: Event, part: str) -> bool:
+    return part in str(row["name"] or row["id"]).casefold()
+
+
+def _tree(process: Event, depth: int, part: str) -> Iterator[Sequence[object]]:
+    """Rows of those that have *part* in their name, and of those above them."""
+    below = [
+        row for each in process["children"] for row in _tree(each, depth + 1, part)
+    ]
+    if below or not part or _has(process, part):
+        yield _cells(process, f"{'  ' * depth}{visible(name_of(process))}")
+    yield from below
+    if process["hidden"] and not part:
         yield (
             "",
             "",

@@ -5,7 +5,7 @@ takes: it never costs more than a small share of a core, however many processes 
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -19,7 +19,16 @@ from beamclaw.contracts import names
 from beamclaw.contracts.crashes import crashes
 from beamclaw.contracts.shell import nested
 from beamclaw.shell import growth
-from beamclaw.shell.request import Method, Node, Params, Send, flag, number, whole
+from beamclaw.shell.request import (
+    Method,
+    Node,
+    Params,
+    Send,
+    flag,
+    number,
+    text,
+    whole,
+)
 from beamclaw.shell.show import restarts_of, show_crashes, show_process
 from beamclaw.shell.slices import Ranking, Slices
 from beamclaw.shell.weighing import FIRST, SHARE, Scales, show_memory
@@ -33,6 +42,8 @@ _TIMES: Final = 50.0
 # Seconds up to the first event, before which whoever waits for it sees nothing.
 _SOON: Final = 0.2
 KEYS: Final = ("rate", "mailbox", "restarts", "uptime", "memory")
+# Not for who asks: rows stay as they come.
+_OLDEST: Final = "oldest"
 
 
 @frozen
@@ -47,6 +58,10 @@ class Row:
     restarts: int
     held: supervision.Memory | None = None
 
+    def matches(self, part: str) -> bool:
+        """Whether *part*, in small letters, is one of what people call the process."""
+        return part in (self.info.name or self.info.id).casefold()
+
     def value(self, key: str) -> float:
         """What rows are ranked by under *key*, largest first; the youngest for uptime."""
         match key:
@@ -58,6 +73,8 @@ class Row:
                 return self.restarts
             case "memory":
                 return 0 if self.held is None else self.held.bytes
+            case _ if key == _OLDEST:
+                return 0
             case _:
                 return self.info.started_at or 0.0
 
@@ -68,11 +85,14 @@ class Seen:
 
     Attributes:
         rates: Of those that have taken a message since the look before.
-        by: For each key the first of them; of equal ones the older process.
+        by: For each key the first of those that have *match* in their name; of equal
+            ones the older process.
     """
 
     by: Mapping[str, Ranking[Row]]
+    match: str = ""
     processes: int = 0
+    matched: int = 0
     messages: int = 0
     rate: float = 0.0
     rates: dict[supervision.Pid | None, float] = attrs.field(
@@ -86,15 +106,24 @@ class Seen:
         self.rate += row.rate
         if row.rate:
             self.rates[row.info.pid] = row.rate
+        if not row.matches(self.match):
+            return
+        self.matched += 1
         for key, ranking in self.by.items():
             ranking.add(row, -row.value(key))
 
 
 @attrs.define
 class Sampler:
-    """Looks again and again, *most* rows by each key; what was counted makes rates."""
+    """Looks again and again, *most* rows by each key; what was counted makes rates.
+
+    With *match* rows are those that have it in their name, in small letters, and there is
+    one key more: the *branches* oldest of them, for a tree.
+    """
 
     most: int
+    match: str = ""
+    branches: int = 0
     at: float = 0.0
     counts: dict[supervision.Pid, int] = attrs.field(factory=dict[supervision.Pid, int])
     cpu: float = 0.0
@@ -104,7 +133,10 @@ class Sampler:
     async def look(self, now: float, slices: Slices) -> Seen:
         """All processes, in turns with others."""
         passed = now - self.at if self.at else 0.0
-        seen = Seen({key: Ranking(self.most) for key in KEYS})
+        by = {key: Ranking[Row](self.most) for key in KEYS}
+        if self.match:
+            by[_OLDEST] = Ranking(self.branches)
+        seen = Seen(by, self.match)
         counts: dict[supervision.Pid, int] = {}
         known = crashes()
         for pid in supervision.processes():
@@ -132,12 +164,18 @@ async def top(node: Node, params: Params, send: Send) -> object:
 
     ``totals``; ``by``: for each of rate, mailbox, restarts, uptime and memory its first
     ``rows`` (30) processes; with ``tree`` the tree as `look.tree` gives it, with rates
-    and memory, which is null where nothing was counted yet, and the last ``crashes``. The first event comes
-    sooner, and has the rates of that time. With ``once`` only one event, after a whole
-    interval.
+    and memory, which is null where nothing was counted yet, and the last ``crashes``.
+    The first event comes sooner, and has the rates of that time. With ``once`` only one
+    event, after a whole interval. ``match``: only processes that have it in their name,
+    in either case, and in the tree those above them; ``matched`` of the totals is how
+    many have.
     """
     every = number(params, "every", 1.0, least=0.1, most=_LONGEST)
-    sampler = Sampler(whole(params, "rows", 30, most=_MOST) or 0)
+    sampler = Sampler(
+        whole(params, "rows", 30, most=_MOST) or 0,
+        text(params, "match", "").casefold(),
+        node.config.shell.live_processes,
+    )
     once = flag(params, "once")
     sampler.share(0.0)
     await sampler.look(trio.current_time(), _slices(node))
@@ -159,6 +197,7 @@ async def top(node: Node, params: Params, send: Send) -> object:
                     for row in ranking.ranked()
                 ]
                 for key, ranking in seen.by.items()
+                if key != _OLDEST
             },
         }
         if flag(params, "tree"):
@@ -169,7 +208,7 @@ async def top(node: Node, params: Params, send: Send) -> object:
                         {**show(info, seen.rates.get(info.pid, 0.0)), "above": above},
                         slices,
                     )
-                    for above, info in _tree(node)
+                    for above, info in _tree(node, seen)
                 ]
             )
         wait = max(every, slices.over() * _TIMES)
@@ -196,6 +235,7 @@ def _totals(sampler: Sampler, seen: Seen, passed: float) -> dict[str, object]:
     root = supervision.tree(depth=0)
     return {
         "processes": seen.processes,
+        "matched": seen.matched,
         "messages": seen.messages,
         "rate": seen.rate,
         "restarts": supervision.statistics().restarts,
@@ -224,10 +264,38 @@ def _row(
     }
 
 
-def _tree(node: Node) -> Iterable[tuple[int | None, supervision.ProcessInfo]]:
+def _tree(
+    node: Node, seen: Seen
+) -> Iterable[tuple[int | None, supervision.ProcessInfo]]:
     limits = node.config.shell
+    if seen.match:
+        found = (row.info for row in seen.by[_OLDEST].ranked())
+        return islice(branches(found), limits.live_processes)
     walking = supervision.walk(depth=_DEEP, most=limits.children)
     return islice(walking, limits.live_processes)
+
+
+def branches(
+    found: Iterable[supervision.ProcessInfo],
+) -> Iterator[tuple[int | None, supervision.ProcessInfo]]:
+    """The tree of *found* and of those above them, as `supervision.walk` has one.
+
+    Whoever is below nobody in the tree is left out; of the others nothing is hidden.
+    """
+    root = supervision.tree(depth=0)
+    places = {root.pid: 0}
+    yield None, attrs.evolve(root, hidden=0)
+    for info in found:
+        chain, at = list[supervision.ProcessInfo](), info
+        while at is not None and at.pid not in places:
+            chain.append(at)
+            at = None if at.parent is None else supervision.info(at.parent, depth=0)
+        if at is None:
+            continue
+        above = places[at.pid]
+        for each in reversed(chain):
+            yield above, attrs.evolve(each, hidden=0)
+            above = places[each.pid] = len(places)
 
 
 TOP: Final[Mapping[str, Method]] = {"look.top": top}

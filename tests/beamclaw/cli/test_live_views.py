@@ -265,10 +265,57 @@ def test_the_keys_change_what_is_shown():
     assert View().pressed("h").sort == "memory"
     assert View().pressed("q").over
     assert View("rate").pressed("?") == View("rate")
+    assert len(picture(EVENT, View(), 200, 24)[-1]) <= 80
+
+
+def pressed(typed: str, view: View | None = None) -> View:
+    view = view or View()
+    for key in keys(typed):
+        view = view.pressed(key)
+    return view
+
+
+def test_what_is_typed_behind_a_stroke_is_a_part_of_names_until_it_is_kept():
+    view = pressed("/qr/\x7f\x1b[B")
+    assert (view.match, view.typing, view.over, view.sort) == (
+        "qr",
+        True,
+        False,
+        "tree",
+    )
+    assert picture(EVENT, view, 80, 24)[-1] == "/qr_  Enter keep  Esc all"
+    kept = pressed("\nm", view)
+    assert (kept.match, kept.typing, kept.sort) == ("qr", False, "mailbox")
+    assert "by mailbox of names with 'qr'" in picture(EVENT, kept, 80, 24)[0]
+    assert "/ find" in picture(EVENT, kept, 80, 24)[-1]
+    # One goes on with it, gives it up, or leaves.
+    assert pressed("/s", kept).match == "qrs"
+    assert pressed("\x1b", kept) == View("mailbox")
+    assert pressed("\x1b", view) == View()
+    assert pressed("\x03", view).over
+
+
+def test_only_those_with_it_in_their_name_are_shown_and_in_the_tree_who_is_above():
+    lines = picture(EVENT, View("rate", match="P4"), 100, 24)[4:-1]
+    assert [line.split()[-1] for line in lines] == [
+        "p4",
+        *(f"p4{n}" for n in range(10)),
+    ]
+    lines = picture(EVENT, View(match="B"), 100, 24)[4:-1]
+    assert [line.split()[-1] for line in lines] == ["beamclaw", "b"]
+    assert picture(EVENT, View(match="nobody"), 100, 24)[4:-1] == []
+    narrowed = {**EVENT, "totals": {**TOTALS, "processes": 1_500, "matched": 1_200}}
+    assert "1,200 of 1,500 processes" in picture(narrowed, View(), 100, 24)[1]
+
+
+def test_a_part_of_a_name_is_nothing_that_a_terminal_obeys():
+    view = View(match="\x1b[2J", typing=True)
+    assert not any("\x1b" in line for line in picture(EVENT, view, 100, 24))
 
 
 def test_a_key_may_be_several_characters():
-    assert list(keys("a\x1b[Bq")) == ["a", "\x1b[B", "q"]
+    typed = ["a", "\x1b[B", "q", "\x1b[3~", "\x1b", "\n"]
+    assert list(keys("".join(typed))) == typed
 
 
 @pytest.mark.parametrize(

@@ -544,6 +544,27 @@ async def test_growth_is_counted_from_a_mark(tmp_path):
 # --- top
 
 
+async def test_top_finds_those_that_the_tree_leaves_out_by_a_part_of_their_name(
+    tmp_path,
+):
+    async with many(tmp_path, 200, children=2) as node:
+        await node.begin("look.top", every=0.1, tree=True, once=True, match="M19")
+        event = (await node.client.receive())["event"]
+        ids = ["m19", *(f"m{number}" for number in range(190, 200))]
+        assert [row["id"] for row in event["by"]["rate"]] == ids
+        assert "oldest" not in event["by"]
+        assert event["totals"]["matched"] == 11
+        assert event["totals"]["processes"] > 200
+        tree = event["tree"]
+        (crowd,) = tree["children"]
+        assert (crowd["id"], tree["hidden"], crowd["hidden"]) == ("many", 0, 0)
+        assert [child["id"] for child in crowd["children"]] == ids
+        assert (await node.client.receive())["result"] is True
+        await node.begin("look.top", every=0.1, tree=True, once=True, match="nobody")
+        event = (await node.client.receive())["event"]
+        assert (event["tree"]["children"], event["by"]["rate"]) == ([], [])
+
+
 async def test_top_tells_rates_and_ranks(tmp_path):
     async with live(tmp_path) as node:
         number = await node.begin("look.top", every=0.5, rows=1, tree=True, once=True)

@@ -83,7 +83,7 @@ class Walls(Clock):
     """As the virtual clock goes."""
 
     @property
-    def wall(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def wall(self) -> float:
         return Clock.wall + trio.current_time()
 
 
