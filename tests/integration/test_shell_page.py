@@ -44,6 +44,34 @@ async def test_top_on_a_terminal_and_for_programs(tmp_path: Path):
         assert (done.code, done.out.count("\n")) == (0, 1)
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_top_finds_a_process_that_its_tree_leaves_out(
+    tmp_path: Path, *, elsewhere: bool
+):
+    config = tmp_path / "beamclaw.yaml"
+    config.write_text("shell: {children: 1}\n")
+    async with open_node(tmp_path / "data", options=("--config", str(config))) as node:
+        at = ("--url", node.base_url) if elsewhere else ("--data", str(node.data))
+        environment = {**node.environment, "BEAMCLAW_TOKEN": node.token}
+        command = [sys.executable, "-m", "beamclaw", "top", *at]
+        async with terminal(command, environment, rows=50, columns=120) as shown:
+            await shown.until("more")
+            assert "limits" not in shown.shown()
+            await shown.type("/LIMI")
+            await shown.until("1 of ")
+            await shown.until("limits")
+            await shown.type("t\x7f\n")
+            await shown.until("of names with 'LIMI'")
+            await shown.until("/ find", since=len(shown.written))
+            await shown.type("\x1b")
+            await shown.until("the tree · up", since=len(shown.written))
+            await shown.until("more", since=len(shown.written))
+            await shown.type("q")
+        done = await node.command("top", "--once", "--match", "default/limits")
+        assert done.out.splitlines()[-1].split()[-1] == "limits"
+        assert "providers" not in done.out
+
+
 async def test_top_waits_for_a_terminal_that_takes_nothing_for_a_while(tmp_path: Path):
     async with open_node(tmp_path / "data") as node:
         top = [sys.executable, "-m", "beamclaw", "top", "--every", "0.1"]
