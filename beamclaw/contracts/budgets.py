@@ -9,10 +9,14 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+import attrs
+
 from beamclaw.contracts.messages import Usage
 from beamclaw.values import frozen
 
-Scope = Literal["tenant", "agent", "session"]
+# What a cap is of. ``root``: the purse of the conversation that a sub-agent works for,
+# which is a session's like any other; the caps of that one's agent hold for it.
+Scope = Literal["tenant", "agent", "session", "root"]
 Measure = Literal["tokens", "cost", "calls", "seconds"]
 
 # Money is counted in millionths of a dollar: a price in dollars for a million tokens is
@@ -121,13 +125,35 @@ def session_purse(session: str) -> Purse:
     return Purse("session", session, "")
 
 
-def purses(agent: str, session: str, at: float) -> tuple[Purse, ...]:
-    """The purses that a call of *agent* in *session* is paid from."""
+def purses(
+    agent: str, session: str, at: float, root: str | None = None
+) -> tuple[Purse, ...]:
+    """The purses that a call of *agent* in *session* is paid from.
+
+    *root* is the conversation that a sub-agent's session works for in the end: it pays
+    beside the sub-agent's own, or a limit for each conversation would be one for each
+    sub-agent.
+    """
     day = dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
     return (
         Purse("tenant", "", day),
         Purse("agent", agent, day),
         session_purse(session),
+        *(() if root is None else (session_purse(root),)),
+    )
+
+
+def holds_for(cap: Cap, purse: Purse, root: str | None = None) -> bool:
+    """Whether *cap* is one of *purse*, for a session that works for *root*."""
+    if purse.scope == "session" and purse.key == root:
+        return cap.scope == "root"
+    return cap.scope == purse.scope
+
+
+def of_root(caps: Iterable[Cap]) -> tuple[Cap, ...]:
+    """What a sub-agent must not go beyond either: *caps* are those of its root's agent."""
+    return tuple(
+        attrs.evolve(cap, scope="root") for cap in caps if cap.scope == "session"
     )
 
 
@@ -176,6 +202,7 @@ _WHOSE: Mapping[Scope, str] = {
     "tenant": "today, all agents together",
     "agent": "today, this agent",
     "session": "this conversation",
+    "root": "the conversation that this sub-agent works for, with all of its sub-agents,",
 }
 
 
@@ -200,7 +227,7 @@ def seconds(ms: int) -> str:
 
 
 def _free_again(cap: Cap, at: float) -> str:
-    if cap.scope == "session":
+    if cap.scope in ("session", "root"):
         return "A new conversation begins at nothing."
     minutes = -int(-(_DAY - at % _DAY) // 60)
     return (

@@ -8,6 +8,7 @@ from beamclaw.contracts.ledger_rows import (
     ChildRow,
     CommandRow,
     Event,
+    RootRow,
     RunRow,
     SessionRow,
     SnapshotRow,
@@ -102,6 +103,16 @@ class ReadChildren(supervision.Call[tuple[ChildRow, ...]]):
 @frozen
 class ReadAncestors(supervision.Call[tuple[str, ...]]):
     """The session that has spawned this one, the one that has spawned that, and so on."""
+
+    session_key: str
+
+
+@frozen
+class ReadRoot(supervision.Call[RootRow | None]):
+    """Whose conversation pays for this session, too; None: it is a sub-agent of none.
+
+    So it is, too, when that conversation was deleted.
+    """
 
     session_key: str
 

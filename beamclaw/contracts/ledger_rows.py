@@ -153,6 +153,14 @@ class SessionRow:
     deleted_at: float | None = None
 
 
+@frozen
+class RootRow:
+    """The conversation that a sub-agent's session works for in the end, and its agent."""
+
+    key: str
+    agent: str
+
+
 @frozen(kw_only=True)
 class CommandRow:
     """A command that goes on in the background, or whose end its session must be told.

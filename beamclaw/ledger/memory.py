@@ -54,6 +54,10 @@ class Session:
     archived_at: float | None = None
     deleted_at: float | None = None
     deleted_key: str | None = None
+    # The conversation that it works for in the end; None: for no other. Its key is None,
+    # too, if it was deleted when this was read.
+    root: int | None = None
+    root_key: str | None = None
     meta: SessionMeta = SessionMeta()
     open_run: str | None = None
 
@@ -139,18 +143,24 @@ class Child:
 
 @frozen
 class Reserved:
-    """A reservation that is not settled, and the purses it is in."""
+    """A reservation that is not settled, and the purses it is in.
+
+    ``root_id`` is the session_id of a sub-agent's root when it was reserved: one that
+    has begun anew since has another, and nothing of this in its purse.
+    """
 
     bound: Usage
     cost: int
     purses: tuple[Purse, ...]
+    root_id: str | None = None
 
 
 @frozen
 class Worked:
     """How long a run in progress has worked, and may go on; see ``Work``.
 
-    ``agent`` and ``at`` say in which purses that stands; ``epoch`` is the run's.
+    ``agent``, ``at`` and ``root_id`` say in which purses that stands, see
+    :class:`Reserved`; ``epoch`` is the run's.
     """
 
     epoch: int
@@ -158,6 +168,7 @@ class Worked:
     at: float
     used: int = 0
     reserved: int = 0
+    root_id: str | None = None
 
 
 @attrs.define(eq=False)
@@ -290,10 +301,24 @@ class Memory:
         if found is None:
             row = self._connection.execute(sql.RESERVED, (run, attempt)).fetchone()
             if row is not None:
-                agent, at, *bound, cost = row
-                paid_from = purses(agent, session, at)
-                found = Reserved(Usage(*bound, estimated=True), cost, paid_from)
+                agent, at, root_id, *bound, cost = row
+                usage = Usage(*bound, estimated=True)
+                found = Reserved(usage, cost, purses(agent, session, at), root_id)
         return found
+
+    def root(self, session: Session) -> Session | None:
+        """The conversation that a sub-agent's works for, looked up if need be.
+
+        None: it is one itself, or what it worked for has been deleted.
+        """
+        key = session.root_key
+        if key is None:
+            return None
+        if key not in self.sessions:
+            self._recall_sessions((key,))
+        found = self.sessions.get(key)
+        # Another one may have the key by now.
+        return found if found is not None and found.id == session.root else None
 
     def _recall_counts(self) -> None:
         query = self._connection.execute

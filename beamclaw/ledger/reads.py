@@ -18,6 +18,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadMessage,
     ReadOpenWork,
     ReadOutput,
+    ReadRoot,
     ReadRun,
     ReadSession,
     ReadSessionRow,
@@ -87,6 +88,7 @@ Read = (
     | ReadPurses
     | ReadChildren
     | ReadAncestors
+    | ReadRoot
     | GetLedgerStatus
 )
 
@@ -161,5 +163,6 @@ _READ: dict[type, Callable[[Connection, Any], object]] = {
     ReadPurses: usage_reads.purses,
     ReadChildren: relatives.children,
     ReadAncestors: relatives.ancestors,
+    ReadRoot: relatives.root,
     GetLedgerStatus: _status,
 }

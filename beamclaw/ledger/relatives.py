@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from beamclaw.contracts.ledger_reads import ReadAncestors, ReadChildren
-from beamclaw.contracts.ledger_rows import ChildRow
+from beamclaw.contracts.ledger_reads import ReadAncestors, ReadChildren, ReadRoot
+from beamclaw.contracts.ledger_rows import ChildRow, RootRow
 from beamclaw.contracts.subagents import Spend
 from beamclaw.storage import Connection
 from beamclaw.values import frozen
@@ -46,6 +46,11 @@ _ANCESTORS = """
     )
     SELECT s.key FROM up JOIN sessions AS s ON s.id = up.session
     WHERE depth > 0 ORDER BY depth
+"""
+
+_ROOT = """
+    SELECT t.key, t.agent FROM sessions AS s JOIN sessions AS t ON t.id = s.root
+    WHERE s.key = ? AND t.deleted_at IS NULL
 """
 
 # Columns beside a session *s*: whether others work for it, it for others, and whether
@@ -128,3 +133,9 @@ def ancestors(connection: Connection, request: ReadAncestors) -> tuple[str, ...]
     """See :class:`beamclaw.contracts.ledger_reads.ReadAncestors`."""
     rows = connection.execute(_ANCESTORS, (request.session_key,)).fetchall()
     return tuple(row[0] for row in rows)
+
+
+def root(connection: Connection, request: ReadRoot) -> RootRow | None:
+    """See :class:`beamclaw.contracts.ledger_reads.ReadRoot`."""
+    row = connection.execute(_ROOT, (request.session_key,)).fetchone()
+    return None if row is None else RootRow(*row)

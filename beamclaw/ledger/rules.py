@@ -10,7 +10,13 @@ from typing import Any
 import orjson
 
 from beamclaw.contracts.approvals import Grant
-from beamclaw.contracts.budgets import cut_short, in_words, purses, reached
+from beamclaw.contracts.budgets import (
+    cut_short,
+    holds_for,
+    in_words,
+    purses,
+    reached,
+)
 from beamclaw.contracts.codec import decode, encode
 from beamclaw.contracts.ledger_errors import (
     AnsweredAlready,
@@ -185,14 +191,16 @@ def _end_run(step: Step, op: EndRun) -> None:
 def _reserve(step: Step, op: Reserve) -> None:
     step.of_claim(op.run_id)
     run, bound = step.see(op.run_id), op.bound
-    paid_from = purses(op.agent, step.session.key, op.at)
-    for purse in paid_from:
+    root = step.root()
+    above, root_id = (None, None) if root is None else (root.key, root.session_id)
+    for purse in purses(op.agent, step.session.key, op.at, above):
         spent = step.spent_out_of(purse)
         for cap in op.caps:
-            if cap.scope == purse.scope and reached(cap, spent, bound, op.cost):
+            if holds_for(cap, purse, above) and reached(cap, spent, bound, op.cost):
                 raise BudgetReached(in_words(cap, spent, op.at))
         step.spent[purse] = spent.plus(bound, op.cost, 1)
-    step.reserved[run.id, op.attempt] = Reserved(bound, op.cost, paid_from)
+    own = purses(op.agent, step.session.key, op.at)
+    step.reserved[run.id, op.attempt] = Reserved(bound, op.cost, own, root_id)
     row = (
         run.id,
         op.attempt,
@@ -201,6 +209,7 @@ def _reserve(step: Step, op: Reserve) -> None:
         op.provider,
         op.model,
         op.at,
+        root_id,
         bound.input,
         bound.output,
         bound.cached,
@@ -220,7 +229,7 @@ def _settle(step: Step, op: Settle) -> None:
         if usage is None:
             told = reserved.bound.output if op.told is None else op.told
             usage, cost = cut_short(reserved.bound, reserved.cost, told)
-        for purse in reserved.purses:
+        for purse in (*reserved.purses, *step.root_purse(reserved.root_id)):
             spent = step.spent_out_of(purse).plus(usage, cost)
             step.spent[purse] = spent.minus(reserved.bound, reserved.cost)
         step.reserved[run.id, op.attempt] = None

@@ -388,6 +388,30 @@ _SIXTH = (
     """,
 )
 
+_SEVENTH = (
+    # The conversation that a sub-agent works for in the end, whose purse pays, too: the
+    # top of the chain of those that were spawned, whatever is deleted in between.
+    "ALTER TABLE sessions ADD COLUMN root INTEGER",
+    # UNION, not UNION ALL: it ends, whatever the rows say.
+    """
+    WITH RECURSIVE up (session, above, depth) AS (
+        SELECT session, parent_session, 1 FROM children WHERE kind = 'spawn'
+        UNION
+        SELECT up.session, c.parent_session, depth + 1
+        FROM up JOIN children AS c ON c.session = up.above AND c.kind = 'spawn'
+        WHERE depth < 100
+    )
+    UPDATE sessions SET root = (
+        SELECT above FROM up WHERE up.session = sessions.id ORDER BY depth DESC LIMIT 1
+    )
+    WHERE id IN (SELECT session FROM up)
+    """,
+    # What stands in its purse: the session_id of that conversation as it was, because
+    # one that begins anew has an empty one. Of what is older nothing stands there.
+    "ALTER TABLE usage ADD COLUMN root_id TEXT",
+    "ALTER TABLE work ADD COLUMN root_id TEXT",
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
@@ -399,5 +423,6 @@ LEDGER = Schema(
         statements(*_FOURTH),
         statements(*_FIFTH),
         statements(*_SIXTH),
+        statements(*_SEVENTH),
     ),
 )

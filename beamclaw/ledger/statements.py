@@ -30,13 +30,13 @@ OPEN_CHILDREN = """
     FROM children WHERE state <> 'closed'
 """
 
-OPEN_WORK = "SELECT run, agent, at, used, reserved FROM work"
+OPEN_WORK = "SELECT run, agent, at, used, reserved, root_id FROM work"
 
 SPENT = """
     SELECT tokens, cost, calls, ms FROM spent WHERE scope = ? AND key = ? AND day = ?
 """
 RESERVED = """
-    SELECT agent, at, bound_input, bound_output, bound_cached, bound_cost
+    SELECT agent, at, root_id, bound_input, bound_output, bound_cached, bound_cost
     FROM usage WHERE run = ? AND attempt = ? AND settled_at IS NULL
 """
 
@@ -44,8 +44,10 @@ SESSIONS_BY_KEY = Rows(
     """
     SELECT s.id, s.key, s.session_id, s.agent, s.seq, s.last_event, s.created_at,
         s.updated_at, s.channel, s.ephemeral, s.parent, s.archived_at, s.deleted_at,
-        s.deleted_key, s.label, s.model, s.thinking, s.verbosity, r.run_id
+        s.deleted_key, s.root, t.key, s.label, s.model, s.thinking, s.verbosity,
+        r.run_id
     FROM sessions AS s
+    LEFT JOIN sessions AS t ON t.id = s.root AND t.deleted_at IS NULL
     LEFT JOIN runs AS r ON r.session = s.id AND r.state = 'running'
     WHERE s.key IN (VALUES
     """,
@@ -93,7 +95,7 @@ PUT_SESSIONS = Rows(
 CHANGE_SESSION = """
     UPDATE sessions SET
         owner_epoch = ?, key = ?, session_id = ?, parent = ?, archived_at = ?,
-        deleted_at = ?, deleted_key = ?, label = ?, model = ?, thinking = ?,
+        deleted_at = ?, deleted_key = ?, root = ?, label = ?, model = ?, thinking = ?,
         verbosity = ?
     WHERE id = ?
 """
@@ -174,10 +176,10 @@ PUT_RUNS = Rows(
 PUT_USAGE = Rows(
     """
     INSERT INTO usage (tenant, owner_epoch, run, attempt, run_epoch, agent, provider,
-        model, at, bound_input, bound_output, bound_cached, bound_cost)
+        model, at, root_id, bound_input, bound_output, bound_cached, bound_cost)
     VALUES
     """,
-    width=11,
+    width=12,
     shared=2,
 )
 SETTLE_USAGE = Rows(
@@ -322,10 +324,11 @@ PUT_SPENT = Rows(
 )
 PUT_WORK = Rows(
     """
-    INSERT INTO work (tenant, owner_epoch, run, run_epoch, agent, at, used, reserved)
+    INSERT INTO work (tenant, owner_epoch, run, run_epoch, agent, at, used, reserved,
+        root_id)
     VALUES
     """,
-    width=6,
+    width=7,
     tail="""
     ON CONFLICT (run) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -333,7 +336,8 @@ PUT_WORK = Rows(
         agent = excluded.agent,
         at = excluded.at,
         used = excluded.used,
-        reserved = excluded.reserved
+        reserved = excluded.reserved,
+        root_id = excluded.root_id
     """,
     shared=2,
 )

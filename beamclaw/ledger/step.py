@@ -127,11 +127,23 @@ class Step:
         for message in self.messages:
             self.inbox.put(message, self.writing)
             if message.run_id in self.children:
+                child = self.children[message.run_id]
                 session = self.memory.sessions[message.session_key]
-                self.children[message.run_id].session = session.id
+                child.session = session.id
+                if child.kind == "spawn":
+                    self._adopt(session)
         for child in self.children.values():
             self.memory.keep_child(child)
             self.writing.children[child.run_id] = child
+
+    def _adopt(self, session: Session) -> None:
+        """It works for the conversation that this session works for, or is."""
+        own = self.session
+        if own.root is None:
+            session.root, session.root_key = own.id, own.key
+        else:
+            session.root, session.root_key = own.root, own.root_key
+        self.writing.changed[session.id] = session
 
     def child(self, run_id: str) -> Child | None:
         """A turn that works for another one and is not closed, as it stands."""
@@ -169,6 +181,22 @@ class Step:
     def spent_out_of(self, purse: Purse) -> Spent:
         """The sum as it stands in this commit."""
         return self.spent.get(purse) or self.memory.spent_out_of(purse)
+
+    def root(self) -> Session | None:
+        """The conversation whose purse pays, too; None: this one pays alone."""
+        session = self.session
+        if session.root is None or any(
+            dropped.id == session.root for dropped in self.writing.dropped
+        ):
+            return None
+        return self.memory.root(session)
+
+    def root_purse(self, root_id: str | None) -> tuple[Purse, ...]:
+        """The purse of the root, if what was reserved under *root_id* is still in it."""
+        root = None if root_id is None else self.root()
+        if root is None or root.session_id != root_id:
+            return ()
+        return (session_purse(root.key),)
 
     def worked(self, run: Run) -> Worked | None:
         """The run's time as it stands in this commit; None: it has no account."""

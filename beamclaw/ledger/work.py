@@ -5,13 +5,16 @@ calls of models cost does. A cap holds without anybody who looks at a clock: a r
 before it goes on, and ends when that is used up.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+import attrs
 
 from beamclaw.contracts.budgets import (
     MILLI,
     Cap,
     Spent,
+    holds_for,
     in_words,
     limits_time,
     purses,
@@ -27,13 +30,17 @@ def _work(step: Step, op: Work) -> None:
     run = step.see(op.run_id)
     if run.state != "running":
         raise LedgerError(f"run {op.run_id} is not in progress")
-    before = step.worked(run) or Worked(run.epoch, op.agent, op.at)
+    root = step.root()
+    root_id = None if root is None else root.session_id
+    now = Worked(run.epoch, op.agent, op.at, root_id=root_id)
+    before = step.worked(run) or now
     if not before.reserved:  # what it has worked since is of now
-        before = Worked(run.epoch, op.agent, op.at, before.used)
+        before = attrs.evolve(now, used=before.used)
     used = _settle(step, before, op.used)
     if op.reserve:
-        _reserve(step, op, before.used + before.reserved)
-    step.work[run.id] = Worked(run.epoch, op.agent, op.at, used, op.reserve)
+        paid = before.used + before.reserved
+        _reserve(step, op, paid, None if root is None else root.key)
+    step.work[run.id] = attrs.evolve(now, used=used, reserved=op.reserve)
 
 
 def over(step: Step, run: Run, op: EndRun) -> None:
@@ -44,7 +51,9 @@ def over(step: Step, run: Run, op: EndRun) -> None:
     before = step.worked(run)
     if before is not None:
         if not before.reserved:
-            before = Worked(run.epoch, before.agent, op.at, before.used)
+            root = step.root()
+            root_id = None if root is None else root.session_id
+            before = attrs.evolve(before, epoch=run.epoch, at=op.at, root_id=root_id)
         _settle(step, before, int(op.seconds * MILLI))
         step.work[run.id] = None
 
@@ -58,28 +67,26 @@ def _settle(step: Step, before: Worked, used: int) -> int:
         What was used in all.
     """
     used = max(used, before.used)
-    for purse in purses(before.agent, step.session.key, before.at):
+    own = purses(before.agent, step.session.key, before.at)
+    for purse in (*own, *step.root_purse(before.root_id)):
         spent = step.spent_out_of(purse)
         step.spent[purse] = spent.worked(used - before.used - before.reserved)
     return used
 
 
-def _reserve(step: Step, op: Work, paid: int) -> None:
+def _reserve(step: Step, op: Work, paid: int, root: str | None) -> None:
     caps = limits_time(op.caps)
     tightest: tuple[int, Cap, Spent] | None = None
-    for purse in purses(op.agent, step.session.key, op.at):
+    for purse in purses(op.agent, step.session.key, op.at, root):
         spent = step.spent_out_of(purse)
-        for left, cap in _left(purse.scope, spent, caps):
-            if tightest is None or left < tightest[0]:
+        for cap in caps:
+            left = cap.limit - spent.ms
+            if holds_for(cap, purse, root) and (not tightest or left < tightest[0]):
                 tightest = left, cap, spent
         step.spent[purse] = spent.worked(op.reserve)
     if tightest is not None and tightest[0] < op.reserve:
         left, cap, spent = tightest
         raise TimeReached(in_words(cap, spent, op.at), cap, max(0, left), paid)
-
-
-def _left(scope: str, spent: Spent, caps: Iterable[Cap]) -> Iterable[tuple[int, Cap]]:
-    return ((cap.limit - spent.ms, cap) for cap in caps if cap.scope == scope)
 
 
 RULES: Final[Mapping[type, Callable[[Step, Any], None]]] = {Work: _work}

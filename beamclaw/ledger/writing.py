@@ -142,6 +142,7 @@ def _change(connection: Connection, shared: tuple[str, int], session: Session) -
         session.archived_at,
         session.deleted_at,
         session.deleted_key,
+        session.root,
         meta.label,
         meta.model,
         meta.thinking,

@@ -15,6 +15,7 @@ from beamclaw.contracts.context import Window, share
 from beamclaw.contracts.conversation import packed
 from beamclaw.contracts.journal import Answered, Asked, AttemptFailed, Purpose
 from beamclaw.contracts.ledger_ops import Reserve, Settle
+from beamclaw.contracts.ledger_rows import RootRow
 from beamclaw.contracts.limits import Paid
 from beamclaw.contracts.messages import ModelParams, ToolCall, Usage
 from beamclaw.contracts.points import point
@@ -46,6 +47,8 @@ class Asking:
     record: Record
     definition: AgentDefinition
     hours: Hours
+    # Whose conversation pays for a sub-agent, too.
+    root: RootRow | None
     # Tokens of the system's words, and of what the client has brought; and the bound for
     # both together.
     _system: int = attrs.field(init=False, default=0)
@@ -133,7 +136,7 @@ class Asking:
         wiring, (provider, model) = self.wiring, self.target
         price = wiring.price(provider, model)
         if price is None:
-            cap = needs_price(wiring.caps(self.definition.id))
+            cap = needs_price(self.hours.caps())
             name = "limits.turn.cost" if self.limits.cost is not None else ""
             if cap is not None or name:
                 return unpriced(provider, model, name if cap is None else cap.name)
@@ -165,7 +168,7 @@ class Asking:
                 at=record.now(),
                 bound=bound,
                 cost=cost,
-                caps=wiring.caps(self.definition.id),
+                caps=self.hours.caps(),
             ),
         )
 
@@ -179,11 +182,15 @@ class Asking:
         cost = 0 if usage is None else self.cost(usage)
         if usage is not None:
             self._compare(usage, cost)
-        if self.wiring.caps(self.definition.id):
-            paid = Paid(self.definition.id, record.key)
-            limits = names.of_tenant(self.wiring.tenant, "limits")
-            record.afterwards(partial(supervision.cast, limits, paid))
+        if self.hours.caps():
+            self._tell_paid(Paid(self.definition.id, record.key))
+            if self.root is not None:
+                self._tell_paid(Paid(self.root.agent, self.root.key))
         return Settle(record.id, record.turn.attempt, record.now(), usage, cost)
+
+    def _tell_paid(self, paid: Paid) -> None:
+        limits = names.of_tenant(self.wiring.tenant, "limits")
+        self.record.afterwards(partial(supervision.cast, limits, paid))
 
     def _compare(self, usage: Usage, cost: int) -> None:
         """Tell if the provider bills more than the call could use."""

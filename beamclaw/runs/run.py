@@ -14,11 +14,13 @@ import trio
 
 import supervision
 from beamclaw.agents import AgentDefinition
-from beamclaw.contracts import names, news, waits
+from beamclaw.contracts import keys, names, news, waits
+from beamclaw.contracts.budgets import Cap, of_root
 from beamclaw.contracts.journal import RunStarted
 from beamclaw.contracts.ledger_errors import BudgetReached, LedgerError
 from beamclaw.contracts.ledger_ops import ClaimRun, Op, Settle
-from beamclaw.contracts.ledger_reads import ReadDefinition
+from beamclaw.contracts.ledger_reads import ReadDefinition, ReadRoot
+from beamclaw.contracts.ledger_rows import RootRow
 from beamclaw.contracts.open_turn import OpenTurn
 from beamclaw.contracts.points import point
 from beamclaw.contracts.runs import ChildOver, RunOrder, Steer
@@ -74,9 +76,10 @@ async def run_turn(wiring: Wiring, order: RunOrder) -> None:
         with point("run.take-over"):
             await record.commit()
     definition = await _definition(wiring, record, order.definition)
+    root = await _root(wiring, record.key)
     await wiring.loading.wait()
     news.tell_started(wiring.tenant, record.key, record.turn)
-    await _Run(wiring, record, definition, order, before).work()
+    await _Run(wiring, record, definition, order, before, root).work()
 
 
 def _take_over(record: Record, epoch: int) -> None:
@@ -123,14 +126,29 @@ async def _definition(
     return await wiring.definitions.of(hash_, read)
 
 
+async def _root(wiring: Wiring, key: str) -> RootRow | None:
+    """The conversation that a sub-agent works for; all others are not looked up."""
+    if keys.parse(key).kind != "subagent":
+        return None
+    ledger = names.of_tenant(wiring.tenant, "ledger")
+    return await supervision.call(ledger, ReadRoot(key), timeout=None)
+
+
+def _caps(wiring: Wiring, agent: str, root: RootRow | None) -> tuple[Cap, ...]:
+    """What the run must not go beyond, as it is set now."""
+    own = wiring.caps(agent)
+    return own if root is None else (*own, *of_root(wiring.caps(root.agent)))
+
+
 class _Run:
-    def __init__(
+    def __init__(  # noqa: PLR0917 -- what a run is made of
         self,
         wiring: Wiring,
         record: Record,
         definition: AgentDefinition,
         order: RunOrder,
         before: OpenTurn | None,
+        root: RootRow | None,
     ) -> None:
         turn = record.turn
         allowance = None if turn.parent is None else turn.parent.allowance
@@ -140,12 +158,12 @@ class _Run:
             run_id=record.id,
             agent=definition.id,
             full=limits,
-            caps=partial(wiring.caps, definition.id),
+            caps=partial(_caps, wiring, definition.id, root),
         )
         self._record = record
         self._alerts = Alerts(wiring, record, limits, before)
         self._system = definition.system
-        self._asking = Asking(wiring, record, definition, self._hours)
+        self._asking = Asking(wiring, record, definition, self._hours, root)
         toolbox = self._asking.toolbox
         self._calls = Calls(wiring, record, definition, toolbox)
         self._clearings = Clearings(toolbox, limits.clear_seconds)
