@@ -7,11 +7,14 @@ from beamclaw.contracts.budgets import (
     Cap,
     Price,
     Purse,
+    Scope,
     Spent,
     cut_short,
+    holds_for,
     in_words,
     nearly,
     needs_price,
+    of_root,
     purses,
     reached,
 )
@@ -57,6 +60,45 @@ def test_the_purses_of_a_call() -> None:
         Purse("tenant", "", "1971-01-01"),
         Purse("agent", "main", "1971-01-01"),
         Purse("session", "agent:main:main", ""),
+    )
+
+
+SUB, ROOT = "agent:main:subagent:1", "agent:main:main"
+
+
+@pytest.mark.parametrize(
+    ("scope", "root", "held"),
+    [
+        ("tenant", ROOT, [""]),
+        ("agent", ROOT, ["main"]),
+        ("session", ROOT, [SUB]),
+        ("root", ROOT, [ROOT]),
+        # That was deleted, or there never was one: the sub-agent's own is what is left.
+        ("session", None, [SUB]),
+        ("root", None, []),
+    ],
+)
+def test_which_purse_of_a_sub_agents_call_a_cap_is_of(
+    scope: Scope, root: str | None, held: list[str]
+) -> None:
+    paid = purses("main", SUB, 0.0, root)
+    assert len(paid) == (3 if root is None else 4)
+    cap = Cap(scope, "calls", 2, "limits")
+    assert [purse.key for purse in paid if holds_for(cap, purse, root)] == held
+
+
+def test_of_the_caps_of_its_root_those_of_a_conversation_hold_for_a_sub_agent() -> None:
+    caps = [Cap(scope, "calls", 2, scope) for scope in ("tenant", "agent", "session")]
+    assert of_root(caps) == (Cap("root", "calls", 2, "session"),)
+
+
+def test_a_sub_agent_says_whose_cap_has_ended_it() -> None:
+    cap = Cap("root", "calls", 2, "limits.session.calls")
+    assert in_words(cap, Spent(calls=2), 0.0) == (
+        "I stopped: the conversation that this sub-agent works for, with all of its "
+        "sub-agents, may use 2 calls of the model (limits.session.calls), 2 are used or "
+        "reserved, and the next step could go beyond. A new conversation begins at "
+        "nothing."
     )
 
 
