@@ -114,6 +114,26 @@ class Book:
         usage = [r if stays(r) else {**r, "key": "", "run_id": ""} for r in self.usage]
         return attrs.evolve(self, **rest, spent=spent, usage=usage)
 
+    def roots(self) -> dict[str, Row]:
+        """The conversation that each sub-agent's session works for in the end.
+
+        By who has spawned whom; where one between the two is deleted nobody can say.
+        """
+        ids = {row["id"]: row for row in self.sessions}
+        above = {
+            child["session"]: child["parent_session"]
+            for child in self.children
+            if child["kind"] == "spawn"
+        }
+        found: dict[str, Row] = {}
+        for id_, row in ids.items():
+            top = id_
+            while top in above:
+                top = above[top]
+            if top != id_ and top in ids:
+                found[row["key"]] = ids[top]
+        return found
+
     def run(self, run_id: str) -> Row | None:
         return next(iter(self._where("runs", "run_id", run_id)), None)
 

@@ -163,14 +163,19 @@ def use(run_id: str, attempt: int, *, open_: bool = False) -> Row:
         "output": 5,
         "estimated": 0,
         "cost": 2,
+        "root_id": None,
     }
+
+
+def session(number: int, key: str) -> Row:
+    return {"id": number, "key": key, "session_id": f"one {number}"}
 
 
 def spent(calls: int, of_child: int = 0) -> list[Row]:
     purses = {
         ("tenant", "", DAY): calls + of_child,
         ("agent", "main", DAY): calls + of_child,
-        ("session", KEY, ""): calls,
+        ("session", KEY, ""): calls + of_child,
         **({("session", "k", ""): of_child} if of_child else {}),
     }
     return [
@@ -216,7 +221,7 @@ def grant() -> Row:
 def killed() -> Book:
     """The ledger at the kill: the tools work."""
     return Book(
-        sessions=[{"key": KEY, "seq": len(BEFORE)}],
+        sessions=[{**session(1, KEY), "seq": len(BEFORE)}],
         events=events(*BEFORE),
         inbox=[row("a", 1)],
         runs=[run("a", "running", run_epoch=1)],
@@ -232,8 +237,8 @@ def book() -> Book:
     of_child = {"source": "agent", "key": "k", "external_id": "ra/c1"}
     return Book(
         sessions=[
-            {"key": KEY, "seq": len(BEFORE) + len(AFTER)},
-            {"key": "k", "seq": len(CHILD)},
+            {**session(1, KEY), "seq": len(BEFORE) + len(AFTER)},
+            {**session(2, "k"), "seq": len(CHILD)},
         ],
         events=[*events(*BEFORE, *AFTER), *events(*CHILD, key="k", first=500)],
         inbox=[
@@ -250,7 +255,7 @@ def book() -> Book:
         ],
         usage=[
             *(use("ra", 1), use("ra", 2), use("rc", 1), use("rc", 2)),
-            {**use("rk", 1), "key": "k"},
+            {**use("rk", 1), "key": "k", "root_id": "one 1"},
         ],
         spent=spent(4, of_child=1),
         waits=[wait()],
@@ -258,6 +263,7 @@ def book() -> Book:
         children=[
             {
                 "run_id": "rk",
+                "session": 2,
                 "parent_run": "ra",
                 "parent_session": 1,
                 "call_id": "c1",
@@ -320,5 +326,5 @@ def known() -> Known:
             Verdict(wait_id="w1", verdict="allow", by="owner", counts=True),
             Verdict(wait_id="w1", verdict="deny", by="other", counts=False),
         ],
-        caps=(Cap("session", "cost", 8),),
+        caps=(Cap("session", "cost", 10), Cap("session", "calls", 5)),
     )

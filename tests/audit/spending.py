@@ -42,11 +42,15 @@ def sums(known: Known) -> Iterator[str]:
     # A conversation that begins anew has a new purse.
     resets = {e["key"]: e["id"] for e in known.book.of_kind("session-reset")}
     begun = {e["run_id"]: e["id"] for e in known.book.of_kind("run-started")}
+    now = {row["session_id"]: row["key"] for row in known.book.sessions}
     for row in known.book.usage:
         used = _used(row)
-        for purse in _purses(row):
+        root = now.get(row["root_id"])
+        paid = [] if root is None else [("session", root, "")]
+        for purse in (*_purses(row), *paid):
             began = begun.get(row["run_id"], 0)
-            if purse[0] == "session" and began < resets.get(row["key"], 0):
+            own = purse[0] == "session" and purse[1] == row["key"]
+            if own and began < resets.get(row["key"], 0):
                 continue
             expected[purse] = [
                 a + b for a, b in zip(expected[purse], used, strict=True)
@@ -65,9 +69,14 @@ def sums(known: Known) -> Iterator[str]:
         ]
         for row in known.book.spent
     }
+    nothing = [0, 0, 0]
+    erased = any(":subagent:" in key for key in known.book.deleted)
     for purse in expected.keys() | found.keys():
-        nothing = [0, 0, 0]
-        if expected.get(purse, nothing) != found.get(purse, nothing):
+        rows, held = expected.get(purse, nothing), found.get(purse, nothing)
+        if purse[0] == "session" and erased:
+            # What a sub-agent has spent stays its root's when its own rows go.
+            held = [min(pair) for pair in zip(rows, held, strict=True)]
+        if rows != held:
             yield f"{purse}: holds {found.get(purse)}, its rows {expected.get(purse)}"
 
 
@@ -95,6 +104,37 @@ def capped(known: Known) -> Iterator[str]:
                 if row["scope"] == cap.scope and row[cap.measure] > cap.limit:
                     purse = f"{row['scope']} {row['key']} {row['day']}"
                     yield f"{purse}: {row[cap.measure]} {cap.measure} of {cap.limit}"
+
+
+@rule
+def by_root(known: Known) -> Iterator[str]:
+    """A sub-agent's call that its root has not paid, or more of them than a cap allows.
+
+    What was asked and billed is by the word of providers, whose it was by the messages
+    and by who has spawned whom: no purse is looked at.
+    """
+    book, roots = known.book, known.book.roots()
+    for row in book.usage:
+        if row["key"] in roots and row["root_id"] is None:
+            yield f"{row['run_id']}: call {row['attempt']} was not paid by its root"
+    resets = {e["key"]: e["id"] for e in book.of_kind("session-reset")}
+    begun = {e["run_id"]: e["id"] for e in book.of_kind("run-started")}
+    keys = {row["marker"]: row["key"] for row in book.inbox}
+    spent = defaultdict[str, Counter[str]](Counter)
+    for call in known.calls:
+        marker = call.marker if call.marker in keys else f"re:{call.marker}"
+        run = book.run_of(marker)
+        if run is None:
+            continue  # its conversation was deleted
+        key = keys[marker]
+        root = roots[key]["key"] if key in roots else key
+        # Of a conversation that began anew only what was begun after that.
+        if begun.get(run["run_id"], 0) > resets.get(root, 0):
+            spent[root].update(calls=1, tokens=sum(call.billed or ()))
+    for cap in known.caps:
+        for key, sums in spent.items() if cap.scope == "session" else ():
+            if sums[cap.measure] > cap.limit:
+                yield f"{key}: {sums[cap.measure]} {cap.measure} of {cap.limit}"
 
 
 @rule

@@ -686,12 +686,40 @@ def a_purse_that_is_gone(known: Known) -> None:
 
 @finds("capped")
 def beyond_the_cap(known: Known) -> None:
-    known.caps = (Cap("session", "cost", 7),)
+    known.caps = (Cap("session", "cost", 9),)
 
 
 @finds("capped")
 def beyond_the_cap_at_the_kill(known: Known) -> None:
-    known.kills[0].book.spent[2]["cost"] = 9
+    known.kills[0].book.spent[2]["cost"] = 11
+
+
+@finds("by_root")
+def a_call_of_a_sub_agent_that_its_root_has_not_paid(known: Known) -> None:
+    known.book.usage[-1]["root_id"] = None
+
+
+@finds("by_root")
+def more_calls_than_a_conversation_may_make_with_its_sub_agents(known: Known) -> None:
+    known.caps = (Cap("session", "calls", 4),)
+
+
+@finds("by_root")
+def more_tokens_than_a_conversation_may_use_with_its_sub_agents(known: Known) -> None:
+    known.caps = (Cap("session", "tokens", 74),)
+
+
+@finds("sums")
+def a_root_without_what_its_sub_agent_has_spent(known: Known) -> None:
+    known.book.spent[2]["calls"] -= 1
+
+
+@finds("sums")
+def a_root_with_less_than_its_rows_say_though_sub_agents_are_deleted(
+    known: Known,
+) -> None:
+    known.book.deleted["agent:main:subagent:1"] = 0
+    known.book.spent[2]["calls"] -= 1
 
 
 @finds("worked")
@@ -1240,6 +1268,23 @@ def test_what_was_given_and_is_not_gone_beyond_is_in_order():
 
     assert not list(RULES["carved"](known))
     assert not list(RULES["few"](known))
+
+
+def test_what_a_deleted_sub_agent_has_spent_is_still_in_its_roots_purse():
+    known = sound.known()
+    known.book.deleted["agent:main:subagent:1"] = 0
+    known.book.spent[2]["calls"] += 1
+    assert not list(RULES["sums"](known))
+
+
+def test_of_a_conversation_that_began_anew_counts_what_was_begun_then():
+    known = sound.known()
+    known.caps = (Cap("session", "calls", 4),)
+    assert list(RULES["by_root"](known))
+
+    last = known.book.events[-1]["id"]
+    known.book.events.append({"kind": "session-reset", "key": "s", "id": last + 1})
+    assert not list(RULES["by_root"](known))
 
 
 def test_who_has_a_conversation_from_the_next_turn_on_does_not_answer_before():

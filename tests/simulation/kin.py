@@ -56,6 +56,7 @@ def related(rng: random.Random, planned: Plan) -> Plan:
             turn_cost=rng.choice((None, None, 8_000, 30_000)),
             session_cost=rng.choice((None, None, 10_000, 40_000)),
             day_cost=rng.choice((None, None, None, 60_000)),
+            session_calls=rng.choice((None, None, 4, 12)),
         ),
     )
 

@@ -229,7 +229,9 @@ class Kin:
         concurrent: Those of all.
         share: What each gets of what is left.
         turn_cost: Millionths of a dollar that a turn may cost; None: what it likes. The
-            same for the next two.
+            same for the other two of these.
+        session_calls: Calls of models that a conversation may make, with all of its
+            sub-agents; None: as many as it likes.
     """
 
     depth: int
@@ -238,6 +240,7 @@ class Kin:
     share: float
     turn_cost: int | None = None
     session_cost: int | None = None
+    session_calls: int | None = None
     day_cost: int | None = None
 
 

@@ -129,6 +129,8 @@ class Seen:
         family = self.plan.kin
         if family is not None and family.session_cost is not None:
             yield Cap("session", "cost", family.session_cost)
+        if family is not None and family.session_calls is not None:
+            yield Cap("session", "calls", family.session_calls)
         if family is not None and family.day_cost is not None:
             yield Cap("tenant", "cost", family.day_cost)
 

@@ -154,6 +154,7 @@ def test_worlds_with_kin_hold_all_that_kin_can_do() -> None:
     }
     assert any(each.turn_cost for each in families)
     assert any(each.session_cost for each in families)
+    assert any(each.session_calls for each in families)
     assert any(each.day_cost for each in families)
 
 

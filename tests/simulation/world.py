@@ -503,7 +503,9 @@ def configuration(planned: Plan, data: Path) -> Config:
                 seconds=planned.day_seconds,
             ),
             session=BudgetConfig(
-                tokens=planned.session_tokens, cost=dollars(family.session_cost)
+                tokens=planned.session_tokens,
+                cost=dollars(family.session_cost),
+                calls=family.session_calls,
             ),
             subagents=SubagentLimitsConfig(
                 depth=family.depth,
