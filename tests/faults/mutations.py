@@ -346,7 +346,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         file="runs/asking.py",
         edits=(
             (
-                """                caps=wiring.caps(self.definition.id),
+                """                caps=self.hours.caps(),
 """,
                 """                caps=(),
 """,
@@ -999,6 +999,36 @@ from ipaddress import ip_address
         breaks="sub-agents at the same time may use more than there is, together",
         simulation=("--seeds", "200..300", "--jobs", "2"),
         contract=("tests/beamclaw/contracts/test_subagents.py", "-k", "at_work_counts"),
+    ),
+    Mutation(
+        id="root-pays-nothing",
+        file="ledger/step.py",
+        edits=(
+            (
+                """        return self.memory.root(session)
+""",
+                """        return None
+""",
+            ),
+        ),
+        breaks="a conversation does not pay for its sub-agents",
+        simulation=("--seeds", "0..20", "--jobs", "2"),
+        contract=("tests/beamclaw/sessions/test_roots.py", "-k", "so_many_calls"),
+    ),
+    Mutation(
+        id="root-not-capped",
+        file="runs/run.py",
+        edits=(
+            (
+                """    return own if root is None else (*own, *of_root(wiring.caps(root.agent)))
+""",
+                """    return own
+""",
+            ),
+        ),
+        breaks="a sub-agent looks at no cap of the conversation that it works for",
+        simulation=("--seeds", "0..200", "--jobs", "2"),
+        contract=("tests/beamclaw/sessions/test_roots.py", "-k", "so_many_calls"),
     ),
     Mutation(
         id="announced-anew",

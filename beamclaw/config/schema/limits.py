@@ -103,7 +103,9 @@ class LimitsConfig:
     )
     session: BudgetConfig = attrs.field(
         factory=BudgetConfig,
-        metadata={"doc": "The same for each conversation, for ever."},
+        metadata={
+            "doc": "The same for each conversation with its sub-agents, for ever."
+        },
     )
     warn_at: Share = key(
         0.8,
