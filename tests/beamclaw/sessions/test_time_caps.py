@@ -24,7 +24,7 @@ from beamclaw.testing.world import World
 from supervision import sys
 from supervision.testing import Recorder
 from tests.beamclaw.sessions.conftest import KEY, TURN_LIMITS, Model, Script
-from tests.beamclaw.sessions.family import do, obey, spawn
+from tests.beamclaw.sessions.family import children, do, obey, spawn
 from tests.beamclaw.sessions.test_budgets import DAY, NEARLY, spent
 from tests.beamclaw.sessions.test_session import Held
 from tests.beamclaw.sessions.test_tools import report, use
@@ -359,7 +359,30 @@ async def test_a_sub_agent_pays_for_its_own_time_and_its_parent_waits(
     # Not both of them may reserve as much as they may take.
     async with open_tenant(caps=(of_day(1_850),)) as tenant:
         assert (await tenant.ask(do(spawn("look")))).outcome == "ok"
-        assert await worked(TENANT, SESSION) == [30.0, 20.0]
+        (child,) = await children()
+        below = Purse("session", child.session_key, "")
+        # Its own ten are in the purse of its conversation, too.
+        assert await worked(TENANT, SESSION, below) == [30.0, 30.0, 10.0]
+
+
+async def test_a_conversation_works_no_longer_than_its_cap_with_its_sub_agents(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    async def slowly(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        await trio.sleep(10.0)
+        async for event in obey(request):
+            yield event
+
+    model.scripts, model.tools = [slowly], dict(session_tools())
+    cap = Cap("session", "seconds", 25_000, "limits.session.seconds")
+    async with open_tenant(caps=(cap,)) as tenant:
+        end = await tenant.ask(do(spawn("a"), spawn("b")))
+        assert end.outcome == "limited"
+        assert await worked(SESSION) == [25.0]
+        told = [child.text for child in await children()]
+    assert any(
+        "the conversation that this sub-agent works for" in text for text in told
+    )
 
 
 async def test_over_midnight_it_is_of_the_day_on_which_it_was_reserved(
