@@ -193,13 +193,14 @@ def _reserve(step: Step, op: Reserve) -> None:
     run, bound = step.see(op.run_id), op.bound
     root = step.root()
     above, root_id = (None, None) if root is None else (root.key, root.session_id)
-    for purse in purses(op.agent, step.session.key, op.at, above):
+    paid_from = purses(op.agent, step.session.key, op.at, above)
+    for purse in paid_from:
         spent = step.spent_out_of(purse)
         for cap in op.caps:
             if holds_for(cap, purse, above) and reached(cap, spent, bound, op.cost):
                 raise BudgetReached(in_words(cap, spent, op.at))
         step.spent[purse] = spent.plus(bound, op.cost, 1)
-    own = purses(op.agent, step.session.key, op.at)
+    own = paid_from if above is None else paid_from[:-1]
     step.reserved[run.id, op.attempt] = Reserved(bound, op.cost, own, root_id)
     row = (
         run.id,
