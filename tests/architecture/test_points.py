@@ -70,7 +70,7 @@ EXEMPT: dict[str, str] = {
     "beamclaw/providers/permits.py:_ask": "a refusal: no leave was given",
     "beamclaw/providers/permits.py:_turn_away": "a refusal: no leave was given",
     "beamclaw/runs/alerts.py:tell": "a list that is shorter then: the log has it",
-    "beamclaw/runs/asking.py:settle": "a hint that something was paid: the ledger has it",
+    "beamclaw/runs/asking.py:_tell_paid": "a hint that something was paid: the ledger has it",
     "beamclaw/runs/record.py:_write": "what all commits of a run go through",
     "beamclaw/sessions/journal.py:_write": "what all commits of a session go through",
     "beamclaw/sessions/upkeep.py:_delete": "a hint: who cleans up looks by itself, too",
