@@ -55,7 +55,12 @@ _INCLUDED: Final[Schema] = {
     ),
     "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
 }
-_PLAIN: Final[Mapping[Any, str]] = {bool: "boolean", int: "integer", float: "number"}
+_PLAIN: Final[Mapping[Any, str]] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+}
 
 
 def json_schema() -> Schema:
@@ -184,7 +189,7 @@ def _of(kind: Any) -> Schema:
     elif origin is Annotated:
         schema = _number(inner[0], inner[1])
     elif origin is Literal:
-        schema = {"type": "string", "enum": list(inner)}
+        schema = _choice(inner)
     elif origin is tuple:
         schema = {"type": "array", "items": _of(inner[0])}
     elif origin is Mapping:
@@ -199,6 +204,11 @@ def _of(kind: Any) -> Schema:
     else:
         schema = {"type": _PLAIN.get(kind, "string")}
     return schema
+
+
+def _choice(values: tuple[str | bool, ...]) -> Schema:
+    kinds = list(dict.fromkeys(_PLAIN[type(value)] for value in values))
+    return {"type": kinds[0] if len(kinds) == 1 else kinds, "enum": list(values)}
 
 
 def _union(members: tuple[Any, ...]) -> Schema:

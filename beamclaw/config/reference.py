@@ -17,7 +17,7 @@ from beamclaw.config.schema import (
     Range,
     SkillEntryConfig,
 )
-from beamclaw.config.structure import keys_of
+from beamclaw.config.structure import choice_word, keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.values import frozen
 
@@ -105,7 +105,7 @@ def words(kind: Any) -> str:
         number = "whole number" if arguments[0] is int else "number"
         return f"{number} {cast('Range', arguments[1])}"
     if origin is Literal:
-        return " or ".join(f"`{choice}`" for choice in arguments)
+        return " or ".join(f"`{choice_word(choice)}`" for choice in arguments)
     if origin is tuple:
         numbers = get_args(kind)[0] not in {str, Secret}
         return "list of whole numbers" if numbers else "list of texts"

@@ -181,14 +181,22 @@ def _annotated(kind: Any) -> Hook:
     return lambda node, _: _number(node, limits, number)
 
 
-def _choice(kind: Any) -> Hook:
-    choices = cast("tuple[str, ...]", get_args(kind))
+def choice_word(choice: object) -> str:
+    """One of the values that a key takes, as people write it."""
+    return choice if isinstance(choice, str) else str(choice).lower()
 
-    def hook(node: Any, _: Any) -> str:
-        if isinstance(node, Scalar) and node.text in choices:
-            return node.text
-        hint = nearest(node.text, choices) if isinstance(node, Scalar) else ""
-        raise _expected(f"one of {', '.join(choices)}", node, hint)
+
+def _choice(kind: Any) -> Hook:
+    choices = cast("tuple[str | bool, ...]", get_args(kind))
+    words = [choice_word(choice) for choice in choices]
+
+    def hook(node: Any, _: Any) -> str | bool:
+        if isinstance(node, Scalar):
+            given = _boolean(node) if node.boolean else node.text
+            if given in choices:
+                return given
+        hint = nearest(node.text, words) if isinstance(node, Scalar) else ""
+        raise _expected(f"one of {', '.join(words)}", node, hint)
 
     return hook
 

@@ -15,7 +15,7 @@ import supervision
 from beamclaw.shell.deeds import deed, expression_of, told_of
 from beamclaw.shell.finding import find
 from beamclaw.shell.looking import of_person, shower
-from beamclaw.shell.orders import NOT_ALLOWED
+from beamclaw.shell.orders import allow_expressions
 from beamclaw.shell.request import Failed, Method, Node, Params, Send, text
 
 
@@ -78,8 +78,7 @@ async def _value(node: Node, code: Any) -> object:
 
 
 def _compiled(node: Node, expression: str) -> Any:
-    if not node.config.shell.expressions:
-        raise Failed("refused", NOT_ALLOWED)
+    allow_expressions(node)
     compiled: Callable[..., Any] = compile
     try:
         return compiled(

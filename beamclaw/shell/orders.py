@@ -15,7 +15,7 @@ from cattrs.errors import BaseValidationError
 import supervision
 from beamclaw.contracts.codec import converter
 from beamclaw.shell.deeds import expression_of
-from beamclaw.shell.request import Failed, Params, text
+from beamclaw.shell.request import Failed, Node, Params, text
 
 _PLAIN: Final = (bool, int, float, str)
 _CONTRACTS: Final = "beamclaw.contracts."
@@ -165,13 +165,33 @@ def fitting(before: object, value: object) -> object:
     return value
 
 
-NOT_ALLOWED: Final = (
-    "Python expressions are not allowed; `shell: {expressions: true}` in the "
+_NOT_ALLOWED: Final = (
+    "Python expressions are not allowed; `shell: {expressions: socket}` in the "
     "configuration allows them to whoever can open the node's socket"
+)
+_NOT_OVER_GATEWAY: Final = (
+    "Python expressions are not allowed over the gateway; `shell: {expressions: "
+    "everywhere}` in the configuration allows them to whoever has operator.admin"
 )
 
 
-def replaced(params: Params, *, expressions: bool) -> Change:
+def allow_expressions(node: Node) -> None:
+    """Return if whoever asks may run Python text in the node.
+
+    Raises:
+        Failed: The configuration does not say so.
+    """
+    match node.config.shell.expressions:
+        case "everywhere":
+            return
+        case True | "socket" if not node.over_gateway:
+            return
+        case _:
+            words = _NOT_OVER_GATEWAY if node.over_gateway else _NOT_ALLOWED
+            raise Failed("refused", words)
+
+
+def replaced(node: Node, params: Params) -> Change:
     """The change of ``field`` to ``value``, or to what ``expression`` makes of it.
 
     Raises:
@@ -180,6 +200,5 @@ def replaced(params: Params, *, expressions: bool) -> Change:
     field = text(params, "field")
     if params.get("expression") is None:
         return Change(field=field, value=params.get("value"))
-    if not expressions:
-        raise Failed("refused", NOT_ALLOWED)
+    allow_expressions(node)
     return Change(field=field, expression=expression_of(text(params, "expression")))

@@ -42,7 +42,9 @@ async def look(
         known = ", ".join(PASSED)
         raise Failed("params", f"there is no {order[:60]!r}; there are {known}")
     answer = _Answer()
-    asked = attrs.evolve(node, by=asker.by, connection=asker.connection)
+    asked = attrs.evolve(
+        node, by=asker.by, connection=asker.connection, over_gateway=True
+    )
     pid = supervision.spawn(_carry_out, asked, method, params, send, answer)
     try:
         await answer.ready.wait()

@@ -69,6 +69,7 @@ class Node:
         peer: Who asks, where the system tells.
         connection: The process of their connection.
         by: Who asks, for the audit: at the terminal, or by the gateway's name for them.
+        over_gateway: Who asks came in there, and not by the node's own socket.
         marks: What growth is counted from.
     """
 
@@ -83,6 +84,7 @@ class Node:
     peer: Peer | None = None
     connection: supervision.Pid | None = None
     by: str = "terminal"
+    over_gateway: bool = False
     marks: Marks = attrs.field(factory=Marks)
     _connections: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 

@@ -165,7 +165,7 @@ async def replace(node: Node, pid: supervision.Pid, params: Params) -> object:
     With ``expression`` the value of that, which sees ``old`` and ``state``.
     """
     show = shower(node)
-    change = replaced(params, expressions=node.config.shell.expressions)
+    change = replaced(node, params)
     try:
         await sys.replace_state(pid, change.apply, timeout=PATIENCE)
     except (Failed, supervision.SupervisionError):

@@ -336,11 +336,12 @@ ATTACKS: Final[dict[str, Sequence[Attack]]] = {
         ),
         _of(
             "Somebody who is not the node's owner looks inside by `beamclaw shell`, steers it, or runs Python in it",
-            "over the network for who administers the node alone, on the machine for its owner, and not for commands of agents; expressions are off; what is steered is written down",
+            "over the network for who administers the node alone, on the machine for its owner, and not for commands of agents; expressions are off, and over the network until the configuration says so; what is steered is written down",
             (
                 "attacks/test_looking",
                 "the_inside_is_for_who_administers_the_node",
                 "no_expression_runs_unless_the_owner_has_said_so",
+                "no_expression_runs_over_the_network_by_what_allows_it_on_the_machine",
             ),
             ("beamclaw/shell/test_frames", "who_may_speak"),
             (

@@ -4,16 +4,23 @@ And that no page which a node sends loads a picture from elsewhere, whatever a m
 written into an answer.
 """
 
+import attrs
 import pytest
 
+from beamclaw.bus import LocalBus
 from beamclaw.config import Config
-from beamclaw.contracts.looking import LOOKS
+from beamclaw.config.current import Current
+from beamclaw.config.schema import ShellConfig
+from beamclaw.contracts.looking import LOOKS, Failed
+from beamclaw.contracts.outside import Outside
 from beamclaw.gateway import control_ui
 from beamclaw.gateway import page as own
 from beamclaw.gateway.auth import scopes
 from beamclaw.gateway.methods import looking
 from beamclaw.gateway.methods.table import METHODS
 from beamclaw.shell import methods as shell
+from beamclaw.shell.orders import allow_expressions
+from beamclaw.shell.request import Node
 from tests.attacks.surfaces import application, paths
 
 INSIDE = ("look.", "steer.", "trace", "eval")
@@ -39,6 +46,15 @@ def test_the_inside_is_for_who_administers_the_node():
 
 def test_no_expression_runs_unless_the_owner_has_said_so():
     assert Config().shell.expressions is False
+
+
+def test_no_expression_runs_over_the_network_by_what_allows_it_on_the_machine():
+    for said in (True, "socket"):
+        current = Current(Config(shell=ShellConfig(expressions=said)))
+        node = Node(current=current, bus=LocalBus(), outside=Outside(threads=False))
+        allow_expressions(node)
+        with pytest.raises(Failed, match="everywhere"):
+            allow_expressions(attrs.evolve(node, over_gateway=True))
 
 
 def page_policies() -> dict[str, str]:

@@ -63,6 +63,24 @@ async def test_each_may_as_much_as_his_key_says(tmp_path: Path):
         assert (top.code, top.err) == (0, "")
 
 
+async def test_expressions_from_elsewhere_follow_the_configuration(tmp_path: Path):
+    line = "-c", "eval 40 + 2; replace limits warnings --expression old"
+
+    async def results(said: str) -> tuple[int, int]:
+        changed = await node.command("config", "set", "shell.expressions", said)
+        assert changed.code == 0, changed
+        here, there = await node.command("shell", *line), await shell(node, *line)
+        if there.code:
+            assert there.err.count("`shell: {expressions: everywhere}`") == 2
+        return here.code, there.code
+
+    async with open_node(tmp_path / "data") as node:
+        assert await results("true") == (0, 1)
+        assert await results("everywhere") == (0, 0)
+        assert await results("socket") == (0, 1)
+        assert await results("false") == (1, 1)
+
+
 async def test_top_shows_a_node_elsewhere(tmp_path: Path):
     async with (
         open_node(tmp_path / "data") as node,

@@ -106,7 +106,7 @@ def configuration(
         "gateway": {"auth": {"mode": "token"}},
         "logging": {"level": "debug"},
         "telemetry": {"otlp": {"endpoint": urls[1], "interval": 0.1}},
-        "shell": {"expressions": True, "children": 10_000},
+        "shell": {"expressions": "everywhere", "children": 10_000},
     }
     merged(config, more)
     for name in ("providers", "telemetry"):

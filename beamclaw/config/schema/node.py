@@ -27,6 +27,8 @@ from beamclaw.config.schema.tools import ToolsConfig
 from beamclaw.values import frozen
 
 Level = Literal["debug", "info", "warning", "error"]
+# true is what files of before have, and the same as socket.
+Expressions = Literal[False, True, "socket", "everywhere"]
 
 
 @frozen(kw_only=True)
@@ -80,10 +82,11 @@ class LoggingConfig:
 class ShellConfig:
     """What `beamclaw shell`, `tree` and `top` show, and may do."""
 
-    expressions: bool = key(
+    expressions: Expressions = key(
         default=False,
-        doc="Whether `beamclaw shell` may run Python expressions inside the node. Whoever may\n"
-        "can do everything that the node can.",
+        doc="Who may run Python expressions inside the node by `beamclaw shell`, and so do\n"
+        "everything that the node can. false: nobody. socket, or true: whoever can open\n"
+        "the node's own socket. everywhere: over the gateway, too, with operator.admin.",
     )
     items: Annotated[int, Range(1, 10_000)] = key(
         20, "Entries of a list, set or table that are shown of a value; messages, too."

@@ -1032,9 +1032,16 @@ async def test_an_expression_ends_with_its_connection(tmp_path):
         assert supervision.statistics().processes == before - 1
 
 
+@pytest.mark.parametrize("allowed", ["socket", "everywhere"])
+async def test_the_words_that_allow_expressions_do_so_on_the_socket(tmp_path, allowed):
+    async with live(tmp_path, expressions=allowed) as node:
+        assert (await node.result("eval", expression="1"))["value"] == "1"
+
+
 async def test_without_the_configuration_no_expression_runs(tmp_path, rows):
     async with live(tmp_path) as node:
-        assert "not allowed" in await node.words("eval", expression="1")
+        words = await node.words("eval", expression="1")
+        assert "`shell: {expressions: socket}`" in words
         assert outcomes(rows) == twice("steered", "eval", "refused")
 
 

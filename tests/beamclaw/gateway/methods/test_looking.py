@@ -8,6 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import supervision
 import supervision.telemetry
+from beamclaw.config.schema import ShellConfig
 from beamclaw.contracts import news
 from beamclaw.contracts.looking import INSIDE, LOOKS, METHOD
 from beamclaw.contracts.messages import Usage
@@ -250,13 +251,56 @@ async def test_what_was_asked_for_ends_with_the_connection(start):
         ({"order": "look.info", "params": {"process": "nobody"}}, "noprocess"),
         ({"order": "look.info", "params": {}}, "params"),
         ({"order": "look.top", "params": {"every": -1}}, "params"),
-        ({"order": "eval", "params": {"expression": "1 + 1"}}, "refused"),
     ],
 )
 async def test_what_cannot_be_done_is_said_in_words(talk, given, reason):
     error = (await talk.call("beamclaw.shell", given))["error"]
     assert error["details"]["reason"] == reason
     assert error["message"]
+
+
+# --- Python
+
+PYTHON = (
+    ("eval", {"expression": "1 + 1"}),
+    (
+        "steer.replace",
+        {"process": "limits", "field": "warnings", "expression": "old"},
+    ),
+)
+
+
+@pytest.mark.parametrize("name, params", PYTHON)
+@pytest.mark.parametrize("allowed", [False, True, "socket"])
+async def test_what_holds_on_the_socket_lets_no_expression_in_here(
+    start, name, params, allowed
+):
+    told = []
+    detach = supervision.telemetry.attach(told.append)
+    config = ShellConfig(expressions=allowed)
+    async with start(shell=config), connected(port()) as talk:
+        error = (await order(talk, name, **params))["error"]
+    detach()
+    assert error["details"]["reason"] == "refused"
+    assert "`shell: {expressions: everywhere}`" in error["message"]
+    outcomes = [
+        event.metadata["outcome"].partition(":")[0]
+        for event in told
+        if event.name == "beamclaw.shell.steered"
+    ]
+    assert outcomes == ["begun", "refused"]
+
+
+@pytest.mark.parametrize("name, params", PYTHON)
+async def test_an_expression_runs_over_the_gateway_where_that_is_allowed(
+    start, name, params
+):
+    async with start(shell=ShellConfig(expressions="everywhere")):
+        async with connected(port()) as talk:
+            assert await result(talk, name, **params)
+        async with connected(port(), scopes=["operator.write"]) as talk:
+            error = (await order(talk, name, **params))["error"]
+    assert error["details"]["missingScope"] == "operator.admin"
 
 
 def test_half_a_character_is_written_out():
