@@ -13,7 +13,6 @@ import gc
 import json
 import os
 import random
-import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -37,7 +36,7 @@ from tests.support.edits import (
     one_holds_other,
 )
 from tests.support.model import open_model
-from tests.support.node import Node, completion, open_node
+from tests.support.node import Node, completion, free_port, open_node
 from tests.support.wire import DONE, Closed, Connection
 
 pytestmark = pytest.mark.slow
@@ -288,13 +287,6 @@ def chosen(rng: random.Random) -> list[tuple[Key, bool]]:
     return edits if EDITS == "all" else edits[: int(EDITS)]
 
 
-def free_port() -> int:
-    """One that stays the same when the gateway is begun anew."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def base_of(url: str) -> dict[str, Any]:
     fake = {"api": "openai", "base_url": url, "api_key": "key-of-the-fake"}
     return {
@@ -315,8 +307,10 @@ async def test_edits_of_every_key_by_chance_while_people_talk(tmp_path: Path):
     async with open_model() as model:
         base = base_of(model.url)
         (data / "beamclaw.yaml").write_text(json.dumps(base))
+        # It stays the same when the gateway is begun anew.
+        port = free_port()
         async with open_node(
-            data, token="", port=free_port(), program="tests.support.watchful"
+            data, token="", port=port, program="tests.support.watchful"
         ) as node:
             node.token, pid = TOKEN, node.pid
             stage = Stage(node, beside, base, held=base)

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import trio
 
 from tests.support.model import Model, open_model
-from tests.support.node import Node, open_node, uses
+from tests.support.node import Node, completion, free_port, open_node, uses
 from tests.support.wire import Response, once
 
 pytestmark = pytest.mark.slow
@@ -102,6 +103,47 @@ async def test_a_provider_moves_while_an_answer_of_it_is_read(tmp_path: Path):
 
 
 async def test_the_listener_moves_and_what_is_open_goes_on(tmp_path: Path):
+    data, port = tmp_path / "data", free_port()
+    data.mkdir()
+    write(data / "beamclaw.yaml", {"gateway": {"port": port}})
+    got: list[Response] = []
+    async with (
+        open_model() as model,
+        open_node(data, env=uses(model.url, HELD), port=None) as node,
+    ):
+        old, other = node.base_url, free_port()
+        new = f"http://127.0.0.1:{other}"
+        with await node.connect() as connection:
+            async with trio.open_nursery() as nursery:
+
+                async def ask() -> None:
+                    headers = {**node.bearer, "Content-Type": "application/json"}
+                    body = completion("say <<open>>")
+                    path = "/v1/chat/completions"
+                    got.append(await connection.request("POST", path, headers, body))
+
+                nursery.start_soon(ask)
+                await model.wait_answered("open", 2)
+                said = await node.command("config", "set", "gateway.port", str(other))
+                model.release.set()
+            # An answer is not the end of it: who is connected asks on.
+            got.append(await connection.request("GET", "/healthz", {}))
+        with pytest.raises(ConnectionRefusedError):
+            await once(f"{old}/healthz")
+        got.append(await once(f"{new}/v1/models", headers=node.bearer))
+        status, link = await node.command("status"), await node.command("dashboard")
+    assert old == f"http://127.0.0.1:{port}"
+    assert "it holds now" in said.out
+    assert [answer.status for answer in got] == [200, 200, 200]
+    assert words(got[0]).endswith(" 4")
+    assert new in status.out
+    assert f"{new}/page/" in link.out
+    assert old not in status.out + link.out
+
+
+async def test_a_limit_of_the_gateway_holds_for_who_comes_and_not_for_what_is_open(
+    tmp_path: Path,
+):
     data = tmp_path / "data"
     got: list[Response] = []
     async with (
@@ -138,6 +180,24 @@ async def test_what_cannot_be_begun_that_way_changes_nothing(tmp_path: Path):
     assert "goes on with what it had" in said.out
     assert "203.0.113.7" in said.out
     assert "gateway.host" in held.out
+
+
+async def test_a_port_that_another_has_changes_nothing(tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data / "beamclaw.yaml", {"gateway": {"port": free_port()}})
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        async with open_node(data, port=None) as node:
+            with await node.connect() as connection:
+                said = await node.command("config", "set", "gateway.port", str(taken))
+                before = await connection.request("GET", "/healthz", {})
+            after = await once(f"{node.base_url}/healthz")
+            status = await node.command("status")
+    assert f"port {taken} on 127.0.0.1 is in use by another program" in said.out
+    assert "goes on with what it had" in said.out
+    assert (before.status, after.status) == (200, 200)
+    assert node.base_url in status.out
 
 
 async def test_keys_that_wait_for_the_next_start_are_named_until_they_are_put_back(

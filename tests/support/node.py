@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,6 +56,7 @@ class Node:
         data: The data folder; what the node writes to standard error is beside it.
         env: The environment, beside :func:`clean`'s.
         options: Of ``beamclaw run``, beside ``--data`` and ``--port``.
+        port: What ``--port`` says; None: the configuration says it.
         program: The module that is ``beamclaw``, or what takes its place.
         token: The gateway's shared secret.
         forks: What it is forked by, if not started anew: of the same program. It is
@@ -67,7 +69,7 @@ class Node:
     env: Mapping[str, str] = attrs.field(factory=dict)
     options: Sequence[str] = ()
     program: str = "beamclaw"
-    port: int = 0
+    port: int | None = 0
     token: str = attrs.field(factory=lambda: secrets.token_hex(16))
     forks: Forks | None = None
     spawned: float = 0.0
@@ -102,8 +104,8 @@ class Node:
 
     async def spawn(self) -> None:
         """Start it."""
-        command = ["run", "--data", str(self.data), "--port", str(self.port)]
-        command += self.options
+        port = () if self.port is None else ("--port", str(self.port))
+        command = ["run", "--data", str(self.data), *port, *self.options]
         self.spawned = time.monotonic()
         if self.forks is not None and self.forks.suits(self.environment):
             self.process = await self.forks.spawn(
@@ -250,6 +252,13 @@ async def open_node(
                 await node.process.wait()
                 if node.process.stdout is not None:
                     await node.process.stdout.aclose()
+
+
+def free_port() -> int:
+    """One that nobody has at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 @asynccontextmanager
