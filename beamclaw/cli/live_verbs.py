@@ -8,7 +8,7 @@ from beamclaw.cli.verbs import DATA, JSON, Option, Verb
 URL: Final = Option(
     "--url",
     metavar="URL",
-    help="over the gateway of a node elsewhere, as http://10.0.0.5:18789; "
+    help="over the gateway of a node elsewhere, as https://claw.example.org; "
     "$BEAMCLAW_TOKEN has its token, or an API key",
 )
 

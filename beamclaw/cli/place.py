@@ -28,12 +28,19 @@ class Place:
         """
         if self.url is None:
             return connect(self.data)
-        # A node of this machine needs none of it.
-        from beamclaw.cli import remote  # noqa: PLC0415
+        from beamclaw.cli import remote  # noqa: PLC0415 -- a node here needs none of it
 
         return remote.connect(self.url)
 
 
 def place(options: argparse.Namespace) -> Place:
-    """What ``--data`` and ``--url`` say."""
+    """What ``--data`` and ``--url`` say; a warning, once, if others can read the token.
+
+    Raises:
+        CommandError: There is no gateway at such an address.
+    """
+    if options.url is not None:
+        from beamclaw.cli import remote  # noqa: PLC0415 -- as above
+
+        remote.warn(options.url)
     return Place(data_folder(os.environ, options.data), options.url)

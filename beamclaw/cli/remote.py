@@ -28,9 +28,11 @@ from wsproto.events import (
 from wsproto.utilities import RemoteProtocolError
 
 from beamclaw.cli.client import Connection, Gone, nothing, result_of
-from beamclaw.cli.output import CommandError
+from beamclaw.cli.output import CommandError, tell
+from beamclaw.contracts.hosts import is_loopback
 from beamclaw.contracts.looking import METHOD
 from beamclaw.contracts.shell import Frame
+from beamclaw.values import frozen
 
 PORT: Final = 18789
 # Seconds to connect, and to be let in.
@@ -156,28 +158,75 @@ class Remote(Connection):
         return super()._wait(tick, wake, also)
 
 
+@frozen
+class Address:
+    """Where a gateway is, and whether what is sent there is encrypted."""
+
+    host: str
+    port: int
+    secure: bool
+    # As a request names it.
+    name: str
+
+    @property
+    def is_overheard(self) -> bool:
+        """Whether others may read what is sent there, the token before all."""
+        return not (self.secure or is_loopback(self.host))
+
+
+def address_of(url: str) -> Address:
+    """What *url* says.
+
+    Raises:
+        CommandError: It is no address of a gateway, or says too much.
+    """
+    none = CommandError(
+        f"{url} is no address of a gateway, as http://127.0.0.1:{PORT}", 2
+    )
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        secure, host, given = _SECURE.get(parts.scheme), parts.hostname, parts.port
+    except ValueError:
+        raise none from None
+    if secure is None or not host:
+        raise none
+    if parts.username or parts.password or parts.query:
+        raise CommandError(
+            "an address has no token in it: it would stand in logs; BEAMCLAW_TOKEN has it",
+            2,
+        )
+    port = given or (443 if secure else PORT)
+    name = parts.netloc if given or secure else f"{host}:{port}"
+    return Address(host, port, secure, name)
+
+
+def warn(url: str) -> None:
+    """Say it where the token would be sent so that others can read it.
+
+    Raises:
+        CommandError: See :func:`address_of`.
+    """
+    address = address_of(url)
+    if address.is_overheard:
+        tell(
+            f"warning: {url} is not encrypted, so whoever is on the way can read the "
+            "token; take an https address, or a tunnel: ssh -L "
+            f"{PORT}:127.0.0.1:{address.port} {address.host}"
+        )
+
+
 def connect(url: str) -> Remote:
     """Connect to the gateway at *url*, by the token that `BEAMCLAW_TOKEN` has.
 
     Raises:
         CommandError: There is none, or one is not let in; in words.
     """
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    secure, host = _SECURE.get(parts.scheme), parts.hostname
-    if secure is None or not host:
-        raise CommandError(
-            f"{url} is no address of a gateway, as http://127.0.0.1:{PORT}", 2
-        )
-    if parts.username or parts.password or parts.query:
-        raise CommandError(
-            "an address has no token in it: it would stand in logs; BEAMCLAW_TOKEN has it",
-            2,
-        )
-    port = parts.port or (443 if secure else PORT)
+    address = address_of(url)
+    host = address.host
     token = _token()
     try:
-        sock = socket.create_connection((host, port), timeout=PATIENCE)
-        if secure:
+        sock = socket.create_connection((host, address.port), timeout=PATIENCE)
+        if address.secure:
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
     except OSError as error:
         raise CommandError(
@@ -185,7 +234,7 @@ def connect(url: str) -> Remote:
         ) from None
     remote = Remote(sock)
     try:
-        remote.greet(parts.netloc if parts.port or secure else f"{host}:{port}", token)
+        remote.greet(address.name, token)
     except Gone:
         sock.close()
         raise CommandError(f"what answers at {url} is no BeamClaw gateway") from None

@@ -124,6 +124,8 @@ async def test_who_is_not_let_in_is_told_why(tmp_path: Path):
         ("http://token@127.0.0.1", "an address has no token in it"),
         ("http://127.0.0.1?token=x", "an address has no token in it"),
         ("", "is no address of a gateway"),
+        ("http://[", "is no address of a gateway"),
+        ("http://127.0.0.1:many", "is no address of a gateway"),
     ],
 )
 async def test_an_address_that_is_none_is_said_to_be_so(
