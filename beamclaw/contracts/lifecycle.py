@@ -17,8 +17,9 @@ from beamclaw.contracts.ledger_errors import LedgerError
 from beamclaw.contracts.ledger_reads import ReadSession, ReadSessionRow
 from beamclaw.contracts.ledger_rows import SessionRow
 from beamclaw.contracts.points import point
+from beamclaw.contracts.session_deeds import Deed, Person, told
 from beamclaw.contracts.session_meta import SessionMeta
-from beamclaw.contracts.sessions import StopBeginning, Wake, abort
+from beamclaw.contracts.sessions import HandTo, StopBeginning, Wake, abort
 from beamclaw.values import frozen
 
 R = TypeVar("R")
@@ -211,9 +212,16 @@ async def find(bus: Bus, tenant: str, session_key: str) -> SessionRow:
 
 
 async def order(
-    bus: Bus, tenant: str, session_key: str, request: supervision.Call[R]
+    bus: Bus,
+    tenant: str,
+    session_key: str,
+    request: supervision.Call[R],
+    *,
+    person: Person | None = None,
 ) -> R:
     """Have *request*, one of the orders above, carried out. Then it is durable.
+
+    What undoes something for a *person* is told of; asked again, it is no deed any more.
 
     Raises:
         NoSuchSession: There is no such session.
@@ -227,6 +235,30 @@ async def order(
         if row is not None and isinstance(request, DeleteSession):
             return cast("R", row.session_id)  # asked again: it is done
         raise no_such_session(session_key, row)
+    deed = _deed(request)
+    if person is None or deed is None:
+        return await _carried_out(bus, tenant, session_key, request)
+    with told(tenant, session_key, person, deed):
+        return await _carried_out(bus, tenant, session_key, request)
+
+
+def _deed(request: object) -> Deed | None:
+    match request:
+        case DeleteSession():
+            return Deed("delete")
+        case ResetSession():
+            return Deed("reset")
+        case RewindSession(to):
+            return Deed("rewind", str(to))
+        case HandTo(agent=agent):
+            return Deed("hand-over", agent)
+        case _:
+            return None
+
+
+async def _carried_out(
+    bus: Bus, tenant: str, session_key: str, request: supervision.Call[R]
+) -> R:
     door = names.of_tenant(tenant, "sessions")
     while True:
         await bus.call(door, Wake(session_key), timeout=None)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import supervision
 from beamclaw.contracts.databases import is_database
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.surveys import questions_of
@@ -24,6 +25,18 @@ async def copy(node: Node, params: Params, send: Send) -> object:
     if not to.is_absolute():
         raise Failed("params", "to has to be the whole path of a file")
     await _beside(node, partial(copy_database, path, to))
+    person = node.person
+    supervision.emit(
+        "beamclaw.backup.copied",
+        {},
+        {
+            "name": text(params, "name"),
+            "to": str(to),
+            "by": person.by,
+            "uid": person.uid,
+            "pid": person.pid,
+        },
+    )
     return True
 
 

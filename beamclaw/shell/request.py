@@ -24,6 +24,7 @@ from beamclaw.contracts.lifecycle import NoRest, NoSuchSession, TurnInProgress
 from beamclaw.contracts.loading import Loading
 from beamclaw.contracts.looking import Failed, Send
 from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.session_deeds import Person
 from beamclaw.contracts.session_meta import BadSetting
 from beamclaw.contracts.shell import UNAVAILABLE
 from beamclaw.contracts.toolbox import Caller, Toolbox
@@ -92,6 +93,14 @@ class Node:
     def config(self) -> Config:
         """The configuration that holds now."""
         return self.current.config
+
+    @property
+    def person(self) -> Person:
+        """Who asks, where it is told of; a command of an agent is nobody's terminal."""
+        by = "a command of an agent" if self.inner else self.by
+        if self.peer is None:
+            return Person(by)
+        return Person(by, self.peer.uid, self.peer.pid)
 
     def next_connection(self) -> int:
         """A number for the next connection."""

@@ -221,7 +221,9 @@ SESSION_METHODS: Final[Mapping[str, Method]] = {
 async def _order(node: Node, key: str, request: supervision.Call[R]) -> R:
     with in_words():
         try:
-            return await lifecycle.order(node.bus, DEFAULT_TENANT, key, request)
+            return await lifecycle.order(
+                node.bus, DEFAULT_TENANT, key, request, person=node.person
+            )
         except NoSuchSession as error:
             raise await _with_hint(node, key, error) from None
 

@@ -17,6 +17,7 @@ from beamclaw.contracts.ledger_reads import (
     ReadSessions,
 )
 from beamclaw.contracts.ledger_rows import Event, SessionRow
+from beamclaw.contracts.session_deeds import Person
 from beamclaw.gateway.errors import MethodError, invalid
 from beamclaw.gateway.events.rows import Lately, lately, session_row, title_of
 from beamclaw.gateway.methods._method import Context
@@ -73,7 +74,10 @@ async def find(context: Context, key: str) -> SessionRow:
 
 async def order(context: Context, key: str, request: supervision.Call[R]) -> R:
     """Have it done; see :func:`beamclaw.contracts.lifecycle.order`."""
-    return await lifecycle.order(context.bus, context.tenant, key, request)
+    person = Person(context.principal.account)
+    return await lifecycle.order(
+        context.bus, context.tenant, key, request, person=person
+    )
 
 
 async def journal(context: Context, key: str) -> Sequence[Event]:

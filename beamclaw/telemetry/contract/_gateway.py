@@ -81,6 +81,20 @@ GATEWAY: Final = (
         {"name": "whose file"},
     ),
     EventSpec(
+        "beamclaw.backup.copied",
+        "info",
+        "Somebody who makes a backup has got a copy of a database from the node.",
+        {},
+        {
+            "name": "of the database, node.db or a ledger",
+            "to": "the file, which goes into the backup and is gone then",
+            "by": "terminal",
+            "uid": "of the user who asked",
+            "pid": "of the program that asked",
+        },
+        audit=True,
+    ),
+    EventSpec(
         "beamclaw.ledger.opened",
         "debug",
         "A tenant's ledger is open: what is sent to it is taken from now on.",

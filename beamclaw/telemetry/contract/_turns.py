@@ -134,6 +134,24 @@ TURNS: Final = (
         _WHERE,
     ),
     EventSpec(
+        "beamclaw.session.changed",
+        "info",
+        "Somebody has deleted a conversation, reset it, gone back in it, or has another "
+        "agent answer there.",
+        {},
+        {
+            **_WHERE,
+            "action": "delete, reset, rewind, hand-over",
+            "what": "the number of the event behind which it goes on, or the agent",
+            "outcome": "done; or unclear: nobody has waited for its end",
+            "by": "terminal, a command of an agent, or who it is to the gateway: "
+            "operator, device:…, key:…",
+            "uid": "of the user who asked, at the node's socket",
+            "pid": "of the program that asked there",
+        },
+        audit=True,
+    ),
+    EventSpec(
         "beamclaw.session.repaired",
         "warning",
         "A conversation was damaged, and is whole again.",

@@ -2,6 +2,8 @@
 
 import pytest
 
+import supervision
+import supervision.telemetry
 from beamclaw.config.schema import ProviderConfig, SessionsConfig
 from tests.beamclaw.gateway.methods.conftest import ended, port, said
 from tests.beamclaw.gateway.socket.talk import connected
@@ -260,6 +262,29 @@ async def test_a_conversation_goes_back_and_forks(talk):
         talk, "sessions.branches.switch", {"sessionKey": KEY, "leafEntryId": "99"}
     )
     assert "not a branch tip" in error["message"]
+
+
+async def test_who_undoes_something_is_told_of_once_and_who_is_refused_is_not(talk):
+    told = []
+    await begun(talk)
+    await said(talk, KEY, "first", "k1")
+    messages = (await ok(talk, "sessions.get", {"key": KEY}))["messages"]
+    entry = {"sessionKey": KEY, "entryId": messages[0]["__openclaw"]["id"]}
+    detach = supervision.telemetry.attach(told.append)
+    await ok(talk, "sessions.patch", {"key": KEY, "label": "mine"})
+    await ok(talk, "sessions.rewind", entry)
+    await ok(talk, "sessions.reset", {"key": KEY})
+    await refused(talk, "sessions.delete", {"key": KEY, "archivedOnly": True})
+    for _ in range(2):
+        await ok(talk, "sessions.delete", {"key": KEY})
+    await refused(talk, "sessions.reset", {"key": KEY})
+    detach()
+    rows = [each.metadata for each in told if each.name == "beamclaw.session.changed"]
+    nobody = {"uid": None, "pid": None, "by": "operator", "outcome": "done"}
+    assert rows == [
+        {"tenant": "default", "session": KEY, "action": action, "what": what, **nobody}
+        for action, what in (("rewind", "0"), ("reset", ""), ("delete", ""))
+    ]
 
 
 async def spoken(talk, key):
