@@ -4,10 +4,10 @@ No wall against an agent that wants them: a command can write them in any other 
 against those that come along by accident, in a list of variables or the trace of a shell.
 """
 
-import re
 from collections.abc import Iterable
 
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.contracts.spellings import any_of, spellings
 
 # A shorter value would turn half of every line into [secret].
 SHORTEST = 4
@@ -18,18 +18,16 @@ class Hiding:
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         values = {secret.reveal() for secret in secrets}
-        # A value inside another one: the longer first, or its rest would remain.
-        self._values = sorted(
-            (value for value in values if len(value) >= SHORTEST),
-            key=lambda value: -len(value),
-        )
-        self._pattern = re.compile("|".join(map(re.escape, self._values)))
+        long = [value for value in values if len(value) >= SHORTEST]
+        self._pattern = any_of(frozenset(long))
+        written = {each for value in long for each in spellings(value)}
+        self._values = sorted(written, key=lambda value: -len(value))
         # What could be the beginning of one: shown when it is known not to be.
         self._held = ""
 
     def clean(self, text: str, *, last: bool = False) -> str:
         """What can be shown now; *last*: no more comes."""
-        if not self._values:
+        if self._pattern is None:
             return text
         text = self._held + text
         cut = len(text) if last else self._sure(text)

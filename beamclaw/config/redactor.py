@@ -9,6 +9,7 @@ import attrs
 from beamclaw.config.schema import Config
 from beamclaw.config.structure import keys_of
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.contracts.spellings import any_of
 
 # A shorter value would turn half of every line into [secret].
 SHORTEST_SECRET: Final = 4
@@ -25,16 +26,12 @@ _SEEN_BY_AGENTS: Final = frozenset({"tools.exec.env"})
 
 
 class Redactor:
-    """Takes secrets out of text, whoever put them there."""
+    """Takes secrets out of text, whoever put them there, and however they are written."""
 
     def __init__(self, secrets: tuple[Secret, ...] = ()) -> None:
         values = {secret.reveal() for secret in secrets}
-        # A value inside another one: the longer first, or its rest would remain.
-        found = sorted(
-            (value for value in values if len(value) >= SHORTEST_SECRET),
-            key=lambda value: -len(value),
-        )
-        self._pattern = re.compile("|".join(map(re.escape, found))) if found else None
+        long = {value for value in values if len(value) >= SHORTEST_SECRET}
+        self._pattern = any_of(frozenset(long))
 
     def scrub(self, text: str) -> str:
         """*text* with each secret replaced."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.contracts.spellings import any_of
 from beamclaw.providers._json import fields, loads_object
 from beamclaw.providers.rates import rates
 from beamclaw.values import frozen
@@ -130,9 +131,13 @@ def show_url(url: str) -> str:
 def scrub(text: str, secrets: Iterable[Secret]) -> str:
     """*text* fit to be shown: no key, no masked key, no control characters, bounded."""
     text = text[: _MOST_WORDS * 20]
-    for secret in secrets:
-        if secret:
-            text = _without(text, secret.reveal())
+    values = [secret.reveal() for secret in secrets if secret]
+    # Whole ones however they are written, then pieces of them as they are.
+    whole = any_of(frozenset(each for each in values if len(each) >= _TELLING))
+    if whole is not None:
+        text = whole.sub(REDACTED, text)
+    for value in values:
+        text = _without(text, value)
     text = re.sub(r"\S*\*{3,}\S*", REDACTED, text)
     text = re.sub(r"\s+", " ", text).strip()
     text = "".join(

@@ -6,9 +6,11 @@ The keys are found in the schema: a new one is looked after by itself.
 import re
 import shlex
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -30,6 +32,7 @@ from tests.support.canaries import (
     TOKEN,
     configuration,
     in_files,
+    spelled,
     where_seen,
 )
 from tests.support.collector import collecting
@@ -83,9 +86,9 @@ async def over_http(node: Node, seen: dict[str, str]) -> None:
             ("POST", "/tools/invoke"),
             ("POST", "/hooks/agent"),
             ("POST", "/hooks/nothing"),
-            ("POST", f"/hooks/agent?token={HOOKS}"),
+            ("POST", f"/hooks/agent?token={quote(HOOKS, safe='')}"),
             ("GET", "/v1/models"),
-            ("GET", f"/v1/models?token={TOKEN}"),
+            ("GET", f"/v1/models?token={quote(TOKEN, safe='')}"),
             ("GET", "/api/v1/sessions"),
             ("GET", "/metrics"),
             ("GET", "/readyz"),
@@ -198,8 +201,8 @@ async def filled(
     node: Node, line: str, number: int, nursery: trio.Nursery
 ) -> list[str]:
     """The words of *line*, the *number*-th, with what is there for what it names."""
-    folder = node.data.parent
-    words = line.replace("{folder}", str(folder)).replace("{secret}", RENEWED[KEY])
+    folder, quoted = node.data.parent, shlex.quote(RENEWED[KEY])
+    words = line.replace("{folder}", str(folder)).replace("{secret}", quoted)
     new = str(folder / f"new-{number}")
     words = words.replace("{new}", new)
     if "{asked}" in words:
@@ -264,7 +267,19 @@ async def traced(node: Node, seen: dict[str, str], *names: str) -> None:
 async def with_failing_providers(
     node: Node, fake: FakeOpenAI, seen: dict[str, str], key: str
 ) -> None:
-    told = f"Incorrect API key provided: {key}; you sent {key}"
+    # Providers repeat it in bodies of their own making, each in another way.
+    ways = [f"Incorrect API key provided: {key}; you sent {key}"]
+    each = [f"{how}: {spelling}!" for how, spelling in spelled(key)]
+    each += [b64encode(f"{user}:{key}".encode()).decode() for user in ("a", "me")]
+    # Of more words than these, the last are cut off.
+    ways += ["; ".join(each[n : n + 3]) for n in range(0, len(each), 3)]
+    for number, told in enumerate(ways):
+        await _failing(node, fake, seen, told, number)
+
+
+async def _failing(
+    node: Node, fake: FakeOpenAI, seen: dict[str, str], told: str, number: int
+) -> None:
     faults = {
         "key": [Fault(status=401, code="invalid_api_key", message=told)],
         "ill": [Fault(status=500, message=told)] * 2,
@@ -276,7 +291,7 @@ async def with_failing_providers(
     for name, each in faults.items():
         fake.fail(*each)
         answer = await node.complete("hello")
-        seen[f"provider {name}"] = answer.body.decode()
+        seen[f"provider {name} {number}"] = answer.body.decode()
         assert answer.status >= 400, (name, answer.body)
 
 
@@ -322,7 +337,7 @@ async def test_no_secret_of_the_configuration_is_seen_anywhere(tmp_path, seen):
             await in_the_shell(node, seen)
             await with_failing_providers(node, fake, seen, CANARIES[KEY])
             await traced(node, seen, "beamclaw/config", f"providers/{NAME}", "ledger")
-            assert "[secret]" in seen["provider key"]
+            assert "[secret]" in seen["provider key 0"]
 
             # Renewed, but for the two that this test comes in by.
             text = configuration(tmp_path, urls, SCENES, life=1)

@@ -1,10 +1,15 @@
 """A canary for each key of the configuration that takes a secret, and who looks for them."""
 
+import base64
 import hashlib
+import html
+import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
 
 import yaml
 
@@ -25,13 +30,29 @@ QUICK: Final = {
 TELLING: Final = 12
 
 
+# Keys whose canaries have letters and digits alone, as most keys that people are given.
+PLAIN: Final = {
+    ("gateway", "auth", "password"),
+    ("skills", "entries", "*", "api_key"),
+}
+# What is written otherwise wherever a text stands inside of another: what is shown by way
+# of JSON, an address, a page or a shell has another spelling of these.
+STRANGE: Final = ('"', "\\%", "&<'", "+/", '"\\', "<&%")
+
+
 def canary(path: KeyPath, life: int = 0) -> str:
     """Another one for each key, and when it is renewed.
 
     No two begin alike: where a piece of one is hidden, the rest of another would look
     like nothing.
     """
-    return hashlib.sha256(f"{path} {life}".encode()).hexdigest()[:28]
+    digits = hashlib.sha256(f"{path} {life}".encode()).hexdigest()[:28]
+    if path in PLAIN:
+        return digits
+    pieces = [digits[n : n + 4] for n in range(0, len(digits), 4)]
+    return "".join(
+        piece + strange for piece, strange in zip(pieces, (*STRANGE, ""), strict=True)
+    )
 
 
 CANARIES: Final = {path: canary(path) for path in secret_paths()}
@@ -115,11 +136,50 @@ def configuration(
     return yaml.safe_dump(config)
 
 
+def spelled(text: str) -> Iterator[tuple[str, str]]:
+    """How *text* stands in another text, by the name of what writes it so."""
+    in_json, as_page = json.dumps(text)[1:-1], html.escape(text)
+    yield "as it is", text
+    yield "in JSON", in_json
+    yield "in JSON in JSON", json.dumps(in_json)[1:-1]
+    yield "in JSON for a page", in_json.replace("<", "\\u003c").replace("&", "\\u0026")
+    yield "in Python", repr(text)[1:-1]
+    yield "in an address", quote(text, safe="")
+    yield "in a path", quote(text)
+    yield "in a form", quote_plus(text)
+    yield "in a page", as_page
+    yield "in a page's text", html.escape(text, quote=False)
+    yield "in a page in JSON", json.dumps(as_page)[1:-1]
+    yield "in YAML", text.replace("'", "''")
+
+
+def encoded(value: str) -> Iterator[tuple[str, str]]:
+    """What base64 makes of it, wherever it stands in what is encoded."""
+    for before in range(3):
+        # The first characters and the last are made of what stands beside, too.
+        made = base64.b64encode(bytes(before) + value.encode())[4:-4].decode()
+        yield "in base64", made[:TELLING]
+        yield "in base64", made[-TELLING:]
+        yield "in base64 for addresses", made.replace("+", "-").replace("/", "_")
+
+
+# What tells of a canary, and what is said of it.
+_TELLTALES: Final = {
+    telltale: f"the canary of {'.'.join(path)}, {how}"
+    for path, value in (*CANARIES.items(), *RENEWED.items())
+    for how, telltale in (
+        *encoded(value),
+        *spelled(value[-TELLING:]),
+        *spelled(value[:TELLING]),
+    )
+}
+_LOOKED_FOR: Final = re.compile("|".join(map(re.escape, _TELLTALES)))
+
+
 def found(text: str) -> Iterator[str]:
-    """The canaries of which *text* has more than a little."""
-    for path, value in (*CANARIES.items(), *RENEWED.items()):
-        if value[:TELLING] in text or value[-TELLING:] in text:
-            yield f"the canary of {'.'.join(path)}"
+    """The canaries of which *text* has more than a little, however they are written."""
+    for telltale in dict.fromkeys(_LOOKED_FOR.findall(text)):
+        yield _TELLTALES[telltale]
 
 
 def where_seen(seen: Mapping[str, str]) -> list[str]:
