@@ -36,6 +36,17 @@ def test_however_it_is_cut_none_is_kept(said: str, shown: str):
     assert kept(list(said), KEY, LONGER) == shown
 
 
+@pytest.mark.parametrize(
+    "said",
+    ['{"KEY": "a\\"b\\\\c%d"}', "?key=a%22b%5Cc%25d&", 'declare -x KEY="a\\"b\\\\c%d"'],
+)
+def test_what_is_quoted_is_not_kept_either_however_it_is_cut(said: str):
+    shown = kept([said], 'a"b\\c%d')
+    assert "a" not in shown.replace(REDACTED, "").replace("declare", "")
+    for cut in range(len(said) + 1):
+        assert kept([said[:cut], said[cut:]], 'a"b\\c%d') == shown
+
+
 @given(st.lists(st.sampled_from(["ab", "abab", "-can", "ary", "-2", KEY, "x"])))
 def test_in_any_pieces_it_is_as_in_one(pieces: list[str]):
     assert kept(pieces, KEY, LONGER) == kept(["".join(pieces)], KEY, LONGER)

@@ -1,11 +1,14 @@
 """Failures of model calls: their class, and the words that a person gets."""
 
+import base64
+
 import attrs
 import orjson
 import pytest
 
-from beamclaw.contracts.secret import Secret
+from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.providers.errors import Failures, classify, retry_after, scrub, show_url
+from tests.support.canaries import spelled
 
 KEY = "sk-proj-canary4711abcdefgh"
 FAILURES = Failures(
@@ -194,6 +197,25 @@ def test_whatever_a_provider_echoes_no_part_of_a_key_is_shown(told):
     for secret in (KEY, "proxy-canary-0815"):
         for start in range(len(secret) - 7):
             assert secret[start : start + 8] not in message
+
+
+@pytest.mark.parametrize("how", dict(spelled("")))
+def test_a_key_is_not_shown_however_a_provider_quotes_it(how):
+    key = """sk"\\a%b&c<d'e+f/g0123"""
+    failures = attrs.evolve(FAILURES, key=Secret(key))
+    told = f"you sent: {dict(spelled(key))[how]}."
+    for body in (told.encode(), orjson.dumps({"error": {"message": told}})):
+        message = failures.response(400, {}, body, "gpt-x").message
+        assert "sk" not in message.replace("ask", "")
+        assert "0123" not in message
+
+
+@pytest.mark.parametrize("user", ["", "a", "me"])
+def test_a_key_is_not_shown_in_base64(user):
+    told = base64.b64encode(f"{user}:{KEY}".encode()).decode()
+    shown = scrub(f"Basic {told}", [Secret(KEY)])
+    assert REDACTED in shown
+    assert len(shown) < len(f"Basic {REDACTED}") + 12
 
 
 def test_what_a_provider_says_is_bounded_and_harmless():
