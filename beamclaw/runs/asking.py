@@ -127,6 +127,7 @@ class Asking:
             overhead=self._overhead,
             system=self._system,
             keep=wiring.keep_tokens,
+            model="/".join(self.target),
         )
 
     # --- before

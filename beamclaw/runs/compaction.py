@@ -4,14 +4,13 @@ A model writes it, in a process that is not the run's: however that ends, the ru
 on, with the summary that needs no model if there is no other.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import supervision
 from beamclaw.contracts import context, names, tokens
 from beamclaw.contracts.journal import Compacted
 from beamclaw.contracts.ledger_errors import BudgetReached
-from beamclaw.contracts.messages import Message, ModelParams, Usage, said
+from beamclaw.contracts.messages import ModelParams, Usage, said
 from beamclaw.contracts.points import point
 from beamclaw.contracts.providers import ModelRequest, ProviderError
 from beamclaw.runs.answer import Answer
@@ -20,9 +19,6 @@ from beamclaw.runs.model_call import ModelCall
 from beamclaw.runs.turn_steps import Compact
 from beamclaw.runs.wiring import Wiring
 from beamclaw.values import frozen
-
-OUTPUT_TOKENS: Final = 2_000
-"""What a summary may have."""
 
 _ORDER: Final = (
     "Below is the beginning of a conversation between a person and an assistant that "
@@ -46,13 +42,15 @@ async def compact(asking: Asking, step: Compact) -> None:
     """Draft a summary for the first messages; they stay in the journal."""
     record = asking.record
     state = record.state
-    covered = state.messages[: step.cut]
-    summary = await _ask(asking, covered) if step.model else _Summary()
+    summary = await _ask(asking, step) if step.model else _Summary()
+    words = context.standing_for(
+        state, step.cut, step.summary, summary.text, quotes=step.quotes
+    )
     record.add(
         Compacted(
             first=state.covered + 1,
             last=state.seqs[step.cut - 1],
-            summary=summary.text or context.trimmed(covered),
+            summary=words,
             method="model" if summary.text else "trim",
             before=state.tokens,
             usage=summary.usage,
@@ -61,26 +59,29 @@ async def compact(asking: Asking, step: Compact) -> None:
     )
 
 
-async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
+async def _ask(asking: Asking, step: Compact) -> _Summary:
     """What a model writes; nothing if it is not there, or too dear."""
     if not asking.is_configured:
         return _Summary()
     wiring, record = asking.wiring, asking.record
     provider, model = asking.target
-    room = wiring.window(provider, model) // 2
+    window = wiring.window(provider, model)
+    covered = record.state.messages[: step.cut]
+    # What it writes is bounded by its order; here there is room for its thoughts, too.
+    output = min(context.SUMMARY_TOKENS, max(step.summary, window // 4))
     attempt = record.turn.attempt + 1
     request = ModelRequest(
         model=model,
         messages=(
-            said("system", _ORDER),
-            said("user", context.script(covered, room)),
+            said("system", f"{_ORDER} {_bound(step.summary)}"),
+            said("user", context.script(covered, window // 2)),
         ),
-        params=ModelParams(max_tokens=OUTPUT_TOKENS),
+        params=ModelParams(max_tokens=output),
         traceparent=asking.outgoing(attempt),
         tracestate=record.turn.tracestate,
     )
     asked = tokens.most_of_messages(request.messages)
-    bound = Usage(asked, OUTPUT_TOKENS, estimated=True)
+    bound = Usage(asked, output, estimated=True)
     record.mark()
     if asking.refusal(bound):
         return _Summary()
@@ -115,6 +116,11 @@ async def _ask(asking: Asking, covered: Sequence[Message]) -> _Summary:
     record.progress.waiting = None
     record.add_op(asking.settle(summary.usage))
     return summary
+
+
+def _bound(most: int) -> str:
+    # A word of English has two tokens, as they are estimated; others have more.
+    return f"Write at most {most // 2:,} words."
 
 
 async def _written(wiring: Wiring, call: ModelCall, seconds: float) -> _Summary:

@@ -7,6 +7,8 @@ so that recovery after a crash is the same code as progress without one.
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+import attrs
+
 from beamclaw.contracts import context
 from beamclaw.contracts.approvals import Clearance
 from beamclaw.contracts.budgets import Cap, Spent, dollars, in_words
@@ -108,10 +110,15 @@ def _carried_out(turn: OpenTurn) -> Finish:
 
 def _summed_up(state: Transcript, turn: OpenTurn, window: Window) -> Compact | Finish:
     """A client wants what was said to be shorter: once, and nothing is answered."""
-    at = None if turn.compactions else context.cut(state, window.keep)
+    leaves = context.left(window.keep, context.to_share(state, window))
+    over = turn.compactions or context.keeps_all(state, window.keep)
+    at = None if over else context.cut(state, leaves)
     if at is None:
         return Finish(outcome="ok", stop_reason="stop")
-    return Compact(at, model=True)
+    # It was ordered, so it is worth one as soon as that is shorter by some.
+    short = attrs.evolve(leaves, summary=min(leaves.summary, state.sums[at - 1] // 3))
+    model = short.is_worth(context.fresh(state, at))
+    return Compact(at, model=model, summary=leaves.summary, quotes=False)
 
 
 def _answered(turn: OpenTurn, limits: TurnLimits, now: float) -> Linger | Finish:
@@ -152,18 +159,44 @@ def _squeeze(
 ) -> Compact | Finish | None:
     """What is done about a prompt that is too long; None: it is not, or so it seems.
 
-    A model writes at most one summary before each of its answers. When that was not
-    enough, all but the last message is trimmed; then it is the provider's to refuse.
+    A model writes at most one summary before each of its answers, and only for what is
+    worth one. When that was not enough, all but the last message is trimmed; then it is
+    the provider's to refuse.
     """
+    if not window.room:
+        return Finish(
+            outcome="error",
+            stop_reason="context_length",
+            error=_no_room(window, turn.agent),
+        )
     if not turn.overflow and context.size(state, window.overhead) <= window.room:
         return None
     tried = turn.compactions
-    at = None if tried >= _SQUEEZES else context.cut(state, 0 if tried else window.keep)
+    room = context.to_share(state, window, refused=turn.overflow)
+    leaves = context.left(window.keep, room)
+    if tried:
+        leaves = attrs.evolve(leaves, keep=0, most=0)
+    at = None if tried >= _SQUEEZES else context.cut(state, leaves)
     if at is not None:
-        return Compact(at, model=not tried)
+        model = not tried and leaves.is_worth(context.fresh(state, at))
+        return Compact(at, model=model, summary=leaves.summary)
     if turn.overflow:
         return Finish(outcome="error", stop_reason="context_length", error=_TOO_LONG)
     return None
+
+
+def _no_room(window: Window, agent: str) -> str:
+    """That nothing can be said to this model, and which keys decide about that."""
+    provider, _, model = window.model.partition("/")
+    key = f"providers.{provider}.models.{model}"
+    return (
+        f"there is no room for a conversation: of the {window.tokens:,} tokens that "
+        f"{window.model} reads and writes, its answer may take {window.output:,}, the "
+        f"system's words take {window.system:,} and its tools "
+        f"{window.overhead - window.system:,}. Set {key}.context_window if it reads "
+        f"more, {key}.max_output (or agents.{agent}.max_tokens) lower, or give the agent "
+        f"fewer tools (agents.{agent}.tools) or another model (agents.{agent}.model)"
+    )
 
 
 _SQUEEZES = 2

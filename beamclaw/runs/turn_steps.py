@@ -55,11 +55,14 @@ class Act:
 class Compact:
     """Put a summary in the place of the first *cut* messages.
 
-    With *model* one is asked to write it.
+    With *model* one is asked to write it. It has *summary* tokens at most; with *quotes*
+    what was asked for last stays in it word for word.
     """
 
     cut: int
     model: bool
+    summary: int
+    quotes: bool = True
 
 
 @frozen(kw_only=True)

@@ -66,6 +66,7 @@ EFFECTS: dict[str, Effect] = {
     "send": "unsafe",
 }
 WINDOW = Window(tokens=10_000, output=100, overhead=10, keep=1_000)
+LONG = "word " * 400  # 667 tokens
 TOOLS = {
     name: ToolSpec(name=name, description="", parameters={}, effect=effect)
     for name, effect in EFFECTS.items()
@@ -202,7 +203,12 @@ def test_a_summary_by_order_is_written_once_and_nothing_is_answered() -> None:
         running=set[str](),
         clearances=dict[str, Clearance](),
     )
-    assert ordered(talked) == (Compact(1, model=True),)
+    # What is hardly longer than a summary needs no model.
+    by = partial(Compact, 1, summary=1_565, quotes=False)
+    assert ordered(talked) == (by(model=False),)
+    much = Transcript(3, (said("user", LONG), said("user", "b")), turn, seqs=(1, 2))
+    assert ordered(much) == (by(model=True),)
+    assert ordered(much, window=attrs.evolve(WINDOW, keep=800)) == over
     once = attrs.evolve(turn, compactions=1)
     assert ordered(attrs.evolve(talked, turn=once)) == over
 
