@@ -133,6 +133,8 @@ def _of_config(config: Config, options: argparse.Namespace) -> Iterator[Finding]
     proxied = bool(gateway.trusted_proxies)
     yield from judging.listener(gateway.exposed, gateway.auth.mode, proxied=proxied)
     yield from settings.providers(config, online=options.online)
+    for agent, window in settings.windows(config):
+        yield from judging.room(agent, window)
     yield from settings.skills(config)
     zone = config.sessions.time_zone or ""
     yield from judging.clock(

@@ -204,9 +204,9 @@ def _places(state: Transcript) -> Iterator[int]:
     """How many messages are before each place where a cut may be."""
     open_calls: set[str] = set()
     for index, message in enumerate(packed(state.messages)):
-        if index and not open_calls and state.seqs[index - 1] != state.seqs[index]:
-            if state.seqs[index - 1] > state.covered:
-                yield index
+        before = state.seqs[index - 1] if index else state.covered
+        if before > state.covered and not open_calls and before != state.seqs[index]:
+            yield index
         parts = () if isinstance(message, str) else message.parts
         for part in parts:
             if isinstance(part, ToolCall):

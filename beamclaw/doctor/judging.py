@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from beamclaw.contracts.context import Window
 from beamclaw.doctor.finding import Finding
 from beamclaw.values import frozen
 
@@ -27,6 +28,8 @@ AHEAD: Final = 120
 NETWORK: Final = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "fuse.sshfs")
 IN_MEMORY: Final = ("tmpfs", "ramfs")
 LISTED: Final = 5
+# Tokens: below these a conversation is summed up every few messages.
+SMALL_ROOM: Final = 8_000
 
 
 def versions(
@@ -572,3 +575,31 @@ def service(units: Sequence[InstalledUnit], path: str) -> Found:
             where=units[1].path,
             advice="remove one: beamclaw service remove",
         )
+
+
+# --- models
+
+
+def room(agent: str, window: Window) -> Found:
+    """What an agent's model leaves for a conversation."""
+    provider, _, model = window.model.partition("/")
+    key, left = f"providers.{provider}.models.{model}", window.room
+    taken = (
+        f"of the {window.tokens:,} tokens of {window.model} its answer may take "
+        f"{window.output:,}, the system's words about {window.system:,} and the tools "
+        f"about {window.overhead - window.system:,}"
+    )
+    where = f"agents.{agent}"
+    if left >= SMALL_ROOM:
+        what = f"{window.model} leaves a conversation about {left:,} tokens"
+        yield Finding(check="room", level="ok", what=what, where=where)
+        return
+    rest = f"about {left:,} are left for the conversation" if left else "none is left"
+    yield Finding(
+        check="room",
+        level="note" if left else "error",
+        what=f"{taken}: {rest}",
+        where=where,
+        advice=f"set {key}.context_window if it reads more, or {key}.max_output lower; "
+        f"or give it fewer tools ({where}.tools) or another model ({where}.model)",
+    )

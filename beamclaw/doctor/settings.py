@@ -5,16 +5,26 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import attrs
 import httpx2
 
+from beamclaw.agents import UnknownModel, resolve
 from beamclaw.config.environment import KEYS
 from beamclaw.config.loader import Loaded, load
 from beamclaw.config.problems import ConfigError, Problem
 from beamclaw.config.schema import Config
 from beamclaw.config.token import FILE_NAME, usable
+from beamclaw.contracts import tokens
+from beamclaw.contracts.context import Window
+from beamclaw.contracts.outside import Outside
+from beamclaw.contracts.toolbox import Caller
 from beamclaw.doctor.finding import Finding, Level
+from beamclaw.providers import catalogue
 from beamclaw.providers.connect import models_question
-from beamclaw.skills.look import setting_of, skills_of
+from beamclaw.skills.look import look, setting_of, skills_of
+from beamclaw.toolbox import all_tools, chosen
+from beamclaw.tools import Plugins
+from beamclaw.tree import subagent_rules
 
 Found = Iterator[Finding]
 _SECONDS: Final = 10.0
@@ -207,3 +217,41 @@ def skills(config: Config) -> Found:
                     what=f"{skill.name} is not used: {skill.why_not}",
                     where=f"agents.{agent}",
                 )
+
+
+def windows(config: Config) -> Iterator[tuple[str, Window]]:
+    """Each agent, and how its models are filled before anything is said.
+
+    Nothing is made for that, and tools that other packages bring are not counted: their
+    programs are not run here.
+    """
+    rules, outside = subagent_rules(config), Outside()
+    boxes = chosen(
+        config, rules, all_tools(config, outside, "default", rules, Plugins())
+    )
+    for agent in config.agents:
+        try:
+            definition = resolve(config, agent)
+            looked = look(
+                attrs.evolve(setting_of(config, agent), strict=False), before=None
+            )
+        except (UnknownModel, OSError, ValueError):
+            continue  # it is told as what it is: of the configuration, or of the skills
+        told = (definition.system or "", looked.personas["main"].text or "")
+        system = sum(map(tokens.of_text, told))
+        for provider, model in dict.fromkeys(
+            definition.model_at(link) for link in range(1 + len(definition.fallbacks))
+        ):
+            caller = Caller(agent=agent, provider=provider, model=model, depth=0)
+            known = config.providers[provider].models
+            yield (
+                agent,
+                Window(
+                    tokens=catalogue.window(model, known),
+                    output=definition.max_tokens or catalogue.max_output(model, known),
+                    overhead=system + boxes(caller).tokens,
+                    system=system,
+                    keep=config.sessions.keep_tokens,
+                    model=f"{provider}/{model}",
+                ),
+            )

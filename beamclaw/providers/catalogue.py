@@ -68,14 +68,18 @@ how it is told to think."""
 
 def known(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
     """What is known of *model*; figures of the configuration go before our own."""
-    name = _DATE.sub("", model)
-    mine = configured.get(model) or configured.get(name) or ModelInfo()
-    ours = MODELS.get(name) or ModelInfo()
+    mine = _configured(model, configured)
+    ours = MODELS.get(_DATE.sub("", model)) or ModelInfo()
     fields = [field.name for field in attrs.fields(ModelInfo)]
     given = {field: getattr(mine, field) for field in fields}
     return attrs.evolve(
         ours, **{field: value for field, value in given.items() if value is not None}
     )
+
+
+def _configured(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
+    name = _DATE.sub("", model)
+    return configured.get(model) or configured.get(name) or ModelInfo()
 
 
 def price(model: str, configured: Mapping[str, ModelInfo]) -> Price | None:
@@ -89,8 +93,16 @@ def price(model: str, configured: Mapping[str, ModelInfo]) -> Price | None:
 
 
 def max_output(model: str, configured: Mapping[str, ModelInfo]) -> int:
-    """Tokens that *model* is told to stop at, where nobody says otherwise."""
-    return known(model, configured).max_output or MAX_OUTPUT
+    """Tokens that *model* is told to stop at, where nobody says otherwise.
+
+    Where only its window is configured, at most a quarter of that: else an answer would
+    leave a small one no room for a conversation.
+    """
+    mine = _configured(model, configured)
+    most = known(model, configured).max_output or MAX_OUTPUT
+    if mine.max_output is None and mine.context_window is not None:
+        return max(1, min(most, mine.context_window // 4))
+    return most
 
 
 def window(model: str, configured: Mapping[str, ModelInfo]) -> int:

@@ -19,8 +19,14 @@ Keys = Secret | tuple[Secret, ...] | None
 class ModelInfo:
     """What is known of one model of a provider."""
 
-    context_window: Count | None = key(None, "Tokens the model reads at most.")
-    max_output: Count | None = key(None, "Tokens the model writes at most.")
+    context_window: Count | None = key(
+        None, "Tokens the model reads and writes at most, all in all."
+    )
+    max_output: Count | None = key(
+        None,
+        "Tokens the model writes at most. Without it what is known of the model, else\n"
+        "4096, and at most a quarter of a context_window that is set here.",
+    )
     input_price: Wait | None = key(None, "Dollars for a million tokens it reads.")
     output_price: Wait | None = key(None, "Dollars for a million tokens it writes.")
     cached_price: Wait | None = key(

@@ -83,7 +83,9 @@ class SessionsConfig:
     keep_tokens: Count = key(
         20_000,
         "Tokens of the latest messages that stay as they are when a conversation does\n"
-        "not fit into its model any more and what came before is summed up.",
+        "not fit into its model any more and what came before is summed up. Together\n"
+        "with the summary never more than half of the room for messages: the model's\n"
+        "context_window without its answer, the system's words and the tools.",
     )
     summary_seconds: Seconds = key(
         120.0, "Seconds that a model may take for that; then it is done without one."

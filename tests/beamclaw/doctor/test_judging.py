@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from beamclaw.contracts.context import Window
 from beamclaw.doctor import Finding, judging
 from beamclaw.doctor.judging import MB, Database, Folder, Part, Running
 
@@ -227,3 +228,23 @@ def test_two_services_and_none():
     found = seen(judging.service([unit, unit], "/d"))
     assert found == [("warning", "service", "")]
     assert seen(judging.service([], "/d")) == []
+
+
+@pytest.mark.parametrize(
+    "window, level, words",
+    [
+        (128_000, "ok", "p/m leaves a conversation about 112,504 tokens"),
+        (20_000, "ok", "about 9,904 tokens"),
+        (16_000, "note", "about 6,104 are left for the conversation"),
+        (8_000, "error", "none is left"),
+    ],
+)
+def test_the_room_that_a_model_leaves(window, level, words):
+    facts = Window(
+        tokens=window, output=4_096, overhead=5_000, system=1_000, keep=1, model="p/m"
+    )
+    (found,) = judging.room("main", facts)
+    assert (found.level, found.check, found.where) == (level, "room", "agents.main")
+    assert words in found.what
+    keys = "providers.p.models.m.context_window", "agents.main.tools"
+    assert all(key in found.advice for key in keys) is (level != "ok")

@@ -177,6 +177,24 @@ def test_what_is_known_of_models_is_replaced_by_the_configuration():
     assert catalogue.known("never-heard-of", {}) == ModelInfo()
 
 
+@pytest.mark.parametrize(
+    "model, given, most",
+    [
+        ("never-heard-of", {}, 4_096),
+        ("never-heard-of", {"context_window": 8_192}, 2_048),
+        ("never-heard-of", {"context_window": 128_000}, 4_096),
+        ("gpt-4o", {"context_window": 16_000}, 4_000),
+        # Who says more gets it, whatever that leaves.
+        ("gpt-4o", {"context_window": 16_000, "max_output": 15_000}, 15_000),
+        # What we know of its window, we know with its output.
+        ("claude-haiku-4-5", {}, 64_000),
+        ("claude-haiku-4-5", {"input_price": 1.0}, 64_000),
+    ],
+)
+def test_an_answer_leaves_room_in_a_window_that_is_configured(model, given, most):
+    assert catalogue.max_output(model, {model: ModelInfo(**given)}) == most
+
+
 @pytest.mark.slow
 def test_the_http_client_is_not_loaded_before_it_is_needed():
     program = (

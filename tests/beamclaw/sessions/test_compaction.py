@@ -192,6 +192,58 @@ async def test_where_money_is_short_no_model_is_asked_for_a_summary(
     assert summaries(model) == []
 
 
+async def test_the_room_of_a_small_window_is_shared_whatever_is_configured(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    model.scripts = [model_of("short")]
+    async with open_tenant(window=WINDOW, keep_tokens=20_000) as tenant:
+        await talk(tenant, 14)
+        found = await compactions()
+    assert {each.method for each in found} == {"model"}
+    assert len(summaries(model)) == len(found) <= 6
+    # It is told how short it has to be.
+    assert "Write at most 220 words" in summaries(model)[0].messages[0].text
+
+
+async def test_what_was_asked_for_stays_word_for_word_while_it_is_worked_on(
+    open_tenant, model: Model, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    model.tools.update(World(tmp_path / "world").tools())
+    rounds = count()
+
+    async def script(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        if is_summary(request):
+            yield TextDelta("it works")
+            yield End("stop")
+        elif (number := next(rounds)) < 8:
+            arguments = orjson.dumps({"text": f"{number} {LONG}"}).decode()
+            yield ToolCallDelta(0, f"call_{number}", "put", arguments)
+            yield End("tool_calls")
+        else:
+            yield TextDelta("done")
+            yield End("stop")
+
+    model.scripts = [script]
+    async with open_tenant(window=WINDOW) as tenant:
+        assert (await tenant.ask("put 8 texts")).text == "done"
+        assert len(await compactions()) >= 2
+    (first, *_) = model.calls[-1].messages
+    assert first.text.endswith("it works\n\n[What was asked for last]\nput 8 texts")
+
+
+async def test_a_model_without_any_room_is_not_asked(
+    open_tenant, model: Model, autojump_clock: MockClock
+) -> None:
+    async with open_tenant(window=MAX_OUTPUT) as tenant:
+        for _ in range(3):
+            end = await tenant.ask("hi")
+            assert (end.outcome, end.error_kind) == ("error", "context_length")
+            assert "providers.test.models.m.context_window" in end.error
+            assert "agents.main.tools" in end.error
+        assert await compactions() == []
+    assert model.calls == []
+
+
 def refusing(most: int):
     """A model whose window is smaller than anybody has told."""
 
