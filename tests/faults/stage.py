@@ -69,7 +69,7 @@ providers:
     models:
       large: {{input_price: 0, output_price: 0}}
       broken: {{input_price: 0, output_price: 0}}
-      small: {{context_window: 2400, max_output: 300, input_price: 0, output_price: 0}}
+      small: {{context_window: 3600, max_output: 300, input_price: 0, output_price: 0}}
       dear: {{max_output: 100, input_price: 0, output_price: 10000}}
       nearly: {{max_output: 4, input_price: 0, output_price: 250000}}
   shaky:
