@@ -390,7 +390,7 @@ async def test_it_is_used_with_the_keyboard_alone(tmp_path: Path):
             "[...document.querySelectorAll('.aside button')].find(b => b.textContent === 'Kill').focus()"
         )
         await keys(page, SPACE)
-        await page.until("Kill store?")
+        await page.until("Kill beamclaw/store?")
         await keys(page, ESCAPE)
         await until_true(page, "!document.querySelector('dialog')")
 
