@@ -141,6 +141,11 @@ class FakeProvider(ABC):
         """Those that were accepted as model calls."""
         return [entry for entry in self.ledger if entry.path == self.path]
 
+    @property
+    def faults_left(self) -> int:
+        """How many requests will still go wrong."""
+        return len(self._faults)
+
     def fail(self, *faults: Fault) -> None:
         """Let the next requests go wrong, one fault each; those after them are fine."""
         self._faults.extend(faults)
