@@ -47,23 +47,35 @@ async def serve(
     while True:
         await listening.wait_incoming()
         fresh: list[tuple[Connection, supervision.Pid]] = []
+        full = gone = False
         try:
             _accept(listening, floor, connection, fresh)
         except OutOfFilesError:
-            supervision.emit(OUT_OF_FILES, {"connections": floor.connections})
-            if not floor.shed_one():
-                await trio.sleep(OUT_OF_FILES_PAUSE)
+            full = True
         except supervision.NoProcess:
+            gone = True
+        await _see_begun(fresh)
+        if gone:
             # With the connections gone this process is about to be ended, too; whoever
             # knocks now waits in the system's queue for the next one.
             await trio.sleep_forever()
-        # Behind the second one each has taken its first step, or never will: it was
-        # killed before, and nobody else closes what it was given.
-        for _ in range(2):
-            await trio.lowlevel.checkpoint()
-        for accepted, pid in fresh:
-            if not accepted.begun and not supervision.is_alive(pid):
-                accepted.discard()
+        if full:
+            supervision.emit(OUT_OF_FILES, {"connections": floor.connections})
+            if not floor.shed_one():
+                await trio.sleep(OUT_OF_FILES_PAUSE)
+
+
+async def _see_begun(fresh: list[tuple[Connection, supervision.Pid]]) -> None:
+    """Close what was given to processes that were killed before their first step.
+
+    Nobody else does. Behind two steps of others each of them has begun, or never will.
+    This waits for them also if it is killed itself: with the gateway all of them are.
+    """
+    for _ in range(2):
+        await trio.lowlevel.cancel_shielded_checkpoint()
+    for accepted, pid in fresh:
+        if not accepted.begun and not supervision.is_alive(pid):
+            accepted.discard()
 
 
 def _accept(

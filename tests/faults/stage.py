@@ -10,7 +10,14 @@ import secrets
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -319,7 +326,10 @@ class Stage:
             changed = signs != before
             still = stood_still(still, changed=changed, works=self._is_busy())
             if still >= PATIENCE:
-                return StandsStill(f"nothing for {PATIENCE} s: {self.left()}")
+                places = await self._places()
+                return StandsStill(
+                    f"nothing for {PATIENCE} s: {self.left()}, standing {places}"
+                )
         return Aborted(f"not over after {ENDLESS} s: {self.left()}")
 
     def _signs(self) -> tuple[object, ...]:
@@ -344,7 +354,11 @@ class Stage:
     def left(self) -> str:
         """What is in progress, in words."""
         book = read_book(self.ledger) if self.ledger.exists() else Book()
-        clients = [m for m, sent in self.known.sent.items() if sent.finished is None]
+        clients = [
+            (m, "acknowledged" if sent.acked else "", book.run_of(m))
+            for m, sent in self.known.sent.items()
+            if sent.finished is None
+        ]
         process = self.node.process
         code = None if process is None else process.poll()
         node = "up" if self.up.is_set() else f"down (exit code {code})"
@@ -353,6 +367,23 @@ class Stage:
             f"{self.connected} connected, provider busy: {self._asked()}, last points "
             f"{reached(self.folder)[-3:]}, last words {self.node.stderr()[-300:]!r}"
         )
+
+    async def _places(self) -> list[str]:
+        """Where each connection stands, and what is suspended; for who stands still."""
+        found = list[str]()
+        with trio.move_on_after(PATIENCE), suppress(*LEFT):
+            # How many connections and requests it knows: the one that waits may be none.
+            frame = await self.request("look.state", process="gateway/listener")
+            found.append(str(frame.get("result", frame)))
+            for row in _all(await self.processes()):
+                name, pid = str(row["name"] or row["id"]), row["pid"]
+                if pid and (row["suspended"] or "gateway/connection/" in name):
+                    frame = await self.request("look.waiting", process=pid)
+                    at = frame.get("result", {}).get("stack", ())
+                    places = " ".join(f"{x['file']}:{x['line']}" for x in at)
+                    what = "suspended" if row["suspended"] else row["status"]
+                    found.append(f"{name} {what} {places}")
+        return found
 
     def order(self, *orders: Orders) -> None:
         """Give orders: for this life of the node, for the one after its death, and so on."""
@@ -667,6 +698,12 @@ class Stage:
             return False
         self.complaints.append(f"{marker}: {frame['error']}")
         return True
+
+
+def _all(info: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for child in info.get("children", ()):
+        yield child
+        yield from _all(child)
 
 
 async def _receive(stream: Stream) -> dict[str, Any]:

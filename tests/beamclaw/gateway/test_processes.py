@@ -57,6 +57,24 @@ async def test_a_connection_whose_process_is_killed_before_its_first_step_is_clo
     assert (await node.status()).connections == 0
 
 
+async def test_a_connection_is_closed_whose_acceptor_is_killed_with_it(
+    node, monkeypatch
+):
+    start = supervision.start_task
+
+    def started(*args, **more):
+        pid = start(*args, **more)
+        supervision.exit(pid, supervision.KILL)
+        supervision.exit("gateway/server", supervision.KILL)
+        return pid
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervision, "start_task", started)
+        async with await node.connect() as stream:
+            with trio.fail_after(10), contextlib.suppress(trio.BrokenResourceError):
+                assert await stream.receive_some() == b""
+
+
 @pytest.mark.parametrize("name", ["gateway", "gateway/server"])
 async def test_a_stream_outlives_listener_and_server(node, name):
     go_on = trio.Event()
