@@ -182,7 +182,20 @@ async def _waits(node: Node) -> None:
 
 PAGE = ROOT / "docs" / "how-to" / "page"
 SIZE = (1300, 757)
-ASKED = "how full is the disk?"
+ASKED = "How full is the disk?"
+# Seconds: until the charts of Health show something, and a question was thought about.
+CHARTED, THOUGHT = 20.0, 2.0
+ANSWER = """\
+When a process crashes, its **supervisor** starts it again:
+
+1. the crash is an event that others hear of,
+2. what was acknowledged is in the ledger,
+3. the successor reads it and goes on.
+
+```python
+ChildSpec("ledger", LedgerServer, restart="permanent")
+```
+"""
 SCENES = (
     {
         "match": "disk",
@@ -194,7 +207,7 @@ SCENES = (
         "calls": [[{"tool": "exec", "arguments": {"command": "rm -r build"}}]],
         "reply": "It is gone.",
     },
-    {"reply": "A supervisor starts what has crashed again, in its place. " * 20},
+    {"reply": ANSWER},
 )
 WORKING: Mapping[str, Any] = {
     "api": "demo",
@@ -255,7 +268,6 @@ async def device(node: Node, name: str, seed: int) -> str:
         }
         frame = {"type": "req", "id": "1", "method": "connect", "params": params}
         await socket.send_message(orjson.dumps(frame).decode())
-        # Refused until somebody agrees, and closed.
         # Refused until somebody agrees.
         answer = orjson.loads(await socket.get_message())
         return answer["error"]["details"]["requestId"]
@@ -266,15 +278,12 @@ async def work(node: Node, nursery: trio.Nursery) -> None:
     for key in ("agent:main:main", "agent:main:dinner", "agent:research:papers"):
         for _ in range(3):
             await node.command("chat", "--session", key, "What does a supervisor do?")
-    nursery.start_soon(node.command, "chat", "--session", "disk", ASKED)
-    await node.command("approvals", "allow", "--always", await question(node))
-    nursery.start_soon(node.command, "chat", "--session", "tidy", "tidy up")
+    nursery.start_soon(node.command, "chat", ASKED)
     await question(node)
     kitchen = await device(node, "Kitchen Mac", 1)
     await node.command("devices", "approve", kitchen)
     await device(node, "A new phone", 2)
     await node.command("keys", "create", "backup", "--expires", "90d")
-    await node.command("shell", "-c", "fault limits crash")
 
 
 async def question(node: Node) -> str:
@@ -285,14 +294,47 @@ async def question(node: Node) -> str:
     return found[0]["wait_id"]  # pyright: ignore[reportIndexIssue] -- JSON
 
 
-async def views(node: Node, page: Browser) -> None:
+async def views(node: Node, page: Browser, nursery: trio.Nursery) -> None:
     """Each of them, as it stands when it is opened."""
     await page.size(*SIZE)
     await page.open((await node.command("dashboard")).out.split()[0])
     await page.until("connected")
+    await conversation(node, page)
+    nursery.start_soon(node.command, "chat", "--session", "tidy", "tidy up")
+    await question(node)
+    await crash(node, page)
+    await view(page, "health", "Providers Provider")
+    await trio.sleep(CHARTED)
+    await page.photograph(PAGE / "health.png")
     for name, words in TAKEN:
         await view(page, name, words)
         await page.photograph(PAGE / f"{name}.png")
+
+
+async def conversation(node: Node, page: Browser) -> None:
+    """One in which a person is asked, by day and by night, and what became of it."""
+    await view(page, "chat/agent%3Amain%3Amain", "main asks")
+    for scheme, name in (("dark", "chat-dark"), ("light", "chat")):
+        await page.system(prefers_color_scheme=scheme)
+        await page.photograph(PAGE / f"{name}.png")
+    await trio.sleep(THOUGHT)
+    await node.command("approvals", "allow", "--always", await question(node))
+    await page.until("There is room.")
+    await view(page, "sessions/agent%3Amain%3Amain", "delivery")
+    await page.photograph(PAGE / "sessions.png")
+
+
+async def crash(node: Node, page: Browser) -> None:
+    """A process crashes while the tree is open."""
+    await view(page, "tree/default%2Fsessions", "started by")
+    await page.click("Stands at")
+    await page.until("outermost first")
+    await page.until(
+        "messages wait"
+    )  # what is drawn for the first time has not crashed
+    await node.command("shell", "-c", "fault limits crash")
+    await page.until("limits ended")
+    await page.photograph(PAGE / "tree.png")
 
 
 async def page() -> None:
@@ -308,7 +350,7 @@ async def page() -> None:
             trio.open_nursery() as nursery,
         ):
             await work(node, nursery)
-            await views(node, browser)
+            await views(node, browser, nursery)
             nursery.cancel_scope.cancel()  # of who waits for an answer still
 
 
