@@ -1,18 +1,8 @@
 """The Anthropic Messages API, as client."""
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Callable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-)
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -38,7 +28,6 @@ from beamclaw.contracts.messages import (
 from beamclaw.contracts.providers import (
     End,
     ModelRequest,
-    ProviderError,
     ProviderEvent,
     StopReason,
     TextDelta,
@@ -56,6 +45,7 @@ from beamclaw.providers._json import (
     loads_object,
     text,
 )
+from beamclaw.providers._manners import in_some_manner
 from beamclaw.providers._wire import Wire, traced
 from beamclaw.providers.errors import Failures
 from beamclaw.providers.sse import ServerSentEvent
@@ -128,7 +118,7 @@ class Anthropic:
         self._failures = failures
         self._max_output = max_output
         self._thinking = thinking
-        # Models that were found not to be told as was thought.
+        # Models that were told by an effort, and took it.
         self._adaptive: set[str] = set()
 
     def __repr__(self) -> str:
@@ -143,39 +133,20 @@ class Anthropic:
         self, request: ModelRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         """See :class:`beamclaw.contracts.providers.Provider`."""
-        return self._stream(request)
-
-    @asynccontextmanager
-    async def _stream(
-        self, request: ModelRequest
-    ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
-        async with AsyncExitStack() as stack:
-            yield await self._enter(stack, request)
-
-    async def _enter(
-        self, stack: AsyncExitStack, request: ModelRequest
-    ) -> AsyncIterator[ProviderEvent]:
-        """Ask, and once more for each thing that is refused and can be said otherwise."""
         model = request.model
         form = self._thinking(model) or "budget"
         if model in self._adaptive:
             form = "adaptive"
-        manner = Manner(f"{self._name}/{model}", form)
-        tried = {manner}
-        while True:
-            try:
-                events = await stack.enter_async_context(self._ask(request, manner))
-            except ProviderError as error:
-                if error.kind != "invalid":
-                    raise
-                manner = _otherwise(manner, error.message)
-                if manner in tried:
-                    raise
-                tried.add(manner)
-            else:
-                if manner.form != form:
-                    self._adaptive.add(model)
-                return events
+        return in_some_manner(
+            Manner(f"{self._name}/{model}", form),
+            partial(self._ask, request),
+            _otherwise,
+            partial(self._found, model),
+        )
+
+    def _found(self, model: str, manner: Manner) -> None:
+        if manner.form == "adaptive":
+            self._adaptive.add(model)
 
     def _ask(
         self, request: ModelRequest, manner: Manner

@@ -7,12 +7,9 @@ answer that is not streamed although a stream was asked for.
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-)
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -36,7 +33,6 @@ from beamclaw.contracts.providers import (
     EmbeddingRequest,
     End,
     ModelRequest,
-    ProviderError,
     ProviderEvent,
     StopReason,
     TextDelta,
@@ -54,6 +50,7 @@ from beamclaw.providers._json import (
     objects,
     text,
 )
+from beamclaw.providers._manners import in_some_manner
 from beamclaw.providers._wire import Wire, traced
 from beamclaw.providers.embeddings import EmbeddingParser, embedding_body
 from beamclaw.providers.errors import Failures
@@ -149,7 +146,18 @@ class OpenAI:
         self, request: ModelRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         """See :class:`beamclaw.contracts.providers.Provider`."""
-        return self._stream(request)
+        returns = self._returns and request.model not in self._refusing
+        return in_some_manner(
+            Manner(self._limit, f"{self._name}/{request.model}", returns),
+            partial(self._ask, request),
+            partial(_otherwise, request),
+            partial(self._found, request.model),
+        )
+
+    def _found(self, model: str, manner: Manner) -> None:
+        self._limit = manner.limit
+        if not manner.returns:
+            self._refusing.add(model)
 
     def embed(
         self, request: EmbeddingRequest
@@ -164,36 +172,6 @@ class OpenAI:
         await self._wire.aclose()
         await self._vectors.aclose()
 
-    @asynccontextmanager
-    async def _stream(
-        self, request: ModelRequest
-    ) -> AsyncGenerator[AsyncIterator[ProviderEvent], None]:
-        async with AsyncExitStack() as stack:
-            yield await self._enter(stack, request)
-
-    async def _enter(
-        self, stack: AsyncExitStack, request: ModelRequest
-    ) -> AsyncIterator[ProviderEvent]:
-        """Ask, and once more for each thing that is refused and can be said otherwise."""
-        returns = self._returns and request.model not in self._refusing
-        manner = Manner(self._limit, f"{self._name}/{request.model}", returns)
-        tried = {manner}
-        while True:
-            try:
-                events = await stack.enter_async_context(self._ask(request, manner))
-            except ProviderError as error:
-                if error.kind != "invalid":
-                    raise
-                manner = _otherwise(manner, request, error.message)
-                if manner in tried:
-                    raise
-                tried.add(manner)
-            else:
-                self._limit = manner.limit
-                if returns and not manner.returns:
-                    self._refusing.add(request.model)
-                return events
-
     def _ask(
         self, request: ModelRequest, manner: Manner
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
@@ -204,7 +182,7 @@ class OpenAI:
         return self._wire.ask(dumps(body), request.model, parser, traced(request))
 
 
-def _otherwise(manner: Manner, request: ModelRequest, refusal: str) -> Manner:
+def _otherwise(request: ModelRequest, manner: Manner, refusal: str) -> Manner:
     """How to ask after a *refusal*; as before, if that is about something else."""
     if manner.limit in refusal:
         return attrs.evolve(manner, limit=_OTHER_LIMIT[manner.limit])
