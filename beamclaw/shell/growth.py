@@ -1,10 +1,8 @@
 """What there is in the node's memory, and what of it has grown since a mark."""
 
 import gc
-import os
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -12,7 +10,6 @@ import attrs
 from beamclaw.values import frozen
 
 MOST: Final = 30
-_PAGE: Final = 4096
 # Of Python's collector.
 _GENERATIONS: Final = 3
 _AT_ONCE: Final = 10_000
@@ -58,27 +55,6 @@ def objects() -> dict[str, int]:
     for cls, number in counted.items():
         named[f"{cls.__module__}.{cls.__qualname__}"] += number
     return dict(named)
-
-
-def resident() -> int | None:
-    """Bytes of memory that the node has."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return (
-        pages * _PAGE
-        if not hasattr(os, "sysconf")
-        else pages * os.sysconf("SC_PAGE_SIZE")
-    )
-
-
-def descriptors() -> int | None:
-    """How many files and sockets are open."""
-    try:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 -- of paths only the number
-    except OSError:
-        return None
 
 
 def grown(now: Count, mark: Count | None, most: int = MOST) -> dict[str, Any]:

@@ -7,13 +7,13 @@ in it: that is the words of every conversation.
 # ruff: noqa: ARG001 -- all methods have one signature
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import trio
 
 import supervision
+from beamclaw import machine
 from beamclaw.config.redactor import redactor
 from beamclaw.contracts import keys, names
 from beamclaw.contracts.journal import UnreadableEventError
@@ -388,9 +388,7 @@ async def leaks(node: Node, params: Params, send: Send) -> object:
     """What there is in memory, and what has grown; ``mark``: count from now on."""
     of_person(node, "marks nothing")
     mark = flag(params, "mark")
-    objects, resident, descriptors = await node.outside.worker().run(
-        partial(_counted, growth)
-    )
+    objects, resident, descriptors = await node.outside.worker().run(_counted)
     figures = supervision.statistics()
     now = growth.Count(
         at=trio.current_time(),
@@ -406,8 +404,8 @@ async def leaks(node: Node, params: Params, send: Send) -> object:
     return {**found, "marked": mark}
 
 
-def _counted(counts: Any) -> tuple[dict[str, int], int | None, int | None]:
-    return counts.objects(), counts.resident(), counts.descriptors()
+def _counted() -> tuple[dict[str, int], int | None, int | None]:
+    return growth.objects(), machine.resident(), machine.descriptors()
 
 
 LOOKING: Final[Mapping[str, Method]] = {

@@ -14,11 +14,11 @@ import attrs
 import trio
 
 import supervision
+from beamclaw import machine
 from beamclaw.config.redactor import Redactor, redactor
 from beamclaw.contracts import names
 from beamclaw.contracts.crashes import crashes
 from beamclaw.contracts.shell import nested
-from beamclaw.shell import growth
 from beamclaw.shell.request import (
     Method,
     Node,
@@ -241,7 +241,7 @@ def _totals(sampler: Sampler, seen: Seen, passed: float) -> dict[str, object]:
         "restarts": supervision.statistics().restarts,
         "crashes": crashes().count,
         "cpu": sampler.share(passed),
-        "resident": growth.resident(),
+        "resident": machine.resident(),
         "lag": late.get("lag"),
         "worst_lag": late.get("worst"),
         "uptime": sampler.at - (root.started_at or sampler.at),

@@ -4,24 +4,21 @@ Every look is a function that waits in nobody's mailbox; what is not there is le
 """
 
 import gc
-import os
 import resource
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 import attrs
 import trio
 
 import supervision
+from beamclaw import machine
 from beamclaw.contracts import names
 from beamclaw.contracts.gateway import NAME as GATEWAY
 from beamclaw.contracts.gateway import GatewayStatus
 from beamclaw.contracts.providers import BreakerState
 from beamclaw.telemetry.metrics.looked import looked
 
-_FILES: Final = Path("/proc/self/fd")
-_MEMORY: Final = Path("/proc/self/statm")
 # What a process says of itself, and the family of it.
 _LEDGER: Final = {
     "commits": "beamclaw_ledger_commits_total",
@@ -89,12 +86,11 @@ class Looks:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         put("process_cpu_seconds_total", usage.ru_utime + usage.ru_stime)
         put("process_start_time_seconds", self.started)
-        memory = resident()
+        memory, files = machine.resident(), machine.descriptors()
         if memory is not None:
             put("process_resident_memory_bytes", memory)
-        descriptors = _descriptors()
-        if descriptors is not None:
-            put("process_open_fds", descriptors)
+        if files is not None:
+            put("process_open_fds", files)
         put("process_max_fds", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         collected = sum(each["collections"] for each in gc.get_stats())
         put("beamclaw_gc_collections_total", collected)
@@ -160,19 +156,3 @@ def state_of(name: str) -> Mapping[str, object]:
         return supervision.state(name)
     except supervision.NoProcess:
         return {}
-
-
-def resident() -> int | None:
-    """Bytes of memory that the node occupies; None where the system does not say."""
-    try:
-        pages = int(_MEMORY.read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None  # not Linux
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _descriptors() -> int | None:
-    try:
-        return len(os.listdir(_FILES))  # noqa: PTH208 -- counts, and makes no paths
-    except OSError:
-        return None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import supervision
+from beamclaw import machine
 from beamclaw.config.schema import StatisticsConfig
 from beamclaw.contracts import names, news, providers
 from beamclaw.contracts.statistics import (
@@ -25,7 +26,7 @@ from beamclaw.contracts.store import (
     ReadProviderDays,
     WriteProviderDays,
 )
-from beamclaw.telemetry.metrics.looking import resident, state_of
+from beamclaw.telemetry.metrics.looking import state_of
 from beamclaw.telemetry.statistics.figures import Figures
 from beamclaw.telemetry.statistics.history import EVERY, Minutes
 from beamclaw.telemetry.undoing import Undo
@@ -89,8 +90,8 @@ class StatisticsServer(supervision.Server):
         told: Mapping[str, Any] = event.metadata
         match event.name:
             case news.CALLED:
-                figures = self._of(str(told["provider"]), str(told["model"]))
                 provider, outcome = str(told["provider"]), str(told["outcome"])
+                figures = self._of(provider, str(told["model"]))
                 figures.called(event.measurements, outcome)
                 self._minutes.called(provider, event.measurements, outcome)
             case news.TURN_ENDED:
@@ -139,7 +140,7 @@ class StatisticsServer(supervision.Server):
         self._minutes.over(
             self._wall(),
             lag=lag if isinstance(lag, float) else None,
-            resident=resident(),
+            resident=machine.resident(),
             processes=supervision.statistics().processes,
         )
 
