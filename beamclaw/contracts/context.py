@@ -44,6 +44,17 @@ class Window:
     model: str = ""
 
     @property
+    def tools(self) -> int:
+        """Of the overhead, what the tools take."""
+        return self.overhead - self.system
+
+    @property
+    def key(self) -> str:
+        """The key of the configuration that says what is known of the model."""
+        provider, _, model = self.model.partition("/")
+        return f"providers.{provider}.models.{model}"
+
+    @property
     def room(self) -> int:
         """Tokens that messages may have; a twentieth is kept for bad estimates."""
         return max(0, self.tokens - self.tokens // 20 - self.output - self.overhead)
@@ -82,7 +93,7 @@ def share(state: Transcript, window: Window) -> Share:
     return Share(
         window=window.tokens,
         system=window.system,
-        tools=window.overhead - window.system,
+        tools=window.tools,
         summary=summary,
         messages=max(0, size(state, window.overhead) - summary),
         answer=window.output,

@@ -582,12 +582,11 @@ def service(units: Sequence[InstalledUnit], path: str) -> Found:
 
 def room(agent: str, window: Window) -> Found:
     """What an agent's model leaves for a conversation."""
-    provider, _, model = window.model.partition("/")
-    key, left = f"providers.{provider}.models.{model}", window.room
+    key, left = window.key, window.room
     taken = (
         f"of the {window.tokens:,} tokens of {window.model} its answer may take "
         f"{window.output:,}, the system's words about {window.system:,} and the tools "
-        f"about {window.overhead - window.system:,}"
+        f"about {window.tools:,}"
     )
     where = f"agents.{agent}"
     if left >= SMALL_ROOM:

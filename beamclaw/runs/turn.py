@@ -187,14 +187,12 @@ def _squeeze(
 
 def _no_room(window: Window, agent: str) -> str:
     """That nothing can be said to this model, and which keys decide about that."""
-    provider, _, model = window.model.partition("/")
-    key = f"providers.{provider}.models.{model}"
     return (
         f"there is no room for a conversation: of the {window.tokens:,} tokens that "
         f"{window.model} reads and writes, its answer may take {window.output:,}, the "
         f"system's words take {window.system:,} and its tools "
-        f"{window.overhead - window.system:,}. Set {key}.context_window if it reads "
-        f"more, {key}.max_output (or agents.{agent}.max_tokens) lower, or give the agent "
+        f"{window.tools:,}. Set {window.key}.context_window if it reads "
+        f"more, {window.key}.max_output (or agents.{agent}.max_tokens) lower, or give the agent "
         f"fewer tools (agents.{agent}.tools) or another model (agents.{agent}.model)"
     )
 
