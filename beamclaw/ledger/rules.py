@@ -191,8 +191,7 @@ def _end_run(step: Step, op: EndRun) -> None:
 def _reserve(step: Step, op: Reserve) -> None:
     step.of_claim(op.run_id)
     run, bound = step.see(op.run_id), op.bound
-    root = step.root()
-    above, root_id = (None, None) if root is None else (root.key, root.session_id)
+    above, root_id = step.above()
     paid_from = purses(op.agent, step.session.key, op.at, above)
     for purse in paid_from:
         spent = step.spent_out_of(purse)

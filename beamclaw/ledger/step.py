@@ -191,12 +191,15 @@ class Step:
             return None
         return self.memory.root(session)
 
+    def above(self) -> tuple[str | None, str | None]:
+        """Key and session_id of that one; nothing, if there is none."""
+        root = self.root()
+        return (None, None) if root is None else (root.key, root.session_id)
+
     def root_purse(self, root_id: str | None) -> tuple[Purse, ...]:
         """The purse of the root, if what was reserved under *root_id* is still in it."""
-        root = None if root_id is None else self.root()
-        if root is None or root.session_id != root_id:
-            return ()
-        return (session_purse(root.key),)
+        key, now = (None, None) if root_id is None else self.above()
+        return () if key is None or now != root_id else (session_purse(key),)
 
     def worked(self, run: Run) -> Worked | None:
         """The run's time as it stands in this commit; None: it has no account."""

@@ -30,16 +30,14 @@ def _work(step: Step, op: Work) -> None:
     run = step.see(op.run_id)
     if run.state != "running":
         raise LedgerError(f"run {op.run_id} is not in progress")
-    root = step.root()
-    root_id = None if root is None else root.session_id
+    above, root_id = step.above()
     now = Worked(run.epoch, op.agent, op.at, root_id=root_id)
     before = step.worked(run) or now
     if not before.reserved:  # what it has worked since is of now
         before = attrs.evolve(now, used=before.used)
     used = _settle(step, before, op.used)
     if op.reserve:
-        paid = before.used + before.reserved
-        _reserve(step, op, paid, None if root is None else root.key)
+        _reserve(step, op, before.used + before.reserved, above)
     step.work[run.id] = attrs.evolve(now, used=used, reserved=op.reserve)
 
 
@@ -51,8 +49,7 @@ def over(step: Step, run: Run, op: EndRun) -> None:
     before = step.worked(run)
     if before is not None:
         if not before.reserved:
-            root = step.root()
-            root_id = None if root is None else root.session_id
+            _, root_id = step.above()
             before = attrs.evolve(before, epoch=run.epoch, at=op.at, root_id=root_id)
         _settle(step, before, int(op.seconds * MILLI))
         step.work[run.id] = None
