@@ -42,8 +42,6 @@ _TIMES: Final = 50.0
 # Seconds up to the first event, before which whoever waits for it sees nothing.
 _SOON: Final = 0.2
 KEYS: Final = ("rate", "mailbox", "restarts", "uptime", "memory")
-# Not for who asks: rows stay as they come.
-_OLDEST: Final = "oldest"
 
 
 @frozen
@@ -73,8 +71,6 @@ class Row:
                 return self.restarts
             case "memory":
                 return 0 if self.held is None else self.held.bytes
-            case _ if key == _OLDEST:
-                return 0
             case _:
                 return self.info.started_at or 0.0
 
@@ -87,10 +83,12 @@ class Seen:
         rates: Of those that have taken a message since the look before.
         by: For each key the first of those that have *match* in their name; of equal
             ones the older process.
+        oldest: The first of them as they come, if there is a *match*.
     """
 
     by: Mapping[str, Ranking[Row]]
     match: str = ""
+    oldest: Ranking[Row] = attrs.field(factory=lambda: Ranking[Row](0), kw_only=True)
     processes: int = 0
     matched: int = 0
     messages: int = 0
@@ -111,14 +109,16 @@ class Seen:
         self.matched += 1
         for key, ranking in self.by.items():
             ranking.add(row, -row.value(key))
+        if self.match:
+            self.oldest.add(row)
 
 
 @attrs.define
 class Sampler:
     """Looks again and again, *most* rows by each key; what was counted makes rates.
 
-    With *match* rows are those that have it in their name, in small letters, and there is
-    one key more: the *branches* oldest of them, for a tree.
+    With *match* rows are those that have it in their name, in small letters; the
+    *branches* oldest of them are for a tree.
     """
 
     most: int
@@ -134,9 +134,7 @@ class Sampler:
         """All processes, in turns with others."""
         passed = now - self.at if self.at else 0.0
         by = {key: Ranking[Row](self.most) for key in KEYS}
-        if self.match:
-            by[_OLDEST] = Ranking(self.branches)
-        seen = Seen(by, self.match)
+        seen = Seen(by, self.match, oldest=Ranking(self.branches))
         counts: dict[supervision.Pid, int] = {}
         known = crashes()
         for pid in supervision.processes():
@@ -197,7 +195,6 @@ async def top(node: Node, params: Params, send: Send) -> object:
                     for row in ranking.ranked()
                 ]
                 for key, ranking in seen.by.items()
-                if key != _OLDEST
             },
         }
         if flag(params, "tree"):
@@ -269,7 +266,7 @@ def _tree(
 ) -> Iterable[tuple[int | None, supervision.ProcessInfo]]:
     limits = node.config.shell
     if seen.match:
-        found = (row.info for row in seen.by[_OLDEST].ranked())
+        found = (row.info for row in seen.oldest.ranked())
         return islice(branches(found), limits.live_processes)
     walking = supervision.walk(depth=_DEEP, most=limits.children)
     return islice(walking, limits.live_processes)
