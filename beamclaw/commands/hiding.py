@@ -6,21 +6,17 @@ against those that come along by accident, in a list of variables or the trace o
 
 from collections.abc import Iterable
 
-from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.contracts.secret import REDACTED, Secret, hideable
 from beamclaw.contracts.spellings import any_of, spellings
-
-# A shorter value would turn half of every line into [secret].
-SHORTEST = 4
 
 
 class Hiding:
     """Takes secrets out of a text that comes in pieces."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        values = {secret.reveal() for secret in secrets}
-        long = [value for value in values if len(value) >= SHORTEST]
-        self._pattern = any_of(frozenset(long))
-        written = {each for value in long for each in spellings(value)}
+        values = hideable(secrets)
+        self._pattern = any_of(values)
+        written = {each for value in values for each in spellings(value)}
         self._values = sorted(written, key=lambda value: -len(value))
         # What could be the beginning of one: shown when it is known not to be.
         self._held = ""

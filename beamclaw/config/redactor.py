@@ -8,11 +8,9 @@ import attrs
 
 from beamclaw.config.schema import Config
 from beamclaw.config.structure import keys_of
-from beamclaw.contracts.secret import REDACTED, Secret
+from beamclaw.contracts.secret import REDACTED, Secret, hideable
 from beamclaw.contracts.spellings import any_of
 
-# A shorter value would turn half of every line into [secret].
-SHORTEST_SECRET: Final = 4
 # Configurations whose secrets are kept out of sight, the latest ones.
 REMEMBERED: Final = 16
 TELLING: Final = re.compile(
@@ -29,9 +27,7 @@ class Redactor:
     """Takes secrets out of text, whoever put them there, and however they are written."""
 
     def __init__(self, secrets: tuple[Secret, ...] = ()) -> None:
-        values = {secret.reveal() for secret in secrets}
-        long = {value for value in values if len(value) >= SHORTEST_SECRET}
-        self._pattern = any_of(frozenset(long))
+        self._pattern = any_of(hideable(secrets))
 
     def scrub(self, text: str) -> str:
         """*text* with each secret replaced."""

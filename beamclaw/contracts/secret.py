@@ -1,9 +1,12 @@
 """A value that must never be seen: tokens, passwords, provider keys."""
 
 import hmac
+from collections.abc import Iterable
 from typing import Final, NoReturn, final
 
 REDACTED: Final = "[secret]"
+# A shorter value would turn half of every line into that.
+SHORTEST: Final = 4
 
 
 @final
@@ -48,3 +51,9 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         msg = "a secret cannot be pickled or copied"
         raise TypeError(msg)
+
+
+def hideable(secrets: Iterable[Secret]) -> frozenset[str]:
+    """The values that are looked for where secrets are kept out of a text."""
+    values = {secret.reveal() for secret in secrets}
+    return frozenset(value for value in values if len(value) >= SHORTEST)

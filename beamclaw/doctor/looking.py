@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import attrs
 
-from beamclaw.config.redactor import SHORTEST_SECRET, secrets_of
+from beamclaw.config.redactor import secrets_of
 from beamclaw.config.schema import Config
 from beamclaw.contracts.databases import databases_in
+from beamclaw.contracts.secret import hideable
 from beamclaw.contracts.store import DataFolderError
 from beamclaw.contracts.surveys import questions_of
 from beamclaw.databases import schema_of
@@ -122,8 +123,7 @@ def _below(path: Path) -> Iterator[Path]:
 
 def parts_of(config: Config) -> list[Part]:
     """The files of the configuration, but for those of :func:`open_to_others`."""
-    secrets = [secret.reveal() for secret in secrets_of(config)]
-    secrets = [each for each in secrets if len(each) >= SHORTEST_SECRET]
+    secrets = hideable(secrets_of(config))
     found: list[Part] = []
     for path in () if config.file is None else (config.file, *config.files):
         with suppress(OSError):
