@@ -329,9 +329,8 @@ async def crash(node: Node, page: Browser) -> None:
     await view(page, "tree/default%2Fsessions", "started by")
     await page.click("Stands at")
     await page.until("outermost first")
-    await page.until(
-        "messages wait"
-    )  # what is drawn for the first time has not crashed
+    # What is drawn for the first time has not crashed.
+    await page.until("messages wait")
     await node.command("shell", "-c", "fault limits crash")
     await page.until("limits ended")
     await page.photograph(PAGE / "tree.png")

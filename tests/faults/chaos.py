@@ -42,7 +42,14 @@ import trio
 from beamclaw.testing.fake_openai import Fault, Reply
 from tests.faults.disk.shim import Control, build, environment
 from tests.faults.plan import Plan, of_prompt
-from tests.faults.stage import LEFT, Aborted, Stage, StandsStill, open_stage
+from tests.faults.stage import (
+    LEFT,
+    Aborted,
+    Stage,
+    StandsStill,
+    flat,
+    open_stage,
+)
 from tests.peers.plugin import which
 
 PER_FOLDER = 400  # faults on one data folder: the auditor reads all of it
@@ -215,7 +222,7 @@ class Chaos:
         await self.stage.request(f"steer.{method}", process=process, **params)
 
     async def _processes(self, *, dynamic: bool) -> list[dict[str, Any]]:
-        found = list(_flat(await self.stage.processes(), ()))
+        found = list(flat(await self.stage.processes()))
         return [
             info
             for path, info in found
@@ -412,15 +419,6 @@ KINDS: Mapping[str, tuple[int, Do]] = {
     "stop node": (1, Chaos.stop_node),
     "node": (1, Chaos.kill_node),
 }
-
-
-def _flat(
-    info: Mapping[str, Any], above: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    for child in info.get("children", ()):
-        path = (*above, str(child["id"]))
-        yield path, child
-        yield from _flat(child, path)
 
 
 async def stopped(pid: int, seconds: float) -> None:

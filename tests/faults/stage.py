@@ -375,7 +375,7 @@ class Stage:
             # How many connections and requests it knows: the one that waits may be none.
             frame = await self.request("look.state", process="gateway/listener")
             found.append(str(frame.get("result", frame)))
-            for row in _all(await self.processes()):
+            for _, row in flat(await self.processes()):
                 name, pid = str(row["name"] or row["id"]), row["pid"]
                 if pid and (row["suspended"] or "gateway/connection/" in name):
                     frame = await self.request("look.waiting", process=pid)
@@ -700,10 +700,14 @@ class Stage:
         return True
 
 
-def _all(info: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def flat(
+    info: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """All processes of a tree but its root, by the ids on the way to them."""
     for child in info.get("children", ()):
-        yield child
-        yield from _all(child)
+        path = (*above, str(child["id"]))
+        yield path, child
+        yield from flat(child, path)
 
 
 async def _receive(stream: Stream) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from beamclaw.contracts.lifecycle import ResetSession
 from beamclaw.contracts.providers import ModelRequest, ProviderEvent
 from beamclaw.testing.session_tools import session_tools
 from supervision.testing import Recorder
-from tests.beamclaw.sessions.conftest import ALLOWED, KEY, Model, Tenant
+from tests.beamclaw.sessions.conftest import ALLOWED, KEY, Model, Script, Tenant
 from tests.beamclaw.sessions.family import (
     COST,
     children,
@@ -97,20 +97,23 @@ async def test_a_conversation_that_another_one_writes_to_pays_for_itself(
         assert ((await of()).calls, (await of("agent:main:other")).calls) == (2, 2)
 
 
+def obeys_till(held: Held) -> Script:
+    """What is told `below` waits for *held*; all else is obeyed."""
+
+    async def script(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+        chosen = held if request.messages[-1].text == "below" else obey
+        async for event in chosen(request):
+            yield event
+
+    return script
+
+
 async def test_after_a_restart_in_its_middle_the_cap_holds_as_before(
     open_tenant: Open, model: Model, autojump_clock: MockClock
 ) -> None:
     """The call that was cut counts as all that it could have cost, in both purses."""
     held = Held()
-
-    async def obeys_till_held(
-        request: ModelRequest,
-    ) -> AsyncGenerator[ProviderEvent, None]:
-        script = held if request.messages[-1].text == "below" else obey
-        async for event in script(request):
-            yield event
-
-    model.scripts = [obeys_till_held]
+    model.scripts = [obeys_till(held)]
     async with open_tenant(caps=(cap(3),)) as tenant:
         receipt = await tenant.send(do(spawn("below")))
         await held.reached.wait()
@@ -133,15 +136,7 @@ async def test_what_begins_anew_has_nothing_of_a_sub_agents_call_in_its_purse(
     open_tenant: Open, model: Model, autojump_clock: MockClock
 ) -> None:
     held = Held()
-
-    async def obeys_till_held(
-        request: ModelRequest,
-    ) -> AsyncGenerator[ProviderEvent, None]:
-        script = held if request.messages[-1].text == "below" else obey
-        async for event in script(request):
-            yield event
-
-    model.scripts = [obeys_till_held]
+    model.scripts = [obeys_till(held)]
     async with open_tenant(caps=(cap(100),)) as tenant:
         await tenant.ask(do(spawn("below", mode="announce")))
         await held.reached.wait()

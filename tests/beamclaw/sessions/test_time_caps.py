@@ -347,14 +347,15 @@ async def test_nothing_may_be_left_when_a_person_has_answered(
         assert (await tenant.end(other)).outcome == "ok"
 
 
+async def slowly(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
+    await trio.sleep(10.0)
+    async for event in obey(request):
+        yield event
+
+
 async def test_a_sub_agent_pays_for_its_own_time_and_its_parent_waits(
     open_tenant, model: Model, autojump_clock: MockClock
 ) -> None:
-    async def slowly(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
-        await trio.sleep(10.0)
-        async for event in obey(request):
-            yield event
-
     model.scripts, model.tools = [slowly], dict(session_tools())
     # Not both of them may reserve as much as they may take.
     async with open_tenant(caps=(of_day(1_850),)) as tenant:
@@ -368,11 +369,6 @@ async def test_a_sub_agent_pays_for_its_own_time_and_its_parent_waits(
 async def test_a_conversation_works_no_longer_than_its_cap_with_its_sub_agents(
     open_tenant, model: Model, autojump_clock: MockClock
 ) -> None:
-    async def slowly(request: ModelRequest) -> AsyncGenerator[ProviderEvent, None]:
-        await trio.sleep(10.0)
-        async for event in obey(request):
-            yield event
-
     model.scripts, model.tools = [slowly], dict(session_tools())
     cap = Cap("session", "seconds", 25_000, "limits.session.seconds")
     async with open_tenant(caps=(cap,)) as tenant:
