@@ -24,12 +24,17 @@ def _repair(value: object) -> object:
     return value
 
 
-def loads_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in *data*; ``None`` if it is none."""
+def loads(data: bytes) -> object:
+    """The JSON in *data*; ``None`` if it is none."""
     try:
-        value = orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
+
+
+def loads_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in *data*; ``None`` if it is none."""
+    value = loads(data)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 

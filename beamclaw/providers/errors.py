@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from beamclaw.contracts.providers import TRANSIENT, ErrorKind, ProviderError
 from beamclaw.contracts.secret import REDACTED, Secret
 from beamclaw.contracts.spellings import any_of
-from beamclaw.providers._json import fields, loads_object
+from beamclaw.providers._json import fields, loads, objects
 from beamclaw.providers.rates import rates
 from beamclaw.values import frozen
 
@@ -26,6 +26,7 @@ _TELLING = 6
 # The error's own code or type, where it says more than the status.
 _KINDS: dict[str, ErrorKind] = {
     "context_length_exceeded": "context_length",
+    "exceed_context_size_error": "context_length",
     "request_too_large": "context_length",
     "model_not_found": "model_not_found",
     "invalid_api_key": "auth",
@@ -65,7 +66,12 @@ _STATUSES: dict[int, ErrorKind] = {
 _SENTENCES: tuple[tuple[str, ErrorKind], ...] = (
     ("prompt is too long", "context_length"),
     ("maximum context length", "context_length"),
+    ("maximum prompt length", "context_length"),
+    ("maximum number of tokens allowed", "context_length"),
     ("context window", "context_length"),
+    ("context size", "context_length"),
+    ("loaded with context length of only", "context_length"),
+    ("api key not valid", "auth"),
     ("credit balance is too low", "quota"),
 )
 
@@ -289,7 +295,7 @@ class Failures:
         self, status: int, headers: Mapping[str, str], body: bytes, model: str
     ) -> ProviderError:
         """From a status other than 200."""
-        names, message = _told(loads_object(body))
+        names, message = _told(loads(body))
         kind = classify(status, names, message)
         told = "model_not_found" in names or "model" in message.lower()
         if kind == "model_not_found" and not told:
@@ -408,8 +414,11 @@ def _as_told(kind: ErrorKind, should_retry: str) -> ErrorKind:
 
 
 def _told(body: object) -> tuple[tuple[str, ...], str]:
-    """Code and type, and the sentence, of any of the shapes in use."""
-    whole = fields(body)
+    """Code and type, and the sentence, of any of the shapes in use.
+
+    Google's is in a list of one.
+    """
+    whole = fields(next(iter(objects(body)), body))
     error = whole.get("error", whole)
     if isinstance(error, str):
         return (), error

@@ -82,6 +82,12 @@ _DEMANDS = re.compile(
     r"|Missing `(?P<missing>reasoning_content)` field"
 )
 _NOT_KNOWN = "-"
+# What Gemini says where the first of a message's tool calls came from another model, and
+# what it has to be told in the place of its own signature.
+_UNSIGNED = re.compile(r"missing a `?thought_signature`?")
+_SIGNED = {
+    _EXTRA: {"google": {"thought_signature": "skip_thought_signature_validator"}}
+}
 # Bytes of events with details: they are collected, and a reader cannot tell how many.
 _MOST_DETAILS = 4 * 1024 * 1024
 
@@ -92,13 +98,15 @@ class Manner:
 
     *author* is who is asked, ``provider/model``: what it has thought is sent back to it
     if it *returns*. *demanded* is the field that it wants in every turn with tools, also
-    in one that was another model's, of which it is told nothing.
+    in one that was another model's, of which it is told nothing; a *signed* one wants a
+    signature with every message with tool calls.
     """
 
     limit: str
     author: str
     returns: bool = True
     demanded: str = ""
+    signed: bool = False
 
 
 class OpenAI:
@@ -111,8 +119,9 @@ class OpenAI:
     What a model has thought is sent back (*returns*) to the model that has thought it,
     in all its messages: DeepSeek refuses a conversation in which that of any turn with
     tools is missing, others say that they want all of it, and those that need none pass
-    over it. A model that refuses the field is asked again without, from then on; one that
-    wants it where another model has worked is asked again with nearly nothing in it.
+    over it. A model that refuses the field is asked again without; one that wants it
+    where another model has worked is asked again with nearly nothing in it, and one that
+    wants its signature there with one that says that there is none. So it is from then on.
     """
 
     def __init__(
@@ -131,8 +140,8 @@ class OpenAI:
         self._failures = failures
         self._limit = "max_completion_tokens" if official else "max_tokens"
         self._returns = returns
-        # Models that do not take back what they have thought.
-        self._refusing: set[str] = set()
+        # How models were asked, after a refusal, that then answered.
+        self._found: dict[str, Manner] = {}
 
     def __repr__(self) -> str:
         return f"<OpenAI {self._name} at {self._failures.address}>"
@@ -146,18 +155,19 @@ class OpenAI:
         self, request: ModelRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         """See :class:`beamclaw.contracts.providers.Provider`."""
-        returns = self._returns and request.model not in self._refusing
+        author = f"{self._name}/{request.model}"
+        manner = self._found.get(author) or Manner(self._limit, author, self._returns)
         return in_some_manner(
-            Manner(self._limit, f"{self._name}/{request.model}", returns),
+            attrs.evolve(manner, limit=self._limit),
             partial(self._ask, request),
             partial(_otherwise, request),
-            partial(self._found, request.model),
+            self._remember,
         )
 
-    def _found(self, model: str, manner: Manner) -> None:
+    def _remember(self, manner: Manner) -> None:
         self._limit = manner.limit
-        if not manner.returns:
-            self._refusing.add(model)
+        if manner != Manner(self._limit, manner.author, self._returns):
+            self._found[manner.author] = manner
 
     def embed(
         self, request: EmbeddingRequest
@@ -189,6 +199,8 @@ def _otherwise(request: ModelRequest, manner: Manner, refusal: str) -> Manner:
     demanded = _DEMANDS.search(refusal)
     if demanded is not None and manner.returns:
         return attrs.evolve(manner, demanded=demanded["field"] or demanded["missing"])
+    if _UNSIGNED.search(refusal):
+        return attrs.evolve(manner, signed=True)
     parts = [part for message in request.messages for part in message.parts]
     back = {
         part.field
@@ -196,7 +208,7 @@ def _otherwise(request: ModelRequest, manner: Manner, refusal: str) -> Manner:
         if isinstance(part, Thinking) and _is_own(part, manner)
     }
     if any(re.search(rf"\b{re.escape(name)}\b", refusal) for name in back):
-        return attrs.evolve(manner, returns=False)
+        return attrs.evolve(manner, returns=False, demanded="")
     return manner
 
 
@@ -332,6 +344,8 @@ def _assistant(message: Message, manner: Manner) -> Iterable[dict[str, Any]]:
                 thought.append(part)
     content = message.text
     if calls:
+        if manner.signed and _EXTRA not in calls[0]:
+            calls[0] |= _SIGNED
         said = {"role": "assistant", "content": content or None, "tool_calls": calls}
         yield {**said, **_thought(thought)}
     elif content:

@@ -85,6 +85,8 @@ _WITH_THINKING = _IN_MESSAGES | {
     "extra_content",
 }
 _SIGNED = {"signature": "signed"}
+# What Google takes in the place of a signature of its own.
+_UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 _NO_SIGNATURE = (
     "Function call is missing a thought_signature in functionCall parts. This is required "
     "for tools to work correctly."
@@ -129,7 +131,9 @@ class FakeOpenAI(FakeProvider):
     Args:
         thinking: What it does about reasoning that comes back. It is *taken*; or
             *demanded*, as DeepSeek does: in each turn with tool calls, just as it was
-            given (and what came with the calls, as Gemini does); or *refused*, as every other field that is not OpenAI's.
+            given (and what came with the calls, as Gemini does); or *signed*, as Gemini
+            does: the first call of each message has its signature or the word that says
+            that there is none, and errors are Google's; or *refused*, as every other field that is not OpenAI's.
         field: Where reasoning stands: in ``reasoning_content``, ``reasoning`` or, as
             OpenRouter has it, in ``reasoning_details`` and ``reasoning``.
         options: Those of every fake provider.
@@ -141,7 +145,7 @@ class FakeOpenAI(FakeProvider):
     def __init__(
         self,
         *,
-        thinking: Literal["taken", "demanded", "refused"] = "taken",
+        thinking: Literal["taken", "demanded", "signed", "refused"] = "taken",
         field: str = "reasoning_content",
         **options: Any,
     ) -> None:
@@ -198,6 +202,15 @@ class FakeOpenAI(FakeProvider):
             for turn in _turns(messages):
                 yield from self._check_turn(turn)
             yield from self._check_extra(messages)
+        if self.thinking == "signed":
+            yield from self._check_signed(messages)
+
+    def _check_signed(self, messages: list[Body]) -> Iterable[Refused]:
+        for message in messages:
+            for call in _objects(message.get("tool_calls"))[:1]:
+                given, own = call.get("extra_content"), self._extra.get(str(call["id"]))
+                if given is None or given not in (own, _UNSIGNED):
+                    yield _invalid(_NO_SIGNATURE)
 
     def _check_extra(self, messages: list[Body]) -> Iterable[Refused]:
         """What came with a tool call has to be there again, too."""
@@ -328,7 +341,10 @@ class FakeOpenAI(FakeProvider):
         return orjson.dumps({**head, "choices": [choice], "usage": _usage(reply, sent)})
 
     def error(self, refused: Refused) -> bytes:
-        """An error in OpenAI's shape."""
+        """An error in OpenAI's shape, or in Google's."""
+        if self.thinking == "signed":
+            told = {"code": refused.status, "message": refused.message}
+            return orjson.dumps([{"error": {**told, "status": "INVALID_ARGUMENT"}}])
         kind = _TYPES.get(refused.code, "invalid_request_error")
         code = None if refused.code == "invalid_request_error" else refused.code
         return orjson.dumps(

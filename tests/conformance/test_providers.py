@@ -650,6 +650,30 @@ async def test_who_wants_thoughts_where_another_has_worked_is_told_there_are_non
         assert [e.status for e in pair.fake.requests] == [400, 200]
 
 
+async def test_who_wants_a_signature_where_another_has_worked_is_told_there_is_none():
+    """And is told so at once the next time; its own signatures stay as they are."""
+    async with connected("openai", ONE_CALL, {"thinking": "signed"}) as pair:
+        request = await second(pair, "openai/another")
+        for _ in range(2):
+            await ask(pair.provider, request)
+        await ask(pair.provider, await second(pair))
+        statuses = [entry.status for entry in pair.fake.requests]
+        assert statuses == [200, 400, 200, 200, 200, 200]
+        sent = [entry.body["messages"][-2] for entry in pair.fake.requests[2:]]
+        extras = [message["tool_calls"][0]["extra_content"] for message in sent[::3]]
+        none = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+        assert extras == [none, {"google": {"s": "x"}}]
+
+
+async def test_what_google_says_in_its_own_form_is_heard():
+    async with connected("openai", fake_options={"thinking": "signed"}) as pair:
+        words = "The input token count (9) exceeds the maximum number of tokens allowed (8)."
+        pair.fake.fail(Fault(status=400, message=words))
+        error, _ = await failure(pair.provider)
+        assert words in error.message
+        assert error.kind == "context_length"
+
+
 async def test_who_says_that_they_are_missing_whatever_is_sent_is_not_asked_for_ever():
     async with connected("openai", ONE_CALL) as pair:
         request = await second(pair)

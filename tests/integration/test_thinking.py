@@ -1,7 +1,7 @@
 """What a model has thought goes back to it, turn after turn, on real sockets."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import orjson
 import pytest
@@ -77,11 +77,12 @@ async def test_in_each_turn_it_has_all_that_it_thought_before(
     assert [one["arguments"]["text"] for one in world.effects("put")] == list("0123")
 
 
+@pytest.mark.parametrize("thinking", ["taken", "signed"])
 async def test_another_model_is_not_told_what_this_one_has_thought(
-    tmp_path: Path,
+    tmp_path: Path, thinking: Literal["taken", "signed"]
 ) -> None:
     world = World(tmp_path / "world")
-    async with fake_openai(answer=thinker) as fake:
+    async with fake_openai(answer=thinker, thinking=thinking) as fake:
         config = configuration(tmp_path / "data", fake.base_url)
         async with open_inside(config, toolbox=lambda _: world.tools()) as node:
             for name in (MODEL, "another"):

@@ -188,6 +188,10 @@ async def test_what_anthropic_takes_goes_by_the_model(model, more, words):
 
 
 THOUGHTFUL = CALL | {"reasoning_content": "hm"}
+UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+SIGNED = CALL | {
+    "tool_calls": [call | {"extra_content": UNSIGNED} for call in CALL["tool_calls"]]
+}
 BY_MODE = [
     ("taken", THOUGHTFUL, ""),
     ("taken", CALL, ""),
@@ -195,6 +199,8 @@ BY_MODE = [
     ("demanded", CALL, "must be passed back to the API"),
     ("demanded", CALL | {"reasoning_content": ""}, "must be passed back to the API"),
     ("demanded", THOUGHTFUL, ""),
+    ("signed", CALL, "missing a thought_signature"),
+    ("signed", SIGNED, ""),
     ("refused", THOUGHTFUL, "'messages.1.assistant.reasoning_content' is unsupported"),
     ("refused", CALL, ""),
 ]
