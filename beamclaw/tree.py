@@ -450,7 +450,7 @@ def _price(config: Config, provider: str, model: str) -> Price | None:
     chosen = config.providers[provider]
     if chosen.api == "demo":
         return Price()
-    return providers.price(model, chosen.models)
+    return providers.price(model, chosen)
 
 
 def caps_of(config: Config, agent: str) -> tuple[Cap, ...]:

@@ -12,7 +12,7 @@ from beamclaw.cli.verbs import Usage
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AT_MOST: Final = "≤"
-_HEAD: Final = ("", "calls", "read", "cached", "written", "cost")
+_HEAD: Final = ("", "calls", "read", "cached", "stored", "written", "cost")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,6 +72,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row['calls']:,}",
         f"{mark}{usage['input']:,}",
         f"{usage['cached']:,}",
+        f"{usage['stored']:,}",
         f"{mark}{usage['output']:,}",
         mark + money(row["cost"]),
     )
@@ -84,7 +85,7 @@ def _is_bound(row: Row) -> bool:
 def _total(rows: Sequence[Row]) -> Row:
     usage = {
         name: sum(row["usage"][name] for row in rows)
-        for name in ("input", "cached", "output")
+        for name in ("input", "cached", "stored", "output")
     }
     usage["estimated"] = any(_is_bound(row) for row in rows)
     return {

@@ -90,18 +90,26 @@ class Cap:
 
 @frozen(kw_only=True)
 class Price:
-    """Dollars for a million tokens."""
+    """Dollars for a million tokens; of those *cached* and *stored* None: as all input."""
 
     input: float = 0.0
     output: float = 0.0
     cached: float | None = None
+    stored: float | None = None
 
     def cost(self, usage: Usage) -> int:
-        """What *usage* costs, in micro-dollars, rounded up."""
+        """What *usage* costs, in micro-dollars, rounded up.
+
+        Of what is estimated nobody knows what the provider has put into its cache: all
+        that did not come from there, if that is dearer.
+        """
         cached = self.input if self.cached is None else self.cached
+        stored = self.input if self.stored is None else self.stored
+        plain = max(self.input, stored) if usage.estimated else self.input
         cost = (
-            (usage.input - usage.cached) * self.input
+            usage.plain * plain
             + usage.cached * cached
+            + usage.stored * stored
             + usage.output * self.output
         )
         return -int(-cost // 1)

@@ -109,6 +109,7 @@ def said(role: Role, text: str) -> Message:
 class Usage:
     """Tokens of one model call. ``input`` counts everything sent, cached or not.
 
+    Of it, ``cached`` were read from the provider's cache, and ``stored`` written into it.
     ``estimated`` says that the provider gave no figures and these are our upper bound.
     """
 
@@ -116,6 +117,7 @@ class Usage:
     output: int = 0
     cached: int = 0
     estimated: bool = False
+    stored: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -123,7 +125,13 @@ class Usage:
             self.output + other.output,
             self.cached + other.cached,
             self.estimated or other.estimated,
+            self.stored + other.stored,
         )
+
+    @property
+    def plain(self) -> int:
+        """Tokens of the input that no cache had to do with."""
+        return max(0, self.input - self.cached - self.stored)
 
 
 @frozen(kw_only=True)

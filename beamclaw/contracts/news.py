@@ -108,6 +108,7 @@ def tell_called(
             "input": usage.input,
             "output": usage.output,
             "cached": usage.cached,
+            "stored": usage.stored,
             "cost": cost / MICRO,
             "attempt": call.attempt,
             "resends": call.resends,

@@ -49,6 +49,8 @@ class ModelRequest:
 
     *messages* may begin with system messages. *traceparent* and *tracestate* are headers
     that the provider is to get, see :mod:`beamclaw.contracts.tracing`; empty: none.
+    *goes_on*: another request is likely to begin with all of this one, so that it is
+    worth its price to have the provider keep it.
     """
 
     model: str
@@ -57,6 +59,7 @@ class ModelRequest:
     tools: tuple[ToolSpec, ...] = ()
     traceparent: str = ""
     tracestate: str = ""
+    goes_on: bool = False
 
 
 @frozen(kw_only=True)

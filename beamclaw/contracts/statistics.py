@@ -44,6 +44,7 @@ class ProviderFigures:
     input: int = 0
     output: int = 0
     cached: int = 0
+    stored: int = 0
     cost: float = 0.0
     first: Spread = attrs.field(factory=Spread)
     whole: Spread = attrs.field(factory=Spread)

@@ -85,12 +85,13 @@ _CLEAR_RUNS = f"""
     WHERE id > ? AND id <= ? AND error_kind IS NOT 'gone' AND {_DELETED.format("runs")}
 """
 _SUM_USAGE = f"""
-    INSERT INTO usage_sums
+    INSERT INTO usage_sums (day, agent, provider, model, tenant, owner_epoch, calls,
+        input, output, cached, estimated, stored, cost)
     SELECT date(u.at, 'unixepoch'), u.agent, u.provider, u.model, u.tenant,
         u.owner_epoch, count(*),
         sum(coalesce(u.input, u.bound_input)), sum(coalesce(u.output, u.bound_output)),
         sum(coalesce(u.cached, u.bound_cached)), max(coalesce(u.estimated, 1)),
-        sum(coalesce(u.cost, u.bound_cost))
+        sum(coalesce(u.stored, 0)), sum(coalesce(u.cost, u.bound_cost))
     FROM runs CROSS JOIN usage AS u ON u.run = runs.id
     WHERE runs.id > ? AND runs.id <= ? AND {_DELETED.format("runs")}
     GROUP BY 1, 2, 3, 4
@@ -101,6 +102,7 @@ _SUM_USAGE = f"""
         output = output + excluded.output,
         cached = cached + excluded.cached,
         estimated = max(estimated, excluded.estimated),
+        stored = stored + excluded.stored,
         cost = cost + excluded.cost
 """
 _DROP_USAGE = f"""

@@ -243,6 +243,7 @@ def _settle(step: Step, op: Settle) -> None:
         usage.output,
         usage.cached,
         int(usage.estimated),
+        usage.stored,
         cost,
     )
     step.rows.append((step.writing.settled, row))

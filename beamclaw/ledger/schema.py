@@ -412,6 +412,13 @@ _SEVENTH = (
     "ALTER TABLE work ADD COLUMN root_id TEXT",
 )
 
+_EIGHTH = (
+    # Of the input, what was written into the provider's cache.
+    "ALTER TABLE runs ADD COLUMN stored INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE usage ADD COLUMN stored INTEGER",
+    "ALTER TABLE usage_sums ADD COLUMN stored INTEGER NOT NULL DEFAULT 0",
+)
+
 LEDGER = Schema(
     what="ledger",
     application_id=0x42434C47,  # "BCLG"
@@ -424,5 +431,6 @@ LEDGER = Schema(
         statements(*_FIFTH),
         statements(*_SIXTH),
         statements(*_SEVENTH),
+        statements(*_EIGHTH),
     ),
 )

@@ -31,8 +31,8 @@ from beamclaw.storage import Connection
 
 _RUN = """
     SELECT r.run_id, coalesce(s.deleted_key, s.key), r.state, r.run_epoch, r.revivals, r.outcome, r.stop_reason,
-        r.text, r.input, r.output, r.cached, r.estimated, r.error_kind, r.error,
-        r.joined, r.calls, iif(s.deleted_at IS NULL, r.about, NULL), r.queued_at
+        r.text, r.input, r.output, r.cached, r.estimated, r.stored, r.error_kind,
+        r.error, r.joined, r.calls, iif(s.deleted_at IS NULL, r.about, NULL), r.queued_at
     FROM runs AS r JOIN sessions AS s ON s.id = r.session
 """
 _RUN_BY_ID = f"{_RUN} WHERE r.run_id = ?"
@@ -223,13 +223,13 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         outcome=row[5],
         stop_reason=row[6],
         text=row[7],
-        usage=Usage(row[8], row[9], row[10], bool(row[11])),
-        error_kind=row[12],
-        error=row[13],
-        joined=row[14],
-        calls=tuple(ToolCall(*call) for call in orjson.loads(row[15] or b"[]")),
-        about=row[16] or b"",
-        queued_at=row[17],
+        usage=Usage(row[8], row[9], row[10], bool(row[11]), row[12]),
+        error_kind=row[13],
+        error=row[14],
+        joined=row[15],
+        calls=tuple(ToolCall(*call) for call in orjson.loads(row[16] or b"[]")),
+        about=row[17] or b"",
+        queued_at=row[18],
     )
 
 

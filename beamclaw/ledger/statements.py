@@ -145,11 +145,11 @@ PUT_RUNS = Rows(
     """
     INSERT INTO runs (tenant, owner_epoch, run_epoch, id, run_id, session, state,
         revivals, queued_at, opened_at, claimed_at, ended_at, outcome, stop_reason,
-        text, input, output, cached, estimated, error_kind, error, calls,
+        text, input, output, cached, estimated, stored, error_kind, error, calls,
         joined, about)
     VALUES
     """,
-    width=22,
+    width=23,
     tail="""
     ON CONFLICT (id) DO UPDATE SET
         owner_epoch = excluded.owner_epoch,
@@ -166,6 +166,7 @@ PUT_RUNS = Rows(
         output = excluded.output,
         cached = excluded.cached,
         estimated = excluded.estimated,
+        stored = excluded.stored,
         error_kind = excluded.error_kind,
         error = excluded.error,
         calls = excluded.calls,
@@ -190,10 +191,11 @@ SETTLE_USAGE = Rows(
         output = given.column5,
         cached = given.column6,
         estimated = given.column7,
-        cost = given.column8
+        stored = given.column8,
+        cost = given.column9
     FROM (VALUES
     """,
-    width=8,
+    width=9,
     tail=""") AS given
     WHERE usage.run = given.column1 AND usage.attempt = given.column2
         AND usage.settled_at IS NULL

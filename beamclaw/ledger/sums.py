@@ -26,17 +26,18 @@ def _statement(by: By) -> str:
     order = "name" if by == "day" else "cost DESC, input + output DESC, name"
     return f"""
     SELECT name, sum(calls), sum(input) AS input, sum(output) AS output, sum(cached),
-        max(estimated), sum(open_input), sum(open_output), sum(cost) AS cost
+        max(estimated), sum(stored), sum(open_input), sum(open_output),
+        sum(cost) AS cost
     FROM (
         SELECT {name} AS name, 1 AS calls, coalesce(u.input, 0) AS input,
             coalesce(u.output, 0) AS output, coalesce(u.cached, 0) AS cached,
-            coalesce(u.estimated, 0) AS estimated,
+            coalesce(u.estimated, 0) AS estimated, coalesce(u.stored, 0) AS stored,
             CASE WHEN u.settled_at IS NULL THEN u.bound_input ELSE 0 END AS open_input,
             CASE WHEN u.settled_at IS NULL THEN u.bound_output ELSE 0 END AS open_output,
             coalesce(u.cost, u.bound_cost) AS cost
         FROM usage AS u {join} WHERE u.at >= :since
         UNION ALL
-        SELECT {erased}, calls, input, output, cached, estimated, 0, 0, cost
+        SELECT {erased}, calls, input, output, cached, estimated, stored, 0, 0, cost
         FROM usage_sums WHERE day >= date(:since, 'unixepoch')
     )
     GROUP BY name ORDER BY {order} LIMIT :limit
@@ -53,9 +54,9 @@ def sums(connection: Connection, request: ReadSums) -> tuple[UsageSum, ...]:
         UsageSum(
             name=row[0],
             calls=row[1],
-            usage=Usage(row[2], row[3], row[4], bool(row[5])),
-            reserved=Usage(row[6], row[7]),
-            cost=row[8],
+            usage=Usage(row[2], row[3], row[4], bool(row[5]), row[6]),
+            reserved=Usage(row[7], row[8]),
+            cost=row[9],
         )
         for row in connection.execute(_STATEMENTS[request.by], figures)
     )

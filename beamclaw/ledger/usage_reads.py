@@ -19,7 +19,7 @@ _SPENT = "SELECT scope, key, tokens, cost, calls, ms FROM spent WHERE day = ?"
 _USAGE = """
     SELECT date(at, 'unixepoch') AS day, agent, provider, model, count(*),
         coalesce(sum(input), 0), coalesce(sum(output), 0), coalesce(sum(cached), 0),
-        coalesce(max(estimated), 0),
+        coalesce(max(estimated), 0), coalesce(sum(stored), 0),
         coalesce(sum(bound_input) FILTER (WHERE settled_at IS NULL), 0),
         coalesce(sum(bound_output) FILTER (WHERE settled_at IS NULL), 0),
         coalesce(sum(bound_cached) FILTER (WHERE settled_at IS NULL), 0),
@@ -29,8 +29,8 @@ _USAGE = """
 """
 # Of runs whose session was erased; the days are whole ones.
 _USAGE_SUMS = """
-    SELECT day, agent, provider, model, calls, input, output, cached, estimated, 0, 0, 0,
-        cost
+    SELECT day, agent, provider, model, calls, input, output, cached, estimated, stored,
+        0, 0, 0, cost
     FROM usage_sums WHERE day >= date(?, 'unixepoch')
 """
 
@@ -73,9 +73,9 @@ def usage(connection: Connection, request: ReadUsage) -> tuple[UsageRow, ...]:
             provider=row[2],
             model=row[3],
             calls=row[4],
-            usage=Usage(row[5], row[6], row[7], bool(row[8])),
-            reserved=Usage(row[9], row[10], row[11]),
-            cost=row[12],
+            usage=Usage(row[5], row[6], row[7], bool(row[8]), row[9]),
+            reserved=Usage(row[10], row[11], row[12]),
+            cost=row[13],
         )
         for row in rows
     )

@@ -152,7 +152,7 @@ def _change(connection: Connection, shared: tuple[str, int], session: Session) -
     connection.execute(sql.CHANGE_SESSION, values)
 
 
-_NO_END = (None, None, None, "", 0, 0, 0, 0, None, None, None)
+_NO_END = (None, None, None, "", 0, 0, 0, 0, 0, None, None, None)
 
 
 def _run_rows(runs: Iterable[Run]) -> list[Any]:
@@ -176,6 +176,7 @@ def _end_row(end: EndRun) -> tuple[Any, ...]:
         usage.output,
         usage.cached,
         int(usage.estimated),
+        usage.stored,
         end.error_kind,
         end.error,
         _calls(end.calls),

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import orjson
 
-from beamclaw.config.schema import ThinkingForm
+from beamclaw.config.schema import CacheRetention, ThinkingForm
 from beamclaw.contracts.conversation import packed, role, unpack
 from beamclaw.contracts.messages import (
     AnswerFormat,
@@ -77,12 +77,14 @@ class Manner:
     """What models differ in: how they are told to think, and what they take back.
 
     *author* is who is asked, ``provider/model``: it is sent what it has thought itself,
-    unless it is known not to take that back (*returns*).
+    unless it is known not to take that back (*returns*). *retention* is how long the
+    provider is to keep a request that another one is likely to begin with.
     """
 
     author: str = ""
     form: ThinkingForm = "budget"
     returns: bool = True
+    retention: CacheRetention = "none"
 
 
 class Anthropic:
@@ -102,6 +104,7 @@ class Anthropic:
         max_output: The limit of output tokens per model, which this API insists on,
             where the request has none.
         thinking: How a model is told to think; None: nobody knows.
+        retention: How long it is to keep what it may have to read again.
     """
 
     def __init__(
@@ -112,12 +115,14 @@ class Anthropic:
         *,
         max_output: Callable[[str], int],
         thinking: Callable[[str], ThinkingForm | None],
+        retention: CacheRetention,
     ) -> None:
         self._name = name
         self._wire = wire
         self._failures = failures
         self._max_output = max_output
         self._thinking = thinking
+        self._retention: CacheRetention = retention
         # Models that were told by an effort, and took it.
         self._adaptive: set[str] = set()
 
@@ -138,7 +143,7 @@ class Anthropic:
         if model in self._adaptive:
             form = "adaptive"
         return in_some_manner(
-            Manner(f"{self._name}/{model}", form),
+            Manner(f"{self._name}/{model}", form, retention=self._retention),
             partial(self._ask, request),
             _otherwise,
             partial(self._found, model),
@@ -193,6 +198,11 @@ def messages_body(request: ModelRequest, limit: int, manner: Manner) -> dict[str
     else:
         thinking = _adaptive(level, form)
     sampled = thinking is None and form in _BY_TEMPERATURE
+    system: str | list[dict[str, Any]] | None = _system(request.messages)
+    mark = _MARKS[manner.retention] if request.goes_on else None
+    if mark is not None:
+        system = system and [{"type": "text", "text": system, **mark}]
+        _keep(conversation, mark)
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": limit,
@@ -200,7 +210,7 @@ def messages_body(request: ModelRequest, limit: int, manner: Manner) -> dict[str
         "stream": True,
     }
     optional = {
-        "system": _system(request.messages),
+        "system": system,
         "thinking": thinking,
         "temperature": params.temperature if sampled else None,
         "top_p": params.top_p if sampled else None,
@@ -213,6 +223,26 @@ def messages_body(request: ModelRequest, limit: int, manner: Manner) -> dict[str
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
+
+
+_MARKS: Mapping[CacheRetention, dict[str, Any] | None] = {
+    "none": None,
+    "short": {"cache_control": {"type": "ephemeral"}},
+    "long": {"cache_control": {"type": "ephemeral", "ttl": "1h"}},
+}
+
+
+def _keep(conversation: list[dict[str, Any]], mark: dict[str, Any]) -> None:
+    """Say up to where it is to be kept: to its end, and to that of the request before.
+
+    What was kept is looked for no further back than twenty blocks from such a place, and
+    a step may have more results than that.
+    """
+    asked = [turn for turn in conversation if turn["role"] == "user"][-2:]
+    for turn in (*conversation[-1:], *asked):
+        last = turn["content"][-1]
+        # What is only thought cannot be marked; it does not stand at an end.
+        turn["content"][-1] = {**last, **mark}
 
 
 # Those forms whose models take a temperature while they do not think.
@@ -574,9 +604,10 @@ class MessagesParser:
             got = self._usage.get
             cached = count(got("cache_read_input_tokens"))
             sent = count(got("input_tokens")) + cached
-            sent += count(got("cache_creation_input_tokens"))
+            stored = count(got("cache_creation_input_tokens"))
+            sent += stored
             written = count(got("output_tokens"))
-            events.append(UsageReport(Usage(sent, written, cached)))
+            events.append(UsageReport(Usage(sent, written, cached, stored=stored)))
         return (*events, End(self._stop or "stop"))
 
 

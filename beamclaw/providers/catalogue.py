@@ -11,7 +11,12 @@ from typing import Final
 
 import attrs
 
-from beamclaw.config.schema import ModelInfo, ThinkingForm
+from beamclaw.config.schema import (
+    CacheRetention,
+    ModelInfo,
+    ProviderConfig,
+    ThinkingForm,
+)
 from beamclaw.contracts.budgets import Price
 
 WINDOW: Final = 128_000
@@ -35,6 +40,8 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("gpt-5-nano", 400_000, 128_000, 0.05, 0.4, 0.005, None),
     ("gpt-5.1", 400_000, 128_000, 1.25, 10.0, 0.125, None),
     ("gpt-5.2", 400_000, 128_000, 1.75, 14.0, 0.175, None),
+    ("gpt-5.4-mini", 400_000, 128_000, 0.75, 4.5, 0.075, None),
+    ("gpt-5.4-nano", 400_000, 128_000, 0.2, 1.25, 0.02, None),
     ("claude-opus-4-1", 200_000, 32_000, 15.0, 75.0, 1.5, "budget"),
     ("claude-opus-4-5", 200_000, 64_000, 5.0, 25.0, 0.5, "budget"),
     ("claude-opus-4-6", 1_000_000, 128_000, 5.0, 25.0, 0.5, "either"),
@@ -50,6 +57,13 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("claude-haiku-4-5", 200_000, 64_000, 1.0, 5.0, 0.1, "budget"),
     ("claude-fable-5", 1_000_000, 128_000, 10.0, 50.0, 1.0, "always"),
 )
+
+# What Anthropic asks for tokens that it keeps, in prices of those that it only reads.
+_STORED: Final[Mapping[CacheRetention, float]] = {
+    "none": 1.0,
+    "short": 1.25,
+    "long": 2.0,
+}
 
 MODELS: Final[Mapping[str, ModelInfo]] = {
     name: ModelInfo(
@@ -82,13 +96,19 @@ def _configured(model: str, configured: Mapping[str, ModelInfo]) -> ModelInfo:
     return configured.get(model) or configured.get(name) or ModelInfo()
 
 
-def price(model: str, configured: Mapping[str, ModelInfo]) -> Price | None:
-    """What a call of *model* costs; None where a price is not known."""
-    found = known(model, configured)
+def price(model: str, provider: ProviderConfig) -> Price | None:
+    """What a call of *model* of *provider* costs; None where a price is not known."""
+    found = known(model, provider.models)
     if found.input_price is None or found.output_price is None:
         return None
+    stored = found.stored_price
+    if stored is None and provider.api == "anthropic":
+        stored = found.input_price * _STORED[provider.cache_retention]
     return Price(
-        input=found.input_price, output=found.output_price, cached=found.cached_price
+        input=found.input_price,
+        output=found.output_price,
+        cached=found.cached_price,
+        stored=stored,
     )
 
 

@@ -118,7 +118,14 @@ def _anthropic(name: str, config: ProviderConfig) -> Provider:
     wire = _wire(config, failures, f"{base}{_MESSAGES}", _proof_anthropic(config))
     limit = partial(max_output, configured=config.models)
     form = partial(thinking, configured=config.models)
-    return Anthropic(name, wire, failures, max_output=limit, thinking=form)
+    return Anthropic(
+        name,
+        wire,
+        failures,
+        max_output=limit,
+        thinking=form,
+        retention=config.cache_retention,
+    )
 
 
 def _wire(

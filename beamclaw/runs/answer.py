@@ -222,6 +222,7 @@ class Answer:
                 max(given.output, asked.output if self.unheard else received),
                 given.cached,
                 estimated=True,
+                stored=given.stored,
             )
         used, output = self.cost(asked), self._received(asked)
         if self.stop_reason is not None or output <= used.output:
@@ -242,6 +243,7 @@ class Answer:
             given.output or received,
             given.cached,
             estimated=True,
+            stored=given.stored,
         )
 
     def _received(self, asked: Usage) -> int:

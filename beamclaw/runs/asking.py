@@ -271,6 +271,7 @@ class Asking:
             tools=client_tools.offered(step.params, toolbox.specs),
             traceparent=self.outgoing(step.attempt),
             tracestate=record.turn.tracestate,
+            goes_on=True,
         )
         self.listen(step.attempt)
         bound = self._bound

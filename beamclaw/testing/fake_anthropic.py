@@ -4,6 +4,7 @@ As :mod:`beamclaw.testing.fake_openai`: ``async with fake_anthropic() as fake``,
 ``python -m beamclaw.testing.fake_anthropic``.
 """
 
+import hashlib
 import re
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from beamclaw.contracts.messages import Usage
 from beamclaw.testing._command import main
 from beamclaw.testing._http import HTTPRequest
 from beamclaw.testing._provider import Entry, Event, FakeProvider, Refused, opened
@@ -52,6 +54,12 @@ _KNOWN = frozenset(
 _TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 _TOOL_ID = re.compile(r"^[a-zA-Z0-9_-]+$")
 _LEAST_THINKING = 1024
+# Blocks that may say that they are to be kept; tokens before one, at least, for it to be
+# kept; and blocks before it among which one is looked for that was kept.
+_MOST_MARKS = 4
+_LEAST_KEPT = 1024
+_LOOKED_BACK = 20
+_UNMARKED = frozenset({"thinking", "redacted_thinking"})
 _SIGNATURE = "signed"
 _BOUND = (
     "messages.{}.content.0: Invalid `signature` in `thinking` block. The block is bound to a "
@@ -109,6 +117,12 @@ class FakeAnthropic(FakeProvider):
     What a model accepts goes by its name, as it does there: how it is told to think, and
     whether it takes a temperature. A name that is none of theirs accepts everything.
 
+    What is marked with ``cache_control`` is kept, as long as the fake lives, and billed
+    as the platform does it; how many tokens a part of a prompt has goes by its bytes.
+
+    Attributes:
+        billed: What calls that were answered took, one after the other.
+
     Args:
         bound: Whether thoughts are taken back only behind what they were thought about.
         options: Those of every fake provider.
@@ -121,6 +135,9 @@ class FakeAnthropic(FakeProvider):
         self.bound = bound
         # What was said before each thought, by the thought's signature.
         self._before: dict[str, bytes] = {}
+        # Digests of beginnings that were kept.
+        self._kept: set[bytes] = set()
+        self.billed: list[Usage] = []
 
     @property
     def base_url(self) -> str:
@@ -149,6 +166,7 @@ class FakeAnthropic(FakeProvider):
         yield from _check_settings(body)
         yield from _check_manner(body)
         yield from _check_messages(body)
+        yield from _check_marks(body)
         if self.bound:
             yield from self._check_bonds(body)
         yield from self._check_window(request, body)
@@ -177,7 +195,8 @@ class FakeAnthropic(FakeProvider):
             signature = reply.signature or _SIGNATURE
             self._before[signature] = _prefix(body, len(messages))
         read, written = counted(reply, sent)
-        start = _message(body, [], None, _usage(reply, read, 1))
+        used = self._bill(body, reply, read, written)
+        start = _message(body, [], None, {**used, "output_tokens": 1})
         events = [(_event("message_start", message=start), 0)]
         index = 0
         if reply.thinking:
@@ -214,8 +233,43 @@ class FakeAnthropic(FakeProvider):
             content.append(
                 {"type": "tool_use", "id": tool.id, "name": tool.name, "input": given}
             )
-        usage = _usage(reply, read, written)
+        usage = self._bill(body, reply, read, written)
         return orjson.dumps(_message(body, content, _stop(reply), usage))
+
+    def _bill(self, body: Body, reply: Reply, read: int, written: int) -> Body:
+        cached, stored = self._keep(body, reply, read)
+        self.billed.append(Usage(read, written, cached, stored=stored))
+        return {
+            "input_tokens": self.billed[-1].plain,
+            "cache_creation_input_tokens": stored,
+            "cache_read_input_tokens": cached,
+            "output_tokens": written,
+            "service_tier": "standard",
+        }
+
+    def _keep(self, body: Body, reply: Reply, read: int) -> tuple[int, int]:
+        """Tokens that are read from what was kept, and those that are kept now."""
+        if reply.cached:
+            return reply.cached, 0
+        ends: list[tuple[bytes, int, bool]] = []
+        digest, length = hashlib.sha256(), 0
+        for block in _blocks(body):
+            said = orjson.dumps(_unmarked(block))
+            digest.update(said)
+            length += len(said)
+            ends.append((digest.digest(), length, "cache_control" in block))
+        tokens = [read * size // max(1, length) for _, size, _ in ends]
+        marks = [n for n, (_, _, marked) in enumerate(ends) if marked]
+        known = [
+            n
+            for mark in marks
+            for n in range(max(0, mark - _LOOKED_BACK + 1), mark + 1)
+            if ends[n][0] in self._kept
+        ]
+        cached = tokens[max(known)] if known else 0
+        worth = [n for n in marks if tokens[n] >= _LEAST_KEPT]
+        self._kept.update(ends[n][0] for n in worth)
+        return cached, max(0, tokens[worth[-1]] - cached) if worth else 0
 
     def error(self, refused: Refused) -> bytes:
         """An error in Anthropic's shape."""
@@ -251,8 +305,57 @@ def _invalid(message: str) -> Refused:
 
 def _prefix(body: Body, upto: int) -> bytes:
     """What stands before message number *upto*."""
-    messages = cast("list[Body]", body.get("messages") or [])
-    return orjson.dumps([body.get("system"), body.get("tools"), messages[:upto]])
+    messages = cast("list[Body]", body.get("messages") or [])[:upto]
+    before = {**body, "messages": messages}
+    return orjson.dumps([_unmarked(block) for block in _blocks(before)])
+
+
+def _unmarked(block: Body) -> Body:
+    return {name: each for name, each in block.items() if name != "cache_control"}
+
+
+def _blocks(body: Body) -> Iterable[Body]:
+    """All that a prompt is made of, in the order in which it is kept."""
+    yield from cast("list[Body]", body.get("tools") or [])
+    yield from _texts(body.get("system"))
+    for message in cast("list[Body]", body.get("messages") or []):
+        for block in _texts(message.get("content")):
+            yield {"role": message.get("role"), **block}
+
+
+def _texts(content: object) -> list[Body]:
+    """Blocks, which may be given as one text."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return cast("list[Body]", content or [])
+
+
+def _check_marks(body: Body) -> Iterable[Refused]:
+    """What is said about keeping: where it may be said, how often and how."""
+    marked = [block for block in _blocks(body) if "cache_control" in block]
+    if len(marked) > _MOST_MARKS:
+        yield _invalid(
+            f"A maximum of {_MOST_MARKS} blocks with cache_control may be provided. "
+            f"Found {len(marked)}."
+        )
+    short = False
+    for block in marked:
+        if block.get("type") in _UNMARKED:
+            yield _invalid("thinking.cache_control: Extra inputs are not permitted")
+        if block.get("type") == "text" and not block.get("text"):
+            yield _invalid("cache_control cannot be set for empty text blocks")
+        mark = cast("Body", block["cache_control"])
+        ttl = mark.get("ttl", "5m")
+        if mark.get("type") != "ephemeral" or mark.keys() - {"type", "ttl"}:
+            yield _invalid("cache_control.type: Input should be 'ephemeral'")
+        if ttl not in ("5m", "1h"):
+            yield _invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
+        if ttl == "1h" and short:
+            yield _invalid(
+                "a ttl='1h' cache_control block must not come after a ttl='5m' "
+                "cache_control block"
+            )
+        short = short or ttl == "5m"
 
 
 def _kind(body: Body) -> str:
@@ -538,16 +641,6 @@ def _tool(index: int, tool: Tool) -> Sequence[Event]:
 
 def _stop(reply: Reply) -> str:
     return reply.stop or ("tool_use" if reply.tools else "end_turn")
-
-
-def _usage(reply: Reply, read: int, written: int) -> Body:
-    return {
-        "input_tokens": max(0, read - reply.cached),
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": reply.cached,
-        "output_tokens": written,
-        "service_tier": "standard",
-    }
 
 
 def _message(body: Body, content: list[Body], stop: str | None, usage: Body) -> Body:

@@ -951,7 +951,7 @@ async def test_figures(ledger, tmp_path):
     await ledger.accept("r2", OTHER)
     status = await ledger.call(GetLedgerStatus())
     assert status.path == str(tmp_path / "ledger.db")
-    assert (status.schema, status.owner_epoch, status.sessions) == (7, 1, 2)
+    assert (status.schema, status.owner_epoch, status.sessions) == (8, 1, 2)
     assert (status.events, status.inbox_depth, status.open_runs) == (1, 1, 1)
     assert (status.commits, status.transactions) == (3, 3)
 

@@ -55,6 +55,7 @@ from beamclaw.config.schema.node import (
 )
 from beamclaw.config.schema.own import over, own_of
 from beamclaw.config.schema.providers import (
+    CacheRetention,
     Keys,
     ModelInfo,
     ProviderConfig,
@@ -98,6 +99,7 @@ __all__ = [
     "AuditConfig",
     "AuthConfig",
     "BudgetConfig",
+    "CacheRetention",
     "Chosen",
     "Config",
     "ConfigFileConfig",

@@ -11,6 +11,7 @@ from beamclaw.config.schema.fields import Count, Seconds, Wait, hidden, key, tab
 from beamclaw.contracts.secret import Secret
 from beamclaw.values import frozen
 
+CacheRetention = Literal["none", "short", "long"]
 ThinkingForm = Literal["budget", "either", "adaptive", "default", "always"]
 Keys = Secret | tuple[Secret, ...] | None
 
@@ -31,6 +32,11 @@ class ModelInfo:
     output_price: Wait | None = key(None, "Dollars for a million tokens it writes.")
     cached_price: Wait | None = key(
         None, "Dollars for a million tokens that it had read before."
+    )
+    stored_price: Wait | None = key(
+        None,
+        "Dollars for a million tokens that it keeps to read them again. Without it, with\n"
+        "api anthropic, 1.25 times the input_price for five minutes, 2 times for an hour.",
     )
     thinking: ThinkingForm | None = key(
         None,
@@ -117,6 +123,11 @@ class ProviderConfig:
         "api openai only: whether what a model has thought is sent back to it, in the\n"
         "field in which it came. Several want it; one that refuses it is asked again\n"
         "without.",
+    )
+    cache_retention: CacheRetention = key(
+        "short",
+        "api anthropic only: how long the provider keeps a conversation, which is then\n"
+        "cheaper to read again: short, five minutes; long, an hour; none, it does not.",
     )
     script: Path | None = key(
         None, "api demo only: a file with what to answer, in place of its own."

@@ -56,8 +56,8 @@ def _stop_reason(end: RunEnded) -> str:
 def _usage(usage: Usage) -> Object:
     # All of the input are the three figures together.
     return {
-        "input_tokens": usage.input - usage.cached,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": usage.plain,
+        "cache_creation_input_tokens": usage.stored,
         "cache_read_input_tokens": usage.cached,
         "output_tokens": usage.output,
     }

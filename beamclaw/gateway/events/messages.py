@@ -257,10 +257,10 @@ def arguments(text: str) -> Any:
 def usage(used: Usage) -> Shown:
     """Tokens."""
     return {
-        "input": max(0, used.input - used.cached),
+        "input": used.plain,
         "output": used.output,
         "cacheRead": used.cached,
-        "cacheWrite": 0,
+        "cacheWrite": used.stored,
         "totalTokens": used.input + used.output,
     }
 

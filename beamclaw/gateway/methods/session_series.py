@@ -16,6 +16,7 @@ from beamclaw.contracts.ledger_rows import Event
 from beamclaw.contracts.messages import Usage
 from beamclaw.gateway.auth.scopes import READ
 from beamclaw.gateway.events.entries import Entry, entries, short
+from beamclaw.gateway.events.messages import usage as shown_usage
 from beamclaw.gateway.methods._method import Context, Text, method
 from beamclaw.gateway.methods._sessions import find, journal, key_of, looked_at
 from beamclaw.values import frozen
@@ -99,16 +100,10 @@ def points(events: Sequence[Event], most: int = POINTS) -> list[dict[str, Any]]:
 
 
 def _point(took: Sequence[Took]) -> dict[str, Any]:
-    cached = sum(each.usage.cached for each in took)
-    read_ = sum(each.usage.input for each in took)
-    written = sum(each.usage.output for each in took)
+    used = sum((each.usage for each in took), Usage())
     return {
         "timestamp": round(took[-1].at * 1000),
-        "input": max(0, read_ - cached),
-        "output": written,
-        "cacheRead": cached,
-        "cacheWrite": 0,
-        "totalTokens": read_ + written,
+        **shown_usage(used),
         "cost": sum(each.cost for each in took) / _DOLLAR,
     }
 

@@ -97,16 +97,17 @@ def totals(rows: Iterable[UsageRow | UsageSum]) -> dict[str, Any]:
     """Sums of *rows*, as clients have them."""
     # What is reserved for calls in progress counts as if it were spent.
     given = list(rows)
-    read = sum(row.usage.input + row.reserved.input for row in given)
+    plain = sum(row.usage.plain + row.reserved.plain for row in given)
     written = sum(row.usage.output + row.reserved.output for row in given)
     cached = sum(row.usage.cached + row.reserved.cached for row in given)
+    stored = sum(row.usage.stored for row in given)
     dollars = sum(row.cost for row in given) / _DOLLAR
     return {
-        "input": max(0, read - cached),
+        "input": plain,
         "output": written,
         "cacheRead": cached,
-        "cacheWrite": 0,
-        "totalTokens": read + written,
+        "cacheWrite": stored,
+        "totalTokens": plain + cached + stored + written,
         "totalCost": dollars,
         # The ledger keeps the cost of a call as a whole.
         "inputCost": 0,

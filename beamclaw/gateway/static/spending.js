@@ -45,7 +45,7 @@ export function open(main, context) {
         "div",
         { class: "cards" },
         figure("Cost", money(totals.totalCost)),
-        figure("Tokens read", count(totals.input + totals.cacheRead)),
+        figure("Tokens read", count(totals.input + totals.cacheRead + totals.cacheWrite)),
         figure("Tokens written", count(totals.output)),
         figure("Calls", count(totals.calls)),
       ),
@@ -96,7 +96,7 @@ function caps(limits) {
 function taken(name, rows) {
   if (!rows.length) return null;
   const heads = [[unseen("of what")], ...["Calls", "Read", "From a cache", "Written", "Cost"].map((head) => [head, "num"])];
-  const cells = (sums) => [...[sums.calls, sums.input + sums.cacheRead, sums.cacheRead, sums.output].map(count), money(sums.totalCost)];
+  const cells = (sums) => [...[sums.calls, sums.input + sums.cacheRead + sums.cacheWrite, sums.cacheRead, sums.output].map(count), money(sums.totalCost)];
   const body = rows.map(([label, sums]) => h("tr", {}, h("td", {}, label), cells(sums).map((cell) => h("td", { class: "num" }, cell))));
   return h("section", { class: "card" }, h("h2", {}, name), table(name, heads, body));
 }

@@ -124,7 +124,7 @@ class Counting:
         )
         used = self._counter(
             "beamclaw_model_tokens_total",
-            "Tokens that calls took: input, output, and cached, which are input, too.",
+            "Tokens that calls took: input, output, and cached and stored, which are input, too.",
             *target,
             "kind",
         )
@@ -148,7 +148,7 @@ class Counting:
         def called(n: Mapping[str, float], m: Mapping[str, object]) -> None:
             where = (m["tenant"], m["provider"], m["model"])
             calls.add(*where, m["outcome"])
-            for kind in ("input", "output", "cached"):
+            for kind in ("input", "output", "cached", "stored"):
                 used.add(*where, kind, by=n[kind])
             cost.add(*where, by=n["cost"])
             waited.observe(n["waited"], m["provider"])

@@ -59,6 +59,7 @@ class Figures:
     input: int = 0
     output: int = 0
     cached: int = 0
+    stored: int = 0
     cost: float = 0.0
     errors: Counter[str] = attrs.Factory(Counter[str])
     first: Sketch = attrs.Factory(Sketch)
@@ -71,6 +72,7 @@ class Figures:
         self.input += int(measured["input"])
         self.output += int(measured["output"])
         self.cached += int(measured["cached"])
+        self.stored += int(measured["stored"])
         self.cost += measured["cost"]
         if outcome == "ok":
             self.first.add(measured["first"])
@@ -124,5 +126,6 @@ _NUMBERS: Final = (
     "input",
     "output",
     "cached",
+    "stored",
     "cost",
 )

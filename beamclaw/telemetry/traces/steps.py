@@ -63,6 +63,7 @@ def call(event: supervision.Event, peer: Peer, now: float) -> Span:
         "gen_ai.usage.input_tokens": int(measured["input"]),
         "gen_ai.usage.output_tokens": int(measured["output"]),
         "gen_ai.usage.cache_read.input_tokens": int(measured["cached"]),
+        "gen_ai.usage.cache_creation.input_tokens": int(measured["stored"]),
     }
     if vectors:
         used = {"gen_ai.usage.input_tokens": int(measured["input"])}

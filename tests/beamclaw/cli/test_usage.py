@@ -38,7 +38,7 @@ def row(name: str, calls: int, cost: int, reserved: int = 0) -> dict[str, Any]:
     return {
         "name": name,
         "calls": calls,
-        "usage": {"input": 1_000 * calls, "cached": 10, "output": 5},
+        "usage": {"input": 1_000 * calls, "cached": 10, "stored": 7, "output": 5},
         "reserved": {"input": reserved, "output": 0},
         "cost": cost,
     }
@@ -47,10 +47,10 @@ def row(name: str, calls: int, cost: int, reserved: int = 0) -> dict[str, Any]:
 def test_a_table_with_its_sum() -> None:
     rows = [row("openai/gpt-5", 12, 1_230_000), row("", 3, 4_000)]
     assert list(lines(rows)) == [
-        "              calls    read  cached  written   cost",
-        "openai/gpt-5     12  12,000      10        5  $1.23",
-        "(erased)          3   3,000      10        5  $0.00",
-        "together         15  15,000      20       10  $1.23",
+        "              calls    read  cached  stored  written   cost",
+        "openai/gpt-5     12  12,000      10       7        5  $1.23",
+        "(erased)          3   3,000      10       7        5  $0.00",
+        "together         15  15,000      20      14       10  $1.23",
     ]
 
 
@@ -58,10 +58,10 @@ def test_what_no_provider_has_counted_is_shown_as_a_bound() -> None:
     rows = [row("openai/gpt-5", 12, 1_230_000), row("own/m", 3, 4_000)]
     rows[1]["usage"] |= {"estimated": True}
     assert list(lines(rows)) == [
-        "              calls     read  cached  written    cost",
-        "openai/gpt-5     12   12,000      10        5   $1.23",
-        "own/m             3   ≤3,000      10       ≤5  ≤$0.00",
-        "together         15  ≤15,000      20      ≤10  ≤$1.23",
+        "              calls     read  cached  stored  written    cost",
+        "openai/gpt-5     12   12,000      10       7        5   $1.23",
+        "own/m             3   ≤3,000      10       7       ≤5  ≤$0.00",
+        "together         15  ≤15,000      20      14      ≤10  ≤$1.23",
         "≤: at most, since a provider has given no figures of a call",
     ]
 

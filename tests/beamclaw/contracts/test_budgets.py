@@ -2,6 +2,8 @@
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beamclaw.contracts.budgets import (
     Cap,
@@ -21,6 +23,7 @@ from beamclaw.contracts.budgets import (
 from beamclaw.contracts.messages import Usage
 
 PRICE = Price(input=3.0, output=15.0, cached=0.3)
+KEPT = Price(input=3.0, output=15.0, cached=0.3, stored=3.75)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +36,29 @@ PRICE = Price(input=3.0, output=15.0, cached=0.3)
         (Price(input=3.0, output=0.0), Usage(100, 0, 50), 300),
         (Price(input=0.1, output=0.0), Usage(1, 0), 1),  # never for nothing
         (Price(), Usage(1_000, 1_000), 0),
+        (KEPT, Usage(100, 10, 50, stored=40), 10 * 3 + 15 + 150 + 150),
+        (KEPT, Usage(100, 0), 300),
+        (KEPT, Usage(100, 0, estimated=True), 375),  # it may have been kept
+        (KEPT, Usage(100, 0, 50, estimated=True), 203),
+        (PRICE, Usage(100, 0, stored=100), 300),
     ],
 )
 def test_what_a_call_costs(price: Price, usage: Usage, cost: int) -> None:
     assert price.cost(usage) == cost
+
+
+Tokens = st.integers(0, 10**9)
+
+
+@given(st.data(), Tokens, Tokens, st.sampled_from([PRICE, KEPT, Price(input=1.0)]))
+def test_whatever_is_kept_and_read_again_costs_no_more_than_was_reserved(
+    data: st.DataObject, most: int, output: int, price: Price
+) -> None:
+    input_ = data.draw(st.integers(0, most))
+    cached = data.draw(st.integers(0, input_))
+    stored = data.draw(st.integers(0, input_ - cached))
+    used = Usage(input_, data.draw(st.integers(0, output)), cached, stored=stored)
+    assert price.cost(used) <= price.cost(Usage(most, output, estimated=True))
 
 
 @pytest.mark.parametrize(

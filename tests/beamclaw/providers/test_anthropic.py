@@ -45,6 +45,25 @@ def body(*messages, **params):
     return messages_body(request, 99, Manner())
 
 
+def kept(*messages, retention="short", **request):
+    request = {"goes_on": True, **request}
+    asked = ModelRequest(model="m", messages=messages, **request)
+    return messages_body(asked, 99, Manner(retention=retention))
+
+
+def marks(asked):
+    """Where something is to be kept, from the end, and how long."""
+    blocks = [
+        *(asked.get("system") or []),
+        *(block for turn in asked["messages"] for block in turn["content"]),
+    ]
+    found = [block.get("cache_control") for block in blocks]
+    return {n - len(found): mark for n, mark in enumerate(found) if mark is not None}
+
+
+SHORT = {"type": "ephemeral"}
+
+
 def text(words):
     return {"type": "text", "text": words}
 
@@ -362,6 +381,46 @@ def test_what_another_model_has_thought_is_left_out(part, sent):
 # --- the answer
 
 
+SYSTEM = said("system", "be nice")
+LOOP = (
+    SYSTEM,
+    said("user", "hi"),
+    Message("assistant", (Thinking("hm", "s"), ToolCall("a", "f", "{}"))),
+    Message("tool", (ToolResult("a", "1"),)),
+)
+
+
+@pytest.mark.parametrize(
+    "messages, places",
+    [
+        ((SYSTEM, said("user", "hi")), {-2, -1}),
+        ((said("user", "hi"),), {-1}),
+        # The end of the request before, too.
+        (LOOP, {-5, -4, -1}),
+        ((*LOOP, said("user", "and?")), {-6, -5, -1}),
+        ((*LOOP, said("assistant", "1"), said("user", "so?")), {-7, -3, -1}),
+        # What the model is to go on with.
+        ((SYSTEM, said("user", "hi"), said("assistant", "He")), {-3, -2, -1}),
+    ],
+)
+def test_it_is_kept_up_to_the_end_and_up_to_that_of_the_request_before(
+    messages, places
+):
+    assert marks(kept(*messages)) == dict.fromkeys(places, SHORT)
+
+
+def test_how_long_it_is_kept_is_said():
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    assert marks(kept(*LOOP, retention="long")) == dict.fromkeys((-5, -4, -1), hour)
+
+
+@pytest.mark.parametrize("settings", [{"retention": "none"}, {"goes_on": False}])
+def test_what_nothing_follows_or_nobody_wants_kept_is_not_kept(settings):
+    asked = kept(*LOOP, **settings)
+    assert "cache_control" not in orjson.dumps(asked).decode()
+    assert asked["system"] == "be nice"
+
+
 def test_text_usage_end():
     usage = {
         "input_tokens": 20,
@@ -379,7 +438,12 @@ def test_text_usage_end():
         {"type": "new_event_of_next_year"},
         stop(output_tokens=12),
         STOP,
-    ) == [TextDelta("Hel"), TextDelta("lo"), UsageReport(Usage(25, 12, 4)), End("stop")]
+    ) == [
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        UsageReport(Usage(25, 12, 4, stored=1)),
+        End("stop"),
+    ]
 
 
 def test_the_output_that_a_beginning_tells_of_is_not_that_of_the_whole():

@@ -168,13 +168,33 @@ def test_what_is_known_of_models_is_replaced_by_the_configuration():
     mine = {"gpt-4.1": ModelInfo(max_output=5, input_price=0.0)}
     known = catalogue.known("gpt-4.1", mine)
     assert (known.context_window, known.max_output) == (1_047_576, 5)
-    assert catalogue.price("gpt-4.1", mine) == Price(input=0.0, output=8.0, cached=0.5)
-    dated = catalogue.price("gpt-4.1-2025-04-14", {})
+    openai = ProviderConfig(api="openai", models=mine)
+    expected = Price(input=0.0, output=8.0, cached=0.5)
+    assert catalogue.price("gpt-4.1", openai) == expected
+    dated = catalogue.price("gpt-4.1-2025-04-14", ProviderConfig(api="openai"))
     assert dated is not None
     assert dated.input == 2.0
-    assert catalogue.price("never-heard-of", {}) is None
+    assert catalogue.price("never-heard-of", openai) is None
     assert catalogue.known("gpt-4.1-2025-04-14", {}).max_output == 32_768
     assert catalogue.known("never-heard-of", {}) == ModelInfo()
+
+
+@pytest.mark.parametrize(
+    "settings, stored",
+    [
+        ({}, 3.75),
+        ({"cache_retention": "long"}, 6.0),
+        ({"cache_retention": "none"}, 3.0),
+        ({"models": {"claude-sonnet-4-5": ModelInfo(input_price=4.0)}}, 5.0),
+        ({"models": {"claude-sonnet-4-5": ModelInfo(stored_price=3.5)}}, 3.5),
+        ({"api": "openai"}, None),
+    ],
+)
+def test_what_anthropic_keeps_is_dearer_by_how_long(settings, stored):
+    provider = ProviderConfig(**{"api": "anthropic", **settings})
+    price = catalogue.price("claude-sonnet-4-5-20250929", provider)
+    assert price is not None
+    assert price.stored == stored
 
 
 @pytest.mark.parametrize(
@@ -238,3 +258,9 @@ def test_the_list_of_models_is_asked_for_where_calls_go(api, base_url, address):
 
 def test_a_provider_without_a_list_is_not_asked_for_it():
     assert models_question(ProviderConfig(api="demo")) is None
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+def test_the_price_of_the_model_that_is_asked_where_nobody_names_one_is_known(api):
+    model = ProviderConfig(api=api).chosen_model
+    assert catalogue.price(model, ProviderConfig(api=api)) is not None

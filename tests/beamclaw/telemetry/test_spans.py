@@ -44,6 +44,7 @@ def called(attempt: int = 1, resends: int = 0, **told: Any) -> supervision.Event
         "input": 10,
         "output": 4,
         "cached": 2,
+        "stored": 3,
         "attempt": attempt,
         "resends": resends,
     }

@@ -41,7 +41,14 @@ def test_whatever_comes_there_are_no_more_buckets(seconds):
     assert Sketch().quantile(0.5) is None
 
 
-MEASURED = {"input": 5, "output": 2, "cached": 1, "cost": 0.25, "resends": 0}
+MEASURED = {
+    "input": 5,
+    "output": 2,
+    "cached": 1,
+    "stored": 3,
+    "cost": 0.25,
+    "resends": 0,
+}
 
 
 def figures(outcome: str = "ok", seconds: float = 1.0) -> Figures:
