@@ -64,7 +64,12 @@ CONFIG_VERBS: Final[Sequence[Verb]] = (
         "config_file:set_",
         (
             PATH,
-            Option("value", metavar="VALUE", help="as YAML; - reads standard input"),
+            Option(
+                "value",
+                metavar="VALUE",
+                help="a number, true, false, a text, or a list or mapping in YAML; - reads it"
+                " from standard input",
+            ),
             *_WRITES,
         ),
         (

@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -83,22 +84,31 @@ def _path(options: argparse.Namespace) -> Path:
 
 
 def _unit(options: argparse.Namespace) -> Unit:
-    data = data_folder(os.environ, options.data)
+    user = options.user or os.environ.get("SUDO_USER") or getpass.getuser()
+    if options.user and not options.system:
+        raise CommandError("--user is for --system: a unit of your own runs as you", 2)
+    home = {"HOME": _home(user)} if options.system else {}
+    data = data_folder({**os.environ, **home}, options.data)
     words = [sys.executable, "-m", "beamclaw", "run", "--data", str(data)]
     config = options.config or os.environ.get("BEAMCLAW_CONFIG")
     if config:
         words += ["--config", str(Path(config).absolute())]
     if options.last_good:
         words.append("--last-good")
-    user = options.user or os.environ.get("SUDO_USER") or getpass.getuser()
-    if options.user and not options.system:
-        raise CommandError("--user is for --system: a unit of your own runs as you", 2)
     return Unit(
         command=words,
         data=data,
         user=user if options.system else None,
         drain=_drain(options),
     )
+
+
+def _home(user: str) -> str:
+    """Where the data folder of whom the unit runs as is, not of who writes it."""
+    try:
+        return pwd.getpwnam(user).pw_dir
+    except KeyError:
+        raise CommandError(f"--user {user}: there is no such user here", 2) from None
 
 
 def _drain(options: argparse.Namespace) -> float:

@@ -107,8 +107,8 @@ def words(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{choice_word(choice)}`" for choice in arguments)
     if origin is tuple:
-        numbers = get_args(kind)[0] not in {str, Secret}
-        return "list of whole numbers" if numbers else "list of texts"
+        texts = get_args(kind)[0] in {str, Path, Secret}
+        return "list of texts" if texts else "list of whole numbers"
     if attrs.has(kind):
         return "keys"
     plain = {

@@ -96,8 +96,9 @@ def trust_of(session_key: str, *, tainted: bool) -> Trust:
     return "untrusted" if tainted or kind not in _PERSONS else "trusted"
 
 
-# Conversations that somebody leads who has the node's token, or sits at its terminal.
-_PERSONS: Final = frozenset({"main", "http", "dashboard", "named"})
+# Conversations of whoever was let in to lead them: at the node's terminal, or at the
+# gateway with its token, or with a key or as a device that may write.
+_PERSONS: Final = frozenset({"main", "http", "http-response", "dashboard", "named"})
 
 
 # --- what is never put into a sandbox

@@ -30,7 +30,8 @@ NotifyAccess=main
 ExecStart={command}
 # Keys of providers: NAME=value, a line each. It may be absent.
 EnvironmentFile=-{environment}
-WorkingDirectory={data}
+# It may be absent: the node makes it.
+WorkingDirectory=-{data}
 {user}Restart=on-failure
 RestartSec=1
 # 2: the configuration is wrong, and trying again does not mend it.

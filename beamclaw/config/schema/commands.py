@@ -34,8 +34,8 @@ class SandboxConfig:
     untrusted: Mode = key(
         "auto",
         "The same where words of strangers are in the conversation, for sub-agents, and\n"
-        "for everybody without the node's token. auto: where isolation does not work, a\n"
-        "person has to agree to each command.",
+        "for requests with a user. auto: where isolation does not work, a person has to\n"
+        "agree to each command.",
     )
     network: Network = key(
         "trusted",

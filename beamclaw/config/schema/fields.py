@@ -30,8 +30,9 @@ class Range:
 
     def __str__(self) -> str:
         if self.most is not None and self.most < ENDLESS:
-            return f"from {self.least:g} to {self.most:g}"
-        return f"above {self.least:g}" if self.above else f"of at least {self.least:g}"
+            return f"from {self.least:.15g} to {self.most:.15g}"
+        word = "above" if self.above else "of at least"
+        return f"{word} {self.least:.15g}"
 
 
 Port = Annotated[int, Range(0, 65535)]

@@ -73,7 +73,8 @@ class SessionsConfig:
         "the turn takes it before it asks the model again, if it was asked for the same\n"
         "model, parameters and reply address; followup: it gets a turn of its own;\n"
         "collect: one turn for all that came; interrupt: the turn is stopped.\n"
-        "Who asks over HTTP or in the terminal gets a turn of its own in any case.",
+        "Who waits for an answer over HTTP or in the terminal gets a turn of its own,\n"
+        "unless it asks for something else.",
     )
     reset: ResetConfig = attrs.field(factory=ResetConfig)
     time_zone: str = key(

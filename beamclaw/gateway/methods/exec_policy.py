@@ -1,7 +1,7 @@
 """What agents may run without asking, as OpenClaw's document: ``exec.approvals.*``.
 
 The document is a view. Its defaults and the list under ``*`` are ``tools.exec`` of the
-configuration, which is written by its one writer and holds at the next start; the lists
+configuration, which is written by its one writer and holds from the next turn; the lists
 of agents are what persons have allowed for good, and hold at once.
 """
 
@@ -91,7 +91,7 @@ async def get(context: Context, params: NoParams) -> object:
 
 @method("exec.approvals.set", scope=ADMIN, params=SetParams)
 async def set_(context: Context, params: SetParams) -> object:
-    """Change that: mode and lines hold at the next start, what is taken back at once."""
+    """Change that: mode and lines hold from the next turn, what is taken back at once."""
     rows = await _grants(context)
     now = _snapshot(context, rows)
     if params.base_hash != now["hash"]:

@@ -158,6 +158,8 @@ def test_what_a_command_has_itself_is_not_widened():
         ("agent:main:main", True, "untrusted"),
         ("agent:main:letters", False, "trusted"),
         ("agent:main:openai:x", False, "trusted"),
+        ("agent:main:openai-response:x", False, "trusted"),
+        ("agent:main:dashboard:x", False, "trusted"),
         ("agent:main:openai-user:x", False, "untrusted"),
         ("agent:main:subagent:x", False, "untrusted"),
         ("agent:main:cron:x", False, "untrusted"),
