@@ -196,6 +196,10 @@ TABLE = [
         "b.yaml:1:26: sessions.idle_seconds: expected a number of at most 1000000000, found the number 1e300",
     ),
     (
+        "tools: {web: {read_memory: 67108800}}",
+        "b.yaml:1:28: tools.web.read_memory: expected a whole number of at least 67108864, found the number 67108800",
+    ),
+    (
         "sessions: {flush_ms: 0}",
         "b.yaml:1:22: sessions.flush_ms: expected a whole number of at least 1, found the number 0",
     ),

@@ -1,6 +1,7 @@
 """The unit that is written, and systemd's own opinion of it."""
 
 import json
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -105,3 +106,18 @@ def test_it_is_installed_kept_and_removed(
     assert not path.exists()
     assert main(["service", "remove"]) == 1
     assert main(["service", "show", "--user", "x", *data]) == 2
+
+
+def test_that_of_the_machine_is_on_the_folder_of_whom_it_runs_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("BEAMCLAW_DATA", raising=False)
+    daemon = Path(pwd.getpwnam("daemon").pw_dir) / ".beamclaw"
+
+    assert main(["service", "show", "--system", "--user", "daemon"]) == 0
+    unit = capsys.readouterr().out
+    assert f"--data {daemon}\n" in unit
+    assert f"WorkingDirectory=-{daemon}\nUser=daemon\n" in unit
+    assert main(["service", "show", "--system", "--user", "nobody-of-that-name"]) == 2
+    assert "there is no such user here" in capsys.readouterr().err
