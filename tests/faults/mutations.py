@@ -156,6 +156,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 """,
                 """            step = self._plan()
             await self._calls.begin()
+            await trio.sleep(0.05)
             try:
 """,
             ),

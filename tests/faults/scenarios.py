@@ -17,7 +17,7 @@ import orjson
 import trio
 
 from beamclaw.testing.node import Orders
-from tests.audit.book import read_book
+from tests.audit.book import Row, read_book
 from tests.audit.known import Sent
 from tests.faults.line import order, talk
 from tests.faults.plan import Plan
@@ -996,12 +996,22 @@ async def nearly_spent(stage: Stage, name: str) -> None:
 
 @scenario()
 async def summed_up(stage: Stage, name: str) -> None:
-    """A conversation that has to be summed up."""
+    """A conversation that has to be summed up, twice."""
     session, before = key(name, "small"), None
-    for letter in "abcde":
+    for letter in "abcdefg":
         marker = f"{name}{letter}"
         await stage.ask(Plan(filler=2600), marker, session, after=before)
         before = marker
+    if len(_summaries(stage, session)) < 2:  # noqa: PLR2004 -- see above
+        stage.complaints.append(f"{name}: not summed up twice")
+
+
+def _summaries(stage: Stage, session: str) -> list[Row]:
+    return [
+        event
+        for event in read_book(stage.ledger).of_kind("compacted")
+        if event["key"] == session
+    ]
 
 
 @scenario()
@@ -1011,12 +1021,7 @@ async def shortened_by_order(stage: Stage, name: str) -> None:
     await stage.ask(Plan(filler=2600), f"{name}a", session)
     await stage.ask(Plan(), f"{name}b", session, after=f"{name}a")
     await order(stage, "sessions.compact", {"key": session})
-    summaries = [
-        event
-        for event in read_book(stage.ledger).of_kind("compacted")
-        if event["key"] == session
-    ]
-    if not summaries:
+    if not _summaries(stage, session):
         stage.complaints.append(f"{name}: made shorter, and nothing was summed up")
     await stage.ask(Plan(), f"{name}c", session, after=f"{name}b")
 
