@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from beamclaw.config.schema import ThinkingForm
+from beamclaw.config.schema import CacheRetention, ThinkingForm
 from beamclaw.contracts.messages import (
     AnswerFormat,
     File,
@@ -45,7 +45,7 @@ def body(*messages, **params):
     return messages_body(request, 99, Manner())
 
 
-def kept(*messages, retention="short", **request):
+def kept(*messages, retention: CacheRetention = "short", **request):
     request = {"goes_on": True, **request}
     asked = ModelRequest(model="m", messages=messages, **request)
     return messages_body(asked, 99, Manner(retention=retention))
