@@ -177,7 +177,11 @@ async def file_set(stage: Stage, name: str) -> None:
 
 @scenario()
 async def embedded(stage: Stage, name: str) -> None:
-    """Vectors over HTTP: nobody takes them up again, and whoever wants them asks again."""
+    """Vectors over HTTP: nobody takes them up again, and whoever wants them asks again.
+
+    Behind a turn, which waits for its agent's workspace to be made; vectors do not.
+    """
+    await stage.ask(Plan(words=2), f"{name}a", key(name))
     headers = {
         **stage.node.bearer,
         "Content-Type": "application/json",
