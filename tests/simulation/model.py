@@ -126,12 +126,14 @@ class Models:
         owners = [each.partition(".")[0] for each in found]
         # Who knows what was said before is the last one in it who does.
         told = [owner for owner in owners if owner in self.knows]
-        person = next(iter([*told[-1:], *owners]), "") or _whose(text)
-        own = {person, *self.knows.get(person, ())}
         is_summary = not request.tools
         # In what is summed up, and so in a summary, stands what its own sub-agents were
         # asked for.
         summed = is_summary or any(SUMMARY in message.text for message in messages)
+        person = next(iter([*told[-1:], *owners]), "") or _whose(text)
+        if summed and _was_given_out(text, person):
+            person = _whose(text)  # and nothing of its own words is left there
+        own = {person, *self.knows.get(person, ())}
         for other in {*owners} - own:
             if not (summed and other.startswith(f"sub_{person}_")):
                 self.wrong.append(f"{person}: its model was shown what {other} said")
@@ -343,6 +345,12 @@ def _whose(text: str) -> str:
     """Whose conversation was begun anew, and holds what a sub-agent has announced."""
     found = re.search(r"\bsub_(p\d+)_", text)
     return found[1] if found else ""
+
+
+def _was_given_out(text: str, person: str) -> bool:
+    """Whether *person* is a sub-agent that is only mentioned as what one was asked for."""
+    said = rf'(?<!"task":")<<{re.escape(person)}\b'
+    return person.startswith("sub_") and not re.search(said, text)
 
 
 def _tokens(request: ModelRequest) -> int:
