@@ -195,7 +195,10 @@ def _event(kind: str, **fields: Any) -> bytes:
 
 
 def _read_anthropic(body: Mapping[str, Any]) -> ModelRequest:
-    system = body.get("system")
+    # One text, or blocks of it, of which the last one says how long all is kept.
+    given = body.get("system") or []
+    blocks = [{"text": given}] if isinstance(given, str) else given
+    system = tuple(Text(block["text"]) for block in blocks)
     spoken = [message for each in body["messages"] for message in _blocks(each)]
     tools = (
         ToolSpec(name=tool["name"], description="", parameters={}, effect="pure")
@@ -203,7 +206,7 @@ def _read_anthropic(body: Mapping[str, Any]) -> ModelRequest:
     )
     return ModelRequest(
         model=body["model"],
-        messages=(*([Message("system", (Text(system),))] if system else ()), *spoken),
+        messages=(*([Message("system", system)] if system else ()), *spoken),
         tools=tuple(tools),
     )
 
